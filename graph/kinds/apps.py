@@ -1,0 +1,125 @@
+"""What can be deployed, and what it offers once it runs.
+
+An app has versions, a version has components, a component states what one replica needs. A component without stated
+resources is refused when it is made: unknown is never taken as zero, for zero fits everywhere.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Any
+
+import msgspec
+
+from graph.entity import IMMUTABLE, INDEXED, Area, Named, Ref, doc, kind
+from graph.values import Resources
+
+
+class ArtifactType(enum.Enum):
+    """What sort of package a component comes as; a driver says which it takes."""
+
+    CONTAINER_IMAGE = "CONTAINER_IMAGE"
+    HELM_CHART = "HELM_CHART"
+    MANIFESTS = "MANIFESTS"
+    HEAT_TEMPLATE = "HEAT_TEMPLATE"
+    CSAR = "CSAR"
+    VM_IMAGE = "VM_IMAGE"
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What a component is run from."""
+
+    type: Annotated[ArtifactType, doc("What sort of package it is.")]
+    reference: Annotated[
+        str, msgspec.Meta(min_length=1, max_length=2048, description="Image reference, chart or template URL.")
+    ]
+    digest: Annotated[str | None, doc("`sha256:…`; pins what the reference means.")] = None
+
+
+class Protocol(enum.Enum):
+    """Transport protocols of a port."""
+
+    TCP = "TCP"
+    UDP = "UDP"
+    SCTP = "SCTP"
+
+
+class Port(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A port that a service listens on."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=63, description="Unique within the service.")]
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="1-65535.")]
+    protocol: Annotated[Protocol, doc("Its transport.")] = Protocol.TCP
+
+
+class ServiceScope(enum.Enum):
+    """From where a service can be used."""
+
+    SITE = "SITE"
+    CROSS_SITE = "CROSS_SITE"
+
+
+@kind(prefix="app", area=Area.WORKLOAD, scope=("tenant_id",))
+class App(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Something that can be deployed, in versions."""
+
+    tenant_id: Annotated[
+        str, doc("The tenant that owns it."), IMMUTABLE, Ref("Tenant", relation="BELONGS_TO", owner=True)
+    ]
+    description: Annotated[str | None, msgspec.Meta(max_length=4096, description="What it is for.")] = None
+
+
+@kind(prefix="appversion", area=Area.WORKLOAD, scope=("app_id",))
+class AppVersion(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A version of an app: its name is the version, such as `1.4.2`."""
+
+    app_id: Annotated[
+        str, doc("The app that it is a version of."), IMMUTABLE, Ref("App", relation="VERSION_OF", owner=True)
+    ]
+    tenant_id: Annotated[
+        str, doc("The tenant that owns it; its app's."), IMMUTABLE, Ref("Tenant", relation="BELONGS_TO", owner=True)
+    ]
+    release_notes: Annotated[str | None, msgspec.Meta(max_length=16384, description="What changed.")] = None
+
+
+@kind(prefix="component", area=Area.WORKLOAD, scope=("app_version_id",))
+class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One part of an app version, run as replicas at each site of a deployment."""
+
+    app_version_id: Annotated[
+        str, doc("The version that it is part of."), IMMUTABLE, Ref("AppVersion", relation="PART_OF", owner=True)
+    ]
+    tenant_id: Annotated[
+        str, doc("The tenant that owns it; its app's."), IMMUTABLE, Ref("Tenant", relation="BELONGS_TO", owner=True)
+    ]
+    artifact: Annotated[Artifact, doc("What it is run from.")]
+    resources: Annotated[Resources, doc("What one replica needs; at least CPU and memory.")]
+    replicas: Annotated[
+        int, msgspec.Meta(ge=1, le=1000, description="Replicas at each site when the deployment does not say.")
+    ] = 1
+    architectures: Annotated[list[str], doc("The processors that it runs on; empty: any.")] = []
+    node_selector: Annotated[str | None, doc("Label selector that its nodes match, in Kubernetes syntax.")] = None
+    depends_on: Annotated[
+        list[str], doc("Names of components of the same version that are ready before it starts.")
+    ] = []
+    configuration: Annotated[dict[str, Any], doc("Values for its package, as the driver takes them.")] = {}
+
+
+@kind(prefix="service", area=Area.WORKLOAD, scope=("component_id", "site_id", "tenant_id"))
+class Service(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What a component or a site's platform offers to others."""
+
+    tenant_id: Annotated[
+        str | None,
+        doc("The tenant that owns it; none: the platform's."),
+        IMMUTABLE,
+        Ref("Tenant", relation="BELONGS_TO", owner=True),
+    ] = None
+    component_id: Annotated[
+        str | None, doc("The component that offers it."), IMMUTABLE, Ref("Component", relation="OFFERED_BY", owner=True)
+    ] = None
+    site_id: Annotated[
+        str | None, doc("The site whose platform offers it."), IMMUTABLE, Ref("Site", relation="OFFERED_AT", owner=True)
+    ] = None
+    ports: Annotated[list[Port], doc("Where it listens.")] = []
+    scope: Annotated[ServiceScope, doc("From where it can be used."), INDEXED] = ServiceScope.SITE

@@ -1,0 +1,174 @@
+"""An app wanted in places, its numbered past, its work site by site, and what runs.
+
+Desired and observed are separate fields and never merged. A release is the unit of work: one component of one deployment at
+one site. Three numbers are never confused: the graph's revision, a deployment's revision number, and a release's
+generation, which is what a backend compares.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import msgspec
+
+from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
+from graph.kinds.policy import PlacementPolicy
+from graph.values import NonNegativeInt, Resources
+
+
+class DeploymentPhase(enum.Enum):
+    """Where a deployment stands, from its releases."""
+
+    PENDING_PLACEMENT = "PENDING_PLACEMENT"
+    """No site could be chosen yet; it is tried again when the graph changes."""
+    PROGRESSING = "PROGRESSING"
+    """Releases are on their way to what is wanted."""
+    READY = "READY"
+    """Every release is as wanted."""
+    DEGRADED = "DEGRADED"
+    """Some releases wait for their site, failed, or are short of replicas."""
+    TERMINATING = "TERMINATING"
+    """It is being removed from its sites."""
+    TERMINATED = "TERMINATED"
+    """Nothing of it runs any more."""
+
+
+class ReleasePhase(enum.Enum):
+    """Where the work on a release stands."""
+
+    PENDING = "PENDING"
+    """Waits for a worker."""
+    APPLYING = "APPLYING"
+    """The driver is being called."""
+    WAITING_READY = "WAITING_READY"
+    """The backend has it; its replicas are not all ready."""
+    WAITING_SITE = "WAITING_SITE"
+    """Its site does not answer; it is tried again when the site does."""
+    WAITING_DEPENDENCY = "WAITING_DEPENDENCY"
+    """A component that it depends on is not ready at its site."""
+    READY = "READY"
+    """Observed as wanted."""
+    QUARANTINED = "QUARANTINED"
+    """It failed too often; `error` says why. A retry or a new generation starts it again."""
+    REMOVING = "REMOVING"
+    """It is being deleted at its site."""
+
+
+class ReleaseObserved(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What a backend last reported of a release."""
+
+    generation: Annotated[int, doc("The generation that the backend holds; 0: none.")] = 0
+    present: Annotated[bool, doc("Whether the backend has it at all.")] = False
+    replicas: Annotated[NonNegativeInt, doc("Replicas that exist.")] = 0
+    ready_replicas: Annotated[NonNegativeInt, doc("Replicas that are ready.")] = 0
+    message: Annotated[str | None, doc("The backend's own words.")] = None
+    observed_at: Annotated[TimestampMs | None, doc("When it last changed.")] = None
+
+
+class InstanceStatus(enum.Enum):
+    """A running thing's state as its backend reports it."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    FAILED = "FAILED"
+    TERMINATING = "TERMINATING"
+    UNKNOWN = "UNKNOWN"
+
+
+@kind(prefix="deployment", area=Area.WORKLOAD, scope=("tenant_id",))
+class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """An app version wanted in places."""
+
+    tenant_id: Annotated[
+        str, doc("The tenant that owns it."), IMMUTABLE, Ref("Tenant", relation="BELONGS_TO", owner=True)
+    ]
+    app_version_id: Annotated[str, doc("What is to run."), Ref("AppVersion", relation="RUNS")]
+    policy: Annotated[PlacementPolicy, doc("Where it is to run.")]
+    replicas: Annotated[
+        dict[str, int], doc("Replicas at each site by component name; a component's own number when absent.")
+    ] = {}
+    revision_number: Annotated[int, doc("The number of its current revision, from 1."), MANAGED] = 1
+    generation: Annotated[int, doc("Rises with every change of what is wanted."), MANAGED] = 1
+    phase: Annotated[DeploymentPhase, doc("Where it stands."), MANAGED, INDEXED] = DeploymentPhase.PENDING_PLACEMENT
+    message: Annotated[str | None, doc("Why it stands there, when it is not READY."), MANAGED] = None
+    decision_id: Annotated[str | None, doc("The decision that chose its sites."), MANAGED] = None
+    operation_id: Annotated[str | None, doc("The operation that works on it now."), MANAGED] = None
+
+
+@kind(prefix="deploymentrevision", area=Area.WORKLOAD, filed=True)
+class DeploymentRevision(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What a deployment wanted at one number of its past; never changed."""
+
+    tenant_id: Annotated[str, doc("The tenant that owns it."), IMMUTABLE]
+    deployment_id: Annotated[str, doc("The deployment."), IMMUTABLE, INDEXED]
+    number: Annotated[int, doc("From 1, rising."), IMMUTABLE]
+    app_version_id: Annotated[str, doc("What was to run."), IMMUTABLE]
+    policy: Annotated[PlacementPolicy, doc("Where it was to run."), IMMUTABLE]
+    replicas: Annotated[dict[str, int], doc("Replicas at each site by component name."), IMMUTABLE] = {}
+    decision_id: Annotated[str | None, doc("The decision that chose its sites."), IMMUTABLE] = None
+    author: Annotated[str, doc("Who asked for it."), IMMUTABLE] = ""
+
+
+@kind(prefix="release", area=Area.WORKLOAD)
+class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One component of a deployment at one site: what is wanted there, what was observed, and the work between."""
+
+    tenant_id: Annotated[
+        str, doc("The tenant that owns it."), IMMUTABLE, MANAGED, Ref("Tenant", relation="BELONGS_TO", owner=True)
+    ]
+    deployment_id: Annotated[
+        str, doc("The deployment."), IMMUTABLE, MANAGED, Ref("Deployment", relation="RELEASE_OF", owner=True)
+    ]
+    component_id: Annotated[str, doc("The component."), MANAGED, Ref("Component", relation="OF_COMPONENT")]
+    site_id: Annotated[str, doc("The site."), IMMUTABLE, MANAGED, Ref("Site", relation="TARGETS")]
+    cluster_id: Annotated[
+        str | None,
+        doc("The control plane at the site that it goes to."),
+        MANAGED,
+        Ref("Cluster", relation="VIA_CLUSTER"),
+    ] = None
+    wanted: Annotated[bool, doc("False when it is to be removed."), MANAGED] = True
+    replicas: Annotated[NonNegativeInt, doc("Replicas wanted."), MANAGED] = 1
+    resources: Annotated[Resources, doc("What one replica needs."), MANAGED] = Resources()
+    assignments: Annotated[
+        dict[str, int],
+        doc("Replicas reserved by node id; empty where nodes are not observed."),
+        MANAGED,
+        Ref("Node", relation="RESERVES"),
+    ] = {}
+    generation: Annotated[int, doc("What is wanted; a backend that holds a newer one refuses an older."), MANAGED] = 1
+    applied_generation: Annotated[int, doc("The newest generation that the backend is known to hold."), MANAGED] = 0
+    observed: Annotated[ReleaseObserved | None, doc("What the backend last reported; none: nothing yet."), MANAGED] = (
+        None
+    )
+    phase: Annotated[ReleasePhase, doc("Where the work on it stands."), MANAGED, INDEXED] = ReleasePhase.PENDING
+    epoch: Annotated[int, doc("Bumped by every claim; a result commits only at its own epoch."), MANAGED] = 0
+    attempts: Annotated[int, doc("Tries since its generation last changed."), MANAGED] = 0
+    due_at: Annotated[TimestampMs | None, doc("Not tried again before this."), MANAGED] = None
+    error: Annotated[str | None, doc("Why the last try failed."), MANAGED] = None
+    operation_id: Annotated[str | None, doc("The operation that it is worked on for."), MANAGED, INDEXED] = None
+
+
+@kind(prefix="instance", area=Area.WORKLOAD)
+class Instance(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What runs: a pod, a server, a container."""
+
+    tenant_id: Annotated[
+        str, doc("The tenant that owns it."), IMMUTABLE, MANAGED, Ref("Tenant", relation="BELONGS_TO", owner=True)
+    ]
+    release_id: Annotated[
+        str,
+        doc("The release that it is part of."),
+        IMMUTABLE,
+        MANAGED,
+        Ref("Release", relation="INSTANCE_OF", owner=True),
+    ]
+    site_id: Annotated[str, doc("Where it runs."), IMMUTABLE, MANAGED, Ref("Site", relation="RUNS_AT", owner=True)]
+    node_id: Annotated[
+        str | None, doc("The machine that it runs on, when known."), MANAGED, Ref("Node", relation="RUNS_ON")
+    ] = None
+    backend_name: Annotated[str, doc("Its name on the backend."), MANAGED] = ""
+    generation: Annotated[int, doc("The generation that it was made for."), MANAGED] = 0
+    status: Annotated[InstanceStatus, doc("What its backend reports."), MANAGED, INDEXED] = InstanceStatus.PENDING
+    message: Annotated[str | None, doc("The backend's own words."), MANAGED] = None

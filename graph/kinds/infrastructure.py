@@ -1,0 +1,193 @@
+"""Places, machines and the lines between them.
+
+Infrastructure has an optional tenant: without one every member reads it, with one it is private to that tenant. The
+tenant never changes, for a value that moved between tenants would have to be hidden from readers of the past as well.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated, Any
+
+import msgspec
+
+from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, doc, kind
+from graph.values import (
+    NO_RESOURCES,
+    UNKNOWN_HEALTH,
+    Health,
+    NonNegativeFloat,
+    Position,
+    Resources,
+    Taint,
+)
+
+
+class RegionLevel(enum.Enum):
+    """The level of a region in the tree of regions."""
+
+    WORLD = "WORLD"
+    CONTINENT = "CONTINENT"
+    COUNTRY = "COUNTRY"
+    PROVINCE = "PROVINCE"
+    CITY = "CITY"
+    DISTRICT = "DISTRICT"
+
+
+class Tier(enum.Enum):
+    """How central a site is."""
+
+    NATIONAL = "NATIONAL"
+    REGIONAL = "REGIONAL"
+    METRO = "METRO"
+    DISTRICT = "DISTRICT"
+
+
+class SiteRole(enum.Enum):
+    """Whether a site can run anything."""
+
+    COMPUTE = "COMPUTE"
+    """Has nodes; a candidate for placement."""
+    TRANSIT = "TRANSIT"
+    """A waypoint or landing: routed through, never a candidate."""
+
+
+class LinkState(enum.Enum):
+    """Whether a link carries traffic."""
+
+    UP = "UP"
+    DOWN = "DOWN"
+
+
+class NodeStatus(enum.Enum):
+    """A node's condition as its cluster reports it."""
+
+    UNKNOWN = "UNKNOWN"
+    READY = "READY"
+    NOT_READY = "NOT_READY"
+
+
+@kind(prefix="region", area=Area.INFRASTRUCTURE)
+class Region(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A part of the world, in a tree: country, province, city, district."""
+
+    parent_id: Annotated[str | None, doc("The region that it is part of."), Ref("Region", relation="PART_OF")] = None
+    level: Annotated[RegionLevel, doc("Its level in the tree."), INDEXED] = RegionLevel.PROVINCE
+    centre: Annotated[Position | None, doc("Its centre.")] = None
+    boundary: Annotated[
+        list[list[Position]], doc("Closed rings: the outline first, then holes. Empty when unknown.")
+    ] = []
+    demand: Annotated[NonNegativeFloat, doc("Weight of its users in placement, for instance their number.")] = 0.0
+    tenant_id: Annotated[
+        str | None,
+        doc("The tenant that it is private to; none: everybody reads it."),
+        IMMUTABLE,
+        Ref("Tenant", relation="BELONGS_TO"),
+    ] = None
+
+
+@kind(prefix="site", area=Area.INFRASTRUCTURE, ordinal_scope="region_id")
+class Site(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A place with nodes that reach each other."""
+
+    region_id: Annotated[str, doc("The region that it lies in."), Ref("Region", relation="IN_REGION")]
+    tier: Annotated[Tier, doc("How central it is."), INDEXED] = Tier.DISTRICT
+    role: Annotated[SiteRole, doc("COMPUTE, or TRANSIT: routed through, never a candidate."), INDEXED] = (
+        SiteRole.COMPUTE
+    )
+    position: Annotated[Position | None, doc("Where it is.")] = None
+    ordinal: Annotated[int, doc("Its place among the sites that its region ever had; never reused."), MANAGED] = 0
+    capacity: Annotated[
+        Resources | None, doc("What it offers when its nodes are not observed; else its nodes count.")
+    ] = None
+    price_per_core_hour: Annotated[NonNegativeFloat, doc("Price units for one core for one hour.")] = 0.0
+    schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
+    health: Annotated[Health, doc("What its cluster's observer last found."), MANAGED] = UNKNOWN_HEALTH
+    tenant_id: Annotated[
+        str | None,
+        doc("The tenant that it is private to; none: everybody reads it."),
+        IMMUTABLE,
+        Ref("Tenant", relation="BELONGS_TO"),
+    ] = None
+
+
+@kind(prefix="link", area=Area.INFRASTRUCTURE)
+class Link(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A line between two sites, undirected; there may be several between the same two."""
+
+    from_site_id: Annotated[str, doc("One end."), IMMUTABLE, Ref("Site", relation="LINK", owner=True)]
+    to_site_id: Annotated[str, doc("The other end."), IMMUTABLE, Ref("Site", relation="LINK", owner=True)]
+    latency_ms: Annotated[NonNegativeFloat, doc("One way, in milliseconds.")]
+    length_km: Annotated[NonNegativeFloat | None, doc("Length of the line in kilometres, when known.")] = None
+    bandwidth_mbps: Annotated[NonNegativeFloat | None, doc("Capacity in Mbit/s, when known.")] = None
+    reserved_mbps: Annotated[NonNegativeFloat, doc("Already reserved, in Mbit/s.")] = 0.0
+    cost: Annotated[NonNegativeFloat, doc("Price units an hour for using it; a metric of paths.")] = 0.0
+    state: Annotated[LinkState, doc("Whether it carries traffic."), INDEXED] = LinkState.UP
+    tenant_id: Annotated[
+        str | None,
+        doc("The tenant that it is private to; none: everybody reads it."),
+        IMMUTABLE,
+        Ref("Tenant", relation="BELONGS_TO"),
+    ] = None
+
+
+@kind(prefix="cluster", area=Area.INFRASTRUCTURE)
+class Cluster(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A control plane that a driver talks to; it serves any number of sites, and a site any number of clusters."""
+
+    driver: Annotated[
+        str,
+        msgspec.Meta(min_length=1, max_length=63, description="The driver's name: `simulated`."),
+        IMMUTABLE,
+        INDEXED,
+    ]
+    site_ids: Annotated[list[str], doc("The sites whose nodes it controls."), Ref("Site", relation="SERVES")] = []
+    endpoint: Annotated[str | None, doc("Where its API is, as the driver takes it.")] = None
+    credentials_id: Annotated[str | None, doc("The secret that opens it."), Ref("Secret", relation="OPENED_BY")] = None
+    configuration: Annotated[dict[str, Any], doc("What its driver is set to; the driver's page names the keys.")] = {}
+    schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
+    health: Annotated[Health, doc("What its observer last found."), MANAGED] = UNKNOWN_HEALTH
+    observer_epoch: Annotated[int, doc("The observer's fence: what an older one reports is refused."), MANAGED] = 0
+    tenant_id: Annotated[
+        str | None,
+        doc("The tenant that it is private to; none: everybody reads it."),
+        IMMUTABLE,
+        Ref("Tenant", relation="BELONGS_TO"),
+    ] = None
+
+
+@kind(prefix="node", area=Area.INFRASTRUCTURE, scope=("cluster_id", "site_id"), ordinal_scope="site_id")
+class Node(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A machine at a site, under a cluster when one controls it."""
+
+    site_id: Annotated[str, doc("Where it stands."), Ref("Site", relation="AT_SITE", owner=True)]
+    cluster_id: Annotated[
+        str | None, doc("The control plane that it is part of."), Ref("Cluster", relation="IN_CLUSTER")
+    ] = None
+    ordinal: Annotated[int, doc("Its place among the nodes that its site ever had; never reused."), MANAGED] = 0
+    arch: Annotated[str, msgspec.Meta(min_length=1, max_length=63, description="`amd64`, `arm64`, …"), INDEXED] = (
+        "amd64"
+    )
+    capacity: Annotated[Resources, doc("What the machine has.")] = NO_RESOURCES
+    allocatable: Annotated[Resources | None, doc("What workloads may use of it; the capacity when not given.")] = None
+    foreign_use: Annotated[Resources, doc("Used by workloads that are not ours, as observed."), MANAGED] = NO_RESOURCES
+    taints: Annotated[list[Taint], doc("What keeps work away from it.")] = []
+    schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
+    status: Annotated[NodeStatus, doc("Its condition as its cluster reports it."), MANAGED, INDEXED] = (
+        NodeStatus.UNKNOWN
+    )
+    status_reason: Annotated[str | None, doc("Why it is not READY."), MANAGED] = None
+    tenant_id: Annotated[
+        str | None,
+        doc("The tenant that it is private to; none: everybody reads it."),
+        IMMUTABLE,
+        Ref("Tenant", relation="BELONGS_TO"),
+    ] = None
+
+    @property
+    def usable(self) -> Resources:
+        """Allocatable, or the capacity when nothing else is known."""
+        return self.allocatable if self.allocatable is not None else self.capacity
+
+
+__all__ = ["Cluster", "Link", "LinkState", "Node", "NodeStatus", "Region", "RegionLevel", "Site", "SiteRole", "Tier"]

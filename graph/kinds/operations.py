@@ -1,0 +1,111 @@
+"""Long-running work, and what happened.
+
+An operation is live while it runs and a filed record once it has ended; an event is filed from the start. Filed records are
+read from the store by key and page, so that a year of them costs no memory.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import msgspec
+
+from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Ref, TimestampMs, doc, kind
+from graph.values import NonNegativeInt
+
+
+class OperationKind(enum.Enum):
+    """What an operation does."""
+
+    DEPLOY = "DEPLOY"
+    UPDATE = "UPDATE"
+    SCALE = "SCALE"
+    TERMINATE = "TERMINATE"
+    DRAIN = "DRAIN"
+    APPLY_DOCUMENTS = "APPLY_DOCUMENTS"
+
+
+class OperationStatus(enum.Enum):
+    """Where an operation stands."""
+
+    RUNNING = "RUNNING"
+    CANCELLING = "CANCELLING"
+    SUCCEEDED = "SUCCEEDED"
+    PARTIAL = "PARTIAL"
+    """Ended with some releases done and others not; `error` says which and why."""
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    SUPERSEDED = "SUPERSEDED"
+    """A later change of the same deployment took its place."""
+
+
+ENDED = frozenset(
+    {
+        OperationStatus.SUCCEEDED,
+        OperationStatus.PARTIAL,
+        OperationStatus.FAILED,
+        OperationStatus.CANCELLED,
+        OperationStatus.SUPERSEDED,
+    }
+)
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """How far an operation is, in releases or in commits of its work."""
+
+    total: Annotated[NonNegativeInt, doc("How many there are.")] = 0
+    done: Annotated[NonNegativeInt, doc("How many are as wanted.")] = 0
+    waiting: Annotated[NonNegativeInt, doc("How many wait for a site or a dependency.")] = 0
+    failed: Annotated[NonNegativeInt, doc("How many are quarantined.")] = 0
+
+
+class OperationError(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Why an operation did not do all that it was to do."""
+
+    code: Annotated[str, doc("A word for programs.")]
+    message: Annotated[str, doc("What went wrong.")]
+    remedy: Annotated[str | None, doc("What to do about it.")] = None
+
+
+@kind(prefix="operation", area=Area.RECORD)
+class Operation(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Long work: it goes on whether or not anyone watches."""
+
+    tenant_id: Annotated[
+        str | None,
+        doc("The tenant that it is for; none: the infrastructure."),
+        IMMUTABLE,
+        Ref("Tenant", relation="BELONGS_TO", owner=True),
+    ] = None
+    kind: Annotated[OperationKind, doc("What it does."), IMMUTABLE, INDEXED]
+    subject_id: Annotated[str | None, doc("The deployment, node or site that it works on."), IMMUTABLE, INDEXED] = None
+    requested_by: Annotated[str, doc("Who asked for it."), IMMUTABLE] = ""
+    status: Annotated[OperationStatus, doc("Where it stands."), MANAGED, INDEXED] = OperationStatus.RUNNING
+    progress: Annotated[Progress, doc("How far it is."), MANAGED] = Progress()
+    error: Annotated[OperationError | None, doc("Set when its status is FAILED or PARTIAL."), MANAGED] = None
+    finished_at: Annotated[TimestampMs | None, doc("When it ended."), MANAGED] = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to an end."""
+        return self.status in ENDED
+
+
+class EventType(enum.Enum):
+    """Whether an event is good news (as Kubernetes names them)."""
+
+    NORMAL = "NORMAL"
+    WARNING = "WARNING"
+
+
+@kind(prefix="event", area=Area.RECORD, filed=True)
+class Event(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Something that happened to an entity."""
+
+    tenant_id: Annotated[str | None, doc("The tenant that it concerns; none: the infrastructure."), IMMUTABLE] = None
+    type: Annotated[EventType, doc("Normal, or a warning."), IMMUTABLE] = EventType.NORMAL
+    reason: Annotated[str, doc("One word for programs: `ReleaseReady`."), IMMUTABLE]
+    message: Annotated[str, doc("One sentence for people."), IMMUTABLE]
+    subject_id: Annotated[str | None, doc("What it happened to."), IMMUTABLE, INDEXED] = None
+    author: Annotated[str, doc("Who caused it, or `edgeatlas`."), IMMUTABLE] = "edgeatlas"
