@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 
-class RequestProblem(Exception):  # noqa: N818 - the program is in order, the request cannot be answered
+class RequestProblem(Exception):
     """A request that cannot be answered, for a reason that the caller can act on.
 
     `code` is an upper-case word that programs may compare; `message` and `remedy` are for people and must hold nothing
