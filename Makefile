@@ -1,0 +1,161 @@
+# EdgeAtlas: every job of a checkout. `make help` lists them.
+#
+# What is set up lives in .venv (Python packages) and in the cache folder (real parts of the tests, download caches);
+# nothing else on the machine is touched, but for Debian's chromium package when `make test` runs as root without one.
+# Each set-up step leaves a stamp named by what it was made from (the lock, this folder, the Python), so that a second
+# run starts at once and a changed lock is installed again.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.SUFFIXES:
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/edgeatlas
+export PIP_CACHE_DIR ?= $(CACHE)/pip
+export UV_CACHE_DIR ?= $(CACHE)/uv
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+
+# The first Python that is new enough and can make environments. PYTHON=… on the command line overrides.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
+# A key is a checksum of what a step depends on.
+key = $(shell { cat $(1) 2>/dev/null; echo '$(2)'; } | cksum | tr -s ' \t' '--' | tr -d '\n')
+HERE := $(CURDIR) $(PYTHON)
+VENV_STAMP := $(STAMPS)/venv-$(call key,requirements/uv.txt,$(HERE))
+DEV_STAMP := $(STAMPS)/dev-$(call key,requirements/dev.txt,$(HERE))
+RUNTIME_STAMP := $(STAMPS)/runtime-$(call key,requirements/runtime.txt requirements/build.txt,$(HERE))
+# hatch_build.py is not part of the key: the playground is brought up to date by the `ui` step of each run.
+PROJECT_KEY := $(call key,pyproject.toml,$(HERE))
+
+# `make serve` needs the runtime packages only, but leaves a development environment as it is.
+ENVIRONMENT := $(if $(wildcard $(STAMPS)/dev-*),$(DEV_STAMP),$(RUNTIME_STAMP))
+
+say = printf '\n==> %s\n' "$(1)"
+or_fail = || { printf '\nmake: the step "%s" failed. %s\n' "$(1)" "$(2)" >&2; exit 1; }
+ONLINE := Is the package index reachable from here? Settings for a mirror: PIP_INDEX_URL and UV_DEFAULT_INDEX.
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: serve
+serve: $(ENVIRONMENT) ui ## run the server with its playground on the embedded store (ARGS="--demo" passes flags)
+	@exec $(BIN)/edgeatlas serve $(ARGS)
+
+.PHONY: test
+test: $(DEV_STAMP) ui parts ## set up everything, real parts included, and run all tests (ARGS="-k name" passes flags)
+	@$(call say,Tests)
+	@EDGEATLAS_PARTS=prepared $(BIN)/python -m pytest $(ARGS)
+
+.PHONY: chaos
+chaos: $(DEV_STAMP) parts ## the fault tests on their long counts
+	@$(call say,Fault tests - long counts)
+	@EDGEATLAS_PARTS=prepared $(BIN)/python -m pytest -m chaos $(ARGS)
+
+.PHONY: lint
+lint: $(DEV_STAMP) ## ruff (rules and format), mypy --strict, import-linter (the layers)
+	@$(call say,ruff)
+	@$(BIN)/python -m ruff check . $(call or_fail,ruff check,See above; 'make format' mends what can be mended.)
+	@$(BIN)/python -m ruff format --check . $(call or_fail,ruff format,Run 'make format'.)
+	@$(call say,mypy --strict)
+	@$(BIN)/python -m mypy $(call or_fail,mypy,See above: types are checked strictly.)
+	@$(call say,import-linter)
+	@$(BIN)/lint-imports $(call or_fail,import-linter,A layer imports one above it: see the order in pyproject.toml.)
+
+.PHONY: format
+format: $(DEV_STAMP) ## mend formatting and what ruff can mend by itself
+	@$(BIN)/python -m ruff check --fix-only --quiet .
+	@$(BIN)/python -m ruff format .
+
+.PHONY: bench
+bench: $(DEV_STAMP) ## run a benchmark: NAME=spine, JSON=1 for a last line to be read by programs
+ifeq ($(strip $(NAME)),)
+	@printf 'Which one? make bench NAME=…, where … is one of:\n' >&2
+	@ls bench/*.py | sed -e 's|bench/||' -e 's|\.py$$||' -e '/^__init__$$/d' -e '/^harness$$/d' -e 's|_|-|g' -e 's|^|  |' >&2
+	@exit 2
+else
+	@$(BIN)/python -m bench.$(subst -,_,$(NAME)) $(if $(JSON),--json) $(ARGS)
+endif
+
+.PHONY: neo4j-up
+neo4j-up: python ## start a Neo4j server on loopback for `serve --store` (PORT=7687); prints how to use it
+	@PYTHON=$(PYTHON) tests/beds/neo4j/up --port $(or $(PORT),7687)
+
+.PHONY: neo4j-down
+neo4j-down: python ## stop that Neo4j server (PORT=7687); its data stay
+	@PYTHON=$(PYTHON) tests/beds/neo4j/down --port $(or $(PORT),7687)
+
+.PHONY: docs
+docs: $(DEV_STAMP) ## write the generated pages under docs/
+	@$(BIN)/python -m server.settings_docs docs/settings.md
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+
+.PHONY: lock
+lock: $(VENV_STAMP) ## bring the locks into step with pyproject.toml (UPGRADE=1 takes newer versions)
+	@$(call say,Locks)
+	@$(COMPILE) --group dev pyproject.toml -o requirements/dev.txt $(call or_fail,lock,$(ONLINE))
+	@$(COMPILE) -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt $(call or_fail,lock,$(ONLINE))
+	@$(COMPILE) -c requirements/dev.txt --group pyproject.toml:build -o requirements/build.txt $(call or_fail,lock,$(ONLINE))
+	@$(COMPILE) --group pyproject.toml:installer -o requirements/uv.txt $(call or_fail,lock,$(ONLINE))
+
+.PHONY: clean
+clean: ## remove what was set up and built in this checkout (the cache folder stays)
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache ui/dist server/_ui
+	find . -name __pycache__ -type d -not -path './ui/*' -prune -exec rm -rf {} +
+
+# ---- set-up steps ----
+
+.PHONY: python
+python:
+	@test -n "$(PYTHON)" || { printf '%s\n' \
+		'make: no Python 3.11 or newer was found that can make environments (modules venv and ensurepip).' \
+		'Looked for python3.13, python3.12, python3.11 and python3. Install one (Debian: apt-get install python3-venv),' \
+		'or name it: make … PYTHON=/path/to/python3' >&2; exit 1; }
+
+$(VENV_STAMP): | python
+	@$(call say,Python environment in $(VENV))
+	@mkdir -p $(CACHE) $(call or_fail,cache folder,Make $(CACHE) writable or set XDG_CACHE_HOME.)
+	@if [ -x $(BIN)/python ] && [ "$$($(BIN)/python -c '$(VERSION_OF)' 2>&1)" = "$$($(PYTHON) -c '$(VERSION_OF)')" ]; \
+		then $(PYTHON) -m venv $(VENV); else $(PYTHON) -m venv --clear $(VENV); fi \
+		$(call or_fail,Python environment,Remove $(VENV) and try again; on Debian the package python3-venv is needed.)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt $(call or_fail,installer,$(ONLINE))
+	@mkdir -p $(STAMPS) && rm -f $(STAMPS)/venv-* && touch $@
+VERSION_OF := import sys; print(sys.version_info[:2])
+
+# The project itself goes in editable, for the names of its commands and drivers; its code is read from the checkout.
+define install
+	@$(call say,Python packages from $(1))
+	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes $(1) $(call or_fail,Python packages,$(ONLINE))
+	@EDGEATLAS_UI=skip $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
+		$(call or_fail,installing the project,See the message above.)
+	@rm -f $(2) $(STAMPS)/project-* && touch $(STAMPS)/project-$(PROJECT_KEY) $@
+endef
+
+$(DEV_STAMP): $(VENV_STAMP) $(if $(wildcard $(STAMPS)/project-$(PROJECT_KEY)),,again)
+	$(call install,requirements/dev.txt,$(STAMPS)/dev-* $(STAMPS)/runtime-*)
+
+$(RUNTIME_STAMP): $(VENV_STAMP) $(if $(wildcard $(STAMPS)/project-$(PROJECT_KEY)),,again)
+	$(call install,requirements/runtime.txt requirements/build.txt,$(STAMPS)/runtime-*)
+
+.PHONY: again
+again:
+
+# The playground needs Node; without it the server shows a page that says so.
+.PHONY: ui
+ui: $(ENVIRONMENT)
+	@if [ -f hatch_build.py ]; then $(BIN)/python hatch_build.py \
+		$(call or_fail,playground,See the message above.); fi
+
+# Each real part is fetched or built once, or named with the reason why it cannot be had; its tests then skip.
+.PHONY: parts
+parts: $(DEV_STAMP)
+	@$(call say,Real parts of the tests)
+	@PYTHONPATH=tests $(BIN)/python -P -m beds.prepare

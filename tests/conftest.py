@@ -1,0 +1,60 @@
+"""What all tests share: the fixtures of the real parts, and a summary of those that could not be had.
+
+A skipped real part is told with its reason at the end of every run, and in CI a run in which no test passed or failed
+is a failure (pytest's status 5): all skipped would otherwise look like all is well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+from beds.parts import SKIP_MARK
+
+pytest_plugins = ["beds.chromium.fixtures", "beds.neo4j.fixtures", "beds.node.fixtures", "beds.proxy.fixtures"]
+
+_ran = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing has run yet."""
+    config.stash[_ran] = 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for the Neo4j server, so that `-m neo4j` and `-m "not neo4j"` choose by need."""
+    for item in items:
+        if "neo4j_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.neo4j)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """Count the tests whose body was run."""
+    report = yield
+    if report.when == "call" and report.outcome != "skipped":
+        item.config.stash[_ran] += 1
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI, no test run is a failure."""
+    nothing = session.config.stash[_ran] == 0 and not session.config.option.collectonly
+    if nothing and exitstatus == pytest.ExitCode.OK and os.environ.get("CI"):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The real parts that were not run, each with its reason and the number of tests that it cost."""
+    missing: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        if isinstance(report.longrepr, tuple):
+            _, found, reason = report.longrepr[2].partition(SKIP_MARK)
+            if found:
+                missing[reason] += 1
+    if missing:
+        terminalreporter.section("real parts not run")
+        for reason, tests in sorted(missing.items()):
+            terminalreporter.write_line(f"{reason} ({tests} {'test' if tests == 1 else 'tests'} skipped)")
