@@ -1,0 +1,176 @@
+"""The web pages, as files: the playground, its assets, and the page that stands in when it was not built.
+
+What can go wrong with a bundled page goes wrong quietly: a missing script answered with an HTML page shows a blank
+screen, a cached page asks for scripts that a newer server no longer has, a build that failed shows "404". So a missing
+asset is a 404 and never a page; a name with a content hash is kept for a year and everything else is asked for again;
+and without a build `/playground` gives the reason, the command that builds it, and a plain form that works without it.
+
+No page holds data of a caller: everything here is the same for all, signed in or not, and comes before any sign-in. All
+that a page shows it asks from `/graphql`, as its viewer.
+"""
+
+import asyncio
+import gzip
+import hashlib
+import html
+import mimetypes
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from server.ui_build import BUILD_COMMAND, UiBuild
+
+_PLAIN: Final = Path(__file__).resolve().parent / "plain"
+_NOTICE_MARK: Final = "<!-- notice -->"
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
+_COMPRESSED_SUFFIXES: Final = frozenset({".html", ".js", ".css", ".svg", ".json", ".txt", ".ttf"})
+_CONTENT_TYPES: Final = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".ttf": "font/ttf",
+    ".woff2": "font/woff2",
+    ".json": "application/json",
+}
+
+CACHE_FOR_EVER: Final = "public, max-age=31536000, immutable"
+CACHE_NEVER_UNASKED: Final = "no-cache"
+
+
+def page_routes(ui: UiBuild) -> list[BaseRoute]:
+    """The routes of the static pages, for `ui` as `ensure_built` left it.
+
+    `/` and `/playground` (the built page, or the stand-in), `/playground/plain` with its script and style, and
+    `/assets/{name}`. Reads the built files once, here: about 7 MB, and blocking, so call it before serving.
+    """
+    plain = {name: _load(_PLAIN / name) for name in ("plain.css", "plain.js")}
+    plain["plain"] = _plain_page(notice="")
+    assets: dict[str, _File] = {}
+    if ui.directory is not None:
+        playground = _load(ui.directory / "playground.html")
+        assets = {path.name: _load(path) for path in sorted((ui.directory / "assets").iterdir()) if path.is_file()}
+    else:
+        playground = _plain_page(notice=_reason_notice(ui.reason or "The pages are not built."))
+
+    async def home(request: Request) -> Response:
+        return RedirectResponse("/playground", status_code=307, headers=security_headers(request))
+
+    async def playground_page(request: Request) -> Response:
+        return await _reply(request, playground, cache=CACHE_NEVER_UNASKED)
+
+    async def plain_file(request: Request) -> Response:
+        return await _reply(request, plain.get(request.path_params["name"]), cache=CACHE_NEVER_UNASKED)
+
+    async def asset(request: Request) -> Response:
+        return await _reply(request, assets.get(request.path_params["name"]), cache=CACHE_FOR_EVER)
+
+    return [
+        Route("/", home),
+        Route("/playground", playground_page),
+        Route("/playground/{name}", plain_file),
+        Route("/assets/{name:path}", asset),
+    ]
+
+
+def security_headers(request: Request) -> dict[str, str]:
+    """The headers of every page and asset.
+
+    The policy allows this origin alone. A socket's origin counts as another one in browsers that follow CSP level 2, so
+    it is named, by the request's own host where that is a plain host name. Monaco, the editor, inserts style elements
+    and small images written as `data:` addresses, as GraphiQL does its fonts: hence the three exceptions.
+    """
+    host = request.headers.get("host", "")
+    sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    policy = (
+        "default-src 'self'; "
+        f"connect-src 'self'{sockets}; "
+        "script-src 'self'; worker-src 'self'; "
+        "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    }
+
+
+@dataclass(kw_only=True)
+class _File:
+    content: bytes
+    content_type: str
+    compressible: bool
+    etag: str
+    gzipped: bytes | None = None
+    """Made at the first request that takes it; the set of files is fixed, so this grows no further."""
+
+
+def _load(path: Path) -> _File:
+    suffix = path.suffix
+    guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return _file(
+        path.read_bytes(),
+        content_type=_CONTENT_TYPES.get(suffix, guessed),
+        compressible=suffix in _COMPRESSED_SUFFIXES,
+    )
+
+
+def _file(content: bytes, *, content_type: str, compressible: bool) -> _File:
+    etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return _File(content=content, content_type=content_type, compressible=compressible, etag=etag)
+
+
+def _plain_page(*, notice: str) -> _File:
+    template = (_PLAIN / "plain.html").read_text(encoding="utf-8")
+    content = template.replace(_NOTICE_MARK, notice).encode()
+    return _file(content, content_type=_CONTENT_TYPES[".html"], compressible=True)
+
+
+def _reason_notice(reason: str) -> str:
+    return (
+        '<div class="note" role="note"><p>The full playground is not built, so this plain one stands in. To build it, '
+        f"have Node.js 22 and npm on PATH, then run <code>{html.escape(BUILD_COMMAND)}</code> from a checkout. "
+        f"The reason:</p><pre>{html.escape(reason)}</pre></div>"
+    )
+
+
+async def _reply(request: Request, file: _File | None, *, cache: str) -> Response:
+    headers = security_headers(request)
+    if file is None:
+        headers["Cache-Control"] = "no-store"
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+        return Response("There is no such file.\n", status_code=404, headers=headers)
+    headers |= {"Cache-Control": cache, "ETag": file.etag}
+    if file.compressible:
+        headers["Vary"] = "Accept-Encoding"
+    known = request.headers.get("if-none-match", "")
+    if file.etag in (each.strip() for each in known.split(",")):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Type"] = file.content_type
+    content = file.content
+    if file.compressible and _takes_gzip(request.headers.get("accept-encoding", "")):
+        if file.gzipped is None:
+            file.gzipped = await asyncio.to_thread(gzip.compress, file.content, 6, mtime=0)
+        content = file.gzipped
+        headers["Content-Encoding"] = "gzip"
+    return Response(content, headers=headers)
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    """Whether the client takes gzip (RFC 9110, section 12.5.3); a wildcard is not taken for a yes."""
+    for offer in accept_encoding.lower().split(","):
+        coding, _, weight = offer.partition(";")
+        if coding.strip() == "gzip":
+            return not re.fullmatch(r"\s*q\s*=\s*0(\.0{0,3})?\s*", weight)
+    return False
