@@ -75,7 +75,7 @@ def test_a_cut_resets_what_is_open_and_serves_what_comes(proxy: FaultProxy) -> N
 
 def test_a_refusing_proxy_is_as_if_the_server_were_away_until_it_is_mended(proxy: FaultProxy) -> None:
     proxy.refuse()
-    with _connected(proxy.port) as connection, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), _connected(proxy.port) as connection:
         connection.recv(1)
     proxy.mend()
     with _connected(proxy.port) as connection:

@@ -213,8 +213,10 @@ class Neo4jServer:
         began = time.monotonic()
         with (self.home / "console.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [command, "-Xms256m", f"-Xmx{self.heap}", *JVM, "-cp", f"{lib}/*", MAIN_CLASS]
-                + [f"--home-dir={self.home}", f"--config-dir={config}"],
+                [
+                    *(command, "-Xms256m", f"-Xmx{self.heap}", *JVM, "-cp", f"{lib}/*", MAIN_CLASS),
+                    *(f"--home-dir={self.home}", f"--config-dir={config}"),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

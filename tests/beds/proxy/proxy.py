@@ -104,30 +104,27 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        if self._faults.refuse:
-            _reset(writer)
-            return
-        try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
-            _reset(writer)
-            return
-        pair = {writer, far_writer}
-        self._writers |= pair
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        writers = {writer}
+        self._writers.add(writer)
         try:
-            await asyncio.gather(
-                self._pump(reader, far_writer, Direction.TO_SERVER), self._pump(far_reader, writer, Direction.TO_CLIENT)
-            )
-        except (OSError, asyncio.CancelledError):
+            if self._faults.refuse:
+                raise ConnectionRefusedError
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            writers.add(far_writer)
+            self._writers.add(far_writer)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pump(reader, far_writer, Direction.TO_SERVER))
+                both.create_task(self._pump(far_reader, writer, Direction.TO_CLIENT))
+        except* (OSError, asyncio.CancelledError):
             pass  # either end has gone, or a fault has cut it
         finally:
+            self._writers -= writers
             self._tasks.discard(task)
-            self._writers -= pair
-            for each in pair:
-                each.close()
+            for each in writers:
+                _reset(each) if self._faults.refuse or len(writers) == 1 else each.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, direction: Direction) -> None:
         while data := await reader.read(65536):
@@ -179,6 +176,7 @@ class FaultProxy:
         await self._cut()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=_STEER_S)
+        await asyncio.sleep(0.01)  # transports tell their protocols that they are closed in the loop's next rounds
 
     def _set(self, **values: Any) -> None:
         def change() -> None:
