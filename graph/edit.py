@@ -20,7 +20,7 @@ from graph.change import MAX_CHANGES, Change, Record
 from graph.entity import IMMUTABLE, KINDS, SYSTEM_SOURCE, Entity, Kind, Named, Source, kind_by_id
 from graph.identifiers import label_key_problem, label_value_problem, name_problem, new_id
 from graph.refusal import AlreadyExists, Conflict, InUse, InvalidInput, LimitExceeded, NotFound
-from graph.view import NOTHING, Reader, entries
+from graph.view import NOTHING, Reader, entries, external_key
 
 E = TypeVar("E", bound=Entity)
 MAX_LABELS = 64
@@ -58,7 +58,7 @@ class Edit:
         self.counters: dict[str, int] = _Layered(base.counters)
         self._changes: dict[str, Change] = {}
         self._names: dict[tuple[str, str, str], str | None] = {}
-        self._external: dict[tuple[str, str], str | None] = {}
+        self._external: dict[tuple[str, str, str], str | None] = {}
         self._added: dict[tuple[str, str | None, str | None], list[str]] = {}
         self._removed: dict[tuple[str, str | None, str | None], set[str]] = {}
 
@@ -92,13 +92,13 @@ class Edit:
             return None if found is None else self.get(found)
         return self.base.find(kind, name, scope)
 
-    def find_external(self, system: str, external_id: str) -> Entity | None:
-        """The entity that has this external id."""
-        key = (system, external_id)
+    def find_external(self, system: str, external_id: str, tenant_id: str | None = None) -> Entity | None:
+        """The entity that has this external id among those of a tenant, or among those of none."""
+        key = (tenant_id or "", system, external_id)
         if key in self._external:
             found = self._external[key]
             return None if found is None else self.get(found)
-        return self.base.find_external(system, external_id)
+        return self.base.find_external(system, external_id, tenant_id)
 
     def ids(self, kind: str, field: str | None = None, value: str | None = None) -> Sequence[str]:
         """Ids in ascending order, as `Reader.ids`."""
@@ -360,7 +360,7 @@ class Edit:
                 )
         external = after.external
         if external is not None and (before is None or before.external != external):
-            holder = self.find_external(external.system, external.id)
+            holder = self.find_external(external.system, external.id, getattr(after, "tenant_id", None))
             if holder is not None and holder.id != after.id:
                 raise AlreadyExists(
                     f"{external.system} {external.id!r} is {holder.SPEC.name} {holder.id} already",
@@ -379,7 +379,7 @@ class Edit:
             if isinstance(entity, Named):
                 self._names[kind, spec.scope_of(entity), entity.name] = names
             if entity.external is not None:
-                self._external[entity.external.system, entity.external.id] = external
+                self._external[external_key(entity, entity.external)] = external
         old = set(entries(spec, before)) if before is not None else set()
         new = set(entries(spec, after)) if after is not None else set()
         for field, value in old - new:

@@ -58,12 +58,15 @@ class Ref:
     refers to: a cascade deletes it with its target, where any other reference only blocks the deletion.
     """
 
-    __slots__ = ("kinds", "owner", "relation")
+    __slots__ = ("kinds", "owner", "relation", "reverse")
 
-    def __init__(self, *kinds: str, relation: str, owner: bool = False) -> None:
+    def __init__(self, *kinds: str, relation: str, owner: bool = False, reverse: str | None = None) -> None:
         self.kinds = kinds
         self.relation = relation
         self.owner = owner
+        self.reverse = reverse
+        """What the list of those that refer to an entity is called on it; by default the referring kind's plural,
+        and none when empty."""
 
 
 def doc(text: str) -> msgspec.Meta:

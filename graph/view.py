@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from graph.change import Change, Commit
-from graph.entity import KINDS, Entity, Kind, Named, kind_by_id
+from graph.entity import KINDS, Entity, ExternalId, Kind, Named, kind_by_id
 from graph.filing import is_filed
 
 E = TypeVar("E", bound=Entity)
@@ -48,8 +48,8 @@ class Reader(Protocol):
         """The entity of a named kind by its name within a scope (an id, or empty for the whole graph)."""
         ...
 
-    def find_external(self, system: str, external_id: str) -> Entity | None:
-        """The entity that has this external id."""
+    def find_external(self, system: str, external_id: str, tenant_id: str | None = None) -> Entity | None:
+        """The entity that has this external id among those of a tenant, or among those of none."""
         ...
 
     def ids(self, kind: str, field: str | None = None, value: str | None = None) -> Sequence[str]:
@@ -109,6 +109,11 @@ def entries(kind: Kind, entity: Entity) -> Iterator[tuple[str, str]]:
     yield "source", f"{entity.source.kind.name}:{entity.source.name}"
 
 
+def external_key(entity: Entity, external: ExternalId) -> tuple[str, str, str]:
+    """Under what an external id is unique: its tenant, lest one tenant's import meet another's, and its system."""
+    return getattr(entity, "tenant_id", None) or "", external.system, external.id
+
+
 class Follower(Protocol):
     """What is kept current beside the view, such as a projection into arrays. Its methods are quick and do not raise:
     they run before anyone learns of the commit."""
@@ -135,7 +140,7 @@ class View:
         self.counters: dict[str, int] = {}
         self._entities: dict[str, Entity] = {}
         self._names: dict[tuple[str, str, str], str] = {}
-        self._external: dict[tuple[str, str], str] = {}
+        self._external: dict[tuple[str, str, str], str] = {}
         self._by_id: dict[str, list[str]] = {name: [] for name in KINDS}
         self._by_name: dict[str, list[str]] = {name: [] for name, kind in KINDS.items() if kind.named}
         self._postings: dict[str, dict[str, dict[str, list[str]]]] = {name: {} for name in KINDS}
@@ -152,9 +157,9 @@ class View:
         found = self._names.get((kind, scope, name))
         return None if found is None else self._entities[found]
 
-    def find_external(self, system: str, external_id: str) -> Entity | None:
-        """The entity that has this external id."""
-        found = self._external.get((system, external_id))
+    def find_external(self, system: str, external_id: str, tenant_id: str | None = None) -> Entity | None:
+        """The entity that has this external id among those of a tenant, or among those of none."""
+        found = self._external.get((tenant_id or "", system, external_id))
         return None if found is None else self._entities[found]
 
     def ids(self, kind: str, field: str | None = None, value: str | None = None) -> Sequence[str]:
@@ -229,7 +234,7 @@ class View:
             if isinstance(entity, Named):
                 names[kind.name, kind.scope_of(entity), entity.name] = entity_id
             if entity.external is not None:
-                external[entity.external.system, entity.external.id] = entity_id
+                external[external_key(entity, entity.external)] = entity_id
             postings = self._postings[kind.name]
             for field, value in entries(kind, entity):
                 values = postings.get(field)
@@ -335,14 +340,14 @@ class View:
         insort(self._by_name[kind.name], entity.id, key=self._name_key)
 
     def _move_external(self, before: Entity | None, after: Entity | None) -> None:
-        old = before.external if before is not None else None
-        new = after.external if after is not None else None
+        old = external_key(before, before.external) if before is not None and before.external is not None else None
+        new = external_key(after, after.external) if after is not None and after.external is not None else None
         if old == new:
             return
-        if old is not None and before is not None and self._external.get((old.system, old.id)) == before.id:
-            del self._external[old.system, old.id]
+        if old is not None and before is not None and self._external.get(old) == before.id:
+            del self._external[old]
         if new is not None and after is not None:
-            self._external[new.system, new.id] = after.id
+            self._external[new] = after.id
 
 
 def _remove(ids: list[str], entity_id: str) -> None:

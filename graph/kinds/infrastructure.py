@@ -67,11 +67,13 @@ class NodeStatus(enum.Enum):
     NOT_READY = "NOT_READY"
 
 
-@kind(prefix="region", area=Area.INFRASTRUCTURE)
+@kind(prefix="region", area=Area.INFRASTRUCTURE, scope=("tenant_id",))
 class Region(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A part of the world, in a tree: country, province, city, district."""
 
-    parent_id: Annotated[str | None, doc("The region that it is part of."), Ref("Region", relation="PART_OF")] = None
+    parent_id: Annotated[
+        str | None, doc("The region that it is part of."), Ref("Region", relation="PART_OF", reverse="children")
+    ] = None
     level: Annotated[RegionLevel, doc("Its level in the tree."), INDEXED] = RegionLevel.PROVINCE
     centre: Annotated[Position | None, doc("Its centre.")] = None
     boundary: Annotated[
@@ -86,7 +88,7 @@ class Region(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = None
 
 
-@kind(prefix="site", area=Area.INFRASTRUCTURE, ordinal_scope="region_id")
+@kind(prefix="site", area=Area.INFRASTRUCTURE, scope=("tenant_id",), ordinal_scope="region_id")
 class Site(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A place with nodes that reach each other."""
 
@@ -115,8 +117,8 @@ class Site(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 class Link(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A line between two sites, undirected; there may be several between the same two."""
 
-    from_site_id: Annotated[str, doc("One end."), IMMUTABLE, Ref("Site", relation="LINK", owner=True)]
-    to_site_id: Annotated[str, doc("The other end."), IMMUTABLE, Ref("Site", relation="LINK", owner=True)]
+    from_site_id: Annotated[str, doc("One end."), IMMUTABLE, Ref("Site", relation="LINK", owner=True, reverse="")]
+    to_site_id: Annotated[str, doc("The other end."), IMMUTABLE, Ref("Site", relation="LINK", owner=True, reverse="")]
     latency_ms: Annotated[NonNegativeFloat, doc("One way, in milliseconds.")]
     length_km: Annotated[NonNegativeFloat | None, doc("Length of the line in kilometres, when known.")] = None
     bandwidth_mbps: Annotated[NonNegativeFloat | None, doc("Capacity in Mbit/s, when known.")] = None
@@ -131,7 +133,7 @@ class Link(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = None
 
 
-@kind(prefix="cluster", area=Area.INFRASTRUCTURE)
+@kind(prefix="cluster", area=Area.INFRASTRUCTURE, scope=("tenant_id",))
 class Cluster(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A control plane that a driver talks to; it serves any number of sites, and a site any number of clusters."""
 
