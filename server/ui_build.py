@@ -54,7 +54,7 @@ class UiMode(StrEnum):
     """Use what is there when it is current, never build."""
 
 
-class UiBuildFailed(Exception):
+class UiBuildFailed(RuntimeError):
     """The pages could not be built; the message says why and what to do."""
 
 
@@ -209,7 +209,7 @@ def _locked(paths: UiPaths, *, say: Say, clock: Callable[[], float], sleep: Call
 def _build(paths: UiPaths, *, npm: str, say: Say) -> None:
     built_from = source_hash(paths.sources)
     try:
-        _install_dependencies(paths.sources, npm=npm, say=say)
+        install_dependencies(paths.sources, npm=npm, say=say)
         say("Building the web pages (about 15 seconds).")
         _run([npm, "run", "build"], cwd=paths.sources, limit_s=_BUILD_LIMIT_S)
         _replace(paths.built, produced=paths.sources / "dist", built_from=built_from)
@@ -222,8 +222,11 @@ def _build(paths: UiPaths, *, npm: str, say: Say) -> None:
     say("The web pages are built.")
 
 
-def _install_dependencies(sources: Path, *, npm: str, say: Say) -> None:
-    """`npm ci`, unless what is installed already came from this lock file. No package's install script is run."""
+def install_dependencies(sources: Path, *, npm: str, say: Say) -> None:
+    """`npm ci`, unless what is installed already came from this lock file. No package's install script is run.
+
+    `npm` is what `find_npm` returned. Raises `UiBuildFailed` with the end of npm's output.
+    """
     wanted = hashlib.sha256((sources / "package-lock.json").read_bytes()).hexdigest()
     installed = sources / "node_modules" / ".edgeatlas-lock-hash"
     if installed.is_file() and installed.read_text(encoding="utf-8") == wanted:

@@ -1,5 +1,5 @@
 // The ready examples of the playground: the `.graphql` files of `examples/`, in the order of their names. Each opens
-// with comment lines that the parser below reads and the user sees as far as they explain:
+// with comment lines that the parser below reads and the list shows; the editor gets what follows them:
 //
 //   # The title
 //   # What it shows, in one or more lines.
@@ -21,7 +21,7 @@ export interface Example {
   readonly title: string;
   readonly about: string;
   readonly group: string;
-  /** The document as the editor shows it: explanation kept, directives of this file format removed. */
+  /** The document without the header. */
   readonly query: string;
   readonly variables: Readonly<Record<string, unknown>>;
   readonly lookups: readonly Lookup[];
@@ -54,8 +54,7 @@ export function parseExample(id: string, text: string): Example {
   if (!title || !group || lookups.some(({ variable }) => !variable)) {
     throw new Error(`${id}: an example opens with "# title", then "# group: …" and named lookups`);
   }
-  const body = lines.slice(header.length).join("\n").trim();
-  const query = `${prose.map((line) => `# ${line}`.trimEnd()).join("\n")}\n${body}\n`;
+  const query = `${lines.slice(header.length).join("\n").trim()}\n`;
   return { id, title, about: about.join(" ").trim(), group, query, variables, lookups };
 }
 

@@ -1,0 +1,78 @@
+// A Chromium that can reach one origin and no other, and that remembers each attempt to do so: what the tests and the
+// screenshot script share.
+import { chromium } from "playwright-core";
+
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** Opens a browser for `origin`; `problems` fills with what a page did that it must not. Call `close` at the end. */
+export async function openBrowser({ executablePath, origin, width = 1280, height = 800, context: options = {} }) {
+  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  const problems = [];
+  const newContext = async (more = {}) => {
+    const context = await browser.newContext({ viewport: { width, height }, ...options, ...more });
+    await context.route("**/*", (route) => {
+      const url = new URL(route.request().url());
+      if (url.origin === origin || url.protocol === "data:" || url.protocol === "blob:") return route.continue();
+      problems.push(`request to another origin: ${url.href}`);
+      return route.abort();
+    });
+    context.on("page", (page) => watch(page, { origin, problems }));
+    return context;
+  };
+  return { browser, newContext, problems, close: () => browser.close() };
+}
+
+function watch(page, { origin, problems }) {
+  page.on("pageerror", (error) => problems.push(`page error: ${error.message}`));
+  page.on("console", (message) => {
+    if (/Content Security Policy|Refused to/.test(message.text())) problems.push(`policy: ${message.text()}`);
+  });
+  page.on("websocket", (socket) => {
+    const url = new URL(socket.url());
+    if (url.host !== new URL(origin).host) problems.push(`socket to another origin: ${url.href}`);
+  });
+  page.on("response", (response) => {
+    if (response.status() === 404) problems.push(`missing: ${response.url()}`);
+  });
+}
+
+/** Opens the built playground by a sign-in link and waits until its editor is there. */
+export async function openPlayground(page, { signIn }) {
+  await page.goto(signIn);
+  await page.waitForURL(/\/playground$/);
+  await page.locator(".graphiql-query-editor .view-line").first().waitFor();
+  await page.locator(".graphiql-execute-button").waitFor();
+}
+
+/** Opens an example by its id, runs it, and gives the text of the response pane once it holds `expected`. */
+export async function runExample(page, id, expected, { timeout = 15_000 } = {}) {
+  await page.locator(`[data-example="${id}"]`).click();
+  return run(page, expected, { timeout });
+}
+
+/** Runs the operation of the current tab. */
+export async function run(page, expected, { timeout = 15_000 } = {}) {
+  await page.locator(".graphiql-execute-button").click();
+  return responseHolding(page, expected, { timeout });
+}
+
+/** Waits until the response pane holds `expected` (Monaco draws spaces as no-break spaces); its text. */
+export async function responseHolding(page, expected, { timeout = 15_000 } = {}) {
+  const pane = page.locator(".result-window .view-lines");
+  const end = Date.now() + timeout;
+  for (;;) {
+    const text = (await pane.innerText()).replaceAll("\u00a0", " ");
+    if (text.includes(expected)) return text;
+    if (Date.now() > end) throw new Error(`no ${JSON.stringify(expected)} in the response pane:\n${text}`);
+    await page.waitForTimeout(50);
+  }
+}
