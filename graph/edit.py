@@ -23,6 +23,7 @@ from graph.refusal import AlreadyExists, Conflict, InUse, InvalidInput, LimitExc
 from graph.view import NOTHING, Reader, entries, external_key
 
 E = TypeVar("E", bound=Entity)
+_MADE_HERE = frozenset({"id", "source", "ordinal"})
 MAX_LABELS = 64
 MAX_CASCADE = MAX_CHANGES
 
@@ -275,9 +276,8 @@ class Edit:
         try:
             entity = kind(**given)
             # A round trip through plain values is what checks lengths, ranges and types: constructors do not.
-            fields = spec.fields if only is None else only
-            for name in fields:
-                _check_field(spec, name, getattr(entity, name), path=path)
+            for name in (given.keys() if only is None else only) - _MADE_HERE:
+                _check_field(spec, name, given[name], path=path)
         except TypeError as problem:
             raise InvalidInput(f"{spec.name}: {problem}", path=path) from None
         if only is None or "labels" in only:
