@@ -134,7 +134,7 @@ VERSION_OF := import sys; print(sys.version_info[:2])
 define install
 	@$(call say,Python packages from $(1))
 	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes $(1) $(call or_fail,Python packages,$(ONLINE))
-	@EDGEATLAS_UI=skip $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
 		$(call or_fail,installing the project,See the message above.)
 	@rm -f $(2) $(STAMPS)/project-* && touch $(STAMPS)/project-$(PROJECT_KEY) $@
 endef

@@ -1,0 +1,355 @@
+"""The settings of the server, declared once.
+
+One class holds every setting with its type, default, bounds and description. From it derive the file's keys, the
+environment's variables, the flags of the command line (settings_flags.py) and the page docs/settings.md
+(settings_docs.py): a setting that is declared here exists in all of them, and in none with another default. A wrong
+value stops the start with the setting, where the value came from and what to do; it is never replaced by a default in
+silence, for a server that runs on other limits than its operator wrote is worse than one that does not start.
+
+Precedence: flags over environment over file over default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from server.settings_store import StoreTarget, parse_store
+from server.settings_values import PREFIX, Declaration, SettingWrong, converted, expanded, text_of
+
+FILE_VARIABLE = "EDGEATLAS_CONFIG"
+DEFAULT_FILE = "$XDG_CONFIG_HOME/edgeatlas/settings.toml"
+SECTIONS = {
+    "storage": "Where things are kept",
+    "listen": "Listening",
+    "demo": "Demonstration",
+    "observe": "Logs and traces",
+    "limits": "What one caller may ask",
+    "retention": "What is kept, and for how long",
+    "work": "Work on the sites",
+}
+"""The tables of the settings file, with their titles."""
+
+
+def _of(section: str, description: str, *, unit: str = "", secret: bool = False, **bounds: Any) -> Meta:
+    """What is declared of a setting beside its type and default. A secret has no flag: arguments are public."""
+    return Meta(description=description, extra={"section": section, "unit": unit, "secret": secret}, **bounds)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings, checked. Made by `load`, or with keyword arguments by whoever has them already (tests)."""
+
+    # Where things are kept
+    data_dir: Annotated[
+        Path, _of("storage", "The folder of the embedded store and of what the server keeps beside it.")
+    ] = Path("$XDG_DATA_HOME/edgeatlas")
+    store: Annotated[
+        str,
+        _of(
+            "storage",
+            'Where the graph is kept: "" is SQLite in the data folder, sqlite:///path another file; bolt://user@host:port '
+            "is a Neo4j server, neo4j://user@host:port a Neo4j cluster (+s for TLS).",
+        ),
+    ] = ""
+    store_password: Annotated[
+        str, _of("storage", "The store's password, when its URL has none. Has no flag.", secret=True)
+    ] = ""
+    store_password_file: Annotated[
+        Path | None, _of("storage", "A file that holds the store's password, read at the start.")
+    ] = None
+    key_file: Annotated[
+        Path,
+        _of(
+            "storage",
+            "The file of the key that encrypts secrets at rest: made at the first start, readable by its owner only, and "
+            "outside the data folder, so that a copy of that folder gives no secret away.",
+        ),
+    ] = Path("$XDG_CONFIG_HOME/edgeatlas/key")
+
+    # Listening
+    host: Annotated[str, _of("listen", "The address to listen on.", min_length=1)] = "127.0.0.1"
+    port: Annotated[int, _of("listen", "The port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8800
+    tls_certificate: Annotated[Path | None, _of("listen", "A PEM file with the certificate and its chain.")] = None
+    tls_key: Annotated[Path | None, _of("listen", "A PEM file with the certificate's private key.")] = None
+    allow_plain_http: Annotated[
+        bool, _of("listen", "Listen on other than loopback without TLS, as behind a proxy that ends TLS.")
+    ] = False
+    public_url: Annotated[
+        str,
+        _of(
+            "listen",
+            "The URL under which browsers reach the server, when it is not the one it listens on.",
+            pattern=r"^(https?://[^/?#@\s]+)?/?$",
+        ),
+    ] = ""
+    allowed_origins: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^https?://[^/?#@*\s]+$")], ...],
+        _of("listen", "Origins beside the server's own from which pages may call it: https://host[:port], never *."),
+    ] = ()
+    ui: Annotated[
+        Literal["auto", "require", "off"],
+        _of("listen", "Whether to build the web pages when they are missing or old: when possible, always, or never."),
+    ] = "auto"
+
+    # Demonstration
+    demo: Annotated[bool, _of("demo", "Load a European backbone with sites and apps, and keep changing things.")] = (
+        False
+    )
+    demo_rate: Annotated[float, _of("demo", "Changes of the demonstration per second.", unit="1/s", ge=0, le=100)] = 1.0
+
+    # Logs, metrics and traces
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _of("observe", "The least level that is logged.")
+    ] = "info"
+    log_format: Annotated[Literal["console", "json"], _of("observe", "Logs for people, or one JSON object a line.")] = (
+        "console"
+    )
+    otlp_endpoint: Annotated[
+        str,
+        _of(
+            "observe",
+            'Where traces go by OTLP over HTTP, such as http://127.0.0.1:4318; "" makes none.',
+            pattern=r"^(https?://\S+)?$",
+        ),
+    ] = ""
+
+    # What one caller may ask
+    max_body_bytes: Annotated[int, _of("limits", "The largest request.", unit="bytes", ge=1024, le=2**30)] = 256 * 2**10
+    max_documents_bytes: Annotated[
+        int, _of("limits", "The largest request of a caller who may apply documents.", unit="bytes", ge=1024, le=2**30)
+    ] = 32 * 2**20
+    max_depth: Annotated[int, _of("limits", "The deepest nesting of a query.", ge=3, le=100)] = 12
+    max_aliases: Annotated[int, _of("limits", "The most aliases of a query.", ge=0, le=10_000)] = 30
+    max_tokens: Annotated[int, _of("limits", "The most tokens of a query.", ge=100, le=1_000_000)] = 2_000
+    max_cost: Annotated[
+        int, _of("limits", "The most fields that a query may ask for, counting list sizes.", ge=100, le=10**9)
+    ] = 50_000
+    execution_timeout_s: Annotated[
+        float, _of("limits", "The longest that a query or mutation may take.", unit="s", gt=0, le=600)
+    ] = 10.0
+    page_size_max: Annotated[int, _of("limits", "The most items of a page.", ge=1, le=10_000)] = 500
+    subscriptions_per_connection: Annotated[
+        int, _of("limits", "The most subscriptions of a WebSocket.", ge=1, le=10_000)
+    ] = 20
+    connections_per_user: Annotated[int, _of("limits", "The most WebSockets of a user.", ge=1, le=100_000)] = 50
+    heartbeat_s: Annotated[float, _of("limits", "The longest silence of a subscription.", unit="s", ge=1, le=300)] = (
+        15.0
+    )
+    session_hours: Annotated[
+        float, _of("limits", "How long a browser stays signed in.", unit="h", gt=0, le=24 * 365)
+    ] = 12.0
+
+    # What is kept, and for how long
+    log_retention_days: Annotated[
+        float, _of("retention", "How long commits are kept for history and resuming.", unit="days", gt=0, le=36_500)
+    ] = 7.0
+    log_retention_commits: Annotated[int, _of("retention", "The most commits that are kept.", ge=1_000)] = 1_000_000
+    event_retention_days: Annotated[
+        float, _of("retention", "How long events are kept.", unit="days", gt=0, le=36_500)
+    ] = 7.0
+    operation_retention_days: Annotated[
+        float, _of("retention", "How long finished operations are kept.", unit="days", gt=0, le=36_500)
+    ] = 30.0
+    revisions_per_deployment: Annotated[
+        int, _of("retention", "The most revisions of a deployment that are kept.", ge=1, le=10_000)
+    ] = 20
+    audit_retention_days: Annotated[
+        float, _of("retention", "How long the audit is kept, apart from the commits.", unit="days", gt=0, le=36_500)
+    ] = 365.0
+    idempotency_retention_days: Annotated[
+        float, _of("retention", "How long idempotency keys are remembered.", unit="days", ge=1, le=36_500)
+    ] = 7.0
+
+    # Work on the sites
+    worker_concurrency: Annotated[int, _of("work", "The most releases worked on at once.", ge=1, le=10_000)] = 32
+    drivers_file: Annotated[
+        Path | None, _of("work", "A TOML file with a table for each driver: its endpoints, limits and faults.")
+    ] = None
+    shutdown_grace_s: Annotated[
+        float, _of("work", "How long requests and work may take to finish at a stop.", unit="s", ge=0, le=600)
+    ] = 10.0
+
+    def __post_init__(self) -> None:
+        """Expand paths and check what settings must be together. Raises SettingWrong."""
+        for declared in declarations():
+            value = getattr(self, declared.name)
+            if isinstance(value, Path):
+                msgspec.structs.force_setattr(self, declared.name, expanded(value, environment=os.environ))
+        _check(self)
+
+    def __repr__(self) -> str:
+        """Without secrets."""
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        """Without secrets, for rich."""
+        return list(self.shown().items())
+
+    def shown(self) -> dict[str, object]:
+        """Every setting by name, to be logged or shown: secrets and what a store's URL holds of them left out."""
+        values: dict[str, object] = {each.name: getattr(self, each.name) for each in declarations()}
+        values["store"] = str(self.store_target())
+        return values | {each.name: "***" for each in declarations() if each.secret and values[each.name]}
+
+    def store_target(self) -> StoreTarget:
+        """The store that `store` and the password settings mean."""
+        return parse_store(self.store, embedded=self.data_dir / "graph.sqlite", password=self._password())
+
+    def _password(self) -> str:
+        if self.store_password or self.store_password_file is None:
+            return self.store_password
+        return text_of(self.store_password_file, setting="store_password_file").strip()
+
+
+@cache
+def declarations() -> tuple[Declaration, ...]:
+    """All settings in the order in which they are declared."""
+    hints = typing.get_type_hints(Settings, include_extras=True)
+
+    def declared() -> Iterator[Declaration]:
+        for field in msgspec.structs.fields(Settings):
+            plain, *_ = typing.get_args(hints[field.name])
+            meta = next(each for each in hints[field.name].__metadata__ if isinstance(each, Meta))
+            yield Declaration(
+                name=field.name,
+                type=hints[field.name],
+                plain_type=plain,
+                default=field.default,
+                description=meta.description or "",
+                **(meta.extra or {}),
+            )
+
+    return tuple(declared())
+
+
+def load(
+    *,
+    flags: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] = os.environ,
+    file: Path | None = None,
+) -> Settings:
+    """The settings from flags (by setting name; None is not given), environment, file and defaults. Raises SettingWrong.
+
+    `file` must exist when it is given, here or by the variable EDGEATLAS_CONFIG; the default one need not.
+    """
+    chosen: dict[str, object] = {}
+    sources: dict[str, str] = {}
+
+    def take(name: str, value: object, source: str) -> None:
+        chosen[name], sources[name] = converted(_declared(name), value, source=source, environment=environment), source
+
+    for name, value, source in _from_file(file, environment):
+        take(name, value, source)
+    for declared in declarations():
+        if declared.variable in environment:
+            take(declared.name, environment[declared.variable], declared.variable)
+    for name, value in (flags or {}).items():
+        if value is not None:
+            take(name, value, _declared(name).flag or name)
+    for declared in declarations():
+        if isinstance(declared.default, Path):
+            chosen.setdefault(declared.name, expanded(declared.default, environment=environment))
+    try:
+        return Settings(**chosen)  # type: ignore[arg-type]  # each value was converted to its setting's type
+    except SettingWrong as wrong:
+        source = wrong.source or sources.get(wrong.setting, "")
+        raise SettingWrong(wrong.setting, problem=wrong.problem, remedy=wrong.remedy, source=source) from None
+
+
+def misspelt_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables of the environment that are nearly, but not, a setting's, each with the one that may be meant."""
+    known = {declared.variable.removeprefix(PREFIX) for declared in declarations()}
+    near = {
+        name: difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=0.85)
+        for name in environment
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known
+    }
+    return {name: PREFIX + match[0] for name, match in near.items() if match}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _declared(name: str) -> Declaration:
+    for declared in declarations():
+        if declared.name == name:
+            return declared
+    raise KeyError(name)
+
+
+def _from_file(file: Path | None, environment: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:
+    """The settings of the TOML file: keys in the tables of their sections, or all at the top."""
+    named = file or (Path(environment[FILE_VARIABLE]) if environment.get(FILE_VARIABLE) else None)
+    path = expanded(named or Path(DEFAULT_FILE), environment=environment)
+    if named is None and not path.exists():
+        return
+    source = f"file {path}"
+    try:
+        tables = tomllib.loads(text_of(path, setting="config"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingWrong("config", problem=f"is no TOML: {error}", remedy="Mend the file.", source=source) from error
+    sections = {declared.section for declared in declarations()}
+    for key, value in tables.items():
+        inner = value.items() if key in sections and isinstance(value, dict) else [(key, value)]
+        for name, each in inner:
+            section = key if key in sections and isinstance(value, dict) else None
+            found = [one for one in declarations() if one.name == name and section in (None, one.section)]
+            if not found:
+                raise _unknown(name, section, source)
+            yield name, each, source
+
+
+def _unknown(name: str, section: str | None, source: str) -> SettingWrong:
+    where = {declared.name: declared.section for declared in declarations()}
+    shown = f"{section}.{name}" if section else name
+    if name in where:
+        remedy = f"It belongs to the table [{where[name]}]."
+    elif near := difflib.get_close_matches(name, where, n=1):
+        remedy = f"Did you mean {near[0]} (table [{where[near[0]]}])?"
+    else:
+        remedy = "See docs/settings.md for all settings."
+    return SettingWrong(shown, problem="is no setting", remedy=remedy, source=source)
+
+
+def _check(settings: Settings) -> None:
+    """What settings must be together. Raises SettingWrong."""
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        missing = "tls_key" if settings.tls_key is None else "tls_certificate"
+        raise SettingWrong(missing, problem="is missing", remedy="TLS needs both tls_certificate and tls_key.")
+    if not (is_loopback(settings.host) or settings.tls_certificate or settings.allow_plain_http):
+        raise SettingWrong(
+            "host",
+            problem=f"is {settings.host!r}, which others can reach, without TLS",
+            remedy="Give tls_certificate and tls_key, or set allow_plain_http behind a proxy that ends TLS.",
+        )
+    if settings.key_file.is_relative_to(settings.data_dir):
+        raise SettingWrong(
+            "key_file",
+            problem=f"is {settings.key_file}, inside the data folder",
+            remedy="Put the key elsewhere: whoever copies the data folder would have it too.",
+        )
+    if settings.max_documents_bytes < settings.max_body_bytes:
+        raise SettingWrong(
+            "max_documents_bytes",
+            problem=f"is {settings.max_documents_bytes}, less than max_body_bytes",
+            remedy=f"Make it {settings.max_body_bytes} or more.",
+        )
+    try:
+        settings.store_target()
+    except ValueError as error:
+        raise SettingWrong("store", problem=str(error), remedy='Leave it "" for the embedded store.') from error
