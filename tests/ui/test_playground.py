@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from strawberry.asgi import GraphQL
 
@@ -108,7 +108,8 @@ def origin(built_pages: UiPaths) -> Iterator[str]:
         *page_routes(UiBuild(directory=built_pages.built)),
         Route("/auth/login", login),
         Route("/auth/logout", logout, methods=["POST"]),
-        Mount("/graphql", SignedIn()),
+        Route("/graphql", SignedIn(), methods=["GET", "POST"]),
+        WebSocketRoute("/graphql", SignedIn()),
     ]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="warning"))

@@ -8,9 +8,6 @@ export const CSRF_VALUE = "1";
 const SIGN_IN_PATH = "/auth/login";
 const SIGN_OUT_PATH = "/auth/logout";
 
-/** Keys that GraphiQL writes: tabs and history, which may hold what one person typed and another must not see. */
-const EDITOR_STORAGE_PREFIX = "graphiql";
-
 /** A role of the viewer; `tenant` is null where it holds in all tenants. */
 export interface ViewerRole {
   readonly role: string;
@@ -71,7 +68,7 @@ export function rolesInWords(roles: readonly ViewerRole[]): string {
     .join(", ");
 }
 
-/** Ends the session on the server and forgets what the editor kept in this browser. Throws when the server refuses. */
+/** Ends the session on the server. Throws when it refuses. */
 export async function signOut(): Promise<void> {
   const reply = await fetch(SIGN_OUT_PATH, {
     method: "POST",
@@ -80,14 +77,5 @@ export async function signOut(): Promise<void> {
   });
   if (!reply.ok && reply.status !== 401) {
     throw new Error(`The server answered ${reply.status} to signing out; the session may still be open.`);
-  }
-  forgetEditor(localStorage);
-}
-
-/** Removes GraphiQL's tabs and history from `storage`. */
-export function forgetEditor(storage: Storage): void {
-  const keys = Array.from({ length: storage.length }, (_, index) => storage.key(index));
-  for (const key of keys) {
-    if (key?.startsWith(EDITOR_STORAGE_PREFIX)) storage.removeItem(key);
   }
 }

@@ -4,11 +4,18 @@ import { useState } from "react";
 
 import { rolesInWords, signInUrl, signOut, type Viewer } from "../api/session";
 
-export function Header({ viewer }: { readonly viewer: Viewer | null }) {
+interface HeaderProps {
+  readonly viewer: Viewer | null;
+  /** Called once the session has ended, before the page is left. */
+  readonly onSignedOut: () => void;
+}
+
+export function Header({ viewer, onSignedOut }: HeaderProps) {
   const [problem, setProblem] = useState<string | null>(null);
   const leave = async () => {
     try {
       await signOut();
+      onSignedOut();
       location.assign(signInUrl(location.pathname));
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error));

@@ -6,11 +6,14 @@ import "graphiql/style.css";
 import type { GraphiQLPlugin } from "@graphiql/react";
 import { GraphiQL, type GraphiQLProps, HISTORY_PLUGIN } from "graphiql";
 
+import { useState } from "react";
+
 import { createSocket, execute, isSubscription, subscribe } from "../api/graphql";
 import { SignedOut, signInUrl, type Viewer } from "../api/session";
 import { EXAMPLES } from "../examples";
 import { ExampleList } from "./ExampleList";
 import { Header } from "./Header";
+import { editorStorage } from "./storage";
 
 const socket = createSocket(location.origin);
 
@@ -39,14 +42,16 @@ const PLUGINS = [EXAMPLES_PLUGIN, HISTORY_PLUGIN];
 const FIRST = EXAMPLES[0];
 
 export function Playground({ viewer }: { readonly viewer: Viewer | null }) {
+  const [storage] = useState(() => editorStorage(localStorage, viewer?.name ?? ""));
   return (
     <div className="page">
-      <Header viewer={viewer} />
+      <Header viewer={viewer} onSignedOut={storage.forget} />
       <main className="editor">
         <GraphiQL
           fetcher={fetcher}
           plugins={PLUGINS}
           visiblePlugin="Examples"
+          storage={storage}
           shouldPersistHeaders={false}
           showPersistHeadersSettings={false}
           {...(FIRST ? { defaultQuery: FIRST.query } : {})}
