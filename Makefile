@@ -38,7 +38,7 @@ ENVIRONMENT := $(if $(wildcard $(STAMPS)/dev-*),$(DEV_STAMP),$(RUNTIME_STAMP))
 
 say = printf '\n==> %s\n' "$(1)"
 or_fail = || { printf '\nmake: the step "%s" failed. %s\n' "$(1)" "$(2)" >&2; exit 1; }
-ONLINE := Is the package index reachable from here? Settings for a mirror: PIP_INDEX_URL and UV_DEFAULT_INDEX.
+ONLINE := Is the package index reachable from here? A mirror: PIP_INDEX_URL and UV_DEFAULT_INDEX; own certificates: SSL_CERT_FILE.
 
 .PHONY: help
 help: ## list the targets
