@@ -63,7 +63,16 @@ class ReleaseObserved(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     replicas: Annotated[NonNegativeInt, doc("Replicas that exist.")] = 0
     ready_replicas: Annotated[NonNegativeInt, doc("Replicas that are ready.")] = 0
     message: Annotated[str | None, doc("The backend's own words.")] = None
+    version: Annotated[int, doc("The backend's own number of this report; an older report is dropped.")] = 0
     observed_at: Annotated[TimestampMs | None, doc("When it last changed.")] = None
+
+
+class GoodState(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The newest of a deployment's states that was wholly observed: what a cancelled change goes back to."""
+
+    revision_id: Annotated[str, doc("The deployment revision.")]
+    revision_number: Annotated[int, doc("Its number.")]
+    decision_id: Annotated[str | None, doc("The decision that chose its sites.")] = None
 
 
 class InstanceStatus(enum.Enum):
@@ -92,8 +101,13 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     generation: Annotated[int, doc("Rises with every change of what is wanted."), MANAGED] = 1
     phase: Annotated[DeploymentPhase, doc("Where it stands."), MANAGED, INDEXED] = DeploymentPhase.PENDING_PLACEMENT
     message: Annotated[str | None, doc("Why it stands there, when it is not READY."), MANAGED] = None
+    revision_id: Annotated[str | None, doc("Its current revision."), MANAGED] = None
     decision_id: Annotated[str | None, doc("The decision that chose its sites."), MANAGED] = None
     operation_id: Annotated[str | None, doc("The operation that works on it now."), MANAGED] = None
+    good: Annotated[
+        GoodState | None, doc("Its newest state that was wholly observed; none: it never was READY."), MANAGED
+    ] = None
+    delete_when_gone: Annotated[bool, doc("Whether it is deleted once nothing of it runs any more."), MANAGED] = False
 
 
 @kind(prefix="deploymentrevision", area=Area.WORKLOAD, filed=True)
@@ -128,7 +142,18 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         MANAGED,
         Ref("Cluster", relation="VIA_CLUSTER"),
     ] = None
+    backend_name: Annotated[
+        str,
+        doc("Its name on the backend, at most 53 characters; the same for the whole of its life."),
+        MANAGED,
+        INDEXED,
+    ] = ""
     wanted: Annotated[bool, doc("False when it is to be removed."), MANAGED] = True
+    retires_after: Annotated[
+        int | None,
+        doc("Removed once its deployment's releases of this generation and later are ready; none: it stays."),
+        MANAGED,
+    ] = None
     replicas: Annotated[NonNegativeInt, doc("Replicas wanted."), MANAGED] = 1
     resources: Annotated[Resources, doc("What one replica needs."), MANAGED] = Resources()
     assignments: Annotated[
@@ -145,6 +170,7 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     phase: Annotated[ReleasePhase, doc("Where the work on it stands."), MANAGED, INDEXED] = ReleasePhase.PENDING
     epoch: Annotated[int, doc("Bumped by every claim; a result commits only at its own epoch."), MANAGED] = 0
     attempts: Annotated[int, doc("Tries since its generation last changed."), MANAGED] = 0
+    failures: Annotated[int, doc("Tries in a row that its backend answered with an error."), MANAGED] = 0
     due_at: Annotated[TimestampMs | None, doc("Not tried again before this."), MANAGED] = None
     error: Annotated[str | None, doc("Why the last try failed."), MANAGED] = None
     operation_id: Annotated[str | None, doc("The operation that it is worked on for."), MANAGED, INDEXED] = None
