@@ -33,7 +33,7 @@ FAILURE_NAME: Final = ".build-failed"
 LOCK_NAME: Final = ".build-lock"
 
 _SOURCE_DIRECTORIES: Final = ("src", "public")
-_SOURCE_FILES: Final = ("package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
+_SOURCE_FILES: Final = ("package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", "licenses.ts")
 _INSTALL_LIMIT_S: Final = 900.0
 _BUILD_LIMIT_S: Final = 600.0
 _LOCK_LIMIT_S: Final = _INSTALL_LIMIT_S + _BUILD_LIMIT_S

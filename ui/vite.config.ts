@@ -3,8 +3,10 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
+import { licenses } from "./licenses.ts";
+
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), licenses()],
   base: "/",
   worker: { format: "es" },
   build: {
