@@ -39,7 +39,7 @@ from graph.stores import sqlite_rows as rows
 from graph.stores.ownership import Ownership
 from graph.stores.sqlite_backup import BackupStoppedError, back_up
 from graph.stores.sqlite_errors import at_commit
-from graph.stores.sqlite_retention import ROWS_A_DELETION, compact_step, prune_step
+from graph.stores.sqlite_retention import compact_step, prune_step
 from graph.stores.sqlite_schema import (
     READER_CACHE_KIB,
     WRITER_CACHE_KIB,
@@ -288,18 +288,18 @@ class SqliteStore:
             step = await self._change(
                 lambda connection: compact_step(connection, keep_commits=keep_commits, keep_after=keep_after)
             )
-            dropped += step
-            if step < ROWS_A_DELETION:
+            if not step:
                 return dropped
+            dropped += step
 
     async def prune(self, collection: str, *, before: int) -> int:
         """Drops filed records (or, for `idempotency` and `ephemeral`, those) that are older than UTC ms; says how many."""
         dropped = 0
         while True:
             step = await self._change(lambda connection: prune_step(connection, collection, before))
-            dropped += step
-            if step < ROWS_A_DELETION:
+            if not step:
                 return dropped
+            dropped += step
 
     async def backup(self, target: Path) -> None:
         """Streams a consistent copy into a new file while the store is in use.

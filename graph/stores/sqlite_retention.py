@@ -1,6 +1,6 @@
 """What the embedded store drops when it is old: commits beyond the log's bounds, filed records, expired values.
 
-Each step is one short transaction, for commits wait behind it; the caller repeats it until a step is not full.
+Each step is one short transaction, for commits wait behind it; the caller repeats it until there is nothing left to drop.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from graph.stores.sqlite_schema import read_head
 
 ROWS_A_DELETION = 2_000
 """The most rows that one step drops."""
+RECORDS_LOOKED_AT = 5_000
+"""How many of a collection's first records a step looks at; where none of them is old, none behind them is."""
 
 
 def compact_step(connection: sqlite3.Connection, *, keep_commits: int, keep_after: int) -> int:
@@ -43,7 +45,10 @@ def _newest_before(connection: sqlite3.Connection, oldest: int, newest: int, at:
 
 
 def prune_step(connection: sqlite3.Connection, collection: str, before: int) -> int:
-    """Drops rows of a collection that are older than a time (UTC ms); says how many. Raises sqlite3.Error."""
+    """Drops rows of a collection that are older than a time (UTC ms); says how many: 0 when there are no more.
+
+    Records are looked at from the lowest id, which is the oldest. Raises sqlite3.Error.
+    """
     if collection == "idempotency":
         statement = "DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency WHERE at < ? LIMIT ?)"
         values: tuple[str | int, ...] = (before, ROWS_A_DELETION)
@@ -52,8 +57,8 @@ def prune_step(connection: sqlite3.Connection, collection: str, before: int) -> 
         values = (before, ROWS_A_DELETION)
     else:
         statement = (
-            "DELETE FROM records WHERE (collection, id) IN"
-            " (SELECT collection, id FROM records WHERE collection = ? AND at < ? LIMIT ?)"
+            "DELETE FROM records WHERE (collection, id) IN (SELECT collection, id FROM"
+            " (SELECT collection, id, at FROM records WHERE collection = ? ORDER BY id LIMIT ?) WHERE at < ? LIMIT ?)"
         )
-        values = (collection, before, ROWS_A_DELETION)
+        values = (collection, RECORDS_LOOKED_AT, before, ROWS_A_DELETION)
     return connection.execute(statement, values).rowcount
