@@ -14,6 +14,7 @@ MAKEFLAGS += --no-print-directory
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/edgeatlas
 export PIP_CACHE_DIR ?= $(CACHE)/pip
 export UV_CACHE_DIR ?= $(CACHE)/uv
+export npm_config_cache ?= $(CACHE)/npm
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV := .venv
@@ -34,7 +35,8 @@ RUNTIME_STAMP := $(STAMPS)/runtime-$(call key,requirements/runtime.txt requireme
 PROJECT_KEY := $(call key,pyproject.toml,$(HERE))
 
 # `make serve` needs the runtime packages only, but leaves a development environment as it is.
-ENVIRONMENT := $(if $(wildcard $(STAMPS)/dev-*),$(DEV_STAMP),$(RUNTIME_STAMP))
+DEVELOPING := $(wildcard $(STAMPS)/dev-*) $(filter test chaos lint format bench docs parts,$(MAKECMDGOALS))
+ENVIRONMENT := $(if $(strip $(DEVELOPING)),$(DEV_STAMP),$(RUNTIME_STAMP))
 
 say = printf '\n==> %s\n' "$(1)"
 or_fail = || { printf '\nmake: the step "%s" failed. %s\n' "$(1)" "$(2)" >&2; exit 1; }
@@ -136,14 +138,14 @@ define install
 	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes $(1) $(call or_fail,Python packages,$(ONLINE))
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
 		$(call or_fail,installing the project,See the message above.)
-	@rm -f $(2) $(STAMPS)/project-* && touch $(STAMPS)/project-$(PROJECT_KEY) $@
+	@rm -f $(STAMPS)/dev-* $(STAMPS)/runtime-* $(STAMPS)/project-* && touch $(STAMPS)/project-$(PROJECT_KEY) $@
 endef
 
 $(DEV_STAMP): $(VENV_STAMP) $(if $(wildcard $(STAMPS)/project-$(PROJECT_KEY)),,again)
-	$(call install,requirements/dev.txt,$(STAMPS)/dev-* $(STAMPS)/runtime-*)
+	$(call install,requirements/dev.txt)
 
 $(RUNTIME_STAMP): $(VENV_STAMP) $(if $(wildcard $(STAMPS)/project-$(PROJECT_KEY)),,again)
-	$(call install,requirements/runtime.txt requirements/build.txt,$(STAMPS)/runtime-*)
+	$(call install,requirements/runtime.txt requirements/build.txt)
 
 .PHONY: again
 again:

@@ -162,7 +162,9 @@ def test_npm_packages_can_be_imported_by_a_script(node_packages: NodePackages) -
     assert (done.returncode, done.stdout.strip()) == (0, "61"), done.stderr
 
 
-def test_a_part_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_part_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGEATLAS_PARTS", raising=False)
+
     def fails_half_way(scratch: Path) -> None:
         (scratch / "half").touch()
         raise parts.PartMissing("the network went away")
@@ -184,6 +186,7 @@ def test_a_part_that_could_not_be_prepared_is_not_tried_again_by_its_fixture(
     def unexpected(scratch: Path) -> None:
         raise AssertionError("tried again")
 
+    monkeypatch.delenv("EDGEATLAS_PARTS", raising=False)
     with pytest.raises(parts.PartMissing):
         parts.made_once(tmp_path / "part", never)
     monkeypatch.setenv("EDGEATLAS_PARTS", "prepared")
