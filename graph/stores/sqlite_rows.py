@@ -103,7 +103,7 @@ def _put(connection: sqlite3.Connection, into: tuple[str, int, str], rows: Seque
 
 def _parts(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
     """Parts of few different lengths, so that the statements of all lengths stay compiled."""
-    if len(rows) <= ROWS_A_STATEMENT:
+    if 0 < len(rows) <= ROWS_A_STATEMENT:
         yield rows
         return
     at = 0
