@@ -6,6 +6,7 @@ of the same filter can never disagree.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -122,24 +123,27 @@ class Equals:
 
 
 class NameIs:
-    """The name is one of some names, at the scopes given; answered from the index of names."""
+    """The name is one of some names, in any scope; answered from the order by name."""
 
-    __slots__ = ("names", "scopes")
+    __slots__ = ("names",)
 
-    def __init__(self, names: Sequence[str], *, scopes: Sequence[str] | None) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         self.names = names
-        self.scopes = scopes
 
     def holds(self, entity: Entity) -> bool:
         """Whether its name is among them."""
         return getattr(entity, "name", None) in self.names
 
     def candidates(self, reader: Reader, kind: str) -> Sequence[str] | None:
-        """Those found by name, where all scopes are known."""
-        if self.scopes is None:
-            return None
-        found = (reader.find(kind, name, scope) for name in self.names for scope in self.scopes)
-        return sorted(one.id for one in found if one is not None)
+        """Those of these names: one stretch of the order by name for each."""
+        ids = reader.ids_by_name(kind)
+        found: list[str] = []
+        for name in set(self.names):
+            at = bisect_left(ids, name, key=lambda one: getattr(reader.get(one), "name", ""))
+            while at < len(ids) and getattr(reader.get(ids[at]), "name", None) == name:
+                found.append(ids[at])
+                at += 1
+        return sorted(found)
 
 
 class Test:

@@ -289,6 +289,7 @@ class Edit:
         for field in spec.refs:
             if only is None or field.name in only:
                 self._check_ref(entity, field.name, path=path)
+        entity.check(self, path=path)
         return entity
 
     def _check_ref(self, entity: Entity, field_name: str, *, path: str) -> None:

@@ -12,11 +12,19 @@ import enum
 import types
 import typing
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, TypeVar, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, Union
 
 import msgspec
 
-TimestampMs = Annotated[int, msgspec.Meta(description="UTC milliseconds since 1970.")]
+if TYPE_CHECKING:
+    from graph.view import Reader
+
+
+class Timestamp:
+    """Marks an integer as UTC milliseconds since 1970; the API shows it as a date and time."""
+
+
+TimestampMs = Annotated[int, Timestamp]
 
 
 class Area(enum.Enum):
@@ -120,6 +128,12 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     created_at: Annotated[TimestampMs, doc("When it was made."), MANAGED] = 0
     updated_at: Annotated[TimestampMs, doc("When it last changed."), MANAGED] = 0
 
+    def check(self, reader: Reader, *, path: str) -> None:
+        """Checks what types and references alone do not say; runs whenever an entity is made or changed.
+
+        `reader` shows the graph with the change. Raises a `graph.refusal.Refusal` that names the field below `path`.
+        """
+
 
 class Named(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An entity whose name is unique within its kind's scope."""
@@ -135,7 +149,9 @@ class Field(msgspec.Struct, frozen=True):
 
     name: str
     type: Any
-    """The annotated type without its metadata, for example `str | None`."""
+    """The annotated type without its metadata but for `Timestamp`, for example `str | None`."""
+    meta: tuple[msgspec.Meta, ...]
+    """The limits that the annotation states."""
     description: str
     required: bool
     marks: frozenset[Mark]
@@ -258,7 +274,8 @@ def _fields_of(cls: type[Entity]) -> Iterator[Field]:
             raise TypeError(f"{cls.__name__}.{name} has no description")
         yield Field(
             name=name,
-            type=hint,
+            type=Annotated[hint, Timestamp] if Timestamp in metadata else hint,
+            meta=tuple(one for one in metadata if isinstance(one, msgspec.Meta)),
             description=description,
             required=defaults[name].required,
             marks=frozenset(one for one in metadata if isinstance(one, Mark)),

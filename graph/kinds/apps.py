@@ -7,12 +7,17 @@ resources is refused when it is made: unknown is never taken as zero, for zero f
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from graph.entity import IMMUTABLE, INDEXED, Area, Named, Ref, doc, kind
+from graph.refusal import InvalidInput
+from graph.selectors import parse_selector
 from graph.values import Resources
+
+if TYPE_CHECKING:
+    from graph.view import Reader
 
 
 class ArtifactType(enum.Enum):
@@ -103,6 +108,44 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         list[str], doc("Names of components of the same version that are ready before it starts.")
     ] = []
     configuration: Annotated[dict[str, Any], doc("Values for its package, as the driver takes them.")] = {}
+
+    def check(self, reader: Reader, *, path: str) -> None:
+        """What a replica needs is known, the selector can be read, and it does not wait for itself."""
+        for name in ("cpu_millicores", "memory_bytes"):
+            if not getattr(self.resources, name):
+                raise InvalidInput(
+                    f"{name} of one replica is not stated",
+                    remedy="state what a replica needs: unknown is never taken as zero",
+                    path=f"{path}.resources",
+                )
+        if self.node_selector:
+            parse_selector(self.node_selector, path=f"{path}.nodeSelector")
+        if self.name in self.depends_on:
+            raise InvalidInput("a component cannot wait for itself", path=f"{path}.dependsOn")
+        waits = {self.name: self.depends_on}
+        for one in reader.ids("Component", "app_version_id", self.app_version_id):
+            other = reader.get(one)
+            if isinstance(other, Component) and other.id != self.id:
+                waits[other.name] = other.depends_on
+        if _goes_round(waits, self.name):
+            raise InvalidInput(
+                f"{self.name!r} would wait for itself by way of others",
+                remedy="break the circle",
+                path=f"{path}.dependsOn",
+            )
+
+
+def _goes_round(waits: dict[str, list[str]], start: str) -> bool:
+    seen: set[str] = set()
+    waiting = list(waits[start])
+    while waiting:
+        name = waiting.pop()
+        if name == start:
+            return True
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(waits.get(name, ()))
+    return False
 
 
 @kind(prefix="service", area=Area.WORKLOAD, scope=("component_id", "site_id", "tenant_id"))

@@ -7,11 +7,12 @@ tenant never changes, for a value that moved between tenants would have to be hi
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, doc, kind
+from graph.refusal import InvalidInput
 from graph.values import (
     NO_RESOURCES,
     UNKNOWN_HEALTH,
@@ -21,6 +22,9 @@ from graph.values import (
     Resources,
     Taint,
 )
+
+if TYPE_CHECKING:
+    from graph.view import Reader
 
 
 class RegionLevel(enum.Enum):
@@ -87,6 +91,16 @@ class Region(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         Ref("Tenant", relation="BELONGS_TO"),
     ] = None
 
+    def check(self, reader: Reader, *, path: str) -> None:
+        """Rings are closed and have an inside."""
+        for at, ring in enumerate(self.boundary):
+            if len(ring) < 4 or ring[0] != ring[-1]:
+                raise InvalidInput(
+                    "a ring has at least four points and ends where it began",
+                    remedy="repeat the first point at the end",
+                    path=f"{path}.boundary[{at}]",
+                )
+
 
 @kind(prefix="site", area=Area.INFRASTRUCTURE, scope=("tenant_id",), ordinal_scope="region_id")
 class Site(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -131,6 +145,17 @@ class Link(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         IMMUTABLE,
         Ref("Tenant", relation="BELONGS_TO"),
     ] = None
+
+    def check(self, reader: Reader, *, path: str) -> None:
+        """It joins two sites, and reserves no more than it has."""
+        if self.from_site_id == self.to_site_id:
+            raise InvalidInput("a link joins two different sites", path=f"{path}.toSiteId")
+        if self.bandwidth_mbps is not None and self.reserved_mbps > self.bandwidth_mbps:
+            raise InvalidInput(
+                f"{self.reserved_mbps} Mbit/s are reserved of {self.bandwidth_mbps}",
+                remedy="reserve at most the bandwidth",
+                path=f"{path}.reservedMbps",
+            )
 
 
 @kind(prefix="cluster", area=Area.INFRASTRUCTURE, scope=("tenant_id",))
