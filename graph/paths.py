@@ -1,0 +1,381 @@
+"""Ways through the network: shortest paths, what is within reach, and latencies from many places at once.
+
+Links that are up are edges in both directions; TRANSIT sites are routed through like any other. Between the same two sites
+the best of parallel links counts. What a reader may not see is as if it were not there: neither shown nor used as a
+shortcut, for a total that only a hidden link explains would show the link.
+
+Links are kept as columns that follow the commits, and searches run in scipy's Dijkstra over them: about 2 ms for one source
+at 10,000 sites, 20 times faster than a search in Python, so a read may do it between two commits. Ties are broken by
+searching again among the tied edges alone for the next metric, and at last by ids: a path is a function of the graph, not
+of the order in which it was learned.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from graph.change import Commit
+from graph.kinds import Link, LinkState, Site
+from graph.refusal import NotFound
+from graph.view import Reader, each, get_as
+
+Floats: TypeAlias = NDArray[np.float64]
+Rows: TypeAlias = NDArray[np.int64]
+Mask: TypeAlias = NDArray[np.bool_]
+
+KEPT_NETWORKS = 8
+"""How many networks are kept: one for each set of private links and sites that readers were found to see."""
+
+
+class PathMetric(enum.Enum):
+    """What a path makes least."""
+
+    LATENCY = "LATENCY"
+    COST = "COST"
+    HOPS = "HOPS"
+
+
+class Path(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A way from one site to another over links that are up."""
+
+    site_ids: list[str]
+    """From the first to the last, both included."""
+    link_ids: list[str]
+    """One fewer than the sites."""
+    latency_ms: float
+    cost: float
+    """Sum of the links' cost, price units an hour."""
+    hops: int
+    bottleneck_mbps: float | None
+    """The least free bandwidth on the way, Mbit/s; None when a link on it states none, for unknown is not unlimited."""
+
+
+class Reached(msgspec.Struct, frozen=True, gc=False):
+    """A site within reach, and the least latency to it in milliseconds, one way."""
+
+    site_id: str
+    latency_ms: float
+
+
+_ORDER = {
+    PathMetric.LATENCY: (PathMetric.LATENCY, PathMetric.HOPS),
+    PathMetric.COST: (PathMetric.COST, PathMetric.LATENCY, PathMetric.HOPS),
+    PathMetric.HOPS: (PathMetric.HOPS, PathMetric.LATENCY),
+}
+"""What breaks ties. Hops are in each, so that what is left has no cycles of weight zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Links as arcs, two a link, ordered by (from, to, link id): an immutable value that searches run on."""
+
+    site_ids: list[str]
+    """By row, ascending: all sites of the graph. Those that are not seen have no arcs."""
+    row_of: dict[str, int]
+    link_ids: list[str]
+    """By link row, ascending."""
+    tail: Rows
+    head: Rows
+    link: Rows
+    """The link row of each arc."""
+    latency: Floats
+    cost: Floats
+
+    def weights(self, metric: PathMetric) -> Floats:
+        """Each arc's weight in a metric."""
+        if metric is PathMetric.LATENCY:
+            return self.latency
+        return self.cost if metric is PathMetric.COST else np.ones(len(self.tail))
+
+    def matrix(self, weights: Floats, among: Mask | None = None) -> csr_array:
+        """The sparse matrix of the least weight between each two sites, of all arcs or of some."""
+        return _least(self.tail, self.head, weights, among, size=len(self.site_ids))
+
+    def latencies(self, entries: Sequence[Sequence[tuple[int, float]]], *, limit: float = np.inf) -> Floats:
+        """Least latency from places to all sites, ms: shape (places, sites), infinite where there is no way.
+
+        Each place is given by where it enters the network: pairs of a site's row and the latency up to it.
+        """
+        size, places = len(self.site_ids), len(entries)
+        if not places or not size:
+            return np.full((places, size), np.inf)
+        pairs = [(size + n, row, latency) for n, entry in enumerate(entries) for row, latency in entry]
+        tail = np.concatenate((self.tail, np.array([one[0] for one in pairs], dtype=np.int64)))
+        head = np.concatenate((self.head, np.array([one[1] for one in pairs], dtype=np.int64)))
+        weights = np.concatenate((self.latency, np.array([one[2] for one in pairs], dtype=np.float64)))
+        order = np.lexsort((head, tail))
+        # Nothing leads into a place, so no way goes through one.
+        matrix = _least(tail[order], head[order], weights[order], None, size=size + places)
+        found: Floats = dijkstra(matrix, indices=np.arange(size, size + places), limit=limit)
+        return found[:, :size]
+
+
+class LinkGraph:
+    """The network, kept current by commits. A `Follower` of the view whose links it knows.
+
+    Every question names the reader that asks. What has no tenant is taken as seen and what has one is asked for; then the
+    answer itself is checked, so that a reader that sees less than that is answered from its own lists instead. For a reader
+    of another state of the graph, such as a what-if, make a LinkGraph of that reader.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._stale = True
+        self._columns = _columns_of(reader=None)
+        self._private: list[str] = []
+        self._networks: dict[frozenset[str], Network] = {}
+
+    def applied(self, commit: Commit) -> None:
+        """Notes what the commit changes of the network; other changes cost nothing."""
+        if self._stale:
+            return
+        for change in commit.changes:
+            if change.kind == "Link":
+                if change.before is None or not isinstance(change.after, Link):
+                    self._stale = True
+                    return
+                if self._columns.takes(change.after):
+                    self._networks.clear()
+            elif change.kind == "Site" and (change.before is None or change.after is None):
+                self._stale = True
+                return
+
+    def reloaded(self) -> None:
+        """Everything may differ."""
+        self._stale = True
+
+    def shortest_path(
+        self, reader: Reader, from_site_id: str, to_site_id: str, *, minimize: PathMetric = PathMetric.LATENCY
+    ) -> Path | None:
+        """The best way between two sites among what `reader` sees, or None when there is none.
+
+        Ties go to fewer hops (to less latency first, when cost or hops are made least), then to smaller ids. Raises NotFound
+        for an end that the reader does not see; its path is `from` or `to`.
+        """
+        _seen_site(reader, from_site_id, path="from")
+        _seen_site(reader, to_site_id, path="to")
+        way = _way(self.network(reader), from_site_id, to_site_id, minimize=minimize)
+        if way is not None and not _sees(reader, (*way[0], *way[1])):
+            way = _way(network_of(reader), from_site_id, to_site_id, minimize=minimize)
+        return None if way is None else _described(reader, *way)
+
+    def reachable(self, reader: Reader, from_site_id: str, *, within_ms: float, first: int) -> list[Reached]:
+        """At most `first` other sites within a latency, nearest first, ties by id, among what `reader` sees.
+
+        Raises NotFound (path `from`) for a start that the reader does not see.
+        """
+        _seen_site(reader, from_site_id, path="from")
+        if first <= 0 or not within_ms >= 0:
+            return []
+        network = self.network(reader)
+        found, used = _within(network, from_site_id, within_ms=within_ms, first=first)
+        if not _sees(reader, used):
+            found, _ = _within(network_of(reader), from_site_id, within_ms=within_ms, first=first)
+        return found
+
+    def network(self, reader: Reader) -> Network:
+        """The network that the reader sees, on the rule that what has no tenant is seen by everyone."""
+        if self._stale:
+            self._columns = _columns_of(self._reader)
+            self._private = [site.id for site in each(self._reader, Site) if site.tenant_id is not None]
+            self._private += [link.id for link in each(self._reader, Link) if link.tenant_id is not None]
+            self._networks.clear()
+            self._stale = False
+        hidden = frozenset(one for one in self._private if reader.get(one) is None)
+        found = self._networks.pop(hidden, None)
+        if found is None:
+            found = self._columns.network(hidden)
+            while len(self._networks) >= KEPT_NETWORKS:
+                del self._networks[next(iter(self._networks))]
+        self._networks[hidden] = found
+        return found
+
+
+def _way(network: Network, start: str, end: str, *, minimize: PathMetric) -> tuple[list[str], list[str]] | None:
+    """The sites and the links of the best path."""
+    origin, target = network.row_of.get(start), network.row_of.get(end)
+    if origin is None or target is None:
+        return None
+    arcs = _best_arcs(network, origin, target, minimize=minimize)
+    if arcs is None:
+        return None
+    sites = [start, *(network.site_ids[row] for row in network.head[arcs])]
+    return sites, [network.link_ids[row] for row in network.link[arcs]]
+
+
+def _described(reader: Reader, site_ids: list[str], link_ids: list[str]) -> Path:
+    links = [link for one in link_ids if (link := get_as(reader, Link, one)) is not None]
+    free = [max(0.0, link.bandwidth_mbps - link.reserved_mbps) for link in links if link.bandwidth_mbps is not None]
+    return Path(
+        site_ids=site_ids,
+        link_ids=link_ids,
+        latency_ms=sum(link.latency_ms for link in links),
+        cost=sum(link.cost for link in links),
+        hops=len(link_ids),
+        bottleneck_mbps=min(free) if free and len(free) == len(link_ids) else None,
+    )
+
+
+def network_of(reader: Reader) -> Network:
+    """The network of all sites and links that a reader lists."""
+    return _columns_of(reader).network(frozenset())
+
+
+@dataclass(slots=True)
+class _Columns:
+    """All links, by ascending id, as columns in which a link that changes is overwritten."""
+
+    site_ids: list[str]
+    row_of: dict[str, int]
+    link_ids: list[str]
+    link_row: dict[str, int]
+    a: Rows
+    b: Rows
+    latency: Floats
+    cost: Floats
+    up: Mask
+
+    def takes(self, link: Link) -> bool:
+        """Takes in a changed link; whether it changes the network."""
+        row = self.link_row.get(link.id)
+        if row is None:
+            return False
+        up = link.state is LinkState.UP
+        same = (self.latency[row], self.cost[row], self.up[row]) == (link.latency_ms, link.cost, up)
+        self.latency[row], self.cost[row], self.up[row] = link.latency_ms, link.cost, up
+        return not same
+
+    def network(self, hidden: frozenset[str]) -> Network:
+        """The links that are up, without those hidden and those of hidden sites, as a value of its own."""
+        used = self.up
+        if hidden:
+            used = used.copy()
+            used[[self.link_row[one] for one in hidden if one in self.link_row]] = False
+            unseen = np.zeros(len(self.site_ids), dtype=bool)
+            unseen[[self.row_of[one] for one in hidden if one in self.row_of]] = True
+            used &= ~(unseen[self.a] | unseen[self.b])
+        rows = np.flatnonzero(used)
+        a, b, latency, cost = self.a[rows], self.b[rows], self.latency[rows], self.cost[rows]
+        tail, head, link = np.concatenate((a, b)), np.concatenate((b, a)), np.concatenate((rows, rows))
+        order = np.lexsort((link, head, tail))
+        return Network(
+            site_ids=self.site_ids,
+            row_of=self.row_of,
+            link_ids=self.link_ids,
+            tail=tail[order],
+            head=head[order],
+            link=link[order],
+            latency=np.concatenate((latency, latency))[order],
+            cost=np.concatenate((cost, cost))[order],
+        )
+
+
+def _columns_of(reader: Reader | None) -> _Columns:
+    site_ids = [] if reader is None else list(reader.ids("Site"))
+    row_of = {one: row for row, one in enumerate(site_ids)}
+    links = [] if reader is None else list(each(reader, Link))
+    links = [one for one in links if one.from_site_id in row_of and one.to_site_id in row_of]
+    return _Columns(
+        site_ids=site_ids,
+        row_of=row_of,
+        link_ids=[one.id for one in links],
+        link_row={one.id: row for row, one in enumerate(links)},
+        a=np.array([row_of[one.from_site_id] for one in links], dtype=np.int64),
+        b=np.array([row_of[one.to_site_id] for one in links], dtype=np.int64),
+        latency=np.array([one.latency_ms for one in links], dtype=np.float64),
+        cost=np.array([one.cost for one in links], dtype=np.float64),
+        up=np.array([one.state is LinkState.UP for one in links], dtype=bool),
+    )
+
+
+def _least(tail: Rows, head: Rows, weights: Floats, among: Mask | None, *, size: int) -> csr_array:
+    """Arcs that are ordered by (tail, head) as a matrix that has the least of parallel ones.
+
+    Built from its three arrays, since conversion from coordinates would add parallel arcs up. Explicit zeros stay edges.
+    """
+    if among is not None:
+        tail, head, weights = tail[among], head[among], weights[among]
+    if len(tail):
+        starts = np.flatnonzero(np.r_[True, (tail[1:] != tail[:-1]) | (head[1:] != head[:-1])])
+        weights = np.minimum.reduceat(weights, starts)
+        tail, head = tail[starts], head[starts]
+    pointers = np.zeros(size + 1, dtype=np.int32)
+    np.cumsum(np.bincount(tail, minlength=size), out=pointers[1:])
+    return csr_array((weights, head.astype(np.int32), pointers), shape=(size, size))
+
+
+def _best_arcs(network: Network, origin: int, target: int, *, minimize: PathMetric) -> Rows | None:
+    """The arcs of the best path in order, or None when there is none."""
+    among: Mask = np.ones(len(network.tail), dtype=bool)
+    distance: Floats = np.empty(0)
+    for metric in _ORDER[minimize]:
+        weights = network.weights(metric)
+        distance = dijkstra(network.matrix(weights, among), directed=True, indices=[origin])[0]
+        if not np.isfinite(distance[target]):
+            return None
+        reached = np.isfinite(distance[network.tail])
+        # The sum is the very one that the search made, so equality is exact.
+        among = among & reached & (distance[network.tail] + weights == distance[network.head])
+    # What is left are arcs of best paths alone, each of which is one hop farther: walking back cannot go round.
+    arcs = np.flatnonzero(among)
+    arcs = arcs[np.lexsort((network.link[arcs], network.tail[arcs], network.head[arcs]))]
+    heads = network.head[arcs]
+    walked: list[int] = []
+    at = target
+    while at != origin:
+        arc = int(arcs[np.searchsorted(heads, at)])
+        walked.append(arc)
+        at = int(network.tail[arc])
+    return np.array(walked[::-1], dtype=np.int64)
+
+
+def _within(network: Network, start: str, *, within_ms: float, first: int) -> tuple[list[Reached], list[str]]:
+    """The sites within reach, and the ids of all sites and links that the ways to them use."""
+    origin = network.row_of.get(start)
+    if origin is None:
+        return [], []
+    distances, predecessors = dijkstra(
+        network.matrix(network.latency), directed=True, indices=[origin], limit=within_ms, return_predecessors=True
+    )
+    distance, before = distances[0], predecessors[0]
+    rows = np.flatnonzero(distance <= within_ms)
+    rows = rows[rows != origin]
+    # Rows ascend by id, so a stable sort breaks ties by id.
+    rows = rows[np.argsort(distance[rows], kind="stable")][:first]
+    found = [Reached(network.site_ids[row], float(distance[row])) for row in rows.tolist()]
+    used: dict[str, None] = {}
+    for row in rows.tolist():
+        at = row
+        while at != origin and network.site_ids[at] not in used:
+            used[network.site_ids[at]] = None
+            previous = int(before[at])
+            link = _link_between(network, previous, at)
+            used[network.link_ids[link]] = None
+            at = previous
+    return found, list(used)
+
+
+def _link_between(network: Network, tail: int, head: int) -> int:
+    """The row of the quickest link between two neighbours; the first by id among equals."""
+    low, high = np.searchsorted(network.tail, [tail, tail + 1])
+    low += np.searchsorted(network.head[low:high], head)
+    high = low + np.searchsorted(network.head[low:high], head + 1)
+    return int(network.link[low + int(np.argmin(network.latency[low:high]))])
+
+
+def _seen_site(reader: Reader, site_id: str, *, path: str) -> None:
+    if get_as(reader, Site, site_id) is None:
+        raise NotFound("Site", site_id, path=path)
+
+
+def _sees(reader: Reader, ids: Sequence[str]) -> bool:
+    return all(reader.get(one) is not None for one in ids)
