@@ -13,7 +13,6 @@ import msgspec
 
 from graph.change import Commit, Record, encode_entity
 from graph.entity import Entity
-from graph.kinds.operations import Operation
 
 
 class Filing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -31,8 +30,11 @@ class Filing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def is_filed(entity: Entity) -> bool:
-    """Whether this value is kept as a filed record and not among the live entities."""
-    return entity.SPEC.filed or (isinstance(entity, Operation) and entity.ended)
+    """Whether this value is kept as a filed record and not among the live entities.
+
+    Either its kind is filed, or it has come to an end: only kinds that end have `ended`.
+    """
+    return entity.SPEC.filed or bool(getattr(entity, "ended", False))
 
 
 def record_of(entity: Entity) -> Record:
