@@ -1,0 +1,23 @@
+"""More than 300 kills of a store's writer: nothing that it was told is lost, nothing is left half done."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from storekit.fixtures import place, plain_logs
+from storekit.kills import kill_and_check
+from storekit.places import Place
+from storekit.processes import killed_writers
+
+__all__ = ["place", "plain_logs"]
+KILLS_A_DATABASE = 20
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(16))
+async def test_a_killed_writer_loses_nothing_that_it_was_told(place: Place, seed: int) -> None:
+    with killed_writers(place.url) as writers:
+        told = await kill_and_check(place, writers, kills=KILLS_A_DATABASE, random_=random.Random(seed))
+    assert told > KILLS_A_DATABASE

@@ -1,0 +1,114 @@
+"""Processes that write beside the test's own: raced against each other, or killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 60.0
+
+
+def spawn(*arguments: str) -> subprocess.Popen[bytes]:
+    """Starts `storekit.writer_process` with pipes to it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "storekit.writer_process", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), *_path()])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def _path() -> list[str]:
+    given = os.environ.get("PYTHONPATH")
+    return [given] if given else []
+
+
+class Lines:
+    """Reads a process's lines with a limit on every wait."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        self._descriptor = process.stdout.fileno()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._descriptor, selectors.EVENT_READ)
+        self._text = b""
+
+    def read(self, *, until: float) -> str | None:
+        """The next line before a moment of the monotonic clock, or None. Raises EOFError when the process has ended."""
+        while b"\n" not in self._text:
+            left = until - time.monotonic()
+            if left <= 0 or not self._selector.select(left):
+                return None
+            chunk = os.read(self._descriptor, 65_536)
+            if not chunk:
+                raise EOFError("the process ended")
+            self._text += chunk
+        line, _, self._text = self._text.partition(b"\n")
+        return line.decode()
+
+    def expect(self, word: str) -> str:
+        """The next line, which begins with a word."""
+        line = self.read(until=time.monotonic() + WAIT_S)
+        assert line is not None, f"no {word!r} within {WAIT_S:.0f} s"
+        assert line.startswith(word), line
+        return line
+
+
+class KilledWriters:
+    """Starts writers one after another on one database and kills each at a moment of the caller's choice."""
+
+    def __init__(self, url: str, *, control: str = "none") -> None:
+        self._process = spawn(url, "kill", control)
+        self._lines = Lines(self._process)
+        self._seed = 0
+
+    def run(self, *, after_s: float) -> dict[str, int]:
+        """Runs a writer until `after_s` seconds after its first commit, kills it with SIGKILL, and gives what it was
+        told is durable: the revisions by the commits' keys."""
+        self._seed += 1
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{self._seed}\n".encode())
+        self._process.stdin.flush()
+        pid = int(self._lines.expect("forked ").split()[1])
+        told: dict[str, int] = {}
+        try:
+            _take(self._lines.expect("R "), told)
+            until = time.monotonic() + after_s
+            while line := self._lines.read(until=until):
+                _take(line, told)
+        finally:
+            os.kill(pid, signal.SIGKILL)
+        while not (line := self._lines.expect("")).startswith("gone "):
+            _take(line, told)
+        return told
+
+    def close(self) -> None:
+        """Ends the process that forks."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(WAIT_S)
+
+
+@contextlib.contextmanager
+def killed_writers(url: str, *, control: str = "none") -> Iterator[KilledWriters]:
+    """Writers to be killed, for one test."""
+    writers = KilledWriters(url, control=control)
+    try:
+        yield writers
+    finally:
+        writers.close()
+
+
+def _take(line: str, told: dict[str, int]) -> None:
+    word, revision, key = line.split()
+    assert word == "R", line
+    told[key] = int(revision)

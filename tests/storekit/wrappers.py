@@ -1,0 +1,155 @@
+"""Stores that fail or cheat on purpose: the faults of the suite, and its negative controls.
+
+A control takes one defence away and must make the check fail; what cannot fail checks nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+from graph.change import Commit, IdempotencyRecord
+from graph.store import Head, Store, StoreUnavailable, Transaction, UnknownOutcome, WriteBatch
+from graph.stores.sqlite import SqliteStore
+
+T = TypeVar("T")
+
+
+class Wrapped:
+    """A store behind another, which may stand in for its transactions."""
+
+    def __init__(self, inner: Store) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def begin(self) -> WrappedTransaction:
+        return WrappedTransaction(self, self.inner.begin())
+
+    async def leave(
+        self, context: Any, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends a transaction's context."""
+        await context.__aexit__(kind, problem, trace)
+
+    async def write(self, transaction: Transaction, batch: WriteBatch) -> None:
+        """Hands a batch on."""
+        await transaction.write(batch)
+
+    async def done_before(self, transaction: Transaction, draft_ids: Sequence[str]) -> dict[str, int]:
+        """Asks which drafts were committed."""
+        return await transaction.done_before(draft_ids)
+
+
+class WrappedTransaction:
+    """A transaction whose store decides how it goes."""
+
+    def __init__(self, store: Wrapped, context: Any) -> None:
+        self._store = store
+        self._context = context
+        self._inner: Any = None
+        self.wrote: WriteBatch | None = None
+
+    async def __aenter__(self) -> WrappedTransaction:
+        self._inner = await self._context.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.wrote is None or kind is not None:
+            await self._context.__aexit__(kind, problem, trace)
+        else:
+            await self._store.leave(self._context, kind, problem, trace)
+
+    async def head(self) -> Head:
+        return await self._inner.head()
+
+    async def commits_after(self, revision: int) -> Sequence[Commit]:
+        return await self._inner.commits_after(revision)
+
+    async def done_before(self, draft_ids: Sequence[str]) -> dict[str, int]:
+        return await self._store.done_before(self._inner, draft_ids)
+
+    async def idempotency(self, keys: Sequence[str]) -> dict[str, IdempotencyRecord]:
+        return await self._inner.idempotency(keys)
+
+    async def write(self, batch: WriteBatch) -> None:
+        self.wrote = batch
+        await self._store.write(self._inner, batch)
+
+
+class LosesReplies(Wrapped):
+    """Loses the reply to some COMMITs: after they happened, or instead of them."""
+
+    def __init__(self, inner: Store, *, lose: Callable[[int], str | None]) -> None:
+        super().__init__(inner)
+        self._lose = lose
+        self._number = 0
+        self.lost = 0
+
+    async def leave(self, context: Any, kind: Any, problem: Any, trace: Any) -> None:
+        self._number += 1
+        how = self._lose(self._number)
+        if how is None:
+            await context.__aexit__(kind, problem, trace)
+            return
+        self.lost += 1
+        if how == "after":
+            await context.__aexit__(kind, problem, trace)
+        else:
+            failed = ConnectionResetError("cut")
+            await context.__aexit__(type(failed), failed, None)
+        raise UnknownOutcome("the reply was lost on purpose")
+
+
+class ForgetsDrafts(LosesReplies):
+    """Control: loses replies, and does not know which drafts were committed."""
+
+    async def done_before(self, transaction: Transaction, draft_ids: Sequence[str]) -> dict[str, int]:
+        return {}
+
+
+class Away(Wrapped):
+    """Refuses every transaction while `away`."""
+
+    away = False
+
+    async def leave(self, context: Any, kind: Any, problem: Any, trace: Any) -> None:
+        if not self.away:
+            await context.__aexit__(kind, problem, trace)
+            return
+        failed = ConnectionRefusedError("away")
+        await context.__aexit__(type(failed), failed, None)
+        raise StoreUnavailable("the store is away on purpose")
+
+
+class AnswersEarly(SqliteStore):
+    """Control: says that a commit is durable a moment before it is written."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._behind: asyncio.Task[None] | None = None
+
+    async def _commit(self, batch: WriteBatch, head: Head) -> None:
+        if self._behind is not None:
+            await self._behind
+        newest = batch.commits[-1]
+
+        async def later() -> None:
+            await asyncio.sleep(0.01)
+            await SqliteStore._commit(self, batch, head)
+
+        self._behind = asyncio.create_task(later())
+        self._head = Head(revision=newest.revision, at=newest.at, epoch=head.epoch, schema=head.schema)
+
+
+class WritesInParts(SqliteStore):
+    """Control: writes a batch statement by statement, each durable alone."""
+
+    def _in_transaction(self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+        return work(connection)

@@ -1,0 +1,81 @@
+"""Writers in a process of their own, to be killed or raced: `python -m storekit.writer_process URL MODE …`.
+
+In mode `kill` the process forks one writer for every line of standard input, which answers `forked PID`; a writer prints
+each commit that it was told is durable, as `R revision key`, until it is killed. Forking spares the imports at every
+kill. In mode `race` it opens the store, says `ready`, waits for a line, runs the named race once and prints its answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sys
+
+import graph.stores.sqlite  # noqa: F401 - imported before the forks
+from graph.ledger import Ledger
+from graph.store import Store
+from graph.stores import store_for
+from storekit import races, wrappers
+
+WRITERS = 12
+
+
+def _store(url: str, control: str) -> Store:
+    if control == "none":
+        return store_for(url)
+    from pathlib import Path
+
+    made: Store = {"early": wrappers.AnswersEarly, "parts": wrappers.WritesInParts}[control](
+        Path(url.removeprefix("sqlite:"))
+    )
+    return made
+
+
+async def _write_until_killed(url: str, control: str, seed: int) -> None:
+    random_ = random.Random(seed)
+    async with Ledger(_store(url, control)).running() as ledger:
+
+        async def writer(number: int) -> None:
+            for step in range(1_000_000):
+                key = f"{seed}-{number}-{step}"
+                done = await ledger.commit(races.several_entities(key, random_.random()), races.REQUEST)
+                os.write(1, f"R {done.revision} {key}\n".encode())
+
+        await asyncio.gather(*(writer(number) for number in range(WRITERS)))
+
+
+def _kill_mode(url: str, control: str) -> None:
+    for line in sys.stdin:
+        seed = int(line)
+        pid = os.fork()
+        if pid == 0:
+            sys.stdin.close()
+            try:
+                asyncio.run(_write_until_killed(url, control, seed))
+            finally:
+                os._exit(1)
+        os.write(1, f"forked {pid}\n".encode())
+        os.waitpid(pid, 0)
+        os.write(1, f"gone {pid}\n".encode())
+
+
+async def _race(url: str, name: str, arguments: list[str]) -> None:
+    async with Ledger(store_for(url)).running() as ledger:
+        os.write(1, b"ready\n")
+        await asyncio.to_thread(sys.stdin.readline)
+        answers = await races.RACES[name](ledger, *arguments)
+        os.write(1, (json.dumps(answers) + "\n").encode())
+
+
+def main() -> None:
+    url, mode, *rest = sys.argv[1:]
+    if mode == "kill":
+        _kill_mode(url, rest[0])
+    else:
+        asyncio.run(_race(url, rest[0], rest[1:]))
+
+
+if __name__ == "__main__":
+    main()
