@@ -33,10 +33,16 @@ class LatencyTarget(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_de
 class SiteSelector(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Which sites may be chosen; what is left out does not restrict."""
 
-    site_ids: Annotated[list[str], doc("Only these sites.")] = []
-    excluded_site_ids: Annotated[list[str], doc("Never these sites.")] = []
-    region_ids: Annotated[list[str], doc("Only sites in these regions or in regions below them.")] = []
-    tiers: Annotated[list[str], doc("Only these tiers.")] = []
+    site_ids: Annotated[list[str], msgspec.Meta(max_length=10_000, description="Only these sites.")] = []
+    excluded_site_ids: Annotated[list[str], msgspec.Meta(max_length=10_000, description="Never these sites.")] = []
+    region_ids: Annotated[
+        list[str],
+        msgspec.Meta(max_length=1_000, description="Only sites in these regions or in regions below them."),
+    ] = []
+    tiers: Annotated[
+        list[str],
+        msgspec.Meta(max_length=16, description="Only these tiers: NATIONAL, REGIONAL, METRO, DISTRICT."),
+    ] = []
     labels: Annotated[str | None, doc("Label selector in Kubernetes syntax.")] = None
 
 
@@ -52,7 +58,10 @@ class PlacementPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     """Where an app is to run."""
 
     sites: Annotated[SiteSelector, doc("Which sites may be chosen.")] = SiteSelector()
-    latency: Annotated[list[LatencyTarget], doc("Places that must each have an open site within reach.")] = []
+    latency: Annotated[
+        list[LatencyTarget],
+        msgspec.Meta(max_length=500, description="Places that must each have an open site within reach."),
+    ] = []
     min_sites: Annotated[int, msgspec.Meta(ge=1, le=10_000, description="At least so many sites.")] = 1
     max_sites: Annotated[int | None, doc("At most so many sites; none: as many as the latency targets need.")] = None
     everywhere: Annotated[bool, doc("Every site that passes, as a daemon would; `max_sites` still bounds it.")] = False

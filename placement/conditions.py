@@ -1,0 +1,67 @@
+"""What keeps work off a node, a cluster or a site, asked of one at a time.
+
+The columns that a decision filters by are filled from these same functions as the check under the store's lock calls, so
+what placement chose and what the check accepts cannot come to differ in their meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from graph.kinds import Cluster, Component, Node, NodeStatus, Site
+from graph.selectors import matches
+from graph.values import HealthStatus, Taint, TaintEffect
+
+_BLOCKING = frozenset({TaintEffect.NO_SCHEDULE, TaintEffect.NO_EXECUTE})
+
+
+def blocking_taint(node: Node) -> Taint | None:
+    """The first taint that keeps work away that does not tolerate it; components tolerate none."""
+    return next((one for one in node.taints if one.effect in _BLOCKING), None)
+
+
+def taint_text(taint: Taint) -> str:
+    """A taint as kubectl writes it: `key=value:NO_SCHEDULE`."""
+    return f"{taint.key}={taint.value}:{taint.effect.value}" if taint.value else f"{taint.key}:{taint.effect.value}"
+
+
+def is_not_ready(node: Node) -> bool:
+    """Whether its cluster reports it as not ready. A node that nothing has observed yet is given the chance."""
+    return node.status is NodeStatus.NOT_READY
+
+
+def is_down(thing: Site | Cluster) -> bool:
+    """Whether its observer last found it down."""
+    return thing.health.status is HealthStatus.DOWN
+
+
+def is_seen_by(thing: Site | Cluster | Node, tenant_id: str | None) -> bool:
+    """Whether a tenant may use it: what is private to another tenant is as if it were not there. None asks as nobody's."""
+    return tenant_id is None or thing.tenant_id is None or thing.tenant_id == tenant_id
+
+
+def cluster_problem(cluster: Cluster, drivers: Collection[str] | None) -> str | None:
+    """Why nothing can be placed through this cluster now, or None; `drivers` are those that can be called, None for any."""
+    if not cluster.schedulable:
+        return "is cordoned"
+    if is_down(cluster):
+        return "is down"
+    if drivers is not None and cluster.driver not in drivers:
+        return f"has driver {cluster.driver!r}, which this installation cannot call"
+    return None
+
+
+def node_problem(node: Node, component: Component) -> str | None:
+    """Why a component cannot run on this node whatever is free on it; None when it can."""
+    if not node.schedulable:
+        return "is cordoned"
+    if is_not_ready(node):
+        return "is not ready"
+    taint = blocking_taint(node)
+    if taint is not None:
+        return f"has taint {taint_text(taint)}"
+    if component.architectures and node.arch not in component.architectures:
+        return f"is {node.arch}, and {component.name!r} needs {' or '.join(component.architectures)}"
+    if component.node_selector and not matches(component.node_selector, node.labels):
+        return f"does not match {component.node_selector!r} of {component.name!r}"
+    return None

@@ -1,0 +1,138 @@
+"""A decision: where an app runs, why there, and why not elsewhere.
+
+It holds the data that it was made from: the rules that refused a site with need and have, the terms of a site's score, the
+latency at which each place is served. An explanation that was worked out again afterwards could differ from what was
+decided. A decision is kept as it is, as JSON, by `msgspec.json`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ComponentPlacement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Replicas of one component at one site: what becomes a release."""
+
+    component_id: str
+    replicas: int
+    assignments: dict[str, int] = {}
+    """Replicas by node id; empty where the site's nodes are not observed, or when there are no replicas."""
+    cluster_id: str | None = None
+    """The control plane that it goes to. All components of a deployment at a site go to the same one."""
+
+
+class ScoreTerm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One term of a site's score."""
+
+    name: str
+    value: float
+    """What was measured, in `unit`."""
+    unit: str
+    scaled: float
+    """0-1 over the sites that passed every rule; 1 is the best of them."""
+    weight: float
+    weighted: float
+    """`scaled` x `weight`; a site's score is the sum of these."""
+    explanation: str
+
+
+class ServedPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A place whose users are served from a site."""
+
+    place: str
+    latency_ms: float
+    within_ms: float
+
+
+class SitePlacement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A chosen site."""
+
+    site_id: str
+    components: list[ComponentPlacement]
+    score: float
+    terms: list[ScoreTerm] = []
+    serves: list[ServedPlace] = []
+    """The places for which this is the nearest chosen site, in the policy's order."""
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What one rule found wanting."""
+
+    rule: str
+    need: str
+    """With a unit a number in it, otherwise words."""
+    have: str
+    unit: str
+    """Empty when need and have are words."""
+    message: str
+
+
+class SiteRefusal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A site that was looked at and not chosen.
+
+    Without all the rules named here it would have passed. `not_needed` is no rule: the site passed, and others were better.
+    """
+
+    site_id: str
+    reasons: list[Reason]
+
+
+class NearMiss(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A site near a place that cannot be met, and the rules that keep it from serving it; empty when only distance does."""
+
+    site_id: str
+    latency_ms: float
+    rules: list[str]
+
+
+class UnmetTarget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A place that no choice of sites serves in time."""
+
+    place: str
+    within_ms: float
+    site_id: str | None
+    """The nearest site that passes every rule but latency; None when there is none with a way to the place."""
+    latency_ms: float | None
+    message: str
+    nearer: list[NearMiss] = []
+    """Nearer sites, refused by other rules: nearest first, at most five."""
+
+
+class Objective(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the choice amounts to: fewest sites first, then the greatest score."""
+
+    sites: int
+    score: float
+    """Sum of the sites' scores."""
+    price_per_hour: float
+    """Price units an hour for the cores asked for."""
+    mean_latency_ms: float | None
+    """Over the places; None without any."""
+    worst_latency_ms: float | None
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where the components run, why there and why not elsewhere, at one revision of the graph."""
+
+    revision: int
+    """The revision of the graph that it was made at."""
+    feasible: bool
+    placements: list[SitePlacement]
+    """By ascending site id; empty when not feasible, so that no half of a wish is applied."""
+    refusals: list[SiteRefusal]
+    """Every COMPUTE site that was looked at and not chosen, by ascending id."""
+    objective: Objective
+    unmet: list[UnmetTarget] = []
+    """The places that cannot be served, when that is what makes it not feasible."""
+    conflicts: list[Reason] = []
+    """What makes it not feasible as a whole: `min_sites`, `max_sites`, `latency` or `no_site`."""
+    looked_at: int = 0
+    """COMPUTE sites that were looked at."""
+    passed: int = 0
+    """Of these, how many passed every rule."""
+    transit_sites: int = 0
+    """Sites that are only routed through; they are counted, not listed."""
+    iterations: int = 0
+    """Improvements that the search tried: its limits are counts, never seconds."""
+    proven: bool = True
+    """Whether no choice has fewer sites."""

@@ -1,0 +1,144 @@
+"""Whether what placement chose still fits at head.
+
+Placement looks at thousands of sites before the store's lock is taken; by the time that the commit is written others may
+have taken the last GPU. This runs under the lock, on the few nodes that were chosen and on nothing else, and refuses rather
+than choose anew: whoever asked places again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from graph.kinds import Cluster, Component, Node, Site, SiteRole
+from graph.refusal import CapacityGone, NotFound
+from graph.values import NO_RESOURCES, Resources
+from graph.view import Reader, get_as
+from placement.capacity import free_at_node, free_at_site, nodes_of
+from placement.conditions import cluster_problem, is_down, is_seen_by, node_problem
+from placement.decision import ComponentPlacement, Decision, SitePlacement
+
+_REMEDY = "place again: another site or node may have room"
+_UNITS = {"cpu_millicores": "millicores", "memory_bytes": "bytes of memory", "storage_bytes": "bytes of storage"}
+
+
+def verify(
+    reader: Reader,
+    decision_or_placements: Decision | Sequence[SitePlacement],
+    *,
+    components: Sequence[Component],
+    excluding_deployment_id: str | None = None,
+    drivers: Collection[str] | None = None,
+) -> None:
+    """Checks at head all that was chosen: sites, clusters, nodes, and that every replica fits on its node.
+
+    `reader` is the head itself, with all tenants' releases; `excluding_deployment_id` is the deployment that the placements
+    replace, whose own use does not count; `drivers` are the drivers that can be called, None for any.
+
+    Raises CapacityGone that names the site or node, what is needed and what is there, NotFound for a component that
+    `components` does not have. Cost: proportional to the nodes and releases of the chosen sites.
+    """
+    placements = (
+        decision_or_placements.placements if isinstance(decision_or_placements, Decision) else decision_or_placements
+    )
+    by_id = {one.id: one for one in components}
+    for placement in placements:
+        _verify_site(
+            reader, placement, components=by_id, excluding_deployment_id=excluding_deployment_id, drivers=drivers
+        )
+
+
+def _verify_site(
+    reader: Reader,
+    placement: SitePlacement,
+    *,
+    components: Mapping[str, Component],
+    excluding_deployment_id: str | None,
+    drivers: Collection[str] | None,
+) -> None:
+    asked = [(_component(components, one), one) for one in placement.components]
+    tenant_id = next((component.tenant_id for component, _ in asked), None)
+    site = get_as(reader, Site, placement.site_id)
+    if site is None or not is_seen_by(site, tenant_id):
+        raise _gone(f"site {placement.site_id} is no longer there")
+    if site.role is not SiteRole.COMPUTE:
+        raise _gone(f"site {site.name!r} is a waypoint now: nothing runs there")
+    if not site.schedulable:
+        raise _gone(f"site {site.name!r} is cordoned")
+    if is_down(site):
+        raise _gone(f"site {site.name!r} is down")
+    for cluster_id in dict.fromkeys(one.cluster_id for one in placement.components):
+        _verify_cluster(reader, site, cluster_id, tenant_id=tenant_id, drivers=drivers)
+    total = NO_RESOURCES
+    by_node: dict[str, Resources] = {}
+    observed = next(nodes_of(reader, site.id, tenant_id=tenant_id), None) is not None
+    for component, one in asked:
+        total = total.plus(component.resources.times(one.replicas))
+        if observed and sum(one.assignments.values()) != one.replicas:
+            raise _gone(f"site {site.name!r} has nodes now on which {component.name!r} has no place yet")
+        for node_id, replicas in one.assignments.items():
+            _verify_node(reader, site, node_id, component=component, cluster_id=one.cluster_id, tenant_id=tenant_id)
+            needed = component.resources.times(replicas)
+            by_node[node_id] = by_node.get(node_id, NO_RESOURCES).plus(needed)
+    for node_id, needed in by_node.items():
+        node = get_as(reader, Node, node_id)
+        assert node is not None, "it was found above"
+        free = free_at_node(reader, node, excluding_deployment_id=excluding_deployment_id)
+        _verify_fit(f"node {node.name!r} of site {site.name!r}", needed, free)
+    free_in_all = free_at_site(reader, site, tenant_id=tenant_id, excluding_deployment_id=excluding_deployment_id)
+    _verify_fit(f"site {site.name!r}", total, NO_RESOURCES if free_in_all is None else free_in_all)
+
+
+def _verify_cluster(
+    reader: Reader, site: Site, cluster_id: str | None, *, tenant_id: str | None, drivers: Collection[str] | None
+) -> None:
+    cluster = get_as(reader, Cluster, cluster_id)
+    if cluster is None or not is_seen_by(cluster, tenant_id):
+        raise _gone(f"site {site.name!r}: cluster {cluster_id} is no longer there")
+    problem = cluster_problem(cluster, drivers)
+    if problem is not None:
+        raise _gone(f"cluster {cluster.name!r} of site {site.name!r} {problem}")
+    if site.id not in cluster.site_ids and not any(
+        node.cluster_id == cluster.id for node in nodes_of(reader, site.id, tenant_id=tenant_id)
+    ):
+        raise _gone(f"cluster {cluster.name!r} no longer serves site {site.name!r}")
+
+
+def _verify_node(
+    reader: Reader,
+    site: Site,
+    node_id: str,
+    *,
+    component: Component,
+    cluster_id: str | None,
+    tenant_id: str | None,
+) -> None:
+    node = get_as(reader, Node, node_id)
+    if node is None or node.site_id != site.id or not is_seen_by(node, tenant_id):
+        raise _gone(f"node {node_id} is no longer at site {site.name!r}")
+    if node.cluster_id is not None and node.cluster_id != cluster_id:
+        raise _gone(f"node {node.name!r} of site {site.name!r} is part of another cluster now")
+    problem = node_problem(node, component)
+    if problem is not None:
+        raise _gone(f"node {node.name!r} of site {site.name!r} {problem}")
+
+
+def _verify_fit(where: str, needed: Resources, free: Resources) -> None:
+    for field, unit in _UNITS.items():
+        need, have = getattr(needed, field), getattr(free, field)
+        if need > have:
+            raise _gone(f"{where}: needs {need} {unit}, has {have} free")
+    counts = free.accelerator_counts()
+    for model, need in needed.accelerator_counts().items():
+        if need > counts.get(model, 0):
+            raise _gone(f"{where}: needs {need} of accelerator {model!r}, has {counts.get(model, 0)} free")
+
+
+def _component(components: Mapping[str, Component], placement: ComponentPlacement) -> Component:
+    found = components.get(placement.component_id)
+    if found is None:
+        raise NotFound("Component", placement.component_id, remedy="place again: the app version has changed")
+    return found
+
+
+def _gone(message: str) -> CapacityGone:
+    return CapacityGone(message, remedy=_REMEDY)
