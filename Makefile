@@ -14,7 +14,7 @@ MAKEFLAGS += --no-print-directory
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/edgeatlas
 export PIP_CACHE_DIR ?= $(CACHE)/pip
 export UV_CACHE_DIR ?= $(CACHE)/uv
-export npm_config_cache ?= $(CACHE)/npm
+export NPM_CONFIG_CACHE ?= $(CACHE)/npm
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV := .venv
@@ -77,13 +77,11 @@ format: $(DEV_STAMP) ## mend formatting and what ruff can mend by itself
 
 .PHONY: bench
 bench: $(DEV_STAMP) ## run a benchmark: NAME=spine, JSON=1 for a last line to be read by programs
-ifeq ($(strip $(NAME)),)
-	@printf 'Which one? make bench NAME=…, where … is one of:\n' >&2
-	@ls bench/*.py | sed -e 's|bench/||' -e 's|\.py$$||' -e '/^__init__$$/d' -e '/^harness$$/d' -e 's|_|-|g' -e 's|^|  |' >&2
-	@exit 2
-else
-	@$(BIN)/python -m bench.$(subst -,_,$(NAME)) $(if $(JSON),--json) $(ARGS)
-endif
+	@test -n "$(NAME)" && test -f "bench/$(BENCH).py" || { \
+		printf 'make: no benchmark is named "%s". make bench NAME=…, where … is one of:\n' "$(NAME)"; \
+		ls bench/*.py | sed -n -e /__init__/d -e /harness/d -e 's|_|-|g' -e 's|^bench/\(.*\)\.py$$|  \1|p'; exit 2; } >&2
+	@$(BIN)/python -m bench.$(BENCH) $(if $(JSON),--json) $(ARGS)
+BENCH = $(subst -,_,$(NAME))
 
 .PHONY: neo4j-up
 neo4j-up: python ## start a Neo4j server on loopback for `serve --store` (PORT=7687); prints how to use it

@@ -51,7 +51,7 @@ def installed() -> Path:
         say("fetching npm packages, once")
         for path in manifests:
             shutil.copy(path, scratch)
-        downloads = os.environ.get("npm_config_cache") or str(cache_folder("npm"))
+        downloads = os.environ.get("NPM_CONFIG_CACHE") or str(cache_folder("npm"))
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--cache", downloads]
         run(command, what="npm", watch=scratch, timeout_s=300, cwd=scratch)
 
