@@ -49,6 +49,8 @@ class EndpointLimits:
     max_subscriptions_per_connection: int = 50
     """Operations that one connection may have under way."""
     max_connections: int = 5_000
+    max_waiting_connections: int = 200
+    """Connections that have not said who they are."""
     max_message_bytes: int = 256 * 1024
     messages_per_s: float = 50.0
     """Messages that a connection may send a second, in the long run."""
@@ -65,6 +67,10 @@ class EndpointLimits:
     max_groups: int = 2_000
     """Groups of subscribers with different documents, variables or permissions."""
     max_tail_events: int = 64
-    """Deltas that are kept to bring a group's encoded snapshot forward, before it is encoded anew."""
+    max_tail_bytes: int = 256 * 1024
+    """Deltas that are kept to bring a group's encoded snapshot forward, before it is encoded anew. Their bytes may also
+    be half of the snapshot's, when that is more."""
+    close_s: float = 2.0
+    """The time that a connection's closing may take."""
     allowed_origins: frozenset[str] = frozenset()
     """Origins besides the endpoint's own from which a browser may open a WebSocket: `https://console.example.org`."""
