@@ -21,6 +21,7 @@ from graph.stores.sqlite_errors import foreign
 
 APPLICATION_ID = 0x45644174
 """`EdAt` in ASCII."""
+MAGIC = b"SQLite format 3\x00"
 PAGE_BYTES = 4096
 BUSY_S = 5.0
 CHECKPOINT_PAGES = 4_000
@@ -96,9 +97,18 @@ MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {0: _create}
 
 
 def create_file(path: Path) -> None:
-    """Makes an empty database file that only its owner can read, unless it exists. Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    """Makes an empty database file that only its owner can read, unless it exists.
+
+    Raises OSError, and StoreProblem for a file that is no database: SQLite would overwrite one of less than 512 bytes.
+    Not called while a connection of this process is open on the file, for closing it here would end that one's locks.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        begin = os.pread(descriptor, len(MAGIC), 0)
+    finally:
+        os.close(descriptor)
+    if begin not in (b"", MAGIC):
+        raise foreign(path)
 
 
 def connect(path: Path, *, cache_kib: int, statements: int = 128) -> sqlite3.Connection:

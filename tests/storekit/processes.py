@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
+
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0
 
@@ -21,15 +23,25 @@ def spawn(*arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "storekit.writer_process", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), *_path()])},
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
 
 
-def _path() -> list[str]:
+def environment() -> dict[str, str]:
+    """The environment in which a child finds the product and these modules."""
     given = os.environ.get("PYTHONPATH")
-    return [given] if given else []
+    paths = [str(ROOT), str(ROOT / "tests"), *([given] if given else [])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def log_to_stderr() -> None:
+    """Keeps a child's log out of what it says to its parent."""
+    structlog.configure(
+        processors=[structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 class Lines:

@@ -153,3 +153,14 @@ class WritesInParts(SqliteStore):
 
     def _in_transaction(self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
         return work(connection)
+
+
+class IgnoresFullDisk(SqliteStore):
+    """Control: says that a commit is durable though there was no room for it."""
+
+    async def _commit(self, batch: WriteBatch, head: Head) -> None:
+        try:
+            await super()._commit(batch, head)
+        except StoreUnavailable:
+            newest = batch.commits[-1]
+            self._head = Head(revision=newest.revision, at=newest.at, epoch=head.epoch, schema=head.schema)

@@ -18,6 +18,7 @@ from graph.ledger import Ledger
 from graph.store import Store
 from graph.stores import store_for
 from storekit import races, wrappers
+from storekit.processes import log_to_stderr
 
 WRITERS = 12
 
@@ -70,6 +71,7 @@ async def _race(url: str, name: str, arguments: list[str]) -> None:
 
 
 def main() -> None:
+    log_to_stderr()
     url, mode, *rest = sys.argv[1:]
     if mode == "kill":
         _kill_mode(url, rest[0])
