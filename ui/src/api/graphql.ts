@@ -9,8 +9,9 @@ import { CSRF_HEADER, CSRF_VALUE, SignedOut } from "./session";
 
 export const GRAPHQL_PATH = "/graphql";
 
-/** The server's close codes after which trying again with the same session is of no use. */
-const SIGNED_OUT_CODES: ReadonlySet<number> = new Set([4401, 4403]);
+/** Close codes of graphql-transport-ws: no session any more, and a caller who may not. Trying again is of no use. */
+const UNAUTHORIZED = 4401;
+const FORBIDDEN = 4403;
 
 export interface Operation {
   readonly query: string;
@@ -83,7 +84,7 @@ export function createSocket(origin: string): Client {
     url: socketUrl(origin),
     lazy: true,
     retryAttempts: 5,
-    shouldRetry: (event) => !(isClose(event) && SIGNED_OUT_CODES.has(event.code)),
+    shouldRetry: (event) => !(isClose(event) && (event.code === UNAUTHORIZED || event.code === FORBIDDEN)),
   });
 }
 
@@ -115,7 +116,7 @@ export function subscribe(client: Client, operation: Operation): AsyncIterableIt
 /** What ended a subscription, as an error that a person can read; GraphQL errors pass unchanged. */
 export function inWords(reason: unknown): unknown {
   if (!isClose(reason)) return reason;
-  if (SIGNED_OUT_CODES.has(reason.code)) return new SignedOut();
+  if (reason.code === UNAUTHORIZED) return new SignedOut();
   const why = reason.reason ? ` (${reason.reason})` : "";
   return new Error(`The connection closed with code ${reason.code}${why}. Run the subscription again to go on.`);
 }
