@@ -1,0 +1,1 @@
+"""How each root field is answered: queries, mutations, subscriptions."""

@@ -1,0 +1,81 @@
+"""From a change function to a mutation's answer: permissions first, refusals as data, idempotent repeats.
+
+Every mutation goes through `answer`. A refusal becomes the member of the result union that has its name; anything else that
+is raised is a bug and is masked by the endpoint. What an idempotency key made is kept as JSON with the entity as it was, so
+that a repeat is answered as the first time even when the entity has changed since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import strawberry
+
+from graph.change import decode_entity
+from graph.entity import Entity
+from graph.ledger import Committed, Idempotency
+from graph.refusal import InvalidInput, Refusal
+from resolvers.context import Context
+from schema.errors import ErrorValue
+from schema.results import Payload
+
+MAX_KEY_LENGTH = 255
+
+
+async def answer(context: Context, action: str, make: Callable[[], Awaitable[Payload]]) -> Payload | ErrorValue:
+    """The payload that `make` gives, or the refusal that it raises."""
+    try:
+        return await make()
+    except Refusal as refusal:
+        audit = context.services.refusals
+        if audit is not None:
+            audit.refused(refusal, author=context.viewer.id, action=action, correlation_id=context.correlation_id)
+        return ErrorValue(refusal)
+
+
+def idempotency_of(context: Context, action: str, given: Any) -> Idempotency | None:
+    """The caller's key under the caller's own scope, with the digest of all that was given beside it."""
+    key = getattr(given, "idempotency_key", None)
+    if key is None or key is strawberry.UNSET:
+        return None
+    if not 1 <= len(key) <= MAX_KEY_LENGTH:
+        raise InvalidInput(
+            f"an idempotency key has 1 to {MAX_KEY_LENGTH} characters", remedy="use a UUID", path="input.idempotencyKey"
+        )
+    body = msgspec.json.encode(_plain(given), order="deterministic", enc_hook=str)
+    digest = hashlib.sha256(action.encode() + b"\0" + body).hexdigest()
+    return Idempotency(key=f"{context.viewer.id}:{key}", body_digest=digest)
+
+
+def remember_entity(entity: Entity, revision: int) -> bytes:
+    """An entity and its revision as an idempotency key keeps them."""
+    return msgspec.json.encode({"kind": entity.SPEC.name, "entity": entity, "revision": revision})
+
+
+class _Remembered(msgspec.Struct):
+    kind: str
+    entity: msgspec.Raw
+    revision: int
+
+
+def entity_of(committed: Committed[Any]) -> tuple[Entity, int]:
+    """The entity that was made, now or the first time."""
+    if committed.replayed is None:
+        return committed.value, committed.revision
+    kept = msgspec.json.decode(committed.replayed, type=_Remembered)
+    return decode_entity(kept.kind, kept.entity), kept.revision
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if hasattr(value, "__strawberry_definition__"):
+        return {
+            key: _plain(one)
+            for key, one in vars(value).items()
+            if one is not strawberry.UNSET and key != "idempotency_key"
+        }
+    return value

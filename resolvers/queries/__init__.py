@@ -1,0 +1,1 @@
+"""Queries: reads of the graph as the viewer sees it."""

@@ -1,0 +1,232 @@
+"""Paths, reach and places: questions to the graph of links and to the map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import strawberry
+
+from access.permissions import Permission, declare_root, declare_value_types
+from graph.conditions import Among
+from graph.entity import Entity
+from graph.kinds import Site
+from graph.paths import Path, PathMetric
+from graph.refusal import InvalidInput
+from graph.spatial import sites_in_region
+from graph.values import Position
+from resolvers.context import Context
+from schema.connections import connection_arguments, connection_type, resolve_connection
+from schema.entities import field_of
+from schema.vocabulary import Member, enum_type, given, input_type, object_type, resolver_field
+
+UNSET = strawberry.UNSET
+MAX_REACHED = 500
+
+
+class ReachableSite(msgspec.Struct, frozen=True):
+    """A site within reach."""
+
+    site_id: str
+    latency_ms: float
+
+
+class NearbySite(msgspec.Struct, frozen=True):
+    """A site near a point."""
+
+    site_id: str
+    distance_km: float
+
+
+def _site(one: Any, info: Any) -> Entity | None:
+    found: Entity | None = info.context.view.get(one.site_id)
+    return found
+
+
+def _each(name: str) -> Any:
+    def resolve(path: Path, info: Any) -> list[Entity]:
+        view = info.context.view
+        return [found for one in getattr(path, name) if (found := view.get(one)) is not None]
+
+    return resolve
+
+
+def _limit(first: Any, *, most: int = MAX_REACHED) -> int:
+    if not 0 <= first <= most:
+        raise InvalidInput(f"first is {first}, it may be 0 to {most}", remedy="ask for fewer", path="first")
+    return int(first)
+
+
+def _path(source: Any, info: Any, *, from_: str, to: str, minimize: PathMetric) -> Path | None:
+    context: Context = info.context
+    return context.services.links.shortest_path(context.view, from_, to, minimize=minimize)
+
+
+def _reachable(source: Any, info: Any, *, from_: str, within_latency_ms: float, first: int) -> list[ReachableSite]:
+    context: Context = info.context
+    if not 0 <= within_latency_ms <= 10_000:
+        raise InvalidInput("withinLatencyMs is 0 to 10000", remedy="give milliseconds", path="withinLatencyMs")
+    found = context.services.links.reachable(context.view, from_, within_ms=within_latency_ms, first=_limit(first))
+    return [ReachableSite(one.site_id, one.latency_ms) for one in found]
+
+
+def _site_reachable(site: Site, info: Any, *, within_latency_ms: float, first: int) -> list[ReachableSite]:
+    return _reachable(site, info, from_=site.id, within_latency_ms=within_latency_ms, first=first)
+
+
+def _sites_near(source: Any, info: Any, *, position: Any, first: int, within_km: Any) -> list[NearbySite]:
+    context: Context = info.context
+    centre = position_from(position, path="position")
+    radius = None if within_km is UNSET else within_km
+    if radius is not None and not 0 <= radius <= 20_100:
+        raise InvalidInput("withinKm is a distance on the earth, 0 to 20100", remedy="give kilometres", path="withinKm")
+    found = context.services.places.near(context.view, centre, first=_limit(first), within_km=radius)
+    return [NearbySite(one.site_id, one.distance_km) for one in found]
+
+
+def position_from(given_position: Any, *, path: str) -> Position:
+    """A position out of an input. Raises InvalidInput outside of the earth."""
+    longitude, latitude = given_position.longitude, given_position.latitude
+    for name, value, most in (("longitude", longitude, 180), ("latitude", latitude, 90)):
+        if not -most <= value <= most:
+            raise InvalidInput(
+                f"{name} is {value}, it is -{most} to {most}", remedy="give WGS84 degrees", path=f"{path}.{name}"
+            )
+    return Position(longitude=longitude, latitude=latitude)
+
+
+def network_queries() -> dict[str, Member]:
+    """The root fields of this module and the types that they answer with."""
+    site = (None, resolver_field(_site, returns="Site", description="The site."))
+    object_type(
+        "ReachableSite",
+        {
+            "site": site,
+            "latency_ms": ("float", strawberry.field(description="Least latency to it, one way, milliseconds.")),
+        },
+        description="A site within reach over links that are up.",
+    )
+    object_type(
+        "NearbySite",
+        {"site": site, "distance_km": ("float", strawberry.field(description="Kilometres along the great circle."))},
+        description="A site near a point.",
+    )
+    object_type(
+        "Path",
+        {
+            "sites": (
+                None,
+                resolver_field(_each("site_ids"), returns="list[Site]", description="From the first to the last."),
+            ),
+            "links": (
+                None,
+                resolver_field(
+                    _each("link_ids"), returns="list[Link]", description="The links between them, in order."
+                ),
+            ),
+            "latency_ms": ("float", strawberry.field(description="Sum of the latencies, one way, milliseconds.")),
+            "cost": ("float", strawberry.field(description="Sum of the costs, price units an hour.")),
+            "hops": ("int", strawberry.field(description="How many links.")),
+            "bottleneck_mbps": (
+                "Optional[float]",
+                strawberry.field(description="Least free bandwidth on the way, Mbit/s; null when a link states none."),
+            ),
+        },
+        description="A way from one site to another over links that are up, TRANSIT sites included.",
+    )
+    input_type(
+        "PolygonInput",
+        {
+            "rings": (
+                f"list[list[{given(Position)}]]",
+                strawberry.field(description="Closed rings: the outline, then holes."),
+            )
+        },
+        description="An area on the earth.",
+    )
+    declare_value_types("ReachableSite", "NearbySite", "Path", "PageInfo", "Label", "Count")
+    for name in ("path", "reachable", "sitesNear", "sitesIn"):
+        declare_root("Query", name, Permission.READ_INFRASTRUCTURE)
+    reach = {
+        "within_latency_ms": ("float", UNSET, "At most so many milliseconds, one way."),
+        "first": ("int", 50, "At most so many, nearest first; up to 500."),
+    }
+    field_of(
+        Site,
+        returns="list[ReachableSite]",
+        description="Sites that this one reaches over links that are up, nearest first.",
+        arguments=reach,
+    )(_named(_site_reachable, "reachable"))
+    from_site = ("ID", UNSET, "The site to begin at.")
+    return {
+        "path": (
+            None,
+            resolver_field(
+                _path,
+                returns="Optional[Path]",
+                description="The best path between two sites over links that are up; null when there is none.",
+                arguments={
+                    "from_": from_site,
+                    "to": ("ID", UNSET, "The site to end at."),
+                    "minimize": (enum_type(PathMetric), PathMetric.LATENCY, "What the path makes least."),
+                },
+            ),
+        ),
+        "reachable": (
+            None,
+            resolver_field(
+                _reachable,
+                returns="list[ReachableSite]",
+                description="Sites reached from one over links that are up, nearest first.",
+                arguments={"from_": from_site, **reach},
+            ),
+        ),
+        "sites_near": (
+            None,
+            resolver_field(
+                _sites_near,
+                returns="list[NearbySite]",
+                description="Sites near a point, nearest first.",
+                arguments={
+                    "position": (given(Position), UNSET, "The point."),
+                    "first": ("int", 20, "At most so many; up to 500."),
+                    "within_km": ("Optional[float]", UNSET, "At most so many kilometres away."),
+                },
+            ),
+        ),
+        "sites_in": (None, _sites_in_field()),
+    }
+
+
+def _named(function: Any, name: str) -> Any:
+    function.__name__ = name
+    return function
+
+
+def _sites_in_field() -> Any:
+    def resolve(source: Any, info: Any, *, region: Any, polygon: Any, **arguments: Any) -> Any:
+        context: Context = info.context
+        if (region is UNSET) == (polygon is UNSET):
+            raise InvalidInput("give a region or a polygon, one of them", remedy="leave the other out", path="region")
+        if region is not UNSET:
+            ids = sites_in_region(context.view, region, path="region")
+        else:
+            rings = [
+                [position_from(point, path=f"polygon.rings[{at}][{nth}]") for nth, point in enumerate(ring)]
+                for at, ring in enumerate(polygon.rings)
+            ]
+            ids = context.services.places.inside(context.view, rings, path="polygon.rings")
+        members = frozenset(ids)
+        within = Among(lambda _, __: ids, lambda entity: entity.id in members)
+        return resolve_connection(context, Site.SPEC, arguments, within=within)
+
+    return resolver_field(
+        resolve,
+        returns=connection_type(Site.SPEC),
+        description="The sites in a region, those of regions below it included, or in a polygon.",
+        arguments={
+            "region": ("Optional[ID]", UNSET, "The region."),
+            "polygon": ("Optional[PolygonInput]", UNSET, "The polygon; its edge is inside."),
+            **connection_arguments(Site.SPEC),
+        },
+    )

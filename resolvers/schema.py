@@ -1,0 +1,75 @@
+"""The schema, put together: the kinds' types, the root fields, and what the executor is told about them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import strawberry
+from graphql import GraphQLSchema
+from strawberry.schema.config import StrawberryConfig
+
+import schema.types  # noqa: F401 - declares what the kinds' types have beyond their own fields
+from resolvers.mutations.entities import entity_mutations
+from resolvers.queries.entities import entity_queries
+from resolvers.queries.network import network_queries
+from resolvers.queries.records import record_queries
+from resolvers.queries.server import server_queries
+from resolvers.subscriptions.changes import changes_field
+from resolvers.subscriptions.operation import operation_field
+from resolvers.subscriptions.topology import topology_fields
+from schema.entities import define_entities
+from schema.errors import define_errors
+from schema.finish import finish
+from schema.inputs import define_common_inputs
+from schema.scalars import SCALARS
+from schema.vocabulary import NAMES, Member, object_type
+
+
+@lru_cache(maxsize=1)
+def build_schema() -> strawberry.Schema:
+    """The strawberry schema, built once a process."""
+    define_common_inputs()
+    define_errors()
+    topology_query, topology_subscription = topology_fields()
+    # What adds fields to kinds comes before the kinds' types are made.
+    queries: dict[str, Member] = {
+        **entity_queries(),
+        **network_queries(),
+        **record_queries(),
+        **server_queries(),
+        "topology": topology_query,
+    }
+    mutations = entity_mutations()
+    subscriptions: dict[str, Member] = {
+        "topology": topology_subscription,
+        "changes": changes_field(),
+        "operation": operation_field(),
+    }
+    define_entities()
+    query = object_type("Query", queries, description="Reads of the graph, as far as you may see it.")
+    mutation = object_type("Mutation", mutations, description="Changes; each answers with a payload or a typed error.")
+    subscription = object_type("Subscription", subscriptions, description="What happens, as it happens.")
+    kinds = [
+        value
+        for value in NAMES.values()
+        if getattr(getattr(value, "__strawberry_definition__", None), "interfaces", None)
+    ]
+    built = strawberry.Schema(
+        query,
+        mutation,
+        subscription,
+        types=kinds,
+        config=StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=True),
+    )
+    finish(built._schema)
+    return built
+
+
+def graphql_schema() -> GraphQLSchema:
+    """The executable schema."""
+    return build_schema()._schema
+
+
+def schema_text() -> str:
+    """The schema in its definition language, as it is checked in."""
+    return build_schema().as_str() + "\n"

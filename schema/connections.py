@@ -1,0 +1,200 @@
+"""Cursor connections: a page of entities with its cursors, and a total that is counted only when it is selected."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import msgspec
+import strawberry
+
+from graph.conditions import EVERYTHING, All, Condition
+from graph.entity import HIDDEN, Kind, without_none
+from graph.listing import Order, Page, PageRequest, page_of
+from schema.context import ReadContext
+from schema.filters import condition_of, filter_type
+from schema.vocabulary import NAMES, input_type, object_type, peel, register, resolver_field
+
+UNSET = strawberry.UNSET
+
+
+class Direction(enum.Enum):
+    """The direction of an order."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """An entity in a page, with the cursor to go on from it."""
+
+    cursor: str
+    node: Any
+
+
+class PageInfo(msgspec.Struct, frozen=True):
+    """What lies around a page."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+class Connection:
+    """A page as the schema shows it; edges, cursors and the count are made when they are asked for."""
+
+    __slots__ = ("_page",)
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    @property
+    def nodes(self) -> list[Any]:
+        """The entities of the page."""
+        return list(self._page.items)
+
+    @property
+    def edges(self) -> list[Edge]:
+        """The entities with their cursors."""
+        return [Edge(self._page.cursor(one), one) for one in self._page.items]
+
+    @property
+    def page_info(self) -> PageInfo:
+        """What lies around the page."""
+        page = self._page
+        return PageInfo(
+            page.has_next,
+            page.has_previous,
+            page.cursor(page.items[0]) if page.items else None,
+            page.cursor(page.items[-1]) if page.items else None,
+        )
+
+    @property
+    def total_count(self) -> int:
+        """All that satisfy the filter, counted now."""
+        return self._page.count()
+
+
+def _page_info_type() -> None:
+    if "PageInfo" in NAMES:
+        return
+    members = {
+        "has_next_page": ("bool", strawberry.field(description="Whether there is more after it.")),
+        "has_previous_page": ("bool", strawberry.field(description="Whether there is more before it.")),
+        "start_cursor": (
+            "Optional[str]",
+            strawberry.field(description="The first entity's cursor; null on an empty page."),
+        ),
+        "end_cursor": ("Optional[str]", strawberry.field(description="The last entity's cursor: give it as `after`.")),
+    }
+    object_type("PageInfo", members, description="What lies around a page (Relay cursor connections).")
+    register("Direction", strawberry.enum(Direction, description="The direction of an order; null comes last in both."))
+
+
+def connection_type(kind: Kind) -> str:
+    """The GraphQL name of a kind's connection, derived at its first use."""
+    name = f"{kind.name}Connection"
+    if name in NAMES:
+        return name
+    _page_info_type()
+    edge = {
+        "cursor": ("str", strawberry.field(description="Give it as `after` or `before` to go on from here.")),
+        "node": (kind.name, strawberry.field(description="The entity.")),
+    }
+    object_type(f"{kind.name}Edge", edge, description=f"A {kind.name} in a page, with its cursor.")
+    members = {
+        "nodes": (f"list[{kind.name}]", strawberry.field(description="The entities of the page.")),
+        "edges": (f"list[{kind.name}Edge]", strawberry.field(description="The entities with their cursors.")),
+        "page_info": ("PageInfo", strawberry.field(description="What lies around the page.")),
+        "total_count": (
+            "int",
+            strawberry.field(description="All that satisfy the filter. Counted only when selected."),
+        ),
+    }
+    object_type(name, members, description=f"A page of {kind.plural}.")
+    return name
+
+
+def order_type(kind: Kind) -> str:
+    """The GraphQL name of a kind's order input, derived at its first use."""
+    name = f"{kind.name}Order"
+    if name in NAMES:
+        return name
+    _page_info_type()
+    fields = {one.upper(): one for one in orderable(kind)}
+    enum_name = f"{kind.name}OrderField"
+    values = enum.Enum(enum_name, fields)  # type: ignore[misc]  # the names are the kind's, known only at run time
+    register(
+        enum_name,
+        strawberry.enum(
+            values,
+            name=enum_name,
+            description=f"What {kind.plural} can be ordered by. NAME, ID and CREATED_AT are indexed and hold at any size.",
+        ),
+    )
+    members = {
+        "field": (enum_name, strawberry.field(description="What to order by.")),
+        "direction": ("Direction", strawberry.field(description="Default: ASC.", default=Direction.ASC)),
+    }
+    input_type(name, members, description=f"One term of an order of {kind.plural}.")
+    return name
+
+
+def orderable(kind: Kind) -> list[str]:
+    """Fields of a kind that have a natural order."""
+    names = []
+    for field in kind.fields.values():
+        inner, _ = peel(without_none(peel(field.type)[0]))
+        plain = inner in (str, int, float, bool) or (isinstance(inner, type) and issubclass(inner, enum.Enum))
+        if plain and field.ref is None and HIDDEN not in field.marks:
+            names.append(field.name)
+    return names
+
+
+def connection_arguments(kind: Kind) -> dict[str, tuple[str, Any, str]]:
+    """The arguments of a connection field."""
+    return {
+        "first": ("Optional[int]", UNSET, "The first so many; 50 when neither `first` nor `last` is given."),
+        "after": ("Optional[str]", UNSET, "After this cursor."),
+        "last": ("Optional[int]", UNSET, "The last so many."),
+        "before": ("Optional[str]", UNSET, "Before this cursor."),
+        "filter": (f"Optional[{filter_type(kind)}]", UNSET, "Only these."),
+        "order_by": (f"Optional[list[{order_type(kind)}]]", UNSET, "By name, else by id, when not given."),
+    }
+
+
+def resolve_connection(
+    context: ReadContext, kind: Kind, arguments: dict[str, Any], *, within: Condition | None = None
+) -> Connection:
+    """A page of a kind as the viewer sees it. Raises InvalidInput or LimitExceeded for bad arguments."""
+    where = condition_of(kind, arguments.get("filter"), reader=context.view)
+    if within is not None:
+        where = within if where is EVERYTHING else All([within, where])
+    order = [Order(term.field.value, term.direction is Direction.DESC) for term in _given(arguments, "order_by") or []]
+    request = PageRequest(
+        first=_given(arguments, "first"),
+        after=_given(arguments, "after"),
+        last=_given(arguments, "last"),
+        before=_given(arguments, "before"),
+    )
+    return Connection(
+        page_of(context.view, kind.name, where=where, order=order, request=request, page_size_max=context.page_size_max)
+    )
+
+
+def connection_field(kind: Kind, *, description: str, within: Any = None) -> Any:
+    """A field that is a connection of a kind; `within(source)` gives the condition that relates it to its source."""
+
+    def resolve(source: Any, info: Any, **arguments: Any) -> Connection:
+        condition = within(source) if within is not None else None
+        return resolve_connection(info.context, kind, arguments, within=condition)
+
+    return resolver_field(
+        resolve, returns=connection_type(kind), description=description, arguments=connection_arguments(kind)
+    )
+
+
+def _given(arguments: dict[str, Any], name: str) -> Any:
+    value = arguments.get(name, UNSET)
+    return None if value is UNSET else value

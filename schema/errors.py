@@ -1,0 +1,161 @@
+"""Refusals as the schema shows them: members of every result union, each an `Error` with what a caller needs to act.
+
+The classes of graph/refusal.py are the list; a refusal that refers to entities shows only those that the viewer sees, for an
+error must not tell what a list would not.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+import strawberry
+
+from graph import refusal as refusals
+from graph.entity import Entity
+from schema.vocabulary import NAMES, Member, object_type, register, resolver_field
+
+SHOWN_DEPENDENTS = 20
+
+
+class ErrorValue:
+    """A refusal on its way to the caller."""
+
+    __slots__ = ("refusal",)
+
+    def __init__(self, refusal: refusals.Refusal) -> None:
+        self.refusal = refusal
+
+    @property
+    def typename(self) -> str:
+        """The GraphQL type that shows it: its class's, or that of the nearest class that has one."""
+        for cls in type(self.refusal).__mro__:
+            if cls.__name__ in NAMES and issubclass(cls, refusals.Refusal):
+                return cls.__name__
+        raise TypeError(f"no error type shows {type(self.refusal).__name__}")
+
+    @property
+    def code(self) -> str:
+        """A word for programs."""
+        return self.refusal.code
+
+    @property
+    def message(self) -> str:
+        """What is wrong."""
+        return self.refusal.message
+
+    @property
+    def remedy(self) -> str | None:
+        """What to do about it."""
+        return self.refusal.remedy
+
+    @property
+    def path(self) -> str | None:
+        """The input field."""
+        return self.refusal.path
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.refusal.retryable
+
+
+def _existing(error: ErrorValue, info: Any) -> Entity | None:
+    assert isinstance(error.refusal, refusals.AlreadyExists)
+    found: Entity | None = info.context.view.get(error.refusal.existing_id)
+    return found
+
+
+def _current(error: ErrorValue, info: Any) -> Entity | None:
+    assert isinstance(error.refusal, refusals.Conflict)
+    found: Entity | None = info.context.view.get(error.refusal.entity_id)
+    return found
+
+
+def _current_revision(error: ErrorValue, info: Any) -> int:
+    assert isinstance(error.refusal, refusals.Conflict)
+    return error.refusal.current_revision
+
+
+def _visible_dependents(error: ErrorValue, info: Any) -> Sequence[Entity]:
+    assert isinstance(error.refusal, refusals.InUse)
+    view = info.context.view
+    return [found for one in error.refusal.dependents if (found := view.get(one)) is not None]
+
+
+def _dependents(error: ErrorValue, info: Any) -> Sequence[Entity]:
+    return _visible_dependents(error, info)[:SHOWN_DEPENDENTS]
+
+
+def _dependent_count(error: ErrorValue, info: Any) -> int:
+    return len(_visible_dependents(error, info))
+
+
+EXTRA: dict[type[refusals.Refusal], dict[str, Member]] = {
+    refusals.AlreadyExists: {
+        "existing": (
+            None,
+            resolver_field(
+                _existing, returns="Optional[Entity]", description="What has the name; null when you may not see it."
+            ),
+        ),
+    },
+    refusals.Conflict: {
+        "current": (
+            None,
+            resolver_field(_current, returns="Optional[Entity]", description="What it is now; null when it is gone."),
+        ),
+        "current_revision": (
+            None,
+            resolver_field(_current_revision, returns="BigInt", description="The revision at which it last changed."),
+        ),
+    },
+    refusals.InUse: {
+        "dependents": (
+            None,
+            resolver_field(_dependents, returns="list[Entity]", description="The first 20 that depend on it."),
+        ),
+        "dependent_count": (
+            None,
+            resolver_field(
+                _dependent_count, returns="int", description="How many depend on it, as far as you may see."
+            ),
+        ),
+    },
+}
+
+
+def all_refusals() -> list[type[refusals.Refusal]]:
+    """Every class of refusal, those of the packages above `graph` included, by name."""
+    found: set[type[refusals.Refusal]] = set()
+    waiting = [refusals.Refusal]
+    while waiting:
+        for cls in waiting.pop().__subclasses__():
+            if cls not in found:
+                found.add(cls)
+                waiting.append(cls)
+    return sorted(found, key=lambda cls: cls.__name__)
+
+
+def define_errors() -> None:
+    """Derives the interface `Error`, its codes, and one type for each class of refusal."""
+    if "Error" in NAMES:
+        return
+    codes = enum.Enum("ErrorCode", {cls.code: cls.code for cls in all_refusals()})  # type: ignore[misc]  # made here
+    register(
+        "ErrorCode", strawberry.enum(codes, name="ErrorCode", description="What sort of error it is, for programs.")
+    )
+    members: dict[str, Member] = {
+        "code": ("ErrorCode", strawberry.field(description="What sort of error it is, for programs.")),
+        "message": ("str", strawberry.field(description="What is wrong, for people.")),
+        "remedy": ("Optional[str]", strawberry.field(description="What to do about it.")),
+        "path": ("Optional[str]", strawberry.field(description="The input field: `input.labels[2].key`.")),
+        "retryable": ("bool", strawberry.field(description="Whether the same request may succeed later.")),
+    }
+    error = object_type(
+        "Error", members, description="A failure that a caller can act on; nothing was changed.", interface=True
+    )
+    for cls in all_refusals():
+        described = (cls.__doc__ or cls.__name__).strip()
+        object_type(cls.__name__, EXTRA.get(cls, {}), description=described, bases=[error])

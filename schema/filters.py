@@ -1,0 +1,330 @@
+"""Filters of every kind, derived from its fields, and what they ask as conditions on entities.
+
+A reference is filtered by id, an enum and a name by equality or membership, numbers and times by range, labels by a selector
+in Kubernetes syntax. Filters nest with `and`, `or` and `not`, up to a depth that bounds their cost.
+"""
+
+from __future__ import annotations
+
+import enum
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+import strawberry
+
+from graph import selectors, spatial
+from graph.conditions import EVERYTHING, All, Among, AnyOf, Condition, Equals, NameIs, Not, Test
+from graph.edit import camel
+from graph.entity import HIDDEN, KINDS, Entity, Field, Kind, SourceKind, Timestamp, without_none
+from graph.kinds import Region
+from graph.refusal import InvalidInput, LimitExceeded
+from graph.values import Health, HealthStatus, Position
+from graph.view import Reader, get_as
+from schema.vocabulary import NAMES, Member, enum_type, given, input_type, is_big, peel
+
+MAX_FILTER_TERMS = 64
+UNSET = strawberry.UNSET
+
+STRING_OPERATORS = {
+    "eq": "Equal, case and all.",
+    "ne": "Not equal.",
+    "contains": "Contains this, whatever the case.",
+    "starts_with": "Begins with this, whatever the case.",
+    "ends_with": "Ends with this, whatever the case.",
+}
+RANGE_OPERATORS = {"eq": "Equal.", "gt": "Greater.", "gte": "Greater or equal.", "lt": "Less.", "lte": "Less or equal."}
+
+
+def _optional(kind: str, text: str) -> Member:
+    return f"Optional[{kind}]", strawberry.field(description=text, default=UNSET)
+
+
+def _range_filter(name: str, kind: str, description: str) -> str:
+    if name not in NAMES:
+        input_type(name, {op: _optional(kind, text) for op, text in RANGE_OPERATORS.items()}, description=description)
+    return name
+
+
+def _string_filter() -> str:
+    if "StringFilter" not in NAMES:
+        members = {op: _optional("str", text) for op, text in STRING_OPERATORS.items()}
+        members["in_"] = (
+            "Optional[list[str]]",
+            strawberry.field(name="in", description="One of these.", default=UNSET),
+        )
+        members["is_null"] = _optional("bool", "Whether it has no value.")
+        input_type("StringFilter", members, description="All of the operators that are given must hold.")
+    return "StringFilter"
+
+
+def _enum_filter(cls: type[enum.Enum]) -> str:
+    name = f"{enum_type(cls)}Filter"
+    if name not in NAMES:
+        members = {
+            "eq": _optional(cls.__name__, "Equal."),
+            "in_": (
+                f"Optional[list[{cls.__name__}]]",
+                strawberry.field(name="in", description="One of these.", default=UNSET),
+            ),
+            "not_in": _optional(f"list[{cls.__name__}]", "None of these."),
+        }
+        input_type(name, members, description=f"A filter on {cls.__name__}.")
+    return name
+
+
+def _source_filter() -> str:
+    if "SourceFilter" not in NAMES:
+        members = {
+            "kind": _optional(enum_type(SourceKind), "The sort of maker."),
+            "name": _optional("str", "The maker's name."),
+        }
+        input_type("SourceFilter", members, description="A filter on who made an entity.")
+        members = {
+            "system": _optional("str", "The other system."),
+            "id": _optional("str", "The identifier there."),
+        }
+        input_type("ExternalIdFilter", members, description="A filter on the name in another system.")
+        near = {
+            "position": (given(Position), strawberry.field(description="Around this point.")),
+            "within_km": ("float", strawberry.field(description="At most so many kilometres away, by geodesic.")),
+        }
+        input_type("NearFilter", near, description="Close to a point.")
+    return "SourceFilter"
+
+
+def filter_type(kind: Kind) -> str:
+    """The GraphQL name of a kind's filter, derived at its first use."""
+    name = f"{kind.name}Filter"
+    if name in NAMES:
+        return name
+    NAMES[name] = None
+    _source_filter()
+    listed = f"Optional[list[{name}]]"
+    members: dict[str, Member] = {
+        "and_": (listed, strawberry.field(name="and", description="All of these hold.", default=UNSET)),
+        "or_": (listed, strawberry.field(name="or", description="At least one of these holds.", default=UNSET)),
+        "not_": (f"Optional[{name}]", strawberry.field(name="not", description="This does not hold.", default=UNSET)),
+        "id": _optional("list[ID]", "One of these ids."),
+        "labels": _optional("str", "Selector in Kubernetes syntax: `zone=west,gpu in (a100,h100),!retired`."),
+        "source": _optional("SourceFilter", "Who made it."),
+        "external": _optional("ExternalIdFilter", "Its name in another system."),
+    }
+    for field in kind.fields.values():
+        if field.name in ("id", "labels", "source", "external") or HIDDEN in field.marks:
+            continue
+        wanted = _field_filter(field)
+        if wanted is not None:
+            members[filter_name(field)] = _optional(wanted, field.description)
+    for key, (wanted, text, _) in SPECIAL.get(kind.name, {}).items():
+        members[key] = _optional(wanted, text)
+    del NAMES[name]
+    input_type(name, members, description=f"Which {kind.plural}: all of what is given must hold.")
+    return name
+
+
+def filter_name(field: Field) -> str:
+    """What a field is called in filters and relations: a reference without its `_id`."""
+    if field.ref is None:
+        return field.name
+    return field.name.removesuffix("_ids").removesuffix("_id")
+
+
+def _field_filter(field: Field) -> str | None:
+    if field.ref is not None:
+        return "ID"
+    kind, _ = peel(field.type)
+    if kind is not field.type and Timestamp in typing.get_args(field.type):
+        return _range_filter("DateTimeFilter", "DateTime", "A range of moments; all that is given must hold.")
+    inner = without_none(kind)
+    if typing.get_origin(inner) is Annotated:
+        if Timestamp in inner.__metadata__:
+            return _range_filter("DateTimeFilter", "DateTime", "A range of moments; all that is given must hold.")
+        inner, _ = peel(inner)
+    if inner is str:
+        return _string_filter()
+    if inner is bool:
+        return "bool"
+    if inner is int:
+        if is_big(field.meta) or field.name == "revision":
+            return _range_filter("BigIntFilter", "BigInt", "A range of whole numbers; all that is given must hold.")
+        return _range_filter("IntFilter", "int", "A range of whole numbers; all that is given must hold.")
+    if inner is float:
+        return _range_filter("FloatFilter", "float", "A range of numbers; all that is given must hold.")
+    if isinstance(inner, type) and issubclass(inner, enum.Enum):
+        return _enum_filter(inner)
+    if inner is Health:
+        return _enum_filter(HealthStatus)
+    return None
+
+
+def condition_of(kind: Kind, wanted: Any, *, reader: Reader, path: str = "filter") -> Condition:
+    """What a filter input asks of entities as `reader` shows them. Raises InvalidInput or LimitExceeded."""
+    if wanted is None or wanted is UNSET:
+        return EVERYTHING
+    budget = [MAX_FILTER_TERMS]
+    return _condition(kind, wanted, path, budget, reader)
+
+
+def _condition(kind: Kind, wanted: Any, path: str, budget: list[int], reader: Reader) -> Condition:
+    parts: list[Condition] = []
+    for name, value in vars(wanted).items():
+        if value is UNSET or value is None:
+            continue
+        budget[0] -= 1
+        if budget[0] < 0:
+            raise LimitExceeded(f"a filter has at most {MAX_FILTER_TERMS} terms", remedy="ask in parts", path=path)
+        where = f"{path}.{camel(name.rstrip('_'))}"
+        if name in ("and_", "or_"):
+            inner = [_condition(kind, one, f"{where}[{at}]", budget, reader) for at, one in enumerate(value)]
+            parts.append(All(inner) if name == "and_" else AnyOf(inner))
+        elif name == "not_":
+            parts.append(Not(_condition(kind, value, where, budget, reader)))
+        else:
+            parts.append(_term(kind, name, value, where, reader))
+    return parts[0] if len(parts) == 1 else All(parts)
+
+
+def _term(kind: Kind, name: str, value: Any, path: str, reader: Reader) -> Condition:
+    special = SPECIAL.get(kind.name, {}).get(name)
+    if special is not None:
+        return special[2](value, path, reader)
+    if name == "id":
+        ids = sorted(set(value))
+        return Among(lambda reader, _: [one for one in ids if reader.get(one)], lambda entity: entity.id in ids)
+    if name == "labels":
+        return label_condition(value, path=path)
+    if name == "source":
+        return _source_condition(value)
+    if name == "external":
+        return _external_condition(value)
+    field = next(one for one in kind.fields.values() if filter_name(one) == name)
+    return _field_condition(field, value)
+
+
+def label_condition(selector_text: str, *, path: str) -> Condition:
+    """What a label selector asks. Raises InvalidInput with the place of the mistake."""
+    selector = selectors.parse_selector(selector_text, path=path)
+    return Among(
+        lambda reader, kind: selectors.ids_matching(reader, kind, selector),
+        lambda entity: selectors.matches(selector, entity.labels),
+    )
+
+
+def _source_condition(value: Any) -> Condition:
+    parts: list[Condition] = []
+    if value.kind is not UNSET and value.kind is not None:
+        parts.append(Test(lambda entity: entity.source.kind is value.kind))
+    if value.name is not UNSET and value.name is not None:
+        parts.append(Test(lambda entity: entity.source.name == value.name))
+    if len(parts) == 2:
+        key = f"{value.kind.name}:{value.name}"
+        return Among(
+            lambda reader, kind: reader.ids(kind, "source", key),
+            lambda entity: entity.source.kind is value.kind and entity.source.name == value.name,
+        )
+    return All(parts)
+
+
+def _external_condition(value: Any) -> Condition:
+    parts: list[Condition] = []
+    for name in ("system", "id"):
+        wanted = getattr(value, name)
+        if wanted is not UNSET and wanted is not None:
+            parts.append(_external_part(name, wanted))
+    return All(parts)
+
+
+def _external_part(name: str, wanted: str) -> Condition:
+    return Test(lambda entity: entity.external is not None and getattr(entity.external, name) == wanted)
+
+
+def _field_condition(field: Field, value: Any) -> Condition:
+    name = field.name
+    indexed = field.ref is not None or "INDEXED" in {mark.name for mark in field.marks}
+    if isinstance(value, (str, bool)):
+        return Equals(name, [value], indexed=indexed)
+    operators = {key: one for key, one in vars(value).items() if one is not UNSET and one is not None}
+    kind, _ = peel(field.type)
+    inner = without_none(kind)
+    read: Callable[[Entity], Any] = (lambda entity: getattr(entity, name)) if inner is not Health else _health_status
+    return All([_operator(name, op, wanted, read, indexed and inner is not Health) for op, wanted in operators.items()])
+
+
+def _health_status(entity: Entity) -> Any:
+    health = getattr(entity, "health", None)
+    return health.status if isinstance(health, Health) else None
+
+
+def _operator(name: str, op: str, wanted: Any, read: Callable[[Entity], Any], indexed: bool) -> Condition:
+    if op in ("eq", "in_"):
+        values = [wanted] if op == "eq" else list(wanted)
+        if name == "name" and all(isinstance(one, str) for one in values):
+            return NameIs(values)
+        return Equals(name, values, indexed=indexed) if indexed else Test(lambda entity: read(entity) in values)
+    if op == "not_in":
+        return Test(lambda entity: read(entity) not in wanted)
+    if op == "ne":
+        return Test(lambda entity: read(entity) != wanted)
+    if op == "is_null":
+        return Test(lambda entity: (read(entity) in (None, "")) == wanted)
+    if op in ("contains", "starts_with", "ends_with"):
+        folded = wanted.casefold()
+        compare: Mapping[str, Callable[[str], bool]] = {
+            "contains": lambda text: folded in text,
+            "starts_with": lambda text: text.startswith(folded),
+            "ends_with": lambda text: text.endswith(folded),
+        }
+        test = compare[op]
+        return Test(lambda entity: (text := read(entity)) is not None and test(str(text).casefold()))
+    ranges: Mapping[str, Callable[[Any], bool]] = {
+        "gt": lambda have: bool(have > wanted),
+        "gte": lambda have: bool(have >= wanted),
+        "lt": lambda have: bool(have < wanted),
+        "lte": lambda have: bool(have <= wanted),
+    }
+    within = ranges[op]
+    return Test(lambda entity: (have := read(entity)) is not None and within(have))
+
+
+def _near(value: Any, path: str, reader: Reader) -> Condition:
+    if not 0 <= value.within_km <= 20_100:
+        raise InvalidInput(
+            "withinKm is a distance on the earth, 0 to 20100", remedy="give kilometres", path=f"{path}.withinKm"
+        )
+    centre = Position(longitude=value.position.longitude, latitude=value.position.latitude)
+
+    def close(entity: Entity) -> bool:
+        position = getattr(entity, "position", None)
+        return position is not None and spatial.distance_km(centre, position) <= value.within_km
+
+    return Test(close)
+
+
+def _in_region(value: str, path: str, reader: Reader) -> Condition:
+    def below(_: Reader, kind: str) -> Sequence[str]:
+        return spatial.sites_in_region(reader, value, path=path)
+
+    def lies_below(entity: Entity) -> bool:
+        at = getattr(entity, "region_id", None)
+        while at is not None and at != value:
+            region = get_as(reader, Region, at)
+            at = region.parent_id if region is not None else None
+        return at is not None
+
+    return Among(below, lies_below)
+
+
+SPECIAL: dict[str, dict[str, tuple[str, str, Callable[[Any, str, Reader], Condition]]]] = {
+    "Site": {
+        "near": ("NearFilter", "Close to a point.", _near),
+        "in_region": ("ID", "In this region or in one below it.", _in_region),
+    },
+}
+"""Filters that no single field answers: by kind and name, the input type, the description, and the condition."""
+
+
+def all_filters() -> None:
+    """Derives the filters of all kinds, so that mistakes end the start and not a request."""
+    for kind in KINDS.values():
+        filter_type(kind)

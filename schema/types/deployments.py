@@ -1,0 +1,71 @@
+"""Fields of deployments, releases and operations that follow from others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import strawberry
+
+from access.permissions import declare_value_types
+from graph.conditions import Equals
+from graph.entity import Entity
+from graph.kinds import Operation, Release
+from schema.connections import connection_field
+from schema.entities import add_field, field_of
+from schema.vocabulary import object_type, resolver_field
+
+
+class NodeAssignment(msgspec.Struct, frozen=True):
+    """Replicas of a release that are reserved on a node."""
+
+    node_id: str
+    replicas: int
+
+
+def _node(assignment: NodeAssignment, info: Any) -> Entity | None:
+    found: Entity | None = info.context.view.get(assignment.node_id)
+    return found
+
+
+object_type(
+    "NodeAssignment",
+    {
+        "node": (None, resolver_field(_node, returns="Optional[Node]", description="The node.")),
+        "replicas": ("int", strawberry.field(description="How many replicas are reserved on it.")),
+    },
+    description="Replicas of a release that are reserved on a node.",
+)
+declare_value_types("NodeAssignment")
+
+
+@field_of(
+    Release,
+    returns="list[NodeAssignment]",
+    description="Replicas reserved on nodes; empty where nodes are not observed.",
+)
+def assignments(release: Release, info: Any) -> list[NodeAssignment]:
+    """By ascending node id."""
+    return [NodeAssignment(one, count) for one, count in sorted(release.assignments.items())]
+
+
+@field_of(
+    Operation,
+    returns="Optional[Entity]",
+    description="The deployment, node or site that it works on; null when it is gone.",
+)
+def subject(operation: Operation, info: Any) -> Entity | None:
+    """As the viewer sees it."""
+    found: Entity | None = info.context.view.get(operation.subject_id) if operation.subject_id else None
+    return found
+
+
+add_field(
+    Operation,
+    "releases",
+    connection_field(
+        Release.SPEC,
+        description="The releases that are worked on for it.",
+        within=lambda operation: Equals("operation_id", [operation.id], indexed=True),
+    ),
+)

@@ -1,0 +1,98 @@
+"""Fields of sites, links, clusters and nodes that follow from others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import strawberry
+
+from access.permissions import declare_value_types
+from graph.kinds import Cluster, Link, LinkState, Node, Site
+from graph.values import NO_RESOURCES, Resources
+from graph.view import each, get_as
+from placement.capacity import free_at_node, free_at_site, total_at_site
+from schema.entities import field_of
+from schema.vocabulary import enum_type, object_type, struct_type
+
+UNSET = strawberry.UNSET
+
+
+class SiteResources(msgspec.Struct, frozen=True):
+    """What a site has, what is free of it, and what deployments that the viewer sees ask for."""
+
+    total: Resources | None
+    free: Resources | None
+    reserved: Resources
+
+
+object_type(
+    "SiteResources",
+    {
+        "total": (
+            f"Optional[{struct_type(Resources)}]",
+            strawberry.field(description="What its nodes may use, or its stated capacity; null when neither is known."),
+        ),
+        "free": (
+            f"Optional[{struct_type(Resources)}]",
+            strawberry.field(description="What is free for more, as far as the use is yours to see."),
+        ),
+        "reserved": (
+            struct_type(Resources),
+            strawberry.field(description="What the deployments that you may see ask for here."),
+        ),
+    },
+    description="What a site has, what is free, and what is asked for by deployments.",
+)
+declare_value_types("SiteResources")
+
+
+@field_of(
+    Site,
+    returns="SiteResources",
+    description="What the site has, what is free, and what is asked for by deployments.",
+)
+def resources(site: Site, info: Any) -> SiteResources:
+    """Summed over the site's nodes and releases."""
+    view = info.context.view
+    reserved = NO_RESOURCES
+    for release_id in view.ids("Release", "site_id", site.id):
+        release = view.get(release_id)
+        if release is not None:
+            reserved = reserved.plus(release.resources.times(release.replicas))
+    return SiteResources(total_at_site(view, site), free_at_site(view, site), reserved)
+
+
+@field_of(
+    Site,
+    returns="list[Link]",
+    description="The links that end here.",
+    arguments={"state": (f"Optional[{enum_type(LinkState)}]", UNSET, "Only those in this state.")},
+)
+def links(site: Site, info: Any, *, state: Any) -> list[Link]:
+    """Links of both ends, by ascending id."""
+    view = info.context.view
+    ends = (*each(view, Link, "from_site_id", site.id), *each(view, Link, "to_site_id", site.id))
+    found = {one.id: one for one in ends if state in (UNSET, None) or one.state is state}
+    return [found[one] for one in sorted(found)]
+
+
+@field_of(
+    Node,
+    returns=f"Optional[{struct_type(Resources)}]",
+    description="What is free for more work, as far as the use is yours to see.",
+)
+def free(node: Node, info: Any) -> Resources:
+    """Allocatable less foreign use and our releases."""
+    return free_at_node(info.context.view, node)
+
+
+@field_of(
+    Cluster,
+    returns="JSON",
+    description="What its driver is set to; empty unless you may change infrastructure.",
+)
+def configuration(cluster: Cluster, info: Any) -> Any:
+    """Blanked by the view for those who may not see it."""
+    shown = get_as(info.context.view, Cluster, cluster.id)
+    return {} if shown is None else shown.configuration

@@ -1,0 +1,280 @@
+"""A placement plan as the schema shows it: the decision that was computed, with the sites and components it names.
+
+What a plan says is the decision's own data (placement/decision.py); here ids become entities, and refusals become pages.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import strawberry
+
+from access.permissions import declare_value_types
+from graph.entity import Entity
+from graph.refusal import InvalidInput
+from placement.decision import Decision, SiteRefusal
+from schema.connections import Edge, PageInfo
+from schema.types.deployments import NodeAssignment
+from schema.vocabulary import Member, input_type, object_type, resolver_field
+
+UNSET = strawberry.UNSET
+
+
+def _entity(name: str, kind: str, text: str, *, always: bool = False) -> Member:
+    def resolve(source: Any, info: Any) -> Entity | None:
+        entity_id = getattr(source, name)
+        found: Entity | None = info.context.view.get(entity_id) if entity_id else None
+        return found
+
+    return None, resolver_field(resolve, returns=kind if always else f"Optional[{kind}]", description=text)
+
+
+def _plain(kind: str, text: str) -> Member:
+    return kind, strawberry.field(description=text)
+
+
+class RefusalPage:
+    """A page of refusals, by site id."""
+
+    def __init__(self, refusals: list[SiteRefusal], total: int, *, more: bool, after: str | None) -> None:
+        self.nodes = refusals
+        self.total_count = total
+        self._more = more
+        self._after = after
+
+    @property
+    def edges(self) -> list[Edge]:
+        """The refusals with their cursors."""
+        return [Edge(one.site_id, one) for one in self.nodes]
+
+    @property
+    def page_info(self) -> PageInfo:
+        """What lies around the page."""
+        first = self.nodes[0].site_id if self.nodes else None
+        last = self.nodes[-1].site_id if self.nodes else None
+        return PageInfo(self._more, self._after is not None, first, last)
+
+
+def _refusals(decision: Decision, info: Any, *, first: int, after: Any, filter: Any) -> RefusalPage:
+    most = info.context.page_size_max
+    if not 0 <= first <= most:
+        raise InvalidInput(f"first is {first}, a page has 0 to {most}", remedy="ask for smaller pages", path="first")
+    wanted = decision.refusals
+    if filter not in (UNSET, None):
+        if filter.rule not in (UNSET, None):
+            wanted = [one for one in wanted if any(reason.rule == filter.rule for reason in one.reasons)]
+        if filter.site not in (UNSET, None):
+            wanted = [one for one in wanted if one.site_id == filter.site]
+    position = None if after is UNSET else after
+    rest = [one for one in wanted if position is None or one.site_id > position]
+    return RefusalPage(rest[:first], len(wanted), more=len(rest) > first, after=position)
+
+
+def _rules(decision: Decision, info: Any) -> list[Any]:
+    counts: dict[str, int] = {}
+    for refusal in decision.refusals:
+        for rule in {reason.rule for reason in refusal.reasons}:
+            counts[rule] = counts.get(rule, 0) + 1
+    return [RuleCount(rule, count) for rule, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
+
+
+class RuleCount:
+    """How many sites a rule refused."""
+
+    def __init__(self, rule: str, sites: int) -> None:
+        self.rule = rule
+        self.sites = sites
+
+
+def _assignments(placement: Any, info: Any) -> list[Any]:
+    return [NodeAssignment(one, count) for one, count in sorted(placement.assignments.items())]
+
+
+def define_plans() -> None:
+    """Defines the types of placement plans."""
+    object_type(
+        "ComponentPlacement",
+        {
+            "component": _entity("component_id", "Component", "The component."),
+            "replicas": _plain("int", "How many replicas of it."),
+            "cluster": _entity("cluster_id", "Cluster", "The control plane that it goes to."),
+            "assignments": (
+                None,
+                resolver_field(
+                    _assignments,
+                    returns="list[NodeAssignment]",
+                    description="On which nodes; empty where none are observed.",
+                ),
+            ),
+        },
+        description="Replicas of one component at one site.",
+    )
+    object_type(
+        "ScoreTerm",
+        {
+            "name": _plain("str", "The score's name."),
+            "value": _plain("float", "What was measured, in `unit`."),
+            "unit": _plain("str", "The measure's unit."),
+            "scaled": _plain("float", "0-1 over the sites that passed every rule; 1 is the best of them."),
+            "weight": _plain("float", "How much it counts."),
+            "weighted": _plain("float", "Scaled x weight; a site's score is the sum of these."),
+            "explanation": _plain("str", "The term in words."),
+        },
+        description="One term of a site's score.",
+    )
+    object_type(
+        "ServedPlace",
+        {
+            "place": _plain("str", "The place's name."),
+            "latency_ms": _plain("float", "Latency to it, one way, milliseconds."),
+            "within_ms": _plain("float", "What was asked for."),
+        },
+        description="A place whose users are served from a site.",
+    )
+    object_type(
+        "Placement",
+        {
+            "site": _entity("site_id", "Site", "The site."),
+            "score": _plain("float", "The sum of the terms."),
+            "terms": _plain("list[ScoreTerm]", "What the score is made of."),
+            "components": _plain("list[ComponentPlacement]", "What runs there."),
+            "serves": _plain("list[ServedPlace]", "The places for which this is the nearest chosen site."),
+        },
+        description="A chosen site.",
+    )
+    object_type(
+        "PlacementReason",
+        {
+            "rule": _plain("str", "The rule; `not_needed` when the site passed and others were better."),
+            "need": _plain("str", "What was needed."),
+            "have": _plain("str", "What there was."),
+            "unit": _plain("str", "The unit of both; empty when they are words."),
+            "message": _plain("str", "The reason in words."),
+        },
+        description="What one rule found wanting.",
+    )
+    object_type(
+        "Refusal",
+        {
+            "site": _entity("site_id", "Site", "The site."),
+            "reasons": _plain(
+                "list[PlacementReason]", "Why it was not chosen; without all of these it would have passed."
+            ),
+        },
+        description="A site that was looked at and not chosen.",
+    )
+    object_type(
+        "RefusalEdge",
+        {
+            "cursor": _plain("str", "Give it as `after` to go on from here."),
+            "node": _plain("Refusal", "The refusal."),
+        },
+        description="A refusal in a page, with its cursor.",
+    )
+    object_type(
+        "RefusalConnection",
+        {
+            "nodes": _plain("list[Refusal]", "The refusals of the page."),
+            "edges": _plain("list[RefusalEdge]", "The refusals with their cursors."),
+            "page_info": _plain("PageInfo", "What lies around the page."),
+            "total_count": _plain("int", "How many sites were refused."),
+        },
+        description="A page of refusals.",
+    )
+    input_type(
+        "RefusalFilter",
+        {
+            "rule": ("Optional[str]", strawberry.field(description="Only those by this rule.", default=UNSET)),
+            "site": ("Optional[ID]", strawberry.field(description="Only this site's.", default=UNSET)),
+        },
+        description="Which refusals.",
+    )
+    object_type(
+        "Objective",
+        {
+            "sites": _plain("int", "How many sites were chosen."),
+            "score": _plain("float", "The sum of their scores."),
+            "price_per_hour": _plain("float", "Price units an hour for the cores asked for."),
+            "mean_latency_ms": _plain("Optional[float]", "Over the places; null without any."),
+            "worst_latency_ms": _plain("Optional[float]", "The worst place's; null without any."),
+        },
+        description="What the choice amounts to.",
+    )
+    object_type(
+        "NearMiss",
+        {
+            "site": _entity("site_id", "Site", "The site."),
+            "latency_ms": _plain("float", "Its latency to the place, one way, milliseconds."),
+            "rules": _plain("list[str]", "The rules that refuse it; empty when only distance does."),
+        },
+        description="A site near a place that cannot be served.",
+    )
+    object_type(
+        "UnmetTarget",
+        {
+            "place": _plain("str", "The place."),
+            "within_ms": _plain("float", "What was asked for, milliseconds."),
+            "site": _entity("site_id", "Site", "The nearest site that passes every other rule."),
+            "latency_ms": _plain("Optional[float]", "Its latency, one way, milliseconds."),
+            "message": _plain("str", "The reason in words."),
+            "nearer": _plain("list[NearMiss]", "Nearer sites that other rules refuse, at most five."),
+        },
+        description="A place that no choice of sites serves in time.",
+    )
+    object_type(
+        "RuleCount",
+        {
+            "rule": _plain("str", "The rule."),
+            "sites": _plain("int", "How many sites it refused."),
+        },
+        description="How many sites a rule refused.",
+    )
+    object_type(
+        "PlacementPlan",
+        {
+            "revision": _plain("BigInt", "The revision of the graph that it was made at."),
+            "feasible": _plain("bool", "Whether it can be done."),
+            "placements": _plain("list[Placement]", "The chosen sites; empty when it cannot be done."),
+            "refusals": (
+                None,
+                resolver_field(
+                    _refusals,
+                    returns="RefusalConnection",
+                    description="Why each site that was looked at was not chosen.",
+                    arguments={
+                        "first": ("int", 50, "At most so many."),
+                        "after": ("Optional[str]", UNSET, "After this cursor."),
+                        "filter": ("Optional[RefusalFilter]", UNSET, "Only these."),
+                    },
+                ),
+            ),
+            "refusals_by_rule": (
+                None,
+                resolver_field(
+                    _rules, returns="list[RuleCount]", description="How many sites each rule refused, most first."
+                ),
+            ),
+            "objective": _plain("Objective", "What the choice amounts to."),
+            "unmet": _plain("list[UnmetTarget]", "Places that cannot be served, when that is why it cannot be done."),
+            "conflicts": _plain("list[PlacementReason]", "What makes it impossible as a whole."),
+            "looked_at": _plain("int", "COMPUTE sites that were looked at."),
+            "passed": _plain("int", "Of these, how many passed every rule."),
+            "transit_sites": _plain("int", "Sites that are only routed through; they are counted, not listed."),
+            "iterations": _plain("int", "Improvements that the search tried; its limits are counts, never seconds."),
+            "proven": _plain("bool", "Whether it is proved that no choice has fewer sites."),
+        },
+        description="Where the components would run, why there, and why not elsewhere.",
+    )
+    declare_value_types(
+        "ComponentPlacement",
+        "ScoreTerm",
+        "ServedPlace",
+        "Placement",
+        "PlacementReason",
+        "Refusal",
+        "Objective",
+        "NearMiss",
+        "UnmetTarget",
+        "RuleCount",
+        "PlacementPlan",
+    )
