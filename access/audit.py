@@ -2,7 +2,8 @@
 
 A change that was made leaves its audit record in its own commit. A refusal has no commit, and writing one for each would let
 anybody fill the disk by asking for what he may not do. So refusals wait here, at most 60 a caller a minute, the rest is
-counted into one record, and a background task writes what has gathered. What waits is bounded; what found no room is counted too.
+counted into one record, and a background task writes what has gathered. What waits is bounded; what found no room is
+counted too.
 """
 
 from __future__ import annotations
@@ -146,12 +147,17 @@ class Audit:
                 self._sum_up(caller, known, now)
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            written = False
             try:
                 await self._ledger.commit(_filing(batch), Request(author=SYSTEM.id, action="audit", audited=False))
+                written = True
             except Refusal as refusal:
-                self._waiting = batch + self._waiting
-                log.warning("audit.waits", records=len(self._waiting), reason=refusal.code)
+                log.warning("audit.waits", records=len(batch) + len(self._waiting), reason=refusal.code)
                 return
+            finally:
+                # Also when this task is cancelled: a record that is written twice has one id and is kept once.
+                if not written:
+                    self._waiting = batch + self._waiting
             if not everything:
                 return
 

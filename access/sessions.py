@@ -36,6 +36,8 @@ _SHAPE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a session."""
 
+    id: str
+    """The hash of the cookie's value, under which it is kept."""
     user_id: str
     credential_version: int
     """The user's when the session began."""
@@ -74,14 +76,15 @@ class Sessions:
     async def begin(self, user: User) -> tuple[str, Session]:
         """A new session of a user: the id for the cookie, always a new one, and what is kept of it."""
         now = self._clock_ms()
+        secret = secrets.token_urlsafe(32)
+        key = _key(secret)
         session = Session(
+            id=key,
             user_id=user.id,
             credential_version=user.credential_version,
             created_at=now,
             expires_at=now + self._lasts_ms,
         )
-        secret = secrets.token_urlsafe(32)
-        key = _key(secret)
         await self._store.put_ephemeral(f"session:{key}", msgspec.json.encode(session), expires_at=session.expires_at)
         await self._move_on(key, session, now)
         self._remember(key, _Remembered(session, now, now))
@@ -117,6 +120,10 @@ class Sessions:
             self._ended.popitem(last=False)
         await self._store.drop_ephemeral(prefix=f"session:{key}")
         await self._store.drop_ephemeral(prefix=f"session-used:{key}")
+
+    def has_ended(self, session_id: str) -> bool:
+        """Whether a session was ended in this process: what is open by it, such as a WebSocket, is to be closed."""
+        return session_id in self._ended
 
     async def _ask(self, key: str, known: _Remembered | None, now: int) -> Session | None:
         body = await self._store.ephemeral(f"session:{key}", now=now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -49,6 +49,8 @@ class Viewer:
     """Signed in by a browser's cookie, which browsers send for other sites too: such a caller proves its origin."""
     token_id: str | None = None
     """The API token that the request came with."""
+    session_id: str | None = None
+    """The browser session that the request came with, by its hash: no session can be opened with it."""
     expires_at: int | None = None
     """When the session or token ends, UTC milliseconds; None: when it is revoked."""
     credential_version: int = 0
@@ -81,7 +83,7 @@ class Viewer:
     @property
     def impersonal(self) -> Viewer:
         """The same rights without the person: what equal permission keys may share. It sees nothing as its own."""
-        return replace(self, id="", name="", token_id=None, via_cookie=False, expires_at=None, credential_version=0)
+        return Viewer(id="", name="", grants=self.grants)
 
     @property
     def source(self) -> Source:
@@ -181,6 +183,7 @@ def viewer_of(
     *,
     token: ApiToken | None = None,
     via_cookie: bool = False,
+    session_id: str | None = None,
     expires_at: int | None = None,
     at_ms: int | None = None,
 ) -> Viewer | None:
@@ -204,6 +207,7 @@ def viewer_of(
         grants=grants_of(reader, subject_id, token=token),
         via_cookie=via_cookie,
         token_id=token.id if token is not None else None,
+        session_id=session_id,
         expires_at=expires_at,
         credential_version=subject.credential_version if isinstance(subject, User) else 0,
     )
@@ -224,6 +228,7 @@ def renewed(viewer: Viewer, reader: Reader, *, at_ms: int | None = None) -> View
         viewer.id,
         token=token,
         via_cookie=viewer.via_cookie,
+        session_id=viewer.session_id,
         expires_at=viewer.expires_at,
         at_ms=at_ms,
     )

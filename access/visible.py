@@ -22,37 +22,15 @@ from functools import lru_cache
 
 import msgspec
 
-from access.permissions import KIND_ACCESS, SHARED, Permission
+from access.permissions import Permission
 from access.sequences import Merged, Without, in_both
 from access.viewer import PermissionKey, Viewer, concerns
+from access.visibility import CREDENTIAL_FIELDS, PERSONAL, Rule, held_everywhere, listed_rule
 from graph.change import Change, Commit
 from graph.entity import HIDDEN, KINDS, Entity, Named, kind_by_id
 from graph.kinds import ApiToken, Cluster, Event, RoleBinding, ServiceAccount, User
 from graph.refusal import NotFound
 from graph.view import NOTHING, Reader, View, each
-
-CREDENTIAL_FIELDS = ("credentials_id", "configuration")
-"""What is taken out of a cluster for those who may not write it."""
-PERSONAL = frozenset({"Tenant", "User", "ServiceAccount", "ApiToken", "RoleBinding"})
-"""Kinds whose visibility depends on bindings and on who asks, not on a tenant alone."""
-
-
-class Rule(msgspec.Struct, frozen=True):
-    """Which entities of a kind are seen: those of some tenants (None: of all), and whether those of none."""
-
-    tenants: frozenset[str] | None
-    unowned: bool
-
-    @property
-    def whole(self) -> bool:
-        """Whether all are seen."""
-        return self.unowned and self.tenants is None
-
-    def admits(self, tenant_id: str | None) -> bool:
-        """Whether what belongs to the tenant, or to none, is seen."""
-        if tenant_id is None:
-            return self.unowned
-        return self.tenants is None or tenant_id in self.tenants
 
 
 class VisibleView:
@@ -124,7 +102,7 @@ class VisibleView:
         """Ids in ascending order, as `Reader.ids`, of what the viewer sees; not to be kept across an await."""
         if field is not None and (known := KINDS[kind].fields.get(field)) is not None and HIDDEN in known.marks:
             return NOTHING
-        rule = _listed(self.viewer.permission_key, kind)
+        rule = listed_rule(self.viewer.permission_key, kind)
         base = self._reader.ids(kind, field, value)
         if (rule.whole and kind != "Cluster") or not base:
             return base
@@ -141,7 +119,7 @@ class VisibleView:
 
     def ids_by_name(self, kind: str) -> Sequence[str]:
         """All ids of a named kind that the viewer sees, ordered by name, then id."""
-        rule = _listed(self.viewer.permission_key, kind)
+        rule = listed_rule(self.viewer.permission_key, kind)
         base = self._reader.ids_by_name(kind)
         if rule.whole:
             return base
@@ -165,7 +143,7 @@ class VisibleView:
     def record_tenants(self, kind: str) -> Sequence[str | None] | None:
         """Whose filed records of a kind to read (`RecordPage.tenant_ids`); each of them is asked `shown` still."""
         # An event of a tenant's private infrastructure is seen with that: every role's least.
-        return self._tenants_for(_listed(self.viewer.permission_key, "Site" if kind == "Event" else kind))
+        return self._tenants_for(listed_rule(self.viewer.permission_key, "Site" if kind == "Event" else kind))
 
     def audited_tenants(self) -> Sequence[str | None] | None:
         """Whose audit the viewer may read (`RecordPage.tenant_ids`); empty: nobody's."""
@@ -290,7 +268,7 @@ class VisibleView:
         subject = self._get(event.subject_id) if event.subject_id is not None else None
         if subject is not None and tenant is not None and getattr(subject, "tenant_id", None) == tenant:
             return self.sees(subject)
-        if not _listed(key, "Event").admits(tenant):
+        if not listed_rule(key, "Event").admits(tenant):
             return False
         if subject is not None:
             return self.sees(subject)
@@ -299,42 +277,23 @@ class VisibleView:
             return event.subject_id is None
         if kind.name in PERSONAL:
             return self.viewer.may(Permission.READ_PEOPLE, tenant)
-        return _listed(key, kind.name).admits(tenant)
+        return listed_rule(key, kind.name).admits(tenant)
 
 
 Show = Callable[[VisibleView, Entity], Entity | None]
 
 
-@lru_cache(maxsize=8192)
-def _listed(permission_key: PermissionKey, kind: str) -> Rule:
-    """The rule of a kind for viewers with these permissions."""
-    held = dict(permission_key)
-    access = KIND_ACCESS[kind]
-    everywhere = _everywhere(permission_key)
-    tenants = None
-    if access.read not in everywhere:
-        tenants = frozenset(one for one, mine in held.items() if one is not None and access.read in mine)
-    unowned = access.unowned_read in everywhere or (
-        access.unowned_read in SHARED and any(access.unowned_read in mine for mine in held.values())
-    )
-    if kind == "User":
-        # A user belongs to no tenant: all are seen with the permission in all tenants, else those bound in one's own.
-        unowned = tenants is None
-    if kind == "Tenant":
-        tenants = None if everywhere else frozenset(one for one in held if one is not None)
-        unowned = tenants is None
-    return Rule(tenants, unowned)
-
-
 @lru_cache(maxsize=4096)
 def _rules_of(permission_key: PermissionKey) -> dict[type[Entity], Show | None]:
     """What is shown of an entity by its class, for viewers with these permissions; None: all of it, always."""
-    return {kind.type: _show(kind.name, _listed(permission_key, kind.name), permission_key) for kind in KINDS.values()}
+    return {
+        kind.type: _show(kind.name, listed_rule(permission_key, kind.name), permission_key) for kind in KINDS.values()
+    }
 
 
 def _show(kind: str, rule: Rule, permission_key: PermissionKey) -> Show | None:
     if kind == "Cluster":
-        return None if Permission.WRITE_INFRASTRUCTURE in _everywhere(permission_key) else _show_cluster(rule)
+        return None if Permission.WRITE_INFRASTRUCTURE in held_everywhere(permission_key) else _show_cluster(rule)
     if kind == "Event":
         return lambda view, entity: entity if isinstance(entity, Event) and view._event_seen(entity) else None
     if rule.whole:
@@ -383,10 +342,6 @@ def _show_cluster(rule: Rule) -> Show:
         return msgspec.structs.replace(entity, credentials_id=None, configuration={})
 
     return show
-
-
-def _everywhere(permission_key: PermissionKey) -> frozenset[Permission]:
-    return dict(permission_key).get(None, frozenset())
 
 
 def visibility_changed(commit: Commit, viewer: Viewer, *, kinds: Iterable[str] | None = None) -> bool:
