@@ -59,4 +59,5 @@ def listed_rule(permission_key: PermissionKey, kind: str) -> Rule:
 
 
 def held_everywhere(permission_key: PermissionKey) -> frozenset[Permission]:
+    """The permissions that are held in all tenants."""
     return dict(permission_key).get(None, frozenset())
