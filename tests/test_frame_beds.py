@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import socketserver
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -154,6 +156,26 @@ def test_a_neo4j_server_keeps_what_was_committed_over_a_kill_and_a_start(neo4j_s
     assert _ask(neo4j_server, "MATCH (n:Trial) RETURN count(n) AS n") == {"n": 1}
     neo4j_server.clear()
     assert _ask(neo4j_server, "MATCH (n) RETURN count(n) AS n") == {"n": 0}
+
+
+def test_what_a_bed_starts_ends_with_the_run_even_by_kill_9() -> None:
+    script = """
+import subprocess, time
+from beds.parts import watchdog
+started = subprocess.Popen(["sleep", "600"], start_new_session=True)
+watchdog(started.pid)
+print(started.pid, flush=True)
+time.sleep(600)
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen([sys.executable, "-P", "-c", script], env=environment, stdout=subprocess.PIPE) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        starter.kill()
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_npm_packages_can_be_imported_by_a_script(node_packages: NodePackages) -> None:

@@ -170,3 +170,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def watchdog(pid: int) -> subprocess.Popen[bytes]:
+    """A process that kills `pid` when its standard input ends, as it does when this process is gone, even by kill -9.
+
+    Not prctl's parent-death signal: that one comes when the starting thread ends, which may be a worker of a loop.
+    """
+    return subprocess.Popen(
+        ["/bin/sh", "-c", 'read -r _; kill -9 "$0"', str(pid)], stdin=subprocess.PIPE, start_new_session=True
+    )

@@ -15,7 +15,6 @@ its owner only.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import hashlib
 import json
 import os
@@ -27,11 +26,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from beds.parts import PartMissing, cache_folder, made_once, run, say
+from beds.parts import PartMissing, cache_folder, made_once, run, say, watchdog
 
 POM = Path(__file__).with_name("pom.xml")
 MAIN_CLASS = "org.neo4j.server.CommunityEntryPoint"
@@ -157,7 +155,7 @@ class Neo4jServer:
         page_cache: str = "256m",
         ends_with_us: bool = False,
     ) -> None:
-        """Nothing is started. `ends_with_us`: the server is killed when the process that started it ends (Linux)."""
+        """Nothing is started. `ends_with_us`: the server is killed when the process that started it ends, however."""
         self.home = home.absolute()
         self.port = port
         self.http_port = http_port
@@ -165,6 +163,7 @@ class Neo4jServer:
         self.page_cache = page_cache
         self.ends_with_us = ends_with_us
         self._process: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -221,8 +220,9 @@ class Neo4jServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent() if self.ends_with_us else None,
             )
+        if self.ends_with_us:
+            self._watchdog = watchdog(self._process.pid)
         record = {"pid": self._process.pid, "url": self.url, "user": self.user, "home": str(self.home)}
         (self.home / "server.json").write_text(json.dumps(record))
         # HTTP opens a second or two after Bolt does, so whoever asked for it is made to wait for both.
@@ -292,15 +292,11 @@ class Neo4jServer:
                 return False
             time.sleep(0.02)
         self._process = None
+        if self._watchdog is not None:  # before its pipe is closed, for the id may be another program's by then
+            self._watchdog.kill()
+            self._watchdog.communicate()
+            self._watchdog = None
         return True
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """What a child runs to be killed when its parent ends (prctl PR_SET_PDEATHSIG), so that no run leaves a server."""
-    if not sys.platform.startswith("linux"):
-        return None
-    libc = ctypes.CDLL(None)  # loaded before the fork: only the call itself happens in the child
-    return lambda: libc.prctl(1, signal.SIGKILL)
 
 
 def explain(server: Neo4jServer) -> str:
@@ -333,6 +329,9 @@ def main() -> int:
             print("Neo4j is stopped." if server.pid else "Neo4j was not running.")
             server.stop()
             return 0
+        if server.pid is None:
+            ready()
+            say(f"starting Neo4j on port {given.port} (half a minute the first time)")
         server.start()
     except (PartMissing, RuntimeError) as problem:
         print(f"Neo4j: {problem}", file=sys.stderr)
