@@ -20,6 +20,7 @@ from graph.ledger import Committed, Idempotency
 from graph.refusal import InvalidInput, Refusal
 from resolvers.context import Context
 from schema.errors import ErrorValue
+from schema.inputs import plain_input
 from schema.results import Payload
 
 MAX_KEY_LENGTH = 255
@@ -45,7 +46,9 @@ def idempotency_of(context: Context, action: str, given: Any) -> Idempotency | N
         raise InvalidInput(
             f"an idempotency key has 1 to {MAX_KEY_LENGTH} characters", remedy="use a UUID", path="input.idempotencyKey"
         )
-    body = msgspec.json.encode(_plain(given), order="deterministic", enc_hook=str)
+    plain = plain_input(given)
+    plain.pop("idempotency_key", None)
+    body = msgspec.json.encode(plain, order="deterministic", enc_hook=str)
     digest = hashlib.sha256(action.encode() + b"\0" + body).hexdigest()
     return Idempotency(key=f"{context.viewer.id}:{key}", body_digest=digest)
 
@@ -67,15 +70,3 @@ def entity_of(committed: Committed[Any]) -> tuple[Entity, int]:
         return committed.value, committed.revision
     kept = msgspec.json.decode(committed.replayed, type=_Remembered)
     return decode_entity(kept.kind, kept.entity), kept.revision
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if hasattr(value, "__strawberry_definition__"):
-        return {
-            key: _plain(one)
-            for key, one in vars(value).items()
-            if one is not strawberry.UNSET and key != "idempotency_key"
-        }
-    return value

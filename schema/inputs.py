@@ -141,7 +141,7 @@ def fields_from(kind: Kind, source: Any, *, names: list[Field], patch: bool, pat
 
 def value_from(field: Field, value: Any, *, path: str) -> Any:
     """One field's value out of an input's. Raises InvalidInput."""
-    plain = _plain(value)
+    plain = plain_input(value)
     origin = typing.get_origin(field.type)
     if origin is dict and isinstance(value, list):
         plain = _pairs(plain, path=path)
@@ -182,12 +182,12 @@ def _pairs(items: list[Any], *, path: str) -> dict[str, Any]:
     return out
 
 
-def _plain(value: Any) -> Any:
-    """An input object as plain values: what is unset or null inside it takes its default."""
+def plain_input(value: Any) -> Any:
+    """An input object as plain values; what is unset or null in it is left out."""
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [plain_input(one) for one in value]
     if hasattr(value, "__strawberry_definition__"):
-        return {key: _plain(one) for key, one in vars(value).items() if one is not UNSET and one is not None}
+        return {key: plain_input(one) for key, one in vars(value).items() if one is not UNSET and one is not None}
     return value

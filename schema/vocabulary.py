@@ -82,7 +82,7 @@ def enum_type(cls: type[enum.Enum]) -> str:
 def union_type(name: str, members: Sequence[str], *, description: str) -> str:
     """The GraphQL name of a union of registered types."""
     types = tuple(NAMES[one] for one in members)
-    united: Any = Union.__getitem__(types)  # type: ignore[operator]  # the members are known at run time only
+    united: Any = Union.__getitem__(types)
     register(name, Annotated[united, strawberry.union(name, description=description)])
     return name
 
@@ -125,16 +125,19 @@ def _call(function: Callable[..., Any], arguments: Arguments) -> Any:
             )
         )
 
+    # What a caller leaves out is not passed at all; functions are told so by UNSET.
+    left_out = {name: strawberry.UNSET for name, (_, default, _) in arguments.items() if default is strawberry.UNSET}
+
     if inspect.iscoroutinefunction(function):
 
         async def call_async(self: Any, info: Any, **given: Any) -> Any:
-            return await function(self, info, **given)
+            return await function(self, info, **(left_out | given))
 
         call: Any = call_async
     else:
 
         def call_sync(self: Any, info: Any, **given: Any) -> Any:
-            return function(self, info, **given)
+            return function(self, info, **(left_out | given))
 
         call = call_sync
     call.__signature__ = inspect.Signature(parameters)
