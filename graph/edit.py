@@ -341,9 +341,9 @@ class Edit:
         return stamped
 
     def _check_size(self, *, path: str) -> None:
-        if len(self._changes) > MAX_CHANGES:
+        if len(self._changes) > self.max_changes:
             raise LimitExceeded(
-                f"one commit has at most {MAX_CHANGES} changes",
+                f"one commit has at most {self.max_changes} changes",
                 remedy="send it in parts, or as documents, which are applied as an operation of several commits",
                 path=path,
             )

@@ -1,0 +1,354 @@
+"""Applying documents: what they name is created or changed, and what their source no longer names is deleted.
+
+References are given by name (a scoped one by path: `shop/1.4.2`) or by id. A set of documents has a source; what that
+source made before and the set no longer names is deleted when the set is pruned, and what another source made is
+never touched. What a document leaves out stays as it is: a repeated import must not uncordon what an operator
+cordoned.
+
+Everything is checked on an `Edit`, so a dry run, one commit and the commits of an operation are the same code. A bad
+document refuses the whole set, and every bad one is told, not only the first.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from graph.documents import APPLICABLE, Document
+from graph.edit import Edit, camel
+from graph.entity import HIDDEN, KINDS, MANAGED, Entity, ExternalId, Field, Kind, Named, Source, without_none
+from graph.refusal import InvalidInput, LimitExceeded, NotFound, Refusal
+from graph.view import Reader
+
+_ID = re.compile(r"^[a-z]+_[0-9A-HJKMNP-TV-Z]{26}$")
+
+
+class Action(enum.Enum):
+    """What a document comes to."""
+
+    CREATED = "CREATED"
+    UPDATED = "UPDATED"
+    UNCHANGED = "UNCHANGED"
+    DELETED = "DELETED"
+    REFUSED = "REFUSED"
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What became of one document, or of one entity that the set no longer names."""
+
+    kind: str
+    name: str
+    where: str
+    action: Action
+    id: str | None = None
+    changed: list[str] = []
+    """The fields that changed, as documents spell them."""
+    error: Refusal | None = None
+
+
+class Rights(typing.Protocol):
+    """What the applier asks of whoever applies: what it sees, and whether it may write."""
+
+    def reader(self, edit: Reader) -> Reader:
+        """The part of the graph that it sees."""
+        ...
+
+    def check(self, entity: Entity, *, make: bool) -> None:
+        """Returns when it may make (or delete), or change, this entity; else raises Forbidden."""
+        ...
+
+
+Deploy = Callable[[Edit, Mapping[str, Any], Entity | None], Entity]
+"""Makes or changes a deployment from its fields; the lifecycle's, since a deployment is more than its entity."""
+
+
+class Applier:
+    """Applies documents of one source to an Edit, parents before children."""
+
+    def __init__(self, edit: Edit, *, source: Source, rights: Rights, deploy: Deploy | None = None) -> None:
+        self._edit = edit
+        self._source = source
+        self._rights = rights
+        self._reader = rights.reader(edit)
+        self._deploy = deploy
+
+    def apply(self, documents: Sequence[Document]) -> list[Outcome]:
+        """Applies each; an outcome each, in the order of the documents. A refused one leaves nothing of itself."""
+        outcomes: dict[int, Outcome] = {}
+        for index in in_order(documents):
+            document = documents[index]
+            try:
+                outcomes[index] = self._one(document)
+            except LimitExceeded:
+                raise
+            except Refusal as refusal:
+                outcomes[index] = Outcome(
+                    kind=document.kind,
+                    name=document.name,
+                    where=document.where,
+                    action=Action.REFUSED,
+                    error=_placed(refusal, document),
+                )
+        return [outcomes[index] for index in range(len(documents))]
+
+    def prune(self, kept: set[str]) -> list[Outcome]:
+        """Deletes what the source made and is not among the kept ids, children before parents."""
+        doomed: list[Entity] = []
+        key = f"{self._source.kind.name}:{self._source.name}"
+        for name in reversed(APPLICABLE):
+            for entity_id in list(self._edit.ids(name, "source", key)):
+                entity = self._edit.get(entity_id)
+                if entity is not None and entity_id not in kept and self._reader.get(entity_id) is not None:
+                    doomed.append(entity)
+        outcomes = []
+        # A region's children are deleted before it whatever the order of their ids: what is in use is tried again.
+        while doomed:
+            left: list[Entity] = []
+            refused: list[Outcome] = []
+            for entity in doomed:
+                outcome = self._gone(entity)
+                if outcome.error is None:
+                    outcomes.append(outcome)
+                else:
+                    left.append(entity)
+                    refused.append(outcome)
+            if len(left) == len(doomed):
+                return [*outcomes, *refused]
+            doomed = left
+        return outcomes
+
+    def _gone(self, entity: Entity) -> Outcome:
+        name = entity.name if isinstance(entity, Named) else entity.id
+        outcome = Outcome(kind=entity.SPEC.name, name=name, where="", action=Action.DELETED, id=entity.id)
+        try:
+            self._rights.check(entity, make=True)
+            self._edit.delete(entity)
+        except LimitExceeded:
+            raise
+        except Refusal as refusal:
+            outcome.action, outcome.error = Action.REFUSED, refusal
+        return outcome
+
+    def _one(self, document: Document) -> Outcome:
+        kind = KINDS[document.kind]
+        fields = self._fields(kind, document)
+        existing = self._existing(kind, document, fields)
+        outcome = Outcome(kind=kind.name, name=document.name, where=document.where, action=Action.UNCHANGED)
+        if existing is None:
+            self._rights.check(kind.type(id="", **fields), make=True)
+            if kind.name == "Deployment" and self._deploy is not None:
+                made = self._deploy(self._edit, fields, None)
+            else:
+                made = self._edit.create(kind.type, path="spec", **{**fields, "source": self._source})
+            outcome.action, outcome.id = Action.CREATED, made.id
+            return outcome
+        outcome.id = existing.id
+        if existing.source != self._source:
+            raise InvalidInput(
+                f"{kind.name} {document.name!r} was made by {existing.source.kind.name} {existing.source.name!r}",
+                remedy="use another name, or apply it under that source",
+                path="metadata.name",
+            )
+        changed = {name: value for name, value in fields.items() if getattr(existing, name) != value}
+        if not changed:
+            return outcome
+        self._rights.check(existing, make=False)
+        if kind.name == "Deployment" and self._deploy is not None:
+            self._deploy(self._edit, fields, existing)
+        else:
+            self._edit.replace(existing, path="spec", **changed)
+        outcome.action, outcome.changed = Action.UPDATED, sorted(camel(name) for name in changed)
+        return outcome
+
+    def _existing(self, kind: Kind, document: Document, fields: Mapping[str, Any]) -> Entity | None:
+        tenant = fields.get("tenant_id")
+        if not kind.named:
+            external = fields["external"]
+            return self._edit.find_external(external.system, external.id, tenant)
+        scope = next((str(fields[one]) for one in kind.scope if fields.get(one)), "")
+        found = self._edit.find(kind.name, document.name, scope)
+        if found is None and document.external is not None:
+            found = self._edit.find_external(document.external.system, document.external.id, tenant)
+        return found if found is None or found.SPEC is kind else None
+
+    def _fields(self, kind: Kind, document: Document) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        if document.labels is not None:
+            fields["labels"] = document.labels
+        if document.display_name is not None:
+            fields["display_name"] = document.display_name
+        if document.external is not None:
+            fields["external"] = document.external
+        if kind.named:
+            fields["name"] = document.name
+        elif document.external is None:
+            fields["external"] = ExternalId(f"{self._source.kind.name}:{self._source.name}", document.name)
+        if document.tenant is not None and "tenant_id" in kind.fields:
+            fields["tenant_id"] = self._named("Tenant", document.tenant, None, "metadata.tenant")
+        names = spelled(kind)
+        for key, value in document.spec.items():
+            field = names.get(key)
+            if field is None:
+                raise InvalidInput(
+                    f"a {kind.name} has no {key!r}",
+                    remedy=f"it has {', '.join(sorted(one for one in names if not one.endswith(('Id', 'Ids'))))}",
+                    path=f"spec.{key}",
+                )
+            if value is None:
+                continue
+            where = f"spec.{key}"
+            fields[field.name] = (
+                self._reference(field, value, fields.get("tenant_id"), where)
+                if field.ref is not None
+                else plain_value(field.type, value, field.meta, where)
+            )
+        self._inherit_tenant(kind, fields)
+        for field in kind.fields.values():
+            if field.required and field.name not in fields and field.name != "id":
+                raise InvalidInput(
+                    f"{document_name(field)} is missing", remedy="give it", path=f"spec.{document_name(field)}"
+                )
+        return fields
+
+    def _inherit_tenant(self, kind: Kind, fields: dict[str, Any]) -> None:
+        field = kind.fields.get("tenant_id")
+        if field is None or field.optional or "tenant_id" in fields:
+            return
+        for ref in kind.refs:
+            parent = self._edit.get(str(fields.get(ref.name, "")))
+            tenant_id = getattr(parent, "tenant_id", None)
+            if tenant_id is not None:
+                fields["tenant_id"] = tenant_id
+                return
+
+    def _reference(self, field: Field, value: Any, tenant_id: str | None, path: str) -> Any:
+        assert field.ref is not None
+        if typing.get_origin(field.type) is list:
+            if not isinstance(value, list):
+                raise InvalidInput("a list of names or ids", remedy="write a list", path=path)
+            return [self._named(field.ref.kinds[0], one, tenant_id, f"{path}[{at}]") for at, one in enumerate(value)]
+        return self._named(field.ref.kinds[0], value, tenant_id, path)
+
+    def _named(self, kind_name: str, value: Any, tenant_id: str | None, path: str) -> str:
+        if not isinstance(value, str) or not value:
+            raise InvalidInput(f"the name or id of a {kind_name}", remedy="give text", path=path)
+        kind = KINDS[kind_name]
+        if _ID.match(value):
+            found = self._reader.get(value)
+        else:
+            found = self._by_path(kind, value.split("/"), tenant_id)
+        if found is None or found.SPEC is not kind:
+            raise NotFound(kind_name, value, path=path, remedy="name one that exists or is in the same set")
+        return found.id
+
+    def _by_path(self, kind: Kind, path: Sequence[str], tenant_id: str | None) -> Entity | None:
+        *outer, name = path
+        scope_kind = _scope_kind(kind)
+        if outer and scope_kind is not None:
+            parent = self._by_path(scope_kind, outer, tenant_id)
+            return None if parent is None else self._reader.find(kind.name, name, parent.id)
+        if outer:
+            return None
+        scopes = [tenant_id, ""] if tenant_id is not None else [""]
+        for scope in scopes:
+            found = self._reader.find(kind.name, name, scope or "")
+            if found is not None:
+                return found
+        return None
+
+
+def in_order(documents: Sequence[Document]) -> list[int]:
+    """The positions of the documents, parents before children: by kind, regions by their depth in the set."""
+    rank = {name: at for at, name in enumerate(APPLICABLE)}
+    parents = {one.name: one.spec.get("parent") for one in documents if one.kind == "Region"}
+
+    def depth(document: Document) -> int:
+        if document.kind != "Region":
+            return 0
+        seen, at = 0, document.spec.get("parent")
+        while isinstance(at, str) and at in parents and seen <= len(parents):
+            seen, at = seen + 1, parents[at]
+        return seen
+
+    keys = [(rank[one.kind], depth(one), index) for index, one in enumerate(documents)]
+    return [key[2] for key in sorted(keys)]
+
+
+def spelled(kind: Kind) -> dict[str, Field]:
+    """A kind's fields as a document's spec spells them: camel case, a reference by name without its `Id`."""
+    names: dict[str, Field] = {}
+    for field in kind.fields.values():
+        if field.name in ("id", "labels", "display_name", "external", "name", "tenant_id"):
+            continue
+        if MANAGED in field.marks or HIDDEN in field.marks:
+            continue
+        names[document_name(field)] = field
+        if field.ref is not None:
+            names[camel(field.name)] = field
+    return names
+
+
+def document_name(field: Field) -> str:
+    """A field as documents spell it."""
+    if field.ref is not None and field.name.endswith("_ids"):
+        return camel(field.name.removesuffix("_ids")) + "s"
+    return camel(field.name.removesuffix("_id") if field.ref is not None else field.name)
+
+
+def plain_value(declared: Any, value: Any, meta: Sequence[msgspec.Meta], path: str) -> Any:
+    """A field's value from a document's. Raises InvalidInput."""
+    snake = _snake_keys(declared, value, path)
+    annotated = typing.Annotated[(declared, *meta)] if meta else declared
+    try:
+        return msgspec.convert(snake, annotated)
+    except msgspec.ValidationError as problem:
+        text, _, inner = str(problem).partition(" - at `$")
+        raise InvalidInput(
+            text, remedy="give a value of the stated type and range", path=path + inner.rstrip("`")
+        ) from None
+
+
+def _snake_keys(declared: Any, value: Any, path: str) -> Any:
+    """Keys of what becomes a struct in snake case; keys of mappings are data and stay."""
+    while typing.get_origin(declared) is typing.Annotated:
+        declared = declared.__origin__
+    declared = without_none(declared)
+    while typing.get_origin(declared) is typing.Annotated:
+        declared = declared.__origin__
+    if isinstance(value, list):
+        inner = typing.get_args(declared)
+        return [_snake_keys(inner[0], one, f"{path}[{at}]") for at, one in enumerate(value)] if inner else value
+    if isinstance(declared, type) and issubclass(declared, msgspec.Struct) and isinstance(value, dict):
+        names = {camel(info.name): info for info in msgspec.structs.fields(declared)}
+        out = {}
+        for key, one in value.items():
+            if key not in names:
+                raise InvalidInput(
+                    f"{declared.__name__} has no {key!r}",
+                    remedy=f"it has {', '.join(sorted(names))}",
+                    path=f"{path}.{key}",
+                )
+            out[names[key].name] = _snake_keys(names[key].type, one, f"{path}.{key}")
+        return out
+    return value
+
+
+def _scope_kind(kind: Kind) -> Kind | None:
+    for name in kind.scope:
+        ref = kind.fields[name].ref
+        if ref is not None and ref.kinds[0] != "Tenant":
+            return KINDS[ref.kinds[0]]
+        if ref is not None:
+            return KINDS["Tenant"]
+    return None
+
+
+def _placed(refusal: Refusal, document: Document) -> Refusal:
+    """The refusal with the document's place before its own path."""
+    refusal.path = f"{document.where}: {refusal.path}" if refusal.path else document.where
+    return refusal

@@ -1,0 +1,178 @@
+"""Declarative documents: what is wanted, as text in any order.
+
+A document is what the Kubernetes API would call a manifest: `kind`, `metadata` and `spec`. Reading one looks nothing
+up; that is done when it is applied (graph/applying.py). The text may be hostile: aliases, duplicate keys and deep
+nesting are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import yaml
+
+from graph.entity import ExternalId
+from graph.refusal import InvalidInput, LimitExceeded
+
+MAX_DOCUMENTS = 250_000
+MAX_TEXT_BYTES = 64 * 1024 * 1024
+MAX_DEPTH = 32
+API_VERSION = "edgeatlas/v1"
+APPLICABLE = (
+    "Tenant",
+    "Region",
+    "Site",
+    "Link",
+    "Cluster",
+    "Node",
+    "App",
+    "AppVersion",
+    "Component",
+    "Service",
+    "Deployment",
+)
+"""Kinds that documents can be of, parents before children."""
+_METADATA = {"name", "tenant", "displayName", "labels", "external"}
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One document as it was given; nothing of it has been looked up yet."""
+
+    kind: str
+    name: str
+    tenant: str | None = None
+    display_name: str | None = None
+    labels: dict[str, str] | None = None
+    external: ExternalId | None = None
+    spec: dict[str, Any] = {}
+    where: str = ""
+    """Where it came from, for errors: `file.yaml:12` or `document 3`."""
+
+
+def parse_documents(text: str, *, name: str = "document") -> list[Document]:
+    """The documents of a YAML stream or of JSON (one, a list, or `{"kind": "List", "items": […]}`).
+
+    Raises InvalidInput with the line, LimitExceeded for too many or too deep.
+    """
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        raise LimitExceeded(
+            f"documents have at most {MAX_TEXT_BYTES} bytes", remedy="send them in parts", path="documents"
+        )
+    found: list[Document] = []
+    for line, value in _values(text, name):
+        items = value.get("items") if isinstance(value, dict) and value.get("kind") == "List" else None
+        for nth, item in enumerate(items if isinstance(items, list) else value if isinstance(value, list) else [value]):
+            single = items is None and not isinstance(value, list)
+            found.append(document_from(item, where=f"{name}:{line}" if single else f"{name}:{line}[{nth}]"))
+            if len(found) > MAX_DOCUMENTS:
+                raise LimitExceeded(f"a set has at most {MAX_DOCUMENTS} documents", path="documents")
+    return found
+
+
+def document_from(value: Any, *, where: str) -> Document:
+    """One document from plain values. Raises InvalidInput."""
+
+    def wrong(text: str, remedy: str) -> InvalidInput:
+        return InvalidInput(f"{where}: {text}", remedy=remedy, path=where)
+
+    if not isinstance(value, dict):
+        raise wrong("a document is a mapping", "write kind, metadata and spec")
+    kind, metadata, spec = value.get("kind"), value.get("metadata"), value.get("spec", {})
+    if kind not in APPLICABLE:
+        raise wrong(f"kind {kind!r} cannot be applied", f"use one of {', '.join(APPLICABLE)}")
+    if value.get("apiVersion", API_VERSION) != API_VERSION:
+        raise wrong(f"apiVersion {value['apiVersion']!r} is not known", f"write {API_VERSION}")
+    extra = set(value) - {"apiVersion", "kind", "metadata", "spec"}
+    if extra:
+        raise wrong(f"a document has no {min(map(str, extra))!r}", "put a kind's fields under spec")
+    if not isinstance(metadata, dict) or not isinstance(spec, dict):
+        raise wrong("metadata and spec are mappings", "write kind, metadata and spec")
+    unknown = set(metadata) - _METADATA
+    if unknown:
+        raise wrong(f"metadata has no {min(map(str, unknown))!r}", f"use {', '.join(sorted(_METADATA))}")
+    try:
+        return msgspec.convert(
+            {
+                "kind": kind,
+                "name": metadata.get("name"),
+                "tenant": metadata.get("tenant"),
+                "display_name": metadata.get("displayName"),
+                "labels": metadata.get("labels"),
+                "external": metadata.get("external"),
+                "spec": spec,
+                "where": where,
+            },
+            Document,
+        )
+    except msgspec.ValidationError as problem:
+        raise wrong(f"metadata: {problem}", "give text; quote numbers and versions") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader without aliases (a few lines of them can stand for gigabytes) and without duplicate keys."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "aliases are not taken", self._mark())
+        self._depth = getattr(self, "_depth", 0) + 1
+        if self._depth > MAX_DEPTH:
+            raise yaml.composer.ComposerError(None, None, "nested too deeply", self._mark())
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+    def _mark(self) -> Any:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]  # the stubs leave it out
+        return event.start_mark
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not text", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+# Dates stay text: a document's fields say what they take.
+_Loader.yaml_implicit_resolvers = {
+    key: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for key, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            yield 1, msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            try:
+                json.loads(text)
+            except json.JSONDecodeError as problem:
+                raise InvalidInput(
+                    f"{name}:{problem.lineno}: {problem.msg}", remedy="write JSON or YAML", path=name
+                ) from None
+            raise
+        return
+    loader = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            value = loader.construct_document(node) if node is not None else None
+            if node is not None and value is not None:
+                yield node.start_mark.line + 1, value
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark or problem.context_mark
+        line = mark.line + 1 if mark is not None else 1
+        raise InvalidInput(f"{name}:{line}: {problem.problem}", remedy="write JSON or YAML", path=name) from None
+    except (yaml.YAMLError, RecursionError) as problem:
+        raise InvalidInput(f"{name}: {problem}", remedy="write JSON or YAML", path=name) from None
+    finally:
+        loader.dispose()
