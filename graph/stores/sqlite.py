@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -21,7 +21,6 @@ import msgspec
 import structlog
 
 from graph.change import Commit, IdempotencyRecord, Record
-from graph.entity import KINDS, Entity
 from graph.identifiers import new_ulid
 from graph.store import (
     SCHEMA_NUMBER,
@@ -39,6 +38,7 @@ from graph.stores import sqlite_rows as rows
 from graph.stores.ownership import Ownership
 from graph.stores.sqlite_backup import BackupStoppedError, back_up
 from graph.stores.sqlite_errors import at_commit
+from graph.stores.sqlite_load import SqliteLoaded
 from graph.stores.sqlite_retention import compact_step, prune_step
 from graph.stores.sqlite_schema import (
     READER_CACHE_KIB,
@@ -52,7 +52,6 @@ from graph.stores.sqlite_thread import BrokenConnectionError, SqliteThread
 
 T = TypeVar("T")
 LOCK_WAIT_S = 30.0
-ENTITIES_A_BATCH = 5_000
 
 log = structlog.get_logger(__name__)
 
@@ -211,7 +210,7 @@ class SqliteStore:
     async def load(self) -> Loaded:
         """Begins to read the live graph. What is committed while its batches are read must be replayed after it."""
         head = await self._current_head()
-        return _SqliteLoaded(self, head, await self._read(rows.counters))
+        return SqliteLoaded(head, await self._read(rows.counters), read=self._read)
 
     async def commits_after(self, revision: int, *, limit: int = 1_000) -> Sequence[Commit]:
         """Commits after a revision, gapless and in order; a page also ends at 32 MiB. Raises Compacted."""
@@ -404,28 +403,6 @@ class _SqliteTransaction:
             if commit.revision != expected:
                 raise StoreProblem(f"commit {commit.revision} does not follow; the next is {expected}")
         self._batch = batch
-
-
-class _SqliteLoaded:
-    """The live graph as it is read, kind by kind."""
-
-    def __init__(self, store: SqliteStore, head: Head, counters: dict[str, int]) -> None:
-        self.head = head
-        self.counters = counters
-        self._store = store
-
-    async def batches(self) -> AsyncIterator[Sequence[Entity]]:
-        """The live entities in batches of one kind each."""
-        for kind in KINDS:
-            after: str | None = ""
-            while after is not None:
-                entities, after = await self._store._read(_entities_of(kind, after))
-                if entities:
-                    yield entities
-
-
-def _entities_of(kind: str, after: str) -> Callable[[sqlite3.Connection], tuple[Sequence[Entity], str | None]]:
-    return lambda connection: rows.entities_after(connection, kind, after, ENTITIES_A_BATCH)
 
 
 def _value(found: sqlite3.Cursor) -> bytes | None:

@@ -24,8 +24,9 @@ APPLICATION_ID = 0x45644174
 MAGIC = b"SQLite format 3\x00"
 PAGE_BYTES = 4096
 BUSY_S = 5.0
-CHECKPOINT_PAGES = 4_000
-"""The write-ahead log is brought into the database when it has so many pages (16 MiB)."""
+CHECKPOINT_PAGES = 8_000
+"""The write-ahead log is brought into the database when it has so many pages (32 MiB): a page that many commits change is
+then written once for all of them."""
 WAL_KEPT_BYTES = 64 * 1024 * 1024
 WRITER_CACHE_KIB = 16 * 1024
 READER_CACHE_KIB = 8 * 1024
