@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import strawberry
 
+from access.refusals import told
 from graph.change import decode_entity
 from graph.entity import Entity
 from graph.ledger import Committed, Idempotency
@@ -22,8 +23,25 @@ from resolvers.context import Context
 from schema.errors import ErrorValue
 from schema.inputs import plain_input
 from schema.results import Payload
+from schema.vocabulary import resolver_field
 
 MAX_KEY_LENGTH = 255
+
+
+def verb(action: str, make: Callable[[Context, Any], Awaitable[Payload]], *, description: str) -> Any:
+    """The mutation field `action`, whose input and result types are named after it."""
+
+    async def resolve(source: Any, info: Any, *, input: Any) -> Any:
+        context: Context = info.context
+        return await answer(context, action, lambda: make(context, input))
+
+    name = action[0].upper() + action[1:]
+    return resolver_field(
+        resolve,
+        returns=f"{name}Result",
+        description=description,
+        arguments={"input": (f"{name}Input", strawberry.UNSET, "What to do.")},
+    )
 
 
 async def answer(context: Context, action: str, make: Callable[[], Awaitable[Payload]]) -> Payload | ErrorValue:
@@ -34,7 +52,7 @@ async def answer(context: Context, action: str, make: Callable[[], Awaitable[Pay
         audit = context.services.refusals
         if audit is not None:
             audit.refused(refusal, author=context.viewer.id, action=action, correlation_id=context.correlation_id)
-        return ErrorValue(refusal)
+        return ErrorValue(told(refusal, context.view))
 
 
 def idempotency_of(context: Context, action: str, given: Any) -> Idempotency | None:

@@ -9,6 +9,7 @@ from typing import Any
 import strawberry
 
 from access.audit import Audit
+from access.passwords import Passwords
 from access.sealing import Sealer
 from access.viewer import Viewer
 from access.visible import VisibleView
@@ -39,6 +40,7 @@ class Services:
     links: LinkGraph
     places: SiteIndex
     sealer: Sealer
+    passwords: Passwords
     facts: ServerFacts
     refusals: Audit | None = None
     page_size_max: int = 500

@@ -10,6 +10,7 @@ from strawberry.schema.config import StrawberryConfig
 
 import schema.types  # noqa: F401 - declares what the kinds' types have beyond their own fields
 from resolvers.mutations.entities import entity_mutations
+from resolvers.mutations.people import people_mutations
 from resolvers.queries.entities import entity_queries
 from resolvers.queries.network import network_queries
 from resolvers.queries.records import record_queries
@@ -39,7 +40,7 @@ def build_schema() -> strawberry.Schema:
         **server_queries(),
         "topology": topology_query,
     }
-    mutations = entity_mutations()
+    mutations = {**entity_mutations(), **people_mutations()}
     subscriptions: dict[str, Member] = {
         "topology": topology_subscription,
         "changes": changes_field(),

@@ -6,14 +6,16 @@ A kind whose making needs more than its fields (a password, a token's text, seal
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import strawberry
 
-from access.permissions import declare_root, write_permission
+from access.changes import delete_entity
+from access.permissions import Permission, declare_root, write_permission
+from access.rights import check_write, check_write_of
 from access.visible import VisibleView, require_seen
 from graph.edit import Edit
 from graph.entity import Entity, Kind
@@ -29,31 +31,54 @@ from graph.kinds import (
     Site,
     Tenant,
 )
-from graph.refusal import Forbidden, NotFound
-from resolvers.answers import answer, entity_of, idempotency_of, remember_entity
+from graph.refusal import NotFound
+from resolvers.answers import entity_of, idempotency_of, remember_entity, verb
 from resolvers.context import Context
 from schema.inputs import changeable, create_input, delete_input, fields_from, settable, update_input
 from schema.results import Payload, payload_type, result_union
-from schema.vocabulary import Member, resolver_field
+from schema.vocabulary import Member
 
 UNSET = strawberry.UNSET
 
 
 @dataclass(frozen=True, kw_only=True)
-class Editing:
-    """How entities of a kind are made, changed and deleted, where that is not plainly by their fields."""
+class Making:
+    """What a hook is given: who asks, the edit, the input, and what was prepared before the store's lock was taken."""
 
-    create: Callable[[Edit, Any, dict[str, Any]], Entity] | None = None
-    update: Callable[[Edit, Any, Any, dict[str, Any], int | None], Entity] | None = None
-    delete: Callable[[Edit, Any, Any, bool, int | None], Any] | None = None
+    context: Context
+    edit: Edit
+    given: Any
+    prepared: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Editing:
+    """How entities of a kind are made and changed, where that is not plainly by their fields."""
+
+    prepare: Callable[[Context, Any], Awaitable[Any]] | None = None
+    """Work that is slow or awaits, such as hashing a password; done before the change."""
+    create: Callable[[Making, dict[str, Any]], Entity] | None = None
+    update: Callable[[Making, Entity, dict[str, Any], int | None], Entity] | None = None
     updatable: bool = True
+    create_extra: Mapping[str, Member] = field(default_factory=dict)
+    update_extra: Mapping[str, Member] = field(default_factory=dict)
+    create_answers: Mapping[str, Member] = field(default_factory=dict)
+    """What the payload of its making has beside the entity."""
+    without: frozenset[str] = frozenset()
+    """Fields that the create input leaves out."""
+    check: Callable[[Context, dict[str, Any]], None] | None = None
+    """A check of the given fields that the graph cannot make, such as whether a driver knows a configuration."""
+
+
+def _check_driver(context: Context, fields: dict[str, Any]) -> None:
+    context.services.lifecycle.check_cluster(fields["driver"], fields.get("configuration") or {})
 
 
 EDITABLE: dict[type[Entity], Editing] = {
     Region: Editing(),
     Site: Editing(),
     Link: Editing(),
-    Cluster: Editing(),
+    Cluster: Editing(check=_check_driver),
     Node: Editing(),
     Tenant: Editing(),
     App: Editing(),
@@ -80,23 +105,29 @@ def mutations_of(
     entity_field = {_snake(single): (kind.name, strawberry.field(description="As it is now."))}
     members: dict[str, Member] = {}
     inherited = frozenset({"tenant_id"}) if _inherits_tenant(kind) else frozenset()
-    create_input(kind, without=inherited, extra=create_extra)
-    payload_type(f"Create{kind.name}Payload", entity_field, description=f"The {kind.name} that was made.")
+    create_input(kind, without=inherited | editing.without, extra=editing.create_extra)
+    payload_type(
+        f"Create{kind.name}Payload",
+        {**entity_field, **editing.create_answers},
+        description=f"The {kind.name} that was made.",
+    )
     result_union(f"Create{kind.name}Result", f"Create{kind.name}Payload", ("AlreadyExists", "Conflict", "InvalidState"))
     members[f"create_{_snake(single)}"] = (
         None,
-        _mutation(kind, "create", _creator(kind, editing), f"Makes a {kind.name}."),
+        verb(f"create{kind.name}", _creator(kind, editing), description=f"Makes a {kind.name}."),
     )
     if editing.updatable:
-        update_input(kind, extra=update_extra)
+        update_input(kind, extra=editing.update_extra)
         payload_type(f"Update{kind.name}Payload", entity_field, description=f"The {kind.name} as it is now.")
         result_union(
             f"Update{kind.name}Result", f"Update{kind.name}Payload", ("AlreadyExists", "Conflict", "InvalidState")
         )
         members[f"update_{_snake(single)}"] = (
             None,
-            _mutation(
-                kind, "update", _updater(kind, editing), f"Changes a {kind.name}: what is absent stays, null clears."
+            verb(
+                f"update{kind.name}",
+                _updater(kind, editing),
+                description=f"Changes a {kind.name}: what is absent stays, null clears.",
             ),
         )
     delete_input(kind)
@@ -105,28 +136,19 @@ def mutations_of(
     result_union(f"Delete{kind.name}Result", f"Delete{kind.name}Payload", ("InUse", "Conflict", "InvalidState"))
     members[f"delete_{_snake(single)}"] = (
         None,
-        _mutation(kind, "delete", _deleter(kind, editing), f"Deletes a {kind.name} that nothing depends on."),
+        verb(f"delete{kind.name}", _deleter(kind), description=f"Deletes a {kind.name} that nothing depends on."),
     )
-    for verb in ("create", "update", "delete"):
-        if f"{verb}_{_snake(single)}" in members:
-            declare_root("Mutation", f"{verb}{kind.name}", write_permission(kind, owned=True, make=verb != "update"))
+    for word in ("create", "update", "delete"):
+        if f"{word}_{_snake(single)}" in members:
+            declare_root("Mutation", f"{word}{kind.name}", _declared(kind, make=word != "update"))
     return members
 
 
-def _mutation(kind: Kind, verb: str, make: Callable[[Context, Any], Any], description: str) -> Any:
-    action = f"{verb}{kind.name}"
-
-    async def resolve(source: Any, info: Any, *, input: Any) -> Any:
-        context: Context = info.context
-        return await answer(context, action, lambda: make(context, input))
-
-    name = action[0].upper() + action[1:]
-    return resolver_field(
-        resolve,
-        returns=f"{name}Result",
-        description=description,
-        arguments={"input": (f"{name}Input", UNSET, "What to do.")},
-    )
+def _declared(kind: Kind, *, make: bool) -> Permission:
+    """What the root field takes; what the entity takes is checked in the change, in the entity's own tenant."""
+    if kind.name in ("User", "ApiToken"):
+        return Permission.SIGNED_IN  # everybody changes something of his own
+    return write_permission(kind, owned=True, make=make)
 
 
 def _inherits_tenant(kind: Kind) -> bool:
@@ -142,37 +164,30 @@ def _tenant_of(edit: Edit, kind: Kind, fields: dict[str, Any]) -> None:
     """Takes the tenant over from what the entity is part of."""
     if not _inherits_tenant(kind) or "tenant_id" in fields:
         return
-    for field in kind.refs:
-        if field.name == "tenant_id" or field.optional:
+    for ref in kind.refs:
+        if ref.name == "tenant_id" or ref.optional:
             continue
-        parent = edit.get(fields.get(field.name, ""))
+        parent = edit.get(fields.get(ref.name, ""))
         tenant_id = getattr(parent, "tenant_id", None)
         if tenant_id is not None:
             fields["tenant_id"] = tenant_id
             return
 
 
-def require_write(context: Context, entity: Entity, *, make: bool = False) -> None:
-    """Raises Forbidden unless the viewer may change (or make and delete) this entity."""
-    tenant_id = getattr(entity, "tenant_id", None)
-    context.viewer.require(write_permission(entity.SPEC, owned=tenant_id is not None, make=make), tenant_id)
-
-
 def _creator(kind: Kind, editing: Editing) -> Callable[[Context, Any], Any]:
     async def create(context: Context, given: Any) -> Payload:
         fields = fields_from(kind, given, names=settable(kind), patch=False)
+        if editing.check is not None:
+            editing.check(context, fields)
+        prepared = await editing.prepare(context, given) if editing.prepare is not None else None
 
         def change(edit: Edit) -> Entity:
-            view = VisibleView(edit, context.viewer)
             own = dict(fields)
-            require_seen(view, kind.type, own)
+            require_seen(VisibleView(edit, context.viewer), kind.type, own)
             _tenant_of(edit, kind, own)
-            tenant_id = own.get("tenant_id")
-            context.viewer.require(
-                write_permission(kind, owned=tenant_id is not None, make=True), tenant_id, path="input.tenantId"
-            )
             if editing.create is not None:
-                return editing.create(edit, given, own)
+                return editing.create(Making(context=context, edit=edit, given=given, prepared=prepared), own)
+            check_write(context.viewer, kind, own.get("tenant_id"), make=True, path="input.tenantId")
             return edit.create(kind.type, **own)
 
         action = f"create{kind.name}"
@@ -189,21 +204,21 @@ def _creator(kind: Kind, editing: Editing) -> Callable[[Context, Any], Any]:
 def _updater(kind: Kind, editing: Editing) -> Callable[[Context, Any], Any]:
     async def update(context: Context, given: Any) -> Payload:
         fields = fields_from(kind, given, names=changeable(kind), patch=True)
+        if editing.check is not None:
+            editing.check(context, {**_present(context, kind, given.id), **fields})
         expected = None if given.expected_revision is UNSET else given.expected_revision
 
         def change(edit: Edit) -> Entity:
             entity = visible(edit, context, kind, given.id)
-            require_write(context, entity)
             require_seen(VisibleView(edit, context.viewer), kind.type, fields)
             if editing.update is not None:
-                return editing.update(edit, entity, given, fields, expected)
+                return editing.update(Making(context=context, edit=edit, given=given), entity, fields, expected)
+            check_write_of(context.viewer, entity)
             return edit.replace(entity, expected_revision=expected, **fields)
 
         action = f"update{kind.name}"
         committed = await context.services.ledger.commit(
-            change,
-            _request(context, action, kind, given),
-            remember=remember_entity,
+            change, _request(context, action, given), remember=remember_entity
         )
         entity, revision = entity_of(committed)
         return Payload(f"Update{kind.name}Payload", revision=revision, **{_single_name(kind): entity})
@@ -211,27 +226,25 @@ def _updater(kind: Kind, editing: Editing) -> Callable[[Context, Any], Any]:
     return update
 
 
-def _deleter(kind: Kind, editing: Editing) -> Callable[[Context, Any], Any]:
+def _present(context: Context, kind: Kind, entity_id: str) -> dict[str, Any]:
+    found = context.view.get(entity_id)
+    if found is None or found.SPEC is not kind:
+        raise NotFound(kind.name, entity_id, path="input.id")
+    return {name: getattr(found, name) for name in kind.fields}
+
+
+def _deleter(kind: Kind) -> Callable[[Context, Any], Any]:
     async def delete(context: Context, given: Any) -> Payload:
         expected = None if given.expected_revision is UNSET else given.expected_revision
 
         def change(edit: Edit) -> list[str]:
-            entity = visible(edit, context, kind, given.id)
-            require_write(context, entity, make=True)
-            if editing.delete is not None:
-                deleted = editing.delete(edit, entity, given, given.cascade, expected)
-            else:
-                deleted = edit.delete(entity, cascade=given.cascade, expected_revision=expected)
-            for one in deleted:
-                if one.id != entity.id and not VisibleView(edit.base, context.viewer).sees(one):
-                    raise Forbidden(
-                        "others depend on it whom you may not see", remedy="ask an administrator", path="input.cascade"
-                    )
-            return [one.id for one in deleted]
+            visible(edit, context, kind, given.id)
+            gone = delete_entity(edit, context.viewer, given.id, cascade=given.cascade, expected_revision=expected)
+            return [one.id for one in gone]
 
         action = f"delete{kind.name}"
         committed = await context.services.ledger.commit(
-            change, _request(context, action, kind, given), remember=_remember_ids
+            change, _request(context, action, given), remember=_remember_ids
         )
         if committed.replayed is not None:
             kept = msgspec.json.decode(committed.replayed, type=_RememberedIds)
@@ -261,7 +274,7 @@ def visible(edit: Edit, context: Context, kind: Kind, entity_id: str, *, path: s
     return whole
 
 
-def _request(context: Context, action: str, kind: Kind, given: Any) -> Any:
+def _request(context: Context, action: str, given: Any) -> Any:
     known = context.view.get(given.id)
     return context.request(
         action,
