@@ -1,0 +1,123 @@
+"""Latency between the places where users are and the sites.
+
+The nearest vertices of the place by great circle x 1.4 x 5 us/km + 0.15 ms of access, then the path over links that are up.
+Several vertices, since the nearest may be on a cable that leads the wrong way round. Users at a site enter there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graph.kinds import Region, Site
+from graph.kinds.policy import LatencyTarget, Place
+from graph.paths import Network
+from graph.refusal import InvalidInput, NotFound
+from graph.spatial import EARTH_RADIUS_KM, estimated_latency_ms, unit_vectors
+from graph.values import Position
+from graph.view import Reader, get_as
+from placement.inventory import Floats, Inventory, Mask
+
+ACCESS_MS = 0.15
+"""From a user to the first vertex of the network, added once."""
+NEAREST_VERTICES = 3
+"""At how many vertices a place may enter the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place to be served, resolved to a position or a site."""
+
+    place: str
+    """What it is called in reasons."""
+    within_ms: float
+    position: Position | None
+    site_id: str | None
+
+
+def targets_of(reader: Reader, wanted: Sequence[LatencyTarget], *, path: str) -> tuple[Target, ...]:
+    """The targets of a policy with their ids resolved.
+
+    Raises InvalidInput for a place that names none or several of position, site and region, or a region without a centre,
+    and NotFound for a site or region that the reader does not see.
+    """
+    return tuple(_target(reader, one, path=f"{path}[{n}]") for n, one in enumerate(wanted))
+
+
+def _target(reader: Reader, wanted: LatencyTarget, *, path: str) -> Target:
+    place = wanted.place
+    if not 0 < wanted.within_ms <= 10_000:
+        raise InvalidInput(
+            "a latency is above 0 and at most 10,000 ms", remedy="give milliseconds, one way", path=f"{path}.withinMs"
+        )
+    named = [one for one in (place.position, place.site_id, place.region_id) if one is not None]
+    if len(named) != 1:
+        raise InvalidInput(
+            "a place is exactly one of a position, a site and a region",
+            remedy="give one of position, siteId and regionId",
+            path=f"{path}.place",
+        )
+    if place.site_id is not None:
+        site = get_as(reader, Site, place.site_id)
+        if site is None:
+            raise NotFound("Site", place.site_id, path=f"{path}.place.siteId")
+        return Target(place.name or site.name, wanted.within_ms, None, site.id)
+    if place.region_id is not None:
+        region = get_as(reader, Region, place.region_id)
+        if region is None:
+            raise NotFound("Region", place.region_id, path=f"{path}.place.regionId")
+        if region.centre is None:
+            raise InvalidInput(
+                f"region {region.name!r} has no centre to measure from",
+                remedy="give the region a centre, or name a position",
+                path=f"{path}.place.regionId",
+            )
+        return Target(place.name or region.name, wanted.within_ms, region.centre, None)
+    return Target(_name(place), wanted.within_ms, place.position, None)
+
+
+def _name(place: Place) -> str:
+    assert place.position is not None
+    return place.name or f"{place.position.latitude:.4f}, {place.position.longitude:.4f}"
+
+
+def latencies(inventory: Inventory, network: Network, targets: Sequence[Target], *, seen: Mask) -> Floats:
+    """(targets, all sites of the inventory): one-way milliseconds, infinite where there is no way.
+
+    `seen` are the sites that the caller sees: no others are entered.
+    """
+    ids = inventory.sites.row_of
+    same = len(network.site_ids) == len(ids) and network.site_ids == list(ids)
+    to_network = np.arange(len(ids)) if same else np.array([network.row_of.get(one, -1) for one in ids], dtype=np.int64)
+    found = network.latencies([_entries(inventory, one, seen=seen, to_network=to_network) for one in targets])
+    if same:
+        return found
+    found = np.column_stack((found, np.full(len(targets), np.inf)))
+    columns: Floats = found[:, to_network]
+    return columns
+
+
+def _entries(
+    inventory: Inventory, target: Target, *, seen: Mask, to_network: np.typing.NDArray[np.int64]
+) -> list[tuple[int, float]]:
+    if target.site_id is not None:
+        row = inventory.sites.row_of.get(target.site_id)
+        return [] if row is None or to_network[row] < 0 else [(int(to_network[row]), ACCESS_MS)]
+    assert target.position is not None
+    rows = np.flatnonzero(seen & (to_network >= 0) & ~np.isnan(inventory.sites.degrees[:, 0]))
+    if not len(rows):
+        return []
+    at = unit_vectors(np.array([[target.position.longitude, target.position.latitude]]))[0]
+    chord = np.linalg.norm(unit_vectors(inventory.sites.degrees[rows]) - at, axis=1)
+    farthest = (
+        np.partition(chord, NEAREST_VERTICES - 1)[NEAREST_VERTICES - 1] if len(rows) > NEAREST_VERTICES else np.inf
+    )
+    near = np.flatnonzero(chord <= farthest)
+    near = near[np.argsort(chord[near], kind="stable")][:NEAREST_VERTICES]
+    distance = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord[near] / 2, 1.0))
+    return [
+        (int(to_network[row]), estimated_latency_ms(km) + ACCESS_MS)
+        for row, km in zip(rows[near].tolist(), distance.tolist(), strict=True)
+    ]

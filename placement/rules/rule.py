@@ -1,0 +1,76 @@
+"""What a rule is: a value with a filter and a reason, each a function of the problem alone.
+
+A rule of sites refuses sites. A rule of nodes leaves nodes out, and refuses a site only in so far as the replicas do not fit
+into the nodes that are left. Capacity is what remains when no node is left out. So the rules that are named for a site are
+those without which it would have passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from placement.decision import Reason
+from placement.inventory import Mask
+from placement.packing import Packing
+from placement.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """The component for which a site has no room, and how many of its replicas there is room for."""
+
+    component: int
+    placed: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRule:
+    """Refuses sites."""
+
+    name: str
+    refuses: Callable[[Problem], Mask]
+    """For each site whether it is refused."""
+    reason: Callable[[Problem, int], Reason]
+    """Why a refused site is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRule:
+    """Leaves nodes out."""
+
+    name: str
+    leaves_out: Callable[[Problem, int], Mask]
+    """For a component, each bin whether it is left out."""
+    reason: Callable[[Problem, int, Shortage], Reason]
+    """Why a site is refused that lacks room without the nodes left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityRule:
+    """Refuses sites that lack room even with every node."""
+
+    name: str
+    reason: Callable[[Problem, int, Shortage, Packing], Reason]
+
+
+Rule: TypeAlias = SiteRule | NodeRule | CapacityRule
+
+
+def left_out_of(problem: Problem, site: int, left_out: Mask) -> tuple[int, int]:
+    """How many of a site's nodes are left out, and how many it has."""
+    bins = problem.bins.of_site(site)
+    return int(left_out[bins].sum()), bins.stop - bins.start
+
+
+def shortage_reason(problem: Problem, *, rule: str, shortage: Shortage, because: str) -> Reason:
+    """The reason of a rule of nodes: how many replicas there is room for without the nodes that it leaves out."""
+    component = problem.components[shortage.component]
+    return Reason(
+        rule=rule,
+        need=str(component.replicas),
+        have=str(shortage.placed),
+        unit="replicas",
+        message=f"{because}; what is left takes {shortage.placed} of {component.replicas} replicas of {component.name!r}",
+    )

@@ -1,0 +1,32 @@
+"""Closeness: the mean latency to the places for which the site is in time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from graph.kinds.policy import ScoreWeights
+from placement.inventory import Floats, Ints
+from placement.packing import Packing
+from placement.problem import Problem
+from placement.rules.latency import in_time
+from placement.scores.score import Score
+
+
+def _weight(weights: ScoreWeights) -> float:
+    return weights.latency
+
+
+def _measure(problem: Problem, packing: Packing, rows: Ints) -> Floats | None:
+    if not problem.targets:
+        return None
+    reached, latency = in_time(problem)[:, rows], problem.latency[:, rows]
+    total = np.where(reached, latency, 0.0).sum(axis=0)
+    mean: Floats = total / np.maximum(reached.sum(axis=0), 1)
+    return mean
+
+
+def _explain(value: float) -> str:
+    return f"{value:.2f} ms on average to the places that it serves in time"
+
+
+SCORE = Score("latency", "ms", _weight, _measure, more_is_better=False, explain=_explain)

@@ -1,0 +1,103 @@
+"""Every site past every rule, once; and why each that fell short did.
+
+All rules are asked of all sites, so that a refusal names everything that stands in the way and not only the first thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from placement.decision import Reason
+from placement.inventory import Mask
+from placement.packing import Packing, pack
+from placement.problem import Problem
+from placement.rules.rule import CapacityRule, NodeRule, Rule, Shortage, SiteRule
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """What the rules say of each site."""
+
+    problem: Problem
+    rules: tuple[Rule, ...]
+    refused: dict[str, Mask]
+    """For each rule by name: the sites that it refuses."""
+    passed: Mask
+    packing: Packing
+    """Into the nodes that no rule leaves out."""
+    packing_of_all: Packing
+    """Into all nodes: what capacity is judged by."""
+
+    def rules_against(self, site: int) -> list[str]:
+        """The names of the rules that refuse a site."""
+        return [one.name for one in self.rules if self.refused[one.name][site]]
+
+    def reasons(self, site: int) -> list[Reason]:
+        """Why a site is refused, in the order of the rules; empty when it passed."""
+        problem, found = self.problem, []
+        for rule in self.rules:
+            if not self.refused[rule.name][site]:
+                continue
+            if isinstance(rule, SiteRule):
+                found.append(rule.reason(problem, site))
+            elif isinstance(rule, NodeRule):
+                found.append(rule.reason(problem, site, self._shortage(self.packing, site)))
+            else:
+                shortage = self._shortage(self.packing_of_all, site)
+                found.append(rule.reason(problem, site, shortage, self.packing_of_all))
+        return found
+
+    def passed_but_for(self, rule_name: str) -> Mask:
+        """The sites that no other rule refuses."""
+        kept = np.ones(len(self.problem), dtype=bool)
+        for name, refused in self.refused.items():
+            if name != rule_name:
+                kept &= ~refused
+        return kept
+
+    def _shortage(self, packing: Packing, site: int) -> Shortage:
+        placed = packing.placed[:, site].tolist()
+        for at, component in enumerate(self.problem.components):
+            if placed[at] < component.replicas:
+                return Shortage(at, placed[at])
+        return Shortage(0, placed[0])
+
+
+def screen(problem: Problem, rules: Sequence[Rule]) -> Screening:
+    """Asks every rule of every site."""
+    bins, sites = problem.bins, len(problem)
+    components = range(len(problem.components))
+    of_nodes = [one for one in rules if isinstance(one, NodeRule)]
+    left_out = {one.name: [one.leaves_out(problem, at) for at in components] for one in of_nodes}
+    everything = [np.ones(len(bins.site), dtype=bool) for _ in components]
+    eligible = [
+        ~np.logical_or.reduce([left_out[one.name][at] for one in of_nodes]) if of_nodes else everything[at]
+        for at in components
+    ]
+    packing = pack(bins, problem.components, eligible=eligible, sites=sites)
+    some_left_out = not all(one.all() for one in eligible)
+    packing_of_all = pack(bins, problem.components, eligible=everything, sites=sites) if some_left_out else packing
+    refused: dict[str, Mask] = {}
+    for rule in rules:
+        if isinstance(rule, SiteRule):
+            refused[rule.name] = rule.refuses(problem)
+        elif isinstance(rule, CapacityRule):
+            refused[rule.name] = ~packing_of_all.fits
+        else:
+            touched = np.zeros(sites, dtype=bool)
+            touched[bins.site[np.logical_or.reduce(left_out[rule.name])]] = True
+            refused[rule.name] = ~packing.fits & touched
+    passed = np.ones(sites, dtype=bool)
+    for mask in refused.values():
+        passed &= ~mask
+    return Screening(
+        problem=problem,
+        rules=tuple(rules),
+        refused=refused,
+        passed=passed,
+        packing=packing,
+        packing_of_all=packing_of_all,
+    )
