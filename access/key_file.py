@@ -76,7 +76,7 @@ def load_key_file(path: Path, *, data_dir: Path, create: bool = True, clock_ms: 
     if create and not path.exists() and not path.is_symlink():
         _make(path, clock_ms())
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise KeyFileProblem(
             f"there is no key file {path}", remedy="restore it from where you keep it: secrets do not open without it"
@@ -86,9 +86,11 @@ def load_key_file(path: Path, *, data_dir: Path, create: bool = True, clock_ms: 
             f"the key file {path} cannot be opened ({problem.strerror})",
             remedy="it must be a plain file, no link, that this user may read",
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        _check_mode(path, os.fstat(file.fileno()))
-        body = file.read(MAX_FILE_BYTES + 1)
+    try:
+        _check_mode(path, os.fstat(descriptor))
+        body = os.read(descriptor, MAX_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
     return _parsed(path, body)
 
 
@@ -137,7 +139,7 @@ def _parsed(path: Path, body: bytes) -> KeyRing:
         ring = msgspec.json.decode(body, type=KeyRing)
         for key in ring.keys:
             key.raw()
-    except (msgspec.DecodeError, ValueError):
+    except ValueError:  # of which msgspec's and Unicode's are
         # The reason is left out on purpose: it might quote what the file holds.
         raise KeyFileProblem(wrong, remedy=remedy) from None
     if not ring.keys or len({key.id for key in ring.keys}) != len(ring.keys):

@@ -183,7 +183,7 @@ def _keep(edit: Edit, sealer: Sealer, secret: Secret, values: Mapping[str, str])
 def _kept(body: bytes) -> _Kept:
     try:
         return msgspec.msgpack.decode(body, type=_Kept)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise SealBroken("what was kept is no envelope") from None
 
 

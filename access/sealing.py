@@ -110,7 +110,7 @@ class Sealer:
 def _parsed(envelope: bytes) -> _Envelope:
     try:
         parsed = msgspec.msgpack.decode(envelope, type=_Envelope)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise SealBroken("what was kept is no envelope") from None
     if parsed.format != _FORMAT:
         raise SealBroken(f"an envelope of format {parsed.format} was made by a newer version")

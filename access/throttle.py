@@ -48,7 +48,7 @@ class Throttle:
             if (used := self._now(key, limit, now)) + 1 > limit.tries
         ]
         if waits:
-            return max(1.0, math.ceil(max(waits)))
+            return max(1.0, math.ceil(max(waits) - 1e-6))
         for key, limit in keys:
             self._put(key, self._now(key, limit, now) + 1, now)
         return 0.0

@@ -76,7 +76,7 @@ class TokenSignIn:
             return problem("UNSUPPORTED_MEDIA_TYPE", "send application/json, and not from another site's page", 415)
         try:
             asked = msgspec.json.decode(await body_of(request), type=_TokenRequest)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             # The decoder's own words could quote what was sent, and a password was sent.
             return problem("BAD_REQUEST", 'send {"name": …, "password": …, "tokenName": …, "expiresInDays": …}', 400)
         if not 0 < asked.expires_in_days <= MAX_TOKEN_DAYS:
