@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import re
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -79,46 +79,54 @@ class Applier:
 
     def apply(self, documents: Sequence[Document]) -> list[Outcome]:
         """Applies each; an outcome each, in the order of the documents. A refused one leaves nothing of itself."""
-        outcomes: dict[int, Outcome] = {}
+        outcomes = dict(self.steps(documents))
+        return [outcomes[index] for index in range(len(documents))]
+
+    def steps(self, documents: Sequence[Document]) -> Iterator[tuple[int, Outcome]]:
+        """Applies them one by one, parents before children: positions and outcomes as they come."""
         for index in in_order(documents):
             document = documents[index]
             try:
-                outcomes[index] = self._one(document)
+                yield index, self._one(document)
             except LimitExceeded:
                 raise
             except Refusal as refusal:
-                outcomes[index] = Outcome(
-                    kind=document.kind,
-                    name=document.name,
-                    where=document.where,
-                    action=Action.REFUSED,
-                    error=_placed(refusal, document),
+                yield (
+                    index,
+                    Outcome(
+                        kind=document.kind,
+                        name=document.name,
+                        where=document.where,
+                        action=Action.REFUSED,
+                        error=_placed(refusal, document),
+                    ),
                 )
-        return [outcomes[index] for index in range(len(documents))]
 
     def prune(self, kept: set[str]) -> list[Outcome]:
         """Deletes what the source made and is not among the kept ids, children before parents."""
-        doomed: list[Entity] = []
+        doomed: list[str] = []
         key = f"{self._source.kind.name}:{self._source.name}"
         for name in reversed(APPLICABLE):
-            for entity_id in list(self._edit.ids(name, "source", key)):
-                entity = self._edit.get(entity_id)
-                if entity is not None and entity_id not in kept and self._reader.get(entity_id) is not None:
-                    doomed.append(entity)
-        outcomes = []
-        # A region's children are deleted before it whatever the order of their ids: what is in use is tried again.
+            doomed.extend(one for one in self._edit.ids(name, "source", key) if one not in kept)
+        return self.remove(doomed)
+
+    def remove(self, entity_ids: Sequence[str]) -> list[Outcome]:
+        """Deletes entities that the applier may see; those that are gone already are passed over.
+
+        What is in use is tried again after the others: a region goes after those below it whatever the order of the ids.
+        """
+        doomed = [
+            found
+            for one in entity_ids
+            if self._reader.get(one) is not None and (found := self._edit.get(one)) is not None
+        ]
+        outcomes: list[Outcome] = []
         while doomed:
-            left: list[Entity] = []
-            refused: list[Outcome] = []
-            for entity in doomed:
-                outcome = self._gone(entity)
-                if outcome.error is None:
-                    outcomes.append(outcome)
-                else:
-                    left.append(entity)
-                    refused.append(outcome)
+            tried = [(entity, self._gone(entity)) for entity in doomed]
+            outcomes.extend(outcome for _, outcome in tried if outcome.error is None)
+            left = [entity for entity, outcome in tried if outcome.error is not None]
             if len(left) == len(doomed):
-                return [*outcomes, *refused]
+                return [*outcomes, *(outcome for _, outcome in tried)]
             doomed = left
         return outcomes
 

@@ -45,9 +45,16 @@ class Edit:
     """Reads at head and the changes made so far. Not kept after the function that was given it returns."""
 
     def __init__(
-        self, base: Base, *, at: int, next_revision: int | None = None, source: Source = SYSTEM_SOURCE
+        self,
+        base: Base,
+        *,
+        at: int,
+        next_revision: int | None = None,
+        source: Source = SYSTEM_SOURCE,
+        max_changes: int = MAX_CHANGES,
     ) -> None:
         self.base = base
+        self.max_changes = max_changes
         self.next_revision = base.revision + 1 if next_revision is None else next_revision
         """The revision that the change gets if it is accepted."""
         self.at = at
@@ -139,7 +146,7 @@ class Edit:
 
     # Changes
 
-    def create(self, kind: type[E], *, path: str = "input", **fields: Any) -> E:
+    def create(self, kind: type[E], /, *, path: str = "input", **fields: Any) -> E:
         """A new entity of the kind with an id of its own and, where the kind has ordinals, the next ordinal.
 
         Raises InvalidInput, NotFound (a reference), AlreadyExists or LimitExceeded.
