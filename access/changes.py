@@ -141,6 +141,13 @@ def bind_role(
 
 
 def _bind(edit: Edit, subject_id: str, grant: Grant, *, path: str, **fields: Any) -> RoleBinding:
+    subject = edit.get(subject_id)
+    if isinstance(subject, ServiceAccount) and subject.tenant_id not in (None, grant.tenant_id):
+        raise InvalidInput(
+            "a tenant's service account has roles in that tenant only",
+            remedy="make a service account of the installation for this",
+            path=f"{path}.tenantId",
+        )
     for one in each(edit, RoleBinding, "subject_id", subject_id):
         if one.role is grant.role and one.tenant_id == grant.tenant_id:
             raise AlreadyExists("the subject has this role there already", existing_id=one.id, path=path)
