@@ -1,0 +1,128 @@
+"""Free capacity: allocatable - foreign use - max(observed, desired); one by one as in bulk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from placement_graphs import GIB, Builder, amount
+
+from graph.kinds import InstanceStatus, Node, ReleaseObserved, Site
+from graph.values import Resources
+from graph.view import each
+from placement.capacity import free_at_node, free_at_site, node_use, use_at_site
+from placement.inventory import amounts_of, inventory_of
+
+
+def test_allocatable_less_foreign_use_less_what_is_reserved(build: Builder) -> None:
+    site = build.site(nodes=0)
+    node = build.node(
+        site, capacity=amount(8000, 32 * GIB), allocatable=amount(7000, 30 * GIB), foreign_use=amount(500, 2 * GIB)
+    )
+    assert free_at_node(build.view, node) == amount(6500, 28 * GIB)
+    release = build.release(build.component(resources=amount(1000, 4 * GIB)), site, {node.id: 2})
+    assert free_at_node(build.view, node) == amount(4500, 20 * GIB)
+    assert free_at_node(build.view, node, excluding_deployment_id=release.deployment_id) == amount(6500, 28 * GIB)
+
+
+Case = tuple[int, list[InstanceStatus], int]
+
+
+@pytest.mark.parametrize(
+    ("reserved", "instances", "counted"),
+    [
+        (2, [], 2),
+        (2, [InstanceStatus.RUNNING], 2),
+        (1, [InstanceStatus.RUNNING, InstanceStatus.TERMINATING, InstanceStatus.UNKNOWN], 3),
+        (0, [InstanceStatus.TERMINATING], 1),
+        (1, [InstanceStatus.FAILED, InstanceStatus.FAILED], 1),
+    ],
+)
+def test_the_greater_of_observed_and_desired_counts(
+    build: Builder, reserved: int, instances: list[InstanceStatus], counted: int
+) -> None:
+    site = build.site(nodes=2)
+    node, other = each(build.view, Node)
+    release = build.release(
+        build.component(resources=amount(100)), site, {node.id: reserved} if reserved else {other.id: 1}
+    )
+    for status in instances:
+        build.instance(release, node, status=status)
+    assert node_use(build.view, node.id).cpu_millicores == 100 * counted
+
+
+def test_replicas_on_no_known_node_count_against_the_site(build: Builder) -> None:
+    site = build.site(nodes=2)
+    node = next(each(build.view, Node))
+    observed = ReleaseObserved(present=True, replicas=5)
+    build.release(build.component(resources=amount(1000)), site, {node.id: 2}, observed=observed)
+    assert use_at_site(build.view, site.id, nodes_observed=True).cpu_millicores == 3000
+    free = free_at_site(build.view, site)
+    assert free is not None
+    assert free.cpu_millicores == 8000 - 2000 - 3000
+    # Two more of 2000 would each find a node, but not a place at the site.
+    assert not build.decide(build.component(resources=amount(2000), replicas=2)).feasible
+    assert build.decide(build.component(resources=amount(2000), replicas=1)).feasible
+
+
+def test_a_site_without_nodes_is_counted_by_its_stated_capacity(build: Builder) -> None:
+    site = build.site(nodes=0, capacity=amount(5000, 8 * GIB))
+    release = build.release(
+        build.component(resources=amount(1000, GIB)), site, {}, replicas=2, observed=ReleaseObserved(present=False)
+    )
+    assert free_at_site(build.view, site) == amount(3000, 6 * GIB)
+    build.change(release, observed=ReleaseObserved(present=True, replicas=4))
+    assert free_at_site(build.view, site) == amount(1000, 4 * GIB)
+    assert free_at_site(build.view, build.site(nodes=0)) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), max_size=3),
+            st.integers(0, 4),
+            st.integers(0, 4),
+            st.lists(st.tuples(st.none() | st.integers(0, 5), st.sampled_from(InstanceStatus)), max_size=3),
+        ),
+        max_size=4,
+    )
+)
+def test_the_columns_say_what_the_sums_for_one_node_or_site_say(releases: list[tuple[Any, ...]]) -> None:
+    build = Builder()
+    sites = [build.site(nodes=2, node={"capacity": amount(4000, GIB, a100=3)}) for _ in range(2)]
+    sites.append(build.site(nodes=0, capacity=amount(9000, GIB, a100=3)))
+    nodes = list(each(build.view, Node))
+    component = build.component(resources=amount(100, 10, 1, a100=1))
+    for site, assigned, replicas, seen, instances in releases:
+        # Assignments may be on nodes of other sites too: sums must agree on anything that the graph can say.
+        made = build.release(
+            component,
+            sites[site],
+            {nodes[n % len(nodes)].id: count for n, count in assigned},
+            replicas=replicas,
+            observed=ReleaseObserved(present=seen > 0, replicas=seen),
+        )
+        for n, status in instances:
+            build.instance(made, None if n is None else nodes[n % len(nodes)], status=status)
+    view, inventory = build.view, inventory_of(build.view)
+    for row, node in enumerate(each(view, Node)):
+        used = node_use(view, node.id)
+        assert tuple(inventory.use.nodes[row]) == amounts_of(used)
+        assert inventory.use.node_accelerators.get(row, {}).get("a100", 0) == used.accelerator_counts().get("a100", 0)
+        assert tuple(inventory.nodes.available[row]) == amounts_of(node.usable.minus(node.foreign_use))
+    for row, one in enumerate(each(view, Site)):
+        for observed, amounts, models in (
+            (True, inventory.use.unplaced, inventory.use.unplaced_accelerators),
+            (False, inventory.use.sites, inventory.use.site_accelerators),
+        ):
+            used = use_at_site(view, one.id, nodes_observed=observed)
+            assert tuple(amounts[row]) == amounts_of(used)
+            assert models.get(row, {}).get("a100", 0) == used.accelerator_counts().get("a100", 0)
+
+
+def test_resources_of_nothing_cover_nothing() -> None:
+    assert not Resources().covers(amount(1, 0))
