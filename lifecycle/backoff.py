@@ -1,0 +1,83 @@
+"""How long to wait before the next try, and when to leave a site alone.
+
+Only the pace depends on this, never what is right: a restart forgets the breakers and nothing is worse for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+JITTER_FROM = 0.5
+
+
+def pause_s(attempt: int, *, base_s: float, cap_s: float, seed: int, key: str) -> float:
+    """Seconds before the try after the `attempt`-th, from 1: exponential, capped, between half and all of that by seed.
+
+    The jitter spreads the tries of many releases of one site, and is the same in every run of the same seed.
+    """
+    whole = min(cap_s, base_s * 2.0 ** min(max(attempt, 1) - 1, 40))
+    digest = hashlib.blake2b(f"{seed}|{key}|{attempt}".encode(), digest_size=4).digest()
+    share = int.from_bytes(digest, "big") / 2**32
+    return whole * (JITTER_FROM + (1 - JITTER_FROM) * share)
+
+
+@dataclass(slots=True)
+class _Site:
+    unanswered: int = 0
+    openings: int = 0
+    open_until: float = 0.0
+    probing: bool = False
+
+
+@dataclass(slots=True)
+class Breakers:
+    """A circuit breaker for each site: after some unanswered calls it opens, and one call at a time tries it again."""
+
+    after: int
+    base_s: float
+    cap_s: float
+    seed: int
+    _sites: dict[str, _Site] = field(default_factory=dict)
+
+    def closed(self, site_id: str) -> bool:
+        """Whether calls to the site are as usual."""
+        found = self._sites.get(site_id)
+        return found is None or found.unanswered < self.after
+
+    def admit(self, site_id: str, *, now: float) -> bool:
+        """Whether a call to the site may begin: always while closed, one at a time when its pause is over."""
+        found = self._sites.get(site_id)
+        if found is None or found.unanswered < self.after:
+            return True
+        if found.probing or now < found.open_until:
+            return False
+        found.probing = True
+        return True
+
+    def opens_at(self, site_id: str) -> float:
+        """When the next probe may begin, by the monotonic clock."""
+        found = self._sites.get(site_id)
+        return found.open_until if found is not None else 0.0
+
+    def unanswered(self, site_id: str, *, now: float) -> None:
+        """A call to the site was not answered."""
+        found = self._sites.setdefault(site_id, _Site())
+        found.unanswered += 1
+        found.probing = False
+        if found.unanswered >= self.after:
+            found.openings += 1
+            found.open_until = now + pause_s(
+                found.openings, base_s=self.base_s, cap_s=self.cap_s, seed=self.seed, key=site_id
+            )
+
+    def answered(self, site_id: str) -> bool:
+        """The site answered; says whether it had been left alone."""
+        found = self._sites.pop(site_id, None)
+        return found is not None and found.unanswered >= self.after
+
+    def released(self, site_id: str) -> None:
+        """A call that was admitted ended without telling anything of the site."""
+        found = self._sites.get(site_id)
+        if found is not None:
+            found.probing = False

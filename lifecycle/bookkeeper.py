@@ -1,0 +1,231 @@
+"""The bookkeeper: brings operations and deployments up to date with their releases, and takes the next step of both.
+
+Workers write releases; what follows from them (how far an operation is, where a deployment stands, that an old release may
+go because what replaces it is ready) is worked out here, some tens of milliseconds later and for many changes at once. It
+is a function of the graph at head, so it does not matter what was rung for or who asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import structlog
+
+from drivers.clock import Clock
+from graph.change import Commit
+from graph.edit import Edit
+from graph.kinds import (
+    Component,
+    Deployment,
+    DeploymentPhase,
+    GoodState,
+    Operation,
+    OperationKind,
+    OperationStatus,
+    Release,
+)
+from graph.ledger import Ledger
+from graph.refusal import Refusal, Unavailable
+from graph.view import each, get_as
+from lifecycle.bell import ring_or_sleep
+from lifecycle.events import tell
+from lifecycle.progress import Tally, outcome_of, phase_of, tally
+from lifecycle.releases import releases_of, unwant
+from lifecycle.requests import own_request
+from lifecycle.settings import LifecycleSettings
+from lifecycle.todo import is_ready
+
+log = structlog.get_logger(__name__)
+REQUEST = own_request("lifecycle.progress")
+DEPLOYMENTS_PER_COMMIT = 16
+BUSY_SHARE = 10
+"""Gathering takes at least so many times as long as the last round took, so that it never takes over the process."""
+STORE_PAUSE_S = 0.5
+TOLD = {
+    OperationStatus.SUCCEEDED: "OperationSucceeded",
+    OperationStatus.PARTIAL: "OperationPartial",
+    OperationStatus.FAILED: "OperationFailed",
+    OperationStatus.CANCELLED: "OperationCancelled",
+}
+
+
+class Bookkeeper:
+    """Keeps operations and deployments up to date. A `Follower` of the view."""
+
+    def __init__(self, ledger: Ledger, *, settings: LifecycleSettings, clock: Clock) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._clock = clock
+        self._dirty: dict[str, None] = {}
+        self._bell = asyncio.Event()
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        end = self._ledger.view.follow(self)
+        self.reloaded()
+        try:
+            while True:
+                if not self._dirty:
+                    self._bell.clear()
+                    await ring_or_sleep(self._bell, self._clock, self._settings.resync_s)
+                    if not self._dirty:
+                        self.reloaded()
+                        continue
+                await self._clock.sleep(self._settings.bookkeeping_s)
+                began = self._clock.monotonic()
+                await self._round()
+                await self._clock.sleep((self._clock.monotonic() - began) * BUSY_SHARE if self._dirty else 0)
+        finally:
+            end()
+
+    def applied(self, commit: Commit) -> None:
+        """Notes the deployments that a commit touched."""
+        for change in commit.changes:
+            value = change.value
+            if isinstance(value, Release):
+                before, after = change.before, change.after
+                if isinstance(before, Release) and isinstance(after, Release) and _standing(before) == _standing(after):
+                    continue
+                self._note(value.deployment_id)
+            elif isinstance(value, Operation) and change.before is None and value.subject_id is not None:
+                self._note(value.subject_id)
+            elif isinstance(value, Deployment) and change.after is not None:
+                self._note(value.id)
+
+    def reloaded(self) -> None:
+        """Has all deployments looked at."""
+        for deployment_id in self._ledger.view.ids("Deployment"):
+            self._dirty[deployment_id] = None
+        self._bell.set()
+
+    def _note(self, deployment_id: str) -> None:
+        self._dirty[deployment_id] = None
+        self._bell.set()
+
+    async def _round(self) -> None:
+        some = list(self._dirty)[:DEPLOYMENTS_PER_COMMIT]
+        for one in some:
+            del self._dirty[one]
+        try:
+            await self._ledger.commit(partial(keep_books, deployment_ids=some), REQUEST)
+        except Unavailable:
+            self._dirty.update(dict.fromkeys(some))
+            await self._clock.sleep(STORE_PAUSE_S)
+        except Refusal:
+            log.exception("lifecycle.books_refused", deployments=some)
+            if len(some) > 1:
+                await self._one_by_one(some)
+
+    async def _one_by_one(self, deployment_ids: list[str]) -> None:
+        for one in deployment_ids:
+            try:
+                await self._ledger.commit(partial(keep_books, deployment_ids=[one]), REQUEST)
+            except Unavailable:
+                self._dirty[one] = None
+            except Refusal:
+                log.exception("lifecycle.books_refused", deployment=one)
+
+
+def keep_books(edit: Edit, *, deployment_ids: list[str]) -> None:
+    """Brings deployments, and the operations on them, up to date."""
+    for deployment_id in deployment_ids:
+        deployment = get_as(edit, Deployment, deployment_id)
+        if deployment is None:
+            continue
+        deployment = retire(edit, deployment)
+        releases = releases_of(edit, deployment.id)
+        deployment = _keep_operations(edit, deployment, releases)
+        _keep_phase(edit, deployment, tally(releases))
+
+
+def retire(edit: Edit, deployment: Deployment) -> Deployment:
+    """Makes releases unwanted whose replacements are ready."""
+    releases = releases_of(edit, deployment.id)
+    retiring = [one for one in releases if one.wanted and one.retires_after is not None]
+    if not retiring:
+        return deployment
+    going = [one for one in retiring if _replaced(edit, one, releases)]
+    if not going:
+        return deployment
+    after = edit.replace(deployment, generation=deployment.generation + 1)
+    for one in going:
+        unwant(edit, one, generation=after.generation, operation_id=one.operation_id)
+    return after
+
+
+def _replaced(edit: Edit, retiring: Release, releases: list[Release]) -> bool:
+    """Whether all that was made in the place of a release is ready: its component at this generation or a later one."""
+    component = get_as(edit, Component, retiring.component_id)
+    assert retiring.retires_after is not None
+    assert component is not None, "a release's component cannot be deleted before it"
+    for other in releases:
+        if not other.wanted or other.retires_after is not None or other.generation < retiring.retires_after:
+            continue
+        what = get_as(edit, Component, other.component_id)
+        if what is not None and what.name == component.name and not is_ready(other):
+            return False
+    return True
+
+
+def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]) -> Deployment:
+    by_operation: dict[str, list[Release]] = {}
+    for release in releases:
+        if release.operation_id is not None:
+            by_operation.setdefault(release.operation_id, []).append(release)
+    running = {
+        one.id: one
+        for one in each(edit, Operation, "subject_id", deployment.id)
+        if not one.ended and one.kind is not OperationKind.DRAIN
+    }
+    placed = deployment.phase is not DeploymentPhase.PENDING_PLACEMENT
+    for operation in running.values():
+        status, progress, error = outcome_of(operation, tally(by_operation.get(operation.id, [])), placed=placed)
+        ended = status is not operation.status
+        after = edit.replace(
+            operation,
+            status=status,
+            progress=progress,
+            error=error,
+            finished_at=edit.at if ended else operation.finished_at,
+        )
+        if not ended:
+            continue
+        message = f"{after.kind.name} of deployment {deployment.name}: {progress.done} of {progress.total} releases."
+        if error is not None:
+            message = f"{message} {error.message}"
+        tell(edit, after, TOLD[status], message, warning=error is not None)
+        if deployment.operation_id == operation.id:
+            deployment = edit.replace(deployment, operation_id=None)
+    return deployment
+
+
+def _keep_phase(edit: Edit, deployment: Deployment, counted: Tally) -> None:
+    phase, message = phase_of(deployment, counted, working=deployment.operation_id is not None)
+    good = deployment.good
+    if phase is DeploymentPhase.READY and deployment.revision_id is not None:
+        good = GoodState(
+            revision_id=deployment.revision_id,
+            revision_number=deployment.revision_number,
+            decision_id=deployment.decision_id,
+        )
+    after = edit.replace(deployment, phase=phase, message=message, good=good)
+    if phase is not deployment.phase and phase is not DeploymentPhase.PROGRESSING:
+        warning = phase is DeploymentPhase.DEGRADED
+        told = f"Deployment {deployment.name} is {phase.name}" + (f": {message}." if message else ".")
+        tell(edit, after, f"Deployment{phase.name.title()}", told, warning=warning)
+    if phase is DeploymentPhase.TERMINATED and after.delete_when_gone and after.operation_id is None:
+        edit.delete(after, cascade=True)
+
+
+def _standing(release: Release) -> tuple[object, ...]:
+    """What of a release the books depend on."""
+    return (
+        release.phase,
+        release.wanted,
+        release.retires_after,
+        release.generation,
+        release.applied_generation >= release.generation,
+        release.operation_id,
+        release.error,
+    )

@@ -1,0 +1,296 @@
+"""Connections to clusters: one for each, kept for as long as the cluster is as it is, with its observer on it.
+
+A cluster that was changed is connected to anew; one that cannot be connected to is tried again with pauses that grow, is
+written down as DOWN, and holds up no other. Work for a cluster is taken only while it is connected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from drivers.clock import Clock
+from drivers.port import (
+    Backend,
+    ClusterAccess,
+    Condition,
+    Driver,
+    DriverProblem,
+    InUseElsewhere,
+    Secrets,
+)
+from drivers.registry import DriverRegistry
+from graph.change import Commit
+from graph.edit import Edit
+from graph.kinds import Cluster, Node, Release, Secret, Site
+from graph.ledger import Ledger
+from graph.refusal import Refusal, Unavailable
+from graph.view import each, get_as
+from lifecycle.backoff import pause_s
+from lifecycle.bell import ring_or_sleep
+from lifecycle.observer import Observer
+from lifecycle.requests import own_request
+from lifecycle.settings import LifecycleSettings
+from lifecycle.sightings import Deposed, check_epoch, is_in_sight, lose_sight_of, take_over, write_cluster
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open connection to a cluster."""
+
+    driver: Driver
+    backend: Backend
+
+
+class ClusterInventory:
+    """The sites and nodes of a cluster in the graph. Its `stamp` rises by the commits that its owner tells it of."""
+
+    def __init__(self, ledger: Ledger, cluster_id: str) -> None:
+        self._ledger = ledger
+        self._cluster_id = cluster_id
+        self.stamp = 0
+
+    def sites(self) -> Mapping[str, str]:
+        """Names by id of the sites that the cluster serves."""
+        view = self._ledger.view
+        cluster = get_as(view, Cluster, self._cluster_id)
+        found = (get_as(view, Site, one) for one in (cluster.site_ids if cluster is not None else ()))
+        return {site.id: site.name for site in found if site is not None}
+
+    def nodes(self) -> Mapping[str, tuple[str, str]]:
+        """(name, site id) by id of the nodes that the cluster controls."""
+        nodes = each(self._ledger.view, Node, "cluster_id", self._cluster_id)
+        return {node.id: (node.name, node.site_id) for node in nodes}
+
+
+class Connections(Mapping[str, Connection]):
+    """The clusters that this process is connected to, by id. A `Follower` of the view."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        drivers: DriverRegistry,
+        *,
+        settings: LifecycleSettings,
+        clock: Clock,
+        secrets: Secrets,
+        data_folder: Path | None,
+        on_connected: Callable[[str], None],
+    ) -> None:
+        self._ledger = ledger
+        self._drivers = drivers
+        self._settings = settings
+        self._clock = clock
+        self._secrets = secrets
+        self._data_folder = data_folder
+        self._on_connected = on_connected
+        self._open: dict[str, Connection] = {}
+        self._inventories: dict[str, ClusterInventory] = {}
+        self._bell = asyncio.Event()
+
+    def __getitem__(self, cluster_id: str) -> Connection:
+        return self._open[cluster_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._open)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def run(self) -> None:
+        """Keeps a connection to each cluster until it is cancelled."""
+        end = self._ledger.view.follow(self)
+        running: dict[str, tuple[bytes, asyncio.Task[None]]] = {}
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    self._bell.clear()
+                    wanted = self._wanted()
+                    for cluster_id, (key, task) in list(running.items()):
+                        if wanted.get(cluster_id) != key:
+                            del running[cluster_id]
+                            await _ended(task)
+                    for cluster_id, key in wanted.items():
+                        if cluster_id not in running:
+                            task = group.create_task(self._keep(cluster_id), name=f"lifecycle-cluster-{cluster_id}")
+                            running[cluster_id] = (key, task)
+                    await ring_or_sleep(self._bell, self._clock, self._settings.resync_s)
+        finally:
+            end()
+
+    # What changed
+
+    def applied(self, commit: Commit) -> None:
+        """Notes clusters that were made, changed or deleted, and sites and nodes that came, went or were renamed."""
+        for change in commit.changes:
+            before, after = change.before, change.after
+            if change.kind == "Cluster":
+                if not isinstance(before, Cluster) or not isinstance(after, Cluster) or _key(before) != _key(after):
+                    self._bell.set()
+                if isinstance(before, Cluster) and isinstance(after, Cluster) and before.site_ids != after.site_ids:
+                    self._restamp(change.id)
+            elif change.kind == "Secret":
+                self._bell.set()
+            elif change.kind == "Node":
+                was, now = _node_key(before), _node_key(after)
+                if was != now:
+                    for key in (was, now):
+                        if key is not None and key[0] is not None:
+                            self._restamp(key[0])
+            elif (
+                change.kind == "Site"
+                and isinstance(before, Site)
+                and isinstance(after, Site)
+                and before.name != after.name
+            ):
+                for cluster_id in self._ledger.view.ids("Cluster", "site_ids", change.id):
+                    self._restamp(cluster_id)
+
+    def reloaded(self) -> None:
+        """Everything may differ."""
+        for cluster_id in self._inventories:
+            self._restamp(cluster_id)
+        self._bell.set()
+
+    def _restamp(self, cluster_id: str) -> None:
+        inventory = self._inventories.get(cluster_id)
+        if inventory is not None:
+            inventory.stamp += 1
+
+    def _wanted(self) -> dict[str, bytes]:
+        view = self._ledger.view
+        wanted = {}
+        for cluster in each(view, Cluster):
+            secret = get_as(view, Secret, cluster.credentials_id)
+            wanted[cluster.id] = _key(cluster) + f"|{secret.version if secret is not None else ''}".encode()
+        return wanted
+
+    # One cluster
+
+    async def _keep(self, cluster_id: str) -> None:
+        failures = 0
+        failing_since: float | None = None
+        inventory = self._inventories[cluster_id] = ClusterInventory(self._ledger, cluster_id)
+        while True:
+            began = self._clock.monotonic()
+            pause = None
+            try:
+                await self._serve(cluster_id, inventory)
+            except (InUseElsewhere, Deposed) as problem:
+                # Somebody else sees to it: this process stands by and says nothing of the cluster.
+                log.info("cluster.stand_by", cluster=cluster_id, problem=str(problem))
+                pause = self._settings.takeover_s
+                failures, failing_since = 0, None
+            except Unavailable:
+                log.info("cluster.store_away", cluster=cluster_id)
+            except (DriverProblem, Refusal, TimeoutError) as problem:
+                failing_since = await self._failed(cluster_id, problem, since=failing_since)
+            except Exception as problem:
+                log.exception("cluster.failed", cluster=cluster_id)
+                failing_since = await self._failed(cluster_id, problem, since=failing_since)
+            now = self._clock.monotonic()
+            if now - began > self._settings.reconnect_cap_s:
+                failures, failing_since = 0, None
+            failures += 1
+            if pause is None:
+                pause = pause_s(
+                    failures,
+                    base_s=self._settings.backoff_base_s,
+                    cap_s=self._settings.reconnect_cap_s,
+                    seed=self._settings.seed,
+                    key=cluster_id,
+                )
+            await self._clock.sleep(pause)
+
+    async def _serve(self, cluster_id: str, inventory: ClusterInventory) -> None:
+        cluster = get_as(self._ledger.view, Cluster, cluster_id)
+        if cluster is None:
+            return
+        driver = self._drivers.get(cluster.driver)
+        access = ClusterAccess(
+            id=cluster.id,
+            name=cluster.name,
+            endpoint=cluster.endpoint,
+            configuration=cluster.configuration,
+            clock=self._clock,
+            credentials_id=cluster.credentials_id,
+            secrets=self._secrets,
+            inventory=inventory,
+            data_folder=self._data_folder,
+        )
+        async with driver.connect(access) as backend:
+            observer = Observer(self._ledger, cluster_id, backend, settings=self._settings, clock=self._clock)
+            self._open[cluster_id] = Connection(driver, backend)
+            try:
+                self._on_connected(cluster_id)
+                await observer.run()
+            finally:
+                del self._open[cluster_id]
+
+    async def _failed(self, cluster_id: str, problem: Exception, *, since: float | None) -> float:
+        """Writes the cluster down as DOWN when it has failed for long enough; gives since when it fails."""
+        now = self._clock.monotonic()
+        begun = now if since is None else since
+        reason = str(problem) or type(problem).__name__
+        log.warning("cluster.not_connected", cluster=cluster_id, problem=reason)
+        if now - begun >= self._settings.down_after_s or isinstance(problem, Refusal):
+            try:
+                await self._write_down(cluster_id, reason[:500])
+            except (Unavailable, Deposed):
+                log.info("cluster.not_written_down", cluster=cluster_id)
+        return begun
+
+    async def _write_down(self, cluster_id: str, reason: str) -> None:
+        """What cannot be seen is not called ready: first the releases, then the cluster itself."""
+        view = self._ledger.view
+        cluster = get_as(view, Cluster, cluster_id)
+        if cluster is None or cluster.health.reasons == [reason]:
+            return
+        epoch = (await self._ledger.commit(partial(take_over, cluster_id=cluster_id), REQUEST)).value
+        told = f"cluster {cluster.name} does not answer: {reason}"
+        found = [one.id for one in each(view, Release, "cluster_id", cluster_id) if is_in_sight(view, one)]
+        step = self._settings.observed_per_commit
+        for start in range(0, len(found), step):
+            part = found[start : start + step]
+            await self._ledger.commit(
+                partial(_lose, cluster_id=cluster_id, epoch=epoch, release_ids=part, reason=told), REQUEST
+            )
+        await self._ledger.commit(partial(_down, cluster_id=cluster_id, epoch=epoch, reason=reason), REQUEST)
+
+
+REQUEST = own_request("lifecycle.observe")
+
+
+def _lose(edit: Edit, *, cluster_id: str, epoch: int, release_ids: list[str], reason: str) -> None:
+    check_epoch(edit, cluster_id, epoch)
+    lose_sight_of(edit, release_ids, reason)
+
+
+def _down(edit: Edit, *, cluster_id: str, epoch: int, reason: str) -> None:
+    check_epoch(edit, cluster_id, epoch)
+    cluster = get_as(edit, Cluster, cluster_id)
+    assert cluster is not None, "its epoch was checked"
+    write_cluster(edit, cluster, Condition(False, reason))
+
+
+def _key(cluster: Cluster) -> bytes:
+    """What of a cluster its connection depends on."""
+    parts = (cluster.driver, cluster.endpoint, cluster.credentials_id, cluster.configuration, cluster.name)
+    return msgspec.json.encode(parts, order="deterministic")
+
+
+def _node_key(node: object) -> tuple[str | None, str, str] | None:
+    return (node.cluster_id, node.name, node.site_id) if isinstance(node, Node) else None
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

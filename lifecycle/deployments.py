@@ -1,0 +1,355 @@
+"""Change functions of deployments: each is one commit with what is wanted, its releases and an operation.
+
+They run at head, so what they check is true when it is written. A decision comes in as a value, made beforehand; here it is
+only verified. Nothing here calls a driver: once a change is committed, the reconciler sees it through whatever happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from graph.change import Record
+from graph.edit import Edit
+from graph.entity import Entity
+from graph.identifiers import new_id
+from graph.kinds import (
+    AppVersion,
+    Component,
+    Deployment,
+    DeploymentPhase,
+    DeploymentRevision,
+    Operation,
+    OperationKind,
+    OperationStatus,
+    Progress,
+)
+from graph.kinds.policy import PlacementPolicy
+from graph.refusal import InvalidState, NotFound
+from graph.view import Reader, get_as
+from lifecycle.components import check_replicas, components_of
+from lifecycle.events import tell
+from lifecycle.opening import create_operation
+from lifecycle.releases import apply_decision, releases_of, remove_all
+from lifecycle.unplaceable import Unplaceable
+from lifecycle.verbs import Verb, check_verb
+from placement.decision import Decision
+from placement.verification import verify
+
+Visible = Callable[[Reader], Reader]
+"""What of a graph the caller may see."""
+DECISIONS = "decision"
+"""The collection of filed decisions."""
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment that is asked for."""
+
+    tenant_id: str
+    name: str
+    app_version_id: str
+    policy: PlacementPolicy = PlacementPolicy()
+    replicas: dict[str, int] = {}
+    """Replicas at each site by component name; a component's own number when absent."""
+    display_name: str | None = None
+    labels: dict[str, str] = {}
+
+
+class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to change in a deployment; None leaves it as it is."""
+
+    deployment_id: str
+    app_version_id: str | None = None
+    policy: PlacementPolicy | None = None
+    replicas: dict[str, int] | None = None
+    """All replicas by component name; what is left out goes back to the component's own number."""
+    expected_revision: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """A decision, and the JSON that is filed of it (made off the event loop: it may be megabytes)."""
+
+    decision: Decision
+    body: bytes
+    record_id: str | None = None
+    """Set when it has been filed already."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """What a change of a deployment began."""
+
+    deployment: Deployment
+    operation: Operation
+
+
+def seen(reader: Reader, kind: type[Entity], entity_id: str, *, path: str) -> Any:
+    """The entity if the caller may see it. Raises NotFound."""
+    found = get_as(reader, kind, entity_id)
+    if found is None:
+        raise NotFound(kind.__name__, entity_id, path=path)
+    return found
+
+
+def seen_deployment(reader: Reader, deployment_id: str, *, path: str = "input.id") -> Deployment:
+    """The deployment if the caller may see it. Raises NotFound."""
+    found: Deployment = seen(reader, Deployment, deployment_id, path=path)
+    return found
+
+
+def seen_version(reader: Reader, version_id: str, *, path: str = "input.appVersionId") -> AppVersion:
+    """The app version if the caller may see it. Raises NotFound."""
+    found: AppVersion = seen(reader, AppVersion, version_id, path=path)
+    return found
+
+
+def deploy(edit: Edit, wish: Wish, chosen: Chosen, *, visible: Visible, author: str, wait: bool = False) -> Started:
+    """A new deployment with its first revision, its releases and an operation.
+
+    With `wait` a decision that is not feasible leaves it PENDING_PLACEMENT; else it is refused.
+    Raises NotFound, AlreadyExists, InvalidInput, InvalidState, Unplaceable, or CapacityGone.
+    """
+    version = seen_version(visible(edit), wish.app_version_id)
+    components = components_of(edit, version)
+    check_replicas(wish.replicas, components)
+    _check_decision(edit, chosen, components, wait=wait)
+    deployment = edit.create(
+        Deployment,
+        tenant_id=wish.tenant_id,
+        name=wish.name,
+        display_name=wish.display_name,
+        labels=wish.labels,
+        app_version_id=version.id,
+        policy=wish.policy,
+        replicas=wish.replicas,
+    )
+    return _begin(edit, deployment, chosen, components, kind=OperationKind.DEPLOY, author=author)
+
+
+def update_deployment(
+    edit: Edit,
+    change: Adjustment,
+    chosen: Chosen,
+    *,
+    visible: Visible,
+    author: str,
+    kind: OperationKind = OperationKind.UPDATE,
+) -> Started:
+    """The deployment with what changed in it: a new revision, and new generations where a backend would see a difference.
+
+    A deployment that waits to be placed goes on waiting when the decision is not feasible; else that is refused.
+    Raises NotFound, Conflict, InvalidInput, InvalidState, Unplaceable, or CapacityGone.
+    """
+    deployment = seen_deployment(visible(edit), change.deployment_id)
+    check_verb(deployment, Verb.SCALE if kind is OperationKind.SCALE else Verb.UPDATE)
+    if change.app_version_id is not None:
+        seen_version(visible(edit), change.app_version_id)
+    waiting = deployment.phase is DeploymentPhase.PENDING_PLACEMENT
+    version, policy, replicas = adjusted(edit, deployment, change)
+    components = components_of(edit, version)
+    check_replicas(replicas, components)
+    _check_decision(edit, chosen, components, wait=waiting, excluding=deployment.id)
+    after = edit.replace(
+        deployment,
+        expected_revision=change.expected_revision,
+        app_version_id=version.id,
+        policy=policy,
+        replicas=replicas,
+        revision_number=deployment.revision_number + 1,
+        generation=deployment.generation + 1,
+    )
+    return _begin(edit, after, chosen, components, kind=kind, author=author)
+
+
+def adjusted(
+    reader: Reader, deployment: Deployment, change: Adjustment
+) -> tuple[AppVersion, PlacementPolicy, dict[str, int]]:
+    """The version, policy and replicas that a deployment has after a change.
+
+    Replicas that an earlier version's components had are dropped when the version changes. Raises NotFound.
+    """
+    version = seen_version(reader, change.app_version_id or deployment.app_version_id)
+    replicas = change.replicas
+    if replicas is None:
+        replicas = deployment.replicas
+        if version.id != deployment.app_version_id:
+            names = {one.name for one in components_of(reader, version)}
+            replicas = {name: count for name, count in replicas.items() if name in names}
+    return version, change.policy or deployment.policy, replicas
+
+
+def terminate_deployment(
+    edit: Edit,
+    deployment_id: str,
+    *,
+    visible: Visible,
+    author: str,
+    delete: bool = False,
+    expected_revision: int | None = None,
+) -> Started:
+    """Everything of the deployment is removed from its sites; then it is kept as TERMINATED, or deleted.
+
+    Asked again while it is under way it answers with what is under way. Raises NotFound, Conflict or InvalidState.
+    """
+    deployment = seen_deployment(visible(edit), deployment_id)
+    check_verb(deployment, Verb.DELETE if delete else Verb.TERMINATE)
+    under_way = get_as(edit, Operation, deployment.operation_id)
+    if deployment.phase is DeploymentPhase.TERMINATING and under_way is not None:
+        after = edit.replace(
+            deployment,
+            expected_revision=expected_revision,
+            delete_when_gone=delete or deployment.delete_when_gone,
+        )
+        return Started(deployment=after, operation=under_way)
+    after = edit.replace(
+        deployment,
+        expected_revision=expected_revision,
+        phase=DeploymentPhase.TERMINATING,
+        message=None,
+        generation=deployment.generation + 1,
+        delete_when_gone=delete,
+    )
+    operation = open_operation(edit, after, kind=OperationKind.TERMINATE, author=author)
+    total = remove_all(edit, after, operation_id=operation.id)
+    operation = edit.replace(operation, progress=Progress(total=total))
+    after = edit.replace(after, operation_id=operation.id)
+    tell(
+        edit, after, "TerminationRequested", f"Deployment {after.name} is to be removed from its sites.", author=author
+    )
+    return Started(deployment=after, operation=operation)
+
+
+def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation: int) -> bool:
+    """Places a deployment that waited for it; False when it no longer waits or has changed since. Raises CapacityGone."""
+    deployment = get_as(edit, Deployment, deployment_id)
+    if (
+        deployment is None
+        or deployment.phase is not DeploymentPhase.PENDING_PLACEMENT
+        or deployment.generation != generation
+        or not chosen.decision.feasible
+    ):
+        return False
+    version = get_as(edit, AppVersion, deployment.app_version_id)
+    operation = get_as(edit, Operation, deployment.operation_id)
+    if version is None or operation is None:
+        return False
+    components = components_of(edit, version)
+    verify(edit, chosen.decision, components=components, excluding_deployment_id=deployment.id)
+    decision_id = file_decision(edit, deployment, chosen)
+    after = edit.replace(
+        deployment, phase=DeploymentPhase.PROGRESSING, message=None, decision_id=decision_id, operation_id=operation.id
+    )
+    total = apply_decision(edit, after, chosen.decision, components, operation_id=operation.id)
+    edit.replace(operation, progress=Progress(total=total))
+    tell(edit, after, "Placed", f"Deployment {after.name} was placed at {len(chosen.decision.placements)} sites.")
+    return True
+
+
+def open_operation(edit: Edit, deployment: Deployment, *, kind: OperationKind, author: str) -> Operation:
+    """A new operation on the deployment; one that was under way is superseded by it."""
+    earlier = get_as(edit, Operation, deployment.operation_id)
+    operation = create_operation(
+        edit, kind, tenant_id=deployment.tenant_id, subject_id=deployment.id, requested_by=author
+    )
+    if earlier is not None and not earlier.ended:
+        edit.replace(earlier, status=OperationStatus.SUPERSEDED, finished_at=edit.at)
+        tell(edit, earlier, "OperationSuperseded", f"{operation.id} took its place.", author=author)
+    return operation
+
+
+def file_decision(edit: Edit, deployment: Deployment, chosen: Chosen) -> str:
+    """Files the decision under the deployment and gives its id."""
+    if chosen.record_id is not None:
+        return chosen.record_id
+    decision_id = new_id(DECISIONS, at_ms=edit.at)
+    edit.file(
+        Record(
+            collection=DECISIONS,
+            id=decision_id,
+            tenant_id=deployment.tenant_id,
+            subject_id=deployment.id,
+            at=edit.at,
+            body=msgspec.Raw(chosen.body),
+        )
+    )
+    return decision_id
+
+
+def file_revision(edit: Edit, deployment: Deployment, *, decision_id: str | None, author: str) -> DeploymentRevision:
+    """Files what the deployment wants now under its revision number."""
+    return edit.create(
+        DeploymentRevision,
+        tenant_id=deployment.tenant_id,
+        deployment_id=deployment.id,
+        number=deployment.revision_number,
+        app_version_id=deployment.app_version_id,
+        policy=deployment.policy,
+        replicas=deployment.replicas,
+        decision_id=decision_id,
+        author=author,
+    )
+
+
+def _begin(
+    edit: Edit,
+    deployment: Deployment,
+    chosen: Chosen,
+    components: Sequence[Component],
+    *,
+    kind: OperationKind,
+    author: str,
+) -> Started:
+    operation = open_operation(edit, deployment, kind=kind, author=author)
+    feasible = chosen.decision.feasible
+    decision_id = file_decision(edit, deployment, chosen)
+    revision = file_revision(edit, deployment, decision_id=decision_id if feasible else None, author=author)
+    fields: dict[str, Any] = {
+        "revision_id": revision.id,
+        "decision_id": decision_id,
+        "operation_id": operation.id,
+        "phase": DeploymentPhase.PROGRESSING if feasible else DeploymentPhase.PENDING_PLACEMENT,
+        "message": None if feasible else Unplaceable(chosen.decision).message,
+    }
+    after = edit.replace(deployment, **fields)
+    if feasible:
+        total = apply_decision(edit, after, chosen.decision, components, operation_id=operation.id)
+        operation = edit.replace(operation, progress=Progress(total=total))
+    sites = len(chosen.decision.placements)
+    tell(
+        edit,
+        after,
+        {OperationKind.DEPLOY: "DeploymentAccepted", OperationKind.SCALE: "ScaleAccepted"}.get(kind, "UpdateAccepted"),
+        f"Revision {after.revision_number} of deployment {after.name} is to run at {sites} sites."
+        if feasible
+        else f"Deployment {after.name} waits to be placed.",
+        author=author,
+    )
+    return Started(deployment=after, operation=operation)
+
+
+def _check_decision(
+    edit: Edit, chosen: Chosen, components: Sequence[Component], *, wait: bool, excluding: str | None = None
+) -> None:
+    decision = chosen.decision
+    if not decision.feasible:
+        if wait:
+            return
+        raise Unplaceable(decision)
+    known = {one.id for one in components}
+    asked = {placed.component_id for site in decision.placements for placed in site.components}
+    if not asked <= known:
+        raise InvalidState(
+            "the app version changed while the deployment was being placed",
+            remedy="try again",
+            path="input.appVersionId",
+        )
+    verify(edit, decision, components=components, excluding_deployment_id=excluding)
+
+
+def is_idle(reader: Reader, deployment: Deployment) -> bool:
+    """Whether nothing of the deployment is left at any site."""
+    return not releases_of(reader, deployment.id)

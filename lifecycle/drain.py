@@ -1,0 +1,179 @@
+"""Change functions of a drain: what runs on a site or node is moved elsewhere, made before it is broken.
+
+A drain is a cordon and an operation; deployment by deployment a decision is made that leaves the target out, what it adds
+is made, and only when that is ready is the old release removed (`Release.retires_after`). What cannot go elsewhere stays
+where it is, and the operation says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from graph.edit import Edit
+from graph.kinds import (
+    AppVersion,
+    Deployment,
+    DeploymentPhase,
+    Node,
+    Operation,
+    OperationError,
+    OperationKind,
+    OperationStatus,
+    Progress,
+    Release,
+    Site,
+)
+from graph.refusal import InvalidState, NotFound
+from graph.view import Reader, each, get_as
+from lifecycle.components import components_of
+from lifecycle.cordon import set_schedulable
+from lifecycle.deployments import Chosen, Visible, file_decision
+from lifecycle.events import tell
+from lifecycle.opening import create_operation
+from lifecycle.progress import tally
+from lifecycle.releases import apply_decision
+from placement.verification import verify
+
+MOVABLE = (DeploymentPhase.PROGRESSING, DeploymentPhase.READY, DeploymentPhase.DEGRADED)
+REASONS_TOLD = 5
+
+
+class DrainStanding(NamedTuple):
+    """Where a drain stands."""
+
+    to_move: list[str]
+    """Ids of deployments with releases at the target that are not on their way yet."""
+    remaining: int
+    """Releases that are still at the target."""
+    moving: int
+    """Releases that the drain moves and that are neither done nor failed."""
+    failed: int
+
+
+def start_drain(edit: Edit, target_id: str, *, visible: Visible, author: str) -> Operation:
+    """Cordons a site or node and begins its drain. One that is under way already is answered with.
+
+    Raises NotFound or InvalidState.
+    """
+    target = set_schedulable(edit, target_id, False, visible=visible, author=author)
+    if not isinstance(target, Site | Node):
+        raise InvalidState("a site or a node is drained, a cluster is cordoned", remedy="cordon it", path="input.id")
+    for earlier in each(edit, Operation, "subject_id", target.id):
+        if earlier.kind is OperationKind.DRAIN and not earlier.ended:
+            return earlier
+    total = len(releases_at(edit, target.id))
+    operation = create_operation(
+        edit,
+        OperationKind.DRAIN,
+        tenant_id=target.tenant_id,
+        subject_id=target.id,
+        requested_by=author,
+        progress=Progress(total=total),
+    )
+    tell(
+        edit, target, "DrainStarted", f"{total} releases are to leave {target.SPEC.name} {target.name}.", author=author
+    )
+    return operation
+
+
+def releases_at(reader: Reader, target_id: str) -> list[Release]:
+    """The wanted releases of a site, or those with replicas on a node."""
+    field = "assignments" if get_as(reader, Node, target_id) is not None else "site_id"
+    return [one for one in each(reader, Release, field, target_id) if one.wanted]
+
+
+def standing(reader: Reader, operation: Operation) -> DrainStanding:
+    """Where a drain stands, from the graph alone."""
+    here = releases_at(reader, operation.subject_id or "")
+    to_move = {one.deployment_id for one in here if one.retires_after is None}
+    counted = tally(each(reader, Release, "operation_id", operation.id))
+    return DrainStanding(sorted(to_move), len(here), counted.unfinished, counted.failed)
+
+
+def move_deployment(edit: Edit, operation_id: str, deployment_id: str, chosen: Chosen, *, generation: int) -> bool:
+    """Begins to move a deployment to where the decision puts it; False when drain or deployment have changed since.
+
+    Raises CapacityGone.
+    """
+    operation = get_as(edit, Operation, operation_id)
+    deployment = get_as(edit, Deployment, deployment_id)
+    if operation is None or operation.ended or deployment is None or not chosen.decision.feasible:
+        return False
+    if deployment.generation != generation or deployment.phase not in MOVABLE:
+        return False
+    version = get_as(edit, AppVersion, deployment.app_version_id)
+    if version is None:
+        return False
+    components = components_of(edit, version)
+    verify(edit, chosen.decision, components=components, excluding_deployment_id=deployment.id)
+    target = edit.get(operation.subject_id or "")
+    sites = frozenset([target.site_id] if isinstance(target, Node) else [])
+    after = edit.replace(
+        deployment,
+        generation=deployment.generation + 1,
+        decision_id=file_decision(edit, deployment, chosen),
+        phase=DeploymentPhase.PROGRESSING,
+    )
+    apply_decision(
+        edit,
+        after,
+        chosen.decision,
+        components,
+        operation_id=operation.id,
+        replace_first=True,
+        take_over=False,
+        reassign=sites,
+    )
+    return True
+
+
+def record_drain(edit: Edit, operation_id: str, stuck: Mapping[str, str]) -> Operation | None:
+    """Brings a drain's progress up to date and ends it when nothing more can move.
+
+    `stuck` has the reasons of deployments that cannot go elsewhere, by id. None when the operation is no more.
+    """
+    operation = get_as(edit, Operation, operation_id)
+    if operation is None or operation.ended:
+        return None
+    found = standing(edit, operation)
+    held = [one for one in releases_at(edit, operation.subject_id or "") if one.deployment_id in stuck]
+    stuck_here = len([one for one in held if one.retires_after is None])
+    total = max(operation.progress.total, found.remaining)
+    progress = Progress(
+        total=total,
+        done=total - found.remaining,
+        waiting=0,
+        failed=stuck_here + found.failed,
+    )
+    over = not found.moving and all(one in stuck for one in found.to_move)
+    if not over:
+        return edit.replace(operation, progress=progress)
+    if not stuck_here and not found.failed:
+        after = edit.replace(operation, progress=progress, status=OperationStatus.SUCCEEDED, finished_at=edit.at)
+        tell(edit, after, "DrainSucceeded", f"All {total} releases have left.")
+        return after
+    named = ", ".join(sorted(stuck)[:REASONS_TOLD])
+    # Whoever sees the drain need not see the tenants' deployments: their reasons are told to them alone.
+    error = OperationError(
+        code="NOT_MOVED",
+        message=f"{stuck_here + found.failed} of {total} releases could not be moved"
+        + (f"; the events of {named} say why" if named else ": what was to replace them failed"),
+        remedy="add capacity or loosen the policies, then drain again; or uncordon",
+    )
+    for deployment_id, reason in stuck.items():
+        deployment = get_as(edit, Deployment, deployment_id)
+        if deployment is not None:
+            tell(edit, deployment, "NotMoved", f"It stays where it is: {reason}", warning=True)
+    status = OperationStatus.FAILED if progress.done == 0 else OperationStatus.PARTIAL
+    after = edit.replace(operation, progress=progress, status=status, error=error, finished_at=edit.at)
+    tell(edit, after, "DrainIncomplete", error.message, warning=True)
+    return after
+
+
+def drained_entity(reader: Reader, operation: Operation) -> Site | Node:
+    """What a drain empties. Raises NotFound."""
+    found = reader.get(operation.subject_id or "")
+    if not isinstance(found, Site | Node):
+        raise NotFound("Site or Node", operation.subject_id or "")
+    return found

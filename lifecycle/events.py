@@ -1,0 +1,25 @@
+"""What happened, told to people: filed events beside the changes that they tell of, in the same commit."""
+
+from __future__ import annotations
+
+from graph.edit import Edit
+from graph.entity import Entity
+from graph.kinds import Event, EventType
+
+AUTHOR = "edgeatlas"
+MESSAGE_MAX = 500
+
+
+def tell(
+    edit: Edit, subject: Entity, reason: str, message: str, *, warning: bool = False, author: str = AUTHOR
+) -> None:
+    """Files an event on an entity: one word for programs and one sentence for people."""
+    edit.create(
+        Event,
+        tenant_id=getattr(subject, "tenant_id", None),
+        type=EventType.WARNING if warning else EventType.NORMAL,
+        reason=reason,
+        message=message[:MESSAGE_MAX],
+        subject_id=subject.id,
+        author=author,
+    )

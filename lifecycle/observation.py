@@ -1,0 +1,181 @@
+"""What a backend reports of a release, taken into the graph: observed state, instances, and where the work stands.
+
+Workers bring what a call was answered, observers what they see; both come through here, at head. A report is dropped when
+a newer one of the same object is in the graph already. What is as it was is not written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from drivers.port import ObservedInstance, ObservedRelease
+from graph.edit import Edit
+from graph.kinds import Instance, InstanceStatus, Node, Release, ReleaseObserved, ReleasePhase
+from graph.view import Reader, each, get_as
+from lifecycle.events import tell
+
+CLAIMED = frozenset({ReleasePhase.APPLYING, ReleasePhase.REMOVING})
+
+
+def differs(reader: Reader, release: Release, seen: ObservedRelease) -> bool:
+    """Whether taking the report in would change anything: most reports tell what is known."""
+    before = release.observed
+    if before is None or not _same(before, seen):
+        return before is None or seen.version >= before.version
+    if release.phase in (ReleasePhase.WAITING_READY, ReleasePhase.WAITING_SITE, ReleasePhase.QUARANTINED):
+        return True
+    found = {one.backend_name: one for one in each(reader, Instance, "release_id", release.id)}
+    if len(found) != len(seen.instances):
+        return True
+    return any(
+        one.name not in found
+        or (found[one.name].status, found[one.name].message, found[one.name].generation)
+        != (one.status, one.message, one.generation)
+        for one in seen.instances
+    )
+
+
+def take_in(edit: Edit, release: Release, seen: ObservedRelease) -> Release:
+    """Takes in that an object is there as reported."""
+    before = release.observed
+    if before is not None and seen.version < before.version:
+        return release
+    observed = before if before is not None and _same(before, seen) else _observed(seen, at=edit.at)
+    _keep_instances(edit, release, seen)
+    fields: dict[str, Any] = {"observed": observed}
+    if release.wanted:
+        fields |= _work_after(edit, release, seen)
+    return edit.replace(release, **fields)
+
+
+def take_gone(edit: Edit, release: Release, *, version: int) -> Release | None:
+    """Takes in that no object is there; None when that was all that was wanted, and the release is deleted."""
+    before = release.observed
+    if before is not None and version < before.version:
+        return release
+    if not release.wanted and release.applied_generation >= release.generation:
+        forget(edit, release)
+        return None
+    _drop_instances(edit, release)
+    if before is not None and not before.present:
+        return release
+    gone = ReleaseObserved(present=False, version=version, observed_at=edit.at)
+    if not release.wanted or release.applied_generation == 0:
+        return edit.replace(release, observed=gone)
+    tell(
+        edit,
+        release,
+        "Drift",
+        f"{release.backend_name} is gone from its backend though it is wanted; it is made again.",
+        warning=True,
+    )
+    return edit.replace(release, observed=gone, applied_generation=0, **_unless_claimed(release))
+
+
+def forget(edit: Edit, release: Release) -> None:
+    """Deletes a release that is gone, with its instances."""
+    tell(edit, release, "ReleaseRemoved", f"{release.backend_name} is gone.")
+    edit.delete(release, cascade=True)
+
+
+def lose_sight(edit: Edit, release: Release, reason: str) -> Release:
+    """Takes in that the release's site or backend does not answer: what was known of it may be true or not."""
+    for one in each(edit, Instance, "release_id", release.id):
+        edit.replace(one, status=InstanceStatus.UNKNOWN, message=reason)
+    if release.phase in (ReleasePhase.READY, ReleasePhase.WAITING_READY, ReleasePhase.PENDING):
+        return edit.replace(release, phase=ReleasePhase.WAITING_SITE, error=reason)
+    return release
+
+
+def _work_after(edit: Edit, release: Release, seen: ObservedRelease) -> dict[str, Any]:
+    """What the report means for the work on a release that is wanted."""
+    if seen.generation == release.generation:
+        ready = seen.ready_replicas >= release.replicas
+        if release.phase is ReleasePhase.QUARANTINED and not ready:
+            return {}
+        if ready and release.phase is not ReleasePhase.READY:
+            tell(
+                edit,
+                release,
+                "ReleaseReady",
+                f"{release.backend_name}: {seen.ready_replicas} of {release.replicas} replicas are ready.",
+            )
+        return {
+            "applied_generation": max(release.applied_generation, seen.generation),
+            "phase": ReleasePhase.READY if ready else ReleasePhase.WAITING_READY,
+            "error": None,
+            "failures": 0,
+            "due_at": None,
+        }
+    if release.applied_generation < release.generation:
+        return {}
+    tell(
+        edit,
+        release,
+        "Drift",
+        f"{release.backend_name} is at generation {seen.generation} on its backend, wanted is {release.generation}; "
+        "it is applied again.",
+        warning=True,
+    )
+    return {"applied_generation": min(seen.generation, release.generation - 1), **_unless_claimed(release)}
+
+
+def _unless_claimed(release: Release) -> dict[str, Any]:
+    keep = release.phase in CLAIMED or release.phase is ReleasePhase.QUARANTINED
+    return {} if keep else {"phase": ReleasePhase.PENDING, "due_at": None}
+
+
+def _observed(seen: ObservedRelease, *, at: int) -> ReleaseObserved:
+    return ReleaseObserved(
+        generation=seen.generation,
+        present=True,
+        replicas=seen.replicas,
+        ready_replicas=seen.ready_replicas,
+        message=seen.message,
+        version=seen.version,
+        observed_at=at,
+    )
+
+
+def _same(before: ReleaseObserved, seen: ObservedRelease) -> bool:
+    return before == msgspec.structs.replace(
+        _observed(seen, at=0), version=before.version, observed_at=before.observed_at
+    )
+
+
+def _keep_instances(edit: Edit, release: Release, seen: ObservedRelease) -> None:
+    existing = {one.backend_name: one for one in each(edit, Instance, "release_id", release.id)}
+    for one in seen.instances:
+        fields: dict[str, Any] = {
+            "node_id": _node_of(edit, one, release),
+            "generation": one.generation,
+            "status": one.status,
+            "message": one.message,
+        }
+        found = existing.pop(one.name, None)
+        if found is not None:
+            edit.replace(found, **fields)
+        else:
+            edit.create(
+                Instance,
+                tenant_id=release.tenant_id,
+                release_id=release.id,
+                site_id=release.site_id,
+                backend_name=one.name,
+                **fields,
+            )
+    for gone in existing.values():
+        edit.delete(gone)
+
+
+def _node_of(edit: Edit, one: ObservedInstance, release: Release) -> str | None:
+    """The node if the graph has it at the release's site: a backend may know of nodes that were deleted here."""
+    node = get_as(edit, Node, one.node_id)
+    return node.id if node is not None and node.site_id == release.site_id else None
+
+
+def _drop_instances(edit: Edit, release: Release) -> None:
+    for one in list(each(edit, Instance, "release_id", release.id)):
+        edit.delete(one)

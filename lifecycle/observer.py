@@ -1,0 +1,197 @@
+"""The observer of one cluster: what its backend has, written into the graph when it differs.
+
+A cluster has one observer at a time. Taking over bumps `Cluster.observer_epoch`, and what an older observer still brings is
+refused, so two that met do no harm. Losing sight of a site or of the whole cluster is written down as such: nothing that
+cannot be seen is called ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import structlog
+
+from drivers.clock import Clock
+from drivers.port import (
+    Backend,
+    Condition,
+    Cursor,
+    DriverProblem,
+    Observation,
+    ObservedRelease,
+    RemovalWork,
+    StaleGeneration,
+)
+from graph.edit import Edit
+from graph.kinds import Cluster, Node, Release, Site
+from graph.ledger import Ledger
+from graph.values import HealthStatus
+from graph.view import each, get_as
+from lifecycle.damping import Damper
+from lifecycle.requests import own_request
+from lifecycle.settings import LifecycleSettings
+from lifecycle.sightings import (
+    check_epoch,
+    claim_orphan,
+    is_in_sight,
+    lose_sight_of,
+    report_of,
+    take_over,
+    write_nodes,
+    write_report,
+    write_sites,
+)
+
+log = structlog.get_logger(__name__)
+OBSERVE_TIMEOUT_S = 90.0
+SIGHTINGS_OF_AN_ORPHAN = 2
+
+
+class Observer:
+    """Observes one cluster over one connection."""
+
+    def __init__(
+        self, ledger: Ledger, cluster_id: str, backend: Backend, *, settings: LifecycleSettings, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._cluster_id = cluster_id
+        self._backend = backend
+        self._settings = settings
+        self._clock = clock
+        self._epoch = 0
+        self._sites = Damper(settings.down_after_s, settings.up_after_s)
+        self._nodes = Damper(settings.down_after_s, settings.up_after_s)
+        self._unseen: frozenset[str] = frozenset()
+        self._orphans: dict[str, int] = {}
+        """How many complete observations in a row had an object that no release stands for."""
+
+    async def run(self) -> None:
+        """Observes until it is cancelled. Raises Deposed, Unavailable when the store is away, or DriverProblem."""
+        await self._take_over()
+        cursor: Cursor | None = None
+        complete_at = float("-inf")
+        while True:
+            now = self._clock.monotonic()
+            if now - complete_at >= self._settings.resync_s:
+                cursor = None
+            before = self._ledger.view.revision
+            async with asyncio.timeout(OBSERVE_TIMEOUT_S):
+                observation = await self._backend.observe(after=cursor)
+            if observation.complete:
+                complete_at = now
+            again = await self._take_in(observation, since=before)
+            cursor = None if again else observation.cursor
+
+    # One observation
+
+    async def _take_in(self, observation: Observation, *, since: int) -> bool:
+        """Writes what differs; says whether a complete observation is to follow at once."""
+        view = self._ledger.view
+        now = self._clock.monotonic()
+        report = report_of(view, self._cluster_id, observation, since=since)
+        for start in range(0, len(report.seen) + len(report.gone), self._settings.observed_per_commit):
+            part = report.part(start, start + self._settings.observed_per_commit)
+            await self._commit(partial(write_report, report=part))
+        self._sites.report(observation.sites, now=now)
+        self._nodes.report(observation.nodes, now=now)
+        if observation.complete:
+            self._sites.keep(observation.sites)
+            self._nodes.keep(observation.nodes)
+        await self._write_conditions(self._sites.settle(now=now), self._nodes.settle(now=now))
+        back = self._unseen - observation.unseen_sites
+        self._unseen = observation.unseen_sites
+        orphans = await self._orphans_of(observation) if observation.complete else False
+        return bool(back) or orphans
+
+    async def _write_conditions(self, sites: Mapping[str, Condition], nodes: Mapping[str, Condition]) -> None:
+        if not sites and not nodes and self._cluster_ready():
+            return
+        lost = {site: condition.reason for site, condition in sites.items() if not condition.ready}
+        for site_id, reason in lost.items():
+            await self._lose_sight("site_id", site_id, reason or "it does not answer")
+        step = self._settings.observed_per_commit
+        node_list = list(nodes.items())
+        for start in range(0, len(node_list), step):
+            some = dict(node_list[start : start + step])
+            await self._commit(partial(write_nodes, cluster_id=self._cluster_id, nodes=some))
+        affected = dict(sites)
+        for node_id in nodes:
+            node = get_as(self._ledger.view, Node, node_id)
+            if node is not None and node.site_id not in affected:
+                believed = self._sites.believed(node.site_id)
+                if believed is not None:
+                    affected[node.site_id] = believed
+        site_list = list(affected.items())
+        for start in range(0, max(len(site_list), 1), step):
+            some = dict(site_list[start : start + step])
+            await self._commit(partial(write_sites, cluster_id=self._cluster_id, sites=some))
+
+    def _cluster_ready(self) -> bool:
+        cluster = get_as(self._ledger.view, Cluster, self._cluster_id)
+        return cluster is not None and cluster.health.status is HealthStatus.READY
+
+    async def _lose_sight(self, field: str, value: str, reason: str) -> None:
+        """Of a site through this cluster: its releases are not READY any more, for nobody sees them."""
+        view = self._ledger.view
+        site = get_as(view, Site, value)
+        told = f"site {site.name if site is not None else value} does not answer: {reason}"
+        found = [
+            one.id
+            for one in each(view, Release, field, value)
+            if one.cluster_id == self._cluster_id and is_in_sight(view, one)
+        ]
+        for start in range(0, len(found), self._settings.observed_per_commit):
+            part = found[start : start + self._settings.observed_per_commit]
+            await self._commit(partial(lose_sight_of, release_ids=part, reason=told))
+
+    async def _orphans_of(self, observation: Observation) -> bool:
+        """Removes objects that are this graph's own and that no release stands for; says whether to look again at once."""
+        view = self._ledger.view
+        orphans = [
+            one
+            for one in observation.releases
+            if one.owner == self._cluster_id and not view.count("Release", "backend_name", one.name)
+        ]
+        self._orphans = {one.name: self._orphans.get(one.name, 0) + 1 for one in orphans}
+        sure = [one for one in orphans if self._orphans[one.name] >= SIGHTINGS_OF_AN_ORPHAN]
+        for one in sure:
+            if await self._commit(partial(claim_orphan, cluster_id=self._cluster_id, one=one)):
+                await self._remove_orphan(one)
+        return len(sure) < len(orphans)
+
+    async def _remove_orphan(self, one: ObservedRelease) -> None:
+        site = get_as(self._ledger.view, Site, one.site_id)
+        work = RemovalWork(
+            name=one.name,
+            owner=one.owner,
+            site_id=one.site_id,
+            site=site.name if site is not None else one.site_id,
+            # The object's own: should somebody want it again by now, with a newer one, that stays.
+            generation=one.generation,
+        )
+        try:
+            async with asyncio.timeout(self._settings.call_timeout_s):
+                await self._backend.remove(work)
+        except StaleGeneration:
+            return
+        except (DriverProblem, TimeoutError) as problem:
+            log.warning("orphan.not_removed", name=one.name, cluster=self._cluster_id, problem=str(problem))
+
+    # Commits
+
+    async def _take_over(self) -> None:
+        committed = await self._ledger.commit(
+            lambda edit: take_over(edit, self._cluster_id), own_request("lifecycle.observer")
+        )
+        self._epoch = committed.value
+
+    async def _commit(self, change: Callable[[Edit], bool]) -> bool:
+        """Commits a change as this cluster's observer. Raises Deposed when it is that no longer."""
+
+        def fenced(edit: Edit) -> bool:
+            check_epoch(edit, self._cluster_id, self._epoch)
+            return change(edit)
+
+        return (await self._ledger.commit(fenced, own_request("lifecycle.observe"))).value

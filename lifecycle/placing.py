@@ -1,0 +1,88 @@
+"""Decisions on a value of the graph, in a thread: placement may take long and must not hold the event loop.
+
+The problem is taken from the view on the loop, whole and immutable; deciding and encoding happen in a thread, at most a few
+at once. Whether the decision still holds is checked at head when it is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from drivers.registry import DriverRegistry
+from graph.kinds import Component
+from graph.kinds.policy import PlacementPolicy, SiteSelector
+from graph.view import Reader
+from lifecycle.deployments import Chosen
+from placement.decision import Decision
+from placement.engine import decide
+from placement.problem import Problem, problem_from
+from placement.projection import Projection
+
+
+class Placing:
+    """Makes decisions for the lifecycle."""
+
+    def __init__(self, projection: Projection, drivers: DriverRegistry, *, at_once: int) -> None:
+        self._projection = projection
+        self._drivers = drivers
+        self._turn = asyncio.Semaphore(at_once)
+
+    async def choose(
+        self,
+        reader: Reader,
+        *,
+        components: Sequence[Component],
+        policy: PlacementPolicy,
+        replicas: Mapping[str, int],
+        tenant_id: str,
+        excluding_deployment_id: str | None = None,
+        stay_at: Sequence[str] = (),
+        path: str = "input",
+    ) -> Chosen:
+        """A decision on the graph as it is now.
+
+        `stay_at`: sites to stay at if that can be; only if not, the whole policy is looked at.
+        Raises InvalidInput or NotFound that name what is wrong with the policy.
+        """
+        policies = [pinned(policy, stay_at), policy] if stay_at else [policy]
+        chosen: Chosen | None = None
+        async with self._turn:
+            for one in policies:
+                problem = problem_from(
+                    reader,
+                    components=components,
+                    policy=one,
+                    replicas=replicas,
+                    tenant_id=tenant_id,
+                    excluding_deployment_id=excluding_deployment_id,
+                    projection=self._projection,
+                    drivers=self._drivers.names,
+                    path=path,
+                )
+                chosen = await asyncio.to_thread(_choose, problem)
+                if chosen.decision.feasible:
+                    break
+        assert chosen is not None, "there is at least one policy"
+        return chosen
+
+
+def pinned(policy: PlacementPolicy, site_ids: Sequence[str]) -> PlacementPolicy:
+    """The policy, held to exactly these sites."""
+    sites = msgspec.structs.replace(policy.sites, site_ids=list(site_ids))
+    count = len(site_ids)
+    return msgspec.structs.replace(policy, sites=sites, min_sites=count, max_sites=count)
+
+
+def without(policy: PlacementPolicy, site_id: str) -> PlacementPolicy:
+    """The policy without one site."""
+    excluded = [*policy.sites.excluded_site_ids, site_id]
+    sites: SiteSelector = msgspec.structs.replace(policy.sites, excluded_site_ids=list(dict.fromkeys(excluded)))
+    return msgspec.structs.replace(policy, sites=sites)
+
+
+def _choose(problem: Problem) -> Chosen:
+    decision: Decision = decide(problem)
+    return Chosen(decision=decision, body=msgspec.json.encode(decision))

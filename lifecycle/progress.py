@@ -1,0 +1,167 @@
+"""How far an operation is and where a deployment stands: pure functions of its releases.
+
+An operation ends when every release of it is as wanted or has failed for good; what waits for a site keeps it running,
+for the site may come back and an end that is not one would be a lie.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from graph.kinds import (
+    Deployment,
+    DeploymentPhase,
+    Operation,
+    OperationError,
+    OperationStatus,
+    Progress,
+    Release,
+    ReleasePhase,
+)
+
+REASONS_TOLD = 5
+
+
+class Standing(enum.Enum):
+    """Where one release stands, as far as its operation cares."""
+
+    DONE = "DONE"
+    WORKING = "WORKING"
+    WAITING = "WAITING"
+    """For its site, or for another component."""
+    FAILED = "FAILED"
+
+
+class Tally(NamedTuple):
+    """How many of the releases stand where; those that are gone are done and not among them."""
+
+    done: int
+    working: int
+    waiting: int
+    failed: int
+    reasons: list[str]
+    """Why releases failed, the most frequent first, at most five."""
+
+    @property
+    def unfinished(self) -> int:
+        """How many are neither done nor failed."""
+        return self.working + self.waiting
+
+
+class Outcome(NamedTuple):
+    """What an operation is to be."""
+
+    status: OperationStatus
+    progress: Progress
+    error: OperationError | None
+
+
+def standing_of(release: Release, *, blocked_sites: frozenset[str] = frozenset()) -> Standing:
+    """Where a release stands. `blocked_sites` have a quarantined release: what waits for it waits for good."""
+    if release.phase is ReleasePhase.QUARANTINED:
+        return Standing.FAILED
+    if release.phase is ReleasePhase.WAITING_DEPENDENCY:
+        return Standing.FAILED if release.site_id in blocked_sites else Standing.WAITING
+    if release.phase is ReleasePhase.WAITING_SITE:
+        return Standing.WAITING
+    if not release.wanted or release.retires_after is not None:
+        return Standing.WORKING
+    if release.phase is ReleasePhase.READY and release.applied_generation >= release.generation:
+        return Standing.DONE
+    return Standing.WORKING
+
+
+def tally(releases: Iterable[Release]) -> Tally:
+    """Counts where the releases of one operation or deployment stand."""
+    found = list(releases)
+    blocked = frozenset(one.site_id for one in found if one.phase is ReleasePhase.QUARANTINED)
+    counts: Counter[Standing] = Counter()
+    reasons: Counter[str] = Counter()
+    for one in found:
+        standing = standing_of(one, blocked_sites=blocked)
+        counts[standing] += 1
+        if standing is Standing.FAILED and one.phase is ReleasePhase.QUARANTINED:
+            reasons[one.error or "no reason was given"] += 1
+    told = [
+        reason if count == 1 else f"{reason} ({count} releases)" for reason, count in reasons.most_common(REASONS_TOLD)
+    ]
+    return Tally(
+        done=counts[Standing.DONE],
+        working=counts[Standing.WORKING],
+        waiting=counts[Standing.WAITING],
+        failed=counts[Standing.FAILED],
+        reasons=told,
+    )
+
+
+def outcome_of(operation: Operation, counted: Tally, *, placed: bool = True) -> Outcome:
+    """What an operation is to be, given where its releases stand; `placed` is False while it waits to be placed."""
+    present = counted.done + counted.unfinished + counted.failed
+    total = max(operation.progress.total, present)
+    progress = Progress(
+        total=total,
+        done=total - counted.unfinished - counted.failed,
+        waiting=counted.waiting,
+        failed=counted.failed,
+    )
+    if not placed or counted.unfinished:
+        return Outcome(operation.status, progress, operation.error)
+    if not counted.failed:
+        cancelled = operation.status is OperationStatus.CANCELLING
+        return Outcome(OperationStatus.CANCELLED if cancelled else OperationStatus.SUCCEEDED, progress, None)
+    whole = counted.failed == total
+    return Outcome(
+        OperationStatus.FAILED if whole else OperationStatus.PARTIAL,
+        progress,
+        failure(counted.failed, total, counted.reasons),
+    )
+
+
+def failure(failed: int, total: int, reasons: Sequence[str]) -> OperationError:
+    """Why an operation did not do all that it was to do."""
+    return OperationError(
+        code="RELEASES_QUARANTINED",
+        message=f"{failed} of {total} releases failed: {'; '.join(reasons) or 'see their errors'}",
+        remedy="mend the cause and retry the operation, or change what is wanted",
+    )
+
+
+def phase_of(deployment: Deployment, counted: Tally, *, working: bool) -> tuple[DeploymentPhase, str | None]:
+    """Where a deployment stands and why. `working`: whether an operation is under way for it.
+
+    A deployment that is being terminated ends as TERMINATED once nothing of it is left.
+    """
+    present = counted.done + counted.unfinished + counted.failed
+    if deployment.phase is DeploymentPhase.TERMINATED:
+        return DeploymentPhase.TERMINATED, deployment.message
+    if deployment.phase is DeploymentPhase.TERMINATING:
+        if not present:
+            return DeploymentPhase.TERMINATED, None
+        return DeploymentPhase.TERMINATING, _told(counted)
+    if deployment.phase is DeploymentPhase.PENDING_PLACEMENT:
+        return DeploymentPhase.PENDING_PLACEMENT, deployment.message
+    if not counted.unfinished and not counted.failed:
+        return DeploymentPhase.READY, None
+    if counted.failed or counted.waiting or not working:
+        return DeploymentPhase.DEGRADED, _told(counted)
+    return DeploymentPhase.PROGRESSING, _told(counted)
+
+
+def _told(counted: Tally) -> str | None:
+    present = counted.done + counted.unfinished + counted.failed
+    parts = [
+        f"{count} {word}"
+        for count, word in (
+            (counted.failed, "failed"),
+            (counted.waiting, "waiting"),
+            (counted.working, "under way"),
+        )
+        if count
+    ]
+    if not parts:
+        return None
+    told = f"{', '.join(parts)} of {present} releases"
+    return f"{told}: {counted.reasons[0]}" if counted.reasons else told

@@ -1,0 +1,360 @@
+"""The reconciler: compares what is wanted with what is there, release by release, and calls the driver.
+
+It is level-triggered. The view's commits ring a doorbell for the releases that they touch, a sweep rings for all that have
+something to do, and whatever is taken is compared anew at head, so a crash, a repeat or a lost ring only delays it. A
+restart needs nothing but the graph. Every call is preceded by a committed claim; while the store is away none is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+import structlog
+
+from drivers.clock import Clock
+from drivers.port import (
+    Backend,
+    Driver,
+    DriverProblem,
+    Permanent,
+    ReleaseWork,
+    RemovalWork,
+    Retryable,
+    StaleGeneration,
+    Unreachable,
+)
+from graph.change import Change, Commit
+from graph.edit import Edit
+from graph.kinds import Release, ReleasePhase, Site
+from graph.ledger import Ledger
+from graph.refusal import Unavailable
+from graph.values import HealthStatus
+from graph.view import get_as
+from lifecycle.backoff import Breakers
+from lifecycle.bell import ring_or_sleep
+from lifecycle.observation import CLAIMED
+from lifecycle.requests import own_request
+from lifecycle.settings import LifecycleSettings
+from lifecycle.todo import Action, todo_in
+from lifecycle.work import Claim, Outcome, Result, claim, park, record
+from lifecycle.worklist import Entry, Worklist
+
+log = structlog.get_logger(__name__)
+MAX_CLAIMS = 128
+SWEEP_STEP = 500
+STORE_PAUSE_S = 0.1
+STORE_PAUSE_CAP_S = 2.0
+
+
+class Connected(Protocol):
+    """A cluster that this process is connected to."""
+
+    @property
+    def driver(self) -> Driver:
+        """Its driver."""
+        ...
+
+    @property
+    def backend(self) -> Backend:
+        """The connection."""
+        ...
+
+
+class Reconciler:
+    """Keeps every release of the graph on its way to what is wanted. A `Follower` of the view."""
+
+    def __init__(
+        self, ledger: Ledger, clusters: Mapping[str, Connected], *, settings: LifecycleSettings, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._clusters = clusters
+        self._settings = settings
+        self._clock = clock
+        self._forget_all()
+
+    def _forget_all(self) -> None:
+        """A fresh start: whatever matters is in the graph."""
+        settings = self._settings
+        self._breakers = Breakers(
+            after=settings.breaker_after,
+            base_s=settings.backoff_base_s,
+            cap_s=settings.backoff_cap_s,
+            seed=settings.seed,
+        )
+        self._worklist = Worklist(settings, self._breakers)
+        self._bell = asyncio.Event()
+        self._sweep_now = asyncio.Event()
+        self._results: asyncio.Queue[Result] = asyncio.Queue(settings.concurrency)
+        self._waiting: dict[tuple[str, str], set[str]] = {}
+        """Releases that wait for another component, by (deployment, site)."""
+        self._others: dict[str, tuple[int, float]] = {}
+        """Claims of other processes: the epoch and when it was first seen here."""
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        self._forget_all()
+        end = self._ledger.view.follow(self)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._sweep(), name="lifecycle-sweep")
+                group.create_task(self._record(), name="lifecycle-record")
+                group.create_task(self._dispatch(group), name="lifecycle-dispatch")
+        finally:
+            end()
+
+    # The doorbell
+
+    def applied(self, commit: Commit) -> None:
+        """Rings for the releases that a commit touched, and for those of a site that came back."""
+        for change in commit.changes:
+            if change.kind == "Release":
+                self._release_changed(change)
+            elif change.kind == "Site" and _came_back(change):
+                self.site_answers(change.id)
+
+    def reloaded(self) -> None:
+        """Has everything compared again."""
+        self._sweep_now.set()
+
+    def cluster_connected(self, cluster_id: str) -> None:
+        """Has the releases of a cluster compared that was just connected to."""
+        self._ring_all("cluster_id", cluster_id)
+
+    def site_answers(self, site_id: str) -> None:
+        """A site was seen: what waits for it is tried now, each only as it is wanted by now."""
+        self._breakers.answered(site_id)
+        self._ring_all("site_id", site_id)
+
+    def _ring_all(self, field: str, value: str) -> None:
+        for release_id in self._ledger.view.ids("Release", field, value):
+            release = get_as(self._ledger.view, Release, release_id)
+            if release is not None:
+                self._ring(release, at_once=True)
+
+    def _release_changed(self, change: Change) -> None:
+        value = change.value
+        assert isinstance(value, Release)
+        for release_id in self._waiting.pop((value.deployment_id, value.site_id), ()):
+            waiting = get_as(self._ledger.view, Release, release_id)
+            if waiting is not None:
+                self._ring(waiting)
+        if change.after is not None:
+            self._ring(value)
+        else:
+            self._others.pop(value.id, None)
+
+    def _ring(self, release: Release, *, at_once: bool = False) -> None:
+        if release.cluster_id is None:
+            return
+        now = self._clock.monotonic()
+        due = 0.0
+        if release.due_at is not None and not at_once:
+            # A clock that was set back must not hold a release for longer than any back-off would.
+            wait = (release.due_at - self._clock.now_ms()) / 1000
+            due = now + min(wait, self._settings.backoff_cap_s)
+        self._worklist.ring(Entry(release.id, release.site_id, release.cluster_id), due=due, now=now)
+        self._bell.set()
+
+    # Taking work
+
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            self._bell.clear()
+            if not self._ledger.writable:
+                await self._store_back()
+            taken = self._worklist.take(
+                now=self._clock.monotonic(), connected=self._clusters, wants=self._wants, limit=MAX_CLAIMS
+            )
+            if not taken.ready and not taken.parked:
+                await self._wait()
+                continue
+            ids = [entry.release_id for entry in taken.ready]
+            try:
+                claims = await self._claim(ids, parked=taken.parked)
+            except Unavailable:
+                for entry in taken.ready:
+                    self._breakers.released(entry.site_id)
+                    self._worklist.ring(entry)
+                    self._worklist.finished(entry.release_id, now=self._clock.monotonic())
+                await self._clock.sleep(STORE_PAUSE_S)
+                continue
+            claimed = {one.release.id for one in claims}
+            for entry in taken.ready:
+                if entry.release_id not in claimed:
+                    self._breakers.released(entry.site_id)
+                    self._worklist.finished(entry.release_id, now=self._clock.monotonic())
+            for one in claims:
+                group.create_task(self._call(one), name=f"lifecycle-call-{one.release.id}")
+
+    async def _wait(self) -> None:
+        due = self._worklist.next_due()
+        seconds = self._settings.resync_s if due is None else due - self._clock.monotonic()
+        await ring_or_sleep(self._bell, self._clock, seconds)
+
+    async def _claim(self, ids: list[str], *, parked: list[Entry]) -> list[Claim]:
+        view = self._ledger.view
+        wanted = {one: release.epoch for one in ids if (release := get_as(view, Release, one)) is not None}
+        waiting = {
+            entry.release_id: f"site {self._site_name(entry.site_id)} does not answer"
+            for entry in parked
+            if (release := get_as(view, Release, entry.release_id)) is not None
+            and release.phase is not ReleasePhase.WAITING_SITE
+        }
+        if not wanted and not waiting:
+            return []
+
+        def change(edit: Edit) -> list[Claim]:
+            park(edit, waiting)
+            return claim(edit, wanted)
+
+        committed = await self._ledger.commit(change, own_request("lifecycle.claim"))
+        return committed.value
+
+    def _wants(self, entry: Entry) -> bool:
+        """Whether there is a step to take for a release now, as far as this process can see."""
+        view = self._ledger.view
+        release = get_as(view, Release, entry.release_id)
+        if release is None:
+            return False
+        action, reason = todo_in(view, release)
+        if action is Action.NOTHING:
+            return False
+        if action is Action.WAIT:
+            self._waiting.setdefault((release.deployment_id, release.site_id), set()).add(release.id)
+            return (release.phase, release.error) != (ReleasePhase.WAITING_DEPENDENCY, reason)
+        return not self._claimed_elsewhere(release, entry)
+
+    def _claimed_elsewhere(self, release: Release, entry: Entry) -> bool:
+        """Whether another process seems to work on it: where a store is shared, its claim gets time to end."""
+        if release.phase not in CLAIMED or not self._ledger.store.shared or release.epoch == 0:
+            return False
+        now = self._clock.monotonic()
+        epoch, since = self._others.get(release.id, (-1, now))
+        if epoch != release.epoch:
+            since = now
+            self._others[release.id] = (release.epoch, now)
+        due = since + self._settings.takeover_s
+        if now >= due:
+            del self._others[release.id]
+            return False
+        self._worklist.ring(entry, due=due, now=now)
+        return True
+
+    def _site_name(self, site_id: str) -> str:
+        site = get_as(self._ledger.view, Site, site_id)
+        return site.name if site is not None else site_id
+
+    # Calling
+
+    async def _call(self, one: Claim) -> None:
+        site_id = one.release.site_id
+        outcome = await self._outcome(one)
+        if isinstance(outcome, Unreachable):
+            self._breakers.unanswered(site_id, now=self._clock.monotonic())
+        elif isinstance(outcome, DriverProblem) and not isinstance(outcome, Retryable | Permanent | StaleGeneration):
+            self._breakers.released(site_id)
+        elif self._breakers.answered(site_id):
+            self.site_answers(site_id)
+        await self._results.put(Result(one, outcome))
+
+    async def _outcome(self, one: Claim) -> Outcome:
+        connected = self._clusters.get(one.cluster_id)
+        if connected is None:
+            return Unreachable("its cluster is not connected")
+        work = one.work
+        try:
+            async with asyncio.timeout(self._settings.call_timeout_s):
+                return await _make(connected, work)
+        except DriverProblem as problem:
+            return problem
+        except TimeoutError:
+            return Unreachable(f"site {work.site} did not answer within {self._settings.call_timeout_s:g} s")
+        except Exception as problem:  # a bug in a driver fails its own release and is told
+            log.exception("driver.failed", driver=connected.driver.name, release=one.release.id)
+            return Retryable(f"the driver {connected.driver.name} failed: {type(problem).__name__}")
+
+    # Writing down
+
+    async def _record(self) -> None:
+        while True:
+            results = [await self._results.get()]
+            while len(results) < self._settings.results_per_commit and not self._results.empty():
+                results.append(self._results.get_nowait())
+            await self._write_down(results)
+            now = self._clock.monotonic()
+            for result in results:
+                self._worklist.finished(result.claim.release.id, now=now)
+            self._bell.set()
+
+    async def _write_down(self, results: list[Result]) -> None:
+        """Commits results, however long the store is away: until then their releases are not taken again."""
+        pause = STORE_PAUSE_S
+        while True:
+            try:
+                await self._ledger.commit(
+                    lambda edit: record(edit, results, settings=self._settings), own_request("lifecycle.record")
+                )
+            except Unavailable:
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, STORE_PAUSE_CAP_S)
+                continue
+            except Exception:
+                log.exception("lifecycle.results_lost", results=len(results))
+                # They are found again by comparing; one that cannot be written must not stop all others.
+                for result in results:
+                    await self._write_one(result)
+            return
+
+    async def _write_one(self, result: Result) -> None:
+        try:
+            await self._ledger.commit(
+                lambda edit: record(edit, [result], settings=self._settings), own_request("lifecycle.record")
+            )
+        except Exception:
+            log.exception("lifecycle.result_lost", release=result.claim.release.id)
+
+    # Comparing everything
+
+    async def _sweep(self) -> None:
+        while True:
+            self._sweep_now.clear()
+            view = self._ledger.view
+            ids = list(view.ids("Release"))
+            for start in range(0, len(ids), SWEEP_STEP):
+                for release_id in ids[start : start + SWEEP_STEP]:
+                    release = get_as(view, Release, release_id)
+                    if release is not None and todo_in(view, release).action is not Action.NOTHING:
+                        self._ring(release)
+                await asyncio.sleep(0)
+            await ring_or_sleep(self._sweep_now, self._clock, self._settings.resync_s)
+
+    async def _store_back(self) -> None:
+        """Asks the store, gently, until it answers: an embedded one is asked by nobody else."""
+        pause = STORE_PAUSE_S
+        while not self._ledger.writable:
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, STORE_PAUSE_CAP_S)
+            try:
+                await self._ledger.commit(lambda edit: None, own_request("lifecycle.probe"))
+            except Unavailable:
+                continue
+
+
+async def _make(connected: Connected, work: ReleaseWork | RemovalWork) -> Outcome:
+    if isinstance(work, RemovalWork):
+        return await connected.backend.remove(work)
+    if work.artifact.type not in connected.driver.artifacts:
+        raise Permanent(f"the driver {connected.driver.name} does not take {work.artifact.type.name}")
+    return await connected.backend.ensure(work)
+
+
+def _came_back(change: Change) -> bool:
+    before, after = change.before, change.after
+    return (
+        isinstance(before, Site)
+        and isinstance(after, Site)
+        and before.health.status is HealthStatus.DOWN
+        and after.health.status is not HealthStatus.DOWN
+    )

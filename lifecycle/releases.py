@@ -1,0 +1,237 @@
+"""From a decision to releases: only what differs is touched.
+
+A release is a component at a site through a cluster. What a decision keeps keeps its release, and gets a new generation
+only if its backend would see a difference; what is new gets a release; what is left out is removed, or first replaced.
+Generations are the deployment's own rising number, so that a release that comes back after it was removed is newer than
+whatever a late call may still carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from drivers.naming import release_name
+from graph.edit import Edit
+from graph.kinds import Component, Deployment, Release, ReleasePhase
+from graph.view import Reader, each, get_as
+from lifecycle.progress import Standing, standing_of
+from placement.decision import ComponentPlacement, Decision
+
+Key = tuple[str, str, str]
+"""A release's address within its deployment: component name, site id, cluster id or empty."""
+STARTS_ANEW: dict[str, Any] = {
+    "phase": ReleasePhase.PENDING,
+    "attempts": 0,
+    "failures": 0,
+    "due_at": None,
+    "error": None,
+}
+"""What a new generation does to the work on a release."""
+
+
+class _Want(NamedTuple):
+    component: Component
+    placed: ComponentPlacement
+
+
+def releases_of(reader: Reader, deployment_id: str) -> list[Release]:
+    """All releases of a deployment, by id."""
+    return list(each(reader, Release, "deployment_id", deployment_id))
+
+
+def sites_of(reader: Reader, deployment_id: str) -> list[str]:
+    """The sites where a deployment is to stay, by id."""
+    found = releases_of(reader, deployment_id)
+    return sorted({one.site_id for one in found if one.wanted and one.retires_after is None})
+
+
+def apply_decision(
+    edit: Edit,
+    deployment: Deployment,
+    decision: Decision,
+    components: Sequence[Component],
+    *,
+    operation_id: str,
+    replace_first: bool = False,
+    take_over: bool = True,
+    reassign: frozenset[str] = frozenset(),
+) -> int:
+    """Makes the deployment's releases those of the decision; says how many the operation has to see through.
+
+    `deployment` carries the new generation already. `replace_first`: what is left out stays until what replaces it is
+    ready. `take_over`: the operation also sees through what an earlier one left undone. At the sites in `reassign` the
+    decision's nodes are taken even where the need is unchanged.
+    """
+    wanted = _wants(edit, deployment, decision, components, reassign=reassign)
+    existing = {_key(edit, one): one for one in releases_of(edit, deployment.id)}
+    touched = 0
+    for key, want in wanted.items():
+        release = existing.get(key)
+        if release is None:
+            _create(edit, deployment, key, want, operation_id=operation_id)
+            touched += 1
+        else:
+            touched += _keep(edit, deployment, release, want, operation_id=operation_id, take_over=take_over)
+    for key, release in existing.items():
+        if key not in wanted:
+            touched += _leave(
+                edit, deployment, release, operation_id=operation_id, replace_first=replace_first, take_over=take_over
+            )
+    return touched
+
+
+def remove_all(edit: Edit, deployment: Deployment, *, operation_id: str) -> int:
+    """Makes every release of the deployment unwanted; says how many there are."""
+    found = releases_of(edit, deployment.id)
+    for release in found:
+        unwant(edit, release, generation=deployment.generation, operation_id=operation_id)
+    return len(found)
+
+
+def unwant(edit: Edit, release: Release, *, generation: int, operation_id: str | None) -> Release:
+    """Makes a release one that is to be removed, with a generation that no earlier call has.
+
+    It keeps what it has reserved until it is gone: until then it runs.
+    """
+    if not release.wanted:
+        anew = STARTS_ANEW if release.phase is ReleasePhase.QUARANTINED else {}
+        return edit.replace(release, operation_id=operation_id, **anew)
+    return edit.replace(
+        release,
+        wanted=False,
+        retires_after=None,
+        generation=generation,
+        operation_id=operation_id,
+        **STARTS_ANEW,
+    )
+
+
+def _wants(
+    edit: Edit, deployment: Deployment, decision: Decision, components: Sequence[Component], *, reassign: frozenset[str]
+) -> dict[Key, _Want]:
+    by_id = {one.id: one for one in components}
+    wanted: dict[Key, _Want] = {}
+    here: dict[str, list[Release]] = {}
+    clusters: dict[tuple[str, str], str] = {}
+    for release in releases_of(edit, deployment.id):
+        if release.cluster_id is not None:
+            clusters[_name(edit, release), release.site_id] = release.cluster_id
+        if release.wanted and release.retires_after is None:
+            here.setdefault(release.site_id, []).append(release)
+    for site in decision.placements:
+        wants = [_Want(by_id[one.component_id], one) for one in site.components]
+        old = here.get(site.site_id, [])
+        if site.site_id not in reassign and _need(wants) == _need_now(edit, old):
+            wants = _as_reserved(edit, wants, old)
+        for want in wants:
+            # A site without a cluster when it was chosen may have got one since, and the release with it.
+            name = want.component.name
+            wanted[name, site.site_id, want.placed.cluster_id or clusters.get((name, site.site_id), "")] = want
+    return wanted
+
+
+def _need(wants: Iterable[_Want]) -> dict[str, tuple[int, Any]]:
+    return {want.component.name: (want.placed.replicas, want.component.resources) for want in wants}
+
+
+def _need_now(edit: Edit, releases: Iterable[Release]) -> dict[str, tuple[int, Any]]:
+    return {_name(edit, one): (one.replicas, one.resources) for one in releases}
+
+
+def _as_reserved(edit: Edit, wants: Iterable[_Want], releases: Iterable[Release]) -> list[_Want]:
+    """The same need at the same site stays on the nodes that it has: moving it would gain nothing."""
+    old = {_name(edit, one): one for one in releases}
+    return [
+        want._replace(
+            placed=ComponentPlacement(
+                component_id=want.component.id,
+                replicas=want.placed.replicas,
+                assignments=old[want.component.name].assignments,
+                cluster_id=old[want.component.name].cluster_id,
+            )
+        )
+        for want in wants
+    ]
+
+
+def _create(edit: Edit, deployment: Deployment, key: Key, want: _Want, *, operation_id: str) -> None:
+    name, site_id, cluster_id = key
+    edit.create(
+        Release,
+        tenant_id=deployment.tenant_id,
+        deployment_id=deployment.id,
+        component_id=want.component.id,
+        site_id=site_id,
+        cluster_id=want.placed.cluster_id,
+        backend_name=release_name(
+            deployment_name=deployment.name,
+            component_name=name,
+            identity=(deployment.id, name, site_id, cluster_id),
+        ),
+        replicas=want.placed.replicas,
+        resources=want.component.resources,
+        assignments=dict(want.placed.assignments),
+        generation=deployment.generation,
+        operation_id=operation_id,
+    )
+
+
+def _keep(
+    edit: Edit, deployment: Deployment, release: Release, want: _Want, *, operation_id: str, take_over: bool
+) -> int:
+    fields: dict[str, Any] = {
+        "component_id": want.component.id,
+        "replicas": want.placed.replicas,
+        "resources": want.component.resources,
+        "assignments": dict(want.placed.assignments),
+        "wanted": True,
+        "retires_after": None,
+    }
+    before = get_as(edit, Component, release.component_id)
+    differs = (
+        not release.wanted
+        or before is None
+        or _content(before) != _content(want.component)
+        or any(getattr(release, one) != fields[one] for one in ("replicas", "resources", "assignments"))
+    )
+    if differs:
+        edit.replace(release, generation=deployment.generation, operation_id=operation_id, **fields, **STARTS_ANEW)
+        return 1
+    kept = edit.replace(release, **fields)
+    if take_over and standing_of(kept) is not Standing.DONE:
+        anew = STARTS_ANEW if kept.phase is ReleasePhase.QUARANTINED else {}
+        edit.replace(kept, operation_id=operation_id, **anew)
+        return 1
+    return 0
+
+
+def _leave(
+    edit: Edit, deployment: Deployment, release: Release, *, operation_id: str, replace_first: bool, take_over: bool
+) -> int:
+    if release.wanted and replace_first:
+        edit.replace(release, retires_after=deployment.generation, operation_id=operation_id)
+        return 1
+    if release.wanted or take_over:
+        unwant(edit, release, generation=deployment.generation, operation_id=operation_id)
+        return 1
+    return 0
+
+
+def _content(component: Component) -> Mapping[str, Any]:
+    """What of a component its backend sees."""
+    return {
+        "artifact": component.artifact,
+        "configuration": component.configuration,
+        "node_selector": component.node_selector,
+        "architectures": component.architectures,
+    }
+
+
+def _key(edit: Edit, release: Release) -> Key:
+    return _name(edit, release), release.site_id, release.cluster_id or ""
+
+
+def _name(edit: Edit, release: Release) -> str:
+    component = get_as(edit, Component, release.component_id)
+    return component.name if component is not None else ""

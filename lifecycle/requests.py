@@ -1,0 +1,14 @@
+"""The requests that the lifecycle makes of the ledger on its own behalf: not audited, for nobody asked for them.
+
+What a user asked for is audited with the mutation that began it; what follows is told by events and operations.
+"""
+
+from __future__ import annotations
+
+from graph.ledger import Request
+from lifecycle.events import AUTHOR
+
+
+def own_request(action: str) -> Request:
+    """A request of the lifecycle itself, such as `lifecycle.claim`."""
+    return Request(author=AUTHOR, action=action, audited=False)

@@ -1,0 +1,49 @@
+"""The lifecycle's limits and delays, each with the default that a server starts with.
+
+None of them decides what is right: they bound how much is done at once, how often it is tried, and how soon it is noticed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LifecycleSettings:
+    """How much at once, how often, how soon. Seconds, unless the name says otherwise."""
+
+    concurrency: int = 64
+    """Driver calls at once."""
+    concurrency_per_cluster: int = 32
+    concurrency_per_site: int = 4
+    call_timeout_s: float = 30.0
+    """A driver call that takes longer is given up; whether it happened is found out by repeating it."""
+    backoff_base_s: float = 0.5
+    """The pause after the first failed try; it doubles with each."""
+    backoff_cap_s: float = 300.0
+    quarantine_after: int = 8
+    """Errors in a row, of a site that answers, until a release is quarantined."""
+    breaker_after: int = 3
+    """Calls in a row that a site leaves unanswered until it is left alone for a while."""
+    resync_s: float = 60.0
+    """How often everything is compared again, whatever rang or did not."""
+    takeover_s: float = 35.0
+    """How long another process's claim must stand still before it is taken over, where processes share a store."""
+    down_after_s: float = 2.0
+    """How long a site, node or cluster must be away until that is written down."""
+    up_after_s: float = 0.5
+    """How long it must be back until that is written down."""
+    reconnect_cap_s: float = 30.0
+    """The longest pause between two tries to connect to a cluster."""
+    bookkeeping_s: float = 0.02
+    """How long changes of releases are gathered before operations and deployments are brought up to date."""
+    placement_attempts: int = 3
+    """How often a decision is made anew when its capacity was gone at head."""
+    placements_at_once: int = 2
+    pending_retry_s: float = 1.0
+    """The pause before a deployment that could not be placed is tried again; it doubles with each try."""
+    pending_retry_cap_s: float = 60.0
+    results_per_commit: int = 256
+    observed_per_commit: int = 500
+    seed: int = 0
+    """Of the jitter of back-off."""

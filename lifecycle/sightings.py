@@ -1,0 +1,220 @@
+"""Change functions of observers: what of an observation differs from the graph, and how it is written.
+
+Each runs at head as one commit of a bounded number of changes. All are fenced by the cluster's observer epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from drivers.port import Condition, Observation, ObservedRelease
+from graph.edit import Edit
+from graph.kinds import Cluster, Instance, InstanceStatus, Node, NodeStatus, Release, ReleasePhase, Site
+from graph.refusal import Refusal
+from graph.values import HealthStatus
+from graph.view import Reader, each, get_as
+from lifecycle.events import tell
+from lifecycle.health import cluster_health, site_health
+from lifecycle.observation import differs, lose_sight, take_gone, take_in
+
+
+class Deposed(Refusal):
+    """Another observer has taken the cluster over."""
+
+    code = "OBSERVER_DEPOSED"
+
+
+class Report(NamedTuple):
+    """What of an observation would change the graph."""
+
+    seen: list[tuple[str, ObservedRelease]]
+    """(release id, what was seen)."""
+    gone: list[tuple[str, int]]
+    """(release id, version at which it is not there)."""
+
+    def part(self, start: int, end: int) -> Report:
+        """Some of it, counted through both lists."""
+        first = len(self.seen)
+        return Report(self.seen[start:end], self.gone[max(start - first, 0) : max(end - first, 0)])
+
+
+def take_over(edit: Edit, cluster_id: str) -> int:
+    """Makes whoever asks the cluster's observer and gives the new epoch. Raises Deposed when the cluster is gone."""
+    cluster = get_as(edit, Cluster, cluster_id)
+    if cluster is None:
+        raise Deposed("the cluster is no more")
+    return edit.replace(cluster, observer_epoch=cluster.observer_epoch + 1).observer_epoch
+
+
+def check_epoch(reader: Reader, cluster_id: str, epoch: int) -> None:
+    """Raises Deposed unless the observer of that epoch is the cluster's newest."""
+    cluster = get_as(reader, Cluster, cluster_id)
+    if cluster is None or cluster.observer_epoch != epoch:
+        raise Deposed(f"observer {epoch} of cluster {cluster_id} is not its newest")
+
+
+def report_of(reader: Reader, cluster_id: str, observation: Observation, *, since: int) -> Report:
+    """What of an observation would change the graph.
+
+    `since` is the revision before the backend was asked: an object that a complete observation lacks is not missed when its
+    release has changed after that, for it may have been made meanwhile.
+    """
+    seen = []
+    there = set()
+    for one in observation.releases:
+        if one.owner != cluster_id:
+            continue
+        there.add(one.name)
+        release = _release_of(reader, cluster_id, one.name)
+        if release is not None and differs(reader, release, one):
+            seen.append((release.id, one))
+    gone = []
+    for name, version in observation.gone.items():
+        release = _release_of(reader, cluster_id, name)
+        if release is not None and _can_be_missed(release):
+            gone.append((release.id, version))
+    if observation.complete:
+        for release in each(reader, Release, "cluster_id", cluster_id):
+            if release.backend_name in there or release.site_id in observation.unseen_sites or release.revision > since:
+                continue
+            if _can_be_missed(release):
+                gone.append((release.id, observation.cursor.version))
+    return Report(seen, gone)
+
+
+def lose_sight_of(edit: Edit, release_ids: Sequence[str], reason: str) -> bool:
+    """Takes in that releases cannot be seen."""
+    for release_id in release_ids:
+        release = get_as(edit, Release, release_id)
+        if release is not None:
+            lose_sight(edit, release, reason)
+    return True
+
+
+def _release_of(reader: Reader, cluster_id: str, name: str) -> Release | None:
+    for release in each(reader, Release, "backend_name", name):
+        if release.cluster_id == cluster_id:
+            return release
+    return None
+
+
+def _can_be_missed(release: Release) -> bool:
+    """Whether it would change anything that no object is there for the release."""
+    if not release.wanted:
+        return release.applied_generation >= release.generation or (
+            release.observed is not None and release.observed.present
+        )
+    return release.applied_generation > 0 or (release.observed is not None and release.observed.present)
+
+
+def is_in_sight(reader: Reader, release: Release) -> bool:
+    """Whether the graph still tells of the release as if it were seen."""
+    return release.phase in (ReleasePhase.READY, ReleasePhase.WAITING_READY, ReleasePhase.PENDING) or any(
+        True for _ in reader.ids("Instance", "release_id", release.id)
+    )
+
+
+def write_report(edit: Edit, report: Report) -> bool:
+    """Takes in what was seen and what was missed."""
+    for release_id, seen in report.seen:
+        release = get_as(edit, Release, release_id)
+        if release is not None:
+            take_in(edit, release, seen)
+    for release_id, version in report.gone:
+        release = get_as(edit, Release, release_id)
+        if release is not None:
+            take_gone(edit, release, version=version)
+    return True
+
+
+def write_nodes(edit: Edit, cluster_id: str, nodes: Mapping[str, Condition]) -> bool:
+    """Writes the status of a cluster's own nodes; what ran on one that does not answer is UNKNOWN."""
+    for node_id, condition in nodes.items():
+        node = get_as(edit, Node, node_id)
+        if node is None or node.cluster_id != cluster_id:
+            continue
+        status = NodeStatus.READY if condition.ready else NodeStatus.NOT_READY
+        after = edit.replace(node, status=status, status_reason=condition.reason)
+        if status is not node.status and (not condition.ready or node.status is NodeStatus.NOT_READY):
+            tell(
+                edit,
+                after,
+                "NodeReady" if condition.ready else "NodeNotReady",
+                f"Node {node.name} is ready." if condition.ready else f"Node {node.name}: {condition.reason}.",
+                warning=not condition.ready,
+            )
+        if not condition.ready:
+            for instance_id in list(edit.ids("Instance", "node_id", node_id)):
+                _unknown(edit, instance_id, condition.reason)
+    return True
+
+
+def _unknown(edit: Edit, instance_id: str, reason: str | None) -> None:
+    instance = get_as(edit, Instance, instance_id)
+    if instance is not None:
+        edit.replace(instance, status=InstanceStatus.UNKNOWN, message=reason)
+
+
+def write_sites(edit: Edit, cluster_id: str, sites: Mapping[str, Condition]) -> bool:
+    """Writes the health of sites, and that of the cluster: whoever reports on its sites answers."""
+    cluster = get_as(edit, Cluster, cluster_id)
+    assert cluster is not None, "its epoch was checked"
+    for site_id, condition in sites.items():
+        site = get_as(edit, Site, site_id)
+        if site is None:
+            continue
+        nodes = [node for node in each(edit, Node, "site_id", site_id) if node.cluster_id == cluster_id]
+        health = site_health(
+            site.health,
+            cluster=cluster.name,
+            serving=[one.name for one in each(edit, Cluster, "site_ids", site_id)],
+            condition=condition,
+            nodes=len(nodes),
+            nodes_ready=sum(node.status is not NodeStatus.NOT_READY for node in nodes),
+            at=edit.at,
+        )
+        after = edit.replace(site, health=health)
+        was, now = site.health.status, health.status
+        if was is not now and HealthStatus.DOWN in (was, now):
+            down = now is HealthStatus.DOWN
+            tell(
+                edit,
+                after,
+                "SiteDown" if down else "SiteBack",
+                f"Site {site.name} is down: {'; '.join(health.reasons)}."
+                if down
+                else f"Site {site.name} answers again.",
+                warning=down,
+            )
+    write_cluster(edit, cluster, Condition(True))
+    return True
+
+
+def write_cluster(edit: Edit, cluster: Cluster, condition: Condition) -> None:
+    """Writes the health of a cluster and tells of its loss and return."""
+    health = cluster_health(cluster.health, condition, at=edit.at)
+    after = edit.replace(cluster, health=health)
+    was, now = cluster.health.status, health.status
+    if was is not now and HealthStatus.DOWN in (was, now):
+        down = now is HealthStatus.DOWN
+        tell(
+            edit,
+            after,
+            "ClusterDown" if down else "ClusterBack",
+            f"Cluster {cluster.name} is down: {'; '.join(health.reasons)}."
+            if down
+            else f"Cluster {cluster.name} answers again.",
+            warning=down,
+        )
+
+
+def claim_orphan(edit: Edit, cluster_id: str, one: ObservedRelease) -> bool:
+    """Writes down that an orphan is about to be removed; False when a release stands for it by now."""
+    cluster = get_as(edit, Cluster, cluster_id)
+    if cluster is None or edit.count("Release", "backend_name", one.name):
+        return False
+    tell(
+        edit, cluster, "OrphanRemoved", f"{one.name} runs on cluster {cluster.name} and nobody wants it.", warning=True
+    )
+    return True
