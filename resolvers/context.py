@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import strawberry
 
@@ -13,9 +12,12 @@ from access.passwords import Passwords
 from access.sealing import Sealer
 from access.viewer import Viewer
 from access.visible import VisibleView
+from drivers.registry import DriverRegistry
+from graph.entity import Source
 from graph.ledger import Idempotency, Ledger, Request
 from graph.paths import LinkGraph
 from graph.spatial import SiteIndex
+from lifecycle.document_sets import DocumentSets
 from lifecycle.service import Lifecycle
 
 
@@ -28,7 +30,6 @@ class ServerFacts:
     demo: bool
     started_at: int
     """UTC milliseconds."""
-    drivers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +42,12 @@ class Services:
     places: SiteIndex
     sealer: Sealer
     passwords: Passwords
+    documents: DocumentSets
+    drivers: DriverRegistry
     facts: ServerFacts
     refusals: Audit | None = None
     page_size_max: int = 500
     heartbeat_s: float = 15.0
-    documents: Any = None
-    """The service that applies document sets (`resolvers.mutations.documents`)."""
 
 
 @dataclass(kw_only=True)
@@ -67,14 +68,21 @@ class Context:
         """The most entities of one page."""
         return self.services.page_size_max
 
-    def request(self, action: str, *, tenant_id: str | None = None, idempotency: Idempotency | None = None) -> Request:
-        """Who asks for a change and as what."""
+    def request(
+        self,
+        action: str,
+        *,
+        tenant_id: str | None = None,
+        idempotency: Idempotency | None = None,
+        source: Source | None = None,
+    ) -> Request:
+        """Who asks for a change and as what; `source` is who is said to make what is made, the viewer by default."""
         return Request(
             author=self.viewer.id,
             action=action,
             tenant_id=tenant_id,
             correlation_id=self.correlation_id,
-            source=self.viewer.source,
+            source=source or self.viewer.source,
             idempotency=idempotency,
         )
 

@@ -9,7 +9,10 @@ from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
 import schema.types  # noqa: F401 - declares what the kinds' types have beyond their own fields
+from resolvers.mutations.deployments import deployment_mutations, plan_query
+from resolvers.mutations.documents import document_mutations
 from resolvers.mutations.entities import entity_mutations
+from resolvers.mutations.infrastructure import infrastructure_mutations
 from resolvers.mutations.people import people_mutations
 from resolvers.queries.entities import entity_queries
 from resolvers.queries.network import network_queries
@@ -23,6 +26,7 @@ from schema.errors import define_errors
 from schema.finish import finish
 from schema.inputs import define_common_inputs
 from schema.scalars import SCALARS
+from schema.types.placement import define_plans
 from schema.vocabulary import NAMES, Member, object_type
 
 
@@ -31,7 +35,15 @@ def build_schema() -> strawberry.Schema:
     """The strawberry schema, built once a process."""
     define_common_inputs()
     define_errors()
+    define_plans()
     topology_query, topology_subscription = topology_fields()
+    mutations = {
+        **entity_mutations(),
+        **people_mutations(),
+        **infrastructure_mutations(),
+        **deployment_mutations(),
+        **document_mutations(),
+    }
     # What adds fields to kinds comes before the kinds' types are made.
     queries: dict[str, Member] = {
         **entity_queries(),
@@ -39,8 +51,8 @@ def build_schema() -> strawberry.Schema:
         **record_queries(),
         **server_queries(),
         "topology": topology_query,
+        "plan_deployment": plan_query(),
     }
-    mutations = {**entity_mutations(), **people_mutations()}
     subscriptions: dict[str, Member] = {
         "topology": topology_subscription,
         "changes": changes_field(),

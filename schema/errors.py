@@ -14,6 +14,8 @@ import strawberry
 
 from graph import refusal as refusals
 from graph.entity import Entity
+from lifecycle.unplaceable import Unplaceable
+from placement.decision import Decision
 from schema.vocabulary import NAMES, Member, object_type, register, resolver_field
 
 SHOWN_DEPENDENTS = 20
@@ -92,6 +94,11 @@ def _dependent_count(error: ErrorValue, info: Any) -> int:
     return len(_visible_dependents(error, info))
 
 
+def _plan(error: ErrorValue, info: Any) -> Decision:
+    assert isinstance(error.refusal, Unplaceable)
+    return error.refusal.decision
+
+
 EXTRA: dict[type[refusals.Refusal], dict[str, Member]] = {
     refusals.AlreadyExists: {
         "existing": (
@@ -110,6 +117,9 @@ EXTRA: dict[type[refusals.Refusal], dict[str, Member]] = {
             None,
             resolver_field(_current_revision, returns="BigInt", description="The revision at which it last changed."),
         ),
+    },
+    Unplaceable: {
+        "plan": (None, resolver_field(_plan, returns="PlacementPlan", description="Why each site was refused.")),
     },
     refusals.InUse: {
         "dependents": (

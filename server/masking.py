@@ -13,6 +13,7 @@ from typing import TypeAlias
 import structlog
 from graphql import GraphQLError
 
+from graph.refusal import Refusal
 from graph.store import StoreUnavailable
 from resolvers.problems import RequestProblem, StoreAway
 
@@ -86,11 +87,21 @@ def masked(errors: Sequence[GraphQLError], *, correlation_id: str, at_most: int)
         cause = error.original_error
         if isinstance(cause, StoreUnavailable):
             cause = StoreAway()
+        if isinstance(cause, Refusal):
+            cause = refused(cause)
         if isinstance(cause, RequestProblem):
             told.append(problem(cause, error=error))
         else:
             told.append(internal(cause or error, correlation_id=correlation_id, error=error))
     return told
+
+
+def refused(cause: Refusal) -> RequestProblem:
+    """A refusal that a read field raised for its own arguments: it has no union to be told in."""
+    extensions = {"argument": cause.path} if cause.path else {}
+    return RequestProblem(
+        cause.code, cause.message, remedy=cause.remedy, retryable=cause.retryable, extensions=extensions
+    )
 
 
 def problem(cause: RequestProblem, *, error: GraphQLError | None = None) -> Formatted:

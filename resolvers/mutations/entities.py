@@ -71,7 +71,7 @@ class Editing:
 
 
 def _check_driver(context: Context, fields: dict[str, Any]) -> None:
-    context.services.lifecycle.check_cluster(fields["driver"], fields.get("configuration") or {})
+    context.services.drivers.check(fields["driver"], fields.get("configuration") or {})
 
 
 EDITABLE: dict[type[Entity], Editing] = {

@@ -82,7 +82,7 @@ def _server(source: Any, info: Any) -> ServerValue:
         demo=services.facts.demo,
         started_at=services.facts.started_at,
         kinds=[KindCount(name, context.view.count(name)) for name, kind in KINDS.items() if not kind.filed],
-        drivers=list(services.facts.drivers),
+        drivers=services.drivers.names,
     )
 
 

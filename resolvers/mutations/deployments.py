@@ -1,0 +1,375 @@
+"""Deployments and operations: deploy, update, scale, terminate, cancel, retry; and the dry run.
+
+Sight and rights are those of the caller at head: whoever loses a role while a decision is made is refused by the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import strawberry
+
+from access.permissions import Permission, declare_root
+from access.refusals import told
+from access.rights import check_write, check_write_of
+from access.viewer import at_head
+from access.visible import VisibleView
+from graph.change import decode_entity
+from graph.entity import Entity
+from graph.kinds import Deployment, Operation
+from graph.kinds.policy import PlacementPolicy
+from graph.ledger import Committed, system_clock_ms
+from graph.refusal import InvalidInput, NotFound, Refusal
+from graph.view import Reader
+from lifecycle.deployments import Adjustment, Started, Wish
+from placement.decision import Decision
+from resolvers.answers import idempotency_of, verb
+from resolvers.context import Context
+from resolvers.problems import RequestProblem
+from resolvers.records import filed_entity
+from schema.inputs import EXPECTED, IDEMPOTENCY, fields_from, value_from
+from schema.results import Payload, payload_type, result_union
+from schema.vocabulary import Member, input_type, resolver_field, struct_input
+
+UNSET = strawberry.UNSET
+PLACING = ("AlreadyExists", "Conflict", "InvalidState", "Unplaceable", "CapacityGone")
+
+
+def sight(context: Context) -> Callable[[Reader], Reader]:
+    """What the caller sees of a graph, by the roles that it has in that graph."""
+
+    def visible(reader: Reader) -> Reader:
+        return VisibleView(reader, at_head(context.viewer, reader, at_ms=system_clock_ms()))
+
+    return visible
+
+
+def _given(source: Any, name: str) -> Any:
+    value = getattr(source, name, UNSET)
+    return None if value is UNSET else value
+
+
+def _policy(given: Any, *, path: str = "input.policy") -> PlacementPolicy | None:
+    field = Deployment.SPEC.fields["policy"]
+    value = _given(given, "policy")
+    return None if value is None else value_from(field, value, path=path)
+
+
+def _replicas(given: Any) -> dict[str, int] | None:
+    value = _given(given, "replicas")
+    if value is None:
+        return None
+    found: dict[str, int] = {}
+    for at, one in enumerate(value):
+        if one.name in found:
+            raise InvalidInput(
+                f"{one.name!r} is given twice", remedy="name each once", path=f"input.replicas[{at}].name"
+            )
+        found[one.name] = one.count
+    return found
+
+
+def wish_of(context: Context, given: Any) -> Wish:
+    """What a deploy input asks for; its labels and names are checked when it is made. Raises InvalidInput or a refusal."""
+    check_write(context.viewer, Deployment.SPEC, given.tenant_id, make=True, path="input.tenantId")
+    fields = fields_from(
+        Deployment.SPEC,
+        given,
+        names=[Deployment.SPEC.fields[one] for one in ("display_name", "labels")],
+        patch=False,
+    )
+    return Wish(
+        tenant_id=given.tenant_id,
+        name=given.name,
+        app_version_id=given.app_version_id,
+        policy=_policy(given) or PlacementPolicy(),
+        replicas=_replicas(given) or {},
+        display_name=fields.get("display_name"),
+        labels=fields.get("labels", {}),
+    )
+
+
+class _Kept(msgspec.Struct):
+    deployment: msgspec.Raw | None
+    operation: msgspec.Raw
+    revision: int
+
+
+def _remember(started: Started, revision: int) -> bytes:
+    return msgspec.json.encode({"deployment": started.deployment, "operation": started.operation, "revision": revision})
+
+
+def _started(typename: str, committed: Committed[Started]) -> Payload:
+    if committed.replayed is None:
+        made = committed.value
+        return Payload(typename, deployment=made.deployment, operation=made.operation, revision=committed.revision)
+    kept = msgspec.json.decode(committed.replayed, type=_Kept)
+    deployment = decode_entity("Deployment", kept.deployment) if kept.deployment is not None else None
+    return Payload(
+        typename,
+        deployment=deployment,
+        operation=decode_entity("Operation", kept.operation),
+        revision=kept.revision,
+    )
+
+
+def _deployment(context: Context, deployment_id: str) -> Deployment:
+    found = context.view.get(deployment_id)
+    if not isinstance(found, Deployment):
+        raise NotFound("Deployment", deployment_id, path="input.id")
+    check_write_of(context.viewer, found, path="input.id")
+    return found
+
+
+async def _deploy(context: Context, given: Any) -> Payload:
+    wish = wish_of(context, given)
+    request = context.request("deploy", tenant_id=wish.tenant_id, idempotency=idempotency_of(context, "deploy", given))
+    committed = await context.services.lifecycle.deploy(
+        wish, request, visible=sight(context), wait=given.wait_for_placement, remember=_remember
+    )
+    return _started("DeployPayload", committed)
+
+
+async def _update(context: Context, given: Any) -> Payload:
+    deployment = _deployment(context, given.id)
+    change = Adjustment(
+        deployment_id=deployment.id,
+        app_version_id=_given(given, "app_version_id"),
+        policy=_policy(given),
+        replicas=_replicas(given),
+        expected_revision=_given(given, "expected_revision"),
+    )
+    action = "updateDeployment"
+    request = context.request(
+        action, tenant_id=deployment.tenant_id, idempotency=idempotency_of(context, action, given)
+    )
+    committed = await context.services.lifecycle.update(change, request, visible=sight(context), remember=_remember)
+    return _started("UpdateDeploymentPayload", committed)
+
+
+async def _scale(context: Context, given: Any) -> Payload:
+    deployment = _deployment(context, given.id)
+    action = "scaleDeployment"
+    request = context.request(
+        action, tenant_id=deployment.tenant_id, idempotency=idempotency_of(context, action, given)
+    )
+    committed = await context.services.lifecycle.scale(
+        deployment.id,
+        _replicas(given) or {},
+        request,
+        visible=sight(context),
+        expected_revision=_given(given, "expected_revision"),
+        remember=_remember,
+    )
+    return _started("ScaleDeploymentPayload", committed)
+
+
+async def _terminate(context: Context, given: Any) -> Payload:
+    deployment = _deployment(context, given.id)
+    action = "terminateDeployment"
+    request = context.request(
+        action, tenant_id=deployment.tenant_id, idempotency=idempotency_of(context, action, given)
+    )
+    committed = await context.services.lifecycle.terminate(
+        deployment.id,
+        request,
+        visible=sight(context),
+        delete=given.delete,
+        expected_revision=_given(given, "expected_revision"),
+        remember=_remember,
+    )
+    return _started("TerminateDeploymentPayload", committed)
+
+
+async def _operation(context: Context, operation_id: str) -> Operation:
+    found: Entity | None = context.view.get(operation_id) or await filed_entity(context, operation_id)
+    if not isinstance(found, Operation):
+        raise NotFound("Operation", operation_id, path="input.id")
+    check_write_of(context.viewer, found, path="input.id")
+    return found
+
+
+async def _cancel(context: Context, given: Any) -> Payload:
+    operation = await _operation(context, given.id)
+    action = "cancelOperation"
+    request = context.request(action, tenant_id=operation.tenant_id, idempotency=idempotency_of(context, action, given))
+    committed = await context.services.lifecycle.cancel(
+        operation.id, request, visible=sight(context), remember=_remember_cancelled
+    )
+    if committed.replayed is None:
+        cancelled, deployment = committed.value
+        return Payload(
+            "CancelOperationPayload", operation=cancelled, deployment=deployment, revision=committed.revision
+        )
+    kept = msgspec.json.decode(committed.replayed, type=_Kept)
+    return Payload(
+        "CancelOperationPayload",
+        operation=decode_entity("Operation", kept.operation),
+        deployment=decode_entity("Deployment", kept.deployment) if kept.deployment is not None else None,
+        revision=kept.revision,
+    )
+
+
+def _remember_cancelled(cancelled: tuple[Operation, Deployment | None], revision: int) -> bytes:
+    operation, deployment = cancelled
+    return msgspec.json.encode({"deployment": deployment, "operation": operation, "revision": revision})
+
+
+async def _retry(context: Context, given: Any) -> Payload:
+    operation = await _operation(context, given.id)
+    action = "retryOperation"
+    request = context.request(action, tenant_id=operation.tenant_id, idempotency=idempotency_of(context, action, given))
+    committed = await context.services.lifecycle.retry(
+        operation.id, request, visible=sight(context), remember=_remember
+    )
+    return _started("RetryOperationPayload", committed)
+
+
+async def _plan(source: Any, info: Any, *, input: Any, deployment: Any) -> Decision:
+    context: Context = info.context
+    try:
+        return await context.services.lifecycle.plan(
+            wish_of(context, input),
+            visible=sight(context),
+            deployment_id=None if deployment is UNSET else deployment,
+        )
+    except Refusal as refusal:
+        shown = told(refusal, context.view)
+        raise RequestProblem(
+            shown.code,
+            shown.message,
+            remedy=shown.remedy,
+            retryable=shown.retryable,
+            extensions={"inputPath": shown.path} if shown.path else {},
+        ) from None
+
+
+def _optional(kind: str, text: str) -> Member:
+    return f"Optional[{kind}]", strawberry.field(description=text, default=UNSET)
+
+
+def deployment_mutations() -> dict[str, Member]:
+    """The mutations of this module."""
+    policy = struct_input(PlacementPolicy)
+    key = {"idempotency_key": _optional("str", IDEMPOTENCY)}
+    expected = {"expected_revision": _optional("BigInt", EXPECTED)}
+    own_id: dict[str, Member] = {"id": ("ID", strawberry.field(description="The deployment."))}
+    operation_id: dict[str, Member] = {"id": ("ID", strawberry.field(description="The operation."))}
+    input_type(
+        "DeployInput",
+        {
+            "tenant_id": ("ID", strawberry.field(description="The tenant that owns it.")),
+            "name": ("str", strawberry.field(description="Its name, unique in the tenant.")),
+            "app_version_id": ("ID", strawberry.field(description="What is to run.")),
+            "display_name": _optional("str", "A name for people."),
+            "labels": _optional("list[LabelInput]", "Its labels."),
+            "policy": _optional(policy, "Where it is to run; anywhere when not given."),
+            "replicas": _optional(
+                "list[CountInput]", "Replicas at each site by component name; a component's own number when not given."
+            ),
+            "wait_for_placement": (
+                "bool",
+                strawberry.field(
+                    description="Keep it, PENDING_PLACEMENT, when no site can be chosen yet. Default: it is refused then.",
+                    default=False,
+                ),
+            ),
+            **key,
+        },
+        description="An app version wanted in places.",
+    )
+    input_type(
+        "UpdateDeploymentInput",
+        {
+            **own_id,
+            **expected,
+            "app_version_id": _optional("ID", "Another version."),
+            "policy": _optional(policy, "Another policy, whole."),
+            "replicas": _optional(
+                "list[CountInput]", "All replicas; what is left out goes to the component's own number."
+            ),
+            **key,
+        },
+        description="What is to change in a deployment; what is absent stays.",
+    )
+    input_type(
+        "ScaleDeploymentInput",
+        {
+            **own_id,
+            **expected,
+            "replicas": ("list[CountInput]", strawberry.field(description="Replicas at each site by component name.")),
+            **key,
+        },
+        description="Replicas of some components; the others keep theirs.",
+    )
+    input_type(
+        "TerminateDeploymentInput",
+        {
+            **own_id,
+            **expected,
+            "delete": (
+                "bool",
+                strawberry.field(
+                    description="Delete it once nothing runs any more. Default: kept, TERMINATED.", default=False
+                ),
+            ),
+            **key,
+        },
+        description="Which deployment to remove from its sites.",
+    )
+    for name in ("CancelOperationInput", "RetryOperationInput"):
+        input_type(name, {**operation_id, **key}, description="Which operation.")
+    operation = {"operation": ("Operation", strawberry.field(description="What sees it through."))}
+    deployment = {"deployment": ("Deployment", strawberry.field(description="The deployment as it is wanted now."))}
+    for name in ("Deploy", "UpdateDeployment", "ScaleDeployment", "TerminateDeployment", "RetryOperation"):
+        payload_type(f"{name}Payload", {**deployment, **operation}, description="What was begun.")
+        result_union(f"{name}Result", f"{name}Payload", PLACING)
+    payload_type(
+        "CancelOperationPayload",
+        {
+            **operation,
+            "deployment": (
+                "Optional[Deployment]",
+                strawberry.field(description="The deployment as it is wanted now, when the operation works on one."),
+            ),
+        },
+        description="What is taken back.",
+    )
+    result_union("CancelOperationResult", "CancelOperationPayload", PLACING)
+    verbs: dict[str, tuple[str, Any, str]] = {
+        "deploy": ("deploy", _deploy, "Places an app version and begins to run it there."),
+        "update_deployment": (
+            "updateDeployment",
+            _update,
+            "Changes version, policy or replicas; only what differs is touched.",
+        ),
+        "scale_deployment": ("scaleDeployment", _scale, "Changes replicas at each site."),
+        "terminate_deployment": ("terminateDeployment", _terminate, "Removes a deployment from its sites."),
+        "cancel_operation": ("cancelOperation", _cancel, "Takes back what an operation does."),
+        "retry_operation": ("retryOperation", _retry, "Starts an operation's quarantined releases again."),
+    }
+    members: dict[str, Member] = {}
+    for field, (action, make, text) in verbs.items():
+        members[field] = (None, verb(action, make, description=text))
+        declare_root("Mutation", action, Permission.WRITE_WORKLOADS)
+    return members
+
+
+def plan_query() -> Member:
+    """The dry run of a deployment."""
+    declare_root("Query", "planDeployment", Permission.WRITE_WORKLOADS)
+    return None, resolver_field(
+        _plan,
+        returns="PlacementPlan",
+        description="Where a deployment would run, why there, and why not elsewhere; nothing is changed.",
+        arguments={
+            "input": ("DeployInput", UNSET, "What is wanted."),
+            "deployment": (
+                "Optional[ID]",
+                UNSET,
+                "A deployment that it would replace, whose place then counts as free.",
+            ),
+        },
+    )

@@ -1,0 +1,213 @@
+"""The application: everything built once, in the order in which each needs the other, and torn down in reverse.
+
+`running(settings)` is the whole server without a socket: the store opened and loaded, the workers at work, and an ASGI
+application that answers. The command `serve`, the tests and the benchmarks all begin here, so they run the same thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import orjson
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from access.audit import Audit
+from access.key_file import load_key_file
+from access.passwords import Passwords
+from access.permissions import Permission
+from access.sealed_secrets import open_secret
+from access.sealing import Sealer
+from access.sessions import Sessions
+from access.throttle import Throttle
+from access.viewer import Viewer
+from drivers.registry import DriverRegistry
+from graph.ledger import Ledger, system_clock_ms
+from graph.paths import LinkGraph
+from graph.spatial import SiteIndex
+from graph.store import Store
+from graph.stores import store_for
+from lifecycle.document_sets import DocumentSets
+from lifecycle.service import Lifecycle
+from resolvers.context import Context, ServerFacts, Services
+from resolvers.schema import graphql_schema
+from server.endpoint_limits import EndpointLimits
+from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
+from server.metrics import Metrics
+from server.metrics_wiring import of_endpoint
+from server.pages import page_routes
+from server.settings import Settings
+from server.signin import SignIn
+from server.ui_build import UiBuild
+from server.upkeep import Upkeep
+
+log = structlog.get_logger(__name__)
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """A running server without a socket."""
+
+    asgi: Starlette
+    ledger: Ledger
+    services: Services
+    endpoint: GraphQLEndpoint[Viewer]
+    metrics: Metrics
+
+
+def version() -> str:
+    """The installed version of the product."""
+    try:
+        return importlib.metadata.version("edgeatlas")
+    except importlib.metadata.PackageNotFoundError:
+        return "0.0.0+checkout"
+
+
+def open_store_of(settings: Settings) -> Store:
+    """The store that the settings name, not opened yet; its folder is made when it is embedded."""
+    target = settings.store_target()
+    if target.kind == "sqlite" and target.path is not None:
+        target.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return store_for(f"sqlite:{target.path}")
+    return store_for(target.url, user=target.user or None, password=target.password or None)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIterator[Application]:
+    """Builds and runs everything until the context ends.
+
+    Raises StoreProblem, KeyFileProblem or SettingWrong when it cannot start.
+    """
+    sealer = Sealer(load_key_file(settings.key_file, data_dir=settings.data_dir))
+    metrics = Metrics()
+    ledger = Ledger(open_store_of(settings), on_group=metrics.group)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(ledger.running())
+        links, places = LinkGraph(ledger.view), SiteIndex(ledger.view)
+        stack.callback(ledger.view.follow(links))
+        stack.callback(ledger.view.follow(places))
+        audit = await stack.enter_async_context(Audit(ledger).running())
+        drivers = DriverRegistry.installed()
+        lifecycle = Lifecycle(ledger, drivers)
+        await stack.enter_async_context(lifecycle.running())
+        documents = await stack.enter_async_context(DocumentSets(ledger).running())
+        passwords = Passwords()
+        signin = _sign_in(settings, ledger, passwords, audit)
+        services = Services(
+            ledger=ledger,
+            lifecycle=lifecycle,
+            links=links,
+            places=places,
+            sealer=sealer,
+            passwords=passwords,
+            documents=documents,
+            drivers=drivers,
+            refusals=audit,
+            page_size_max=settings.page_size_max,
+            facts=ServerFacts(
+                version=version(), store=ledger.store.name, demo=settings.demo, started_at=system_clock_ms()
+            ),
+        )
+        endpoint = _endpoint(settings, services, signin, metrics)
+        await stack.enter_async_context(endpoint.running())
+        _watch(metrics, ledger)
+        upkeep = asyncio.create_task(Upkeep(ledger, settings).run(), name="upkeep")
+        stack.callback(upkeep.cancel)
+        yield Application(
+            asgi=Starlette(routes=_routes(ledger, endpoint, signin, metrics, ui)),
+            ledger=ledger,
+            services=services,
+            endpoint=endpoint,
+            metrics=metrics,
+        )
+
+
+def _sign_in(settings: Settings, ledger: Ledger, passwords: Passwords, audit: Audit) -> SignIn:
+    lasts = int(settings.session_hours * HOUR_MS)
+    return SignIn(
+        ledger,
+        sessions=Sessions(ledger.store, lasts_ms=lasts),
+        passwords=passwords,
+        audit=audit,
+        throttle=Throttle(),
+        public_url=settings.public_url,
+        allowed_origins=frozenset(settings.allowed_origins),
+    )
+
+
+def _endpoint(settings: Settings, services: Services, signin: SignIn, metrics: Metrics) -> GraphQLEndpoint[Viewer]:
+    def context(viewer: Viewer, correlation_id: str) -> Context:
+        return Context(viewer=viewer, services=services, correlation_id=correlation_id)
+
+    def body_limit(viewer: Viewer) -> int:
+        applies = viewer.may_anywhere(Permission.WRITE_WORKLOADS) or viewer.may_anywhere(
+            Permission.WRITE_INFRASTRUCTURE
+        )
+        return settings.max_documents_bytes if applies else settings.max_body_bytes
+
+    return GraphQLEndpoint(
+        graphql_schema(),
+        services.ledger.feed,
+        authenticate=signin.authenticate,
+        context_factory=context,
+        body_limit=body_limit,
+        revoked=signin.revoked,
+        limits=EndpointLimits(
+            max_tokens=settings.max_tokens,
+            max_depth=settings.max_depth,
+            max_aliases=settings.max_aliases,
+            max_cost=settings.max_cost,
+            max_list_size=settings.page_size_max,
+            execution_s=settings.execution_timeout_s,
+            max_connections_per_viewer=settings.connections_per_user,
+            max_subscriptions_per_connection=settings.subscriptions_per_connection,
+            heartbeat_s=settings.heartbeat_s,
+            allowed_origins=frozenset(settings.allowed_origins),
+        ),
+        metrics=of_endpoint(metrics),
+    )
+
+
+def _watch(metrics: Metrics, ledger: Ledger) -> None:
+    metrics.watch(metrics.view_revision, lambda: float(ledger.view.revision))
+
+
+def _routes(
+    ledger: Ledger, endpoint: GraphQLEndpoint[Viewer], signin: SignIn, metrics: Metrics, ui: UiBuild | None
+) -> list[BaseRoute]:
+    async def livez(request: Request) -> Response:
+        return _json({"alive": True})
+
+    async def readyz(request: Request) -> Response:
+        body = {
+            "ready": True,
+            "revision": ledger.view.revision,
+            "stale": ledger.stale,
+            "writable": ledger.writable,
+        }
+        return _json(body)
+
+    pages = page_routes(ui) if ui is not None else []
+    return [
+        *graphql_routes(endpoint),
+        *signin.routes(),
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics.respond),
+        *pages,
+    ]
+
+
+def _json(body: object, *, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status_code=status, media_type="application/json")
+
+
+__all__ = ["Application", "open_secret", "open_store_of", "running", "version"]
