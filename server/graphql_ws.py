@@ -23,9 +23,10 @@ from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from resolvers.problems import RequestProblem
-from server.broadcast import Broadcast, Member
+from server.broadcast import Broadcast
 from server.endpoint_limits import EndpointLimits
 from server.execution import Engine, Parameters, Viewer, correlation_id, encode
+from server.groups import Member
 from server.masking import Formatted, Refused, formatted, internal, limit_exceeded, problem
 from server.outbox import Outbox
 
