@@ -7,11 +7,13 @@ encrypts, all decrypt, so that a key can be replaced while secrets that were sea
 
 from __future__ import annotations
 
+import argparse
 import base64
 import binascii
 import os
 import secrets
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,8 +106,15 @@ def add_key(path: Path, *, data_dir: Path, clock_ms: Callable[[], int] = now_ms)
 
 
 def drop_old_keys(path: Path, *, data_dir: Path) -> KeyRing:
-    """Removes all keys but the newest. Only after every secret was sealed anew under it (`sealed_secrets.reseal_all`)."""
+    """Removes all keys but the newest, once every secret was sealed anew under it (`sealed_secrets.start_sealing`).
+
+    What the file held before is left beside it (`key.before-…`, as private), for backups of the data from before need it.
+    """
     ring = load_key_file(path, data_dir=data_dir, create=False)
+    if len(ring.keys) == 1:
+        return ring
+    before = path.with_name(f"{path.name}.before-{ring.current.id}")
+    _written(path, ring).replace(before)
     return _replace(path, KeyRing(keys=[ring.current]))
 
 
@@ -186,3 +195,28 @@ def _sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m access.key_file add|drop-old KEY_FILE --data-dir DIR`: replaces the key, step by step."""
+    parser = argparse.ArgumentParser(
+        prog="python -m access.key_file", description="Replace the key that seals secrets."
+    )
+    parser.add_argument("step", choices=["add", "drop-old"], help="add a new key, or drop all keys but the newest")
+    parser.add_argument("key_file", type=Path, help="the setting key_file")
+    parser.add_argument("--data-dir", type=Path, required=True, help="the setting data_dir")
+    given = parser.parse_args(arguments)
+    try:
+        if given.step == "add":
+            ring = add_key(given.key_file, data_dir=given.data_dir)
+        else:
+            ring = drop_old_keys(given.key_file, data_dir=given.data_dir)
+    except (KeyFileProblem, OSError) as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    sys.stdout.write(f"{given.key_file} has {len(ring.keys)} keys; restart every server process\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

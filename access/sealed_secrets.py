@@ -107,6 +107,15 @@ async def open_secret(store: Store, sealer: Sealer, secret: Secret) -> dict[str,
     return msgspec.json.decode(opened, type=dict[str, str])
 
 
+async def start_sealing(ledger: Ledger, sealer: Sealer) -> int:
+    """For each start: checks that the key file is this store's, then brings what an older key seals under the newest.
+
+    Says how many secrets were sealed anew. Raises KeyFileProblem, SealBroken, or what the store raises.
+    """
+    current = await check_key(ledger, sealer)
+    return 0 if current else await reseal_all(ledger, sealer)
+
+
 async def reseal_all(ledger: Ledger, sealer: Sealer) -> int:
     """Seals every secret under the key file's current key that is not yet; says how many were. May be repeated.
 
@@ -131,17 +140,18 @@ async def reseal_all(ledger: Ledger, sealer: Sealer) -> int:
     return done
 
 
-async def check_key(ledger: Ledger, sealer: Sealer) -> None:
-    """Raises KeyFileProblem when the key file is not the one that this store's secrets are sealed under.
+async def check_key(ledger: Ledger, sealer: Sealer) -> bool:
+    """Whether everything is sealed under the newest key. Raises KeyFileProblem when the key file is not this store's.
 
     Without this a lost key file would be replaced by a new one in silence, and every secret with it.
     """
     body = await ledger.store.private(_CHECK_KEY)
     if body is None:
         await _write_check(ledger, sealer)
-        return
+        return True
     try:
         sealer.open(body, _CHECK)
+        return sealer.is_current(body)
     except SealBroken as problem:
         raise KeyFileProblem(
             f"the key file is not the one that this store's secrets are sealed under ({problem})",

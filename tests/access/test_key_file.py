@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from access.key_file import KeyFileProblem, add_key, drop_old_keys, load_key_file
+from access.key_file import KeyFileProblem, add_key, drop_old_keys, load_key_file, main
 
 
 @pytest.fixture
@@ -121,3 +121,16 @@ def test_of_several_first_starts_at_once_all_have_the_same_key(path, data_dir):
         one.join()
     assert len(found) == 8
     assert all(one == found[0] for one in found)
+
+
+def test_the_key_is_replaced_from_the_command_line(path, data_dir, capsys):
+    arguments = [str(path), "--data-dir", str(data_dir)]
+    assert main(["add", *arguments]) == 1
+    assert "restore" in capsys.readouterr().err
+    first = load_key_file(path, data_dir=data_dir)
+    assert main(["add", *arguments]) == 0
+    assert "2 keys" in capsys.readouterr().out
+    assert main(["drop-old", *arguments]) == 0
+    assert load_key_file(path, data_dir=data_dir).current != first.current
+    assert main(["drop-old", *arguments]) == 0
+    assert [one.name for one in sorted(path.parent.iterdir())][0] == "key"

@@ -1,7 +1,14 @@
 import pytest
 
 from access.key_file import KeyFileProblem, add_key, drop_old_keys, load_key_file
-from access.sealed_secrets import check_key, create_secret, open_secret, reseal_all, update_secret
+from access.sealed_secrets import (
+    check_key,
+    create_secret,
+    open_secret,
+    reseal_all,
+    start_sealing,
+    update_secret,
+)
 from access.sealing import SealBroken, Sealer
 from access.viewer import SYSTEM, viewer_of
 from graph.change import encode_commit
@@ -149,7 +156,8 @@ async def test_a_key_is_replaced_without_losing_a_secret(ledger, sealer, tenant,
         for one in range(130)
     ]
     both = Sealer(add_key(**keys))
-    assert await reseal_all(ledger, both) == 130
+    assert await start_sealing(ledger, both) == 130
+    assert await start_sealing(ledger, both) == 0
     assert await reseal_all(ledger, both) == 0
     new = Sealer(drop_old_keys(**keys))
     await check_key(ledger, new)
@@ -161,8 +169,22 @@ async def test_a_key_is_replaced_without_losing_a_secret(ledger, sealer, tenant,
 
 
 async def test_a_key_file_of_another_store_is_known_at_the_start(ledger, sealer, tmp_path):
-    await check_key(ledger, sealer)
-    await check_key(ledger, sealer)
+    assert await start_sealing(ledger, sealer) == 0
+    assert await check_key(ledger, sealer)
     other = Sealer(load_key_file(tmp_path / "other" / "key", data_dir=tmp_path / "data"))
     with pytest.raises(KeyFileProblem, match="restore the key file"):
         await check_key(ledger, other)
+
+
+async def test_keys_that_were_dropped_too_soon_are_noticed_and_can_be_put_back(ledger, sealer, tenant, keys):
+    await check_key(ledger, sealer)
+    secret = await do(ledger, create_secret, sealer, name="s", tenant_id=tenant.id, values={"k": "v"})
+    both = add_key(**keys)
+    with pytest.raises(KeyFileProblem):
+        await start_sealing(ledger, Sealer(drop_old_keys(**keys)))
+    [before] = keys["path"].parent.glob("key.before-*")
+    assert before.stat().st_mode & 0o777 == 0o600
+    before.replace(keys["path"])
+    assert load_key_file(**keys) == both
+    assert await start_sealing(ledger, Sealer(both)) == 1
+    assert await open_secret(ledger.store, Sealer(drop_old_keys(**keys)), secret) == {"k": "v"}
