@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -24,18 +24,22 @@ from access.key_file import load_key_file
 from access.passwords import Passwords
 from access.permissions import Permission
 from access.sealed_secrets import open_secret
-from access.sealing import Sealer
+from access.sealing import SealBroken, Sealer
 from access.sessions import Sessions
 from access.throttle import Throttle
 from access.viewer import Viewer
+from drivers.port import Permanent
 from drivers.registry import DriverRegistry
+from graph.kinds import Secret
 from graph.ledger import Ledger, system_clock_ms
 from graph.paths import LinkGraph
 from graph.spatial import SiteIndex
 from graph.store import Store
 from graph.stores import store_for
+from graph.view import get_as
 from lifecycle.document_sets import DocumentSets
 from lifecycle.service import Lifecycle
+from lifecycle.settings import LifecycleSettings
 from resolvers.context import Context, ServerFacts, Services
 from resolvers.schema import graphql_schema
 from server.endpoint_limits import EndpointLimits
@@ -96,7 +100,23 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         stack.callback(ledger.view.follow(places))
         audit = await stack.enter_async_context(Audit(ledger).running())
         drivers = DriverRegistry.installed()
-        lifecycle = Lifecycle(ledger, drivers)
+
+        async def secret_values(secret_id: str) -> Mapping[str, str]:
+            secret = get_as(ledger.view, Secret, secret_id)
+            if secret is None:
+                raise Permanent(f"the secret {secret_id} is gone")
+            try:
+                return await open_secret(ledger.store, sealer, secret)
+            except SealBroken as problem:
+                raise Permanent(f"the secret {secret.name} cannot be opened: {problem}") from None
+
+        lifecycle = Lifecycle(
+            ledger,
+            drivers,
+            settings=LifecycleSettings(concurrency=settings.worker_concurrency),
+            secrets=secret_values,
+            data_folder=settings.data_dir,
+        )
         await stack.enter_async_context(lifecycle.running())
         documents = await stack.enter_async_context(DocumentSets(ledger).running())
         passwords = Passwords()
@@ -208,6 +228,3 @@ def _routes(
 
 def _json(body: object, *, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status_code=status, media_type="application/json")
-
-
-__all__ = ["Application", "open_secret", "open_store_of", "running", "version"]

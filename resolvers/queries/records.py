@@ -17,6 +17,8 @@ from graph.kinds import Deployment, DeploymentRevision, Event, EventType, Node, 
 from graph.kinds.operations import ENDED
 from graph.refusal import InvalidInput
 from graph.store import RecordPage, StoreUnavailable
+from lifecycle.deployments import DECISIONS
+from placement.decision import Decision
 from resolvers.context import Context
 from resolvers.problems import StoreAway
 from resolvers.records import filed_entity, filed_page, page_size
@@ -164,6 +166,17 @@ async def _revisions(deployment: Deployment, info: Any, **arguments: Any) -> Rec
     return await _filed(info.context, DeploymentRevision.SPEC, arguments, subject_id=deployment.id)
 
 
+async def _decision(deployment: Deployment, info: Any) -> Decision | None:
+    context: Context = info.context
+    if deployment.decision_id is None:
+        return None
+    try:
+        record = await context.services.ledger.store.record(DECISIONS, deployment.decision_id)
+    except StoreUnavailable as problem:
+        raise StoreAway(str(problem)) from problem
+    return msgspec.json.decode(record.body, type=Decision) if record is not None else None
+
+
 async def _deployment_operation(deployment: Deployment, info: Any) -> Entity | None:
     return await operation_by_id(info.context, deployment.operation_id)
 
@@ -254,6 +267,9 @@ def record_queries() -> dict[str, Member]:
     field_of(
         Deployment, returns="Optional[Operation]", description="The operation that works on it now, or worked last."
     )(_renamed(_deployment_operation, "operation"))
+    field_of(
+        Deployment, returns="Optional[PlacementPlan]", description="The decision that chose its sites, as it was made."
+    )(_renamed(_decision, "decision"))
     subject = ("Optional[ID]", UNSET, "Only those about this entity.")
     for name in ("operation", "operations", "events", "auditLog"):
         declare_root("Query", name, Permission.READ_AUDIT if name == "auditLog" else Permission.SIGNED_IN)

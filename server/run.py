@@ -1,0 +1,150 @@
+"""`serve`: the application on a socket, from the first line that it says to a graceful end.
+
+A stop (SIGTERM, Ctrl-C) first ends subscriptions with a code after which clients resume, then waits for requests and
+for what is queued to be written. A kill is as good: what was acknowledged is in the store, and the next start goes on
+from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+
+from server import logs, tracing
+from server.app import Application, running, version
+from server.first_start import check_listener, first_link
+from server.settings import Settings
+from server.ui_build import UiBuild, UiMode, ensure_built
+
+log = structlog.get_logger(__name__)
+Say = Callable[[str], None]
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which ends subscriptions in their own protocol before it closes connections."""
+
+    def __init__(self, config: uvicorn.Config, application: Application, ready: Callable[[str], Any]) -> None:
+        super().__init__(config)
+        self._application = application
+        self._ready = ready
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Listens, then says where."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            await self._ready(_address(self))
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Ends subscriptions, then connections."""
+        await self._application.endpoint.drain()
+        await super().shutdown(sockets=sockets)
+
+
+def serve(settings: Settings, *, say: Say = lambda text: print(text, file=sys.stderr, flush=True)) -> None:  # noqa: T201
+    """Runs the server until it is told to stop. Blocking.
+
+    Raises ListenerRefused, StoreProblem, KeyFileProblem, SettingWrong or UiBuildFailed when it cannot start; OSError when
+    the port is taken.
+    """
+    logs.configure(level=settings.log_level, format=settings.log_format)
+    check_listener(
+        settings.host,
+        tls_certificate=settings.tls_certificate,
+        tls_key=settings.tls_key,
+        allow_plain_http=settings.allow_plain_http,
+    )
+    end_tracing = tracing.configure(settings.otlp_endpoint, version=version())
+    try:
+        ui = ensure_built(UiMode(settings.ui), say=say)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, ui, say))
+    finally:
+        end_tracing()
+
+
+async def _serve(settings: Settings, ui: UiBuild, say: Say) -> None:
+    async with running(settings, ui=ui) as application, _background() as start:
+
+        async def ready(address: str) -> None:
+            await _greet(settings, application, ui, address, say)
+            if settings.demo:
+                from server.demo import demo  # its topology and its code are needed for a demonstration only
+
+                services = application.services
+                start(demo(ledger=services.ledger, lifecycle=services.lifecycle, rate_hz=settings.demo_rate))
+
+        config = uvicorn.Config(
+            application.asgi,
+            host=settings.host,
+            port=settings.port,
+            ssl_certfile=_text(settings.tls_certificate),
+            ssl_keyfile=_text(settings.tls_key),
+            http="httptools",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            ws_max_size=settings.max_documents_bytes,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=settings.allow_plain_http,
+            timeout_graceful_shutdown=max(1, int(settings.shutdown_grace_s)),
+        )
+        await _Server(config, application, ready).serve()
+
+
+@contextlib.asynccontextmanager
+async def _background() -> Any:
+    tasks: list[asyncio.Task[None]] = []
+
+    def start(work: Coroutine[Any, Any, None]) -> None:
+        tasks.append(asyncio.create_task(_logged(work), name="demo"))
+
+    try:
+        yield start
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("demo.failed")
+
+
+async def _greet(settings: Settings, application: Application, ui: UiBuild, address: str, say: Say) -> None:
+    base = settings.public_url or address
+    view = application.ledger.view
+    say(f"EdgeAtlas {version()} at {base}")
+    say(f"  playground  {base}/playground" + ("" if ui.directory is not None else "  (plain: see the page for why)"))
+    say(f"  GraphQL     {base}/graphql")
+    say(f"  store       {settings.store_target()}, revision {view.revision}")
+    link = await first_link(application.ledger, base_url=base)
+    if link is not None:
+        say("  sign in with this link, which works once (a new one is printed at each start until you set a password):")
+        say(f"  {link}")
+
+
+def _address(server: uvicorn.Server) -> str:
+    scheme = "https" if server.config.is_ssl else "http"
+    for one in server.servers:
+        for socket in one.sockets:
+            host, port = socket.getsockname()[:2]
+            shown = f"[{host}]" if ":" in str(host) else host
+            return f"{scheme}://{shown}:{port}"
+    return f"{scheme}://{server.config.host}:{server.config.port}"
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path is not None else None
