@@ -112,8 +112,9 @@ async def start_sealing(ledger: Ledger, sealer: Sealer) -> int:
 
     Says how many secrets were sealed anew. Raises KeyFileProblem, SealBroken, or what the store raises.
     """
-    current = await check_key(ledger, sealer)
-    return 0 if current else await reseal_all(ledger, sealer)
+    await check_key(ledger, sealer)
+    # Each start with older keys looks again: a process that was not restarted yet may have sealed under them meanwhile.
+    return await reseal_all(ledger, sealer) if sealer.replacing else 0
 
 
 async def reseal_all(ledger: Ledger, sealer: Sealer) -> int:
@@ -140,18 +141,17 @@ async def reseal_all(ledger: Ledger, sealer: Sealer) -> int:
     return done
 
 
-async def check_key(ledger: Ledger, sealer: Sealer) -> bool:
-    """Whether everything is sealed under the newest key. Raises KeyFileProblem when the key file is not this store's.
+async def check_key(ledger: Ledger, sealer: Sealer) -> None:
+    """Raises KeyFileProblem when the key file is not the one that this store's secrets are sealed under.
 
     Without this a lost key file would be replaced by a new one in silence, and every secret with it.
     """
     body = await ledger.store.private(_CHECK_KEY)
     if body is None:
         await _write_check(ledger, sealer)
-        return True
+        return
     try:
         sealer.open(body, _CHECK)
-        return sealer.is_current(body)
     except SealBroken as problem:
         raise KeyFileProblem(
             f"the key file is not the one that this store's secrets are sealed under ({problem})",

@@ -65,6 +65,11 @@ class Sealer:
         """Without keys."""
         return f"Sealer(current={self._current!r}, keys={len(self._keys)})"
 
+    @property
+    def replacing(self) -> bool:
+        """Whether the key file holds older keys besides, under which something may still be sealed."""
+        return len(self._keys) > 1
+
     def seal(self, value: bytes, belongs: Belongs) -> bytes:
         """The value in an envelope that opens for `belongs` only."""
         data_key = AESGCM.generate_key(256)

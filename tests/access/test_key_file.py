@@ -133,4 +133,4 @@ def test_the_key_is_replaced_from_the_command_line(path, data_dir, capsys):
     assert main(["drop-old", *arguments]) == 0
     assert load_key_file(path, data_dir=data_dir).current != first.current
     assert main(["drop-old", *arguments]) == 0
-    assert [one.name for one in sorted(path.parent.iterdir())][0] == "key"
+    assert next(one.name for one in sorted(path.parent.iterdir())) == "key"
