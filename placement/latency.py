@@ -1,7 +1,8 @@
 """Latency between the places where users are and the sites.
 
 The nearest vertices of the place by great circle x 1.4 x 5 us/km + 0.15 ms of access, then the path over links that are up.
-Several vertices, since the nearest may be on a cable that leads the wrong way round. Users at a site enter there.
+Several vertices, since the nearest may be on a cable that leads the wrong way round: the nearest three, none of them more
+than 50 km farther than the first. Users at a site enter there.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from placement.inventory import Floats, Inventory, Mask
 ACCESS_MS = 0.15
 """From a user to the first vertex of the network, added once."""
 NEAREST_VERTICES = 3
-"""At how many vertices a place may enter the network."""
+"""At how many vertices at most a place may enter the network."""
+FARTHER_KM = 50.0
+"""How much farther than the nearest vertex another may be: a place does not reach past the network to a distant city."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,8 @@ def _entries(
     near = np.flatnonzero(chord <= farthest)
     near = near[np.argsort(chord[near], kind="stable")][:NEAREST_VERTICES]
     distance = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord[near] / 2, 1.0))
+    near = near[: int(np.count_nonzero(distance <= distance[0] + FARTHER_KM))]
     return [
         (int(to_network[row]), estimated_latency_ms(km) + ACCESS_MS)
-        for row, km in zip(rows[near].tolist(), distance.tolist(), strict=True)
+        for row, km in zip(rows[near].tolist(), distance.tolist(), strict=False)
     ]
