@@ -245,6 +245,7 @@ def kind(
             plural=plural or _plural(name),
             description=(cls.__doc__ or "").strip(),
         )
+        msgspec.json.Decoder(cls)  # raises TypeError for limits that its type cannot have
         cls.SPEC = spec
         KINDS[name] = spec
         _BY_PREFIX[prefix] = spec

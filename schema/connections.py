@@ -16,6 +16,8 @@ from schema.filters import condition_of, filter_type
 from schema.vocabulary import NAMES, input_type, object_type, peel, register, resolver_field
 
 UNSET = strawberry.UNSET
+PAGE_SIZE = 50
+"""A page that is not asked to be of another size."""
 
 
 class Direction(enum.Enum):
@@ -155,7 +157,7 @@ def orderable(kind: Kind) -> list[str]:
 def connection_arguments(kind: Kind) -> dict[str, tuple[str, Any, str]]:
     """The arguments of a connection field."""
     return {
-        "first": ("Optional[int]", UNSET, "The first so many; 50 when neither `first` nor `last` is given."),
+        "first": ("Optional[int]", PAGE_SIZE, "The first so many; not looked at when `last` is given."),
         "after": ("Optional[str]", UNSET, "After this cursor."),
         "last": ("Optional[int]", UNSET, "The last so many."),
         "before": ("Optional[str]", UNSET, "Before this cursor."),
@@ -172,10 +174,11 @@ def resolve_connection(
     if within is not None:
         where = within if where is EVERYTHING else All([within, where])
     order = [Order(term.field.value, term.direction is Direction.DESC) for term in _given(arguments, "order_by") or []]
+    last = _given(arguments, "last")
     request = PageRequest(
-        first=_given(arguments, "first"),
+        first=_given(arguments, "first") if last is None else None,
         after=_given(arguments, "after"),
-        last=_given(arguments, "last"),
+        last=last,
         before=_given(arguments, "before"),
     )
     return Connection(

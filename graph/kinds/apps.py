@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from graph.view import Reader
 
 
+LongText = Annotated[str, msgspec.Meta(max_length=16_384)]
+
+
 class ArtifactType(enum.Enum):
     """What sort of package a component comes as; a driver says which it takes."""
 
@@ -71,7 +74,7 @@ class App(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     tenant_id: Annotated[
         str, doc("The tenant that owns it."), IMMUTABLE, Ref("Tenant", relation="BELONGS_TO", owner=True)
     ]
-    description: Annotated[str | None, msgspec.Meta(max_length=4096, description="What it is for.")] = None
+    description: Annotated[LongText | None, doc("What it is for.")] = None
 
 
 @kind(prefix="appversion", area=Area.WORKLOAD, scope=("app_id",))
@@ -84,7 +87,7 @@ class AppVersion(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     tenant_id: Annotated[
         str, doc("The tenant that owns it; its app's."), IMMUTABLE, Ref("Tenant", relation="BELONGS_TO", owner=True)
     ]
-    release_notes: Annotated[str | None, msgspec.Meta(max_length=16384, description="What changed.")] = None
+    release_notes: Annotated[LongText | None, doc("What changed.")] = None
 
 
 @kind(prefix="component", area=Area.WORKLOAD, scope=("app_version_id",))

@@ -22,7 +22,7 @@ from placement.decision import Decision
 from resolvers.context import Context
 from resolvers.problems import StoreAway
 from resolvers.records import filed_entity, filed_page, page_size
-from schema.connections import Edge, PageInfo
+from schema.connections import PAGE_SIZE, Edge, PageInfo
 from schema.entities import field_of
 from schema.vocabulary import Member, enum_type, object_type, resolver_field
 
@@ -77,7 +77,7 @@ def _record_connection(kind_name: str, plural: str) -> str:
 
 
 PAGE_ARGUMENTS = {
-    "first": ("Optional[int]", UNSET, "At most so many; 50 when not given."),
+    "first": ("Optional[int]", PAGE_SIZE, "At most so many."),
     "after": ("Optional[str]", UNSET, "After this cursor."),
 }
 
