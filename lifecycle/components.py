@@ -1,4 +1,4 @@
-"""What a version is made of, and whether its parts can be started in an order at all."""
+"""What a version is made of, and whether all that its parts wait for is there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_REPLICAS = 1_000
 
 
 def components_of(reader: Reader, version: AppVersion, *, path: str = "input.appVersionId") -> list[Component]:
-    """The components of a version by id. Raises InvalidState when it has none, or none that could start first."""
+    """The components of a version by id. Raises InvalidState when it has none, or when one waits for what is not there."""
     found = list(each(reader, Component, "app_version_id", version.id))
     if not found:
         raise InvalidState(
@@ -27,44 +27,7 @@ def components_of(reader: Reader, version: AppVersion, *, path: str = "input.app
                 remedy="add that component or take the dependency out",
                 path=path,
             )
-    cycle = dependency_cycle(found)
-    if cycle:
-        raise InvalidState(
-            f"the components depend on each other in a circle: {' -> '.join(cycle)}",
-            remedy="take one of these dependencies out",
-            path=path,
-        )
     return found
-
-
-def dependency_cycle(components: Sequence[Component]) -> list[str]:
-    """The names along a circle of dependencies, its first one again at its end; empty when there is none."""
-    needs = {one.name: list(one.depends_on) for one in components}
-    done: set[str] = set()
-    for start in sorted(needs):
-        trail: list[str] = []
-        on_trail: set[str] = set()
-        stack: list[tuple[str, int]] = [(start, 0)]
-        while stack:
-            name, index = stack.pop()
-            if index == 0:
-                if name in done:
-                    continue
-                trail.append(name)
-                on_trail.add(name)
-            following = needs.get(name, [])
-            if index < len(following):
-                stack.append((name, index + 1))
-                child = following[index]
-                if child in on_trail:
-                    return [*trail[trail.index(child) :], child]
-                if child not in done:
-                    stack.append((child, 0))
-            else:
-                trail.pop()
-                on_trail.discard(name)
-                done.add(name)
-    return []
 
 
 def check_replicas(

@@ -6,7 +6,7 @@ only verified. Nothing here calls a driver: once a change is committed, the reco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +32,8 @@ from graph.refusal import InvalidState, NotFound
 from graph.view import Reader, get_as
 from lifecycle.components import check_replicas, components_of
 from lifecycle.events import tell
-from lifecycle.opening import create_operation
-from lifecycle.releases import apply_decision, releases_of, remove_all
+from lifecycle.indulgence import Indulgent, blemished
+from lifecycle.releases import apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
 from placement.decision import Decision
@@ -238,7 +238,7 @@ def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation:
     if version is None or operation is None:
         return False
     components = components_of(edit, version)
-    verify(edit, chosen.decision, components=components, excluding_deployment_id=deployment.id)
+    verify_at_head(edit, chosen.decision, components, deployment_id=deployment.id)
     decision_id = file_decision(edit, deployment, chosen)
     after = edit.replace(
         deployment, phase=DeploymentPhase.PROGRESSING, message=None, decision_id=decision_id, operation_id=operation.id
@@ -252,8 +252,8 @@ def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation:
 def open_operation(edit: Edit, deployment: Deployment, *, kind: OperationKind, author: str) -> Operation:
     """A new operation on the deployment; one that was under way is superseded by it."""
     earlier = get_as(edit, Operation, deployment.operation_id)
-    operation = create_operation(
-        edit, kind, tenant_id=deployment.tenant_id, subject_id=deployment.id, requested_by=author
+    operation = edit.create(
+        Operation, kind=kind, tenant_id=deployment.tenant_id, subject_id=deployment.id, requested_by=author
     )
     if earlier is not None and not earlier.ended:
         edit.replace(earlier, status=OperationStatus.SUPERSEDED, finished_at=edit.at)
@@ -347,9 +347,22 @@ def _check_decision(
             remedy="try again",
             path="input.appVersionId",
         )
-    verify(edit, decision, components=components, excluding_deployment_id=excluding)
+    verify_at_head(edit, decision, components, deployment_id=excluding)
 
 
-def is_idle(reader: Reader, deployment: Deployment) -> bool:
-    """Whether nothing of the deployment is left at any site."""
-    return not releases_of(reader, deployment.id)
+def verify_at_head(
+    edit: Edit,
+    decision: Decision,
+    components: Sequence[Component],
+    *,
+    deployment_id: str | None,
+    leave_out: Collection[str] = (),
+) -> None:
+    """Checks that a decision still holds; for a deployment that is there, its own sites may be away or cordoned.
+
+    Raises CapacityGone.
+    """
+    reader: Reader = edit
+    if deployment_id is not None:
+        reader = Indulgent(edit, blemished(edit, deployment_id, leave_out=leave_out))
+    verify(reader, decision, components=components, excluding_deployment_id=deployment_id)

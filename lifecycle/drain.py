@@ -28,12 +28,10 @@ from graph.refusal import InvalidState, NotFound
 from graph.view import Reader, each, get_as
 from lifecycle.components import components_of
 from lifecycle.cordon import set_schedulable
-from lifecycle.deployments import Chosen, Visible, file_decision
+from lifecycle.deployments import Chosen, Visible, file_decision, verify_at_head
 from lifecycle.events import tell
-from lifecycle.opening import create_operation
 from lifecycle.progress import tally
 from lifecycle.releases import apply_decision
-from placement.verification import verify
 
 MOVABLE = (DeploymentPhase.PROGRESSING, DeploymentPhase.READY, DeploymentPhase.DEGRADED)
 REASONS_TOLD = 5
@@ -63,9 +61,9 @@ def start_drain(edit: Edit, target_id: str, *, visible: Visible, author: str) ->
         if earlier.kind is OperationKind.DRAIN and not earlier.ended:
             return earlier
     total = len(releases_at(edit, target.id))
-    operation = create_operation(
-        edit,
-        OperationKind.DRAIN,
+    operation = edit.create(
+        Operation,
+        kind=OperationKind.DRAIN,
         tenant_id=target.tenant_id,
         subject_id=target.id,
         requested_by=author,
@@ -106,8 +104,9 @@ def move_deployment(edit: Edit, operation_id: str, deployment_id: str, chosen: C
     if version is None:
         return False
     components = components_of(edit, version)
-    verify(edit, chosen.decision, components=components, excluding_deployment_id=deployment.id)
     target = edit.get(operation.subject_id or "")
+    leave_out = [operation.subject_id or ""]
+    verify_at_head(edit, chosen.decision, components, deployment_id=deployment.id, leave_out=leave_out)
     sites = frozenset([target.site_id] if isinstance(target, Node) else [])
     after = edit.replace(
         deployment,

@@ -20,6 +20,7 @@ from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
 from lifecycle.components import components_of
 from lifecycle.drain import move_deployment, record_drain, standing
+from lifecycle.indulgence import blemished
 from lifecycle.placing import Placing, without
 from lifecycle.releases import sites_of
 from lifecycle.requests import own_request
@@ -110,6 +111,7 @@ class Drainer:
                     tenant_id=deployment.tenant_id,
                     excluding_deployment_id=deployment.id,
                     stay_at=stay_at,
+                    indulging=blemished(view, deployment_id, leave_out=[operation.subject_id or ""]),
                 )
                 if not chosen.decision.feasible:
                     return Unplaceable(chosen.decision).message

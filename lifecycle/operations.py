@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
-
 from graph.edit import Edit
 from graph.kinds import (
     AppVersion,
@@ -26,13 +24,19 @@ from graph.kinds import (
 from graph.refusal import InvalidState, NotFound
 from graph.view import Reader, each, get_as
 from lifecycle.components import components_of
-from lifecycle.deployments import Chosen, Started, Visible, file_decision, file_revision, seen_deployment
+from lifecycle.deployments import (
+    Chosen,
+    Started,
+    Visible,
+    file_decision,
+    file_revision,
+    seen_deployment,
+    verify_at_head,
+)
 from lifecycle.events import tell
-from lifecycle.opening import create_operation
 from lifecycle.releases import STARTS_ANEW, apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
-from placement.verification import verify
 
 
 class Earlier(NamedTuple):
@@ -119,9 +123,9 @@ def retry_operation(edit: Edit, operation: Operation, *, visible: Visible, autho
             path="input.id",
         )
     if current.ended:
-        current = create_operation(
-            edit,
-            OperationKind.RETRY,
+        current = edit.create(
+            Operation,
+            kind=OperationKind.RETRY,
             tenant_id=deployment.tenant_id,
             subject_id=deployment.id,
             requested_by=author,
@@ -133,11 +137,6 @@ def retry_operation(edit: Edit, operation: Operation, *, visible: Visible, autho
         edit.replace(one, operation_id=current.id, **STARTS_ANEW)
     tell(edit, deployment, "RetryRequested", f"{len(found)} releases are tried again.", author=author)
     return Started(deployment=deployment, operation=current)
-
-
-def earlier_of(revision_body: bytes, chosen: Chosen) -> Earlier:
-    """An earlier state from its filed revision. Raises msgspec.ValidationError when it is none."""
-    return Earlier(msgspec.json.decode(revision_body, type=DeploymentRevision), chosen)
 
 
 def _back_to(
@@ -154,7 +153,7 @@ def _back_to(
     if not chosen.decision.feasible:
         raise Unplaceable(chosen.decision, path="input.id")
     components = components_of(edit, version, path="input.id")
-    verify(edit, chosen.decision, components=components, excluding_deployment_id=deployment.id)
+    verify_at_head(edit, chosen.decision, components, deployment_id=deployment.id)
     after = edit.replace(
         deployment,
         app_version_id=version.id,

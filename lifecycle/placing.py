@@ -16,6 +16,7 @@ from graph.kinds import Component
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.view import Reader
 from lifecycle.deployments import Chosen
+from lifecycle.indulgence import NONE, Blemished, Indulgent
 from placement.decision import Decision
 from placement.engine import decide
 from placement.problem import Problem, problem_from
@@ -40,11 +41,13 @@ class Placing:
         tenant_id: str,
         excluding_deployment_id: str | None = None,
         stay_at: Sequence[str] = (),
+        indulging: Blemished = NONE,
         path: str = "input",
     ) -> Chosen:
         """A decision on the graph as it is now.
 
-        `stay_at`: sites to stay at if that can be; only if not, the whole policy is looked at.
+        `stay_at`: sites to stay at if that can be; only if not, the whole policy is looked at. `indulging`: what of the
+        deployment's own infrastructure is taken to be in order.
         Raises InvalidInput or NotFound that name what is wrong with the policy.
         """
         policies = [pinned(policy, stay_at), policy] if stay_at else [policy]
@@ -52,13 +55,16 @@ class Placing:
         async with self._turn:
             for one in policies:
                 problem = problem_from(
-                    reader,
+                    Indulgent(reader, indulging) if indulging else reader,
                     components=components,
                     policy=one,
                     replicas=replicas,
                     tenant_id=tenant_id,
                     excluding_deployment_id=excluding_deployment_id,
-                    projection=self._projection,
+                    # The projection has the blemishes: without it the inventory is made anew, which is seldom needed.
+                    projection=None if indulging else self._projection,
+                    latency=self._projection.links,
+                    uses=Indulgent(self._projection.reader, indulging),
                     drivers=self._drivers.names,
                     path=path,
                 )

@@ -49,6 +49,7 @@ from lifecycle.deployments import (
 )
 from lifecycle.drain import start_drain
 from lifecycle.drainer import Drainer
+from lifecycle.indulgence import blemished
 from lifecycle.operations import Earlier, cancel_operation, ended, retry_operation, running_operation
 from lifecycle.placer import Placer
 from lifecycle.placing import Placing
@@ -352,6 +353,7 @@ class Lifecycle:
                 excluding_deployment_id=deployment.id,
                 # The same policy stays where it is while it can.
                 stay_at=sites_of(self._ledger.view, deployment.id) if policy == deployment.policy else (),
+                indulging=blemished(self._ledger.view, deployment.id),
             )
             return partial(
                 update_deployment, change=change, chosen=chosen, visible=visible, author=request.author, kind=kind
@@ -418,6 +420,7 @@ class Lifecycle:
             replicas=revision.replicas,
             tenant_id=deployment.tenant_id,
             excluding_deployment_id=deployment.id,
+            indulging=blemished(self._ledger.view, deployment.id),
         )
         return Earlier(revision, chosen)
 

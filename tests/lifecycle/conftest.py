@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ from graph.store import RecordPage
 from graph.stores.sqlite import SqliteStore
 from graph.values import Position, Resources
 from graph.view import Reader, each, get_as
-from lifecycle.deployments import Wish
+from lifecycle.deployments import Adjustment, Started, Wish
 from lifecycle.service import Lifecycle
 from lifecycle.settings import LifecycleSettings
 
@@ -159,6 +160,37 @@ class Bench:
         )
         return committed.value.deployment, committed.value.operation
 
+    async def update(self, deployment_id: str, **fields: Any) -> Started:
+        change = Adjustment(deployment_id=deployment_id, **fields)
+        return (await self.lifecycle.update(change, asking("update"), visible=everything)).value
+
+    async def scale(self, deployment_id: str, **replicas: int) -> Started:
+        return (await self.lifecycle.scale(deployment_id, replicas, asking("scale"), visible=everything)).value
+
+    async def terminate(self, deployment_id: str, *, delete: bool = False) -> Started:
+        asked = await self.lifecycle.terminate(deployment_id, asking("terminate"), visible=everything, delete=delete)
+        return asked.value
+
+    async def cancel(self, operation_id: str) -> tuple[Operation, Deployment | None]:
+        return (await self.lifecycle.cancel(operation_id, asking("cancel"), visible=everything)).value
+
+    async def retry(self, operation_id: str) -> Started:
+        return (await self.lifecycle.retry(operation_id, asking("retry"), visible=everything)).value
+
+    async def drain(self, target_id: str) -> Operation:
+        return (await self.lifecycle.drain(target_id, asking("drain"), visible=everything)).value
+
+    async def phases(self, deployment_id: str, **counts: int) -> list[Release]:
+        """Waits until so many releases of the deployment are in each of the phases that are named."""
+
+        def found() -> list[Release] | None:
+            releases = self.releases(deployment_id)
+            have = Counter(one.phase.name for one in releases)
+            return releases if all(have[name] == count for name, count in counts.items()) else None
+
+        releases: list[Release] = await self.until(found, what=str(counts))
+        return releases
+
     async def configure(self, number: int = 0, **configuration: Any) -> None:
         """Gives a cluster another configuration."""
 
@@ -223,6 +255,24 @@ class Bench:
         )
         return [msgspec.json.decode(one.body, type=Event) for one in records]
 
+    def site(self, number: int) -> Site:
+        site = get_as(self.view, Site, self.site_ids[number])
+        assert site is not None
+        return site
+
+    def history(self, number: int = 0) -> list[tuple[str, str, int]]:
+        """(what, name, generation) of every effect on a cluster that has a journal."""
+        path = self.world(number).journal.path
+        assert path is not None
+        lines = [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
+        return [
+            (one["what"], one["object"]["name"], one["object"]["generation"])
+            if one["what"] == "applied"
+            else (one["what"], one.get("name", ""), one.get("generation", 0))
+            for one in lines
+            if one["what"] != "opened"
+        ]
+
     def check_books(self) -> None:
         """What the backends have is what the graph wants, no more and no less."""
         wanted = {
@@ -262,6 +312,27 @@ async def bench_of(
             return
         async with lifecycle.running():
             yield bench
+
+
+@pytest.fixture
+def benches(tmp_path: Path) -> Callable[..., contextlib.AbstractAsyncContextManager[Bench]]:
+    """Makes benches on one store, one after the other."""
+
+    def make(**given: Any) -> contextlib.AbstractAsyncContextManager[Bench]:
+        return bench_of(tmp_path, **given)
+
+    return make
+
+
+@pytest.fixture(name="asking")
+def asking_fixture() -> Callable[..., Request]:
+    """Makes requests of a test user."""
+    return asking
+
+
+@pytest.fixture
+def quick() -> LifecycleSettings:
+    return QUICK
 
 
 @pytest.fixture

@@ -1,0 +1,110 @@
+"""What a deployment already runs on, looked at as if it were in order.
+
+Placement refuses sites that are down or cordoned, and rightly so for new work. A change of a deployment that is there is
+another matter: a site that is away for a moment keeps its release and gets the newest generation when it returns, and a
+cordon keeps new work away but not what runs there. So its own sites, their clusters and, while they are away, their nodes
+are shown to placement without these blemishes. Drains leave their target out of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from graph.entity import Entity
+from graph.kinds import Cluster, Node, NodeStatus, Site
+from graph.values import UNKNOWN_HEALTH, HealthStatus
+from graph.view import Reader, get_as
+from lifecycle.releases import releases_of
+
+
+class Blemished(NamedTuple):
+    """What of a deployment's own infrastructure placement would refuse."""
+
+    sites: frozenset[str]
+    clusters: frozenset[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.sites or self.clusters)
+
+
+NONE = Blemished(frozenset(), frozenset())
+
+
+def blemished(reader: Reader, deployment_id: str, *, leave_out: Collection[str] = ()) -> Blemished:
+    """The sites where a deployment is to stay, and their clusters, that are down or cordoned."""
+    sites, clusters = set(), set()
+    for release in releases_of(reader, deployment_id):
+        if not release.wanted or release.retires_after is not None or release.site_id in leave_out:
+            continue
+        site = get_as(reader, Site, release.site_id)
+        if site is not None and _refused(site):
+            sites.add(site.id)
+        cluster = get_as(reader, Cluster, release.cluster_id)
+        if cluster is not None and _refused(cluster):
+            clusters.add(cluster.id)
+    return Blemished(frozenset(sites), frozenset(clusters))
+
+
+class Indulgent:
+    """A reader that shows some sites and clusters, and the nodes that are away with them, as if they were in order."""
+
+    def __init__(self, reader: Reader, what: Blemished) -> None:
+        self._reader = reader
+        self._what = what
+
+    @property
+    def revision(self) -> int:
+        """The revision that is read."""
+        return self._reader.revision
+
+    @property
+    def epoch(self) -> str:
+        """The graph's epoch."""
+        return self._reader.epoch
+
+    def get(self, entity_id: str) -> Entity | None:
+        """The entity with this id, in order."""
+        return self._in_order(self._reader.get(entity_id))
+
+    def find(self, kind: str, name: str, scope: str = "") -> Entity | None:
+        """The entity of a named kind by its name within a scope, in order."""
+        return self._in_order(self._reader.find(kind, name, scope))
+
+    def find_external(self, system: str, external_id: str, tenant_id: str | None = None) -> Entity | None:
+        """The entity that has this external id, in order."""
+        return self._in_order(self._reader.find_external(system, external_id, tenant_id))
+
+    def ids(self, kind: str, field: str | None = None, value: str | None = None) -> Sequence[str]:
+        """Ids as the reader below has them."""
+        return self._reader.ids(kind, field, value)
+
+    def ids_by_name(self, kind: str) -> Sequence[str]:
+        """All ids of a named kind, ordered by name, then id."""
+        return self._reader.ids_by_name(kind)
+
+    def count(self, kind: str, field: str | None = None, value: str | None = None) -> int:
+        """How many `ids` would give."""
+        return self._reader.count(kind, field, value)
+
+    def _in_order(self, found: Entity | None) -> Entity | None:
+        if isinstance(found, Site) and found.id in self._what.sites:
+            return msgspec.structs.replace(found, health=UNKNOWN_HEALTH, schedulable=True)
+        if isinstance(found, Cluster) and found.id in self._what.clusters:
+            return msgspec.structs.replace(found, health=UNKNOWN_HEALTH, schedulable=True)
+        if isinstance(found, Node) and found.status is NodeStatus.NOT_READY and self._away(found):
+            return msgspec.structs.replace(found, status=NodeStatus.UNKNOWN, status_reason=None)
+        return found
+
+    def _away(self, node: Node) -> bool:
+        """Whether the node is away with its site or cluster, and not by itself."""
+        if node.site_id in self._what.sites:
+            site = get_as(self._reader, Site, node.site_id)
+            return site is not None and site.health.status is HealthStatus.DOWN
+        return node.cluster_id in self._what.clusters
+
+
+def _refused(thing: Site | Cluster) -> bool:
+    return not thing.schedulable or thing.health.status is HealthStatus.DOWN

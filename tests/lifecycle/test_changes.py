@@ -1,0 +1,334 @@
+"""Changes of deployments: only what differs is touched, later changes win, and what is taken back comes back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from graph.kinds import Component, Deployment, DeploymentPhase, OperationKind, OperationStatus, Release, ReleasePhase
+from graph.kinds.policy import PlacementPolicy, SiteSelector
+from graph.ledger import Idempotency
+from graph.refusal import AlreadyExists, Conflict, IdempotencyMismatch, InvalidInput, InvalidState, NotFound
+from graph.view import each
+from lifecycle.unplaceable import Unplaceable
+
+
+def policy(*sites: str) -> PlacementPolicy:
+    return PlacementPolicy(everywhere=True, sites=SiteSelector(site_ids=list(sites)))
+
+
+async def test_an_update_touches_only_what_differs(bench) -> None:
+    await bench.network(sites=4)
+    await bench.version(web={}, db={})
+    one, two, three, four = bench.site_ids
+    deployment, operation = await bench.deploy(sites=[one, two, three])
+    await bench.succeeded(operation)
+    before = {one.id: one for one in bench.releases(deployment.id)}
+    started = await bench.update(deployment.id, policy=policy(two, three, four))
+    assert started.operation.progress.total == 4
+    await bench.succeeded(started.operation)
+    after = {one.id: one for one in bench.releases(deployment.id)}
+    assert {one.site_id for one in after.values()} == {two, three, four}
+    kept = before.keys() & after.keys()
+    assert {before[one].site_id for one in kept} == {two, three}
+    assert all(after[one].generation == 1 and after[one].epoch == before[one].epoch for one in kept)
+    assert {one.generation for one in after.values() if one.site_id == four} == {2}
+    bench.check_books()
+
+
+async def test_a_version_that_changes_one_component_leaves_the_other(bench) -> None:
+    await bench.network(sites=2)
+    await bench.version(web={}, db={})
+    deployment, operation = await bench.deploy()
+    await bench.succeeded(operation)
+    web = {"artifact": msgspec.structs.replace(next(each(bench.view, Component)).artifact, reference="shop:2")}
+    version = await bench.version("2", web=web, db={})
+    started = await bench.update(deployment.id, app_version_id=version)
+    assert started.operation.progress.total == 2
+    await bench.succeeded(started.operation)
+    for release in bench.releases(deployment.id):
+        component = bench.view.get(release.component_id)
+        assert component.app_version_id == version
+        assert release.generation == (2 if component.name == "web" else 1)
+
+
+async def test_an_update_without_a_difference_is_done_at_once(bench) -> None:
+    await bench.network(sites=2)
+    await bench.version()
+    deployment, operation = await bench.deploy()
+    await bench.succeeded(operation)
+    over = await bench.succeeded((await bench.update(deployment.id)).operation)
+    assert over.progress.total == 0
+    assert bench.deployment(deployment.id).revision_number == 2
+
+
+async def test_scaling_stays_at_the_sites_and_counts_what_is_free(bench) -> None:
+    await bench.network(sites=3, nodes=1)
+    await bench.version()
+    deployment, operation = await bench.deploy()
+    await bench.succeeded(operation)
+    started = await bench.scale(deployment.id, web=6)
+    await bench.succeeded(started.operation)
+    assert started.operation.kind is OperationKind.SCALE
+    assert {(one.site_id, one.replicas, one.generation) for one in bench.releases(deployment.id)} == {
+        (site, 6, 2) for site in bench.site_ids
+    }
+    with pytest.raises(Unplaceable) as refused:
+        await bench.scale(deployment.id, web=9)
+    assert refused.value.decision.refusals
+    assert bench.deployment(deployment.id).replicas == {"web": 6}
+    await bench.succeeded((await bench.scale(deployment.id, web=0)).operation)
+    assert (await bench.phase(deployment.id, DeploymentPhase.READY)).replicas == {"web": 0}
+    bench.check_books()
+
+
+async def test_termination_removes_everything_and_keeps_or_deletes_the_deployment(bench) -> None:
+    await bench.network(sites=3)
+    await bench.version(web={}, db={"depends_on": ["web"]})
+    for name, delete in (("kept", False), ("deleted", True)):
+        deployment, operation = await bench.deploy(name)
+        await bench.succeeded(operation)
+        started = await bench.terminate(deployment.id, delete=delete)
+        assert (await bench.terminate(deployment.id, delete=delete)).operation.id == started.operation.id
+        await bench.succeeded(started.operation)
+        assert not bench.releases(deployment.id)
+        if delete:
+            await bench.until(lambda gone=deployment.id: bench.deployment(gone) is None)
+        else:
+            await bench.phase(deployment.id, DeploymentPhase.TERMINATED)
+            with pytest.raises(InvalidState):
+                await bench.update(deployment.id)
+            with pytest.raises(InvalidState):
+                await bench.terminate(deployment.id)
+            await bench.succeeded((await bench.terminate(deployment.id, delete=True)).operation)
+            await bench.until(lambda gone=deployment.id: bench.deployment(gone) is None)
+    assert not bench.world().objects
+    bench.check_books()
+
+
+async def test_terminate_and_deploy_at_once_leaves_the_new_one(bench) -> None:
+    await bench.network(sites=4, latencyMs=5)
+    await bench.version()
+    first, operation = await bench.deploy("first")
+    await bench.succeeded(operation)
+    await bench.terminate(first.id, delete=True)
+    second, operation = await bench.deploy("second")
+    await bench.succeeded(operation)
+    await bench.until(lambda: bench.deployment(first.id) is None)
+    assert len(bench.releases(second.id)) == 4
+    bench.check_books()
+
+
+async def test_a_later_change_supersedes_the_operation_under_way(bench) -> None:
+    await bench.network(sites=6, latencyMs=30)
+    await bench.version()
+    deployment, first = await bench.deploy()
+    second = (await bench.scale(deployment.id, web=3)).operation
+    assert second.progress.total == 6
+    await bench.succeeded(second)
+    assert (await bench.ended(first.id)).status is OperationStatus.SUPERSEDED
+    assert {one.replicas for one in bench.releases(deployment.id)} == {3}
+    bench.check_books()
+
+
+@pytest.mark.parametrize("when", ["at once", "half way"])
+async def test_a_cancelled_first_deployment_is_removed_again(bench, when) -> None:
+    await bench.network(sites=8, latencyMs=20, latencyJitterMs=300)
+    await bench.version()
+    deployment, operation = await bench.deploy()
+    if when == "half way":
+        await bench.until(
+            lambda: sum(one.phase is ReleasePhase.READY for one in bench.releases(deployment.id)) > 1, what="half"
+        )
+    asked, _ = await bench.cancel(operation.id)
+    assert asked.status is OperationStatus.CANCELLING
+    await bench.configure()
+    assert (await bench.ended(operation.id)).status is OperationStatus.CANCELLED
+    await bench.phase(deployment.id, DeploymentPhase.TERMINATED)
+    assert not bench.world().objects
+    bench.check_books()
+
+
+async def test_a_cancelled_update_goes_back_to_the_last_good_state(bench) -> None:
+    await bench.network(sites=4)
+    await bench.version()
+    one, two, three, four = bench.site_ids
+    deployment, operation = await bench.deploy(sites=[one, two, three])
+    await bench.succeeded(operation)
+    await bench.phase(deployment.id, DeploymentPhase.READY)
+    await bench.configure(failingSites=["s3"])
+    version = await bench.version("2", reference="shop:2")
+    started = await bench.update(deployment.id, app_version_id=version, policy=policy(two, three, four))
+    asked, _ = await bench.cancel(started.operation.id)
+    again, _ = await bench.cancel(started.operation.id)
+    assert (asked.status, again.id) == (OperationStatus.CANCELLING, asked.id)
+    await bench.configure()
+    assert (await bench.ended(started.operation.id)).status is OperationStatus.CANCELLED
+    after = await bench.phase(deployment.id, DeploymentPhase.READY)
+    assert (after.app_version_id, after.policy.sites.site_ids) == (deployment.app_version_id, [one, two, three])
+    assert after.revision_number == 3
+    assert {one.site_id for one in bench.releases(deployment.id)} == {one, two, three}
+    bench.check_books()
+
+
+async def test_what_cannot_be_cancelled_is_refused(bench) -> None:
+    await bench.network(sites=2, latencyMs=50)
+    await bench.version()
+    deployment, operation = await bench.deploy()
+    await bench.succeeded(operation)
+    with pytest.raises(InvalidState, match="SUCCEEDED"):
+        await bench.cancel(operation.id)
+    with pytest.raises(NotFound):
+        await bench.cancel("operation_00000000000000000000000000")
+    ending = (await bench.terminate(deployment.id)).operation
+    with pytest.raises(InvalidState, match="termination"):
+        await bench.cancel(ending.id)
+    with pytest.raises(InvalidState):
+        await bench.retry(ending.id)
+
+
+async def test_a_deployment_waits_for_room_and_is_placed_when_there_is(bench) -> None:
+    await bench.network(sites=2, nodes=1)
+    await bench.version()
+    big = {"web": 8}
+    first, operation = await bench.deploy("first", replicas=big)
+    await bench.succeeded(operation)
+    with pytest.raises(Unplaceable):
+        await bench.deploy("second", replicas=big)
+    second, waiting = await bench.deploy("second", replicas=big, wait=True)
+    assert second.phase is DeploymentPhase.PENDING_PLACEMENT
+    assert waiting.status is OperationStatus.RUNNING
+    assert "cannot be placed" in (second.message or "")
+    await bench.terminate(first.id)
+    await bench.succeeded(waiting)
+    assert (await bench.phase(second.id, DeploymentPhase.READY)).decision_id != second.decision_id
+    assert len(bench.releases(second.id)) == 2
+    bench.check_books()
+
+
+async def test_a_deployment_that_waits_for_room_can_be_cancelled_or_changed(bench) -> None:
+    await bench.network(sites=2, nodes=1)
+    await bench.version()
+    one, waiting = await bench.deploy("one", replicas={"web": 20}, wait=True)
+    await bench.cancel(waiting.id)
+    assert (await bench.ended(waiting.id)).status is OperationStatus.CANCELLED
+    await bench.phase(one.id, DeploymentPhase.TERMINATED)
+    two, waiting = await bench.deploy("two", replicas={"web": 20}, wait=True)
+    later = await bench.update(two.id, replicas={"web": 30})
+    assert later.deployment.phase is DeploymentPhase.PENDING_PLACEMENT
+    await bench.succeeded((await bench.scale(two.id, web=2)).operation)
+    await bench.phase(two.id, DeploymentPhase.READY)
+
+
+async def test_wrong_wishes_are_refused_by_field_and_leave_nothing(bench) -> None:
+    await bench.network(sites=2)
+    await bench.version()
+    missing = await bench.version("missing", a={"depends_on": ["x"]})
+    cases = [
+        ({"app_version_id": "appversion_none"}, NotFound, "input.appVersionId"),
+        ({"app_version_id": missing}, InvalidState, "input.appVersionId"),
+        ({"replicas": {"nothing": 1}}, InvalidInput, "input.replicas.nothing"),
+        ({"replicas": {"web": -1}}, InvalidInput, "input.replicas.web"),
+        ({"replicas": {"web": 100_000}}, InvalidInput, "input.replicas.web"),
+        ({"sites": ["site_none"]}, NotFound, None),
+        ({"policy": PlacementPolicy(min_sites=3)}, Unplaceable, "input.policy"),
+    ]
+    for fields, refusal, path in cases:
+        with pytest.raises(refusal) as refused:
+            await bench.deploy(**fields)
+        if path is not None:
+            assert refused.value.path == path
+        assert refused.value.remedy
+    for kind in ("Deployment", "Release", "Operation"):
+        assert bench.view.count(kind) == 0
+    deployment, _ = await bench.deploy()
+    with pytest.raises(AlreadyExists):
+        await bench.deploy()
+    with pytest.raises(Conflict):
+        await bench.update(deployment.id, expected_revision=1)
+    with pytest.raises(NotFound):
+        await bench.terminate("deployment_none")
+
+
+async def test_a_repeated_request_is_answered_as_the_first_even_when_it_would_be_refused_by_now(bench, asking) -> None:
+    await bench.network(sites=1)
+    await bench.version()
+    key = Idempotency(key="user:1", body_digest="a")
+    asks = asking("deploy", idempotency=key)
+
+    def remember(started, revision) -> bytes:
+        return msgspec.json.encode({"id": started.deployment.id, "revision": revision})
+
+    async def ask(request, **fields):
+        return await bench.lifecycle.deploy(
+            bench.wish(**fields), request, visible=lambda reader: reader, remember=remember
+        )
+
+    first = await ask(asks)
+    again = await ask(asks)
+    assert again.value is None
+    assert msgspec.json.decode(again.replayed)["id"] == first.value.deployment.id
+    refused_by_now = await ask(asks, sites=["site_gone"])
+    assert refused_by_now.replayed == again.replayed
+    with pytest.raises(IdempotencyMismatch):
+        await ask(asking("deploy", idempotency=Idempotency(key="user:1", body_digest="b")))
+    assert bench.view.count("Deployment") == 1
+
+
+async def test_what_the_caller_may_not_see_is_not_there(bench, asking) -> None:
+    await bench.network(sites=2)
+    await bench.version()
+    deployment, operation = await bench.deploy()
+    await bench.succeeded(operation)
+
+    class Blind:
+        def __init__(self, reader) -> None:
+            self.reader = reader
+
+        def get(self, entity_id: str):
+            found = self.reader.get(entity_id)
+            return None if isinstance(found, Deployment) else found
+
+        def __getattr__(self, name: str):
+            return getattr(self.reader, name)
+
+    lifecycle = bench.lifecycle
+    for ask in (
+        lambda: lifecycle.scale(deployment.id, {"web": 2}, asking(), visible=Blind),
+        lambda: lifecycle.terminate(deployment.id, asking(), visible=Blind),
+        lambda: lifecycle.retry(operation.id, asking(), visible=Blind),
+        lambda: lifecycle.cancel(operation.id, asking(), visible=Blind),
+    ):
+        with pytest.raises(NotFound):
+            await ask()
+
+
+async def test_two_deployments_never_share_the_last_free_place(benches) -> None:
+    async with benches(running=False) as bench:
+        await bench.network(sites=1, nodes=1)
+        await bench.version()
+        wishes = [bench.deploy(f"d{number}", replicas={"web": 3}) for number in range(6)]
+        answers = await asyncio.gather(*wishes, return_exceptions=True)
+        made = [one for one in answers if not isinstance(one, BaseException)]
+        refused = [one for one in answers if isinstance(one, BaseException)]
+        assert len(made) == 2
+        assert {type(one).__name__ for one in refused} <= {"Unplaceable", "CapacityGone"}
+        reserved = sum(sum(one.assignments.values()) for one in each(bench.view, Release))
+        assert reserved == 6
+
+
+async def test_a_finished_change_tells_its_story(bench) -> None:
+    await bench.network(sites=1)
+    await bench.version()
+    deployment, operation = await bench.deploy()
+    await bench.succeeded(operation)
+    await bench.phase(deployment.id, DeploymentPhase.READY)
+    assert [one.reason for one in await bench.events(deployment.id)] == ["DeploymentAccepted", "DeploymentReady"]
+    [release] = bench.releases(deployment.id)
+    assert [one.reason for one in await bench.events(release.id)] == ["ReleaseReady"]
+    assert [one.reason for one in await bench.events(operation.id)] == ["OperationSucceeded"]
+    record = await bench.ledger.store.record("decision", bench.deployment(deployment.id).decision_id)
+    assert record.subject_id == deployment.id
+    assert release.phase is ReleasePhase.READY
