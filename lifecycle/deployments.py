@@ -33,6 +33,7 @@ from graph.view import Reader, get_as
 from lifecycle.components import check_replicas, components_of
 from lifecycle.events import tell
 from lifecycle.indulgence import Indulgent, blemished
+from lifecycle.opening import create_operation
 from lifecycle.releases import apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
@@ -252,8 +253,8 @@ def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation:
 def open_operation(edit: Edit, deployment: Deployment, *, kind: OperationKind, author: str) -> Operation:
     """A new operation on the deployment; one that was under way is superseded by it."""
     earlier = get_as(edit, Operation, deployment.operation_id)
-    operation = edit.create(
-        Operation, kind=kind, tenant_id=deployment.tenant_id, subject_id=deployment.id, requested_by=author
+    operation = create_operation(
+        edit, kind, tenant_id=deployment.tenant_id, subject_id=deployment.id, requested_by=author
     )
     if earlier is not None and not earlier.ended:
         edit.replace(earlier, status=OperationStatus.SUPERSEDED, finished_at=edit.at)

@@ -30,6 +30,7 @@ from lifecycle.components import components_of
 from lifecycle.cordon import set_schedulable
 from lifecycle.deployments import Chosen, Visible, file_decision, verify_at_head
 from lifecycle.events import tell
+from lifecycle.opening import create_operation
 from lifecycle.progress import tally
 from lifecycle.releases import apply_decision
 
@@ -61,9 +62,9 @@ def start_drain(edit: Edit, target_id: str, *, visible: Visible, author: str) ->
         if earlier.kind is OperationKind.DRAIN and not earlier.ended:
             return earlier
     total = len(releases_at(edit, target.id))
-    operation = edit.create(
-        Operation,
-        kind=OperationKind.DRAIN,
+    operation = create_operation(
+        edit,
+        OperationKind.DRAIN,
         tenant_id=target.tenant_id,
         subject_id=target.id,
         requested_by=author,

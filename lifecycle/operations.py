@@ -34,6 +34,7 @@ from lifecycle.deployments import (
     verify_at_head,
 )
 from lifecycle.events import tell
+from lifecycle.opening import create_operation
 from lifecycle.releases import STARTS_ANEW, apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
@@ -123,9 +124,9 @@ def retry_operation(edit: Edit, operation: Operation, *, visible: Visible, autho
             path="input.id",
         )
     if current.ended:
-        current = edit.create(
-            Operation,
-            kind=OperationKind.RETRY,
+        current = create_operation(
+            edit,
+            OperationKind.RETRY,
             tenant_id=deployment.tenant_id,
             subject_id=deployment.id,
             requested_by=author,
