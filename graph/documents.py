@@ -8,7 +8,7 @@ nesting are refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -123,9 +123,9 @@ class _Loader(_Safe):  # type: ignore[misc]  # which class it is depends on how 
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not text", key_node.start_mark)
+                raise yaml.MarkedYAMLError(None, None, f"key {key!r} is not text", key_node.start_mark)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+                raise yaml.MarkedYAMLError(None, None, f"key {key!r} is given twice", key_node.start_mark)
             seen.add(key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return mapping
@@ -134,13 +134,15 @@ class _Loader(_Safe):  # type: ignore[misc]  # which class it is depends on how 
 def _check_events(text: str) -> None:
     """Refuses aliases (a few lines of them can stand for gigabytes) and deep nesting before anything is made of the text."""
     depth = 0
-    for event in yaml.parse(text, Loader=_Safe):
+    events: Iterable[Any] = yaml.parse(text, Loader=_Safe)
+    for event in events:
+        mark: Any = event.start_mark
         if isinstance(event, yaml.events.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases are not taken", event.start_mark)
+            raise yaml.MarkedYAMLError(None, None, "aliases are not taken", mark)
         if isinstance(event, yaml.events.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise yaml.composer.ComposerError(None, None, "nested too deeply", event.start_mark)
+                raise yaml.MarkedYAMLError(None, None, "nested too deeply", mark)
         elif isinstance(event, yaml.events.CollectionEndEvent):
             depth -= 1
 

@@ -28,7 +28,6 @@ from graph.kinds import Operation, OperationError, OperationKind, OperationStatu
 from graph.ledger import Ledger, Request
 from graph.refusal import Refusal
 from graph.view import Reader, each
-from lifecycle.opening import create_operation
 
 SLICE = 64
 """Documents that are validated between two breaths of the event loop."""
@@ -189,9 +188,9 @@ class DocumentSets:
         at = self._ledger.view.at
 
         def change(edit: Edit) -> Operation:
-            operation = create_operation(
-                edit,
-                OperationKind.APPLY_DOCUMENTS,
+            operation = edit.create(
+                Operation,
+                kind=OperationKind.APPLY_DOCUMENTS,
                 display_name=f"{source.kind.name}:{source.name}",
                 requested_by=viewer.id,
                 progress=Progress(total=len(batches)),
