@@ -227,7 +227,7 @@ def _not_needed(score: float, worst: float, *, feasible: bool) -> Reason:
         need=f"{worst:.4f}",
         have=f"{score:.4f}",
         unit="score",
-        message=f"it passes every rule; the chosen sites suffice, the least of which scores {worst:.3f} to its {score:.3f}",
+        message=f"it passes every rule and is not needed: it scores {score:.3f}, the least of the chosen sites {worst:.3f}",
     )
 
 
