@@ -1,11 +1,12 @@
 // The playground as a person uses it, against a running server. Arguments, as JSON: `browser` (path), `origin`,
 // `signIn` (a link that opens a session and leads to the playground), `viewer` (a text of the header), `query` and
 // `expected`, `subscription` and `event` (texts that the response pane must come to hold), `completion` (what is typed
-// in a selection, and the field that must be offered), `failure` (path of a picture of the page when it fails).
+// in a selection, and the field that must be offered), `examples` (ids with the text that each must come to show, in
+// order), `failure` (path of a picture of the page when it fails).
 // Ends with 0 and one line a step, or with 1 and the reason.
 import { isDeepStrictEqual } from "node:util";
 
-import { openBrowser, openPlayground, responseHolding, run } from "./browser.mjs";
+import { openBrowser, openPlayground, run, runExample } from "./browser.mjs";
 
 const given = JSON.parse(process.argv[2]);
 const { origin } = given;
@@ -64,6 +65,12 @@ try {
     await newTab(given.query);
     await run(page, given.expected);
   });
+
+  for (const [id, expected] of given.examples) {
+    await step(`the example ${id} runs as it stands`, async () => {
+      await runExample(page, id, expected);
+    });
+  }
 
   await step("the schema's names are offered while typing (the workers run)", async () => {
     await newTab("");
