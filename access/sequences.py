@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import overload
 
@@ -46,24 +46,17 @@ class _Ids(Sequence[str]):
 
 
 class Without(_Ids):
-    """The items of `base` but those of `hidden`, all of which are in `base`; in the order of `base`.
+    """The items of an ascending `base` but those of `hidden`, all of which are in `base`; ascending.
 
-    `position` finds an item of `base`; without it `base` is in ascending order. Length O(lists of hidden); a walk O(items
-    walked); access by position O(log hidden) after O(min(hidden log base, base)) once.
+    Length O(lists of hidden); a walk O(items walked); access by position O(log hidden) after O(min(hidden log base, base))
+    once.
     """
 
-    __slots__ = ("_base", "_hidden", "_offsets", "_position", "_size")
+    __slots__ = ("_base", "_hidden", "_offsets", "_size")
 
-    def __init__(
-        self,
-        base: Sequence[str],
-        hidden: Sequence[Sequence[str]],
-        *,
-        position: Callable[[str], int] | None = None,
-    ) -> None:
+    def __init__(self, base: Sequence[str], hidden: Sequence[Sequence[str]]) -> None:
         self._base = base
         self._hidden = hidden
-        self._position = position
         self._size = len(base) - sum(map(len, hidden))
         self._offsets: list[int] | None = None
 
@@ -75,7 +68,11 @@ class Without(_Ids):
         return (one for one in self._base if one not in hidden)
 
     def __contains__(self, value: object) -> bool:
-        return value in self._base and not any(value in one for one in self._hidden)
+        return (
+            isinstance(value, str)
+            and contains(self._base, value)
+            and not any(contains(one, value) for one in self._hidden)
+        )
 
     def _at(self, index: int) -> str:
         offsets = self._offsets
@@ -90,8 +87,7 @@ class Without(_Ids):
         if left_out * FEW > len(base):
             hidden = frozenset(chain.from_iterable(self._hidden))
             return [at for at, one in enumerate(base) if one in hidden]
-        find = self._position or (lambda one: bisect_left(base, one))
-        return sorted(find(one) for one in chain.from_iterable(self._hidden))
+        return sorted(bisect_left(base, one) for one in chain.from_iterable(self._hidden))
 
 
 class Merged(_Ids):

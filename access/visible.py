@@ -16,14 +16,16 @@ is wholly visible, and a comparison of tenants elsewhere.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
+from typing import TypeVar
 
 import msgspec
 
+from access.kept import kept_of
 from access.permissions import Permission
-from access.sequences import Merged, Without, in_both
+from access.sequences import FEW, Merged, Without, in_both
 from access.viewer import PermissionKey, Viewer, concerns
 from access.visibility import CREDENTIAL_FIELDS, PERSONAL, Rule, held_everywhere, listed_rule
 from graph.change import Change, Commit
@@ -31,6 +33,8 @@ from graph.entity import HIDDEN, KINDS, Entity, Named, kind_by_id
 from graph.kinds import ApiToken, Cluster, Event, RoleBinding, ServiceAccount, User
 from graph.refusal import NotFound
 from graph.view import NOTHING, Reader, View, each
+
+T = TypeVar("T")
 
 
 class VisibleView:
@@ -123,14 +127,9 @@ class VisibleView:
         base = self._reader.ids_by_name(kind)
         if rule.whole:
             return base
-        if kind not in PERSONAL and rule.unowned:
-            hidden = self._hidden(kind, rule)
-
-            def position(entity_id: str) -> int:
-                return bisect_left(base, self._name_key(entity_id), key=self._name_key)
-
-            return Without(base, hidden, position=position) if hidden else base
-        return sorted(self.ids(kind), key=self._name_key)
+        if kind in PERSONAL:
+            return self._names(kind, rule)
+        return self._kept(kind, ("names", rule), lambda: self._names(kind, rule))
 
     def count(self, kind: str, field: str | None = None, value: str | None = None) -> int:
         """How many `ids` would give."""
@@ -158,6 +157,14 @@ class VisibleView:
 
     # How lists are made
 
+    def _names(self, kind: str, rule: Rule) -> Sequence[str]:
+        """What is seen of a named kind, ordered by name, then id; nothing in it depends on who asks but for people."""
+        if kind in PERSONAL or not rule.unowned:
+            return sorted(self.ids(kind), key=self._name_key)
+        hidden = frozenset(chain.from_iterable(self._hidden(kind, rule)))
+        base = self._reader.ids_by_name(kind)
+        return [one for one in base if one not in hidden] if hidden else base
+
     def _hidden(self, kind: str, rule: Rule) -> list[Sequence[str]]:
         """The ids of a kind that belong to tenants which the rule leaves out, a list a tenant."""
         if rule.tenants is None:
@@ -176,27 +183,39 @@ class VisibleView:
 
     def _without(self, kind: str, base: Sequence[str], rule: Rule, *, whole: bool) -> Sequence[str]:
         """`base` but what belongs to other tenants: made from the shorter of both."""
+        if whole:
+            return self._kept(kind, ("ids", rule), lambda: self._but_hidden(kind, base, rule))
         hidden = self._hidden(kind, rule)
         if not hidden:
             return base
-        if whole:
-            return Without(base, hidden)
-        if sum(map(len, hidden)) * 8 < len(base):
+        if sum(map(len, hidden)) * FEW < len(base):
             left_out = [common for one in hidden if (common := in_both(one, base))]
             return Without(base, left_out) if left_out else base
-        return [one for one in base if self.get(one) is not None]
+        if len(base) < FEW:
+            return [one for one in base if self.get(one) is not None]
+        every = self._kept(kind, ("hidden", rule), lambda: frozenset(chain.from_iterable(hidden)))
+        return [one for one in base if one not in every]
 
     def _within(self, kind: str, base: Sequence[str], rule: Rule, *, whole: bool) -> Sequence[str]:
         """What of `base` belongs to the rule's tenants: made from the shorter of both."""
         owned = self._owned(kind, rule)
         if not owned:
             return NOTHING
-        mine = owned[0] if len(owned) == 1 else Merged(owned)
+        mine = owned[0] if len(owned) == 1 else self._kept(kind, ("ids", rule), lambda: Merged(owned))
         if whole:
             return mine
         if len(mine) * 8 < len(base):
             return in_both(mine, base)
         return [one for one in base if self.get(one) is not None]
+
+    def _but_hidden(self, kind: str, base: Sequence[str], rule: Rule) -> Sequence[str]:
+        hidden = self._hidden(kind, rule)
+        return Without(base, hidden) if hidden else base
+
+    def _kept(self, kind: str, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, kept with the view until the kind's entities come or go; a change under way keeps nothing."""
+        reader = self._reader
+        return kept_of(reader).get(kind, key, make) if isinstance(reader, View) else make()
 
     def _name_key(self, entity_id: str) -> tuple[str, str]:
         entity = self._get(entity_id)

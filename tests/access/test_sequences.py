@@ -17,16 +17,6 @@ def test_without_is_the_list_but_what_is_hidden(base, data):
     check_like(seen, expected)
 
 
-@given(ids, st.data())
-def test_without_keeps_any_order_when_it_is_told_where_things_are(base, data):
-    shuffled = data.draw(st.permutations(base))
-    hidden = data.draw(st.sets(st.sampled_from(base))) if base else set()
-    seen = Without(shuffled, [sorted(hidden)], position=shuffled.index)
-    expected = [one for one in shuffled if one not in hidden]
-    assert list(seen) == expected
-    assert [seen[at] for at in range(len(seen))] == expected
-
-
 @given(st.lists(ids, max_size=4))
 def test_merged_is_all_lists_in_order(lists):
     parts = [[f"{one}_{number}" for one in part] for number, part in enumerate(lists)]

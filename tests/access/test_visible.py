@@ -3,6 +3,7 @@
 import random
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -228,7 +229,7 @@ def check_against_oracle(reader, viewer, asked):
             assert all(one < other for one, other in pairwise(keys))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 40), grants, st.sampled_from((*USERS, "")))
 def test_every_list_and_every_entity_is_what_the_rules_say(seed, granted, me):
     view = random_graph(seed)
@@ -236,7 +237,7 @@ def test_every_list_and_every_entity_is_what_the_rules_say(seed, granted, me):
     check_against_oracle(view, viewer, list(questions(view)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 40), grants, st.sampled_from(USERS))
 def test_a_change_under_way_is_seen_by_the_same_rules(seed, granted, me):
     view = random_graph(seed)
@@ -429,3 +430,49 @@ def test_a_viewer_that_a_token_shuts_out_of_a_tenant_sees_nothing_of_it_in_its_o
     assert list(whole.ids("ApiToken")) == ["token_1", "token_2"]
     assert list(narrow.ids("ApiToken")) == ["token_1"]
     assert list(narrow.ids("RoleBinding")) == ["rolebinding_0"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 20), grants, st.data())
+def test_what_is_kept_between_requests_follows_what_comes_goes_and_is_renamed(seed, granted, data):
+    view = random_graph(seed)
+    viewer = Viewer(id="user_1", name="u", grants=granted)
+    for step in range(6):
+        check_lists(view, viewer)
+        kind, fields = data.draw(
+            st.sampled_from(
+                [
+                    (Site, {"region_id": view.ids("Region")[0], "name": f"new{step}"}),
+                    (App, {"tenant_id": "tenant_1", "name": f"new{step}"}),
+                    (App, {"tenant_id": "tenant_0", "name": f"new{step}"}),
+                ]
+            )
+        )
+        fields |= {"tenant_id": data.draw(st.sampled_from((None, *TENANTS)))} if kind is Site else {}
+        present = [view.get(one) for one in view.ids(kind.__name__)]
+        change = data.draw(st.sampled_from(("make", "rename", "touch", "delete")))
+        if change == "make" or not present:
+            before, after = None, kind(id=f"{kind.SPEC.prefix}_{view.revision:09}", **fields)
+        else:
+            before = data.draw(st.sampled_from(present))
+            after = None
+            if change != "delete":
+                changed = {"name": f"z{step}"} if change == "rename" else {"display_name": f"z{step}"}
+                after = msgspec.structs.replace(before, **changed)
+        entity = after or before
+        one = Change(kind.__name__, entity.id, before, after)
+        view.apply(Commit(revision=view.revision + 1, draft_id=str(step), at=9, author="x", action="y", changes=[one]))
+    check_lists(view, viewer)
+    fresh = random_graph(seed + 1)
+    view.become(fresh)
+    check_lists(view, viewer)
+
+
+def check_lists(view, viewer):
+    seen, oracle = VisibleView(view, viewer), Oracle(view, viewer)
+    for kind in ("Site", "App", "Node", "Service"):
+        expected = oracle.ids(kind, None, None)
+        assert list(seen.ids(kind)) == expected
+        assert [seen.ids(kind)[at] for at in range(len(expected))] == expected
+        names = seen.ids_by_name(kind)
+        assert list(names) == sorted(expected, key=lambda one: (view.get(one).name, one))
