@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 def spawn(*arguments: str) -> subprocess.Popen[bytes]:

@@ -6,6 +6,7 @@ Every race is a coroutine on a ledger that returns plain data, so that it runs i
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -32,7 +33,7 @@ from graph.kinds import (
 )
 from graph.kinds.policy import PlacementPolicy
 from graph.ledger import Committed, Idempotency, Ledger, Request
-from graph.refusal import CapacityGone, Refusal
+from graph.refusal import CapacityGone, Refusal, Unavailable
 from graph.values import Resources
 from graph.view import each, get_as
 
@@ -136,6 +137,24 @@ def add_one(region_id: str) -> Callable[[Edit], float]:
         return edit.replace(region, demand=region.demand + 1).demand
 
     return change
+
+
+def _named(edit: Edit, name: str) -> Region:
+    found = edit.find("Region", name)
+    return found if isinstance(found, Region) else edit.create(Region, name=name)
+
+
+async def warm(ledger: Ledger) -> None:
+    """Makes and deletes a region, so that a server that has just started has seen such a commit before the race."""
+    name = f"warm-{id(ledger)}-{os.getpid()}"
+    async with asyncio.timeout(120):
+        while True:
+            try:
+                made = await ledger.commit(lambda edit: _named(edit, name), REQUEST)
+                await ledger.commit(lambda edit: edit.delete(made.value), REQUEST)
+                return
+            except Unavailable:
+                await asyncio.sleep(0.5)
 
 
 async def outcome(attempt: Awaitable[Committed[Any]]) -> str:

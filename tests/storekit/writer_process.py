@@ -64,6 +64,7 @@ def _kill_mode(url: str, control: str) -> None:
 
 async def _race(url: str, name: str, arguments: list[str]) -> None:
     async with Ledger(store_for(url)).running() as ledger:
+        await races.warm(ledger)
         os.write(1, b"ready\n")
         await asyncio.to_thread(sys.stdin.readline)
         answers = await races.RACES[name](ledger, *arguments)

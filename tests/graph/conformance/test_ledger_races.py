@@ -35,6 +35,7 @@ async def raced(ledger: Ledger, place: Place, race: str, *arguments: str) -> lis
     lines = Lines(process)
     try:
         await asyncio.to_thread(lines.expect, "ready")
+        await races.warm(ledger)
         assert process.stdin is not None
         process.stdin.write(b"go\n")
         process.stdin.flush()

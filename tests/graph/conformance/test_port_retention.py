@@ -65,8 +65,8 @@ async def test_compaction_of_an_empty_log_does_nothing(store: Store) -> None:
 
 async def test_a_long_log_is_compacted_in_full(store: Store) -> None:
     chain = Chain(await head_of(store))
-    for _ in range(5):
-        await write(store, [chain.commit(*created(region("r"))) for _ in range(1_000)])
+    for part in range(5):
+        await write(store, [chain.commit(*created(region(f"r{part}-{n}"))) for n in range(1_000)])
     assert await store.compact(keep_commits=100, keep_after=0) == 4_900
     assert len(await all_commits(store, 4_900)) == 100
 
