@@ -24,6 +24,7 @@ from starlette.routing import BaseRoute, Route
 
 from access.audit import Audit
 from access.links import LINK_PATH, redeem_link
+from access.password_check import PasswordCheck, SignInProblem, TooManyTries
 from access.passwords import Passwords
 from access.sessions import Sessions
 from access.throttle import Throttle
@@ -34,7 +35,6 @@ from graph.refusal import Unavailable
 from graph.store import StoreUnavailable
 from resolvers.problems import StoreAway
 from server.authentication import Authenticator
-from server.password_check import PasswordCheck, SignInProblem, TooManyTries
 from server.signin_page import link_page, login_page
 from server.signin_requests import HEADERS, BadBody, address_of, csrf_of, form_of, is_own_path, plain
 from server.signin_tokens import TokenSignIn

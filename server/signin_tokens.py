@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from access.changes import create_token, delete_entity, drop_expired_tokens
+from access.password_check import WRONG, PasswordCheck, SignInProblem, TooManyTries
 from access.viewer import now_ms, viewer_of
 from graph.edit import Edit
 from graph.identifiers import new_ulid
@@ -24,7 +25,6 @@ from graph.refusal import AlreadyExists, InvalidInput, LimitExceeded, Refusal, U
 from graph.store import StoreUnavailable
 from resolvers.problems import StoreAway
 from server.authentication import Authenticator
-from server.password_check import WRONG, PasswordCheck, SignInProblem, TooManyTries
 from server.signin_requests import JSON_HEADERS, BadBody, address_of, body_of, media_type_of, problem
 
 DAY_MS = 86_400_000

@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 
 import msgspec
@@ -85,3 +86,9 @@ def test_neither_a_sealer_nor_a_key_shows_itself():
     for one in (SEALER, OLD, KeyRing(keys=[OLD])):
         assert OLD.key not in repr(one)
         assert OLD.key not in str(one)
+
+
+def test_a_fingerprint_is_the_same_for_the_same_bytes_and_takes_the_key_to_make():
+    again, other = Sealer(KeyRing(keys=[OLD, NEW])), Sealer(KeyRing(keys=[NEW]))
+    assert SEALER.digest(b"a") == SEALER.digest(b"a") == again.digest(b"a")
+    assert len({SEALER.digest(b"a"), SEALER.digest(b"b"), other.digest(b"a"), hashlib.sha256(b"a").hexdigest()}) == 4
