@@ -150,8 +150,8 @@ async def warm(ledger: Ledger) -> None:
     async with asyncio.timeout(120):
         while True:
             try:
-                made = await ledger.commit(lambda edit: _named(edit, name), REQUEST)
-                await ledger.commit(lambda edit: edit.delete(made.value), REQUEST)
+                await ledger.commit(lambda edit: _named(edit, name).id, REQUEST)
+                await ledger.commit(lambda edit: edit.delete(_named(edit, name))[0].id, REQUEST)
                 return
             except Unavailable:
                 await asyncio.sleep(0.5)
