@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from graph.kinds import Cluster, Component, Node, NodeStatus, Site
+from graph.kinds import Cluster, Component, Node, NodeStatus, Region, Site
 from graph.selectors import matches
 from graph.values import HealthStatus, Taint, TaintEffect
 
@@ -35,7 +35,7 @@ def is_down(thing: Site | Cluster) -> bool:
     return thing.health.status is HealthStatus.DOWN
 
 
-def is_seen_by(thing: Site | Cluster | Node, tenant_id: str | None) -> bool:
+def is_seen_by(thing: Region | Site | Cluster | Node, tenant_id: str | None) -> bool:
     """Whether a tenant may use it: what is private to another tenant is as if it were not there. None asks as nobody's."""
     return tenant_id is None or thing.tenant_id is None or thing.tenant_id == tenant_id
 

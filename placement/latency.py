@@ -19,6 +19,7 @@ from graph.refusal import InvalidInput, NotFound
 from graph.spatial import EARTH_RADIUS_KM, estimated_latency_ms, unit_vectors
 from graph.values import Position
 from graph.view import Reader, get_as
+from placement.conditions import is_seen_by
 from placement.inventory import Floats, Inventory, Mask
 
 ACCESS_MS = 0.15
@@ -40,16 +41,18 @@ class Target:
     site_id: str | None
 
 
-def targets_of(reader: Reader, wanted: Sequence[LatencyTarget], *, path: str) -> tuple[Target, ...]:
+def targets_of(
+    reader: Reader, wanted: Sequence[LatencyTarget], *, tenant_id: str | None, path: str
+) -> tuple[Target, ...]:
     """The targets of a policy with their ids resolved.
 
     Raises InvalidInput for a place that names none or several of position, site and region, or a region without a centre,
-    and NotFound for a site or region that the reader does not see.
+    and NotFound for a site or region that the reader does not see or that is private to another tenant.
     """
-    return tuple(_target(reader, one, path=f"{path}[{n}]") for n, one in enumerate(wanted))
+    return tuple(_target(reader, one, tenant_id=tenant_id, path=f"{path}[{n}]") for n, one in enumerate(wanted))
 
 
-def _target(reader: Reader, wanted: LatencyTarget, *, path: str) -> Target:
+def _target(reader: Reader, wanted: LatencyTarget, *, tenant_id: str | None, path: str) -> Target:
     place = wanted.place
     if not 0 < wanted.within_ms <= 10_000:
         raise InvalidInput(
@@ -64,12 +67,12 @@ def _target(reader: Reader, wanted: LatencyTarget, *, path: str) -> Target:
         )
     if place.site_id is not None:
         site = get_as(reader, Site, place.site_id)
-        if site is None:
+        if site is None or not is_seen_by(site, tenant_id):
             raise NotFound("Site", place.site_id, path=f"{path}.place.siteId")
         return Target(place.name or site.name, wanted.within_ms, None, site.id)
     if place.region_id is not None:
         region = get_as(reader, Region, place.region_id)
-        if region is None:
+        if region is None or not is_seen_by(region, tenant_id):
             raise NotFound("Region", place.region_id, path=f"{path}.place.regionId")
         if region.centre is None:
             raise InvalidInput(

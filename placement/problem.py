@@ -12,15 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graph.kinds import Component, Site, SiteRole, Tier
+from graph.kinds import Component, Region, Site, SiteRole, Tier
 from graph.kinds.policy import PlacementPolicy
 from graph.paths import LinkGraph
 from graph.refusal import InvalidInput, NotFound
 from graph.selectors import LabelSelector, ids_matching, parse_selector
 from graph.spatial import regions_below
-from graph.view import Reader
+from graph.view import Reader, get_as
 from placement.bins import Bins, ComponentNeed, bins_of, needed_in_all, needs_of
 from placement.clusters import ClusterState, cluster_state
+from placement.conditions import is_seen_by
 from placement.inventory import Floats, Inventory, Mask, inventory_of
 from placement.latency import Target, latencies, targets_of
 from placement.projection import Projection
@@ -99,11 +100,11 @@ def problem_from(
     inventory = projection.inventory() if projection is not None else inventory_of(everything)
     visible = visible_to(inventory, reader, tenant_id=tenant_id, lists_all=everything is reader)
     _check_sites(inventory, visible, policy, path=f"{path}.policy.sites")
-    targets = targets_of(reader, policy.latency, path=f"{path}.policy.latency")
+    targets = targets_of(reader, policy.latency, tenant_id=tenant_id, path=f"{path}.policy.latency")
     rows = np.flatnonzero(visible.sites & inventory.sites.compute)
     graph = latency if latency is not None else (projection.links if projection is not None else LinkGraph(reader))
     to_sites = (
-        latencies(inventory, graph.network(reader), targets, seen=visible.sites)
+        latencies(inventory, graph.network(reader, tenant_id=tenant_id), targets, seen=visible.sites)
         if targets
         else np.empty((0, len(inventory.sites.sites)))
     )
@@ -118,7 +119,7 @@ def problem_from(
         transit_sites=int(np.count_nonzero(visible.sites)) - len(rows),
         labels=labels,
         labels_match=_matching(reader, sites, labels),
-        in_region=_in_region(reader, sites, policy, path=f"{path}.policy.sites.regionIds"),
+        in_region=_in_region(reader, sites, policy, tenant_id=tenant_id, path=f"{path}.policy.sites.regionIds"),
         targets=targets,
         latency=to_sites[:, rows],
         clusters=state,
@@ -209,12 +210,15 @@ def _matching(reader: Reader, sites: Sequence[Site], selector: LabelSelector) ->
     return np.fromiter((one.id in matching for one in sites), dtype=bool, count=len(sites))
 
 
-def _in_region(reader: Reader, sites: Sequence[Site], policy: PlacementPolicy, *, path: str) -> Mask:
+def _in_region(
+    reader: Reader, sites: Sequence[Site], policy: PlacementPolicy, *, tenant_id: str | None, path: str
+) -> Mask:
     if not policy.sites.region_ids:
         return np.ones(len(sites), dtype=bool)
-    regions = {
-        one
-        for n, region_id in enumerate(policy.sites.region_ids)
-        for one in regions_below(reader, region_id, path=f"{path}[{n}]")
-    }
+    regions: set[str] = set()
+    for n, region_id in enumerate(policy.sites.region_ids):
+        region = get_as(reader, Region, region_id)
+        if region is None or not is_seen_by(region, tenant_id):
+            raise NotFound("Region", region_id, path=f"{path}[{n}]")
+        regions.update(regions_below(reader, region_id))
     return np.fromiter((one.region_id in regions for one in sites), dtype=bool, count=len(sites))

@@ -10,6 +10,7 @@ from placement_graphs import GIB, Builder, amount, at
 
 from graph.kinds import NodeStatus, SiteRole, Tenant, Tier
 from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy, SiteSelector
+from graph.refusal import NotFound
 from graph.values import Health, HealthStatus, Taint, TaintEffect
 from placement.decision import Decision, Reason
 
@@ -284,3 +285,23 @@ def test_a_private_site_node_link_or_cluster_of_another_tenant_is_as_if_it_were_
     assert [one.site_id for one in decision.placements] == [mine.id]
     assert only(decision, private_nodes.id).message == "it has no nodes and states no capacity"
     assert only(decision, private_cluster.id).message == "no cluster serves it"
+
+
+def test_a_private_link_of_another_tenant_is_no_shortcut_and_its_region_no_place(build: Builder) -> None:
+    other = build.make(Tenant, name="other")
+    a, b = build.site(position=at(0, 0)), build.site(position=at(50, 0))
+    build.link(a, b, 9.0)
+    build.link(a, b, 1.0, tenant_id=other.id)
+    build.change(a, schedulable=False)
+    policy = PlacementPolicy(latency=[LatencyTarget(place=Place(site_id=a.id), within_ms=20.0)])
+    (served,) = build.decide(build.component(), policy=policy).placements[0].serves
+    assert served.latency_ms == pytest.approx(9.15)
+    (served,) = build.decide(build.component(), policy=policy, tenant_id=other.id).placements[0].serves
+    assert served.latency_ms == pytest.approx(1.15)
+    hidden = build.make(type(build.region), name="hidden", tenant_id=other.id, centre=at(0, 0))
+    for policy in (
+        PlacementPolicy(latency=[LatencyTarget(place=Place(region_id=hidden.id), within_ms=20.0)]),
+        PlacementPolicy(sites=SiteSelector(region_ids=[hidden.id])),
+    ):
+        with pytest.raises(NotFound):
+            build.decide(build.component(), policy=policy)
