@@ -124,6 +124,8 @@ def _labels(entity: Entity, info: Any) -> list[LabelPair]:
 def _own_field(field: Field) -> Member:
     if field.name == "id":
         return "ID", strawberry.field(description=field.description)
+    if field.name.endswith("_id") and field.ref is None:
+        return "Optional[ID]" if field.optional else "ID", strawberry.field(description=field.description)
     if field.name == "labels":
         return None, resolver_field(_labels, returns="list[Label]", description=field.description)
     if field.name == "source":
