@@ -1,13 +1,20 @@
-"""The playground's examples, against the schema that is checked in."""
+"""The playground's examples: valid by the schema that is checked in, and run in their order by the whole server."""
 
 import json
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from graphql import GraphQLSchema, OperationDefinitionNode, build_schema, parse, validate
 from graphql.execution.values import get_variable_values
+from websockets.sync.client import connect
+
+if TYPE_CHECKING:
+    from conftest import RunningServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "schema" / "schema.graphql"
@@ -65,3 +72,81 @@ def test_there_are_examples_of_the_main_jobs() -> None:
     jobs = ["sites(", "path(", "reachable(", "planDeployment(", "deploy(", "operation(", "changes(", "topology("]
     jobs += ["applyDocuments(", "createSite(", "updateSite(", "deleteSite(", "events("]
     assert [job for job in jobs if job not in text] == []
+
+
+class Session:
+    """What the page does with an example, without the page: its lookups, then the operation."""
+
+    def __init__(self, server: "RunningServer") -> None:
+        self._origin = server.origin
+        self._http = httpx.Client(base_url=server.origin, headers={"X-EdgeAtlas-CSRF": "1"}, timeout=30)
+        assert self._http.get(server.link).status_code == 303
+
+    def post(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        answer = self._http.post("/graphql", json={"query": query, "variables": variables}).json()
+        assert "errors" not in answer, answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    def first_event(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        cookie = "; ".join(f"{name}={value}" for name, value in self._http.cookies.items())
+        with connect(
+            self._origin.replace("http", "ws", 1) + "/graphql",
+            subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]  # a NewType of str
+            additional_headers={"Cookie": cookie, "Origin": self._origin},
+        ) as socket:
+            socket.send(json.dumps({"type": "connection_init"}))
+            assert json.loads(socket.recv(timeout=10))["type"] == "connection_ack"
+            payload = {"query": query, "variables": variables}
+            socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
+            message = json.loads(socket.recv(timeout=20))
+        assert message["type"] == "next", message
+        assert "errors" not in message["payload"], message
+        data: dict[str, Any] = message["payload"]["data"]
+        return data
+
+    def run(self, example: Example) -> dict[str, Any]:
+        variables = dict(example.variables)
+        for name, lookup in example.lookups.items():
+            found = first_text(self.post(lookup, {}))
+            assert found is not None, f"nothing was found for ${name}"
+            variables[name] = found
+        (operation,) = (
+            each for each in parse(example.document).definitions if isinstance(each, OperationDefinitionNode)
+        )
+        live = operation.operation.value == "subscription"
+        return (self.first_event if live else self.post)(example.document, variables)
+
+
+def first_text(data: object) -> str | None:
+    if isinstance(data, str):
+        return data
+    values = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return next((found for value in values if (found := first_text(value)) is not None), None)
+
+
+def test_the_examples_run_as_they_stand_on_what_one_of_them_applies(server: "RunningServer") -> None:
+    session = Session(server)
+    begin = next(path for path in FILES if path.stem == "400-apply")
+    for path in (begin, *FILES, begin):
+        for field, answer in session.run(read_example(path)).items():
+            assert answer not in (None, [], {}), (path.stem, field)
+            refused = isinstance(answer, dict) and "remedy" in answer
+            assert refused is (path.stem == "440-in-use"), (path.stem, answer)
+
+
+def test_a_deployment_by_the_examples_becomes_ready_where_the_plan_says(server: "RunningServer") -> None:
+    session = Session(server)
+    examples = {path.stem: read_example(path) for path in FILES}
+    session.run(examples["400-apply"])
+    planned = session.run(examples["210-plan"])["planDeployment"]
+    session.run(examples["220-deploy"])
+    deadline = time.monotonic() + 30
+    while True:
+        deployment = session.run(examples["230-deployment"])["deployment"]
+        if deployment["phase"] == "READY" or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    assert deployment["phase"] == "READY"
+    chosen = {placement["site"]["name"] for placement in planned["placements"]}
+    assert {release["site"]["name"] for release in deployment["releases"]["nodes"]} == chosen
