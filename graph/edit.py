@@ -310,7 +310,7 @@ class Edit:
             target = self.get(target_id)
             if target is None or target.SPEC.name not in field.ref.kinds:
                 raise NotFound(" or ".join(field.ref.kinds), target_id, path=where)
-            self._check_tenants(entity, target, path=where)
+            self._check_tenants(entity, target, field.ref.kinds, path=where)
             if target_id == entity.id:
                 raise InvalidInput(f"a {entity.SPEC.name} cannot refer to itself", path=where)
         if field.ref.kinds == (entity.SPEC.name,):
@@ -327,13 +327,13 @@ class Edit:
             at = self.get(parent) if parent else None
 
     @staticmethod
-    def _check_tenants(entity: Entity, target: Entity, *, path: str) -> None:
+    def _check_tenants(entity: Entity, target: Entity, kinds: tuple[str, ...], *, path: str) -> None:
         """What is private to a tenant is referred to by that tenant's entities alone: anything else would show it."""
         theirs = getattr(target, "tenant_id", None)
         mine = getattr(entity, "tenant_id", None)
         if theirs is None or mine == theirs or not hasattr(entity, "tenant_id"):
             return
-        raise NotFound(target.SPEC.name, target.id, path=path, remedy="refer to what belongs to the same tenant")
+        raise NotFound(" or ".join(kinds), target.id, path=path)
 
     def _put(self, before: Entity | None, after: E, *, path: str) -> E:
         stamped = msgspec.structs.replace(

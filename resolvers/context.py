@@ -8,6 +8,7 @@ from functools import cached_property
 import strawberry
 
 from access.audit import Audit
+from access.password_check import PasswordCheck
 from access.passwords import Passwords
 from access.sealing import Sealer
 from access.viewer import Viewer
@@ -42,6 +43,7 @@ class Services:
     places: SiteIndex
     sealer: Sealer
     passwords: Passwords
+    password_check: PasswordCheck
     documents: DocumentSets
     drivers: DriverRegistry
     facts: ServerFacts

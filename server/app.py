@@ -23,7 +23,7 @@ from access.audit import Audit
 from access.key_file import load_key_file
 from access.passwords import Passwords
 from access.permissions import Permission
-from access.sealed_secrets import open_secret
+from access.sealed_secrets import open_secret, start_sealing
 from access.sealing import SealBroken, Sealer
 from access.sessions import Sessions
 from access.throttle import Throttle
@@ -95,6 +95,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
     ledger = Ledger(open_store_of(settings), on_group=metrics.group)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(ledger.running())
+        await start_sealing(ledger, sealer)
         links, places = LinkGraph(ledger.view), SiteIndex(ledger.view)
         stack.callback(ledger.view.follow(links))
         stack.callback(ledger.view.follow(places))
@@ -128,6 +129,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
             places=places,
             sealer=sealer,
             passwords=passwords,
+            password_check=signin.passwords,
             documents=documents,
             drivers=drivers,
             refusals=audit,

@@ -12,11 +12,15 @@ from collections.abc import Callable
 
 import structlog
 
-from graph.ledger import Ledger, system_clock_ms
+from access.changes import drop_expired_tokens
+from access.viewer import SYSTEM
+from graph.ledger import Ledger, Request, system_clock_ms
+from graph.refusal import Refusal
 from graph.store import StoreProblem
 from lifecycle.document_sets import COLLECTION as DOCUMENT_BATCHES
 from server.settings import Settings
 
+_REQUEST = Request(author=SYSTEM.id, action="dropExpiredTokens", audited=False)
 EVERY_S = 600.0
 DAY_MS = 86_400_000
 
@@ -45,7 +49,7 @@ class Upkeep:
             await asyncio.sleep(self._every_s * random.uniform(0.5, 1.0))  # noqa: S311 - only spreads the work
             try:
                 await self.once()
-            except StoreProblem as problem:
+            except (StoreProblem, Refusal) as problem:
                 log.warning("upkeep.waits", reason=str(problem))
 
     async def once(self) -> int:
@@ -64,6 +68,7 @@ class Upkeep:
         for collection, days in kept_days.items():
             removed += await store.prune(collection, before=now - int(days * DAY_MS))
         removed += await store.prune("ephemeral", before=now)
+        removed += (await self._ledger.commit(drop_expired_tokens, _REQUEST)).value
         if removed:
             log.info("upkeep.done", removed=removed)
         return removed

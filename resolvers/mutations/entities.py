@@ -16,6 +16,7 @@ import strawberry
 from access.changes import delete_entity
 from access.permissions import Permission, declare_root, write_permission
 from access.rights import check_write, check_write_of
+from access.viewer import Viewer, at_head
 from access.visible import VisibleView, require_seen
 from graph.edit import Edit
 from graph.entity import Entity, Kind
@@ -183,11 +184,12 @@ def _creator(kind: Kind, editing: Editing) -> Callable[[Context, Any], Any]:
 
         def change(edit: Edit) -> Entity:
             own = dict(fields)
-            require_seen(VisibleView(edit, context.viewer), kind.type, own)
+            viewer = at_head(context.viewer, edit, at_ms=edit.at)
+            require_seen(VisibleView(edit, viewer), kind.type, own)
             _tenant_of(edit, kind, own)
             if editing.create is not None:
                 return editing.create(Making(context=context, edit=edit, given=given, prepared=prepared), own)
-            check_write(context.viewer, kind, own.get("tenant_id"), make=True, path="input.tenantId")
+            check_write(viewer, kind, own.get("tenant_id"), make=True, path="input.tenantId")
             return edit.create(kind.type, **own)
 
         action = f"create{kind.name}"
@@ -209,11 +211,12 @@ def _updater(kind: Kind, editing: Editing) -> Callable[[Context, Any], Any]:
         expected = None if given.expected_revision is UNSET else given.expected_revision
 
         def change(edit: Edit) -> Entity:
-            entity = visible(edit, context, kind, given.id)
-            require_seen(VisibleView(edit, context.viewer), kind.type, fields)
+            viewer = at_head(context.viewer, edit, at_ms=edit.at)
+            entity = visible(edit, viewer, kind, given.id)
+            require_seen(VisibleView(edit, viewer), kind.type, fields)
             if editing.update is not None:
                 return editing.update(Making(context=context, edit=edit, given=given), entity, fields, expected)
-            check_write_of(context.viewer, entity)
+            check_write_of(viewer, entity)
             return edit.replace(entity, expected_revision=expected, **fields)
 
         action = f"update{kind.name}"
@@ -238,7 +241,7 @@ def _deleter(kind: Kind) -> Callable[[Context, Any], Any]:
         expected = None if given.expected_revision is UNSET else given.expected_revision
 
         def change(edit: Edit) -> list[str]:
-            visible(edit, context, kind, given.id)
+            visible(edit, at_head(context.viewer, edit, at_ms=edit.at), kind, given.id)
             gone = delete_entity(edit, context.viewer, given.id, cascade=given.cascade, expected_revision=expected)
             return [one.id for one in gone]
 
@@ -263,9 +266,9 @@ def _remember_ids(ids: list[str], revision: int) -> bytes:
     return msgspec.json.encode(_RememberedIds(ids, revision))
 
 
-def visible(edit: Edit, context: Context, kind: Kind, entity_id: str, *, path: str = "input.id") -> Entity:
+def visible(edit: Edit, viewer: Viewer, kind: Kind, entity_id: str, *, path: str = "input.id") -> Entity:
     """The entity of a kind that the viewer sees within a change. Raises NotFound."""
-    found = VisibleView(edit, context.viewer).get(entity_id)
+    found = VisibleView(edit, viewer).get(entity_id)
     if found is None or found.SPEC is not kind:
         raise NotFound(kind.name, entity_id, path=path)
     # What is shown may have credentials blanked; what is changed is the whole value.

@@ -7,13 +7,13 @@ from typing import Any
 import strawberry
 
 from access import changes, sealed_secrets
-from access.passwords import check_password, password_key
+from access.passwords import check_password
 from access.permissions import Permission, declare_root
 from access.viewer import Grant
 from graph.edit import Edit
 from graph.entity import Entity
 from graph.kinds import ApiToken, Role, RoleBinding, Secret, ServiceAccount, User
-from graph.refusal import Forbidden, InvalidInput, NotFound
+from graph.refusal import InvalidInput
 from resolvers.answers import entity_of, idempotency_of, remember_entity, verb
 from resolvers.context import Context
 from resolvers.mutations.entities import Editing, Making, mutations_of
@@ -222,7 +222,7 @@ def _password_mutations() -> dict[str, Member]:
                 "Optional[str]",
                 strawberry.field(description="Your present password; needed for your own.", default=UNSET),
             ),
-            "new_password": ("str", strawberry.field(description="12 to 1024 characters.")),
+            "password": ("str", strawberry.field(description="The new one: 12 to 1024 characters.")),
         },
         description="A new password; it ends all of the user's sessions.",
     )
@@ -238,21 +238,14 @@ def _password_mutations() -> dict[str, Member]:
 
     async def set_password(context: Context, given: Any) -> Payload:
         user_id = context.viewer.id if given.user_id in (UNSET, None) else given.user_id
-        user = context.view.get(user_id)
-        if not isinstance(user, User):
-            raise NotFound("User", user_id, path="input.userId")
-        check_password(given.new_password, names=(user.name,), path="input.newPassword")
-        passwords = context.services.passwords
-        if user.id == context.viewer.id:
-            kept = await context.services.ledger.store.private(password_key(user.id))
-            given_now = "" if given.current_password in (UNSET, None) else given.current_password
-            if kept is not None and not await passwords.matches(given_now, kept):
-                raise Forbidden("this is not your present password", remedy="give it", path="input.currentPassword")
-        hashed = await passwords.hash(given.new_password)
-        committed = await context.services.ledger.commit(
-            lambda edit: changes.set_password(edit, context.viewer, user.id, hashed), context.request("setPassword")
+        changed = await context.services.password_check.change(
+            context.viewer,
+            user_id,
+            new=given.password,
+            current=None if given.current_password is UNSET else given.current_password,
+            correlation_id=context.correlation_id,
         )
-        return Payload("SetPasswordPayload", user=committed.value, revision=committed.revision)
+        return Payload("SetPasswordPayload", user=changed, revision=changed.revision)
 
     async def end_sessions(context: Context, given: Any) -> Payload:
         user_id = context.viewer.id if given.user_id in (UNSET, None) else given.user_id
