@@ -1,0 +1,211 @@
+"""The Cypher of every kind, built once at import from the kinds' declarations.
+
+Labels, relationship types and property names come from that table alone and every value is a parameter, so that no text of
+a user is ever part of a statement. A kind has two statements that change it, one that takes away and one that adds: each is
+a row of subqueries over lists, most of them empty, for a round trip costs more than ten empty subqueries. Each subquery
+says how many rows it wrote; whoever runs it compares, for a MATCH that finds nothing writes nothing and says nothing.
+
+A kind whose two required references share one relation, as Link's ends do, is an edge: it is kept as a relationship and
+not as a node. Every other reference is a relationship from its entity's node besides being a property of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from graph.entity import KINDS, Entity, Field, Kind
+from graph.stores.neo4j_mapping import CODECS, Codec
+
+INTERNAL_LABELS = ("Meta", "Commit", "Record", "Idempotency", "Counter", "Private", "Ephemeral")
+"""Labels of what the store keeps beside the entities; no kind may have such a name."""
+
+
+class Lists(msgspec.Struct, frozen=True):
+    """A statement over named lists of rows; it answers how many rows of each it wrote, in their order."""
+
+    text: str
+    names: tuple[str, ...]
+
+
+class Relation(msgspec.Struct, frozen=True, kw_only=True):
+    """One reference field of a kind, as relationships to one kind of what it refers to."""
+
+    field: str
+    type: str
+    target: str
+    counted: bool
+    """Whether the field is an object of whole numbers by id: each is the relationship's `count`."""
+    add: str
+    """The list of rows {from, to, count} of new ones, and so on."""
+    count: str
+    cut: str
+
+    def targets(self, entity: Entity | None) -> Mapping[str, int | None]:
+        """The ids that the field refers to, of any kind, each once, with their counts."""
+        value = None if entity is None else getattr(entity, self.field)
+        if not value:
+            return {}
+        if isinstance(value, str):
+            return {value: None}
+        return value if self.counted else dict.fromkeys(value)
+
+
+class KindStatements(msgspec.Struct, frozen=True, kw_only=True):
+    """How entities of one kind are written and read."""
+
+    kind: Kind
+    codec: Codec
+    ends: tuple[str, str] | None
+    """The fields of an edge's two ends."""
+    relations: tuple[Relation, ...]
+    take: Lists
+    """Takes away: `cut_<n>` relationships, then `delete` {id, was}, then `unname` {id}, so that names can be exchanged."""
+    put: Lists
+    """Adds: `create` property maps, `update` {id, was, set}, then `add_<n>` and `count_<n>` relationships. `was` is the
+    revision that is replaced, `set` the changed properties, null for removed ones."""
+    page: str
+    """The rows of the next `$size` entities by id after `$after`, in one record."""
+
+
+def lists(parts: Mapping[str, str], *, before: str = "") -> Lists:
+    """One statement of subqueries, each over the list `$<name>` with its rows as `row`."""
+    calls = [
+        f"CALL () {{ UNWIND ${name} AS row {part} RETURN count(*) AS written_{name} }}" for name, part in parts.items()
+    ]
+    answer = ", ".join(f"written_{name}" for name in parts)
+    return Lists("\n".join([*([before] if before else []), *calls, f"RETURN [{answer}] AS written"]), tuple(parts))
+
+
+def _quoted(name: str) -> str:
+    if not name.isidentifier():
+        raise TypeError(f"{name!r} cannot be a name in the graph")
+    return f"`{name}`"
+
+
+def _ends(kind: Kind) -> tuple[str, str] | None:
+    single = [(one.name, one.ref) for one in kind.refs if one.required and one.type is str and one.ref is not None]
+    for first, ref in single:
+        for second, other in single:
+            if first != second and ref.relation == other.relation:
+                if len(ref.kinds) != 1 or ref.kinds != other.kinds:
+                    raise TypeError(f"the ends of {kind.name} are of several kinds: it cannot be a relationship")
+                return first, second
+    return None
+
+
+_ENDS = {name: _ends(kind) for name, kind in KINDS.items() if not kind.filed}
+_ORDER = list(KINDS)
+
+
+def _relations(kind: Kind) -> tuple[Relation, ...]:
+    found: list[Relation] = []
+    for field in kind.refs:
+        assert field.ref is not None
+        for target in field.ref.kinds:
+            _check_target(kind, field, target)
+            number = len(found)
+            found.append(
+                Relation(
+                    field=field.name,
+                    type=field.ref.relation,
+                    target=target,
+                    counted=field.type == dict[str, int],
+                    add=f"add_{number}",
+                    count=f"count_{number}",
+                    cut=f"cut_{number}",
+                )
+            )
+    types = [field.ref.relation for field in kind.refs if field.ref is not None]
+    if len(set(types)) != len(types):
+        raise TypeError(f"two references of {kind.name} have the same relation: one could not be told from the other")
+    return tuple(found)
+
+
+def _check_target(kind: Kind, field: Field, target: str) -> None:
+    if target not in KINDS or KINDS[target].filed or _ENDS[target] is not None:
+        raise TypeError(f"{kind.name}.{field.name} refers to {target}, which is no node")
+    if _ORDER.index(target) > _ORDER.index(kind.name):
+        raise TypeError(f"{kind.name}.{field.name} refers to {target}, which is declared after it: parents come first")
+
+
+def _node(kind: Kind) -> KindStatements:
+    codec, label, relations = CODECS[kind.name], _quoted(kind.name), _relations(kind)
+    take: dict[str, str] = {}
+    put = {
+        "create": f"CREATE (n:{label}) SET n = row",
+        "update": f"MATCH (n:{label} {{id: row.id}}) WHERE n.revision = row.was SET n += row.set",
+    }
+    for one in relations:
+        relation, target = _quoted(one.type), _quoted(one.target)
+        found = f"MATCH (n:{label} {{id: row.from}})-[r:{relation}]->(t:{target}) WHERE t.id = row.to"
+        take[one.cut] = f"{found} DELETE r"
+        count = " {count: row.count}" if one.counted else ""
+        put[one.add] = (
+            f"MATCH (n:{label} {{id: row.from}}) MATCH (t:{target} {{id: row.to}}) CREATE (n)-[:{relation}{count}]->(t)"
+        )
+        if one.counted:
+            put[one.count] = f"{found} SET r.count = row.count"
+    types = "|".join(sorted({_quoted(one.type) for one in relations}))
+    own = f" OPTIONAL MATCH (n)-[r:{types}]->() DELETE r WITH DISTINCT n" if types else ""
+    take["delete"] = f"MATCH (n:{label} {{id: row.id}}) WHERE n.revision = row.was{own} DELETE n"
+    if kind.named:
+        take["unname"] = f"MATCH (n:{label} {{id: row.id}}) REMOVE n.name"
+    return KindStatements(
+        kind=kind,
+        codec=codec,
+        ends=None,
+        relations=relations,
+        take=lists(take),
+        put=lists(put),
+        page=(
+            f"MATCH (n:{label}) WHERE n.id > $after WITH n ORDER BY n.id LIMIT $size"
+            f" RETURN collect([{_columns(codec)}]) AS page"
+        ),
+    )
+
+
+def _edge(kind: Kind, ends: tuple[str, str]) -> KindStatements:
+    if kind.named:
+        raise TypeError(f"{kind.name} is an edge: it cannot have a unique name")
+    codec = CODECS[kind.name]
+    first = kind.fields[ends[0]].ref
+    assert first is not None
+    relation, label = _quoted(first.relation), _quoted(first.kinds[0])
+    found = f"MATCH ()-[n:{relation} {{id: row.id}}]->() WHERE n.revision = row.was"
+    return KindStatements(
+        kind=kind,
+        codec=codec,
+        ends=ends,
+        relations=(),
+        take=lists({"delete": f"{found} DELETE n"}),
+        put=lists(
+            {
+                "create": (
+                    f"MATCH (a:{label} {{id: row.{ends[0]}}}) MATCH (b:{label} {{id: row.{ends[1]}}})"
+                    f" CREATE (a)-[n:{relation}]->(b) SET n = row"
+                ),
+                "update": f"{found} SET n += row.set",
+            }
+        ),
+        page=(
+            f"MATCH ()-[n:{relation}]->() WHERE n.id > $after WITH n ORDER BY n.id LIMIT $size"
+            f" RETURN collect([{_columns(codec)}]) AS page"
+        ),
+    )
+
+
+def _columns(codec: Codec) -> str:
+    return ", ".join(f"n.{_quoted(name)}" for name in codec.columns)
+
+
+def _statements(kind: Kind) -> KindStatements:
+    if kind.name in INTERNAL_LABELS:
+        raise TypeError(f"kind {kind.name} has the name of a label that the store keeps for itself")
+    ends = _ENDS[kind.name]
+    return _node(kind) if ends is None else _edge(kind, ends)
+
+
+STATEMENTS: dict[str, KindStatements] = {name: _statements(kind) for name, kind in KINDS.items() if not kind.filed}
+"""By kind, parents before children; filed kinds are records."""
