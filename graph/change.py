@@ -87,8 +87,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class _WireChange(msgspec.Struct, gc=False):
     kind: str
     id: str
-    before: msgspec.Raw | None = None
-    after: msgspec.Raw | None = None
+    before: msgspec.Raw = msgspec.Raw(b"null")
+    after: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _WireCommit(msgspec.Struct, gc=False):
@@ -142,8 +142,8 @@ def decode_commit(body: bytes | str) -> Commit:
             Change(
                 one.kind,
                 one.id,
-                None if one.before is None else decode_entity(one.kind, one.before),
-                None if one.after is None else decode_entity(one.kind, one.after),
+                None if bytes(one.before) == b"null" else decode_entity(one.kind, one.before),
+                None if bytes(one.after) == b"null" else decode_entity(one.kind, one.after),
             )
             for one in wire.changes
         ],
