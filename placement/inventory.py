@@ -6,8 +6,9 @@ keeps the current one; `inventory_of` makes one from any reader. Rows ascend by 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias
@@ -83,10 +84,32 @@ class NodeColumns:
     accelerators: dict[int, dict[str, int]]
     """By row and model, for nodes that have any."""
 
+    def merged(self, gone: Collection[str], others: NodeColumns) -> NodeColumns:
+        """These columns without some nodes and with others, whose ids these no longer have; no argument is changed."""
+        keep = np.ones(len(self.ids), dtype=bool)
+        keep[[row for node_id in gone if (row := self.row_of.get(node_id)) is not None]] = False
+        left = [self.ids[row] for row in np.flatnonzero(keep).tolist()]
+        before = np.array([bisect_left(left, one) for one in others.ids], dtype=np.int64)
+        old_rows = np.arange(len(left)) + np.searchsorted(before, np.arange(len(left)), side="right")
+        new_rows = before + np.arange(len(others.ids))
+        columns = {}
+        for name in _COLUMNS:
+            column, other = getattr(self, name)[keep], getattr(others, name)
+            columns[name] = np.empty((len(column) + len(other), *column.shape[1:]), dtype=column.dtype)
+            columns[name][old_rows] = column
+            columns[name][new_rows] = other
+        moved = np.full(len(self.ids), -1, dtype=np.int64)
+        moved[keep] = old_rows
+        accelerators = {at: one for row, one in self.accelerators.items() if (at := int(moved[row])) >= 0}
+        accelerators |= {int(new_rows[row]): one for row, one in others.accelerators.items()}
+        ids = sorted([*left, *others.ids])
+        row_of = dict(zip(ids, range(len(ids)), strict=True))
+        return NodeColumns(ids=ids, row_of=row_of, accelerators=accelerators, **columns)
+
     def replaced(self, rows: Ints, others: NodeColumns) -> NodeColumns:
         """These columns with some rows taken from others, which are not changed."""
         columns = {}
-        for name in ("site", "cluster", "arch", "cordoned", "not_ready", "tainted", "private", "usable", "available"):
+        for name in _COLUMNS:
             column = getattr(self, name).copy()
             column[rows] = getattr(others, name)
             columns[name] = column
@@ -96,6 +119,10 @@ class NodeColumns:
             if at in others.accelerators:
                 accelerators[row] = others.accelerators[at]
         return NodeColumns(ids=self.ids, row_of=self.row_of, accelerators=accelerators, **columns)
+
+
+_COLUMNS = ("site", "cluster", "arch", "cordoned", "not_ready", "tainted", "private", "usable", "available")
+"""The columns of `NodeColumns` that are arrays."""
 
 
 @dataclass(frozen=True, slots=True)

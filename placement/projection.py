@@ -1,8 +1,8 @@
 """The current inventory, kept by the commits.
 
-A commit only notes what it touches; the next decision that is asked for brings the columns up to date: some rows are
-overwritten in a copy when nodes or reservations changed, and columns are made anew when sites, nodes or clusters came or
-went. Inventories that were handed out before stay as they were.
+A commit only notes what it touches; the next decision that is asked for brings the columns up to date: rows of nodes are
+overwritten, taken out or put in, in a copy; those of sites, clusters and reservations are made anew, of which there are
+fewer; and all is made anew when sites or clusters came or went. Inventories that were handed out before stay as they were.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Projection:
         self.links = LinkGraph(reader)
         self._inventory: Inventory | None = None
         self._nodes: dict[str, None] = {}
+        self._nodes_differ = False
         self._sites = False
         self._clusters = False
         self._use = False
@@ -59,7 +60,8 @@ class Projection:
         elif found.revision != self.reader.revision:
             found = self._brought_up(found)
         self._inventory = found
-        self._nodes, self._sites, self._clusters, self._use = {}, False, False, False
+        self._nodes, self._nodes_differ = {}, False
+        self._sites = self._clusters = self._use = False
         return found
 
     def _note(self, change: Change) -> None:
@@ -67,9 +69,8 @@ class Projection:
         if change.kind in _USERS:
             self._use = True
         elif change.kind == "Node":
-            if came_or_went:
-                self._inventory = None
             self._nodes[change.id] = None
+            self._nodes_differ |= came_or_went
         elif change.kind == "Site":
             if came_or_went:
                 self._inventory = None
@@ -85,10 +86,15 @@ class Projection:
         clusters = cluster_columns(reader, sites) if self._clusters else old.clusters
         nodes, archs = old.nodes, {one: at for at, one in enumerate(old.archs)}
         if self._nodes:
-            changed = [one for node_id in self._nodes if (one := get_as(reader, Node, node_id)) is not None]
-            rows = np.array([nodes.row_of[one.id] for one in changed], dtype=np.int64)
-            nodes = nodes.replaced(rows, node_columns(changed, sites=sites, clusters=clusters, archs=archs))
-        use = use_columns(reader, sites=sites, nodes=nodes) if self._use else old.use
+            changed = [one for node_id in sorted(self._nodes) if (one := get_as(reader, Node, node_id)) is not None]
+            columns = node_columns(changed, sites=sites, clusters=clusters, archs=archs)
+            if self._nodes_differ:
+                nodes = nodes.merged(self._nodes, columns)
+            else:
+                rows = np.array([nodes.row_of[one] for one in columns.ids], dtype=np.int64)
+                nodes = nodes.replaced(rows, columns)
+        differs = self._use or self._nodes_differ
+        use = use_columns(reader, sites=sites, nodes=nodes) if differs else old.use
         return replace(
             old, revision=reader.revision, sites=sites, clusters=clusters, nodes=nodes, use=use, archs=tuple(archs)
         )
