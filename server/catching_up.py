@@ -47,7 +47,7 @@ class CatchingUp(Generic[V]):
         elif query.after is None:
             await self._send_snapshot(group, member)
         elif await self._reached(query.after):
-            member.revision = query.after
+            member.revision = member.known = query.after
         else:
             await self._restart(group, member, "the cursor is ahead of the graph")
         await self._join(group, member)
@@ -90,7 +90,7 @@ class CatchingUp(Generic[V]):
             return
         for text in texts:
             await self._put(member, text)
-            member.revision = max(member.revision, text.revision)
+            member.revision = member.known = max(member.revision, text.revision)
         member.revision = max(member.revision, upto)
 
     async def _asked(self, member: Member[V], after: int, upto: int) -> Sequence[LiveEvent] | Resync:
@@ -119,8 +119,13 @@ class CatchingUp(Generic[V]):
         event = group.query.resync(reason, revision=revision)
         if event is not None:
             await self._put(member, await self._text(group, member, event, revision))
-        if not await self._send_snapshot(group, member, greet=event is None) and event is None:
-            raise RequestProblem("RESYNC_REQUIRED", reason, remedy="subscribe again without the cursor", retryable=True)
+        if not await self._send_snapshot(group, member, greet=event is None):
+            if event is None:
+                raise RequestProblem(
+                    "RESYNC_REQUIRED", reason, remedy="subscribe again without the cursor", retryable=True
+                )
+            # It goes on from where it was told to, not from where the graph has come meanwhile.
+            member.revision = member.known = revision
 
     async def _send_snapshot(self, group: Group[V], member: Member[V], *, greet: bool = True) -> bool:
         """Sends the group's snapshot, brought forward. False when there is none.
@@ -131,11 +136,12 @@ class CatchingUp(Generic[V]):
             texts = list(group.snapshot)
             found = bool(texts)
             if texts:
-                member.revision = max(texts[-1].revision, group.position)
+                member.known = texts[-1].revision
+                member.revision = max(member.known, group.position)
             else:
                 position = group.position
                 event, revision = group.query.snapshot()
-                member.revision = revision
+                member.revision = member.known = revision
                 found = event is not None
                 if event is None and greet:
                     event = group.query.heartbeat(revision)

@@ -34,6 +34,9 @@ class Member(Generic[V]):
     correlation_id: str
     revision: int = -1
     """What the client has been given everything up to."""
+    known: int = -1
+    """What the client has been told that it stands at: the revision of its newest event, or its cursor. Between it and
+    `revision` was nothing for this subscription."""
     turn: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the member is no longer live."""
     anew: str | None = None
@@ -77,7 +80,8 @@ class Group(Generic[V]):
     position: int
     """All commits up to here were looked at."""
     follows: int
-    """The revision of the event before."""
+    """What the next event follows: a revision with nothing for this subscription between it and the position. No live
+    member knows less."""
     interval_s: float
     not_before: float
     sent_at: float
@@ -103,6 +107,7 @@ class Group(Generic[V]):
             return False
         member.turn.clear()
         self.members[member] = None
+        self.follows = min(self.follows, member.known)
         return True
 
     def fan_out(self, text: Text) -> int:
@@ -113,7 +118,7 @@ class Group(Generic[V]):
         for member in self.members:
             if member.revision <= last:
                 if member.outbox.offer(member.head, body):
-                    member.revision = revision
+                    member.revision = member.known = revision
                 else:
                     behind.append(member)
         for member in behind:
