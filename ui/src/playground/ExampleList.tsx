@@ -2,7 +2,7 @@
 // this graph where the example asks for that.
 
 import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 
 import { execute } from "../api/graphql";
 import { type Example, EXAMPLES, firstText, grouped } from "../examples";
@@ -46,7 +46,7 @@ export function ExampleList() {
                   onClick={() => void open(example)}
                 >
                   <b>{example.title}</b>
-                  {example.about && <span>{example.about}</span>}
+                  {example.about && <span>{withCode(example.about)}</span>}
                 </button>
                 {opened === example.id && missing.length > 0 && (
                   <p className="hint" role="status">
@@ -60,6 +60,11 @@ export function ExampleList() {
       ))}
     </section>
   );
+}
+
+/** Text in which `backticks` set code. */
+function withCode(text: string): ReactNode[] {
+  return text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }
 
 /** The example's variables with its lookups answered, and the names of those that this graph has nothing for. */

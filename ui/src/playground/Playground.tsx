@@ -52,6 +52,7 @@ export function Playground({ viewer }: { readonly viewer: Viewer | null }) {
           plugins={PLUGINS}
           visiblePlugin="Examples"
           storage={storage}
+          defaultEditorToolsVisibility="variables"
           shouldPersistHeaders={false}
           showPersistHeadersSettings={false}
           {...(FIRST ? { defaultQuery: FIRST.query } : {})}
