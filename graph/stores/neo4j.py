@@ -42,7 +42,7 @@ from graph.stores.neo4j_faults import FAULTS, may_pass, translated, translated_a
 from graph.stores.neo4j_load import Loading
 from graph.stores.neo4j_migration import migrate
 from graph.stores.neo4j_plan import Step, entity_steps, packed
-from graph.stores.neo4j_statements import lists
+from graph.stores.neo4j_statements import apart, lists
 
 log = structlog.get_logger(__name__)
 
@@ -56,19 +56,23 @@ _IDEMPOTENCY = (
     "UNWIND $keys AS key MATCH (n:Idempotency {key: key})"
     " RETURN collect([n.key, n.body_digest, n.result, n.revision, n.at]) AS found"
 )
-_KEEP = lists(
+_LOG = lists(
     {
         "commits": "CREATE (n:Commit) SET n = row",
         "records": "MERGE (n:Record {collection: row.collection, id: row.id}) SET n = row",
-        "unfiled": "OPTIONAL MATCH (n:Record {collection: row.collection, id: row.id}) DELETE n",
         "idempotency": "CREATE (n:Idempotency) SET n = row",
-        "private": "MERGE (n:Private {key: row.key}) SET n.value = row.value",
-        "unprivate": "OPTIONAL MATCH (n:Private {key: row.key}) DELETE n",
         "counters": "MERGE (n:Counter {key: row.key}) SET n.value = row.value",
     },
     before="MATCH (m:Meta {key: 'graph'}) WHERE m.revision = $was SET m.revision = $revision, m.at = $at WITH m",
 )
-"""Everything that a batch writes beside the live entities, and the counter, in one statement."""
+"""What nearly every batch writes beside the live entities, and the counter, in one statement."""
+_RARE = apart(
+    {
+        "unfiled": "OPTIONAL MATCH (n:Record {collection: row.collection, id: row.id}) DELETE n",
+        "private": "MERGE (n:Private {key: row.key}) SET n.value = row.value",
+        "unprivate": "OPTIONAL MATCH (n:Private {key: row.key}) DELETE n",
+    }
+)
 
 _PRIVATE = "MATCH (n:Private {key: $key}) RETURN n.value AS value"
 
@@ -359,8 +363,11 @@ class _Neo4jTransaction:
         revision, at = head.revision, head.at
         if batch.commits:
             revision, at = batch.commits[-1].revision, batch.commits[-1].at
-        was = head.revision
-        for step in packed(_KEEP, _kept_rows(batch)):
+        was, rows = head.revision, _kept_rows(batch)
+        for statement in _RARE:
+            for step in packed(statement, rows):
+                await self._take(step)
+        for step in packed(_LOG, rows):
             await self._take(step, was=was, revision=revision, at=at)
             was = revision
 
@@ -376,7 +383,7 @@ class _Neo4jTransaction:
 
 
 def _kept_rows(batch: WriteBatch) -> dict[str, list[dict[str, Any]]]:
-    """What is kept of a batch beside the live entities, by the lists of _KEEP."""
+    """What is kept of a batch beside the live entities, by the lists of _LOG and _RARE."""
     effect = filing(batch.commits)
     counters: dict[str, int] = {}
     for commit in batch.commits:

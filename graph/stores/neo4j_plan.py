@@ -107,9 +107,16 @@ def entity_steps(commits: Iterable[Commit]) -> Iterator[Step]:
     ordered = [works[kind] for kind in STATEMENTS if kind in works]
     ordered.sort(key=lambda work: work.statements.ends is not None)  # edges after all that they may connect
     for work in reversed(ordered):
-        yield from packed(work.statements.take, work.rows)
+        for statement in work.statements.take:
+            yield from packed(statement, work.rows)
     for work in ordered:
-        yield from packed(work.statements.put, work.rows)
+        done: tuple[str, ...] = ()
+        if "create" in work.rows:
+            yield from packed(work.statements.create, work.rows)
+            done = work.statements.create.names
+        for statement in work.statements.put:
+            if statement.names[0] not in done:
+                yield from packed(statement, work.rows)
 
 
 def _net(commits: Iterable[Commit]) -> Iterator[tuple[str, Entity | None, Entity | None]]:

@@ -1,9 +1,13 @@
 """The Cypher of every kind, built once at import from the kinds' declarations.
 
 Labels, relationship types and property names come from that table alone and every value is a parameter, so that no text of
-a user is ever part of a statement. A kind has two statements that change it, one that takes away and one that adds: each is
-a row of subqueries over lists, most of them empty, for a round trip costs more than ten empty subqueries. Each subquery
-says how many rows it wrote; whoever runs it compares, for a MATCH that finds nothing writes nothing and says nothing.
+a user is ever part of a statement. What usually goes together, an entity's node and its relationships, is one statement of
+subqueries over lists, for a round trip costs more than an empty subquery; what is rare is apart, for planning costs some
+50 ms a subquery. Each says how many rows it wrote; whoever runs it compares, for a MATCH that finds nothing writes nothing
+and says nothing.
+
+Plans are kept (`replan=skip`): each looks up by a unique index, which is the best plan of an empty and of a full graph, and
+planning anew while the graph grows would make all writers wait.
 
 A kind whose two required references share one relation, as Link's ends do, is an edge: it is kept as a relationship and
 not as a node. Every other reference is a relationship from its entity's node besides being a property of it.
@@ -20,6 +24,7 @@ from graph.stores.neo4j_mapping import CODECS, Codec
 
 INTERNAL_LABELS = ("Meta", "Commit", "Record", "Idempotency", "Counter", "Private", "Ephemeral")
 """Labels of what the store keeps beside the entities; no kind may have such a name."""
+PLANNED_ONCE = "CYPHER replan=skip"
 
 
 class Lists(msgspec.Struct, frozen=True):
@@ -60,11 +65,14 @@ class KindStatements(msgspec.Struct, frozen=True, kw_only=True):
     ends: tuple[str, str] | None
     """The fields of an edge's two ends."""
     relations: tuple[Relation, ...]
-    take: Lists
-    """Takes away: `cut_<n>` relationships, then `delete` {id, was}, then `unname` {id}, so that names can be exchanged."""
-    put: Lists
-    """Adds: `create` property maps, `update` {id, was, set}, then `add_<n>` and `count_<n>` relationships. `was` is the
-    revision that is replaced, `set` the changed properties, null for removed ones."""
+    create: Lists
+    """`create` property maps, and the relationships `add_<n>` of any entities of the kind."""
+    take: tuple[Lists, ...]
+    """Each of one list: `cut_<n>` relationships, then `delete` {id, was}, then `unname` {id}, which frees names that are
+    exchanged. `was` is the revision that is replaced."""
+    put: tuple[Lists, ...]
+    """Each of one list: `update` {id, was, set}, where `set` has the changed properties, null for removed ones; then
+    `add_<n>`, which `create` has as well, and `count_<n>`."""
     page: str
     """The rows of the next `$size` entities by id after `$after`, in one record."""
 
@@ -75,7 +83,16 @@ def lists(parts: Mapping[str, str], *, before: str = "") -> Lists:
         f"CALL () {{ UNWIND ${name} AS row {part} RETURN count(*) AS written_{name} }}" for name, part in parts.items()
     ]
     answer = ", ".join(f"written_{name}" for name in parts)
-    return Lists("\n".join([*([before] if before else []), *calls, f"RETURN [{answer}] AS written"]), tuple(parts))
+    parts_of_text = [PLANNED_ONCE, *([before] if before else []), *calls, f"RETURN [{answer}] AS written"]
+    return Lists("\n".join(parts_of_text), tuple(parts))
+
+
+def apart(parts: Mapping[str, str]) -> tuple[Lists, ...]:
+    """A statement of its own for each list."""
+    return tuple(
+        Lists(f"{PLANNED_ONCE} UNWIND ${name} AS row {part} RETURN [count(*)] AS written", (name,))
+        for name, part in parts.items()
+    )
 
 
 def _quoted(name: str) -> str:
@@ -133,16 +150,14 @@ def _check_target(kind: Kind, field: Field, target: str) -> None:
 def _node(kind: Kind) -> KindStatements:
     codec, label, relations = CODECS[kind.name], _quoted(kind.name), _relations(kind)
     take: dict[str, str] = {}
-    put = {
-        "create": f"CREATE (n:{label}) SET n = row",
-        "update": f"MATCH (n:{label} {{id: row.id}}) WHERE n.revision = row.was SET n += row.set",
-    }
+    create = {"create": f"CREATE (n:{label}) SET n = row"}
+    put = {"update": f"MATCH (n:{label} {{id: row.id}}) WHERE n.revision = row.was SET n += row.set"}
     for one in relations:
         relation, target = _quoted(one.type), _quoted(one.target)
         found = f"MATCH (n:{label} {{id: row.from}})-[r:{relation}]->(t:{target}) WHERE t.id = row.to"
         take[one.cut] = f"{found} DELETE r"
         count = " {count: row.count}" if one.counted else ""
-        put[one.add] = (
+        put[one.add] = create[one.add] = (
             f"MATCH (n:{label} {{id: row.from}}) MATCH (t:{target} {{id: row.to}}) CREATE (n)-[:{relation}{count}]->(t)"
         )
         if one.counted:
@@ -157,8 +172,9 @@ def _node(kind: Kind) -> KindStatements:
         codec=codec,
         ends=None,
         relations=relations,
-        take=lists(take),
-        put=lists(put),
+        create=lists(create),
+        take=apart(take),
+        put=apart(put),
         page=(
             f"MATCH (n:{label}) WHERE n.id > $after WITH n ORDER BY n.id LIMIT $size"
             f" RETURN collect([{_columns(codec)}]) AS page"
@@ -179,16 +195,16 @@ def _edge(kind: Kind, ends: tuple[str, str]) -> KindStatements:
         codec=codec,
         ends=ends,
         relations=(),
-        take=lists({"delete": f"{found} DELETE n"}),
-        put=lists(
+        create=lists(
             {
                 "create": (
                     f"MATCH (a:{label} {{id: row.{ends[0]}}}) MATCH (b:{label} {{id: row.{ends[1]}}})"
                     f" CREATE (a)-[n:{relation}]->(b) SET n = row"
-                ),
-                "update": f"{found} SET n += row.set",
+                )
             }
         ),
+        take=apart({"delete": f"{found} DELETE n"}),
+        put=apart({"update": f"{found} SET n += row.set"}),
         page=(
             f"MATCH ()-[n:{relation}]->() WHERE n.id > $after WITH n ORDER BY n.id LIMIT $size"
             f" RETURN collect([{_columns(codec)}]) AS page"
