@@ -222,8 +222,8 @@ async def test_a_folder_that_cannot_be_made_is_a_problem_that_names_it(tmp_path:
 
 async def test_the_write_ahead_log_is_bounded(store: SqliteStore) -> None:
     log = store.path.with_name(store.path.name + "-wal")
-    bound = 2 * CHECKPOINT_PAGES * PAGE_BYTES
-    for number in range(12):
+    bound = CHECKPOINT_PAGES * PAGE_BYTES + 10_000_000
+    for number in range(2 * bound // 4_000_000):
         await write(store, private={f"k{part}": bytes(1_000_000) for part in range(number, number + 4)})
         assert log.stat().st_size < bound
     await store.close()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 
 from graph.change import MAX_CHANGES
 from graph.entity import Entity
 from graph.identifiers import new_id
-from graph.kinds import Operation, OperationKind, OperationStatus
+from graph.kinds import Event, Operation, OperationKind, OperationStatus
 from graph.store import SCHEMA_NUMBER, RecordPage, Store, StoreProblem, WriteBatch
 from storekit.checks import all_commits, all_filed, check_whole, loaded
 from storekit.graphs import (
@@ -283,3 +285,48 @@ async def test_a_load_with_what_is_committed_while_it_runs_is_the_graph(store: S
             else:
                 found[change.id] = change.after
     assert found == (await check_whole(store)).live
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_any_sequence_of_changes_in_any_groups_is_kept(store: Store, reopened: Reopen, seed: int) -> None:
+    random_ = random.Random(seed)
+    chain = Chain(await head_of(store))
+    values: dict[str, Entity] = {}
+    for step in range(12):
+        commits = []
+        for _ in range(random_.randrange(1, 6)):
+            changes = {}
+            for _ in range(random_.randrange(1, 5)):
+                before = random_.choice([None, *values.values()])
+                if before is not None and before.id in changes:
+                    continue
+                after = next_value(before, random_)
+                changes[after.id if after is not None else before.id if before is not None else ""] = (before, after)
+            for key, (_, after) in changes.items():
+                if after is None:
+                    values.pop(key, None)
+                else:
+                    values[key] = after
+            commits.append(chain.commit(*changes.values(), counters={f"c{random_.randrange(3)}": step}))
+        await write(store, commits)
+        if step % 5 == 4:
+            store = await reopened(store)
+    state = await check_whole(store)
+    assert state.live.keys() | state.filed.keys() == values.keys()
+    await store.close()
+
+
+def next_value(before: Entity | None, random_: random.Random) -> Entity | None:
+    """Something new, something changed, or nothing."""
+    if before is None:
+        made: list[Entity] = [
+            region(f"r{random_.random()}"),
+            Operation(id=new_id("operation"), kind=OperationKind.DRAIN),
+            Event(id=new_id("event"), reason="Made", message="x"),
+        ]
+        return random_.choice(made)
+    if isinstance(before, Event) or random_.random() < 0.3:
+        return None
+    if isinstance(before, Operation):
+        return msgspec.structs.replace(before, status=random_.choice(list(OperationStatus)))
+    return msgspec.structs.replace(before, name=f"r{random_.random()}", labels={"n": str(random_.randrange(9))})
