@@ -37,7 +37,7 @@ from server.cost import CostAnalysis, CostPlan
 from server.endpoint_limits import EndpointLimits
 from server.masking import Refused, formatted, limit_exceeded
 
-BYTES_PER_TOKEN = 700
+BYTES_PER_TOKEN = 850
 """Memory of a parsed document for each of its tokens: the token, its share of the nodes, their places. Measured."""
 
 CURSOR_ARGUMENT = "after"
@@ -191,6 +191,7 @@ class Shape:
         self._measured: dict[str, tuple[int, int]] = {}
         self._measuring: set[str] = set()
         self.fragments = sum(isinstance(node, FragmentDefinitionNode) for node in ast.definitions)
+        self.operations = sum(isinstance(node, OperationDefinitionNode) for node in ast.definitions)
         self.spreads = 0
         self.repeats = 0
         self.depth = 0
@@ -214,6 +215,7 @@ class Shape:
     def check(self, limits: EndpointLimits) -> None:
         """Raises Refused with the first limit that the document exceeds."""
         for name, have, allowed in (
+            ("operations", self.operations, limits.max_operations),
             ("fragments", self.fragments, limits.max_fragments),
             ("fragment spreads", self.spreads, limits.max_spreads),
             ("directives", self.directives, limits.max_directives),

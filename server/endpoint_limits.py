@@ -25,6 +25,8 @@ class EndpointLimits:
     max_repeats: int = 50
     """Selections of a name that the same selection set has selected already: comparing them is quadratic."""
     max_directives: int = 50
+    max_operations: int = 30
+    """Operations that a document defines; each is validated with all fragments."""
     max_fragments: int = 100
     """Fragments that a document defines."""
     max_spreads: int = 200
