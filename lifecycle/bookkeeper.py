@@ -74,8 +74,10 @@ class Bookkeeper:
                         continue
                 await self._clock.sleep(self._settings.bookkeeping_s)
                 began = self._clock.monotonic()
-                await self._round()
-                await self._clock.sleep((self._clock.monotonic() - began) * BUSY_SHARE if self._dirty else 0)
+                if not await self._round():
+                    await self._clock.sleep(STORE_PAUSE_S)
+                elif self._dirty:
+                    await self._clock.sleep((self._clock.monotonic() - began) * BUSY_SHARE)
         finally:
             end()
 
@@ -103,7 +105,8 @@ class Bookkeeper:
         self._dirty[deployment_id] = None
         self._bell.set()
 
-    async def _round(self) -> None:
+    async def _round(self) -> bool:
+        """Brings some up to date; False while the store is away."""
         some = list(self._dirty)[:DEPLOYMENTS_PER_COMMIT]
         for one in some:
             del self._dirty[one]
@@ -111,11 +114,12 @@ class Bookkeeper:
             await self._ledger.commit(partial(keep_books, deployment_ids=some), REQUEST)
         except Unavailable:
             self._dirty.update(dict.fromkeys(some))
-            await self._clock.sleep(STORE_PAUSE_S)
+            return False
         except Refusal:
             log.exception("lifecycle.books_refused", deployments=some)
             if len(some) > 1:
                 await self._one_by_one(some)
+        return True
 
     async def _one_by_one(self, deployment_ids: list[str]) -> None:
         for one in deployment_ids:

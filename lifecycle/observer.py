@@ -90,16 +90,19 @@ class Observer:
         """Writes what differs; says whether a complete observation is to follow at once."""
         view = self._ledger.view
         now = self._clock.monotonic()
-        report = report_of(view, self._cluster_id, observation, since=since)
-        for start in range(0, len(report.seen) + len(report.gone), self._settings.observed_per_commit):
-            part = report.part(start, start + self._settings.observed_per_commit)
-            await self._commit(partial(write_report, report=part))
         self._sites.report(observation.sites, now=now)
         self._nodes.report(observation.nodes, now=now)
         if observation.complete:
             self._sites.keep(observation.sites)
             self._nodes.keep(observation.nodes)
-        await self._write_conditions(self._sites.settle(now=now), self._nodes.settle(now=now))
+        sites, nodes = self._sites.settle(now=now), self._nodes.settle(now=now)
+        # What is back is written before what is seen there, what is lost after it: so the story is told in order.
+        await self._write_conditions(_that_are(sites, ready=True), _that_are(nodes, ready=True))
+        report = report_of(view, self._cluster_id, observation, since=since)
+        for start in range(0, len(report.seen) + len(report.gone), self._settings.observed_per_commit):
+            part = report.part(start, start + self._settings.observed_per_commit)
+            await self._commit(partial(write_report, report=part))
+        await self._write_conditions(_that_are(sites, ready=False), _that_are(nodes, ready=False))
         back = self._unseen - observation.unseen_sites
         self._unseen = observation.unseen_sites
         orphans = await self._orphans_of(observation) if observation.complete else False
@@ -195,3 +198,7 @@ class Observer:
             return change(edit)
 
         return (await self._ledger.commit(fenced, own_request("lifecycle.observe"))).value
+
+
+def _that_are(conditions: Mapping[str, Condition], *, ready: bool) -> dict[str, Condition]:
+    return {key: condition for key, condition in conditions.items() if condition.ready is ready}

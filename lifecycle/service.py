@@ -121,15 +121,17 @@ class Lifecycle:
 
         Calls that are under way when it ends are given up; the next start finds out what became of them.
         """
+        owner = asyncio.create_task(self._work(), name="lifecycle")
+        try:
+            yield self
+        finally:
+            owner.cancel()
+            await asyncio.wait([owner])
+
+    async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(worker.run(), name=f"lifecycle-{type(worker).__name__}") for worker in self._workers
-            ]
-            try:
-                yield self
-            finally:
-                for task in tasks:
-                    task.cancel()
+            for worker in self._workers:
+                group.create_task(self._kept(worker), name=f"lifecycle-{type(worker).__name__}")
 
     # Deployments
 

@@ -90,7 +90,7 @@ class SimulatedBackend:
         return observation
 
     async def _call(self, site_id: str, site: str) -> Fault:
-        fault = fault_of(self._settings, site_id, self._world.next_call(site_id))
+        fault = fault_of(self._settings, site, self._world.next_call(site_id))
         if fault.delay_ms:
             await self._clock.sleep(fault.delay_ms / 1000)
         if fault.away or site_id in self._away_sites or site in self._away_sites:
@@ -160,7 +160,7 @@ class SimulatedBackend:
     def _away(self, site_id: str, name: str) -> bool:
         if site_id in self._away_sites or name in self._away_sites:
             return True
-        return is_away(self._settings, site_id, max(self._world.calls.get(site_id, 0) - 1, 0))
+        return is_away(self._settings, name, max(self._world.calls.get(site_id, 0) - 1, 0))
 
     def _node_condition(self, node_id: str, name: str, site_id: str) -> Condition:
         if node_id in self._away_nodes or name in self._away_nodes:

@@ -61,5 +61,7 @@ def settings_of(configuration: Mapping[str, Any]) -> SimulatedSettings:
         key = where.rstrip("`").lstrip(".")
         if not key and "unknown field" in text:
             key = text.partition("`")[2].rstrip("`")
-            text = f"a simulated cluster has no setting {key!r}"
+            text = "a simulated cluster has no such setting"
+        if key:
+            text = f"{key}: {text}"
         raise InvalidConfiguration(text, driver=DRIVER, key=key) from None

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import structlog.testing
 
 from drivers.port import Driver
 from drivers.registry import DriverRegistry
-from drivers.simulated import SimulatedDriver
+from drivers.simulated import SimulatedDriver, journal_path
 from drivers.simulated.world import World
 from graph.change import Record
 from graph.edit import Edit
@@ -76,7 +78,10 @@ def asking(action: str = "test", **fields: Any) -> Request:
 class Bench:
     """What a test drives: the ledger, the lifecycle and the clusters behind it."""
 
-    def __init__(self, ledger: Ledger, lifecycle: Lifecycle, driver: SimulatedDriver) -> None:
+    def __init__(
+        self, ledger: Ledger, lifecycle: Lifecycle, driver: SimulatedDriver, data_folder: Path | None = None
+    ) -> None:
+        self.data_folder = data_folder
         self.ledger = ledger
         self.lifecycle = lifecycle
         self.driver = driver
@@ -262,7 +267,7 @@ class Bench:
 
     def history(self, number: int = 0) -> list[tuple[str, str, int]]:
         """(what, name, generation) of every effect on a cluster that has a journal."""
-        path = self.world(number).journal.path
+        path = journal_path(self.data_folder, self.cluster_ids[number])
         assert path is not None
         lines = [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
         return [
@@ -273,8 +278,13 @@ class Bench:
             if one["what"] != "opened"
         ]
 
+    async def connected(self, number: int = 0) -> World:
+        """Waits until the cluster is connected to."""
+        world: World = await self.until(lambda: self.driver.world(self.cluster_ids[number]), what="the connection")
+        return world
+
     def check_books(self) -> None:
-        """What the backends have is what the graph wants, no more and no less."""
+        """What the backends have is what the graph wants, no more and no less. The clusters are connected to."""
         wanted = {
             (one.cluster_id, one.backend_name): (one.generation, one.replicas)
             for one in each(self.view, Release)
@@ -283,8 +293,7 @@ class Bench:
         there = {
             (cluster_id, one.name): (one.generation, one.replicas)
             for cluster_id in self.cluster_ids
-            if (world := self.driver.world(cluster_id)) is not None
-            for one in world.objects.values()
+            for one in self.driver.world(cluster_id).objects.values()
         }
         assert there == wanted
 
@@ -306,12 +315,19 @@ async def bench_of(
         lifecycle = Lifecycle(
             ledger, DriverRegistry.of(registered or simulated), settings=settings, data_folder=data_folder
         )
-        bench = Bench(ledger, lifecycle, simulated)
+        bench = Bench(ledger, lifecycle, simulated, data_folder)
         if not running:
             yield bench
             return
         async with lifecycle.running():
             yield bench
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs() -> Iterator[None]:
+    """Keeps what is logged from being rendered: tracebacks for people take a second each."""
+    with structlog.testing.capture_logs():
+        yield
 
 
 @pytest.fixture
@@ -333,6 +349,12 @@ def asking_fixture() -> Callable[..., Request]:
 @pytest.fixture
 def quick() -> LifecycleSettings:
     return QUICK
+
+
+@pytest.fixture
+def patient() -> LifecycleSettings:
+    """Settings under which a site that refuses now and then is never given up."""
+    return dataclasses.replace(QUICK, quarantine_after=1_000)
 
 
 @pytest.fixture

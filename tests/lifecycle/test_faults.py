@@ -90,8 +90,8 @@ async def test_what_cannot_be_seen_is_not_called_ready(bench) -> None:
     assert reasons == ["SiteDown", "SiteBack"]
 
 
-async def test_lost_replies_are_made_good_and_nothing_is_done_twice(benches, tmp_path: Path) -> None:
-    async with benches(data_folder=tmp_path / "world") as bench:
+async def test_lost_replies_are_made_good_and_nothing_is_done_twice(benches, patient, tmp_path: Path) -> None:
+    async with benches(data_folder=tmp_path / "world", settings=patient) as bench:
         await bench.network(sites=20, lostReplyRate=0.3, failureRate=0.1, seed=5)
         await bench.version()
         deployment, operation = await bench.deploy()

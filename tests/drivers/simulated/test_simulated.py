@@ -134,7 +134,7 @@ async def test_the_faults_met_are_those_of_the_function() -> None:
             except Unreachable:
                 met.append("lost")
     function = settings_of({**settings, "observeEveryMs": 20})
-    said = [fault_of(function, "site_0", number) for number in range(59)]
+    said = [fault_of(function, "s0", number) for number in range(59)]
     assert met == ["refused" if one.refused else "lost" if one.reply_lost else "done" for one in said]
     assert {"done", "refused", "lost"} == set(met)
 
@@ -235,7 +235,7 @@ async def test_outages_begin_and_end_by_being_looked_at() -> None:
             seen = await backend.observe(after=seen.cursor)
             states.append("site_0" in seen.unseen_sites)
     settings = settings_of({"outageRate": 0.4, "outageCalls": 3, "seed": 3})
-    assert states == [is_away(settings, "site_0", number) for number in range(1, 61)]
+    assert states == [is_away(settings, "s0", number) for number in range(1, 61)]
     assert {True, False} == set(states)
 
 

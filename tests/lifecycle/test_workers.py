@@ -1,0 +1,282 @@
+"""Claims, fences and the store: who may call a driver, and what of an answer is written."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from drivers.port import (
+    Applied,
+    Backend,
+    ClusterAccess,
+    Cursor,
+    DriverProblem,
+    Observation,
+    ReleaseWork,
+    RemovalWork,
+    Removed,
+    Retryable,
+    StaleGeneration,
+)
+from drivers.simulated import SimulatedDriver
+from graph.edit import Edit
+from graph.kinds import Deployment, OperationStatus, Release, ReleasePhase
+from graph.refusal import Unavailable
+from graph.store import StoreUnavailable
+from graph.view import each, get_as
+from lifecycle.releases import unwant
+from lifecycle.service import Lifecycle
+from lifecycle.work import Claim, Result, claim, record
+
+
+class Watched:
+    """The simulated driver, with each call told before it is made."""
+
+    name = "simulated"
+
+    def __init__(self, inner: SimulatedDriver, tell: Callable[[Any], None]) -> None:
+        self.inner = inner
+        self.tell = tell
+        self.artifacts = inner.artifacts
+
+    def check(self, configuration: Any) -> None:
+        self.inner.check(configuration)
+
+    @contextlib.asynccontextmanager
+    async def connect(self, access: ClusterAccess) -> AsyncIterator[Backend]:
+        async with self.inner.connect(access) as backend:
+            yield WatchedBackend(backend, self)
+
+
+class WatchedBackend:
+    def __init__(self, inner: Backend, driver: Watched) -> None:
+        self.inner = inner
+        self.driver = driver
+
+    async def ensure(self, work: ReleaseWork) -> Applied:
+        self.driver.tell(work)
+        return await self.inner.ensure(work)
+
+    async def remove(self, work: RemovalWork) -> Removed:
+        self.driver.tell(work)
+        return await self.inner.remove(work)
+
+    async def observe(self, *, after: Cursor | None) -> Observation:
+        return await self.inner.observe(after=after)
+
+
+async def test_no_call_is_made_without_a_committed_claim(benches, patient) -> None:
+    simulated = SimulatedDriver()
+    told: list[tuple[str, bool]] = []
+    benchs: list[Any] = []
+
+    def tell(work: Any) -> None:
+        [release] = each(benchs[0].view, Release, "backend_name", work.name)
+        claimed = release.phase in (ReleasePhase.APPLYING, ReleasePhase.REMOVING) and release.epoch > 0
+        told.append((work.name, claimed and release.generation >= work.generation))
+
+    async with benches(driver=simulated, registered=Watched(simulated, tell), settings=patient) as bench:
+        benchs.append(bench)
+        await bench.network(sites=6, failureRate=0.3, lostReplyRate=0.2)
+        await bench.version()
+        deployment, operation = await bench.deploy()
+        await bench.succeeded(operation)
+        await bench.succeeded((await bench.terminate(deployment.id)).operation)
+    assert len(told) >= 12
+    assert all(claimed for _, claimed in told)
+
+
+async def test_while_the_store_is_away_no_driver_is_called_and_afterwards_all_is_finished(benches, monkeypatch) -> None:
+    simulated = SimulatedDriver()
+    calls: list[str] = []
+    watched = Watched(simulated, lambda work: calls.append(work.name))
+    async with benches(driver=simulated, registered=watched) as bench:
+        await bench.network(sites=10, latencyMs=20)
+        await bench.version()
+        deployment, operation = await bench.deploy()
+        await bench.until(lambda: calls, what="a call")
+        store = bench.ledger.store
+        begin = store.begin
+
+        def away() -> Any:
+            raise StoreUnavailable("unplugged")
+
+        monkeypatch.setattr(store, "begin", away)
+        await bench.until(lambda: not bench.ledger.writable, what="the store's absence")
+        await asyncio.sleep(0.15)
+        made = len(calls)
+        with pytest.raises(Unavailable):
+            await bench.scale(deployment.id, web=2)
+        await asyncio.sleep(0.3)
+        assert len(calls) == made
+        monkeypatch.setattr(store, "begin", begin)
+        await bench.succeeded(operation)
+        bench.check_books()
+
+
+async def test_a_result_commits_only_at_its_own_epoch(benches, quick) -> None:
+    async with benches(running=False) as bench:
+        await bench.network(sites=1)
+        await bench.version()
+        deployment, _ = await bench.deploy()
+        [release] = bench.releases(deployment.id)
+        [first] = await bench.change(lambda edit: claim(edit, {release.id: 0}))
+        assert await bench.change(lambda edit: claim(edit, {release.id: 0})) == []
+        [second] = await bench.change(lambda edit: claim(edit, {release.id: 1}))
+        late = Result(first, Retryable("late"))
+        assert await bench.change(lambda edit: record(edit, [late], settings=quick)) == 1
+        assert bench.view.get(release.id).failures == 0
+        right = Result(second, Applied(changed=True))
+        assert await bench.change(lambda edit: record(edit, [right], settings=quick)) == 0
+        after = bench.view.get(release.id)
+        assert (after.applied_generation, after.phase) == (1, ReleasePhase.WAITING_READY)
+
+
+@pytest.mark.parametrize(
+    "outcome", [Applied(changed=True), Retryable("no"), StaleGeneration(name="x", asked=1, held=9)]
+)
+async def test_an_answer_to_what_is_no_longer_wanted_does_not_count_against_what_is(benches, quick, outcome) -> None:
+    async with benches(running=False) as bench:
+        await bench.network(sites=1)
+        await bench.version()
+        deployment, _ = await bench.deploy()
+        [release] = bench.releases(deployment.id)
+        [one] = await bench.change(lambda edit: claim(edit, {release.id: 0}))
+        await bench.scale(deployment.id, web=2)
+        await bench.change(lambda edit: record(edit, [Result(one, outcome)], settings=quick))
+        after = bench.view.get(release.id)
+        assert (after.generation, after.phase, after.failures) == (2, ReleasePhase.PENDING, 0)
+        assert after.applied_generation < 2
+
+
+async def test_a_removal_that_was_taken_back_meanwhile_is_applied_again(benches, quick) -> None:
+    async with benches(running=False) as bench:
+        await bench.network(sites=1)
+        await bench.version()
+        deployment, _ = await bench.deploy()
+        [release] = bench.releases(deployment.id)
+
+        def unwanted(edit: Edit) -> list[Claim]:
+            edit.replace(edit.get(release.id), applied_generation=1)
+            unwant(edit, edit.get(release.id), generation=2, operation_id=None)
+            return claim(edit, {release.id: 0})
+
+        [one] = await bench.change(unwanted)
+
+        def wanted_again(edit: Edit) -> None:
+            edit.replace(edit.get(release.id), wanted=True, generation=3)
+            record(edit, [Result(one, Removed(gone=True))], settings=quick)
+
+        await bench.change(wanted_again)
+        after = bench.view.get(release.id)
+        assert (after.wanted, after.applied_generation, after.observed.present) == (True, 0, False)
+
+
+async def test_a_graph_restored_from_an_older_copy_overtakes_its_backend(bench) -> None:
+    await bench.network(sites=2)
+    await bench.version()
+    deployment, operation = await bench.deploy()
+    await bench.succeeded(operation)
+    for release in bench.releases(deployment.id):
+        bench.world().objects[release.backend_name].generation = 40
+    await bench.succeeded((await bench.scale(deployment.id, web=2)).operation)
+    assert {one.generation for one in bench.releases(deployment.id)} == {41}
+    assert bench.deployment(deployment.id).generation == 41
+    bench.check_books()
+
+
+async def test_two_workers_over_one_graph_do_each_thing_once(benches, tmp_path) -> None:
+    async with benches(data_folder=tmp_path / "world") as bench:
+        bench.ledger.store.shared = True
+        other = Lifecycle(
+            bench.ledger,
+            bench.lifecycle.connections._drivers,
+            settings=bench.lifecycle._settings,
+            data_folder=tmp_path / "world",
+        )
+        async with other.running():
+            await bench.network(sites=20, latencyMs=3, lostReplyRate=0.1)
+            await bench.version()
+            deployment, operation = await bench.deploy()
+            await bench.succeeded(operation)
+            for replicas in (2, 3):
+                await bench.succeeded((await bench.scale(deployment.id, web=replicas)).operation)
+            await bench.succeeded((await bench.terminate(deployment.id)).operation)
+        assert set(Counter(bench.history()).values()) == {1}
+        assert Counter(what for what, _, _ in bench.history()) == {"applied": 60, "removed": 20}
+
+
+async def test_a_worker_that_fails_is_started_again(bench, monkeypatch) -> None:
+    await bench.network(sites=2)
+    await bench.version()
+    monkeypatch.setattr("lifecycle.service.RESTART_PAUSE_S", 0.01)
+    broken = [True]
+    wants = type(bench.lifecycle.reconciler)._wants
+
+    def once(self: Any, entry: Any) -> bool:
+        if broken:
+            broken.clear()
+            raise RuntimeError("a bug")
+        return wants(self, entry)
+
+    monkeypatch.setattr(type(bench.lifecycle.reconciler), "_wants", once)
+    _, operation = await bench.deploy()
+    await bench.succeeded(operation)
+    assert not broken
+
+
+async def test_a_driver_with_a_bug_fails_its_own_releases_alone(benches) -> None:
+    simulated = SimulatedDriver()
+
+    def tell(work: Any) -> None:
+        if work.site == "s1":
+            raise KeyError("a bug in the driver")
+
+    async with benches(driver=simulated, registered=Watched(simulated, tell)) as bench:
+        await bench.network(sites=3)
+        await bench.version()
+        _, operation = await bench.deploy()
+        over = await bench.ended(operation.id)
+        assert (over.status, over.progress.failed) == (OperationStatus.PARTIAL, 1)
+        assert "KeyError" in over.error.message
+
+
+async def test_a_call_that_hangs_is_given_up(benches, quick) -> None:
+    settings = dataclasses.replace(quick, call_timeout_s=0.05)
+    async with benches(settings=settings) as bench:
+        await bench.network(sites=2, latencyMs=60_000)
+        await bench.version()
+        deployment, operation = await bench.deploy()
+        releases = await bench.phases(deployment.id, WAITING_SITE=2)
+        assert "within 0.05 s" in (releases[0].error or "")
+        await bench.configure()
+        await bench.succeeded(operation)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_restart_picks_everything_up_from_the_graph_alone(benches, tmp_path, seed) -> None:
+    async with benches(running=False, data_folder=tmp_path / "world") as bench:
+        await bench.network(sites=12, latencyMs=8, readyAfterMs=20, lostReplyRate=0.2, seed=seed)
+        await bench.version(web={"depends_on": ["db"]}, db={})
+        deployment, operation = await bench.deploy()
+    for _ in range(30):
+        async with benches(data_folder=tmp_path / "world") as again:
+            await asyncio.sleep(0.12)
+            if get_as(again.view, Deployment, deployment.id).good is not None:
+                break
+    async with benches(data_folder=tmp_path / "world") as last:
+        last.cluster_ids = bench.cluster_ids
+        assert (await last.ended(operation.id)).status is OperationStatus.SUCCEEDED
+        assert set(Counter(last.history()).values()) == {1}
+        await last.connected()
+        last.check_books()
+
+
+def test_every_problem_of_a_driver_is_a_driver_problem() -> None:
+    assert all(issubclass(one, DriverProblem) for one in (Retryable, StaleGeneration))
