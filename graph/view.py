@@ -104,8 +104,9 @@ def entries(kind: Kind, entity: Entity) -> Iterator[tuple[str, str]]:
         if value is not None and value != "":
             yield field.name, index_text(value)
     for key, value in entity.labels.items():
-        yield f"label:{key}", value
         yield f"label:{key}", ""
+        if value:
+            yield f"label:{key}", value
     yield "source", f"{entity.source.kind.name}:{entity.source.name}"
 
 
@@ -278,9 +279,19 @@ class View:
         ]
         for change in settled:
             self._apply_change(change)
+            self._claim(change.id)
         for key, value in commit.counters.items():
             self.counters[key] = max(value, self.counters.get(key, 0))
         self.revision, self.at = commit.revision, commit.at
+
+    def _claim(self, entity_id: str) -> None:
+        """Gives an entity its name and external id: what was read at another moment may have been found under them."""
+        entity = self._entities.get(entity_id)
+        if isinstance(entity, Named):
+            kind = entity.SPEC
+            self._names[kind.name, kind.scope_of(entity), entity.name] = entity_id
+        if entity is not None and entity.external is not None:
+            self._external[external_key(entity, entity.external)] = entity_id
 
     def _apply_change(self, change: Change) -> None:
         kind = KINDS[change.kind]
