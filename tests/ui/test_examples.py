@@ -67,6 +67,19 @@ def test_an_example_and_its_lookups_are_valid(schema: GraphQLSchema, path: Path)
     assert not isinstance(values, list), [error.message for error in values]
 
 
+@pytest.mark.parametrize(
+    ("path", "pattern"),
+    [
+        ("server/plain/plain.html", r'<textarea id="query"[^>]*>(.*?)</textarea>'),
+        ("ui/src/api/session.ts", r'VIEWER_QUERY = "(.*)"'),
+    ],
+)
+def test_what_the_pages_ask_by_themselves_is_valid(schema: GraphQLSchema, path: str, pattern: str) -> None:
+    found = re.search(pattern, (ROOT / path).read_text(encoding="utf-8"), re.DOTALL if "textarea" in pattern else 0)
+    assert found
+    assert validate(schema, parse(found[1])) == []
+
+
 def test_there_are_examples_of_the_main_jobs() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in FILES)
     jobs = ["sites(", "path(", "reachable(", "planDeployment(", "deploy(", "operation(", "changes(", "topology("]

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 
-import { execute, inWords, isSubscription, socketUrl, subscribe } from "./graphql";
+import { chooseOperation, execute, inWords, socketUrl, subscribe } from "./graphql";
 import { SignedOut } from "./session";
 
 afterEach(() => {
@@ -57,13 +57,16 @@ describe("execute", () => {
 });
 
 test.each([
-  ["subscription { a }", undefined, true],
-  ["query Q { a } subscription S { a }", "S", true],
-  ["query Q { a } subscription S { a }", "Q", false],
-  ["{ a }", undefined, false],
-  ["{ broken", undefined, false],
-])("%s (%s) is a subscription: %s", (query, name, expected) => {
-  expect(isSubscription(query, name)).toBe(expected);
+  ["subscription { a }", undefined, undefined, true],
+  ["query Q { a } subscription S { a }", "S", "S", true],
+  ["query Q { a } subscription S { a }", "Q", "Q", false],
+  ["query Q { a }", "OfTheTabBefore", undefined, false],
+  ["subscription S { a }", "OfTheTabBefore", undefined, true],
+  ["query Q { a } query R { a }", undefined, undefined, false],
+  ["{ a }", undefined, undefined, false],
+  ["{ broken", "Q", "Q", false],
+])("of %s with the name %s the operation is %s, a subscription: %s", (query, given, operationName, subscription) => {
+  expect(chooseOperation(query, given)).toEqual({ operationName, subscription });
 });
 
 test.each([

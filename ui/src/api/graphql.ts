@@ -60,17 +60,29 @@ export async function execute(operation: Operation, headers: Record<string, stri
   }
 }
 
-/** Whether `operationName` (or the only operation) of the document is a subscription; false where it cannot be told. */
-export function isSubscription(query: string, operationName?: string | null, document?: DocumentNode | null): boolean {
-  let parsed = document;
-  if (!parsed) {
-    try {
-      parsed = parse(query, { noLocation: true });
-    } catch {
-      return false; // The server will say what is wrong with the text.
-    }
+/** What a document's text asks for: the operation to name to the server, and whether it is a subscription. */
+export interface Chosen {
+  readonly operationName: string | undefined;
+  readonly subscription: boolean;
+}
+
+/**
+ * Chooses the operation from the text that is sent. The editor's own name and syntax tree lag behind it for a moment
+ * after a tab is opened: a name that the text does not have is left out, and the server says what else is wrong.
+ */
+export function chooseOperation(query: string, operationName?: string | null): Chosen {
+  let document: DocumentNode;
+  try {
+    document = parse(query, { noLocation: true });
+  } catch {
+    return { operationName: operationName ?? undefined, subscription: false };
   }
-  return getOperationAST(parsed, operationName)?.operation === "subscription";
+  const named = operationName ? getOperationAST(document, operationName) : null;
+  const operation = named ?? getOperationAST(document);
+  return {
+    operationName: named?.name?.value,
+    subscription: operation?.operation === "subscription",
+  };
 }
 
 /** The socket's address: the page's origin with `ws` for `http`. */

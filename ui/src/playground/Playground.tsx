@@ -8,7 +8,7 @@ import { GraphiQL, type GraphiQLProps, HISTORY_PLUGIN } from "graphiql";
 
 import { useState } from "react";
 
-import { createSocket, execute, isSubscription, subscribe } from "../api/graphql";
+import { chooseOperation, createSocket, execute, subscribe } from "../api/graphql";
 import { SignedOut, signInUrl, type Viewer } from "../api/session";
 import { EXAMPLES } from "../examples";
 import { ExampleList } from "./ExampleList";
@@ -20,8 +20,9 @@ const socket = createSocket(location.origin);
 type Fetcher = GraphiQLProps["fetcher"];
 
 const fetcher: Fetcher = (({ query, operationName, variables }, options) => {
-  const operation = { query, operationName, variables };
-  if (isSubscription(query, operationName, options?.documentAST)) return subscribe(socket, operation);
+  const chosen = chooseOperation(query, operationName);
+  const operation = { query, operationName: chosen.operationName, variables };
+  if (chosen.subscription) return subscribe(socket, operation);
   return execute(operation, options?.headers).catch((error: unknown) => {
     if (error instanceof SignedOut) location.assign(signInUrl(location.pathname));
     throw error;
