@@ -1,0 +1,84 @@
+"""The commands put together."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from typing import Annotated
+
+import typer
+
+from server.cli import asking, deploying, doctor, importing, operating, people, reading, serving, signing, watching
+from server.cli.applying import apply
+from server.cli.options import Call, Commands
+
+HELP = """One GraphQL API over one graph of the edge, from the command line.
+
+Begin with `edgeatlas serve --demo` in one terminal, and `edgeatlas login` in another.
+
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 not found, 4 refused, 5 no answer, 6 timed out, 7 an operation that did not
+succeed.
+"""
+
+app = typer.Typer(
+    cls=Commands,
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,  # a traceback must not show a token
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+@app.callback(help=HELP)
+def call(
+    ctx: typer.Context,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            "--context", help="A server by the name that `login` gave it [EDGEATLAS_CONTEXT].", metavar="NAME"
+        ),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="A server by its URL [EDGEATLAS_URL].", metavar="URL")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Takes the flags that come before a command."""
+    if version:
+        try:
+            sys.stdout.write(f"edgeatlas {importlib.metadata.version('edgeatlas')}\n")
+        except importlib.metadata.PackageNotFoundError:
+            sys.stdout.write("edgeatlas, not installed\n")
+        raise typer.Exit
+    ctx.obj = Call(context=context, url=url)
+
+
+_RUN, _GRAPH, _APPS, _ACCESS, _API = "Run", "The graph", "Apps in places", "People and access", "The API"
+
+app.command("serve", rich_help_panel=_RUN)(serving.serve)
+app.command("doctor", rich_help_panel=_RUN)(doctor.doctor)
+app.command("import", rich_help_panel=_GRAPH)(importing.import_)
+app.command("apply", rich_help_panel=_GRAPH)(apply)
+app.command("get", rich_help_panel=_GRAPH)(reading.get)
+app.command("describe", rich_help_panel=_GRAPH)(reading.describe)
+app.command("delete", rich_help_panel=_GRAPH)(reading.delete)
+app.command("watch", rich_help_panel=_GRAPH)(watching.watch)
+app.command("cordon", rich_help_panel=_GRAPH)(operating.cordon)
+app.command("uncordon", rich_help_panel=_GRAPH)(operating.uncordon)
+app.command("drain", rich_help_panel=_GRAPH)(operating.drain)
+app.command("plan", rich_help_panel=_APPS)(deploying.plan)
+app.command("deploy", rich_help_panel=_APPS)(deploying.deploy)
+app.command("update", rich_help_panel=_APPS)(deploying.update)
+app.command("scale", rich_help_panel=_APPS)(deploying.scale)
+app.command("terminate", rich_help_panel=_APPS)(deploying.terminate)
+app.add_typer(operating.operation, name="operation", rich_help_panel=_APPS)
+app.command("login", rich_help_panel=_ACCESS)(signing.login)
+app.command("logout", rich_help_panel=_ACCESS)(signing.logout)
+app.command("whoami", rich_help_panel=_ACCESS)(signing.whoami)
+app.add_typer(signing.context_commands, name="context", rich_help_panel=_ACCESS)
+app.add_typer(people.user, name="user", rich_help_panel=_ACCESS)
+app.add_typer(people.token, name="token", rich_help_panel=_ACCESS)
+app.add_typer(people.secret, name="secret", rich_help_panel=_ACCESS)
+app.command("schema", rich_help_panel=_API)(asking.schema)
+app.command("query", rich_help_panel=_API)(asking.query)

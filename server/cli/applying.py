@@ -1,0 +1,185 @@
+"""`apply`: declarative documents from files, folders or standard input, as one set.
+
+The files are parsed here first, so that an error names the file and line that its author sees; the server is sent one set.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from graph.documents import MAX_TEXT_BYTES, Document, parse_documents
+from graph.edit import camel
+from graph.refusal import Refusal
+from server.cli.api import Api, Json
+from server.cli.config import Context
+from server.cli.failures import Exit, Failure
+from server.cli.options import OutputOption, TimeoutOption, api_of, call_of, seconds_of
+from server.cli.output import Output, cell, console, plain_table, print_data, say, styled, without_typenames
+from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
+
+ENDINGS = (".yaml", ".yml", ".json")
+SHOWN_REFUSALS = 50
+ACTIONS = ("CREATED", "UPDATED", "UNCHANGED", "DELETED", "REFUSED")
+SELECTION = (
+    "applied created updated unchanged deleted refused revision "
+    f"operation {{ {OPERATION} }} "
+    "results { kind name where action changed error { code message remedy path } }"
+)
+
+
+def apply(
+    ctx: typer.Context,
+    files: Annotated[
+        list[str],
+        typer.Option("--file", "-f", help="A file, a folder of .yaml, .yml and .json files, or - for standard input."),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="The set's name; the first file's without its ending when not given."),
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete what this set made before and names no more.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until a large set is wholly applied.")] = True,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Apply declarative documents: create what is missing, change what differs, all of it or nothing.
+
+    Documents that are refused are told with their file and line, and then nothing is applied.
+
+    Example: edgeatlas apply -f docs/examples/walk.yaml --plan
+    """
+    documents = read_documents(files)
+    if name is None and files[0] == "-" and prune:
+        raise Failure("a set from standard input has no name of its own", remedy="give --name", code=Exit.USAGE)
+    chosen = name or ("stdin" if files[0] == "-" else Path(files[0]).resolve().stem)
+    seconds = seconds_of(timeout)
+    payload = send(
+        api_of(ctx),
+        [as_document(one) for one in documents],
+        places=[one.where for one in documents],
+        name=chosen,
+        source="DOCUMENTS",
+        prune=prune,
+        plan=plan,
+    )
+    if output in (Output.JSON, Output.YAML):
+        print_data(without_typenames(payload), output)
+    else:
+        print_results(payload)
+    finish(call_of(ctx).chosen()[1], payload, plan=plan, wait=wait, seconds=seconds)
+
+
+def read_documents(files: Sequence[str]) -> list[Document]:
+    """The documents of files, folders (not those below them) and standard input. Raises Failure."""
+    documents: list[Document] = []
+    for given in files:
+        if given == "-":
+            documents += _parsed(sys.stdin.buffer.read(MAX_TEXT_BYTES + 1), name="stdin")
+            continue
+        path = Path(given)
+        paths = sorted(one for one in path.iterdir() if one.suffix in ENDINGS) if path.is_dir() else [path]
+        if not paths:
+            raise Failure(f"{given} has no file that ends in {', '.join(ENDINGS)}", code=Exit.USAGE)
+        for one in paths:
+            try:
+                with one.open("rb") as file:
+                    content = file.read(MAX_TEXT_BYTES + 1)
+            except (OSError, ValueError) as problem:
+                reason = problem.strerror if isinstance(problem, OSError) else str(problem)
+                raise Failure(f"{one} cannot be read: {reason}", code=Exit.USAGE) from None
+            documents += _parsed(content, name=str(one))
+    if not documents:
+        raise Failure("there are no documents", remedy="write kind, metadata and spec", code=Exit.USAGE)
+    return documents
+
+
+def as_document(document: Document) -> Json:
+    """A parsed document as plain values again."""
+    whole = msgspec.to_builtins(document)
+    metadata = {
+        camel(key): whole[key] for key in ("name", "tenant", "display_name", "labels", "external") if key in whole
+    }
+    return {"kind": document.kind, "metadata": metadata, "spec": dict(document.spec)}
+
+
+def send(
+    api: Api, documents: Sequence[Json], *, places: Sequence[str], name: str, source: str, prune: bool, plan: bool
+) -> Json:
+    """Applies documents; the results name the documents' own places. Raises Failure."""
+    content = "[" + ",\n".join(json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in documents) + "]"
+    values = {"content": content, "name": name, "sourceKind": source, "prune": prune, "dryRun": plan}
+    payload = api.mutate("applyDocuments", values, SELECTION)
+    # One result for each document, in their order, before those for what is deleted.
+    for result, place in zip(payload["results"], places, strict=False):
+        if result["action"] != "DELETED":
+            result["where"] = place
+    return payload
+
+
+def print_results(payload: Json) -> None:
+    """What became of each document, those that stay as they are only counted."""
+    table = plain_table(["KIND", "NAME", "ACTION", "WHAT"])
+    for one in payload["results"]:
+        if one["action"] in ("UNCHANGED", "REFUSED"):
+            continue
+        table.add_row(one["kind"], Text(cell(one["name"]), style="bold"), styled(one["action"]), cell(one["changed"]))
+    if table.row_count:
+        console().print(table)
+    print_refusals(payload)
+
+
+def print_refusals(payload: Json) -> None:
+    """The documents that were refused, on standard error."""
+    refused = [one for one in payload["results"] if one["action"] == "REFUSED"]
+    for one in refused[:SHOWN_REFUSALS]:
+        error = one["error"] or {}
+        place = one["where"] or "no longer named"
+        text = f"{place}: {one['kind']} {one['name']}: {error.get('message', 'refused')}"
+        say(text + (f" ({error['remedy']})" if error.get("remedy") else ""), style="red")
+    if len(refused) > SHOWN_REFUSALS:
+        say(f"and {len(refused) - SHOWN_REFUSALS} more")
+
+
+def finish(context: Context, payload: Json, *, plan: bool, wait: bool, seconds: float) -> None:
+    """Says what was done, waits for an operation, and fails when the set was refused."""
+    counts = ", ".join(f"{payload[one.lower()]} {one.lower()}" for one in ACTIONS if payload[one.lower()])
+    if payload["refused"]:
+        raise Failure(
+            f"refused: {counts}",
+            remedy="nothing was applied; mend what is refused and apply again" if not plan else None,
+            code=Exit.REFUSED,
+        )
+    say(
+        f"{'would be' if plan else 'applied'}: {counts or 'nothing'}"
+        + ("" if plan else f", revision {payload['revision']}")
+    )
+    operation = payload["operation"]
+    if operation is None:
+        return
+    if wait:
+        wait_for(context, operation, timeout_s=seconds)
+    else:
+        say(
+            f"operation {operation['id']} applies it in several commits; see `edgeatlas operation show {operation['id']}`"
+        )
+
+
+def _parsed(content: bytes, *, name: str) -> list[Document]:
+    if len(content) > MAX_TEXT_BYTES:
+        raise Failure(f"{name} has more than {MAX_TEXT_BYTES >> 20} MiB", remedy="apply it in parts", code=Exit.USAGE)
+    try:
+        return parse_documents(content.decode("utf-8-sig"), name=name)
+    except UnicodeDecodeError as problem:
+        line = content.count(b"\n", 0, problem.start) + 1
+        raise Failure(f"{name}:{line} is no UTF-8", remedy="save the file as UTF-8", code=Exit.USAGE) from None
+    except Refusal as refusal:
+        raise Failure(refusal.message, remedy=refusal.remedy, code=Exit.REFUSED) from None

@@ -1,0 +1,329 @@
+"""`plan`, `deploy`, `update`, `scale`, `terminate`: an app version in places."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from graph.entity import KINDS
+from server.cli.api import Api, Json, Refused
+from server.cli.failures import Exit, Failure
+from server.cli.lookup import find, tenant_id, version_of
+from server.cli.options import (
+    OutputOption,
+    SelectorOption,
+    TenantOption,
+    TimeoutOption,
+    WaitOption,
+    YesOption,
+    api_of,
+    call_of,
+    confirm,
+    seconds_of,
+)
+from server.cli.output import Output, print_data, say, without_typenames
+from server.cli.plan_output import PLAN, print_plan
+from server.cli.policies import (
+    EverywhereOption,
+    ExcludeOption,
+    MaxSitesOption,
+    MinSitesOption,
+    NearOption,
+    OfOption,
+    PolicyFileOption,
+    RegionOption,
+    ReplicasOption,
+    SiteOption,
+    TierOption,
+    WithinOption,
+    counts_of,
+    policy_of,
+)
+from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
+
+AppArgument = Annotated[
+    str | None,
+    typer.Argument(help="APP/VERSION, TENANT/APP/VERSION, or APP alone for its newest version.", metavar="APP/VERSION"),
+]
+VersionOption = Annotated[
+    str | None, typer.Option("--app-version", help="The same as the argument.", metavar="APP/VERSION")
+]
+UNPLACEABLE = f"... on Unplaceable {{ plan {{ {PLAN} }} }}"
+STARTED = f"deployment {{ id name phase generation }} operation {{ {OPERATION} }} revision"
+
+
+def plan(
+    ctx: typer.Context,
+    app: AppArgument = None,
+    app_version: VersionOption = None,
+    near: NearOption = None,
+    within: WithinOption = None,
+    of: OfOption = None,
+    tier: TierOption = None,
+    region: RegionOption = None,
+    site: SiteOption = None,
+    exclude: ExcludeOption = None,
+    selector: SelectorOption = None,
+    min_sites: MinSitesOption = None,
+    max_sites: MaxSitesOption = None,
+    everywhere: EverywhereOption = False,
+    replicas: ReplicasOption = None,
+    policy: PolicyFileOption = None,
+    replace: Annotated[
+        str | None, typer.Option("--replace", help="A deployment that it would replace.", metavar="NAME")
+    ] = None,
+    refusals: Annotated[bool, typer.Option("--refusals", help="List every refused site with its reasons.")] = False,
+    tenant: TenantOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Say where an app would run, and why not elsewhere. Nothing is changed.
+
+    Exit code 4 says that it cannot be done.
+
+    Example: edgeatlas plan hello/1.0 --within 8ms --of Berlin --of Paris --tier REGIONAL
+    """
+    api = api_of(ctx)
+    values = _wish(
+        api,
+        app or app_version,
+        tenant=tenant,
+        replicas=replicas,
+        policy=policy_of(
+            api,
+            file=policy,
+            near=near,
+            within=within,
+            of=of,
+            tier=tier,
+            region=region,
+            site=site,
+            exclude=exclude,
+            selector=selector,
+            min_sites=min_sites,
+            max_sites=max_sites,
+            everywhere=everywhere,
+        ),
+    )
+    instead = find(api, KINDS["Deployment"], replace)["id"] if replace else None
+    document = (
+        "query($input: DeployInput!, $replace: ID) { planDeployment(input: $input, deployment: $replace) { "
+        f"{PLAN} }} }}"
+    )
+    found = api.query(document, {"input": values, "replace": instead})["planDeployment"]
+    if output in (Output.JSON, Output.YAML):
+        print_data(without_typenames(found), output)
+    elif output is Output.NAME:
+        for one in found["placements"]:
+            typer.echo(f"site/{one['site']['name']}")
+    else:
+        print_plan(found, every_refusal=refusals)
+    if not found["feasible"]:
+        raise typer.Exit(int(Exit.REFUSED))
+
+
+def deploy(
+    ctx: typer.Context,
+    app: AppArgument = None,
+    app_version: VersionOption = None,
+    name: Annotated[str | None, typer.Option("--name", help="The deployment's name; the app's when not given.")] = None,
+    near: NearOption = None,
+    within: WithinOption = None,
+    of: OfOption = None,
+    tier: TierOption = None,
+    region: RegionOption = None,
+    site: SiteOption = None,
+    exclude: ExcludeOption = None,
+    selector: SelectorOption = None,
+    min_sites: MinSitesOption = None,
+    max_sites: MaxSitesOption = None,
+    everywhere: EverywhereOption = False,
+    replicas: ReplicasOption = None,
+    policy: PolicyFileOption = None,
+    later: Annotated[
+        bool, typer.Option("--when-possible", help="Keep it pending when it cannot be placed yet.")
+    ] = False,
+    tenant: TenantOption = None,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Run an app version in places. When it cannot be placed, the plan says why.
+
+    Example: edgeatlas deploy hello/1.0 --within 8ms --of Berlin --of Paris --wait
+    """
+    api = api_of(ctx)
+    seconds = seconds_of(timeout)
+    values = _wish(
+        api,
+        app or app_version,
+        tenant=tenant,
+        name=name,
+        replicas=replicas,
+        policy=policy_of(
+            api,
+            file=policy,
+            near=near,
+            within=within,
+            of=of,
+            tier=tier,
+            region=region,
+            site=site,
+            exclude=exclude,
+            selector=selector,
+            min_sites=min_sites,
+            max_sites=max_sites,
+            everywhere=everywhere,
+        ),
+    )
+    if later:
+        values["waitForPlacement"] = True
+    _started(ctx, api, "deploy", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+
+
+def update(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The deployment.")],
+    to: Annotated[str | None, typer.Option("--to", help="The version to run from now on.", metavar="VERSION")] = None,
+    near: NearOption = None,
+    within: WithinOption = None,
+    of: OfOption = None,
+    tier: TierOption = None,
+    region: RegionOption = None,
+    site: SiteOption = None,
+    exclude: ExcludeOption = None,
+    selector: SelectorOption = None,
+    min_sites: MinSitesOption = None,
+    max_sites: MaxSitesOption = None,
+    everywhere: EverywhereOption = False,
+    replicas: ReplicasOption = None,
+    policy: PolicyFileOption = None,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Change what a deployment runs, or where. A policy that is given replaces the one it has.
+
+    Example: edgeatlas update hello --to 1.1 --wait
+    """
+    api = api_of(ctx)
+    seconds = seconds_of(timeout)
+    current = find(api, KINDS["Deployment"], name, "id appVersion { app { id name } } tenant { name }")
+    values: Json = {
+        "id": current["id"],
+        "policy": policy_of(
+            api,
+            file=policy,
+            near=near,
+            within=within,
+            of=of,
+            tier=tier,
+            region=region,
+            site=site,
+            exclude=exclude,
+            selector=selector,
+            min_sites=min_sites,
+            max_sites=max_sites,
+            everywhere=everywhere,
+        ),
+        "replicas": counts_of(replicas),
+    }
+    if to is not None:
+        app = current["appVersion"]["app"]["name"]
+        tenant = current["tenant"]["name"]
+        values["appVersionId"] = version_of(api, to if "/" in to else f"{tenant}/{app}/{to}")["id"]
+    if not any(value for key, value in values.items() if key != "id"):
+        raise Failure("nothing to change is given", remedy="give --to, --replicas or a policy", code=Exit.USAGE)
+    _started(ctx, api, "updateDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+
+
+def scale(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The deployment.")],
+    replicas: Annotated[list[str], typer.Argument(help="Replicas at each site: `web=3`.", metavar="COMPONENT=N…")],
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Change how many replicas of a component run at each site.
+
+    Example: edgeatlas scale hello web=3 --wait
+    """
+    api = api_of(ctx)
+    seconds = seconds_of(timeout)
+    values = {"id": find(api, KINDS["Deployment"], name)["id"], "replicas": counts_of(replicas)}
+    _started(ctx, api, "scaleDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+
+
+def terminate(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The deployment.")],
+    delete: Annotated[bool, typer.Option("--delete", help="Delete it once nothing of it runs any more.")] = False,
+    yes: YesOption = False,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Remove a deployment from all its sites.
+
+    Example: edgeatlas terminate hello --delete --yes --wait
+    """
+    api = api_of(ctx)
+    seconds = seconds_of(timeout)
+    found = find(api, KINDS["Deployment"], name)["id"]
+    confirm(f"Remove {name} from all its sites?", yes=yes)
+    values = {"id": found, "delete": delete}
+    _started(ctx, api, "terminateDeployment", values, output=output, wait=wait, seconds=seconds)
+
+
+def _wish(
+    api: Api,
+    app: str | None,
+    *,
+    tenant: str | None,
+    policy: Json | None,
+    replicas: list[str] | None,
+    name: str | None = None,
+) -> Json:
+    if app is None:
+        raise Failure("which app version?", remedy="give APP/VERSION", code=Exit.USAGE)
+    version = version_of(api, f"{tenant}/{app}" if tenant and app.count("/") < 2 else app)
+    owner = tenant_id(api, tenant) if tenant else version["tenant"]["id"]
+    values: Json = {"tenantId": owner, "name": name or version["app"]["name"], "appVersionId": version["id"]}
+    if policy is not None:
+        values["policy"] = policy
+    counts = counts_of(replicas)
+    if counts is not None:
+        values["replicas"] = counts
+    return values
+
+
+def _started(
+    ctx: typer.Context,
+    api: Api,
+    mutation: str,
+    values: Json,
+    *,
+    output: Output,
+    wait: bool,
+    seconds: float,
+    extra: str = "",
+) -> None:
+    """Sends a change of a deployment, tells what it began, and waits when asked to."""
+    try:
+        payload: dict[str, Any] = api.mutate(mutation, values, STARTED, extra=extra)
+    except Refused as refused:
+        if refused.error.get("plan") and output in (Output.TABLE, Output.WIDE):
+            print_plan(refused.error["plan"])
+        raise
+    deployment, operation = payload["deployment"], payload["operation"]
+    if output in (Output.JSON, Output.YAML):
+        print_data(without_typenames(payload), output)
+    elif output is Output.NAME:
+        typer.echo(f"deployment/{deployment['name']}")
+    else:
+        say(f"deployment/{deployment['name']} {deployment['phase']}, operation {operation['id']}")
+    if wait:
+        wait_for(call_of(ctx).chosen()[1], operation, timeout_s=seconds)
+    elif output is Output.TABLE:
+        say(f"follow it with `edgeatlas watch deployment {deployment['name']}`", style="dim")

@@ -1,0 +1,100 @@
+"""What commands share: the options that several take, the group that turns failures into exit codes, and the caller.
+
+`Commands` is the one place in which a Failure ends a command, so that a command only says what is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from server.cli.api import Api
+from server.cli.config import Context, chosen_context
+from server.cli.failures import Exit, Failure
+from server.cli.output import Output, complain
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="How to print.", show_default=True, case_sensitive=False)
+]
+TenantOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tenant", "-t", help="The tenant, by name or id; not needed when you have one only.", metavar="NAME"
+    ),
+]
+SelectorOption = Annotated[
+    str | None, typer.Option("--selector", "-l", help="Label selector in Kubernetes syntax: `zone=west,!retired`.")
+]
+WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", "-w", help="Wait until the operation has ended.")]
+TimeoutOption = Annotated[
+    str, typer.Option("--timeout", help="The longest wait, such as 90s, 10m or 1h.", metavar="TIME")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
+
+
+class Commands(TyperGroup):
+    """The commands, with failures as exit codes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command; a Failure is told and becomes the exit code, as does an interrupt."""
+        try:
+            return super().invoke(ctx)
+        except Failure as failure:
+            complain(failure)
+            raise typer.Exit(int(failure.code)) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(int(Exit.INTERRUPTED)) from None
+        except BrokenPipeError:
+            # Whoever reads had enough; what is still buffered must not be told a second time at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(int(Exit.OK)) from None
+
+
+class Call:
+    """What the global flags say: which server, as whom."""
+
+    def __init__(self, *, context: str | None = None, url: str | None = None) -> None:
+        self.context_name = context
+        self.url = url
+
+    def chosen(self) -> tuple[str, Context]:
+        """The context and its name. Raises Failure."""
+        return chosen_context(name=self.context_name, url=self.url)
+
+
+def call_of(ctx: typer.Context) -> Call:
+    """The call that a command belongs to."""
+    found = ctx.find_root().obj
+    return found if isinstance(found, Call) else Call()
+
+
+def api_of(ctx: typer.Context) -> Api:
+    """A client for the chosen context, closed when the command ends."""
+    api = Api(call_of(ctx).chosen()[1])
+    ctx.call_on_close(api.http.close)
+    return api
+
+
+def seconds_of(text: str, *, what: str = "--timeout") -> float:
+    """Seconds of `90s`, `500ms`, `10m`, `1h` or a plain number. Raises Failure."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|m|h|)", text.strip())
+    if match is None:
+        raise Failure(f"{what} {text!r} is no time", remedy="write 90s, 10m or 1h", code=Exit.USAGE)
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks before something is lost; without a terminal to ask on, --yes must be given. Raises Failure."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Failure(f"{question} Nobody is there to ask.", remedy="give --yes", code=Exit.USAGE)
+    if not typer.confirm(question, err=True):
+        raise Failure("nothing was done", code=Exit.ERROR)

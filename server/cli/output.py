@@ -1,0 +1,270 @@
+"""Printing: tables for people, JSON and YAML for programs, names for pipes.
+
+What is asked for goes to standard output and nothing else does: progress, notes and errors go to standard error, so every
+output can be piped. Texts come from a server that others write to: what would move a terminal's cursor or change its
+colours is made visible instead (as CWE-150 asks), and nothing is read as markup.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from server.cli.api import Json
+from server.cli.failures import Failure
+from server.cli.kinds import ApiField, Types
+
+PIPED_WIDTH = 4_000
+NARROW_COLUMNS = 8
+_HIDDEN = {"__typename", "id", "displayName", "labels", "source", "external", "revision", "createdAt", "updatedAt"}
+_GOOD = {"READY", "UP", "RUNNING", "SUCCEEDED", "CREATED", "UNCHANGED"}
+_BAD = {"DOWN", "FAILED", "NOT_READY", "QUARANTINED", "REFUSED", "DEGRADED", "PARTIAL", "WARNING", "DELETED"}
+
+
+class Output(StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+def console() -> Console:
+    """Standard output; of any width when it is no terminal, so that nothing is cut in a pipe."""
+    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
+def notes() -> Console:
+    """Standard error: for people only."""
+    return Console(file=sys.stderr, highlight=False, width=None if sys.stderr.isatty() else 240)
+
+
+def say(text: str, *, style: str = "") -> None:
+    """A line for people."""
+    notes().print(Text(printable(text), style=style), soft_wrap=True)
+
+
+def complain(failure: Failure) -> None:
+    """A failure on standard error."""
+    out = notes()
+    out.print(Text.assemble(("error: ", "bold red"), printable(failure.message)), soft_wrap=True)
+    if failure.path:
+        out.print(Text(f"  at {printable(failure.path)}", style="dim"), soft_wrap=True)
+    for line in failure.details:
+        out.print(Text(f"  {printable(line)}"), soft_wrap=True)
+    if failure.remedy:
+        out.print(Text.assemble(("  remedy: ", "bold"), printable(failure.remedy)), soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """A text without what a terminal would obey: control characters are shown as their escapes."""
+    return "".join(
+        one if one in "\n\t" or unicodedata.category(one) not in ("Cc", "Cf", "Cs") else f"\\u{ord(one):04x}"
+        for one in text
+    )
+
+
+def print_data(data: Any, output: Output) -> None:
+    """Plain values as JSON or YAML."""
+    if output is Output.YAML:
+        text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False, default_flow_style=False)
+        sys.stdout.write(text)
+        return
+    json.dump(data, sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+def print_entities(rows: Sequence[Json], type_name: str, types: Types, output: Output, *, single: bool = False) -> None:
+    """Entities of one kind in the wanted form."""
+    if output in (Output.JSON, Output.YAML):
+        plain = [without_typenames(one) for one in rows]
+        print_data(plain[0] if single and plain else plain, output)
+    elif output is Output.NAME:
+        for one in rows:
+            sys.stdout.write(f"{type_name.lower()}/{printable(reference_text(one))}\n")
+    else:
+        console().print(entity_table(rows, type_name, types, wide=output is Output.WIDE))
+
+
+def entity_table(rows: Sequence[Json], type_name: str, types: Types, *, wide: bool = False) -> Table:
+    """A table of entities: their name or id, then what tells them apart best; empty columns are left out."""
+    columns = [one for one in _ordered(types.get(type_name).fields, rows) if wide or _rank(one) < 7]
+    if not wide:
+        columns = columns[:NARROW_COLUMNS]
+    titles = [*(_title(one.name) for one in columns), *(["LABELS", "ID"] if wide else []), "AGE"]
+    named = any("name" in one for one in rows)
+    table = plain_table(["NAME" if named else "ID", *titles])
+    for row in rows:
+        cells = [styled(cell(row.get(one.name))) for one in columns]
+        more = [Text(cell(row.get("labels"))), Text(str(row["id"]))] if wide else []
+        table.add_row(
+            Text(printable(reference_text(row)), style="bold"), *cells, *more, Text(age(row.get("createdAt")))
+        )
+    return table
+
+
+def plain_table(titles: Iterable[str]) -> Table:
+    """A table without lines."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for title in titles:
+        table.add_column(title, overflow="fold" if title in ("MESSAGE", "REASON") else "ellipsis")
+    return table
+
+
+def entity_tree(row: Json, type_name: str) -> Tree:
+    """An entity with everything that was selected of it."""
+    tree = Tree(Text(f"{type_name} {printable(reference_text(row))}", style="bold"), guide_style="dim")
+    for key, value in row.items():
+        if key != "__typename":
+            _grow(tree, key, value)
+    return tree
+
+
+def cell(value: Any) -> str:
+    """A value in one line."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}" if abs(value) < 1e6 else f"{value:.0f}"
+    if isinstance(value, list):
+        return ", ".join(one for one in map(cell, value) if one)
+    if isinstance(value, dict):
+        return _mapping_cell(value)
+    return printable(str(value))
+
+
+def styled(text: str) -> Text:
+    """A word of status in its colour."""
+    style = "green" if text in _GOOD else "red" if text in _BAD else ""
+    return Text(text, style=style)
+
+
+def age(stamp: str | None, *, now: datetime | None = None) -> str:
+    """How long ago a time was: `5s`, `12m`, `3h`, `9d`."""
+    if not stamp:
+        return ""
+    seconds = max(0, int(((now or datetime.now(UTC)) - datetime.fromisoformat(stamp)).total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size * (2 if unit == "d" else 1):
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def size_text(count: int) -> str:
+    """Bytes in binary units: `64 GiB`."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024 or unit == "TiB":
+            return f"{amount:.4g} {unit}"
+        amount /= 1024
+    return f"{count} B"
+
+
+def reference_text(value: Json) -> str:
+    """What an entity is called: its path of names, or its id."""
+    if not value.get("name"):
+        return str(value.get("id", ""))
+    outer = next((value[one] for one in ("app", "appVersion") if isinstance(value.get(one), dict)), None)
+    return f"{reference_text(outer)}/{value['name']}" if outer is not None else str(value["name"])
+
+
+def without_typenames(value: Any) -> Any:
+    """The value without what only this client asked for."""
+    if isinstance(value, dict):
+        return {key: without_typenames(one) for key, one in value.items() if key != "__typename"}
+    return [without_typenames(one) for one in value] if isinstance(value, list) else value
+
+
+def _mapping_cell(value: Json) -> str:
+    if "id" in value:
+        return printable(reference_text(value))
+    if "status" in value:
+        return str(value["status"])
+    if set(value) == {"key", "value"}:
+        return f"{value['key']}={value['value']}"
+    if set(value) == {"name", "count"}:
+        return f"{value['name']}={value['count']}"
+    if "longitude" in value:
+        return f"{value['latitude']:.2f}, {value['longitude']:.2f}"
+    if "cpuMillicores" in value:
+        return _resources(value)
+    if {"total", "done"} <= set(value):
+        return f"{value['done']}/{value['total']}"
+    if {"kind", "name"} == set(value):
+        return printable(f"{value['kind']}:{value['name']}")
+    parts = (f"{key}={cell(one)}" for key, one in value.items() if key != "__typename" and cell(one))
+    return " ".join(parts)
+
+
+def _resources(value: Json) -> str:
+    parts = [f"{value['cpuMillicores'] / 1000:g} cpu"]
+    for key in ("memoryBytes", "storageBytes"):
+        if value.get(key):
+            parts.append(size_text(value[key]))
+    parts += [f"{one['count']}×{printable(one['model'])}" for one in value.get("accelerators") or ()]
+    return " ".join(parts)
+
+
+def _rank(field: ApiField) -> int:
+    """How well a field tells entities apart at a glance; less is better, 7 and more are for wide tables."""
+    if field.is_list:
+        return 9
+    if field.type_name in ("Health", "Progress"):
+        return 2
+    if field.type_kind == "ENUM":
+        return 1
+    if field.type_name == "Resources":
+        return 5
+    if field.type_kind == "OBJECT":
+        return 0 if field.type_name[0].isupper() and field.type_name not in ("Position", "GoodState") else 7
+    if field.type_name == "Boolean":
+        return 4
+    if field.type_name in ("Int", "Float", "BigInt"):
+        return 6
+    return 3 if field.name in ("arch", "driver", "email", "message", "error", "reason", "requestedBy") else 8
+
+
+def _ordered(fields: Sequence[ApiField], rows: Sequence[Json]) -> list[ApiField]:
+    shown = [
+        one
+        for one in fields
+        if one.name not in _HIDDEN and one.name != "name" and any(cell(row.get(one.name)) for row in rows)
+    ]
+    return sorted(shown, key=_rank)
+
+
+def _title(name: str) -> str:
+    return "".join(f" {one}" if one.isupper() else one for one in name).upper()
+
+
+def _grow(tree: Tree, key: str, value: Any) -> None:
+    short = cell(value)
+    flat = not isinstance(value, dict | list) or (isinstance(value, dict) and "id" in value) or len(short) <= 60
+    if value is None or value in ([], {}):
+        return
+    if flat:
+        tree.add(Text.assemble((f"{key}: ", "cyan"), short))
+        return
+    branch = tree.add(Text(key, style="cyan"))
+    if isinstance(value, dict):
+        for inner, one in value.items():
+            if inner != "__typename":
+                _grow(branch, inner, one)
+    else:
+        for one in value:
+            branch.add(Text(cell(one)))

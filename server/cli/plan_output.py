@@ -1,0 +1,145 @@
+"""A placement plan for people: what was chosen and why, and why everything else was not.
+
+What is printed is the plan's own data; nothing is computed here but sums of what is shown.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from rich.console import Console
+from rich.text import Text
+
+from server.cli.api import Json
+from server.cli.output import cell, console, plain_table, reference_text
+
+REFUSALS = 200
+EXAMPLES = 3
+PLAN = (
+    "revision feasible lookedAt passed transitSites iterations proven "
+    "objective { sites score pricePerHour meanLatencyMs worstLatencyMs } "
+    "placements { score site { id name } terms { name value unit scaled weight weighted } "
+    "components { replicas component { id name } cluster { id name } } serves { place latencyMs withinMs } } "
+    "refusalsByRule { rule sites } "
+    f"refusals(first: {REFUSALS}) {{ totalCount nodes {{ site {{ id name }} reasons {{ rule need have unit message }} }} }} "
+    "unmet { place withinMs latencyMs message site { id name } nearer { latencyMs rules site { id name } } } "
+    "conflicts { rule message }"
+)
+
+
+def print_plan(plan: Json, *, every_refusal: bool = False) -> None:
+    """The whole plan as tables."""
+    out = console()
+    verdict = Text("feasible", style="bold green") if plan["feasible"] else Text("cannot be done", style="bold red")
+    looked = (
+        f": {plan['lookedAt']} sites looked at, {plan['passed']} passed every rule, {plan['objective']['sites']} chosen"
+    )
+    out.print(Text.assemble(verdict, looked, f"; at revision {plan['revision']}"), soft_wrap=True)
+    if plan["placements"]:
+        _print_chosen(out, plan)
+        _print_serves(out, plan)
+    for one in plan["conflicts"]:
+        out.print(Text(f"\n{one['rule']}: {cell(one['message'])}", style="red"), soft_wrap=True)
+    _print_unmet(out, plan)
+    if every_refusal:
+        _print_every_refusal(out, plan)
+    else:
+        _print_refusals(out, plan)
+
+
+def _print_chosen(out: Console, plan: Json) -> None:
+    names = list(dict.fromkeys(term["name"] for one in plan["placements"] for term in one["terms"]))
+    table = plain_table(["SITE", "SCORE", *(name.upper() for name in names), "RUNS", "CLUSTER"])
+    for one in plan["placements"]:
+        terms = {term["name"]: _term(term) for term in one["terms"]}
+        runs = ", ".join(f"{each['component']['name']}×{each['replicas']}" for each in one["components"])
+        clusters = {cell(each["cluster"]) for each in one["components"]} - {""}
+        table.add_row(
+            Text(cell(one["site"]), style="bold"),
+            f"{one['score']:.3f}",
+            *(terms.get(name, "") for name in names),
+            Text(runs),
+            Text(", ".join(sorted(clusters))),
+        )
+    out.print()
+    out.print(table)
+
+
+def _term(term: Json) -> str:
+    """`6.1 ms → 0.82 × 1`: what was measured, its share of the best, and how much it counts."""
+    return (
+        f"{term['value']:.4g}{' ' + term['unit'] if term['unit'] else ''} → {term['scaled']:.2f} × {term['weight']:g}"
+    )
+
+
+def _print_serves(out: Console, plan: Json) -> None:
+    rows = [(served, one["site"]) for one in plan["placements"] for served in one["serves"]]
+    if not rows:
+        return
+    table = plain_table(["PLACE", "SERVED FROM", "LATENCY", "WITHIN"])
+    for served, site in sorted(rows, key=lambda row: row[0]["place"]):
+        table.add_row(
+            Text(cell(served["place"])),
+            Text(cell(site), style="bold"),
+            f"{served['latencyMs']:.2f} ms",
+            f"{served['withinMs']:g} ms",
+        )
+    out.print()
+    out.print(table)
+
+
+def _print_unmet(out: Console, plan: Json) -> None:
+    for one in plan["unmet"]:
+        out.print(Text(f"\n{cell(one['place'])} within {one['withinMs']:g} ms cannot be served", style="red"))
+        out.print(Text(f"  {cell(one['message'])}"), soft_wrap=True)
+        for near in one["nearer"]:
+            rules = ", ".join(near["rules"]) or "only its distance"
+            out.print(
+                Text(f"  {cell(near['site'])} is at {near['latencyMs']:.2f} ms, refused by {rules}"), soft_wrap=True
+            )
+
+
+def _print_refusals(out: Console, plan: Json) -> None:
+    """By rule, with the nearest examples of what was needed and what there was."""
+    if not plan["refusalsByRule"]:
+        return
+    examples: dict[str, list[str]] = defaultdict(list)
+    for refusal in plan["refusals"]["nodes"]:
+        for reason in refusal["reasons"]:
+            if len(examples[reason["rule"]]) < EXAMPLES:
+                examples[reason["rule"]].append(f"{cell(refusal['site'])} ({_need(reason)})")
+    table = plain_table(["REFUSED BY", "SITES", "SUCH AS"])
+    table.columns[2].overflow = "fold"
+    for one in plan["refusalsByRule"]:
+        table.add_row(Text(one["rule"], style="yellow"), str(one["sites"]), Text("; ".join(examples[one["rule"]])))
+    out.print()
+    out.print(table)
+    out.print(Text("--refusals lists every refused site with its reasons", style="dim"))
+
+
+def _print_every_refusal(out: Console, plan: Json) -> None:
+    table = plain_table(["REFUSED SITE", "RULE", "REASON", "NEED", "HAVE"])
+    for refusal in plan["refusals"]["nodes"]:
+        name = Text(reference_text(refusal["site"] or {"id": "?"}), style="bold")
+        for reason in refusal["reasons"]:
+            unit = f" {reason['unit']}" if reason["unit"] else ""
+            table.add_row(
+                name,
+                Text(reason["rule"], style="yellow"),
+                Text(cell(reason["message"])),
+                Text(cell(reason["need"]) + unit),
+                Text(cell(reason["have"]) + unit),
+            )
+            name = Text("")
+    out.print()
+    out.print(table)
+    left = plan["refusals"]["totalCount"] - len(plan["refusals"]["nodes"])
+    if left > 0:
+        out.print(
+            Text(f"and {left} more refused sites; ask for a page of `refusals` with `edgeatlas query`", style="dim")
+        )
+
+
+def _need(reason: Json) -> str:
+    unit = f" {reason['unit']}" if reason["unit"] else ""
+    return f"need {cell(reason['need'])}{unit}, have {cell(reason['have'])}{unit}"

@@ -1,0 +1,173 @@
+"""The placement policy from flags or a file, with names instead of ids.
+
+`plan`, `deploy` and `update` share these. A place is a site, a region, or a position `longitude,latitude`; a name that
+both a site and a region have is written `site/NAME` or `region/NAME`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from graph.entity import KINDS
+from server.cli.api import Api, Json
+from server.cli.failures import Exit, Failure
+from server.cli.lookup import entity_named, id_of
+from server.cli.options import seconds_of
+
+NearOption = Annotated[
+    list[str] | None,
+    typer.Option("--near", help="A place and its most latency: `Berlin:8ms`. Can be repeated.", metavar="PLACE:TIME"),
+]
+WithinOption = Annotated[
+    str | None, typer.Option("--within", help="The most latency, one way, for the places of --of.", metavar="TIME")
+]
+OfOption = Annotated[
+    list[str] | None,
+    typer.Option("--of", help="A place: a site, a region, or `longitude,latitude`. Can be repeated.", metavar="PLACE"),
+]
+TierOption = Annotated[list[str] | None, typer.Option("--tier", help="Only sites of this tier. Can be repeated.")]
+RegionOption = Annotated[
+    list[str] | None,
+    typer.Option("--region", help="Only sites in this region or below. Can be repeated.", metavar="NAME"),
+]
+SiteOption = Annotated[
+    list[str] | None, typer.Option("--site", help="Only these sites. Can be repeated.", metavar="NAME")
+]
+ExcludeOption = Annotated[
+    list[str] | None, typer.Option("--exclude", help="Never this site. Can be repeated.", metavar="NAME")
+]
+MinSitesOption = Annotated[int | None, typer.Option("--min-sites", help="At least so many sites.", min=1)]
+MaxSitesOption = Annotated[int | None, typer.Option("--max-sites", help="At most so many sites.", min=1)]
+EverywhereOption = Annotated[bool, typer.Option("--everywhere", help="Every site that passes.")]
+ReplicasOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--replicas", help="Replicas of a component at each site: `web=3`. Can be repeated.", metavar="NAME=N"
+    ),
+]
+PolicyFileOption = Annotated[
+    Path | None, typer.Option("--policy", "-f", help="A YAML file with the policy; flags win over it.", metavar="FILE")
+]
+
+_POSITION = re.compile(r"\s*(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,2}(?:\.\d+)?)\s*")
+
+
+def policy_of(
+    api: Api,
+    *,
+    file: Path | None = None,
+    near: list[str] | None = None,
+    within: str | None = None,
+    of: list[str] | None = None,
+    tier: list[str] | None = None,
+    region: list[str] | None = None,
+    site: list[str] | None = None,
+    exclude: list[str] | None = None,
+    selector: str | None = None,
+    min_sites: int | None = None,
+    max_sites: int | None = None,
+    everywhere: bool = False,
+) -> Json | None:
+    """The policy as the API takes it; None when nothing is said. Raises Failure."""
+    policy: Json = _from_file(api, file) if file is not None else {}
+    if (within is None) != (not of):
+        raise Failure("--within and --of belong together", remedy="write --within 8ms --of Berlin", code=Exit.USAGE)
+    targets = [_target(api, one) for one in near or ()]
+    targets += [_within(api, place, str(within)) for place in of or ()]
+    if targets:
+        policy["latency"] = targets
+    sites: Json = dict(policy.get("sites") or {})
+    if site:
+        sites["siteIds"] = [id_of(api, KINDS["Site"], one) for one in site]
+    if exclude:
+        sites["excludedSiteIds"] = [id_of(api, KINDS["Site"], one) for one in exclude]
+    if region:
+        sites["regionIds"] = [id_of(api, KINDS["Region"], one) for one in region]
+    if tier:
+        sites["tiers"] = [one.upper() for one in tier]
+    if selector:
+        sites["labels"] = selector
+    if sites:
+        policy["sites"] = sites
+    for key, value in (("minSites", min_sites), ("maxSites", max_sites), ("everywhere", everywhere or None)):
+        if value is not None:
+            policy[key] = value
+    return policy or None
+
+
+def counts_of(given: list[str] | None) -> list[Json] | None:
+    """`web=3` as the API takes counts. Raises Failure."""
+    if not given:
+        return None
+    counts = []
+    for one in given:
+        name, _, count = one.rpartition("=")
+        if not name or not count.isdecimal() or len(count) > 6:
+            raise Failure(f"{one!r} is no number of replicas", remedy="write web=3", code=Exit.USAGE)
+        counts.append({"name": name, "count": int(count)})
+    return counts
+
+
+def place_of(api: Api, text: str) -> Json:
+    """A place as the API takes it. Raises Failure."""
+    position = _POSITION.fullmatch(text)
+    if position is not None:
+        longitude, latitude = float(position[1]), float(position[2])
+        return {"name": text.strip(), "position": {"longitude": longitude, "latitude": latitude}}
+    found = entity_named(api, text, ("Site", "Region"))
+    key = "siteId" if found["__typename"] == "Site" else "regionId"
+    return {"name": found.get("name") or text, key: found["id"]}
+
+
+def _target(api: Api, text: str) -> Json:
+    place, colon, limit = text.rpartition(":")
+    if not colon or not place:
+        raise Failure(f"{text!r} is no place with its latency", remedy="write Berlin:8ms", code=Exit.USAGE)
+    return _within(api, place, limit)
+
+
+def _within(api: Api, place: str, limit: str) -> Json:
+    return {"place": place_of(api, place), "withinMs": milliseconds_of(limit)}
+
+
+def milliseconds_of(text: str) -> float:
+    """Milliseconds of `8ms`, `8` or `0.5s`. Raises Failure."""
+    plain = text.strip()
+    if re.fullmatch(r"\d+(\.\d+)?", plain):
+        plain += "ms"
+    return round(seconds_of(plain, what="the latency") * 1000, 6)
+
+
+def _from_file(api: Api, path: Path) -> Json:
+    """A policy file: the fields of PlacementPolicyInput, with names where it has ids and a text for a place."""
+    try:
+        whole = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise Failure(f"{path} is no policy: {problem}", code=Exit.USAGE) from None
+    if not isinstance(whole, dict):
+        raise Failure(f"{path} is no policy", remedy="write sites, latency, minSites, …", code=Exit.USAGE)
+    policy: Json = dict(whole)
+    sites = policy.get("sites")
+    if isinstance(sites, dict):
+        policy["sites"] = {key: _ids(api, key, value) for key, value in sites.items()}
+    targets = policy.get("latency")
+    if isinstance(targets, list):
+        policy["latency"] = [_file_target(api, one, path) for one in targets]
+    return policy
+
+
+def _ids(api: Api, key: str, value: Any) -> Any:
+    kind = {"siteIds": "Site", "excludedSiteIds": "Site", "regionIds": "Region"}.get(key)
+    return [id_of(api, KINDS[kind], str(one)) for one in value] if kind and isinstance(value, list) else value
+
+
+def _file_target(api: Api, value: Any, path: Path) -> Json:
+    if not isinstance(value, dict) or "place" not in value:
+        raise Failure(f"{path}: a latency target has a place and withinMs", code=Exit.USAGE)
+    place = value["place"]
+    return dict(value) | {"place": place_of(api, place) if isinstance(place, str) else place}

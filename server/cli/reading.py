@@ -1,0 +1,262 @@
+"""`get`, `describe`, `delete`: entities of any kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from graph.entity import KINDS, Kind
+from server.cli.api import IN_USE, Api, Json
+from server.cli.failures import Exit, Failure
+from server.cli.kinds import Types, kind_named, query_field
+from server.cli.lookup import find, id_of
+from server.cli.options import OutputOption, SelectorOption, TenantOption, YesOption, api_of, call_of, confirm
+from server.cli.output import (
+    Output,
+    age,
+    cell,
+    console,
+    entity_tree,
+    plain_table,
+    print_data,
+    print_entities,
+    say,
+    styled,
+    without_typenames,
+)
+from server.cli.watching import watch_kind
+
+PAGE = 200
+RECORDS = {"Event": "events", "Operation": "operations"}
+"""Kinds whose lists have the newest first and no filter."""
+
+KindArgument = Annotated[
+    str, typer.Argument(help="A kind in any spelling: site, Sites, app-version, deploy.", metavar="KIND")
+]
+
+
+def get(
+    ctx: typer.Context,
+    kind: KindArgument,
+    names: Annotated[list[str] | None, typer.Argument(help="Names, paths of names, or ids.", metavar="[NAME]…")] = None,
+    selector: SelectorOption = None,
+    filter: Annotated[
+        str | None, typer.Option("--filter", "-f", help="The API's filter of the kind, as JSON.", metavar="JSON")
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option("--sort", help="A field to order by; with a minus before it, descending.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many; 0 for all.", min=0)] = 100,
+    subject: Annotated[
+        str | None, typer.Option("--of", help="Of events and operations: only those of this id.", metavar="ID")
+    ] = None,
+    tenant: TenantOption = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on with a live table.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List entities of a kind, or show some by name.
+
+    Example: edgeatlas get sites -l type=city --filter '{"tier": {"eq": "REGIONAL"}}' --sort -updatedAt
+    """
+    api = api_of(ctx)
+    found = kind_named(kind)
+    if watch:
+        watch_kind(call_of(ctx).chosen()[1], api, found, selector=selector, filter=_json(filter))
+        return
+    types = Types(api)
+    selection = types.selection(found.name)
+    if names:
+        rows = [find(api, found, one, selection) for one in names]
+        print_entities(rows, found.name, types, output, single=len(names) == 1)
+        return
+    if found.name in RECORDS:
+        rows, more = _records(api, RECORDS[found.name], selection, limit=limit, subject=subject)
+    elif found.filed:
+        raise Failure(f"{found.plural} are listed with what they belong to", remedy="use `describe` on it")
+    else:
+        condition = _condition(api, found, selector=selector, filter=_json(filter), tenant=tenant)
+        rows, more = _page_through(api, found, selection, condition=condition, sort=sort, limit=limit)
+    print_entities(rows, found.name, types, output)
+    if not rows and output in (Output.TABLE, Output.WIDE):
+        say(f"there are no {found.plural} that you may see and that match")
+    if more:
+        say(f"there are more than these {len(rows)}: --limit 0 shows all")
+
+
+def describe(ctx: typer.Context, kind: KindArgument, name: str, output: OutputOption = Output.TABLE) -> None:
+    """Show everything about one entity: its fields, what belongs to it, and what happened to it.
+
+    Example: edgeatlas describe deployment hello
+    """
+    api = api_of(ctx)
+    found = kind_named(kind)
+    types = Types(api)
+    selection = types.selection(found.name)
+    lists = types.connections(found.name)
+    described = {one.name: one for one in types.get(found.name).fields}
+    related = " ".join(
+        f"{one}(first: 10) {{ totalCount nodes {{ {_line(types, described[one].type_name)} }} }}" for one in lists
+    )
+    if "events" in described:
+        related += " events(first: 10) { nodes { createdAt type reason message } }"
+    entity = find(api, found, name, f"{selection} {related}")
+    if output in (Output.JSON, Output.YAML):
+        print_data(without_typenames(entity), output)
+        return
+    pages = {one: entity.pop(one) for one in [*lists, "events"] if one in entity}
+    out = console()
+    out.print(entity_tree(entity, found.name))
+    for one in lists:
+        _print_related(one, pages[one])
+    _print_events(pages.get("events"))
+
+
+def delete(
+    ctx: typer.Context,
+    kind: KindArgument,
+    names: Annotated[list[str], typer.Argument(help="Names, paths of names, or ids.", metavar="NAME…")],
+    cascade: Annotated[
+        bool, typer.Option("--cascade", help="Delete also what cannot be without it, in the same commit.")
+    ] = False,
+    yes: YesOption = False,
+) -> None:
+    """Delete entities. What others depend on is not deleted, and they are named.
+
+    A deployment is ended with `terminate`.
+
+    Example: edgeatlas delete site Brean --cascade --yes
+    """
+    api = api_of(ctx)
+    found = kind_named(kind)
+    ids = [id_of(api, found, one) for one in names]
+    confirm(f"Delete {found.name} {', '.join(names)}{' with all that belongs to it' if cascade else ''}?", yes=yes)
+    for name, one in zip(names, ids, strict=True):
+        given = {"id": one} | ({"cascade": True} if cascade else {})
+        payload = api.mutate(f"delete{found.name}", given, "revision", extra=IN_USE)
+        say(f"{query_field(found)}/{name} deleted at revision {payload['revision']}")
+
+
+def _page_through(
+    api: Api, kind: Kind, selection: str, *, condition: Json | None, sort: str | None, limit: int
+) -> tuple[list[Json], bool]:
+    """At most `limit` entities (0: all), and whether there are more."""
+    order = None
+    if sort:
+        order = [{"field": _constant(sort.lstrip("-")), "direction": "DESC" if sort.startswith("-") else "ASC"}]
+    document = (
+        f"query($first: Int, $after: String, $filter: {kind.name}Filter, $order: [{kind.name}Order!]) {{ "
+        f"it: {kind.plural}(first: $first, after: $after, filter: $filter, orderBy: $order) {{ "
+        f"nodes {{ {selection} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+    )
+    rows: list[Json] = []
+    after = None
+    while True:
+        first = PAGE if not limit else min(PAGE, limit - len(rows))
+        page = api.query(document, {"first": first, "after": after, "filter": condition, "order": order})["it"]
+        rows.extend(page["nodes"])
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            return rows, False
+        if limit and len(rows) >= limit:
+            return rows, True
+
+
+def _records(api: Api, field: str, selection: str, *, limit: int, subject: str | None) -> tuple[list[Json], bool]:
+    document = (
+        f"query($first: Int, $after: String, $subject: ID) {{ it: {field}(first: $first, after: $after, "
+        f"subject: $subject) {{ nodes {{ {selection} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+    )
+    rows: list[Json] = []
+    after = None
+    while True:
+        first = PAGE if not limit else min(PAGE, limit - len(rows))
+        page = api.query(document, {"first": first, "after": after, "subject": subject})["it"]
+        rows.extend(page["nodes"])
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            return rows, False
+        if limit and len(rows) >= limit:
+            return rows, True
+
+
+def _condition(api: Api, kind: Kind, *, selector: str | None, filter: Json | None, tenant: str | None) -> Json | None:
+    parts = [filter] if filter else []
+    if selector:
+        parts.append({"labels": selector})
+    if tenant:
+        parts.append({"tenant": id_of(api, KINDS["Tenant"], tenant)})
+    return {"and": parts} if len(parts) > 1 else parts[0] if parts else None
+
+
+def _json(text: str | None) -> Json | None:
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as problem:
+        raise Failure(f"--filter is no JSON: {problem}", code=Exit.USAGE) from None
+    if not isinstance(value, dict):
+        raise Failure("--filter is no JSON object", remedy='write {"tier": {"eq": "METRO"}}', code=Exit.USAGE)
+    return value
+
+
+def _constant(name: str) -> str:
+    """A field's name as the API's order fields spell it: `updatedAt` gives UPDATED_AT."""
+    return "".join(f"_{one}" if one.isupper() else one for one in name).upper()
+
+
+def _line(types: Types, connection: str) -> str:
+    """What to select of a related entity to name it and tell its state."""
+    name = connection.removesuffix("Connection")
+    fields = {one.name for one in types.get(name).fields}
+    names = [types.reference(name), *(one for one in ("phase", "status", "arch", "state") if one in fields)]
+    if "health" in fields:
+        names.append("health { status }")
+    names += [f"{one} {{ {types.reference(kind)} }}" for one, kind in _ends(name) if one in fields]
+    return " ".join(names)
+
+
+def _ends(name: str) -> Iterator[tuple[str, str]]:
+    """The references that name an entity that has no name of its own."""
+    kind = KINDS.get(name)
+    if kind is None or kind.named:
+        return
+    for field in kind.refs:
+        ref = field.ref
+        if ref is not None and ref.kinds[0] not in ("Tenant", "Deployment") and not field.name.endswith("_ids"):
+            head, *rest = field.name.removesuffix("_id").split("_")
+            yield head + "".join(part.capitalize() for part in rest), ref.kinds[0]
+
+
+def _print_related(title: str, page: Any) -> None:
+    if not page["totalCount"]:
+        return
+    out = console()
+    out.print(Text(f"\n{title} ({page['totalCount']})", style="bold"))
+    table = plain_table(["", "", "", "", ""])
+    table.show_header = False
+    for one in page["nodes"]:
+        words = [
+            cell(value) for key, value in one.items() if key not in ("id", "name", "__typename", "app", "appVersion")
+        ]
+        table.add_row(Text(f"  {cell(one)}"), *(styled(word) for word in words[:4]))
+    out.print(table)
+    if page["totalCount"] > len(page["nodes"]):
+        out.print(Text(f"  and {page['totalCount'] - len(page['nodes'])} more", style="dim"))
+
+
+def _print_events(page: Any) -> None:
+    if not page or not page["nodes"]:
+        return
+    out = console()
+    out.print(Text("\nevents", style="bold"))
+    table = plain_table(["  AGE", "TYPE", "REASON", "MESSAGE"])
+    for one in page["nodes"]:
+        table.add_row(
+            Text(f"  {age(one['createdAt'])}"), styled(one["type"]), cell(one["reason"]), Text(cell(one["message"]))
+        )
+    out.print(table)

@@ -1,0 +1,52 @@
+"""`serve`: the server itself, with every setting as a flag."""
+
+from __future__ import annotations
+
+import os
+
+from server.cli.failures import Exit, Failure
+from server.settings import Settings, misspelt_variables
+from server.settings_flags import takes_settings
+from server.settings_values import SettingWrong
+
+CLIENT_VARIABLES = {"EDGEATLAS_URL", "EDGEATLAS_TOKEN", "EDGEATLAS_CONTEXT"}
+
+
+@takes_settings
+def serve(*, settings: Settings) -> None:
+    """Run the server, until it is told to stop. Every flag is also a variable, and a key of the settings file.
+
+    Example: edgeatlas serve --demo --port 8800
+    """
+    from access.key_file import KeyFileProblem
+    from graph.store import StoreProblem
+    from server.cli.output import say
+    from server.first_start import ListenerRefused
+    from server.run import serve as run
+    from server.ui_build import UiBuildFailed
+
+    for wrong, meant in misspelt_variables(os.environ).items():
+        if wrong not in CLIENT_VARIABLES:
+            say(f"the variable {wrong} is no setting; is {meant} meant?", style="yellow")
+    # What the server writes (its store, its journals) is for whoever runs it.
+    os.umask(0o077)
+    try:
+        run(settings)
+    except ListenerRefused as problem:
+        raise Failure(problem.message, remedy=problem.remedy, code=Exit.USAGE) from None
+    except SettingWrong as problem:
+        raise Failure(str(problem), code=Exit.USAGE) from None
+    except StoreProblem as problem:
+        raise Failure(
+            f"{settings.store_target()} cannot be opened: {problem}",
+            remedy="see `edgeatlas doctor`, and the setting `store`",
+            code=Exit.UNAVAILABLE,
+        ) from None
+    except (KeyFileProblem, UiBuildFailed) as problem:
+        raise Failure(str(problem), code=Exit.ERROR) from None
+    except OSError as problem:
+        raise Failure(
+            f"cannot listen on {settings.host}:{settings.port}: {problem.strerror or problem}",
+            remedy="stop what uses the port, or choose another with --port (0 takes a free one)",
+            code=Exit.ERROR,
+        ) from None
