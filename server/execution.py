@@ -222,6 +222,7 @@ class Engine(Generic[V]):
             max_coercion_errors=self.limits.max_errors,
             hide_suggestions=True,
             look=self._look(deadline),
+            max_errors=self.limits.max_errors,
         )
         if isinstance(executor, list):
             self.metrics.operation(prepared.operation.type.value, "refused", 0.0)

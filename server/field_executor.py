@@ -156,12 +156,19 @@ def _reader(field: StrawberryField, resolve: Any) -> str | Callable[[Any], Any] 
 
 
 class FieldExecutor(Executor[None]):
-    """Executes one operation; see the module's first paragraph. `look` is called every so many fields."""
+    """Executes one operation; see the module's first paragraph.
 
-    def __init__(self, *args: Any, look: Callable[[], None] | None = None, **kwargs: Any) -> None:
+    `look` is called every so many fields. Of more than `max_errors` errors only the nulls remain: each would keep the
+    frames that it came through.
+    """
+
+    def __init__(
+        self, *args: Any, look: Callable[[], None] | None = None, max_errors: int = 100, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
         self.look = look
+        self._max_errors = max_errors
         self._left = FIELDS_BETWEEN_LOOKS
         self._plans: dict[int, tuple[GroupedFieldSet, list[_PlannedField]]] = {}
 
@@ -258,6 +265,15 @@ class FieldExecutor(Executor[None]):
                 self._count(len(result) // 16)
                 return result if isinstance(result, list) else list(result)
         return super().complete_list_value(return_type, field_details_list, info, path, result, position_context)
+
+    def handle_field_error(
+        self, raw_error: Exception, return_type: GraphQLOutputType, field_details_list: FieldDetailsList, path: Path
+    ) -> None:
+        """Takes down a field's error, or raises it to the parent when the field may not be null."""
+        full = len(self.collected_errors.errors) >= self._max_errors
+        if full and not is_non_null_type(return_type):
+            return
+        super().handle_field_error(raw_error, return_type, field_details_list, path)
 
     def build_resolve_info(
         self, field_def: GraphQLField, field_nodes: list[FieldNode], parent_type: GraphQLObjectType, path: Path

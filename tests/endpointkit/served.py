@@ -167,7 +167,7 @@ async def served(
         await asyncio.sleep(0.005)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
     try:
-        async with httpx.AsyncClient(timeout=20) as http:
+        async with httpx.AsyncClient(timeout=20, verify=False) as http:
             yield Served(world, endpoint, url, http, server, revoked, events)
     finally:
         server.should_exit = True

@@ -510,7 +510,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(steps=STEPS, kept=st.sampled_from([3, 8, 1_000]))
 def test_whatever_happens_each_client_ends_with_the_truth_and_never_sees_a_gap_or_a_step_back(
     steps: list[tuple[str, int]], kept: int

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+import pytest_asyncio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from endpointkit.served import Served, served
@@ -13,8 +16,8 @@ from server.endpoint_limits import EndpointLimits
 from server.graphql_ws import same_origin
 
 
-@pytest.fixture
-async def endpoint() -> Served:
+@asynccontextmanager
+async def small() -> AsyncIterator[Served]:
     world = World()
     world.add(3)
     limits = EndpointLimits(
@@ -28,6 +31,19 @@ async def endpoint() -> Served:
         allowed_origins=frozenset({"https://console.example.org"}),
     )
     async with served(world, limits=limits) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+async def endpoint() -> AsyncIterator[Served]:
+    async with small() as endpoint:
+        yield endpoint
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[Served]:
+    """One server for the tables, whose cases leave nothing behind."""
+    async with small() as endpoint:
         yield endpoint
 
 
@@ -101,8 +117,9 @@ PROTOCOL_BREACHES = [
 
 
 @pytest.mark.parametrize(("messages", "code"), PROTOCOL_BREACHES, ids=lambda value: str(value)[-60:])
-async def test_a_breach_of_the_protocol_closes_with_its_code(endpoint: Served, messages: list, code: int) -> None:
-    async with endpoint.client(init=False) as client:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_breach_of_the_protocol_closes_with_its_code(shared: Served, messages: list, code: int) -> None:
+    async with shared.client(init=False) as client:
         for message in messages:
             await client.send(message)
         assert (await client.closed())[0] == code
@@ -148,18 +165,19 @@ UPGRADES = [
 
 
 @pytest.mark.parametrize(("headers", "status"), UPGRADES, ids=str)
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_upgrade_is_refused_for_bad_tokens_and_foreign_origins(
-    endpoint: Served, headers: dict[str, str], status: int | None
+    shared: Served, headers: dict[str, str], status: int | None
 ) -> None:
-    own = endpoint.url.removesuffix("/graphql")
+    own = shared.url.removesuffix("/graphql")
     given = {name: own if value == "OWN" else value for name, value in headers.items()}
     if status is None:
-        async with endpoint.client(token=None, headers=given) as client:
+        async with shared.client(token=None, headers=given) as client:
             await client.subscribe("{ me }")
             assert (await client.event()) == "ann"
         return
     with pytest.raises(InvalidStatus) as refused:
-        async with endpoint.client(token=None, headers=given):
+        async with shared.client(token=None, headers=given):
             pass
     assert refused.value.response.status_code == status
 
