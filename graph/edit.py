@@ -10,22 +10,24 @@ accepted.
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from graph.change import MAX_CHANGES, Change, Record
 from graph.entity import IMMUTABLE, KINDS, SYSTEM_SOURCE, Entity, Kind, Named, Source, kind_by_id
+from graph.free_values import value_problem
 from graph.identifiers import label_key_problem, label_value_problem, name_problem, new_id
 from graph.refusal import AlreadyExists, Conflict, InUse, InvalidInput, LimitExceeded, NotFound
-from graph.view import NOTHING, Reader, entries, external_key
+from graph.view import Reader, entries, external_key
 
 E = TypeVar("E", bound=Entity)
 _MADE_HERE = frozenset({"id", "source", "ordinal"})
 MAX_LABELS = 64
 MAX_CASCADE = MAX_CHANGES
+MAX_TREE_DEPTH = 64
+"""Ancestors that an entity of a tree may have: every walk up the tree is this long at most."""
 
 
 class Base(Reader, Protocol):
@@ -118,8 +120,9 @@ class Edit:
         if not added and not removed:
             return base
         merged = [one for one in base if one not in removed] if removed else list(base)
-        for one in added or NOTHING:
-            insort(merged, one)
+        if added:
+            merged.extend(added)
+            merged.sort()
         return merged
 
     def ids_by_name(self, kind: str) -> Sequence[str]:
@@ -154,11 +157,17 @@ class Edit:
         spec = kind.SPEC
         given = {"source": self.source, **fields}
         given.setdefault("id", new_id(spec.prefix, at_ms=self.at))
-        if spec.ordinal_scope is not None:
-            scope = str(fields[spec.ordinal_scope])
-            given["ordinal"] = self.next_number(f"{spec.name}.ordinal:{scope}")
-        entity = self._checked(kind, given, path=path)
-        return self._put(None, entity, path=path)
+        for field in spec.fields.values():
+            if field.required and field.name not in given:
+                raise InvalidInput(
+                    f"{camel(field.name)} of a {spec.name} is missing",
+                    remedy="give it",
+                    path=f"{path}.{camel(field.name)}",
+                )
+        ordinals = self._number(spec, given)
+        made = self._put(None, self._checked(kind, given, path=path), path=path)
+        self.counters.update(ordinals)
+        return made
 
     def replace(self, entity: E, *, path: str = "input", expected_revision: int | None = None, **fields: Any) -> E:
         """The entity with some fields changed. Nothing is recorded when nothing differs.
@@ -177,6 +186,7 @@ class Edit:
                 path=f"{path}.expectedRevision",
             )
         spec = current.SPEC
+        _check_known(spec, fields, path=path)
         changed = {name: value for name, value in fields.items() if getattr(current, name) != value}
         if not changed:
             assert isinstance(current, type(entity))
@@ -188,11 +198,11 @@ class Edit:
                     remedy="delete it and make it anew",
                     path=f"{path}.{camel(name)}",
                 )
-        if spec.ordinal_scope in changed:
-            changed["ordinal"] = self.next_number(f"{spec.name}.ordinal:{changed[spec.ordinal_scope]}")
+        ordinals = self._number(spec, changed)
         whole = {name: getattr(current, name) for name in spec.fields} | changed
-        after = self._checked(type(entity), whole, path=path, only=frozenset(changed))
-        return self._put(current, after, path=path)
+        after = self._put(current, self._checked(type(entity), whole, path=path, only=frozenset(changed)), path=path)
+        self.counters.update(ordinals)
+        return after
 
     def delete(
         self, entity: Entity, *, cascade: bool = False, path: str = "input", expected_revision: int | None = None
@@ -241,9 +251,9 @@ class Edit:
                 dependents=stuck,
                 path=f"{path}.id",
             )
+        self._check_size(doomed, path=path)
         for one in reversed(doomed.values()):
             self._record(one, None, one.SPEC.name, one.id)
-        self._check_size(path=path)
         return list(doomed.values())
 
     def file(self, record: Record) -> None:
@@ -273,13 +283,19 @@ class Edit:
         for key, value in later.raised_counters.items():
             self.counters[key] = value
 
+    def _number(self, spec: Kind, given: dict[str, Any]) -> dict[str, int]:
+        """Gives an entity that comes into the scope of its ordinal the next one; the counter that this raises."""
+        if spec.ordinal_scope is None or spec.ordinal_scope not in given:
+            return {}
+        key = f"{spec.name}.ordinal:{given[spec.ordinal_scope]}"
+        given["ordinal"] = self.counters.get(key, -1) + 1
+        return {key: given["ordinal"]}
+
     # Checks
 
     def _checked(self, kind: type[E], given: dict[str, Any], *, path: str, only: frozenset[str] | None = None) -> E:
         spec = kind.SPEC
-        unknown = [name for name in given if name not in spec.fields]
-        if unknown:
-            raise InvalidInput(f"a {spec.name} has no {unknown[0]}", path=f"{path}.{camel(unknown[0])}")
+        _check_known(spec, given, path=path)
         try:
             entity = kind(**given)
             # A round trip through plain values is what checks lengths, ranges and types: constructors do not.
@@ -304,6 +320,8 @@ class Edit:
         assert field.ref is not None
         where = f"{path}.{camel(field_name)}"
         targets = field.targets(entity)
+        if getattr(entity, field_name) == "":
+            raise NotFound(" or ".join(field.ref.kinds), "", path=where)
         if len(set(targets)) != len(targets):
             raise InvalidInput("the same id is given twice", remedy="name each once", path=where)
         for target_id in targets:
@@ -323,6 +341,12 @@ class Edit:
             parent = getattr(at, field_name)
             if parent in seen:
                 raise InvalidInput(f"{entity.SPEC.name} {_called(entity)} would be below itself", path=path)
+            if parent and len(seen) > MAX_TREE_DEPTH:
+                raise LimitExceeded(
+                    f"a {entity.SPEC.name} has at most {MAX_TREE_DEPTH} others above it",
+                    remedy="make the tree flatter",
+                    path=path,
+                )
             seen.add(parent)
             at = self.get(parent) if parent else None
 
@@ -343,12 +367,12 @@ class Edit:
             revision=self.next_revision,
         )
         self._check_unique(after.SPEC, before, stamped, path=path)
+        self._check_size((after.id,), path=path)
         self._record(before, stamped, after.SPEC.name, after.id)
-        self._check_size(path=path)
         return stamped
 
-    def _check_size(self, *, path: str) -> None:
-        if len(self._changes) > self.max_changes:
+    def _check_size(self, entity_ids: Iterable[str], *, path: str) -> None:
+        if len(self._changes) + sum(one not in self._changes for one in entity_ids) > self.max_changes:
             raise LimitExceeded(
                 f"one commit has at most {self.max_changes} changes",
                 remedy="send it in parts, or as documents, which are applied as an operation of several commits",
@@ -384,10 +408,15 @@ class Edit:
         for entity, names, external in ((before, None, None), (after, entity_id, entity_id)):
             if entity is None:
                 continue
+            # What is given up may be another's by now: of two that swap their names the second gives up the first's new one.
             if isinstance(entity, Named):
-                self._names[kind, spec.scope_of(entity), entity.name] = names
+                name_key = (kind, spec.scope_of(entity), entity.name)
+                if names is not None or self._names.get(name_key, entity_id) == entity_id:
+                    self._names[name_key] = names
             if entity.external is not None:
-                self._external[external_key(entity, entity.external)] = external
+                key = external_key(entity, entity.external)
+                if external is not None or self._external.get(key, entity_id) == entity_id:
+                    self._external[key] = external
         old = set(entries(spec, before)) if before is not None else set()
         new = set(entries(spec, after)) if after is not None else set()
         for field, value in old - new:
@@ -441,7 +470,17 @@ def _called(entity: Entity) -> str:
     return repr(entity.name) if isinstance(entity, Named) else entity.id
 
 
+def _check_known(spec: Kind, given: Iterable[str], *, path: str) -> None:
+    for name in given:
+        if name not in spec.fields:
+            raise InvalidInput(f"a {spec.name} has no {name}", path=f"{path}.{camel(name)}")
+
+
 def _check_field(spec: Kind, name: str, value: Any, *, path: str) -> None:
+    found = value_problem(value)
+    if found is not None:
+        inner, text = found
+        raise InvalidInput(text, remedy="give what JSON can hold", path=f"{path}.{camel(name)}" + _camel_path(inner))
     try:
         msgspec.convert(msgspec.to_builtins(value), _field_type(spec, name))
     except msgspec.ValidationError as problem:

@@ -11,6 +11,7 @@ import os
 import re
 import threading
 import time
+import unicodedata
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS = 80
@@ -61,7 +62,9 @@ def name_problem(name: str) -> str | None:
         return f"a name has at most {NAME_MAX_LENGTH} characters, this one has {len(name)}"
     if name != name.strip():
         return "a name neither begins nor ends with white space"
-    if not _NAME.match(name):
+    if not name.isascii() and any(unicodedata.category(one) in ("Cc", "Cs") for one in name):
+        return "a name has no control characters"
+    if not _NAME.fullmatch(name):
         return "a name has no control characters and no slashes"
     return None
 
@@ -69,15 +72,15 @@ def name_problem(name: str) -> str | None:
 def label_key_problem(key: str) -> str | None:
     """Why `key` is no label key by the Kubernetes rules (an optional DNS prefix, a slash, at most 63 characters)."""
     prefix, slash, name = key.rpartition("/")
-    if slash and (len(prefix) > NAME_MAX_LENGTH or not _LABEL_PREFIX.match(prefix)):
+    if slash and (len(prefix) > NAME_MAX_LENGTH or not _LABEL_PREFIX.fullmatch(prefix)):
         return "the part before the slash is a DNS subdomain of at most 253 characters"
-    if not _LABEL_NAME.match(name):
+    if not _LABEL_NAME.fullmatch(name):
         return "a label key has 1-63 characters of A-Z a-z 0-9 . _ - and begins and ends with a letter or digit"
     return None
 
 
 def label_value_problem(value: str) -> str | None:
     """Why `value` is no label value by the Kubernetes rules (empty, or as a key's last part)."""
-    if value and not _LABEL_NAME.match(value):
+    if value and not _LABEL_NAME.fullmatch(value):
         return "a label value is empty or has 1-63 characters of A-Z a-z 0-9 . _ - between letters or digits"
     return None
