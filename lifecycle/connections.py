@@ -184,9 +184,12 @@ class Connections(Mapping[str, Connection]):
             pause = None
             try:
                 await self._serve(cluster_id, inventory)
-            except (InUseElsewhere, Deposed) as problem:
-                # Somebody else sees to it: this process stands by and says nothing of the cluster.
+            except InUseElsewhere as problem:
+                # Another process sees to it: this one asks again and says nothing of the cluster.
                 log.info("cluster.stand_by", cluster=cluster_id, problem=str(problem))
+                failing_since = None
+            except Deposed:
+                log.info("cluster.deposed", cluster=cluster_id)
                 pause = self._settings.takeover_s
                 failures, failing_since = 0, None
             except Unavailable:

@@ -50,3 +50,16 @@ def check_verb(deployment: Deployment, verb: Verb, *, path: str = "input.id") ->
             remedy="see its phase and its operation",
             path=path,
         )
+
+
+def table() -> str:
+    """The whole table in Markdown, as docs/lifecycle.md has it."""
+    verbs = list(Verb)
+    lines = [
+        f"| phase | {' | '.join(verb.value for verb in verbs)} |",
+        f"|---|{'---|' * len(verbs)}",
+    ]
+    for phase in DeploymentPhase:
+        cells = [REFUSED.get((phase, verb), "yes") for verb in verbs]
+        lines.append(f"| {phase.name} | {' | '.join(cells)} |")
+    return "\n".join(lines)

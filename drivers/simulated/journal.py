@@ -11,10 +11,13 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from drivers.port import InUseElsewhere
+
+T = TypeVar("T")
 
 
 class Journal:
@@ -25,13 +28,14 @@ class Journal:
         self._fd: int | None = None
         self._pending: list[bytes] = []
         self._flushing: asyncio.Task[None] | None = None
+        self.closed = False
 
     async def open(self) -> list[bytes]:
-        """Takes the file and gives its whole lines. Raises InUseElsewhere when another process holds it."""
-        if self.path is None:
-            return []
-        self._fd, lines = await asyncio.to_thread(_open, self.path)
-        return lines
+        """Takes the file and gives its whole lines. Raises InUseElsewhere when another process holds it.
+
+        When it is cancelled the file may have been taken: `close` lets go of it.
+        """
+        return [] if self.path is None else await _whole(self._take(self.path))
 
     async def append(self, line: bytes) -> None:
         """Returns when the line, and all before it, are in the file. Lines of calls at the same time share a write."""
@@ -50,15 +54,25 @@ class Journal:
 
     async def replace(self, lines: Sequence[bytes]) -> None:
         """Puts these lines in the place of all others, at once or not at all."""
-        if self.path is None:
-            return
+        if self.path is not None:
+            await _whole(self._put(self.path, lines))
+
+    async def close(self) -> None:
+        """Writes what is left and lets go of the file, also when it is cancelled meanwhile."""
+        self.closed = True
+        await _whole(self._let_go())
+
+    async def _take(self, path: Path) -> list[bytes]:
+        self._fd, lines = await asyncio.to_thread(_open, path)
+        return lines
+
+    async def _put(self, path: Path, lines: Sequence[bytes]) -> None:
         await self.flushed()
-        old, self._fd = self._fd, await asyncio.to_thread(_rewrite, self.path, lines)
+        old, self._fd = self._fd, await asyncio.to_thread(_rewrite, path, lines)
         if old is not None:
             os.close(old)
 
-    async def close(self) -> None:
-        """Writes what is left and lets go of the file."""
+    async def _let_go(self) -> None:
         await self.flushed()
         if self._fd is not None:
             os.close(self._fd)
@@ -73,6 +87,16 @@ class Journal:
                 await asyncio.to_thread(_write_all, self._fd, block)
         finally:
             self._flushing = None
+
+
+async def _whole(step: Coroutine[Any, Any, T]) -> T:
+    """Sees a step through though the caller may be cancelled meanwhile: half of it would leave the file held by nobody."""
+    task = asyncio.ensure_future(step)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _open(path: Path) -> tuple[int, list[bytes]]:

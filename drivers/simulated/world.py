@@ -14,7 +14,15 @@ from collections.abc import Iterator
 import msgspec
 
 from drivers.naming import instance_name
-from drivers.port import ObservedInstance, ObservedRelease, Permanent, ReleaseWork, RemovalWork, StaleGeneration
+from drivers.port import (
+    ObservedInstance,
+    ObservedRelease,
+    Permanent,
+    ReleaseWork,
+    RemovalWork,
+    StaleGeneration,
+    Unreachable,
+)
 from drivers.simulated.journal import Journal
 from graph.identifiers import new_ulid
 from graph.kinds import InstanceStatus
@@ -81,12 +89,18 @@ class World:
 
     async def open(self) -> None:
         """Reads the journal. Raises InUseElsewhere when another process has it, Permanent when it cannot be read."""
+        try:
+            await self._open()
+        except BaseException:
+            await self.journal.close()
+            raise
+
+    async def _open(self) -> None:
         lines = await self.journal.open()
         for number, raw in enumerate(lines, 1):
             try:
                 self._replay(msgspec.json.decode(raw, type=_Line))
             except msgspec.DecodeError as problem:
-                await self.journal.close()
                 raise Permanent(f"line {number} of the simulated cluster's journal is damaged: {problem}") from None
         self._opened += 1
         self.version = self._opened << LIFE_BITS
@@ -111,6 +125,7 @@ class World:
 
         `ready_at` has the time at which each replica will be ready. Raises StaleGeneration.
         """
+        self._check_open()
         self.mature(now)
         found = self.objects.get(work.name)
         self._check_fence(work.name, work.generation)
@@ -138,6 +153,7 @@ class World:
 
     async def remove(self, work: RemovalWork) -> bool:
         """Removes the object and remembers the generation; says whether there was one. Raises StaleGeneration."""
+        self._check_open()
         found = self.objects.get(work.name)
         held = found.generation if found is not None else self.removed.get(work.name, (0, 0))[0]
         if held > work.generation:
@@ -194,6 +210,11 @@ class World:
     async def changed(self) -> None:
         """Returns at the next change."""
         await self._changed.wait()
+
+    def _check_open(self) -> None:
+        """A world that was closed is nobody's any more: another one may have been read from its file."""
+        if self.journal.closed:
+            raise Unreachable("the connection was closed before the call was done")
 
     def _check_fence(self, name: str, generation: int) -> None:
         found = self.objects.get(name)

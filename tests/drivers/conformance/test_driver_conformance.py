@@ -9,6 +9,7 @@ import pytest
 
 from drivers.port import (
     Cursor,
+    DriverProblem,
     InvalidConfiguration,
     Observation,
     ObservedRelease,
@@ -172,6 +173,17 @@ async def test_a_call_that_is_cancelled_can_be_made_again(bed) -> None:
                 await backend.ensure(work())
         await backend.ensure(work())
         assert len((await all_of(backend))[NAME].instances) == 2
+
+
+async def test_a_call_that_outlives_its_connection_is_not_told_as_done(bed) -> None:
+    async with bed.connected(**bed.slow()) as backend:
+        await backend.ensure(work())
+    async with bed.connected(**bed.slow()) as old:
+        call = asyncio.ensure_future(old.remove(removal(2)))
+        await asyncio.sleep(0.01)
+    async with bed.connected() as new:
+        [answer] = await asyncio.gather(call, return_exceptions=True)
+        assert NAME not in await all_of(new) or isinstance(answer, DriverProblem)
 
 
 async def test_observation_resumes_after_its_cursor(bed) -> None:

@@ -172,6 +172,21 @@ async def test_one_process_at_a_time_holds_a_cluster(tmp_path: Path) -> None:
         pass
 
 
+async def test_a_connection_that_is_given_up_lets_go_of_the_file(tmp_path: Path) -> None:
+    async def hold() -> None:
+        async with connected(SimulatedDriver(), folder=tmp_path):
+            await asyncio.sleep(60)
+
+    for turns in range(12):
+        task = asyncio.create_task(hold())
+        for _ in range(turns):
+            await asyncio.sleep(0.0005)
+        task.cancel()
+        await asyncio.wait([task])
+        async with connected(SimulatedDriver(), folder=tmp_path):
+            pass
+
+
 async def test_connections_of_one_driver_share_the_world(tmp_path: Path) -> None:
     driver = SimulatedDriver()
     async with connected(driver, folder=tmp_path) as one, connected(driver, folder=tmp_path) as other:

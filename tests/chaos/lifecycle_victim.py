@@ -1,0 +1,102 @@
+"""A server process that changes deployments at random until it is killed; run by path, as a program.
+
+It imports everything once and forks for each life, so that a test of many kills is not a test of Python's start. Commands
+come as lines on stdin: `live FOLDER SEED` forks a child, whose process id is printed; `reap PID` waits for a child that was
+killed. What a child was told to be committed it appends to FOLDER/acknowledged.jsonl, each line in one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from graph.kinds import Deployment, DeploymentPhase, Operation
+from graph.refusal import Refusal
+from graph.view import each
+from tests.lifecycle.bench import Bench, bench_of
+
+SITES = 8
+CONFIGURATION = {"latencyMs": 2, "latencyJitterMs": 6, "readyAfterMs": 5, "lostReplyRate": 0.1, "outageRate": 0.05}
+
+
+async def live(folder: Path, seed: int) -> None:
+    """Changes deployments until the process is killed."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    dice = random.Random(seed)
+    fd = os.open(folder / "acknowledged.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    async with bench_of(folder, data_folder=folder / "world") as bench:
+        await _settle_in(bench)
+        while True:
+            try:
+                told = await _change(bench, dice)
+            except Refusal:
+                told = None
+            if told is not None:
+                os.write(fd, msgspec.json.encode(told) + b"\n")
+            await asyncio.sleep(dice.uniform(0, 0.03))
+
+
+async def _settle_in(bench: Bench) -> None:
+    view = bench.view
+    if not view.count("Site"):
+        await bench.network(sites=SITES, clusters=2, **CONFIGURATION)
+        await bench.version("1", web={}, db={})
+        return
+    bench.tenant_id = view.ids("Tenant")[0]
+    bench.site_ids = list(view.ids("Site"))
+    bench.cluster_ids = list(view.ids("Cluster"))
+    bench.version_id = view.ids("AppVersion")[0]
+
+
+async def _change(bench: Bench, dice: random.Random) -> dict[str, Any] | None:
+    """One change at random; what was acknowledged, or None when there was nothing to do."""
+    deployments = [one for one in each(bench.view, Deployment) if one.phase is not DeploymentPhase.TERMINATED]
+    what = dice.choice(["deploy", "scale", "update", "terminate", "cancel"])
+    if what == "deploy" or not deployments:
+        if len(deployments) > 6:
+            return None
+        sites = dice.sample(bench.site_ids, dice.randint(1, SITES))
+        name = f"d{dice.getrandbits(40):x}"
+        deployment, operation = await bench.deploy(name, sites=sites)
+        return {"what": "deploy", "deployment": deployment.id, "operation": operation.id}
+    one = dice.choice(deployments)
+    if what == "scale":
+        started = await bench.scale(one.id, web=dice.randint(0, 3))
+    elif what == "update":
+        wish = bench.wish(sites=dice.sample(bench.site_ids, dice.randint(1, SITES)))
+        started = await bench.update(one.id, policy=wish.policy)
+    elif what == "terminate":
+        started = await bench.terminate(one.id, delete=dice.random() < 0.5)
+    else:
+        running = [found.id for found in each(bench.view, Operation)]
+        if not running:
+            return None
+        operation, _ = await bench.cancel(dice.choice(running))
+        return {"what": "cancel", "deployment": operation.subject_id, "operation": operation.id}
+    return {"what": what, "deployment": one.id, "operation": started.operation.id}
+
+
+def main() -> None:
+    """Forks a life for each command, until stdin ends."""
+    for line in sys.stdin:
+        command, *given = line.split()
+        if command == "live":
+            child = os.fork()
+            if child == 0:
+                asyncio.run(live(Path(given[0]), int(given[1])))
+                os._exit(0)
+            print(child, flush=True)
+        elif command == "reap":
+            _, status = os.waitpid(int(given[0]), 0)
+            print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()

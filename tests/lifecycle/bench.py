@@ -1,0 +1,320 @@
+"""A small edge network on a real store with simulated clusters, and the lifecycle running over it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from drivers.port import Driver
+from drivers.registry import DriverRegistry
+from drivers.simulated import SimulatedDriver, journal_path
+from drivers.simulated.world import World
+from graph.change import Record
+from graph.edit import Edit
+from graph.kinds import (
+    App,
+    AppVersion,
+    Artifact,
+    ArtifactType,
+    Cluster,
+    Component,
+    Deployment,
+    DeploymentPhase,
+    Event,
+    Node,
+    Operation,
+    OperationStatus,
+    Region,
+    Release,
+    Site,
+    Tenant,
+)
+from graph.kinds.policy import PlacementPolicy, SiteSelector
+from graph.ledger import Ledger, Request
+from graph.store import RecordPage
+from graph.stores.sqlite import SqliteStore
+from graph.values import Position, Resources
+from graph.view import Reader, each, get_as
+from lifecycle.deployments import Adjustment, Started, Wish
+from lifecycle.service import Lifecycle
+from lifecycle.settings import LifecycleSettings
+
+QUICK = LifecycleSettings(
+    backoff_base_s=0.02,
+    backoff_cap_s=0.2,
+    down_after_s=0.05,
+    up_after_s=0.0,
+    resync_s=0.5,
+    bookkeeping_s=0.005,
+    pending_retry_s=0.05,
+    pending_retry_cap_s=0.2,
+    reconnect_cap_s=0.2,
+    call_timeout_s=5.0,
+    quarantine_after=4,
+)
+NODE = Resources(cpu_millicores=4_000, memory_bytes=8 << 30)
+NEED = Resources(cpu_millicores=500, memory_bytes=256 << 20)
+DEADLINE_S = 20.0
+
+
+def everything(reader: Reader) -> Reader:
+    """A caller who may see all."""
+    return reader
+
+
+def asking(action: str = "test", **fields: Any) -> Request:
+    return Request(author="user_test", action=action, **fields)
+
+
+class Bench:
+    """What a test drives: the ledger, the lifecycle and the clusters behind it."""
+
+    def __init__(
+        self, ledger: Ledger, lifecycle: Lifecycle, driver: SimulatedDriver, data_folder: Path | None = None
+    ) -> None:
+        self.data_folder = data_folder
+        self.ledger = ledger
+        self.lifecycle = lifecycle
+        self.driver = driver
+        self.tenant_id = ""
+        self.site_ids: list[str] = []
+        self.cluster_ids: list[str] = []
+        self.version_id = ""
+
+    @property
+    def view(self) -> Reader:
+        return self.ledger.view
+
+    async def change(self, function: Callable[[Edit], Any]) -> Any:
+        return (await self.ledger.commit(function, asking())).value
+
+    async def network(self, sites: int = 3, *, nodes: int = 2, clusters: int = 1, **configuration: Any) -> None:
+        """Sites with nodes, each under one of some simulated clusters."""
+
+        def make(edit: Edit) -> None:
+            self.tenant_id = edit.create(Tenant, name="acme").id
+            region = edit.create(Region, name="coast", centre=Position(-8.6, 41.1))
+            for number in range(sites):
+                site = edit.create(
+                    Site,
+                    name=f"s{number}",
+                    region_id=region.id,
+                    position=Position(-8.0 + number * 0.01, 41.0),
+                    labels={"zone": f"z{number % 2}"},
+                )
+                self.site_ids.append(site.id)
+            for number in range(clusters):
+                mine = self.site_ids[number::clusters]
+                cluster = edit.create(
+                    Cluster,
+                    name=f"c{number}",
+                    driver="simulated",
+                    site_ids=mine,
+                    configuration={"observeEveryMs": 20, **configuration},
+                )
+                self.cluster_ids.append(cluster.id)
+                for site_id in mine:
+                    for index in range(nodes):
+                        edit.create(
+                            Node, name=f"{site_id}-n{index}", site_id=site_id, cluster_id=cluster.id, capacity=NODE
+                        )
+
+        await self.change(make)
+
+    async def version(self, name: str = "1", *, reference: str = "shop:1", **components: Mapping[str, Any]) -> str:
+        """An app version; by default of one component `web`."""
+
+        def make(edit: Edit) -> str:
+            app = edit.find("App", "shop", self.tenant_id)
+            if app is None:
+                app = edit.create(App, name="shop", tenant_id=self.tenant_id)
+            version = edit.create(AppVersion, name=name, app_id=app.id, tenant_id=self.tenant_id)
+            for key, given in (components or {"web": {}}).items():
+                fields: dict[str, Any] = {
+                    "artifact": Artifact(type=ArtifactType.CONTAINER_IMAGE, reference=reference),
+                    "resources": NEED,
+                    **given,
+                }
+                edit.create(Component, name=key, app_version_id=version.id, tenant_id=self.tenant_id, **fields)
+            return version.id
+
+        made: str = await self.change(make)
+        self.version_id = self.version_id or made
+        return made
+
+    def wish(self, name: str = "shop", *, sites: list[str] | None = None, **fields: Any) -> Wish:
+        """By default everywhere."""
+        policy = fields.pop("policy", None) or PlacementPolicy(
+            everywhere=True, sites=SiteSelector(site_ids=list(sites or []))
+        )
+        version_id = fields.pop("app_version_id", self.version_id)
+        return Wish(tenant_id=self.tenant_id, name=name, app_version_id=version_id, policy=policy, **fields)
+
+    async def deploy(self, name: str = "shop", *, wait: bool = False, **fields: Any) -> tuple[Deployment, Operation]:
+        committed = await self.lifecycle.deploy(
+            self.wish(name, **fields), asking("deploy"), visible=everything, wait=wait
+        )
+        return committed.value.deployment, committed.value.operation
+
+    async def update(self, deployment_id: str, **fields: Any) -> Started:
+        change = Adjustment(deployment_id=deployment_id, **fields)
+        return (await self.lifecycle.update(change, asking("update"), visible=everything)).value
+
+    async def scale(self, deployment_id: str, **replicas: int) -> Started:
+        return (await self.lifecycle.scale(deployment_id, replicas, asking("scale"), visible=everything)).value
+
+    async def terminate(self, deployment_id: str, *, delete: bool = False) -> Started:
+        asked = await self.lifecycle.terminate(deployment_id, asking("terminate"), visible=everything, delete=delete)
+        return asked.value
+
+    async def cancel(self, operation_id: str) -> tuple[Operation, Deployment | None]:
+        return (await self.lifecycle.cancel(operation_id, asking("cancel"), visible=everything)).value
+
+    async def retry(self, operation_id: str) -> Started:
+        return (await self.lifecycle.retry(operation_id, asking("retry"), visible=everything)).value
+
+    async def drain(self, target_id: str) -> Operation:
+        return (await self.lifecycle.drain(target_id, asking("drain"), visible=everything)).value
+
+    async def phases(self, deployment_id: str, **counts: int) -> list[Release]:
+        """Waits until so many releases of the deployment are in each of the phases that are named."""
+
+        def found() -> list[Release] | None:
+            releases = self.releases(deployment_id)
+            have = Counter(one.phase.name for one in releases)
+            return releases if all(have[name] == count for name, count in counts.items()) else None
+
+        releases: list[Release] = await self.until(found, what=str(counts))
+        return releases
+
+    async def configure(self, number: int = 0, **configuration: Any) -> None:
+        """Gives a cluster another configuration."""
+
+        def change(edit: Edit) -> None:
+            cluster = get_as(edit, Cluster, self.cluster_ids[number])
+            assert cluster is not None
+            edit.replace(cluster, configuration={"observeEveryMs": 20, **configuration})
+
+        await self.change(change)
+
+    def releases(self, deployment_id: str) -> list[Release]:
+        return list(each(self.view, Release, "deployment_id", deployment_id))
+
+    def deployment(self, deployment_id: str) -> Deployment | None:
+        return get_as(self.view, Deployment, deployment_id)
+
+    def world(self, number: int = 0) -> World:
+        world = self.driver.world(self.cluster_ids[number])
+        assert world is not None
+        return world
+
+    async def until(self, found: Callable[[], Any], *, what: str = "it") -> Any:
+        """Waits until the view shows something; tells the releases when it never does."""
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                while True:
+                    value = found()
+                    if value:
+                        return value
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            told = [
+                (one.backend_name, one.phase.name, one.generation, one.applied_generation, one.wanted, one.error)
+                for one in each(self.view, Release)
+            ]
+            operations = [(one.kind.name, one.status.name, one.progress) for one in each(self.view, Operation)]
+            raise AssertionError(f"{what} never came; releases {told}; operations {operations}") from None
+
+    async def phase(self, deployment_id: str, phase: DeploymentPhase) -> Deployment:
+        def found() -> Deployment | None:
+            one = self.deployment(deployment_id)
+            return one if one is not None and one.phase is phase and one.operation_id is None else None
+
+        one: Deployment = await self.until(found, what=phase.name)
+        return one
+
+    async def ended(self, operation_id: str) -> Operation:
+        """The filed record of an operation, once it has ended."""
+        await self.until(lambda: get_as(self.view, Operation, operation_id) is None, what=f"the end of {operation_id}")
+        record: Record | None = await self.ledger.store.record("Operation", operation_id)
+        assert record is not None
+        return msgspec.json.decode(record.body, type=Operation)
+
+    async def succeeded(self, operation: Operation) -> Operation:
+        over = await self.ended(operation.id)
+        assert over.status is OperationStatus.SUCCEEDED, over.error
+        return over
+
+    async def events(self, subject_id: str | None = None) -> list[Event]:
+        records = await self.ledger.store.records(
+            RecordPage(collection="Event", subject_id=subject_id, limit=1_000, ascending=True)
+        )
+        return [msgspec.json.decode(one.body, type=Event) for one in records]
+
+    def site(self, number: int) -> Site:
+        site = get_as(self.view, Site, self.site_ids[number])
+        assert site is not None
+        return site
+
+    def history(self, number: int = 0) -> list[tuple[str, str, int]]:
+        """(what, name, generation) of every effect on a cluster that has a journal."""
+        path = journal_path(self.data_folder, self.cluster_ids[number])
+        assert path is not None
+        lines = [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
+        return [
+            (one["what"], one["object"]["name"], one["object"]["generation"])
+            if one["what"] == "applied"
+            else (one["what"], one.get("name", ""), one.get("generation", 0))
+            for one in lines
+            if one["what"] != "opened"
+        ]
+
+    async def connected(self, number: int = 0) -> World:
+        """Waits until the cluster is connected to."""
+        world: World = await self.until(lambda: self.driver.world(self.cluster_ids[number]), what="the connection")
+        return world
+
+    def check_books(self) -> None:
+        """What the backends have is what the graph wants, no more and no less. The clusters are connected to."""
+        wanted = {
+            (one.cluster_id, one.backend_name): (one.generation, one.replicas)
+            for one in each(self.view, Release)
+            if one.wanted
+        }
+        there = {
+            (cluster_id, one.name): (one.generation, one.replicas)
+            for cluster_id in self.cluster_ids
+            for one in self.driver.world(cluster_id).objects.values()
+        }
+        assert there == wanted
+
+
+@contextlib.asynccontextmanager
+async def bench_of(
+    folder: Path,
+    *,
+    driver: SimulatedDriver | None = None,
+    registered: Driver | None = None,
+    settings: LifecycleSettings = QUICK,
+    running: bool = True,
+    data_folder: Path | None = None,
+) -> AsyncIterator[Bench]:
+    """A bench on the store in a folder; `registered` stands before the simulated driver, as a wrapper does."""
+    simulated = driver or SimulatedDriver()
+    ledger = Ledger(SqliteStore(folder / "graph.db"))
+    async with ledger.running():
+        lifecycle = Lifecycle(
+            ledger, DriverRegistry.of(registered or simulated), settings=settings, data_folder=data_folder
+        )
+        bench = Bench(ledger, lifecycle, simulated, data_folder)
+        if not running:
+            yield bench
+            return
+        async with lifecycle.running():
+            yield bench

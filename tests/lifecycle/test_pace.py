@@ -1,0 +1,228 @@
+"""Back-off, breakers, the worklist and damping: pace, by a clock that the test holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.port import Condition
+from graph.values import Health, HealthStatus
+from lifecycle.backoff import Breakers, pause_s
+from lifecycle.damping import Damper
+from lifecycle.health import cluster_health, site_health
+from lifecycle.settings import LifecycleSettings
+from lifecycle.worklist import Entry, Worklist
+
+SETTINGS = LifecycleSettings(concurrency=6, concurrency_per_cluster=4, concurrency_per_site=2)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 99), st.text(max_size=10))
+def test_a_pause_grows_to_its_cap_and_is_the_same_for_the_same_seed(attempt: int, seed: int, key: str) -> None:
+    pause = pause_s(attempt, base_s=0.5, cap_s=300, seed=seed, key=key)
+    assert 0.25 <= pause <= 300
+    assert pause == pause_s(attempt, base_s=0.5, cap_s=300, seed=seed, key=key)
+    if attempt >= 12:
+        assert pause >= 150
+
+
+def test_pauses_of_a_site_are_spread() -> None:
+    pauses = {round(pause_s(5, base_s=1, cap_s=300, seed=1, key=f"release_{n}"), 3) for n in range(100)}
+    assert len(pauses) > 90
+
+
+def breakers() -> Breakers:
+    return Breakers(after=3, base_s=1.0, cap_s=60.0, seed=0)
+
+
+def test_a_breaker_opens_after_some_unanswered_calls_and_lets_one_probe_at_a_time_through() -> None:
+    breaker = breakers()
+    for _ in range(2):
+        breaker.unanswered("s", now=0)
+        assert breaker.admit("s", now=0)
+    breaker.unanswered("s", now=0)
+    assert not breaker.admit("s", now=0)
+    assert breaker.admit("t", now=0)
+    opens = breaker.opens_at("s")
+    assert 0 < opens <= 1
+    assert breaker.admit("s", now=opens)
+    assert not breaker.admit("s", now=opens)
+    breaker.unanswered("s", now=opens)
+    assert breaker.opens_at("s") > opens + 0.9
+    later = breaker.opens_at("s")
+    assert breaker.admit("s", now=later)
+    breaker.released("s")
+    assert breaker.admit("s", now=later)
+    assert breaker.answered("s")
+    assert not breaker.answered("s")
+    assert breaker.admit("s", now=later)
+    assert breaker.admit("s", now=later)
+
+
+def entry(number: int, site: str = "s", cluster: str = "c") -> Entry:
+    return Entry(f"release_{number}", site, cluster)
+
+
+def worklist(settings: LifecycleSettings = SETTINGS) -> tuple[Worklist, Breakers]:
+    breaker = breakers()
+    return Worklist(settings, breaker), breaker
+
+
+def take(work: Worklist, now: float = 0.0, *, connected: tuple[str, ...] = ("c", "d"), limit: int = 99) -> list[Entry]:
+    return work.take(now=now, connected=connected, wants=lambda one: True, limit=limit).ready
+
+
+def test_work_is_bounded_overall_by_cluster_and_by_site() -> None:
+    work, _ = worklist()
+    for number in range(40):
+        work.ring(entry(number, f"s{number % 8}", "c" if number % 8 < 4 else "d"))
+    first = take(work)
+    assert len(first) == 6
+    assert max(Counter(one.cluster_id for one in first).values()) <= 4
+    assert max(Counter(one.site_id for one in first).values()) <= 2
+    assert take(work) == []
+    done = []
+    while first:
+        for one in first:
+            work.finished(one.release_id, now=0)
+        done += first
+        first = take(work)
+    assert len({one.release_id for one in done}) == 40
+
+
+def test_sites_take_turns() -> None:
+    work, _ = worklist(dataclasses.replace(SETTINGS, concurrency=2, concurrency_per_site=1))
+    for number in range(6):
+        work.ring(entry(number, "busy"))
+    work.ring(entry(9, "small"))
+    assert {one.site_id for one in take(work)} == {"busy", "small"}
+
+
+def test_what_rings_while_it_is_worked_on_is_looked_at_again_afterwards() -> None:
+    work, _ = worklist()
+    work.ring(entry(1))
+    [one] = take(work)
+    work.ring(entry(1))
+    work.ring(entry(1), due=5.0)
+    assert take(work) == []
+    work.finished(one.release_id, now=1)
+    assert take(work, 2.0) == []
+    assert take(work, 5.0) == [one]
+    work.finished(one.release_id, now=5)
+    assert take(work, 6.0) == []
+    assert len(work) == 0
+
+
+def test_the_earlier_of_two_times_holds() -> None:
+    work, _ = worklist()
+    work.ring(entry(1), due=9.0)
+    work.ring(entry(1), due=4.0)
+    work.ring(entry(1), due=7.0)
+    assert work.next_due() == 4.0
+    assert take(work, 3.9) == []
+    assert take(work, 4.0) == [entry(1)]
+    assert take(work, 10.0) == []
+
+
+def test_clusters_that_are_not_connected_keep_their_work() -> None:
+    work, _ = worklist()
+    work.ring(entry(1, "s", "c"))
+    work.ring(entry(2, "t", "d"))
+    assert take(work, connected=("d",)) == [entry(2, "t", "d")]
+    assert take(work, connected=("c",)) == [entry(1, "s", "c")]
+
+
+def test_a_site_that_is_left_alone_has_its_work_parked_until_the_probe() -> None:
+    work, breaker = worklist()
+    for _ in range(3):
+        breaker.unanswered("s", now=0)
+    for number in range(5):
+        work.ring(entry(number))
+    work.ring(entry(9, "t"))
+    taken = work.take(now=0.0, connected=("c",), wants=lambda one: True, limit=99)
+    assert taken.ready == [entry(9, "t")]
+    assert len(taken.parked) == 5
+    assert work.next_due() == breaker.opens_at("s")
+    probe = take(work, breaker.opens_at("s"))
+    assert len(probe) == 1
+    breaker.answered("s")
+    work.finished(probe[0].release_id, now=2)
+    assert len(take(work, 99.0)) == 2
+
+
+def test_what_has_nothing_to_do_is_dropped() -> None:
+    work, _ = worklist()
+    for number in range(5):
+        work.ring(entry(number))
+    taken = work.take(now=0, connected=("c",), wants=lambda one: one == entry(3), limit=99)
+    assert taken.ready == [entry(3)]
+    assert len(work) == 0
+
+
+def test_a_flicker_is_not_believed_and_a_change_that_lasts_is() -> None:
+    damper = Damper(down_after_s=2.0, up_after_s=1.0)
+    up, down = Condition(True), Condition(False, "away")
+    damper.report({"s": up}, now=0)
+    assert damper.settle(now=0) == {"s": up}
+    damper.report({"s": down}, now=1)
+    damper.report({"s": up}, now=2)
+    assert damper.settle(now=9) == {}
+    damper.report({"s": down}, now=10)
+    assert damper.settle(now=11.9) == {}
+    damper.report({"s": Condition(False, "still away")}, now=11.9)
+    assert damper.settle(now=12) == {"s": Condition(False, "still away")}
+    damper.report({"s": up}, now=12.5)
+    assert damper.settle(now=13) == {}
+    assert damper.settle(now=13.5) == {"s": up}
+    assert damper.believed("s") == up
+    damper.keep([])
+    assert damper.believed("s") is None
+
+
+READY, DOWN, DEGRADED = HealthStatus.READY, HealthStatus.DOWN, HealthStatus.DEGRADED
+
+
+@pytest.mark.parametrize(
+    ("reasons", "serving", "ready", "nodes", "status", "expected"),
+    [
+        ([], ["c"], True, (2, 2), READY, []),
+        ([], ["c"], True, (0, 0), READY, []),
+        ([], ["c"], True, (2, 1), DEGRADED, ["c: 1 of its 2 nodes are not ready"]),
+        ([], ["c"], True, (2, 0), DOWN, ["c: away: none of its 2 nodes is ready"]),
+        ([], ["c"], False, (2, 2), DOWN, ["c: away: cut"]),
+        ([], ["c", "d"], False, (2, 2), DEGRADED, ["c: away: cut"]),
+        (["d: away: cut"], ["c", "d"], False, (2, 2), DOWN, ["c: away: cut", "d: away: cut"]),
+        (["c: away: cut", "d: away: cut"], ["c", "d"], True, (1, 1), DEGRADED, ["d: away: cut"]),
+        (["c: away: cut"], ["c"], True, (1, 1), READY, []),
+        (["gone: away: cut"], ["c"], True, (1, 1), READY, []),
+    ],
+)
+def test_a_sites_health_is_made_from_what_all_its_clusters_report(
+    reasons: list[str],
+    serving: list[str],
+    ready: bool,
+    nodes: tuple[int, int],
+    status: HealthStatus,
+    expected: list[str],
+) -> None:
+    health = site_health(
+        Health(status=DOWN if reasons else READY, reasons=reasons),
+        cluster="c",
+        serving=serving,
+        condition=Condition(ready, None if ready else "cut"),
+        nodes=nodes[0],
+        nodes_ready=nodes[1],
+        at=7,
+    )
+    assert (health.status, health.reasons) == (status, expected)
+
+
+def test_health_that_is_as_it_was_is_the_same_value() -> None:
+    before = Health(status=READY, observed_at=3)
+    assert cluster_health(before, Condition(True), at=9) is before
+    down = cluster_health(before, Condition(False, "no route"), at=9)
+    assert (down.status, down.reasons, down.observed_at) == (DOWN, ["no route"], 9)
+    assert cluster_health(down, Condition(False, "refused"), at=11).observed_at == 9
