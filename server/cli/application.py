@@ -30,6 +30,16 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if not asked:
+        return
+    try:
+        sys.stdout.write(f"edgeatlas {importlib.metadata.version('edgeatlas')}\n")
+    except importlib.metadata.PackageNotFoundError:
+        sys.stdout.write("edgeatlas, not installed\n")
+    raise typer.Exit
+
+
 @app.callback(help=HELP)
 def call(
     ctx: typer.Context,
@@ -42,15 +52,11 @@ def call(
     url: Annotated[
         str | None, typer.Option("--url", help="A server by its URL [EDGEATLAS_URL].", metavar="URL")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Takes the flags that come before a command."""
-    if version:
-        try:
-            sys.stdout.write(f"edgeatlas {importlib.metadata.version('edgeatlas')}\n")
-        except importlib.metadata.PackageNotFoundError:
-            sys.stdout.write("edgeatlas, not installed\n")
-        raise typer.Exit
     ctx.obj = Call(context=context, url=url)
 
 

@@ -6,6 +6,7 @@ The files are parsed here first, so that an error names the file and line that i
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
 ENDINGS = (".yaml", ".yml", ".json")
 SHOWN_REFUSALS = 50
 ACTIONS = ("CREATED", "UPDATED", "UNCHANGED", "DELETED", "REFUSED")
+_POSITION = re.compile(r"\[(\d+)\]$")
+"""Where the server says that a document of a list is."""
 SELECTION = (
     "applied created updated unchanged deleted refused revision "
     f"operation {{ {OPERATION} }} "
@@ -118,10 +121,14 @@ def send(
     content = "[" + ",\n".join(json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in documents) + "]"
     values = {"content": content, "name": name, "sourceKind": source, "prune": prune, "dryRun": plan}
     payload = api.mutate("applyDocuments", values, SELECTION)
-    # One result for each document, in their order, before those for what is deleted.
-    for result, place in zip(payload["results"], places, strict=False):
-        if result["action"] != "DELETED":
-            result["where"] = place
+    for result in payload["results"]:
+        match = _POSITION.search(result["where"])
+        if match is None or int(match[1]) >= len(places):
+            continue
+        path = (result["error"] or {}).get("path")
+        if path:
+            result["error"]["path"] = path.removeprefix(result["where"]).lstrip(": ")
+        result["where"] = places[int(match[1])]
     return payload
 
 
@@ -143,7 +150,8 @@ def print_refusals(payload: Json) -> None:
     for one in refused[:SHOWN_REFUSALS]:
         error = one["error"] or {}
         place = one["where"] or "no longer named"
-        text = f"{place}: {one['kind']} {one['name']}: {error.get('message', 'refused')}"
+        field = f" at {error['path']}" if error.get("path") else ""
+        text = f"{place}: {one['kind']} {one['name']}{field}: {error.get('message', 'refused')}"
         say(text + (f" ({error['remedy']})" if error.get("remedy") else ""), style="red")
     if len(refused) > SHOWN_REFUSALS:
         say(f"and {len(refused) - SHOWN_REFUSALS} more")

@@ -7,6 +7,7 @@ made, and what operators set since.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -149,7 +150,7 @@ def import_(
     if output in (Output.JSON, Output.YAML):
         print_data(without_typenames(payload), output)
     else:
-        _print_summary(payload)
+        _print_summary(payload, made)
         print_refusals(payload)
     finish(call_of(ctx).chosen()[1], payload, plan=plan, wait=wait, seconds=seconds)
 
@@ -172,15 +173,26 @@ def _taken_regions(api: Api, network: Network, name: str, region: str | None, pr
     return frozenset(taken)
 
 
-def _print_summary(payload: Json) -> None:
-    """How many of each kind are added, changed, left and removed."""
+def _print_summary(payload: Json, sent: Sequence[Json]) -> None:
+    """How many of each kind are added, changed, left and removed.
+
+    The server lists a limited number of results, those that matter first; the rest have what is left of the totals.
+    """
     counts = Counter((one["kind"], one["action"]) for one in payload["results"])
-    kinds = list(dict.fromkeys(one["kind"] for one in payload["results"]))
-    table = plain_table(["KIND", *ACTIONS])
+    listed = Counter(one["action"] for one in payload["results"])
+    left = [one for one in ACTIONS if payload[one.lower()] > listed[one]]
+    kinds = Counter(one["kind"] for one in sent)
+    rest = kinds - Counter(one["kind"] for one in payload["results"] if one["action"] != "DELETED")
+    if len(left) == 1 and left != ["DELETED"]:
+        counts.update({(kind, left[0]): count for kind, count in rest.items()})
+        rest = Counter()
+    columns = [*ACTIONS, *(["NOT LISTED"] if rest else [])]
+    table = plain_table(["KIND", *columns])
     for column in table.columns[1:]:
         column.justify = "right"
-    for kind in kinds:
-        table.add_row(Text(kind, style="bold"), *(str(counts[kind, one] or "-") for one in ACTIONS))
+    for kind in dict.fromkeys([*kinds, *(one["kind"] for one in payload["results"])]):
+        cells = [str(counts[kind, one] or "-") for one in ACTIONS]
+        table.add_row(Text(kind, style="bold"), *cells, *([str(rest[kind] or "-")] if rest else []))
     console().print(table)
 
 

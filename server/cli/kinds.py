@@ -19,6 +19,8 @@ from server.cli.failures import Exit, Failure
 MAX_DEPTH = 4
 _BATCH = 20
 """Types asked for at once; the server bounds aliases and cost."""
+ANY = "id __typename ... on Named { name }"
+"""What to select of an entity of any kind to name it."""
 _SHORT = {
     "version": "AppVersion",
     "versions": "AppVersion",
@@ -154,7 +156,7 @@ class Types:
             if one.type_kind in ("SCALAR", "ENUM"):
                 yield one.name
             elif one.type_kind == "INTERFACE":
-                yield f"{one.name} {{ id __typename ... on Named {{ name }} }}"
+                yield f"{one.name} {{ {ANY} }}"
             elif one.type_kind == "OBJECT" and self._is_entity(one.type_name):
                 yield f"{one.name} {{ {self.reference(one.type_name)} }}"
             elif one.type_kind == "OBJECT" and depth < MAX_DEPTH and self._is_value(one.type_name):
@@ -172,7 +174,7 @@ class Types:
             ref = kind.fields[scope].ref
             if ref is not None and ref.kinds[0] != "Tenant" and not kind.fields[scope].optional:
                 outer = f" {_camel(scope.removesuffix('_id'))} {{ {self.reference(ref.kinds[0])} }}"
-        return f"id name{outer}"
+        return f"id name __typename{outer}"
 
     def _is_entity(self, name: str) -> bool:
         return name in KINDS or (name in self._known and self._known[name].is_entity)

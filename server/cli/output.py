@@ -21,6 +21,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from graph.edit import camel
+from graph.entity import KINDS
 from server.cli.api import Json
 from server.cli.failures import Failure
 from server.cli.kinds import ApiField, Types
@@ -95,7 +97,7 @@ def print_entities(rows: Sequence[Json], type_name: str, types: Types, output: O
     elif output is Output.NAME:
         for one in rows:
             sys.stdout.write(f"{type_name.lower()}/{printable(reference_text(one))}\n")
-    else:
+    elif rows:
         console().print(entity_table(rows, type_name, types, wide=output is Output.WIDE))
 
 
@@ -104,12 +106,17 @@ def entity_table(rows: Sequence[Json], type_name: str, types: Types, *, wide: bo
     columns = [one for one in _ordered(types.get(type_name).fields, rows) if wide or _rank(one) < 7]
     if not wide:
         columns = columns[:NARROW_COLUMNS]
-    titles = [*(_title(one.name) for one in columns), *(["LABELS", "ID"] if wide else []), "AGE"]
     named = any("name" in one for one in rows)
+    titles = [
+        *(_title(one.name) for one in columns),
+        *(["LABELS"] if wide else []),
+        *(["ID"] if wide and named else []),
+        "AGE",
+    ]
     table = plain_table(["NAME" if named else "ID", *titles])
     for row in rows:
         cells = [styled(cell(row.get(one.name))) for one in columns]
-        more = [Text(cell(row.get("labels"))), Text(str(row["id"]))] if wide else []
+        more = [Text(cell(row.get("labels"))), *([Text(str(row["id"]))] if named else [])] if wide else []
         table.add_row(
             Text(printable(reference_text(row)), style="bold"), *cells, *more, Text(age(row.get("createdAt")))
         )
@@ -176,11 +183,13 @@ def size_text(count: int) -> str:
 
 
 def reference_text(value: Json) -> str:
-    """What an entity is called: its path of names, or its id."""
+    """What an entity is called: its name, after what scopes it but for its tenant; or its id."""
     if not value.get("name"):
         return str(value.get("id", ""))
-    outer = next((value[one] for one in ("app", "appVersion") if isinstance(value.get(one), dict)), None)
-    return f"{reference_text(outer)}/{value['name']}" if outer is not None else str(value["name"])
+    kind = KINDS.get(str(value.get("__typename")))
+    outer = value.get(camel(kind.scope[0].removesuffix("_id"))) if kind is not None and kind.scope else None
+    named = isinstance(outer, dict) and outer.get("__typename") in ("App", "AppVersion", "Component")
+    return f"{reference_text(outer)}/{value['name']}" if named and outer else str(value["name"])
 
 
 def without_typenames(value: Any) -> Any:
@@ -203,6 +212,8 @@ def _mapping_cell(value: Json) -> str:
         return f"{value['latitude']:.2f}, {value['longitude']:.2f}"
     if "cpuMillicores" in value:
         return _resources(value)
+    if {"free", "total"} <= set(value):
+        return _free(value["free"], value["total"])
     if {"total", "done"} <= set(value):
         return f"{value['done']}/{value['total']}"
     if {"kind", "name"} == set(value):
@@ -220,6 +231,14 @@ def _resources(value: Json) -> str:
     return " ".join(parts)
 
 
+def _free(free: Json | None, total: Json | None) -> str:
+    """What is free of what there is: `24/32 cpu 96/128 GiB`."""
+    if not free or not total:
+        return ""
+    text = f"{free['cpuMillicores'] / 1000:g}/{total['cpuMillicores'] / 1000:g} cpu"
+    return f"{text} {free['memoryBytes'] / 2**30:.4g}/{total['memoryBytes'] / 2**30:.4g} GiB free"
+
+
 def _rank(field: ApiField) -> int:
     """How well a field tells entities apart at a glance; less is better, 7 and more are for wide tables."""
     if field.is_list:
@@ -228,10 +247,10 @@ def _rank(field: ApiField) -> int:
         return 2
     if field.type_kind == "ENUM":
         return 1
-    if field.type_name == "Resources":
+    if field.type_name in ("Resources", "SiteResources"):
         return 5
-    if field.type_kind == "OBJECT":
-        return 0 if field.type_name[0].isupper() and field.type_name not in ("Position", "GoodState") else 7
+    if field.type_kind in ("OBJECT", "INTERFACE"):
+        return 0 if field.type_name in KINDS or field.type_kind == "INTERFACE" else 7
     if field.type_name == "Boolean":
         return 4
     if field.type_name in ("Int", "Float", "BigInt"):

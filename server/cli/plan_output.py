@@ -13,7 +13,7 @@ from rich.text import Text
 from server.cli.api import Json
 from server.cli.output import cell, console, plain_table, reference_text
 
-REFUSALS = 200
+REFUSALS = 500
 EXAMPLES = 3
 PLAN = (
     "revision feasible lookedAt passed transitSites iterations proven "
@@ -100,18 +100,18 @@ def _print_unmet(out: Console, plan: Json) -> None:
 
 
 def _print_refusals(out: Console, plan: Json) -> None:
-    """By rule, with the nearest examples of what was needed and what there was."""
+    """By rule, each with the sites that came nearest to what was needed."""
     if not plan["refusalsByRule"]:
         return
-    examples: dict[str, list[str]] = defaultdict(list)
+    examples: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for refusal in plan["refusals"]["nodes"]:
         for reason in refusal["reasons"]:
-            if len(examples[reason["rule"]]) < EXAMPLES:
-                examples[reason["rule"]].append(f"{cell(refusal['site'])} ({_need(reason)})")
+            examples[reason["rule"]].append((_missing(reason), f"{cell(refusal['site'])} ({_need(reason)})"))
     table = plain_table(["REFUSED BY", "SITES", "SUCH AS"])
     table.columns[2].overflow = "fold"
     for one in plan["refusalsByRule"]:
-        table.add_row(Text(one["rule"], style="yellow"), str(one["sites"]), Text("; ".join(examples[one["rule"]])))
+        shown = [text for _, text in sorted(examples[one["rule"]])[:EXAMPLES]]
+        table.add_row(Text(one["rule"], style="yellow"), str(one["sites"]), Text("; ".join(shown)))
     out.print()
     out.print(table)
     out.print(Text("--refusals lists every refused site with its reasons", style="dim"))
@@ -138,6 +138,14 @@ def _print_every_refusal(out: Console, plan: Json) -> None:
         out.print(
             Text(f"and {left} more refused sites; ask for a page of `refusals` with `edgeatlas query`", style="dim")
         )
+
+
+def _missing(reason: Json) -> float:
+    """How far what there is lies from what is needed; words are all as far."""
+    try:
+        return abs(float(reason["need"]) - float(reason["have"]))
+    except ValueError:
+        return 0.0
 
 
 def _need(reason: Json) -> str:

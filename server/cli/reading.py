@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -216,20 +215,13 @@ def _line(types: Types, connection: str) -> str:
     names = [types.reference(name), *(one for one in ("phase", "status", "arch", "state") if one in fields)]
     if "health" in fields:
         names.append("health { status }")
-    names += [f"{one} {{ {types.reference(kind)} }}" for one, kind in _ends(name) if one in fields]
-    return " ".join(names)
-
-
-def _ends(name: str) -> Iterator[tuple[str, str]]:
-    """The references that name an entity that has no name of its own."""
     kind = KINDS.get(name)
-    if kind is None or kind.named:
-        return
-    for field in kind.refs:
-        ref = field.ref
-        if ref is not None and ref.kinds[0] not in ("Tenant", "Deployment") and not field.name.endswith("_ids"):
-            head, *rest = field.name.removesuffix("_id").split("_")
-            yield head + "".join(part.capitalize() for part in rest), ref.kinds[0]
+    if kind is not None and not kind.named:
+        # What has no name of its own is told by what it refers to.
+        references = [one for one in types.get(name).fields if one.type_name in KINDS and not one.arguments]
+        shown = [one for one in references if one.type_name not in ("Tenant", "Deployment") and not one.is_list]
+        names += [f"{one.name} {{ {types.reference(one.type_name)} }}" for one in shown]
+    return " ".join(names)
 
 
 def _print_related(title: str, page: Any) -> None:

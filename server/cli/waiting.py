@@ -62,7 +62,8 @@ async def _wait(context: Context, operation: Json, timeout_s: float) -> Json:
         TextColumn("{task.fields[standing]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=notes(), transient=True) as bar:
+    screen = notes()
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(operation["kind"].lower().replace("_", " "), total=None, standing="")
         events = subscribe(
             context,
