@@ -1,16 +1,49 @@
-"""What waits to be written to one connection: bounded, in order, written by one task.
+"""What waits to be written to one connection: bounded, in order, and mostly written at once.
 
-A subscriber that reads slowly must not hold up the others nor fill the memory. So nobody but this writer awaits the
-transport; whoever has an event asks whether there is room and, if there is not, keeps only the subscriber's position. A
-frame is kept as the member's own beginning and a body that all members share, and is joined when it is written.
+A subscriber that reads slowly must not hold up the others nor fill the memory. So nobody but this outbox's own task
+awaits the transport; whoever has an event asks whether there is room and, if there is not, keeps only the subscriber's
+position. A frame is kept as the member's own beginning and a body that all members share, and is joined when written.
+
+Waking a task for each frame costs more than writing it. A frame for an idle connection is therefore written by whoever
+puts it: the server's `send` is started by hand and, when the transport takes the frame, has ended without being awaited.
+When it does not, the started `send` is handed to the writing task, which awaits it from where it stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Generator
+from typing import Any
 
 from starlette.types import Send
+
+
+class _Started:
+    """A `send` that was begun by hand and has to wait: awaiting this goes on with it."""
+
+    __slots__ = ("_awaited", "_steps")
+
+    def __init__(self, steps: Generator[Any, Any, None], awaited: object) -> None:
+        self._steps = steps
+        self._awaited = awaited
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        steps, awaited = self._steps, self._awaited
+        try:
+            while True:
+                try:
+                    value = yield awaited
+                except BaseException as error:  # noqa: BLE001 - handed into what is awaited, which decides
+                    awaited = steps.throw(error)
+                else:
+                    awaited = steps.send(value)
+        except StopIteration:
+            return
+
+    def close(self) -> None:
+        """Gives it up."""
+        self._steps.close()
 
 
 class Outbox:
@@ -21,7 +54,10 @@ class Outbox:
         self._limit = limit_bytes
         self._queue: deque[tuple[str, str]] = deque()
         self._queued = 0
-        self._wake: asyncio.Future[None] | None = None
+        self._writing = False
+        self._started: tuple[_Started, int] | None = None
+        self._failure: Exception | None = None
+        self._wake = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
         self._closing: tuple[int, str] | None = None
@@ -38,23 +74,21 @@ class Outbox:
         return self._closing
 
     def offer(self, head: str, body: str) -> bool:
-        """Queues a frame unless there is no room for it; an empty queue takes a frame of any size."""
+        """Writes or queues a frame unless there is no room for it; an empty queue takes a frame of any size."""
         if self._queued >= self._limit or self._closing is not None:
             return False
         self.put(head, body)
         return True
 
     def put(self, head: str, body: str = "") -> None:
-        """Queues a frame in any case: for answers, whose number is bounded by what the caller is let to ask."""
-        if self._closing is not None:
+        """Writes or queues a frame in any case: for answers, whose number is bounded by what the caller may ask."""
+        if self._closing is not None or self._failure is not None:
+            return
+        if not self._writing:
+            self._begin(head + body)
             return
         self._queue.append((head, body))
-        self._queued += len(head) + len(body)
-        if self._queued >= self._limit:
-            self._drained.clear()
-        wake = self._wake
-        if wake is not None and not wake.done():
-            wake.set_result(None)
+        self._count(len(head) + len(body))
 
     async def room(self, *, within_s: float) -> bool:
         """Waits until half of the queue is free again; False when that did not happen in time."""
@@ -81,16 +115,48 @@ class Outbox:
         await self._closed.wait()
 
     async def write(self) -> None:
-        """Writes for as long as it is not cancelled. Raises what the transport raises when the client is gone."""
-        loop = asyncio.get_running_loop()
-        queue, send = self._queue, self._send
-        while True:
-            while queue:
-                head, body = queue.popleft()
-                await send({"type": "websocket.send", "text": head + body})
-                self._queued -= len(head) + len(body)
-                if not self._drained.is_set() and self._queued * 2 <= self._limit:
-                    self._drained.set()
-            self._wake = loop.create_future()
-            await self._wake
-            self._wake = None
+        """Writes what could not be written at once, until it is cancelled. Raises what the transport raises."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                if self._failure is not None:
+                    raise self._failure
+                if self._started is not None:
+                    (started, size), self._started = self._started, None
+                    await started
+                    self._written(size)
+                while self._queue:
+                    head, body = self._queue.popleft()
+                    await self._send({"type": "websocket.send", "text": head + body})
+                    self._written(len(head) + len(body))
+                self._writing = False
+        finally:
+            if self._started is not None:
+                self._started[0].close()
+                self._started = None
+
+    def _begin(self, text: str) -> None:
+        steps = self._send({"type": "websocket.send", "text": text}).__await__()
+        try:
+            awaited = next(steps)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 - the connection's own task raises it, not whoever had an event
+            self._failure = error
+            self._wake.set()
+            return
+        self._writing = True
+        self._started = (_Started(steps, awaited), len(text))
+        self._count(len(text))
+        self._wake.set()
+
+    def _count(self, size: int) -> None:
+        self._queued += size
+        if self._queued >= self._limit:
+            self._drained.clear()
+
+    def _written(self, size: int) -> None:
+        self._queued -= size
+        if self._queued * 2 <= self._limit:
+            self._drained.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from endpointkit.world import Context, World, schema
 from server.endpoint_limits import EndpointLimits
@@ -107,7 +108,9 @@ class Client:
     async def closed(self, *, timeout: float = 5.0) -> tuple[int | None, str | None]:
         """The code and reason that the server closed with; what came before is dropped."""
         async with asyncio.timeout(timeout):
-            await self.connection.wait_closed()
+            with suppress(ConnectionClosed):
+                while True:
+                    await self.connection.recv()
         return self.connection.close_code, self.connection.close_reason
 
 
