@@ -94,6 +94,11 @@ neo4j-down: python ## stop that Neo4j server (PORT=7687); its data stay
 .PHONY: docs
 docs: $(DEV_STAMP) ## write the generated pages under docs/
 	@$(BIN)/python -m server.settings_docs docs/settings.md
+	@$(BIN)/python -m access.documentation docs/access.md
+
+.PHONY: schema
+schema: $(DEV_STAMP) ## write the API's schema to schema/schema.graphql
+	@$(BIN)/python -m resolvers.schema schema/schema.graphql
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
+from pathlib import Path
 
 import strawberry
 from graphql import GraphQLSchema
@@ -86,3 +88,7 @@ def graphql_schema() -> GraphQLSchema:
 def schema_text() -> str:
     """The schema in its definition language, as it is checked in."""
     return build_schema().as_str() + "\n"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(schema_text())

@@ -132,7 +132,7 @@ def _own_field(field: Field) -> Member:
         return struct_type(Source), strawberry.field(description=field.description)
     if field.name == "external":
         return optional(struct_type(ExternalId)), strawberry.field(description=field.description)
-    kind = output(field.type, big=field.name == "revision" or is_big(field.meta))
+    kind = output(field.type, big=is_big(field.meta))
     if kind == "list[Count]":
         return None, resolver_field(_counts(field.name), returns=kind, description=field.description)
     return kind, strawberry.field(description=field.description)

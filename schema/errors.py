@@ -12,6 +12,8 @@ from typing import Any
 
 import strawberry
 
+from drivers.port import InvalidConfiguration, UnknownDriver
+from drivers.registry import DriverBroken
 from graph import refusal as refusals
 from graph.entity import Entity
 from lifecycle.unplaceable import Unplaceable
@@ -33,14 +35,15 @@ class ErrorValue:
     def typename(self) -> str:
         """The GraphQL type that shows it: its class's, or that of the nearest class that has one."""
         for cls in type(self.refusal).__mro__:
-            if cls.__name__ in NAMES and issubclass(cls, refusals.Refusal):
+            if cls in SHOWN:
                 return cls.__name__
-        raise TypeError(f"no error type shows {type(self.refusal).__name__}")
+        return "Unavailable" if self.refusal.retryable else "InvalidInput"
 
     @property
     def code(self) -> str:
-        """A word for programs."""
-        return self.refusal.code
+        """A word for programs: one that the schema knows."""
+        code = self.refusal.code
+        return code if code in _CODES else "UNAVAILABLE" if self.refusal.retryable else "INVALID_INPUT"
 
     @property
     def message(self) -> str:
@@ -136,23 +139,34 @@ EXTRA: dict[type[refusals.Refusal], dict[str, Member]] = {
 }
 
 
-def all_refusals() -> list[type[refusals.Refusal]]:
-    """Every class of refusal, those of the packages above `graph` included, by name."""
-    found: set[type[refusals.Refusal]] = set()
-    waiting = [refusals.Refusal]
-    while waiting:
-        for cls in waiting.pop().__subclasses__():
-            if cls not in found:
-                found.add(cls)
-                waiting.append(cls)
-    return sorted(found, key=lambda cls: cls.__name__)
+SHOWN: tuple[type[refusals.Refusal], ...] = (
+    refusals.AlreadyExists,
+    refusals.CapacityGone,
+    refusals.Conflict,
+    refusals.Forbidden,
+    refusals.IdempotencyMismatch,
+    refusals.InUse,
+    refusals.InvalidInput,
+    refusals.InvalidState,
+    refusals.LimitExceeded,
+    refusals.NotFound,
+    refusals.Unavailable,
+    DriverBroken,
+    InvalidConfiguration,
+    UnknownDriver,
+    Unplaceable,
+)
+"""The refusals that have a type of their own; any other is shown as the nearest class of its own that has."""
+
+
+_CODES = frozenset(cls.code for cls in SHOWN)
 
 
 def define_errors() -> None:
     """Derives the interface `Error`, its codes, and one type for each class of refusal."""
     if "Error" in NAMES:
         return
-    codes = enum.Enum("ErrorCode", {cls.code: cls.code for cls in all_refusals()})  # type: ignore[misc]  # made here
+    codes = enum.Enum("ErrorCode", {cls.code: cls.code for cls in SHOWN})  # type: ignore[misc]  # made here
     register(
         "ErrorCode", strawberry.enum(codes, name="ErrorCode", description="What sort of error it is, for programs.")
     )
@@ -166,6 +180,6 @@ def define_errors() -> None:
     error = object_type(
         "Error", members, description="A failure that a caller can act on; nothing was changed.", interface=True
     )
-    for cls in all_refusals():
+    for cls in SHOWN:
         described = (cls.__doc__ or cls.__name__).strip()
         object_type(cls.__name__, EXTRA.get(cls, {}), description=described, bases=[error])

@@ -146,7 +146,7 @@ def _field_filter(field: Field) -> str | None:
     if inner is bool:
         return "bool"
     if inner is int:
-        if is_big(field.meta) or field.name == "revision":
+        if is_big(field.meta):
             return _range_filter("BigIntFilter", "BigInt", "A range of whole numbers; all that is given must hold.")
         return _range_filter("IntFilter", "int", "A range of whole numbers; all that is given must hold.")
     if inner is float:

@@ -13,6 +13,7 @@ from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, Grap
 from strawberry.types.field import StrawberryField
 
 from graph.entity import Entity
+from schema.errors import ErrorValue
 
 
 def finish(schema: GraphQLSchema) -> None:
@@ -40,5 +41,15 @@ def _shorten(kind: GraphQLObjectType) -> None:
 def _type_name(value: Any, info: Any, kind: Any) -> str:
     if isinstance(value, Entity):
         return value.SPEC.name
+    if isinstance(value, ErrorValue):
+        return _error_name(value, kind)
     name = getattr(value, "typename", None)
     return name if isinstance(name, str) else type(value).__name__
+
+
+def _error_name(value: ErrorValue, kind: Any) -> str:
+    """The error's own type where the union has it, else one that every union has: an error is never lost to its type."""
+    name = value.typename
+    if not isinstance(kind, GraphQLUnionType) or any(one.name == name for one in kind.types):
+        return name
+    return "Unavailable" if value.retryable else "InvalidInput"

@@ -233,14 +233,15 @@ def peel(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 
 def is_big(metadata: Sequence[Any]) -> bool:
-    """Whether an integer with these limits goes beyond 32 bits."""
-    return any(isinstance(one, msgspec.Meta) and one.le is not None and one.le > 2**31 - 1 for one in metadata)
+    """Whether an integer may go beyond 32 bits: unless its limits say that it does not."""
+    return not any(isinstance(one, msgspec.Meta) and one.le is not None and one.le <= 2**31 - 1 for one in metadata)
 
 
 def _text(declared: Any, *, big: bool, suffix: str, struct: Callable[[type[msgspec.Struct]], str]) -> str:
     if typing.get_origin(declared) is Annotated:
         if Timestamp in declared.__metadata__:
-            return "DateTime"
+            nullable = without_none(declared.__origin__) is not declared.__origin__
+            return "Optional[DateTime]" if nullable else "DateTime"
         return _text(declared.__origin__, big=big or is_big(declared.__metadata__), suffix=suffix, struct=struct)
     origin, inner = typing.get_origin(declared), typing.get_args(declared)
     if origin in (Union, types.UnionType):

@@ -32,7 +32,6 @@ from drivers.port import Permanent
 from drivers.registry import DriverRegistry
 from graph.kinds import Secret
 from graph.ledger import Ledger, system_clock_ms
-from graph.paths import LinkGraph
 from graph.spatial import SiteIndex
 from graph.store import Store
 from graph.stores import store_for
@@ -40,6 +39,7 @@ from graph.view import get_as
 from lifecycle.document_sets import DocumentSets
 from lifecycle.service import Lifecycle
 from lifecycle.settings import LifecycleSettings
+from placement.projection import Projection
 from resolvers.context import Context, ServerFacts, Services
 from resolvers.schema import graphql_schema
 from server.endpoint_limits import EndpointLimits
@@ -96,8 +96,8 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(ledger.running())
         await start_sealing(ledger, sealer)
-        links, places = LinkGraph(ledger.view), SiteIndex(ledger.view)
-        stack.callback(ledger.view.follow(links))
+        projection, places = Projection(ledger.view), SiteIndex(ledger.view)
+        stack.callback(ledger.view.follow(projection))
         stack.callback(ledger.view.follow(places))
         audit = await stack.enter_async_context(Audit(ledger).running())
         drivers = DriverRegistry.installed()
@@ -117,6 +117,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
             settings=LifecycleSettings(concurrency=settings.worker_concurrency),
             secrets=secret_values,
             data_folder=settings.data_dir,
+            projection=projection,
         )
         await stack.enter_async_context(lifecycle.running())
         documents = await stack.enter_async_context(DocumentSets(ledger).running())
@@ -125,7 +126,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         services = Services(
             ledger=ledger,
             lifecycle=lifecycle,
-            links=links,
+            links=projection.links,
             places=places,
             sealer=sealer,
             passwords=passwords,

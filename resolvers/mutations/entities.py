@@ -67,6 +67,8 @@ class Editing:
     """What the payload of its making has beside the entity."""
     without: frozenset[str] = frozenset()
     """Fields that the create input leaves out."""
+    errors: tuple[str, ...] = ()
+    """Errors that making and changing can meet beside the usual ones."""
     check: Callable[[Context, dict[str, Any]], None] | None = None
     """A check of the given fields that the graph cannot make, such as whether a driver knows a configuration."""
 
@@ -79,7 +81,7 @@ EDITABLE: dict[type[Entity], Editing] = {
     Region: Editing(),
     Site: Editing(),
     Link: Editing(),
-    Cluster: Editing(check=_check_driver),
+    Cluster: Editing(check=_check_driver, errors=("UnknownDriver", "DriverBroken", "InvalidConfiguration")),
     Node: Editing(),
     Tenant: Editing(),
     App: Editing(),
@@ -112,7 +114,11 @@ def mutations_of(
         {**entity_field, **editing.create_answers},
         description=f"The {kind.name} that was made.",
     )
-    result_union(f"Create{kind.name}Result", f"Create{kind.name}Payload", ("AlreadyExists", "Conflict", "InvalidState"))
+    result_union(
+        f"Create{kind.name}Result",
+        f"Create{kind.name}Payload",
+        ("AlreadyExists", "Conflict", "InvalidState", *editing.errors),
+    )
     members[f"create_{_snake(single)}"] = (
         None,
         verb(f"create{kind.name}", _creator(kind, editing), description=f"Makes a {kind.name}."),
@@ -121,7 +127,9 @@ def mutations_of(
         update_input(kind, extra=editing.update_extra)
         payload_type(f"Update{kind.name}Payload", entity_field, description=f"The {kind.name} as it is now.")
         result_union(
-            f"Update{kind.name}Result", f"Update{kind.name}Payload", ("AlreadyExists", "Conflict", "InvalidState")
+            f"Update{kind.name}Result",
+            f"Update{kind.name}Payload",
+            ("AlreadyExists", "Conflict", "InvalidState", *editing.errors),
         )
         members[f"update_{_snake(single)}"] = (
             None,

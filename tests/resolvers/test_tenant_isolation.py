@@ -1,0 +1,334 @@
+"""Tenants do not see each other: every field of the schema, asked as each tenant's members in each role.
+
+The queries are made from the schema itself, so a field that is added is asked too. Every answer's bytes are searched for the
+other tenant's marker and ids; an id that the question itself named may be echoed and is not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLArgument,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    Undefined,
+    execute,
+    get_named_type,
+    get_nullable_type,
+    is_leaf_type,
+    is_required_argument,
+    parse,
+    validate,
+)
+
+from access.viewer import Viewer
+from graph.kinds import Role
+from graph.refusal import Refusal
+from resolvers.context import Context
+from resolvers.problems import RequestProblem
+from resolvers.schema import graphql_schema
+from resolvers.subscriptions.changes import ChangesQuery
+from resolvers.subscriptions.topology import TopologyQuery
+from server.app import Application
+from worldkit.running import application_in, ask
+from worldkit.two_tenants import MARKERS, World, two_tenants
+
+OTHER = {"a": "b", "b": "a"}
+MEMBERS = [(tenant, role) for tenant in "ab" for role in (Role.TENANT_ADMIN, Role.DEVELOPER, Role.VIEWER, Role.GUEST)]
+DEPTH = 3
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    async with application_in(Path(tmp_path_factory.mktemp("tenants"))) as application:
+        yield application, await two_tenants(application)
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def selection(kind: Any, depth: int) -> str:
+    """All fields of a type that need no argument, down to a depth; every concrete type of an abstract one."""
+    if isinstance(kind, GraphQLUnionType):
+        return " ".join(["__typename", *(f"... on {one.name} {{ {selection(one, depth)} }}" for one in kind.types)])
+    if isinstance(kind, GraphQLInterfaceType):
+        concrete = graphql_schema().get_possible_types(kind) if depth > 1 else ()
+        own = fields_of(kind, depth)
+        return " ".join(
+            ["__typename", *own, *(f"... on {one.name} {{ {selection(one, depth - 1)} }}" for one in concrete)]
+        )
+    return " ".join(["__typename", *fields_of(kind, depth)])
+
+
+def fields_of(kind: GraphQLObjectType | GraphQLInterfaceType, depth: int) -> Iterator[str]:
+    for name, field in kind.fields.items():
+        arguments = required_arguments(field)
+        if arguments is None:
+            continue
+        alias = f"{kind.name}_{name}: {name}{arguments}"
+        named = get_named_type(field.type)
+        if is_leaf_type(named):
+            yield alias
+        elif depth > 0:
+            # A page costs no depth: what is wanted is what is on it.
+            wrapper = named.name.endswith(("Connection", "Page", "Edge", "PageInfo"))
+            yield f"{alias} {{ {selection(named, depth if wrapper and depth > 0 else depth - 1)} }}"
+
+
+SAMPLES = {"withinLatencyMs": "50", "first": "20", "input": None}
+
+
+def required_arguments(field: GraphQLField) -> str | None:
+    """Sample values for what a field must be given; None when there is no sample."""
+    given = []
+    for name, argument in field.args.items():
+        if not is_required_argument(argument):
+            continue
+        if SAMPLES.get(name) is None:
+            return None
+        given.append(f"{name}: {SAMPLES[name]}")
+    return f"({', '.join(given)})" if given else ""
+
+
+@cache
+def document(name: str, arguments: tuple[str, ...]) -> DocumentNode:
+    """The question for a root field with these arguments as variables: parsed and validated once."""
+    field = graphql_schema().query_type.fields[name]
+    named = get_named_type(field.type)
+    body = f"{{ {selection(named, DEPTH - 1)} }}" if not is_leaf_type(named) else ""
+    declared = ", ".join(f"${one}: {field.args[one].type}" for one in arguments)
+    passed = ", ".join(f"{one}: ${one}" for one in arguments)
+    head = f"query({declared}) {{ {name}({passed})" if arguments else f"query {{ {name}"
+    parsed = parse(f"{head} {body} }}")
+    assert validate(graphql_schema(), parsed) == [], name
+    return parsed
+
+
+def root_questions(world: World) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each root query with every sort of argument."""
+    for name, field in graphql_schema().query_type.fields.items():
+        for given in root_arguments(name, field, world):
+            yield name, given
+
+
+async def answer_to(
+    application: Application, viewer: Viewer, name: str, given: dict[str, Any]
+) -> tuple[Any, list[Any]]:
+    context = Context(viewer=viewer, services=application.services, correlation_id="test")
+    found = execute(graphql_schema(), document(name, tuple(given)), context_value=context, variable_values=given)
+    answer = found if isinstance(found, ExecutionResult) else await found
+    return answer.data, answer.errors or []
+
+
+def echoed_by(world: World, given: dict[str, Any]) -> set[bytes]:
+    """The words that a question itself names: an answer may repeat them."""
+    text = orjson.dumps(given)
+    return {word for tenant in "ab" for word in world.words_of(tenant) if word in text}
+
+
+def all_ids(world: World) -> list[str]:
+    return [one for tenant in "ab" for listed in world.ids[tenant].values() for one in listed]
+
+
+NAMES = (
+    "tenant",
+    "site",
+    "region",
+    "app",
+    "1.0",
+    "web",
+    "service",
+    "secret",
+    "deployment",
+    "node",
+    "account",
+    "viewer",
+)
+
+
+def root_arguments(name: str, field: GraphQLField, world: World) -> Iterator[dict[str, Any]]:
+    required = [one for one, argument in field.args.items() if is_required_argument(argument)]
+    if not required and name not in singles(field):
+        yield {}
+    if "id" in field.args:
+        kind = name[0].upper() + name[1:]
+        for tenant in "ab":
+            listed = world.ids[tenant]
+            some = listed.get(kind) or [one for each in listed.values() for one in each[:2]]
+            yield from ({"id": one} for one in some[:40])
+    if "ids" in field.args:
+        yield {"ids": all_ids(world)[:400]}
+    if "name" in field.args:
+        yield from ({"name": f"{marker}-{suffix}"} for marker in MARKERS.values() for suffix in NAMES)
+    if "from" in field.args:
+        for tenant in "ab":
+            for one in world.ids[tenant]["Site"]:
+                other = world.ids[OTHER[tenant]]["Site"][0]
+                yield {"from": one, "to": other} if "to" in field.args else {"from": one, "withinLatencyMs": 100.0}
+    if "position" in field.args:
+        yield {"position": {"longitude": 10.4, "latitude": 50.4}}
+    if "region" in field.args:
+        yield from ({"region": world.ids[tenant]["Region"][0]} for tenant in "ab")
+    if "subject" in field.args:
+        for tenant in "ab":
+            yield from ({"subject": each[0]} for each in world.ids[tenant].values())
+    if "filter" in field.args and "labels" in getattr(get_named_type(field.args["filter"].type), "fields", {}):
+        yield from ({"filter": {"labels": f"{marker}-key"}} for marker in MARKERS.values())
+
+
+def singles(field: GraphQLField) -> set[str]:
+    """Root fields that answer nothing without an id or a name, or a place."""
+    return {
+        name
+        for name, one in graphql_schema().query_type.fields.items()
+        if one is field and ({"id", "name"} & set(one.args) or {"region", "polygon"} <= set(one.args))
+    }
+
+
+def leaks(answer: bytes, world: World, tenant: str, echoed: set[bytes]) -> list[bytes]:
+    """What of the other tenant an answer holds that the question did not."""
+    return [word for word in world.words_of(OTHER[tenant]) - echoed if word in answer]
+
+
+@pytest.mark.parametrize(("tenant", "role"), MEMBERS, ids=lambda one: getattr(one, "name", one))
+async def test_no_field_shows_another_tenants_things(world: tuple[Application, World], tenant: str, role: Role) -> None:
+    application, made = world
+    viewer = made.viewers[tenant, role]
+    asked, with_data = 0, 0
+    for name, given in root_questions(made):
+        found, errors = await answer_to(application, viewer, name, given)
+        body = orjson.dumps([found, [error.formatted for error in errors]], default=str)
+        assert not leaks(body, made, tenant, echoed_by(made, given)), (name, given)
+        bugs = [error for error in errors if not isinstance(error.original_error, (Refusal, RequestProblem))]
+        assert not bugs, (name, given, bugs)
+        asked += 1
+        with_data += found is not None
+    assert asked > 150
+    assert with_data > asked // 2
+
+
+async def test_the_search_finds_what_an_operator_of_both_sees(world: tuple[Application, World]) -> None:
+    """The negative control: with all rights the same questions do show both tenants."""
+    application, made = world
+    everybody = Viewer(
+        id="", name="", grants=frozenset({one for viewer in made.viewers.values() for one in viewer.grants})
+    )
+    found: set[bytes] = set()
+    for name, given in root_questions(made):
+        shown, _ = await answer_to(application, everybody, name, given)
+        found.update(leaks(orjson.dumps(shown, default=str), made, "a", echoed_by(made, given)))
+    missing = made.words_of("b") - found
+    assert MARKERS["b"].encode() in found
+    assert len(missing) < len(made.words_of("b")) // 4, missing
+
+
+def sample_input(kind: GraphQLInputObjectType, ids: dict[str, list[str]]) -> dict[str, Any]:
+    """An input that is filled in wherever it must be, with another tenant's ids wherever an id goes."""
+    return {
+        name: sample(name, get_nullable_type(field.type), ids)
+        for name, field in kind.fields.items()
+        if (isinstance(field.type, GraphQLNonNull) and field.default_value is Undefined) or name.endswith("Id")
+    }
+
+
+def sample(name: str, kind: Any, ids: dict[str, list[str]]) -> Any:
+    if isinstance(kind, GraphQLList):
+        return [sample(name, get_nullable_type(kind.of_type), ids)]
+    if isinstance(kind, GraphQLInputObjectType):
+        return sample_input(kind, ids)
+    if isinstance(kind, GraphQLEnumType):
+        return next(iter(kind.values))
+    if kind.name == "ID":
+        wanted = name.removesuffix("Id").removesuffix("Ids")
+        known = {"fromSite": "Site", "toSite": "Site", "subject": "User", "owner": "ServiceAccount", "parent": "Region"}
+        by_name = known.get(wanted, wanted[:1].upper() + wanted[1:])
+        return (ids.get(by_name) or ids["Site"])[0]
+    return {"String": "sample-name", "Int": 1, "Float": 1.0, "Boolean": False, "BigInt": 1, "JSON": {}}[kind.name]
+
+
+@pytest.mark.parametrize(("tenant", "role"), MEMBERS, ids=lambda one: getattr(one, "name", one))
+async def test_no_mutation_touches_or_tells_of_another_tenants_things(
+    world: tuple[Application, World], tenant: str, role: Role
+) -> None:
+    application, made = world
+    viewer, theirs = made.viewers[tenant, role], made.ids[OTHER[tenant]]
+    before = {one: application.ledger.view.get(one) for one in all_ids(made)}
+    for name, field in graphql_schema().mutation_type.fields.items():
+        argument: GraphQLArgument = field.args["input"]
+        kind = get_named_type(argument.type)
+        assert isinstance(kind, GraphQLInputObjectType)
+        subject = next((one for one in theirs if name.endswith(one)), None)
+        for entity_id in (theirs.get(subject, []) if subject else all_ids(made)[:0]) or [theirs["Deployment"][0]]:
+            given = sample_input(kind, theirs)
+            if "id" in kind.fields:
+                given["id"] = entity_id
+            if name == "applyDocuments":
+                content = f"kind: Tenant\nmetadata: {{name: {MARKERS[OTHER[tenant]]}-tenant, displayName: taken}}"
+                given |= {"content": content, "name": f"{MARKERS[OTHER[tenant]]}-set"}
+            text = (
+                f"mutation($input: {argument.type}) {{ {name}(input: $input) {{ {selection(field_type(field), 2)} }} }}"
+            )
+            answer = await ask(application, text, {"input": given}, viewer=viewer)
+            echoed = {word for word in made.words_of(OTHER[tenant]) if word in orjson.dumps(given)}
+            body = orjson.dumps([answer.data, [error.formatted for error in answer.errors or ()]], default=str)
+            assert not leaks(body, made, tenant, echoed), (name, body[:500])
+            assert not answer.errors, (name, answer.errors)
+    after = {one: application.ledger.view.get(one) for one in made.ids[OTHER[tenant]]["Deployment"]}
+    for one, entity in before.items():
+        if one in {x for listed in theirs.values() for x in listed}:
+            assert application.ledger.view.get(one) == entity, one
+    assert all(after.values())
+
+
+def field_type(field: GraphQLField) -> Any:
+    return get_named_type(field.type)
+
+
+async def test_an_idempotency_key_of_another_is_as_if_it_were_never_used(world: tuple[Application, World]) -> None:
+    application, made = world
+    viewer = made.viewers["a", Role.TENANT_ADMIN]
+    text = """mutation($key: String!, $tenant: ID!) {
+        createApp(input: {tenantId: $tenant, name: "keyed", idempotencyKey: $key}) {
+        __typename ... on CreateAppPayload { app { name } } ... on Error { message } } }"""
+    answer = await ask(
+        application, text, {"key": f"{MARKERS['b']}-idempotency", "tenant": made.tenants["a"]}, viewer=viewer
+    )
+    assert answer.data == {"createApp": {"__typename": "CreateAppPayload", "app": {"name": "keyed"}}}
+
+
+@pytest.mark.parametrize(("tenant", "role"), MEMBERS, ids=lambda one: getattr(one, "name", one))
+async def test_no_subscription_delivers_another_tenants_things(
+    world: tuple[Application, World], tenant: str, role: Role
+) -> None:
+    application, made = world
+    context = Context(viewer=made.viewers[tenant, role], services=application.services, correlation_id="test")
+    commits = list(await application.ledger.commits_after(0, limit=10_000))
+    unset: dict[str, Any] = {"kinds": None, "filter": None, "after": None, "max_rate_hz": 10.0}
+    changes = ChangesQuery(context, **unset)
+    topology = TopologyQuery(context, filter=None, after=None, max_rate_hz=10.0)
+    text = f"query {{ serverInfo {{ {selection(graphql_schema().type_map['ServerInfo'], 1)} }} }}"
+    assert (await ask(application, text, viewer=context.viewer)).errors is None
+    seen = []
+    for event, _ in changes.delta(commits, follows=0):
+        seen.extend(str(one) for one in event.changes)
+    for event, _ in (*topology.delta(commits, follows=0), topology.snapshot()):
+        for table in ("regions", "sites", "nodes", "links"):
+            seen.append(str(getattr(event, table)._rows))
+        seen.append(str(getattr(event, "removed_ids", "")))
+    assert not leaks(" ".join(seen).encode(), made, tenant, set())
+    assert MARKERS[tenant] in " ".join(seen) or role is Role.GUEST
