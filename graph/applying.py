@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -63,19 +63,27 @@ class Rights(typing.Protocol):
         ...
 
 
-Deploy = Callable[[Edit, Mapping[str, Any], Entity | None], Entity]
-"""Makes or changes a deployment from its fields; the lifecycle's, since a deployment is more than its entity."""
+class Deployments(typing.Protocol):
+    """How deployments are made, changed and removed: the lifecycle's, since a deployment is more than its entity."""
+
+    def declare(self, edit: Edit, fields: Mapping[str, Any], existing: Entity | None) -> Entity:
+        """Makes a deployment from its fields, or brings the one that exists to them."""
+        ...
+
+    def remove(self, edit: Edit, existing: Entity) -> None:
+        """Begins to take a deployment from its sites; it is deleted when nothing of it runs any more."""
+        ...
 
 
 class Applier:
     """Applies documents of one source to an Edit, parents before children."""
 
-    def __init__(self, edit: Edit, *, source: Source, rights: Rights, deploy: Deploy | None = None) -> None:
+    def __init__(self, edit: Edit, *, source: Source, rights: Rights, deployments: Deployments | None = None) -> None:
         self._edit = edit
         self._source = source
         self._rights = rights
         self._reader = rights.reader(edit)
-        self._deploy = deploy
+        self._deployments = deployments
 
     def apply(self, documents: Sequence[Document]) -> list[Outcome]:
         """Applies each; an outcome each, in the order of the documents. A refused one leaves nothing of itself."""
@@ -135,7 +143,10 @@ class Applier:
         outcome = Outcome(kind=entity.SPEC.name, name=name, where="", action=Action.DELETED, id=entity.id)
         try:
             self._rights.check(entity, make=True)
-            self._edit.delete(entity)
+            if entity.SPEC.name == "Deployment" and self._deployments is not None:
+                self._deployments.remove(self._edit, entity)
+            else:
+                self._edit.delete(entity)
         except LimitExceeded:
             raise
         except Refusal as refusal:
@@ -149,8 +160,8 @@ class Applier:
         outcome = Outcome(kind=kind.name, name=document.name, where=document.where, action=Action.UNCHANGED)
         if existing is None:
             self._rights.check(kind.type(id="", **fields), make=True)
-            if kind.name == "Deployment" and self._deploy is not None:
-                made = self._deploy(self._edit, fields, None)
+            if kind.name == "Deployment" and self._deployments is not None:
+                made = self._deployments.declare(self._edit, fields, None)
             else:
                 made = self._edit.create(kind.type, path="spec", **{**fields, "source": self._source})
             outcome.action, outcome.id = Action.CREATED, made.id
@@ -166,8 +177,8 @@ class Applier:
         if not changed:
             return outcome
         self._rights.check(existing, make=False)
-        if kind.name == "Deployment" and self._deploy is not None:
-            self._deploy(self._edit, fields, existing)
+        if kind.name == "Deployment" and self._deployments is not None:
+            self._deployments.declare(self._edit, fields, existing)
         else:
             self._edit.replace(existing, path="spec", **changed)
         outcome.action, outcome.changed = Action.UPDATED, sorted(camel(name) for name in changed)

@@ -19,7 +19,7 @@ import structlog
 from access.permissions import write_permission
 from access.viewer import SYSTEM, Viewer, viewer_of
 from access.visible import VisibleView
-from graph.applying import Action, Applier, Deploy, Outcome, in_order
+from graph.applying import Action, Applier, Deployments, Outcome, in_order
 from graph.change import MAX_CHANGES, Change, Commit, Record, encode_entity
 from graph.documents import Document
 from graph.edit import Edit
@@ -82,9 +82,9 @@ class Applied(msgspec.Struct, kw_only=True):
 class DocumentSets:
     """Applies sets of documents, and works on the operations of large ones while `running`."""
 
-    def __init__(self, ledger: Ledger, *, deploy: Callable[[Viewer], Deploy] | None = None) -> None:
+    def __init__(self, ledger: Ledger, *, deployments: Callable[[Viewer], Deployments] | None = None) -> None:
         self._ledger = ledger
-        self._deploy = deploy
+        self._deployments = deployments
         self._bell = asyncio.Event()
 
     async def apply(
@@ -142,8 +142,8 @@ class DocumentSets:
         return Edit(view, at=view.at + 1, source=source, max_changes=MAX_SET_CHANGES)
 
     def _applier(self, edit: Edit, viewer: Viewer, source: Source) -> Applier:
-        deploy = self._deploy(viewer) if self._deploy is not None else None
-        return Applier(edit, source=source, rights=Rights(viewer), deploy=deploy)
+        deployments = self._deployments(viewer) if self._deployments is not None else None
+        return Applier(edit, source=source, rights=Rights(viewer), deployments=deployments)
 
     async def _validate(self, applier: Applier, documents: Sequence[Document]) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {}

@@ -36,6 +36,7 @@ from graph.spatial import SiteIndex
 from graph.store import Store
 from graph.stores import store_for
 from graph.view import get_as
+from lifecycle.declared import DeclaredDeployments
 from lifecycle.document_sets import DocumentSets
 from lifecycle.service import Lifecycle
 from lifecycle.settings import LifecycleSettings
@@ -120,7 +121,9 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
             projection=projection,
         )
         await stack.enter_async_context(lifecycle.running())
-        documents = await stack.enter_async_context(DocumentSets(ledger).running())
+        documents = await stack.enter_async_context(
+            DocumentSets(ledger, deployments=lambda viewer: DeclaredDeployments(viewer, drivers)).running()
+        )
         passwords = Passwords()
         signin = _sign_in(settings, ledger, passwords, audit)
         services = Services(
