@@ -1,0 +1,205 @@
+"""A world with two tenants, each with one of everything, whose every word carries its tenant's marker.
+
+Whatever an answer for one tenant's member holds of the other's marker or ids has leaked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from access.viewer import SYSTEM, Viewer, viewer_of
+from graph.entity import KINDS
+from graph.kinds import DeploymentPhase, Role
+from server.app import Application
+from worldkit.running import data
+
+MARKERS = {"a": "alphamarker", "b": "bravomarker"}
+SHARED = """
+kind: Region
+metadata: {name: shared-region}
+spec: {centre: {longitude: 10, latitude: 50}}
+---
+kind: Site
+metadata: {name: shared-site}
+spec: {region: shared-region, tier: METRO, position: {longitude: 10, latitude: 50}}
+---
+kind: Node
+metadata: {name: shared-node}
+spec: {site: shared-site, cluster: shared-cluster, capacity: {cpuMillicores: 16000, memoryBytes: 64000000000}}
+---
+kind: Cluster
+metadata: {name: shared-cluster}
+spec: {driver: simulated, sites: [shared-site]}
+"""
+OWN = """
+kind: Tenant
+metadata: {name: MARK-tenant, displayName: MARK display, labels: {MARK-key: MARK-value}}
+---
+kind: Region
+metadata: {name: MARK-region, tenant: MARK-tenant, labels: {MARK-key: MARK-value}}
+---
+kind: Site
+metadata: {name: MARK-site, tenant: MARK-tenant, displayName: MARK display}
+spec: {region: MARK-region, tier: METRO, position: {longitude: 10.5, latitude: 50.5}}
+---
+kind: Node
+metadata: {name: MARK-node, tenant: MARK-tenant}
+spec: {site: MARK-tenant/MARK-site, arch: MARK-arch, capacity: {cpuMillicores: 4000, memoryBytes: 8000000000}}
+---
+kind: Link
+metadata: {name: MARK-link, tenant: MARK-tenant}
+spec: {fromSite: shared-site, toSite: MARK-tenant/MARK-site, latencyMs: 1}
+---
+kind: App
+metadata: {name: MARK-app, tenant: MARK-tenant}
+spec: {description: MARK description}
+---
+kind: AppVersion
+metadata: {name: MARK-1.0}
+spec: {app: MARK-tenant/MARK-app, releaseNotes: MARK notes}
+---
+kind: Component
+metadata: {name: MARK-web}
+spec:
+  appVersion: MARK-tenant/MARK-app/MARK-1.0
+  artifact: {type: CONTAINER_IMAGE, reference: MARK.example/web}
+  resources: {cpuMillicores: 100, memoryBytes: 1000000}
+  configuration: {MARK-setting: MARK-value}
+---
+kind: Service
+metadata: {name: MARK-service, tenant: MARK-tenant}
+spec: {component: MARK-tenant/MARK-app/MARK-1.0/MARK-web, ports: [{name: MARK-port, port: 80}]}
+"""
+
+APPLY = """mutation($content: String!, $name: String!) {
+  applyDocuments(input: {content: $content, name: $name}) {
+    __typename
+    ... on ApplyDocumentsPayload { applied results { kind name action error { message path } } }
+    ... on Error { message path }
+  }
+}"""
+
+
+@dataclass
+class World:
+    """What was made: viewers by tenant and role, and the ids of what each tenant owns."""
+
+    viewers: dict[tuple[str, Role], Viewer] = field(default_factory=dict)
+    tenants: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, dict[str, list[str]]] = field(default_factory=lambda: {"a": {}, "b": {}})
+    """Ids by tenant and kind; for filed kinds too."""
+
+    def words_of(self, tenant: str) -> set[bytes]:
+        """Whatever may not be seen outside a tenant: its marker and its ids."""
+        owned = {one for listed in self.ids[tenant].values() for one in listed}
+        return {MARKERS[tenant].encode(), *(one.encode() for one in owned)}
+
+
+async def two_tenants(application: Application) -> World:
+    """Builds the world through the API, and waits until both deployments run."""
+    world = World()
+    await _apply(application, SHARED, "shared")
+    for tenant, marker in MARKERS.items():
+        await _apply(application, OWN.replace("MARK", marker), f"{marker}-set")
+        await _people(application, world, tenant, marker)
+        await _deploy(application, world, tenant, marker)
+    await _settle(application)
+    for tenant, marker in MARKERS.items():
+        await _collect(application, world, tenant)
+        assert len(world.ids[tenant]["Release"]) == 1, marker
+    return world
+
+
+async def _apply(application: Application, content: str, name: str) -> None:
+    answer = (await data(application, APPLY, {"content": content, "name": name}))["applyDocuments"]
+    assert answer.get("applied"), answer
+
+
+async def _people(application: Application, world: World, tenant: str, marker: str) -> None:
+    tenant_id = application.ledger.view.find("Tenant", f"{marker}-tenant").id
+    world.tenants[tenant] = tenant_id
+    for role in Role:
+        user = await _made(
+            application,
+            "User",
+            {"name": f"{marker}-{role.name.lower()}", "email": f"{marker}@example.org"},
+        )
+        bound = None if role in (Role.ADMIN, Role.OPERATOR) else tenant_id
+        if bound is not None:
+            await _made(application, "RoleBinding", {"subjectId": user, "role": role.name, "tenantId": bound})
+            viewer = viewer_of(application.ledger.view, user)
+            assert viewer is not None
+            world.viewers[tenant, role] = viewer
+    account = await _made(
+        application,
+        "ServiceAccount",
+        {"name": f"{marker}-account", "tenantId": tenant_id, "roles": [{"role": "VIEWER", "tenantId": tenant_id}]},
+    )
+    await _made(application, "ApiToken", {"name": f"{marker}-token", "ownerId": account, "tenantId": tenant_id})
+    values = [{"key": f"{marker}-key", "value": f"{marker}-sealed-value"}]
+    await _made(application, "Secret", {"name": f"{marker}-secret", "tenantId": tenant_id, "values": values})
+
+
+async def _made(application: Application, kind: str, given: dict[str, Any]) -> str:
+    field_name = kind[0].lower() + kind[1:]
+    text = f"""mutation($input: Create{kind}Input!) {{ create{kind}(input: $input) {{
+        __typename ... on Create{kind}Payload {{ {field_name} {{ id }} }} ... on Error {{ message path }} }} }}"""
+    answer = (await data(application, text, {"input": given}))[f"create{kind}"]
+    assert field_name in answer, answer
+    return str(answer[field_name]["id"])
+
+
+async def _deploy(application: Application, world: World, tenant: str, marker: str) -> None:
+    version = next(
+        one
+        for one in application.ledger.view.ids("AppVersion")
+        if application.ledger.view.get(one).name == f"{marker}-1.0"
+    )
+    text = """mutation($input: DeployInput!) { deploy(input: $input) {
+        __typename ... on DeployPayload { deployment { id } } ... on Error { message path } } }"""
+    shared = application.ledger.view.find("Site", "shared-site").id
+    given = {
+        "tenantId": world.tenants[tenant],
+        "name": f"{marker}-deployment",
+        "appVersionId": version,
+        "labels": [{"key": f"{marker}-key", "value": f"{marker}-value"}],
+        "policy": {"sites": {"siteIds": [shared]}},
+        "idempotencyKey": f"{marker}-idempotency",
+    }
+    for _ in range(100):
+        answer = (await data(application, text, {"input": given}))["deploy"]
+        if "deployment" in answer:
+            return
+        await asyncio.sleep(0.1)  # the cluster has not been observed yet
+    raise AssertionError(answer)
+
+
+async def _settle(application: Application) -> None:
+    view = application.ledger.view
+    for _ in range(300):
+        deployments = [view.get(one) for one in view.ids("Deployment")]
+        if all(one.phase is DeploymentPhase.READY for one in deployments) and not view.ids("Operation"):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError([(one.name, one.phase, one.message) for one in deployments])
+
+
+async def _collect(application: Application, world: World, tenant: str) -> None:
+    view, tenant_id, marker = application.ledger.view, world.tenants[tenant], MARKERS[tenant]
+    own = world.ids[tenant]
+    for kind in KINDS.values():
+        if kind.filed:
+            continue
+        for one in view.ids(kind.name):
+            entity = view.get(one)
+            if getattr(entity, "tenant_id", None) == tenant_id or marker in str(entity):
+                own.setdefault(kind.name, []).append(one)
+    for kind, query in (("Operation", "operations"), ("Event", "events")):
+        listed = (await data(application, f"{{ {query}(first: 200) {{ nodes {{ id tenant {{ id }} }} }} }}"))[query]
+        own[kind] = [one["id"] for one in listed["nodes"] if (one["tenant"] or {}).get("id") == tenant_id]
+        assert own[kind], kind
+
+
+__all__ = ["MARKERS", "SYSTEM", "World", "two_tenants"]
