@@ -151,6 +151,7 @@ async def warm(ledger: Ledger) -> None:
         while True:
             try:
                 await ledger.commit(lambda edit: _named(edit, name).id, REQUEST)
+                await ledger.commit(lambda edit: edit.replace(_named(edit, name), demand=1.0).id, REQUEST)
                 await ledger.commit(lambda edit: edit.delete(_named(edit, name))[0].id, REQUEST)
                 return
             except Unavailable:

@@ -23,7 +23,8 @@ from storekit.places import Place
 from storekit.processes import killed_writers
 from storekit.wrappers import Away, ForgetsDrafts, LosesReplies
 
-KILLS = 15
+KILLS = {"sqlite": 15, "neo4j": 6}
+"""Of each in every run; `make chaos` has 320."""
 
 
 def some_lost(number: int) -> str | None:
@@ -192,4 +193,5 @@ async def test_an_away_store_loses_nothing_that_was_accepted(place: Place) -> No
 
 async def test_a_killed_writer_loses_nothing_that_it_was_told_and_leaves_nothing_half_done(place: Place) -> None:
     with killed_writers(place.url) as writers:
-        assert await kill_and_check(place, writers, kills=KILLS, random_=random.Random(1)) > KILLS
+        kills = KILLS[place.name]
+        assert await kill_and_check(place, writers, kills=kills, random_=random.Random(1)) > kills
