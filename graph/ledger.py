@@ -46,6 +46,7 @@ QUEUE_SIZE = 4_096
 ACTIVE_POLL_S = 0.020
 IDLE_POLL_S = 0.250
 ACTIVE_FOR_S = 2.0
+PROBE_S = 1.0
 RESEND_FOR_S = 8.0
 AUDITED_CHANGES = 100
 SIZE_CHECKED_FROM = 64
@@ -144,8 +145,9 @@ class Ledger:
         """Opens and loads the store, then writes and follows until the context ends; what is queued is written first."""
         await self._open()
         tasks = [asyncio.create_task(self._write(), name="ledger-writer")]
-        if self.store.shared:
-            tasks.append(asyncio.create_task(self._follow(), name="ledger-follower"))
+        # A shared store is followed, which also finds out when it is back; one of our own has to be asked.
+        watch = self._follow() if self.store.shared else self._probe()
+        tasks.append(asyncio.create_task(watch, name="ledger-watch"))
         try:
             yield self
             with contextlib.suppress(TimeoutError):
@@ -454,6 +456,19 @@ class Ledger:
                 self._take_in(commits)
             active = time.monotonic() - self._moved_at < ACTIVE_FOR_S
             pause = ACTIVE_POLL_S if active else IDLE_POLL_S
+
+    async def _probe(self) -> None:
+        """Asks a store that was away or full whether it takes writes again, so that workers need not find out by failing."""
+        while True:
+            await asyncio.sleep(PROBE_S)
+            if not self.stale:
+                continue
+            try:
+                await self.store.put_ephemeral("ledger:probe", b"", expires_at=self._clock_ms() + 1_000)
+            except StoreProblem:
+                continue
+            log.info("store.back", revision=self.view.revision)
+            self.view.stale_since = None
 
     async def _reload_quietly(self) -> None:
         try:
