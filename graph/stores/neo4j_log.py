@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from graph.change import Commit, decode_commit, encode_commit
 from graph.store import Compacted, StoreProblem
 
@@ -112,6 +114,9 @@ async def _decoded(ask: Asks, found: Sequence[Sequence[Any]], *, after: int) -> 
             body = await ask(_BODY, revision=number)
             if body is None:  # compacted meanwhile: the next read says so
                 break
-        commits.append(decode_commit(body))
+        try:
+            commits.append(decode_commit(body))
+        except (msgspec.DecodeError, KeyError) as problem:
+            raise StoreProblem(f"commit {number} cannot be read: {problem}") from problem
         after = number
     return commits

@@ -1,0 +1,220 @@
+"""A server that dies, a network that cuts or swallows: what was acknowledged stays, what was not is known or asked again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import neo4j
+import pytest
+
+from beds.neo4j.server import Neo4jServer
+from beds.proxy.proxy import Direction, FaultProxy
+from graph.kinds import Region
+from graph.ledger import Ledger, Request
+from graph.refusal import Unavailable
+from graph.store import StoreUnavailable, UnknownOutcome
+from graph.stores.neo4j import Neo4jStore
+from graph.stores.neo4j_client import Timeouts
+from storekit import races
+from storekit.checks import check_whole
+from storekit.fixtures import plain_logs
+from storekit.graphs import Chain, created, head_of, region, write
+
+__all__ = ["plain_logs"]
+REQUEST = Request(author="user_1", action="test")
+COMMIT = bytes([0x00, 0x02, 0xB0, 0x12, 0x00, 0x00])
+"""A Bolt message of two bytes: a structure of no fields with COMMIT's signature, 0x12 (Bolt Protocol, Message types)."""
+REPLY = b"bookmark"
+"""What only the reply to COMMIT has."""
+PATIENT = Timeouts(connect=3.0, statement=20.0, commit=20.0)
+
+
+@pytest.fixture
+def empty(neo4j_server: Neo4jServer) -> Neo4jServer:
+    """The server, with nothing in it."""
+    with (
+        neo4j.GraphDatabase.driver(neo4j_server.url, auth=(neo4j_server.user, neo4j_server.password)) as driver,
+        driver.session(database="neo4j") as session,
+    ):
+        session.run("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 5000 ROWS").consume()
+    return neo4j_server
+
+
+@pytest.fixture
+async def proxied(
+    empty: Neo4jServer, fault_proxy: Callable[[int], FaultProxy]
+) -> AsyncIterator[tuple[Neo4jStore, FaultProxy]]:
+    """A store behind a proxy that breaks connections, not opened yet."""
+    proxy = fault_proxy(empty.port)
+    store = Neo4jStore(
+        f"bolt://127.0.0.1:{proxy.port}", user=empty.user, password=empty.password, timeouts=Timeouts(connect=2.0)
+    )
+    yield store, proxy
+    await store.close()
+
+
+def cut_at_commit(proxy: FaultProxy, *, after: bool) -> None:
+    """Cuts the next COMMIT before the server has it, or its reply before the client has it."""
+    if after:
+        proxy.cut_when(lambda data: REPLY in data, direction=Direction.TO_CLIENT, forward=False)
+    else:
+        proxy.cut_when(lambda data: COMMIT in data, direction=Direction.TO_SERVER, forward=False)
+
+
+@pytest.mark.parametrize("after", [True, False], ids=["after the server had it", "before the server had it"])
+async def test_a_connection_cut_at_commit_leaves_an_unknown_outcome_that_the_draft_id_settles(
+    proxied: tuple[Neo4jStore, FaultProxy], after: bool
+) -> None:
+    store, proxy = proxied
+    await store.open()
+    chain = Chain(await head_of(store))
+    commit = chain.commit(*created(region("cut")))
+    cut_at_commit(proxy, after=after)
+    with pytest.raises(UnknownOutcome):
+        await write(store, [commit])
+    async with store.begin() as transaction:
+        head = await transaction.head()
+        done = await transaction.done_before([commit.draft_id])
+    assert done == ({commit.draft_id: 1} if after else {})
+    assert head.revision == len(done)
+
+
+async def test_no_commit_is_lost_or_made_twice_while_connections_are_cut_at_commit(
+    proxied: tuple[Neo4jStore, FaultProxy], empty: Neo4jServer
+) -> None:
+    store, proxy = proxied
+    ledger = Ledger(store, group_size=4)
+    async with ledger.running():
+        counted = (await ledger.commit(lambda edit: edit.create(Region, name="counted"), REQUEST)).value
+        answers: list[int] = []
+
+        async def writer() -> None:
+            done = 0
+            while done < 6:
+                try:
+                    answers.append((await ledger.commit(races.add_one(counted.id), REQUEST)).revision)
+                except Unavailable:  # cut before COMMIT, with another's: certainly not made
+                    await asyncio.sleep(0.05)
+                else:
+                    done += 1
+
+        async def cutter() -> None:
+            for number in range(8):
+                cut_at_commit(proxy, after=number % 2 == 0)
+                await asyncio.sleep(0.1)
+
+        await asyncio.gather(cutter(), *(writer() for _ in range(8)))
+        proxy.mend()
+        assert proxy.cuts > 0
+        state = await check_whole(store)
+        found = state.live[counted.id]
+        assert isinstance(found, Region)
+        assert found.demand == len(answers) == 48
+        assert sorted(answers) == list(range(2, 50))
+
+
+async def test_a_network_that_swallows_is_away_within_a_bound(empty: Neo4jServer, fault_proxy: Any) -> None:
+    proxy = fault_proxy(empty.port)
+    store = Neo4jStore(
+        f"bolt://127.0.0.1:{proxy.port}",
+        user=empty.user,
+        password=empty.password,
+        timeouts=Timeouts(connect=1.0, statement=1.0, lock=1.0, commit=1.0),
+    )
+    await store.open()
+    proxy.hold()
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        await store.commits_after(0)
+    with pytest.raises(StoreUnavailable):
+        async with store.begin() as transaction:
+            await transaction.head()
+    assert time.monotonic() - began < 30
+    proxy.mend()
+    assert (await until_answered(store)).live == {}
+    await store.close()
+
+
+async def test_reads_go_on_and_writes_are_refused_while_the_server_is_away(
+    proxied: tuple[Neo4jStore, FaultProxy],
+) -> None:
+    store, proxy = proxied
+    async with Ledger(store).running() as ledger:
+        await ledger.commit(lambda edit: edit.create(Region, name="before"), REQUEST)
+        proxy.refuse()
+        with pytest.raises(Unavailable):
+            await ledger.commit(lambda edit: edit.create(Region, name="refused"), REQUEST)
+        assert ledger.stale
+        assert ledger.view.find("Region", "before") is not None
+        proxy.mend()
+        await asyncio.wait_for(until_committed(ledger, "after"), 30)
+        assert not ledger.stale
+        assert {getattr(one, "name", "") for one in (await check_whole(store)).live.values()} == {"before", "after"}
+
+
+async def until_committed(ledger: Ledger, name: str) -> None:
+    while True:
+        try:
+            await ledger.commit(lambda edit: edit.create(Region, name=name), REQUEST)
+        except Unavailable:
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+async def kills_under_load(server: Neo4jServer, *, kills: int) -> int:
+    """Kills the server while 16 writers commit, starts it again, and checks; how many commits were acknowledged."""
+    acknowledged: dict[str, int] = {}
+    store = Neo4jStore(server.store, timeouts=PATIENT)
+    async with Ledger(store).running() as ledger:
+        for kill in range(kills):
+            stop = asyncio.Event()
+            begun = len(acknowledged)
+
+            async def writer(number: int, kill: int = kill, stop: asyncio.Event = stop) -> None:
+                step = 0
+                while not stop.is_set():
+                    key = f"{kill}-{number}-{step}"
+                    step += 1
+                    try:
+                        done = await ledger.commit(races.several_entities(key, 1.0), REQUEST)
+                    except Unavailable:
+                        await asyncio.sleep(0.2)
+                    else:
+                        acknowledged[key] = done.revision
+
+            writers = [asyncio.create_task(writer(number)) for number in range(16)]
+            async with asyncio.timeout(60):
+                while len(acknowledged) < begun + 30:
+                    await asyncio.sleep(0.05)
+            await asyncio.to_thread(server.kill)
+            stop.set()
+            await asyncio.gather(*writers)
+            await asyncio.to_thread(server.start)
+            state = await until_answered(store)
+            names = {one.name: one for one in state.live.values() if isinstance(one, Region)}
+            lost = [key for key in acknowledged if key not in names]
+            assert not lost, f"acknowledged and lost: {lost}"
+            assert len(state.live) == 4 * len(names), "a commit is there by halves"
+    return len(acknowledged)
+
+
+async def until_answered(store: Neo4jStore) -> Any:
+    async with asyncio.timeout(120):
+        while True:
+            try:
+                return await check_whole(store)
+            except StoreUnavailable:
+                await asyncio.sleep(0.5)
+
+
+async def test_a_server_that_is_killed_under_load_has_all_that_it_acknowledged(empty: Neo4jServer) -> None:
+    assert await kills_under_load(empty, kills=1) >= 30
+
+
+@pytest.mark.chaos
+async def test_a_server_that_is_killed_again_and_again_has_all_that_it_acknowledged(empty: Neo4jServer) -> None:
+    assert await kills_under_load(empty, kills=10) >= 300
