@@ -8,6 +8,7 @@ synchronous, so most answers are there when `run` returns, and nothing is awaite
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import secrets
 import time
@@ -32,6 +33,8 @@ from server.masking import Formatted, Refused, formatted, internal, limit_exceed
 MAX_INTROSPECTIONS = 32
 """Encoded answers to introspections that are kept: the schema does not change, and its answer takes 100 ms to make."""
 
+_PROCESS = secrets.token_hex(5)
+_made = itertools.count(1)
 _SAFE_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 
 
@@ -64,7 +67,7 @@ def correlation_id(offered: str | None) -> str:
     """The caller's own id when it is short and safe to log and to send back, else a new one."""
     if offered is not None and _SAFE_CORRELATION_ID.fullmatch(offered):
         return offered
-    return secrets.token_hex(8)
+    return f"{_PROCESS}-{next(_made):x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,22 +215,20 @@ class Engine(Generic[V]):
         return encode(answer, correlation_id)
 
     def _executor(self, prepared: Prepared, viewer: V, correlation_id: str, deadline: float) -> FieldExecutor:
-        executor = FieldExecutor.build(
+        executor = FieldExecutor.for_operation(
             self.schema,
-            prepared.document.ast,
-            None,
-            self._context_factory(viewer, correlation_id),
-            prepared.variables,
-            prepared.operation.name,
-            max_coercion_errors=self.limits.max_errors,
-            hide_suggestions=True,
+            prepared.operation.node,
+            fragments=prepared.document.fragments,
+            variables=prepared.variables,
+            context=self._context_factory(viewer, correlation_id),
             look=self._look(deadline),
             max_errors=self.limits.max_errors,
+            plans=prepared.operation.plans,
         )
         if isinstance(executor, list):
             self.metrics.operation(prepared.operation.type.value, "refused", 0.0)
             raise Refused([formatted("BAD_USER_INPUT", error.message, error=error) for error in executor])
-        return cast("FieldExecutor", executor)
+        return executor
 
     def _look(self, deadline: float) -> Callable[[], None]:
         clock = self.clock

@@ -1,10 +1,10 @@
 """Executing fields: graphql-core's executor with a deadline, and a short way for the fields that only read a value.
 
 Nearly all fields of an answer are leaves that a row already holds. The general way costs about 3 microseconds for each:
-a path, an info of 15 values, arguments, six type checks. Here a selection set is looked at once for all rows of a list,
-and a leaf whose resolver reads one attribute (or is a method that takes nothing but its row) is read and checked
-directly. Whatever is not exactly of the expected type (null where none may be, a subclass, a number out of range) goes
-the general way with the value that was read, so that errors are those of the specification.
+a path, an info of 15 values, arguments, six type checks. Here a selection set is looked at once (`server/field_plans.py`)
+and such a leaf is read and checked directly. Whatever is not exactly of the expected type (null where none may be, a
+subclass, a number out of range) goes the general way with the value that was read, so that errors are those of the
+specification.
 
 The deadline is looked at every `FIELDS_BETWEEN_LOOKS` fields. It ends the execution with an exception that is no
 `Exception`, since those become errors of single fields.
@@ -14,38 +14,37 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from copy import copy
-from enum import Enum
 from typing import Any, NamedTuple, TypeGuard, cast
 
 from graphql import (
+    ExecutionResult,
     FieldNode,
-    GraphQLBoolean,
-    GraphQLEnumType,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLField,
-    GraphQLFloat,
-    GraphQLID,
-    GraphQLInt,
-    GraphQLLeafType,
     GraphQLList,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
-    GraphQLString,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
     Undefined,
-    is_leaf_type,
+    default_field_resolver,
+    default_type_resolver,
     is_non_null_type,
 )
-from graphql.execution import Executor, get_argument_values
-from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
+from graphql.execution import Executor, get_argument_values, get_variable_values
+from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails, GroupedFieldSet, collect_fields
 from graphql.execution.executor import CollectedErrors
+from graphql.execution.values import VariableValues
 from graphql.pyutils import Path, gather_with_cancel
 from strawberry.execution import optimized_is_awaitable
-from strawberry.types.field import StrawberryField
 
 from resolvers.problems import RequestProblem
+from server.field_plans import BUILT_IN, EXACT, PlannedField, SelectionPlans
 
 FIELDS_BETWEEN_LOOKS = 1_000
 
@@ -76,83 +75,11 @@ class ResolveInfo(NamedTuple):
     operation_extensions: Any
 
 
-class _PlannedField:
-    """One field of a selection set, as far as it is the same for every row."""
+class Fragments(NamedTuple):
+    """The fragments of a document, in the two forms that executors and resolvers want."""
 
-    __slots__ = (
-        "arguments",
-        "attribute",
-        "definition",
-        "details",
-        "enum",
-        "exact",
-        "is_non_null",
-        "leaf",
-        "method",
-        "name",
-        "names",
-        "nodes",
-        "resolve",
-        "typename",
-    )
-
-    def __init__(
-        self, name: str, details: FieldDetailsList, definition: GraphQLField, parent: GraphQLObjectType
-    ) -> None:
-        self.name = name
-        self.details = details
-        self.definition = definition
-        self.nodes = [detail.node for detail in details]
-        self.resolve = definition.resolve
-        self.arguments: dict[str, Any] | None = None if definition.args or self.nodes[0].arguments else {}
-        return_type = definition.type
-        self.is_non_null = is_non_null_type(return_type)
-        named = return_type.of_type if is_non_null_type(return_type) else return_type
-        self.leaf: GraphQLLeafType | None = named if is_leaf_type(named) else None
-        self.exact: type | None = None
-        self.enum: type | None = None
-        self.names: dict[object, str] = {}
-        self.attribute: str | None = None
-        self.method: Callable[[Any], Any] | None = None
-        self.typename: str | None = None
-        if self.nodes[0].name.value == "__typename":
-            self.typename = parent.name
-        elif self.leaf is not None and self.arguments is not None:
-            self._shorten(self.leaf)
-
-    def _shorten(self, leaf: GraphQLLeafType) -> None:
-        field = self.definition.extensions.get("strawberry-definition")
-        if not isinstance(field, StrawberryField):
-            return
-        reader = _reader(field, self.resolve)
-        if isinstance(reader, str):
-            self.attribute = reader
-        else:
-            self.method = reader
-        self.exact = _EXACT.get(leaf.name) if leaf in _BUILT_IN else None
-        if isinstance(leaf, GraphQLEnumType):
-            wrapped = getattr(leaf, "wrapped_cls", None)
-            if isinstance(wrapped, type) and issubclass(wrapped, Enum):
-                self.enum = wrapped
-
-
-_BUILT_IN = (GraphQLString, GraphQLID, GraphQLBoolean, GraphQLInt, GraphQLFloat)
-_EXACT: Mapping[str, type] = {"String": str, "ID": str, "Boolean": bool, "Int": int, "Float": float}
-
-
-def _reader(field: StrawberryField, resolve: Any) -> str | Callable[[Any], Any] | None:
-    """The attribute that a field reads, or the method that answers it from its row alone; None: neither."""
-    if field.is_basic_field:
-        # Marked by strawberry; a field with exception handlers is basic too, and is not marked.
-        default = getattr(resolve, "_is_default", False) and field.default_resolver is getattr
-        return field.python_name if default else None
-    resolver = field.base_resolver
-    if resolver is None or field.extensions or field.is_async or resolver.self_parameter is None:
-        return None
-    function = resolver.wrapped_func
-    if not inspect.isfunction(function) or len(resolver.signature.parameters) != 1:
-        return None
-    return cast("Callable[[Any], Any]", function)
+    definitions: dict[str, FragmentDefinitionNode]
+    details: dict[str, FragmentDetails]
 
 
 class FieldExecutor(Executor[None]):
@@ -163,28 +90,97 @@ class FieldExecutor(Executor[None]):
     """
 
     def __init__(
-        self, *args: Any, look: Callable[[], None] | None = None, max_errors: int = 100, **kwargs: Any
+        self,
+        *args: Any,
+        look: Callable[[], None] | None = None,
+        max_errors: int = 100,
+        plans: SelectionPlans | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
         self.look = look
         self._max_errors = max_errors
         self._left = FIELDS_BETWEEN_LOOKS
-        self._plans: dict[int, tuple[GroupedFieldSet, list[_PlannedField]]] = {}
+        self._plans = plans or SelectionPlans()
+        self._relevant_sub_fields = self._plans.collected
+        self._own_arguments: dict[PlannedField, dict[str, Any]] = {}
+
+    @classmethod
+    def for_operation(
+        cls,
+        schema: GraphQLSchema,
+        operation: OperationDefinitionNode,
+        *,
+        fragments: Fragments,
+        variables: dict[str, Any],
+        context: object,
+        look: Callable[[], None],
+        max_errors: int,
+        plans: SelectionPlans | None,
+    ) -> FieldExecutor | list[GraphQLError]:
+        """An executor for one request, or what is wrong with its variables."""
+        values: VariableValues | list[GraphQLError] = VariableValues({}, {})
+        if operation.variable_definitions:
+            values = get_variable_values(
+                schema, operation.variable_definitions, variables, max_errors=max_errors, hide_suggestions=True
+            )
+            if isinstance(values, list):
+                return values
+        return cls(
+            schema,
+            fragments.definitions,
+            fragments.details,
+            None,
+            context,
+            operation,
+            values,
+            default_field_resolver,
+            default_type_resolver,
+            default_field_resolver,
+            hide_suggestions=True,
+            look=look,
+            max_errors=max_errors,
+            plans=plans,
+        )
 
     def for_event(self, payload: object, context: object) -> FieldExecutor:
-        """The same operation for one event of a subscription.
-
-        Collected fields are not shared with the copy: they are kept by the identity of lists that are made anew for each
-        execution, and would be kept for as long as the subscription lives.
-        """
+        """The same operation for one event of a subscription; what was planned is shared."""
         executor = copy(self)
         executor.root_value = payload
         executor.context_value = context
         executor.collected_errors = CollectedErrors()
-        executor._relevant_sub_fields = {}
-        executor._plans = {}
         return executor
+
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        """The whole operation: an ExecutionResult, or an awaitable of one. Section 6.2 of the specification."""
+        kind = self.operation.operation
+        try:
+            root = self.schema.get_root_type(kind)
+            if root is None:
+                raise GraphQLError(f"The schema has no {kind.value} type.", self.operation)
+            if self._plans.root is None:
+                self._plans.root = collect_fields(
+                    self.schema, self.fragments, self.variable_values, root, self.operation, True
+                ).grouped_field_set
+            if serially is None:
+                serially = kind is OperationType.MUTATION
+            execute = self.execute_fields_serially if serially else self.execute_fields
+            data = execute(root, self.root_value, None, self._plans.root, None)
+            if self.is_awaitable(data):
+                return self._awaited_operation(data)
+        except GraphQLError as error:
+            self.collected_errors.add(error, None)
+            data = None
+        return ExecutionResult(cast("dict[str, Any] | None", data), self.collected_errors.errors or None)
+
+    async def _awaited_operation(self, data: Awaitable[dict[str, Any]]) -> ExecutionResult:
+        done: dict[str, Any] | None = None
+        try:
+            done = await data
+        except GraphQLError as error:
+            self.collected_errors.add(error, None)
+        return ExecutionResult(done, self.collected_errors.errors or None)
 
     def execute_fields(
         self,
@@ -195,8 +191,7 @@ class FieldExecutor(Executor[None]):
         position_context: None,
     ) -> Any:
         """The fields of one object. Returns a dict, or an awaitable of one when a field is awaited."""
-        planned = self._plans.get(id(grouped_field_set))
-        plan = planned[1] if planned is not None else self._plan(parent_type, grouped_field_set)
+        plan = self._plans.plan(self.schema, parent_type, grouped_field_set)
         self._count(len(plan))
         results: dict[str, Any] = {}
         awaited: list[str] = []
@@ -232,21 +227,21 @@ class FieldExecutor(Executor[None]):
             raise
         return _gathered(results, awaited) if awaited else results
 
-    def execute_field(
+    async def execute_fields_serially(
         self,
         parent_type: GraphQLObjectType,
-        source: Any,
-        field_details_list: FieldDetailsList,
-        path: Path,
+        source_value: Any,
+        path: Path | None,
+        grouped_field_set: GroupedFieldSet,
         position_context: None,
-    ) -> Any:
-        """One field; called for the root fields of a mutation, which are executed one after the other."""
-        self._count(1)
-        definition = self.schema.get_field(parent_type, field_details_list[0].node.name.value)
-        if definition is None:
-            return Undefined
-        field = _PlannedField(str(path.key), field_details_list, definition, parent_type)
-        return self._resolved(field, parent_type, source, path.prev)
+    ) -> dict[str, Any]:
+        """The root fields of a mutation, each begun when the one before has ended. Section 6.2.2."""
+        results: dict[str, Any] = {}
+        for field in self._plans.plan(self.schema, parent_type, grouped_field_set):
+            self._count(1)
+            value = self._resolved(field, parent_type, source_value, path)
+            results[field.name] = await value if self.is_awaitable(value) else value
+        return results
 
     def complete_list_value(
         self,
@@ -259,8 +254,8 @@ class FieldExecutor(Executor[None]):
     ) -> Any:
         """A list; one of built-in scalars is passed on as it is when all its items are exactly of that type."""
         item = return_type.of_type
-        if is_non_null_type(item) and item.of_type in _BUILT_IN and isinstance(result, (list, tuple)):
-            exact = _EXACT[item.of_type.name]
+        if is_non_null_type(item) and item.of_type in BUILT_IN and isinstance(result, (list, tuple)):
+            exact = EXACT[item.of_type.name]
             if set(map(type, result)) <= {exact} and _in_range(result, exact):
                 self._count(len(result) // 16)
                 return result if isinstance(result, list) else list(result)
@@ -274,6 +269,10 @@ class FieldExecutor(Executor[None]):
         if full and not is_non_null_type(return_type):
             return
         super().handle_field_error(raw_error, return_type, field_details_list, path)
+
+    def get_stream_usage(self, field_details_list: FieldDetailsList, path: Path) -> None:
+        """None: the schema has no @stream."""
+        return
 
     def build_resolve_info(
         self, field_def: GraphQLField, field_nodes: list[FieldNode], parent_type: GraphQLObjectType, path: Path
@@ -298,16 +297,6 @@ class FieldExecutor(Executor[None]):
         )
         return cast("GraphQLResolveInfo[Any]", info)
 
-    def _plan(self, parent_type: GraphQLObjectType, grouped_field_set: GroupedFieldSet) -> list[_PlannedField]:
-        plan: list[_PlannedField] = []
-        for name, details in grouped_field_set.items():
-            definition = self.schema.get_field(parent_type, details[0].node.name.value)
-            if definition is not None:
-                plan.append(_PlannedField(name, details, definition, parent_type))
-        # The field set is kept with the plan, so that its id is not given to another while this executor lives.
-        self._plans[id(grouped_field_set)] = (grouped_field_set, plan)
-        return plan
-
     def _count(self, fields: int) -> None:
         self._left -= fields
         if self._left < 0:
@@ -315,7 +304,7 @@ class FieldExecutor(Executor[None]):
             if self.look is not None:
                 self.look()
 
-    def _completed(self, field: _PlannedField, value: Any, parent_type: GraphQLObjectType, path: Path | None) -> Any:
+    def _completed(self, field: PlannedField, value: Any, parent_type: GraphQLObjectType, path: Path | None) -> Any:
         """A leaf's value as the answer holds it."""
         kind = type(value)
         if kind is field.exact:
@@ -327,6 +316,14 @@ class FieldExecutor(Executor[None]):
         elif value is None:
             if not field.is_non_null:
                 return None
+        elif field.coerce is not None:
+            if kind in _PLAIN:
+                try:
+                    coerced = field.coerce(value)
+                except Exception:  # noqa: BLE001 - the general way does it again and tells where
+                    coerced = None
+                if coerced is not None and coerced is not Undefined:
+                    return coerced
         elif kind is field.enum:
             name = field.names.get(value)
             if name is not None:
@@ -334,7 +331,7 @@ class FieldExecutor(Executor[None]):
         return self._complete_slowly(field, value, parent_type, path)
 
     def _complete_slowly(
-        self, field: _PlannedField, value: Any, parent_type: GraphQLObjectType, path: Path | None
+        self, field: PlannedField, value: Any, parent_type: GraphQLObjectType, path: Path | None
     ) -> Any:
         field_path = Path(path, field.name, parent_type.name)
         try:
@@ -350,7 +347,7 @@ class FieldExecutor(Executor[None]):
             self.handle_field_error(error, field.definition.type, field.details, field_path)
             return None
 
-    def _resolved(self, field: _PlannedField, parent_type: GraphQLObjectType, source: Any, path: Path | None) -> Any:
+    def _resolved(self, field: PlannedField, parent_type: GraphQLObjectType, source: Any, path: Path | None) -> Any:
         """The general way: resolve, then complete. Section 6.4 of the specification."""
         field_path = Path(path, field.name, parent_type.name)
         info = self.build_resolve_info(field.definition, field.nodes, parent_type, field_path)
@@ -362,7 +359,7 @@ class FieldExecutor(Executor[None]):
             self.handle_field_error(error, field.definition.type, field.details, field_path)
             return None
 
-    def _complete(self, field: _PlannedField, info: GraphQLResolveInfo[Any], path: Path, result: Any) -> Any:
+    def _complete(self, field: PlannedField, info: GraphQLResolveInfo[Any], path: Path, result: Any) -> Any:
         return_type, details = field.definition.type, field.details
         if self.is_awaitable(result):
             return self.complete_awaitable_value(return_type, details, info, path, result, None)
@@ -371,28 +368,33 @@ class FieldExecutor(Executor[None]):
             return completed
         return self._awaited(completed, field, path)
 
-    async def _awaited(self, completed: Awaitable[Any], field: _PlannedField, path: Path) -> Any:
+    async def _awaited(self, completed: Awaitable[Any], field: PlannedField, path: Path) -> Any:
         try:
             return await completed
         except Exception as error:  # noqa: BLE001 - as of any resolver: it becomes the field's error
             self.handle_field_error(error, field.definition.type, field.details, path)
             return None
 
-    def _arguments(self, field: _PlannedField) -> dict[str, Any]:
+    def _arguments(self, field: PlannedField) -> dict[str, Any]:
         """The field's arguments, which are the same for every row."""
+        own = self._own_arguments.get(field)
+        if own is not None:
+            return own
         detail = field.details[0]
         try:
-            field.arguments = get_argument_values(
+            own = get_argument_values(
                 field.definition, detail.node, self.variable_values, detail.fragment_variable_values, True
             )
         except GraphQLError as error:
             # Only a variable can be wrong here; the document was validated. It is the caller's to mend.
             raise RequestProblem("BAD_USER_INPUT", error.message, remedy="send another value") from error
-        return field.arguments
+        if field.arguments_are_constant():
+            field.arguments = own
+        else:
+            self._own_arguments[field] = own
+        return own
 
-    def _failed(
-        self, error: Exception, field: _PlannedField, parent_type: GraphQLObjectType, path: Path | None
-    ) -> None:
+    def _failed(self, error: Exception, field: PlannedField, parent_type: GraphQLObjectType, path: Path | None) -> None:
         field_path = Path(path, field.name, parent_type.name)
         self.handle_field_error(error, field.definition.type, field.details, field_path)
 

@@ -20,6 +20,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from resolvers.problems import RequestProblem
+from server.eager import Started, start
 from server.execution import Answer, Engine, Parameters, Viewer, correlation_id, encode, malformed
 from server.masking import Refused, formatted, internal, problem
 
@@ -129,22 +130,29 @@ async def _body(receive: Receive, headers: dict[bytes, bytes], *, limit: int) ->
     if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
         raise _too_large(limit)
     chunks: list[bytes] = []
+    reading = start(_chunks(receive, chunks, limit=limit))
+    if isinstance(reading, Started):
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                await reading
+        except TimeoutError:
+            raise _refused_early(408, "BAD_REQUEST", "the body was not sent in time", "send it again") from None
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _chunks(receive: Receive, chunks: list[bytes], *, limit: int) -> None:
     size = 0
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _Gone
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                if size > limit:
-                    raise _too_large(limit)
-                chunks.append(chunk)
-                if not message.get("more_body", False):
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    except TimeoutError:
-        raise _refused_early(408, "BAD_REQUEST", "the body was not sent in time", "send it again") from None
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
 
 
 def _too_large(limit: int) -> Refused:

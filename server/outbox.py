@@ -13,37 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Generator
-from typing import Any
 
 from starlette.types import Send
 
-
-class _Started:
-    """A `send` that was begun by hand and has to wait: awaiting this goes on with it."""
-
-    __slots__ = ("_awaited", "_steps")
-
-    def __init__(self, steps: Generator[Any, Any, None], awaited: object) -> None:
-        self._steps = steps
-        self._awaited = awaited
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        steps, awaited = self._steps, self._awaited
-        try:
-            while True:
-                try:
-                    value = yield awaited
-                except BaseException as error:  # noqa: BLE001 - handed into what is awaited, which decides
-                    awaited = steps.throw(error)
-                else:
-                    awaited = steps.send(value)
-        except StopIteration:
-            return
-
-    def close(self) -> None:
-        """Gives it up."""
-        self._steps.close()
+from server.eager import Started, start
 
 
 class Outbox:
@@ -55,7 +28,7 @@ class Outbox:
         self._queue: deque[tuple[str, str]] = deque()
         self._queued = 0
         self._writing = False
-        self._started: tuple[_Started, int] | None = None
+        self._started: tuple[Started[None], int] | None = None
         self._failure: Exception | None = None
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
@@ -137,17 +110,16 @@ class Outbox:
                 self._started = None
 
     def _begin(self, text: str) -> None:
-        steps = self._send({"type": "websocket.send", "text": text}).__await__()
         try:
-            awaited = next(steps)
-        except StopIteration:
-            return
+            started = start(self._send({"type": "websocket.send", "text": text}))
         except Exception as error:  # noqa: BLE001 - the connection's own task raises it, not whoever had an event
             self._failure = error
             self._wake.set()
             return
+        if not isinstance(started, Started):
+            return
         self._writing = True
-        self._started = (_Started(steps, awaited), len(text))
+        self._started = (started, len(text))
         self._count(len(text))
         self._wake.set()
 

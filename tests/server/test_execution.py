@@ -243,6 +243,34 @@ async def test_reading_is_answered_without_awaiting_and_a_mutation_is_awaited(wo
     }
 
 
+async def test_a_documents_plans_are_shared_and_its_variables_are_not(world: World) -> None:
+    engine = engine_of(world)
+    query = 'query ($n: String, $k: [ID!]!) { hello(name: $n) again: hello(name: "x") byIds(ids: $k) { id label } }'
+    plans = engine.documents.get(query).operation(None).plans
+    assert plans is not None
+    for number in range(3):
+        answer = await answered(engine, query, {"n": f"v{number}", "k": [f"site_{number}"]})
+        assert answer["data"]["hello"] == f"hello v{number}"
+        assert answer["data"]["again"] == "hello x"
+        assert [site["id"] for site in answer["data"]["byIds"]] == [f"site_{number}"]
+        kept = len(plans.collected)
+    assert len(plans.collected) == kept == 1
+    conditional = "query ($yes: Boolean!) { hello @include(if: $yes) me }"
+    assert engine.documents.get(conditional).operation(None).plans is None
+    for yes in (True, False, True):
+        assert ("hello" in (await answered(engine, conditional, {"yes": yes}))["data"]) is yes
+
+
+async def test_a_mutations_fields_are_executed_one_after_the_other(world: World) -> None:
+    names = [
+        f'm{number}: rename(input: {{id: "site_1", name: "{number}"}}) {{ ... on Renamed {{ site {{ name revision }} }} }}'
+        for number in range(20)
+    ]
+    answer = await answered(engine_of(world), f"mutation {{ __typename {' '.join(names)} }}")
+    sites = [answer["data"][f"m{number}"]["site"] for number in range(20)]
+    assert sites == [{"name": str(number), "revision": number + 1} for number in range(20)]
+
+
 # --- errors ---------------------------------------------------------------------------------------------------------
 
 
