@@ -141,6 +141,8 @@ class Lifecycle:
         Raises NotFound, InvalidInput or InvalidState.
         """
         reader = visible(self._ledger.view)
+        if deployment_id is not None:
+            seen_deployment(reader, deployment_id, path="input.deploymentId")
         chosen = await self._choose_for(reader, wish, excluding=deployment_id)
         return chosen.decision
 

@@ -37,7 +37,7 @@ from graph.kinds import (
 )
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.ledger import Ledger, Request
-from graph.store import RecordPage
+from graph.store import RecordPage, Store
 from graph.stores.sqlite import SqliteStore
 from graph.values import Position, Resources
 from graph.view import Reader, each, get_as
@@ -79,6 +79,7 @@ class Bench:
         self, ledger: Ledger, lifecycle: Lifecycle, driver: SimulatedDriver, data_folder: Path | None = None
     ) -> None:
         self.data_folder = data_folder
+        self.deadline_s = DEADLINE_S
         self.ledger = ledger
         self.lifecycle = lifecycle
         self.driver = driver
@@ -217,7 +218,7 @@ class Bench:
     async def until(self, found: Callable[[], Any], *, what: str = "it") -> Any:
         """Waits until the view shows something; tells the releases when it never does."""
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(self.deadline_s):
                 while True:
                     value = found()
                     if value:
@@ -304,10 +305,14 @@ async def bench_of(
     settings: LifecycleSettings = QUICK,
     running: bool = True,
     data_folder: Path | None = None,
+    store: Store | None = None,
 ) -> AsyncIterator[Bench]:
-    """A bench on the store in a folder; `registered` stands before the simulated driver, as a wrapper does."""
+    """A bench on the embedded store in a folder, or on another one.
+
+    `registered` stands before the simulated driver, as a wrapper does.
+    """
     simulated = driver or SimulatedDriver()
-    ledger = Ledger(SqliteStore(folder / "graph.db"))
+    ledger = Ledger(store or SqliteStore(folder / "graph.db"))
     async with ledger.running():
         lifecycle = Lifecycle(
             ledger, DriverRegistry.of(registered or simulated), settings=settings, data_folder=data_folder

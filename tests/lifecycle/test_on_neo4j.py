@@ -1,0 +1,36 @@
+"""The same lifecycle over the shared store: deploy, change, lose the process in the middle, terminate."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+
+from graph.kinds import DeploymentPhase, ReleasePhase
+from graph.stores.neo4j import Neo4jStore
+
+
+async def test_a_deployment_lives_and_ends_on_neo4j(benches, quick, neo4j_server, tmp_path: Path) -> None:
+    neo4j_server.clear()
+    settings = dataclasses.replace(quick, takeover_s=0.3)
+    folder = tmp_path / "world"
+
+    def bench_on_neo4j(**given):
+        return benches(store=Neo4jStore(neo4j_server.store), settings=settings, data_folder=folder, **given)
+
+    async with bench_on_neo4j() as bench:
+        await bench.network(sites=3, latencyMs=30, lostReplyRate=0.1)
+        await bench.version(web={"depends_on": ["db"]}, db={})
+        deployment, operation = await bench.deploy()
+        bench.deadline_s = 120.0
+        await bench.until(lambda: any(one.phase is ReleasePhase.APPLYING for one in bench.releases(deployment.id)))
+    async with bench_on_neo4j() as again:
+        again.deadline_s = 120.0
+        again.cluster_ids, again.site_ids = bench.cluster_ids, bench.site_ids
+        await again.succeeded(operation)
+        await again.phase(deployment.id, DeploymentPhase.READY)
+        await again.succeeded((await again.scale(deployment.id, web=2)).operation)
+        again.check_books()
+        await again.succeeded((await again.terminate(deployment.id, delete=True)).operation)
+        await again.until(lambda: again.deployment(deployment.id) is None)
+        assert set(Counter(again.history()).values()) == {1}
