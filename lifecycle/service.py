@@ -4,66 +4,54 @@ What is asked takes two steps. First placement decides, in a thread, on a value 
 committed with the decision verified at head, and is decided anew when its capacity went to somebody else meanwhile. A
 method returns when its change is committed: from then on it is seen through, whatever happens to this process.
 
-Every method ends in a commit, refusals included: a request that is repeated under its idempotency key gets its first answer
-even when it would be refused by now.
+Every method ends in a commit, refusals included (`lifecycle.decisions` has the reason).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
-import msgspec
 import structlog
 
 from drivers.clock import Clock, SystemClock
 from drivers.port import Secrets, no_secrets
 from drivers.registry import DriverRegistry
 from graph.edit import Edit
-from graph.kinds import AppVersion, Deployment, DeploymentRevision, Operation, OperationKind
+from graph.kinds import Deployment, Operation, OperationKind
 from graph.ledger import Committed, Ledger, Request
-from graph.refusal import CapacityGone, InvalidState, NotFound, Refusal, Unavailable
-from graph.store import StoreProblem
-from graph.view import Reader
+from graph.refusal import NotFound
 from lifecycle.bookkeeper import Bookkeeper
-from lifecycle.components import check_replicas, components_of
 from lifecycle.connections import Connections
 from lifecycle.cordon import Cordonable, set_schedulable
+from lifecycle.decisions import Decisions, Remember
 from lifecycle.deployments import (
-    DECISIONS,
     Adjustment,
-    Chosen,
     Started,
     Visible,
     Wish,
     adjusted,
     deploy,
     seen_deployment,
-    seen_version,
     terminate_deployment,
     update_deployment,
 )
 from lifecycle.drain import start_drain
 from lifecycle.drainer import Drainer
-from lifecycle.indulgence import blemished
-from lifecycle.operations import Earlier, cancel_operation, ended, retry_operation, running_operation
+from lifecycle.operations import cancel_operation, ended, retry_operation, running_operation
 from lifecycle.placer import Placer
 from lifecycle.placing import Placing
 from lifecycle.reconciler import Reconciler
-from lifecycle.releases import sites_of
 from lifecycle.settings import LifecycleSettings
 from placement.decision import Decision
 from placement.projection import Projection
 
 log = structlog.get_logger(__name__)
-R = TypeVar("R")
 RESTART_PAUSE_S = 1.0
-Remember = Callable[[R, int], bytes]
-"""Gives the JSON that is answered when an idempotency key comes again, from what was made and the revision."""
 Cancelled = tuple[Operation, Deployment | None]
 
 
@@ -96,7 +84,8 @@ class Lifecycle:
         if projection is None:
             projection = Projection(ledger.view)
             ledger.view.follow(projection)
-        self._placing = Placing(projection, drivers, at_once=self._settings.placements_at_once)
+        placing = Placing(projection, drivers, at_once=self._settings.placements_at_once)
+        self._decisions = Decisions(ledger, placing, attempts=self._settings.placement_attempts)
         self.connections = Connections(
             ledger,
             drivers,
@@ -111,8 +100,8 @@ class Lifecycle:
             self.reconciler,
             self.connections,
             Bookkeeper(ledger, settings=self._settings, clock=self._clock),
-            Placer(ledger, self._placing, settings=self._settings, clock=self._clock),
-            Drainer(ledger, self._placing, settings=self._settings, clock=self._clock),
+            Placer(ledger, placing, settings=self._settings, clock=self._clock),
+            Drainer(ledger, placing, settings=self._settings, clock=self._clock),
         )
 
     @contextlib.asynccontextmanager
@@ -143,7 +132,7 @@ class Lifecycle:
         reader = visible(self._ledger.view)
         if deployment_id is not None:
             seen_deployment(reader, deployment_id, path="input.deploymentId")
-        chosen = await self._choose_for(reader, wish, excluding=deployment_id)
+        chosen = await self._decisions.for_wish(reader, wish, excluding=deployment_id)
         return chosen.decision
 
     async def deploy(
@@ -161,10 +150,10 @@ class Lifecycle:
         """
 
         async def attempt() -> Callable[[Edit], Started]:
-            chosen = await self._choose_for(visible(self._ledger.view), wish)
+            chosen = await self._decisions.for_wish(visible(self._ledger.view), wish)
             return partial(deploy, wish=wish, chosen=chosen, visible=visible, author=request.author, wait=wait)
 
-        return await self._decided(attempt, request, remember)
+        return await self._decisions.commit(attempt, request, remember)
 
     async def update(
         self, change: Adjustment, request: Request, *, visible: Visible, remember: Remember[Started] | None = None
@@ -235,12 +224,12 @@ class Lifecycle:
             try:
                 operation = running_operation(reader, operation_id)
             except NotFound:
-                raise ended(await self._filed_operation(operation_id, visible=visible)) from None
+                raise ended(await self._decisions.filed_operation(operation_id, visible=visible)) from None
             deployment = reader.get(operation.subject_id or "")
             earlier = None
             if isinstance(deployment, Deployment) and deployment.good is not None:
                 # What ran before is where it goes back to; only when that place is taken is it placed anew.
-                earlier = await self._earlier(reader, deployment, anew=asked_before)
+                earlier = await self._decisions.earlier(reader, deployment, anew=asked_before)
             asked_before = True
             return partial(
                 cancel_operation,
@@ -250,7 +239,7 @@ class Lifecycle:
                 author=request.author,
             )
 
-        return await self._decided(attempt, request, remember)
+        return await self._decisions.commit(attempt, request, remember)
 
     async def retry(
         self, operation_id: str, request: Request, *, visible: Visible, remember: Remember[Started] | None = None
@@ -262,10 +251,10 @@ class Lifecycle:
             try:
                 operation = running_operation(reader, operation_id)
             except NotFound:
-                operation = await self._filed_operation(operation_id, visible=visible)
+                operation = await self._decisions.filed_operation(operation_id, visible=visible)
             return partial(retry_operation, operation=operation, visible=visible, author=request.author)
 
-        return await self._decided(attempt, request, remember)
+        return await self._decisions.commit(attempt, request, remember)
 
     # Infrastructure
 
@@ -346,106 +335,9 @@ class Lifecycle:
             reader = visible(self._ledger.view)
             deployment = seen_deployment(reader, change.deployment_id)
             version, policy, replicas = adjusted(reader, deployment, change)
-            components = components_of(reader, version)
-            check_replicas(replicas, components)
-            chosen = await self._placing.choose(
-                reader,
-                components=components,
-                policy=policy,
-                replicas=replicas,
-                tenant_id=deployment.tenant_id,
-                excluding_deployment_id=deployment.id,
-                # The same policy stays where it is while it can.
-                stay_at=sites_of(self._ledger.view, deployment.id) if policy == deployment.policy else (),
-                indulging=blemished(self._ledger.view, deployment.id),
-            )
+            chosen = await self._decisions.for_change(reader, deployment, version, policy, replicas)
             return partial(
                 update_deployment, change=change, chosen=chosen, visible=visible, author=request.author, kind=kind
             )
 
-        return await self._decided(attempt, request, remember)
-
-    async def _choose_for(self, reader: Reader, wish: Wish, *, excluding: str | None = None) -> Chosen:
-        version: AppVersion = seen_version(reader, wish.app_version_id)
-        components = components_of(reader, version)
-        check_replicas(wish.replicas, components)
-        return await self._placing.choose(
-            reader,
-            components=components,
-            policy=wish.policy,
-            replicas=wish.replicas,
-            tenant_id=wish.tenant_id,
-            excluding_deployment_id=excluding,
-        )
-
-    async def _decided(
-        self,
-        attempt: Callable[[], Awaitable[Callable[[Edit], R]]],
-        request: Request,
-        remember: Remember[R] | None,
-    ) -> Committed[R]:
-        """Decides and commits; decides anew while the capacity that was chosen is gone at head."""
-        tries = max(self._settings.placement_attempts, 1)
-        while True:
-            tries -= 1
-            change: Callable[[Edit], R]
-            try:
-                change = await attempt()
-            except Unavailable:
-                raise
-            except Refusal as refusal:
-                change = _refusing(refusal)
-            try:
-                return await self._ledger.commit(change, request, remember=remember)
-            except CapacityGone:
-                if tries <= 0:
-                    raise
-
-    async def _earlier(self, reader: Reader, deployment: Deployment, *, anew: bool) -> Earlier:
-        good = deployment.good
-        assert good is not None, "the caller has looked"
-        body = await self._record("DeploymentRevision", good.revision_id)
-        if body is None:
-            raise InvalidState(
-                f"revision {good.revision_number}, its last good one, is no longer kept",
-                remedy="update the deployment instead",
-                path="input.id",
-            )
-        revision = msgspec.json.decode(body, type=DeploymentRevision)
-        filed = None if anew or good.decision_id is None else await self._record(DECISIONS, good.decision_id)
-        if filed is not None:
-            decision = msgspec.json.decode(filed, type=Decision)
-            return Earlier(revision, Chosen(decision=decision, body=filed, record_id=good.decision_id))
-        version = seen_version(reader, revision.app_version_id, path="input.id")
-        chosen = await self._placing.choose(
-            reader,
-            components=components_of(reader, version, path="input.id"),
-            policy=revision.policy,
-            replicas=revision.replicas,
-            tenant_id=deployment.tenant_id,
-            excluding_deployment_id=deployment.id,
-            indulging=blemished(self._ledger.view, deployment.id),
-        )
-        return Earlier(revision, chosen)
-
-    async def _filed_operation(self, operation_id: str, *, visible: Visible) -> Operation:
-        """An operation that has ended, if the caller sees what it worked on. Raises NotFound."""
-        body = await self._record("Operation", operation_id)
-        operation = msgspec.json.decode(body, type=Operation) if body is not None else None
-        if operation is None or visible(self._ledger.view).get(operation.subject_id or "") is None:
-            raise NotFound("Operation", operation_id, path="input.id")
-        return operation
-
-    async def _record(self, collection: str, record_id: str) -> bytes | None:
-        try:
-            found = await self._ledger.store.record(collection, record_id)
-        except StoreProblem as problem:
-            raise Unavailable(f"the store is away: {problem}", remedy="nothing was changed; try again") from None
-        return bytes(found.body) if found is not None else None
-
-
-def _refusing(refusal: Refusal) -> Callable[[Edit], Any]:
-    def refuse(edit: Edit) -> Any:
-        raise refusal
-
-    return refuse
+        return await self._decisions.commit(attempt, request, remember)

@@ -1,0 +1,153 @@
+"""Decisions for what users ask, the commits that they end in, and the ones that were filed before.
+
+What is asked takes two steps: placement decides on a value of the graph, then the change is committed with the decision
+verified at head, and decided anew while its capacity went to somebody else meanwhile. Refusals end in a commit as well, one
+that changes nothing: so a request that is repeated under its idempotency key gets its first answer, even when it would be
+refused by now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from graph.edit import Edit
+from graph.kinds import AppVersion, Deployment, DeploymentRevision, Operation
+from graph.kinds.policy import PlacementPolicy
+from graph.ledger import Committed, Ledger, Request
+from graph.refusal import CapacityGone, InvalidState, NotFound, Refusal, Unavailable
+from graph.store import StoreProblem
+from graph.view import Reader
+from lifecycle.components import check_replicas, components_of
+from lifecycle.deployments import DECISIONS, Chosen, Visible, Wish, seen_version
+from lifecycle.indulgence import blemished
+from lifecycle.operations import Earlier
+from lifecycle.placing import Placing
+from lifecycle.releases import sites_of
+from placement.decision import Decision
+
+R = TypeVar("R")
+Remember = Callable[[R, int], bytes]
+"""Gives the JSON that is answered when an idempotency key comes again, from what was made and the revision."""
+
+
+class Decisions:
+    """Decides, commits, and decides again."""
+
+    def __init__(self, ledger: Ledger, placing: Placing, *, attempts: int) -> None:
+        self._ledger = ledger
+        self._placing = placing
+        self._attempts = attempts
+
+    async def for_change(
+        self,
+        reader: Reader,
+        deployment: Deployment,
+        version: AppVersion,
+        policy: PlacementPolicy,
+        replicas: dict[str, int],
+    ) -> Chosen:
+        """Where a changed deployment would run now. Raises NotFound, InvalidInput or InvalidState."""
+        components = components_of(reader, version)
+        check_replicas(replicas, components)
+        view = self._ledger.view
+        return await self._placing.choose(
+            reader,
+            components=components,
+            policy=policy,
+            replicas=replicas,
+            tenant_id=deployment.tenant_id,
+            excluding_deployment_id=deployment.id,
+            # The same policy stays where it is while it can.
+            stay_at=sites_of(view, deployment.id) if policy == deployment.policy else (),
+            indulging=blemished(view, deployment.id),
+        )
+
+    async def for_wish(self, reader: Reader, wish: Wish, *, excluding: str | None = None) -> Chosen:
+        """Where a wish would run now. Raises NotFound, InvalidInput or InvalidState."""
+        version: AppVersion = seen_version(reader, wish.app_version_id)
+        components = components_of(reader, version)
+        check_replicas(wish.replicas, components)
+        return await self._placing.choose(
+            reader,
+            components=components,
+            policy=wish.policy,
+            replicas=wish.replicas,
+            tenant_id=wish.tenant_id,
+            excluding_deployment_id=excluding,
+        )
+
+    async def commit(
+        self,
+        attempt: Callable[[], Awaitable[Callable[[Edit], R]]],
+        request: Request,
+        remember: Remember[R] | None,
+    ) -> Committed[R]:
+        """Decides and commits; decides anew while the capacity that was chosen is gone at head."""
+        tries = max(self._attempts, 1)
+        while True:
+            tries -= 1
+            change: Callable[[Edit], R]
+            try:
+                change = await attempt()
+            except Unavailable:
+                raise
+            except Refusal as refusal:
+                change = _refusing(refusal)
+            try:
+                return await self._ledger.commit(change, request, remember=remember)
+            except CapacityGone:
+                if tries <= 0:
+                    raise
+
+    async def earlier(self, reader: Reader, deployment: Deployment, *, anew: bool) -> Earlier:
+        """The state that a deployment goes back to: where it ran then, or placed `anew`. Raises InvalidState."""
+        good = deployment.good
+        assert good is not None, "the caller has looked"
+        body = await self._record("DeploymentRevision", good.revision_id)
+        if body is None:
+            raise InvalidState(
+                f"revision {good.revision_number}, its last good one, is no longer kept",
+                remedy="update the deployment instead",
+                path="input.id",
+            )
+        revision = msgspec.json.decode(body, type=DeploymentRevision)
+        filed = None if anew or good.decision_id is None else await self._record(DECISIONS, good.decision_id)
+        if filed is not None:
+            decision = msgspec.json.decode(filed, type=Decision)
+            return Earlier(revision, Chosen(decision=decision, body=filed, record_id=good.decision_id))
+        version = seen_version(reader, revision.app_version_id, path="input.id")
+        chosen = await self._placing.choose(
+            reader,
+            components=components_of(reader, version, path="input.id"),
+            policy=revision.policy,
+            replicas=revision.replicas,
+            tenant_id=deployment.tenant_id,
+            excluding_deployment_id=deployment.id,
+            indulging=blemished(self._ledger.view, deployment.id),
+        )
+        return Earlier(revision, chosen)
+
+    async def filed_operation(self, operation_id: str, *, visible: Visible) -> Operation:
+        """An operation that has ended, if the caller sees what it worked on. Raises NotFound."""
+        body = await self._record("Operation", operation_id)
+        operation = msgspec.json.decode(body, type=Operation) if body is not None else None
+        if operation is None or visible(self._ledger.view).get(operation.subject_id or "") is None:
+            raise NotFound("Operation", operation_id, path="input.id")
+        return operation
+
+    async def _record(self, collection: str, record_id: str) -> bytes | None:
+        try:
+            found = await self._ledger.store.record(collection, record_id)
+        except StoreProblem as problem:
+            raise Unavailable(f"the store is away: {problem}", remedy="nothing was changed; try again") from None
+        return bytes(found.body) if found is not None else None
+
+
+def _refusing(refusal: Refusal) -> Callable[[Edit], Any]:
+    def refuse(edit: Edit) -> Any:
+        raise refusal
+
+    return refuse
