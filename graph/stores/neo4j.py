@@ -198,13 +198,13 @@ class Neo4jStore:
 
         When the reply is lost the value may be gone: StoreUnavailable is raised and the taker asks for a new one.
         """
-        async with self._client.begun() as begun:
-            try:
+        try:
+            async with self._client.begun() as begun:
                 await begun.ask(_TAKE_LOCK, seconds=self._timeouts.lock, taker=self._ticket())
                 taken = await begun.ask(_TAKE, seconds=self._timeouts.statement, key=key)
                 await begun.commit(seconds=self._timeouts.commit)
-            except FAULTS as problem:
-                raise translated(problem, where=self._at.url) from problem
+        except FAULTS as problem:
+            raise translated(problem, where=self._at.url) from problem
         return bytes(taken[0]) if taken is not None and taken[1] > now else None
 
     async def drop_ephemeral(self, *, prefix: str) -> None:
@@ -294,22 +294,28 @@ class _Neo4jTransaction:
         if self._head is not None:
             return self._head
         for attempt in range(1, ATTEMPTS + 1):
-            context = self._client.begun()
-            begun = await context.__aenter__()
             try:
-                found = await begun.ask(_LOCK, seconds=self._client.timeouts.lock, writer=self._writer)
-            except FAULTS as problem:
-                await context.__aexit__(type(problem), problem, problem.__traceback__)
+                found = await self._lock()
+                break
+            except FAULTS as problem:  # a pooled connection that a restart has cut, say: nothing was done yet
                 if attempt == ATTEMPTS or not may_pass(problem):
                     raise translated(problem, where=self._where) from problem
-                await asyncio.sleep(0.05 * attempt)
-                continue
-            self._context, self._begun = context, begun
-            break
+            await asyncio.sleep(0.05 * attempt)
         if found is None:
             raise StoreProblem(f"{self._where} holds no graph any more: restart the server to make an empty one")
         self._head = Head(*found)
         return self._head
+
+    async def _lock(self) -> Any:
+        context = self._client.begun()
+        begun = await context.__aenter__()
+        try:
+            found = await begun.ask(_LOCK, seconds=self._client.timeouts.lock, writer=self._writer)
+        except BaseException as problem:
+            await context.__aexit__(type(problem), problem, problem.__traceback__)
+            raise
+        self._context, self._begun = context, begun
+        return found
 
     async def ask(self, text: str, /, **parameters: Any) -> Any:
         """The one value that a statement of this transaction answers."""

@@ -178,20 +178,14 @@ class Client:
     async def begun(self) -> AsyncIterator[Begun]:
         """A transaction that is rolled back when the context ends, unless it was committed.
 
-        Raises StoreUnavailable when it cannot begin.
+        Faults are the driver's own; StoreUnavailable when the client is not open.
         """
         session = self.session()
         try:
+            async with asyncio.timeout(self.timeouts.connect * 2):
+                transaction = await session.begin_transaction(metadata=self.metadata, timeout=self.timeouts.transaction)
             try:
-                async with asyncio.timeout(self.timeouts.connect * 2):
-                    transaction = await session.begin_transaction(
-                        metadata=self.metadata, timeout=self.timeouts.transaction
-                    )
-            except FAULTS as problem:
-                raise translated(problem, where=self.address.url) from problem
-            begun = Begun(transaction)
-            try:
-                yield begun
+                yield Begun(transaction)
             except asyncio.CancelledError:
                 transaction.cancel()
                 raise

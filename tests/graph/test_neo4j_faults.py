@@ -116,6 +116,22 @@ async def test_no_commit_is_lost_or_made_twice_while_connections_are_cut_at_comm
         assert sorted(answers) == list(range(2, 50))
 
 
+async def test_connections_that_were_cut_while_idle_cost_nobody_a_commit(
+    proxied: tuple[Neo4jStore, FaultProxy],
+) -> None:
+    store, proxy = proxied
+    await store.open()
+    chain = Chain(await head_of(store))
+    for number in range(3):
+        proxy.cut()
+        await write(store, [chain.commit(*created(region(f"r{number}")))])
+        proxy.cut()
+        assert len(await store.commits_after(0)) == number + 1
+    proxy.cut()
+    await store.put_ephemeral("k", b"v", expires_at=9)
+    assert await store.ephemeral("k", now=1) == b"v"
+
+
 async def test_a_network_that_swallows_is_away_within_a_bound(empty: Neo4jServer, fault_proxy: Any) -> None:
     proxy = fault_proxy(empty.port)
     store = Neo4jStore(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -239,6 +241,29 @@ async def test_names_can_be_exchanged_in_one_commit(ledger: Ledger) -> None:
     assert isinstance(ledger.store, Neo4jStore)
     state = await check_whole(ledger.store)
     assert getattr(state.live[made["one"]], "name", None) == "two"
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "neo4j.md"
+
+
+async def test_the_documented_questions_have_answers(ledger: Ledger, ask: Ask) -> None:
+    await races.make_workload(ledger)
+    await ledger.commit(network, REQUEST)
+    questions = re.findall(r"```cypher\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert len(questions) > 5
+    answers = [await ask(question) for question in questions]
+    assert [len(one) > 0 for one in answers[:4]] == [True] * 4
+
+
+def test_the_documented_relationships_are_those_that_there_are() -> None:
+    rows = re.findall(r"^\| ([\w ]+) \| `([A-Z_]+)` \| ([\w, ]+) \|$", DOCS.read_text(), re.MULTILINE)
+    said = {(source, relation, target) for source, relation, targets in rows for target in targets.split(", ")}
+    expected = {
+        ("whatever has a tenant" if one.type == "BELONGS_TO" else name, one.type, one.target)
+        for name, statements in STATEMENTS.items()
+        for one in statements.relations
+    }
+    assert said == expected | {("Site", "LINK", "Site")}
 
 
 # What protects it
