@@ -17,6 +17,8 @@ class EndpointMetrics:
     operation: Callable[[str, str, float], None] = _ignore
     """An operation was answered: `query`, `mutation` or `subscription`; `ok`, `errors`, `refused`, `timeout` or
     `internal`; seconds from its preparation to its answer (for a subscription to its acceptance)."""
+    refused: Callable[[str], None] = _ignore
+    """A request was answered with nothing but an error, of this code."""
     document: Callable[[bool], None] = _ignore
     """A document was looked up; True: it was there."""
     connections: Callable[[int], None] = _ignore

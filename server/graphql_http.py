@@ -66,11 +66,13 @@ class GraphQLHttp(Generic[V]):
             answer = await self._answer(scope, receive, headers, correlation)
         except Refused as refused:
             answer, extra = {"errors": refused.errors}, refused.headers
+            self._engine.metrics.refused(refused.code)
             if media_type == GRAPHQL_RESPONSE or not refused.wellformed:
                 status = refused.status
-        except RequestProblem as refused:
-            answer = {"errors": [problem(refused)]}
-            status = 503 if refused.retryable else 400
+        except RequestProblem as away:
+            answer = {"errors": [problem(away)]}
+            status = 503 if away.retryable else 400
+            self._engine.metrics.refused(away.code)
         except _Gone:
             return
         except Exception as error:  # noqa: BLE001 - logged with its traceback, answered as an internal error

@@ -71,6 +71,7 @@ class GraphQLWebSocket(Generic[V]):
         self.revoked = revoked
         self.clock = clock
         self.waiting = 0
+        self.draining = False
         self._by_viewer: dict[str, int] = {}
         self._connections: set[_Connection[V]] = set()
 
@@ -111,7 +112,8 @@ class GraphQLWebSocket(Generic[V]):
             self.engine.metrics.connections(-1)
 
     def close_all(self, code: int = GOING_AWAY_RESUMABLE, reason: str = "restarting: connect again and resume") -> None:
-        """Ends every connection; clients with a cursor resume elsewhere, or here later."""
+        """Ends every connection and takes no more; clients with a cursor resume elsewhere, or here later."""
+        self.draining = True
         for connection in list(self._connections):
             connection.outbox.close(code, reason)
 
@@ -149,6 +151,10 @@ class GraphQLWebSocket(Generic[V]):
             return 403, formatted("FORBIDDEN", "this origin may not open a WebSocket here", remedy="allow the origin")
         if viewer is None and "authorization" in conn.headers:
             return 401, formatted("UNAUTHENTICATED", "the token is not valid", remedy="send a valid token")
+        if self.draining:
+            return 503, formatted(
+                "SHUTTING_DOWN", "the server is about to stop", remedy="connect again", retryable=True
+            )
         if len(self._connections) >= self.limits.max_connections or (
             viewer is None and self.waiting >= self.limits.max_waiting_connections
         ):
@@ -169,7 +175,6 @@ class _Connection(Generic[V]):
         self._send = send
         self._viewer = viewer
         self._acknowledged: V | None = None
-        self._initialised = False
         self._gone = False
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._number = 0
@@ -207,18 +212,18 @@ class _Connection(Generic[V]):
         try:
             async with asyncio.timeout(self._limits.init_timeout_s):
                 message = await self._next()
+                while message is not None and message["type"] == "ping":
+                    self._pong(message)
+                    message = await self._next()
+                return message is not None and await self._acknowledge(message)
         except TimeoutError:
             return self._end(INIT_TIMEOUT, "Connection initialisation timeout")
-        if message is None:
-            return False
+
+    async def _acknowledge(self, message: dict[str, object]) -> bool:
         if message["type"] == "subscribe":
             return self._end(UNAUTHORIZED, "Unauthorized")
-        if message["type"] == "ping":
-            self._pong(message)
-            return await self._initialise()
         if message["type"] != "connection_init":
             return self._end(BAD_REQUEST, "connection_init must come first")
-        self._initialised = True
         payload = message.get("payload")
         if payload is not None and not isinstance(payload, dict):
             return self._end(BAD_REQUEST, "the payload of connection_init must be an object")
@@ -297,7 +302,7 @@ class _Connection(Generic[V]):
         if len(self._operations) >= self._limits.max_subscriptions_per_connection:
             allowed = self._limits.max_subscriptions_per_connection
             refusal = limit_exceeded("operations under way", have=allowed + 1, allowed=allowed, remedy="complete one")
-            self._refuse(name, refusal.errors)
+            self._refuse(name, refusal)
             return True
         self._number += 1
         correlation = f"{self._correlation}.{self._number}"
@@ -327,17 +332,18 @@ class _Connection(Generic[V]):
             if self._operations.get(identifier) is own:
                 self.outbox.put(f'{{"id":{name},"type":"complete"}}')
         except Refused as refused:
-            self._refuse(name, refused.errors)
-        except RequestProblem as refused:
-            self._refuse(name, [problem(refused)])
+            self._refuse(name, refused)
+        except RequestProblem as away:
+            self._refuse(name, Refused([problem(away)]))
         except Exception as error:  # noqa: BLE001 - logged with its traceback, told as an internal error
-            self._refuse(name, [internal(error, correlation_id=correlation)])
+            self._refuse(name, Refused([internal(error, correlation_id=correlation)]))
         finally:
             if self._operations.get(identifier) is own:
                 del self._operations[identifier]
 
-    def _refuse(self, name: str, errors: list[Formatted]) -> None:
-        self.outbox.put(f'{{"id":{name},"type":"error","payload":', orjson.dumps(errors).decode() + "}")
+    def _refuse(self, name: str, refused: Refused) -> None:
+        self._owner.engine.metrics.refused(refused.code)
+        self.outbox.put(f'{{"id":{name},"type":"error","payload":', orjson.dumps(refused.errors).decode() + "}")
 
     def _pong(self, message: dict[str, object]) -> None:
         payload = message.get("payload")

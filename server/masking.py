@@ -47,6 +47,12 @@ class Refused(Exception):
         self.wellformed = wellformed
         self.headers = dict(headers or {})
 
+    @property
+    def code(self) -> str:
+        """The code of the first error."""
+        extensions = self.errors[0]["extensions"]
+        return str(extensions["code"]) if isinstance(extensions, dict) else ""
+
 
 def formatted(
     code: str, message: str, *, remedy: str | None = None, error: GraphQLError | None = None, **extensions: object

@@ -21,6 +21,7 @@ from endpointkit.world import Context, World, schema
 from server.endpoint_limits import EndpointLimits
 from server.endpoint_metrics import EndpointMetrics
 from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
+from server.websocket_transport import LettingGo
 
 SUBPROTOCOL = "graphql-transport-ws"
 
@@ -134,6 +135,7 @@ async def served(
 
     metrics = EndpointMetrics(
         operation=lambda *told: events.append(("operation", *told)),
+        refused=lambda code: events.append(("refused", code)),
         behind=lambda: events.append(("behind",)),
         resync=lambda reason: events.append(("resync", reason)),
         event=lambda size, members: events.append(("event", size, members)),
@@ -162,7 +164,12 @@ async def served(
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, log_level="error", ws_per_message_deflate=False, lifespan="on", timeout_graceful_shutdown=5
+        app,
+        log_level="error",
+        ws=LettingGo,
+        ws_per_message_deflate=False,
+        lifespan="on",
+        timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))

@@ -285,6 +285,18 @@ async def test_the_correlation_id_of_a_bug_is_in_header_answer_and_log(endpoint:
     assert [entry["correlation_id"] for entry in logs if entry["event"] == "graphql.internal_error"] == ["find-me"]
 
 
+async def test_refusals_and_answers_are_counted(endpoint: Served) -> None:
+    endpoint.events.clear()
+    await endpoint.query("{ nothing }")
+    await endpoint.query("{ me }")
+    await endpoint.query("{ gone }")
+    assert endpoint.events[0] == ("refused", "GRAPHQL_VALIDATION_FAILED")
+    assert [event[:3] for event in endpoint.events[1:]] == [
+        ("operation", "query", "ok"),
+        ("operation", "query", "errors"),
+    ]
+
+
 async def test_the_cost_is_told_to_who_asks(endpoint: Served) -> None:
     query = "{ sites(first: 3) { nodes { id } } }"
     assert "extensions" not in (await endpoint.query(query)).json()

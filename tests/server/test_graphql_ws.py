@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import pytest_asyncio
@@ -114,6 +114,16 @@ PROTOCOL_BREACHES = [
     ([{"type": "connection_init"}, {"type": "ping", "payload": {"x": "y" * 4_000}}], 1009),
     ([], 4408),
 ]
+
+
+async def test_pings_do_not_put_off_the_time_to_say_who_it_is(endpoint: Served) -> None:
+    async with endpoint.client(init=False) as client:
+        with suppress(ConnectionClosed):
+            for _ in range(30):
+                await client.send({"type": "ping"})
+                await client.next()
+                await asyncio.sleep(0.05)
+        assert (await client.closed())[0] == 4408
 
 
 @pytest.mark.parametrize(("messages", "code"), PROTOCOL_BREACHES, ids=lambda value: str(value)[-60:])
@@ -306,3 +316,7 @@ async def test_drain_closes_every_connection_and_waits_for_it(endpoint: Served) 
         assert endpoint.endpoint.websocket.connections == 0
         assert (await one.closed())[0] == 1012
         assert (await two.closed())[0] == 1012
+        with pytest.raises(InvalidStatus) as refused:
+            async with endpoint.client():
+                pass
+        assert refused.value.response.status_code == 503
