@@ -35,6 +35,7 @@ from graph.view import each, get_as
 from lifecycle.backoff import pause_s
 from lifecycle.bell import ring_or_sleep
 from lifecycle.observer import Observer
+from lifecycle.portions import portions
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
 from lifecycle.sightings import Deposed, check_epoch, is_in_sight, lose_sight_of, take_over, write_cluster
@@ -260,9 +261,7 @@ class Connections(Mapping[str, Connection]):
         epoch = (await self._ledger.commit(partial(take_over, cluster_id=cluster_id), REQUEST)).value
         told = f"cluster {cluster.name} does not answer: {reason}"
         found = [one.id for one in each(view, Release, "cluster_id", cluster_id) if is_in_sight(view, one)]
-        step = self._settings.observed_per_commit
-        for start in range(0, len(found), step):
-            part = found[start : start + step]
+        for part in portions(found, weight=lambda one: 1 + view.count("Instance", "release_id", one)):
             await self._ledger.commit(
                 partial(_lose, cluster_id=cluster_id, epoch=epoch, release_ids=part, reason=told), REQUEST
             )
@@ -270,6 +269,7 @@ class Connections(Mapping[str, Connection]):
 
 
 REQUEST = own_request("lifecycle.observe")
+CLOSE_TIMEOUT_S = 10.0
 
 
 def _lose(edit: Edit, *, cluster_id: str, epoch: int, release_ids: list[str], reason: str) -> None:
@@ -295,5 +295,6 @@ def _node_key(node: object) -> tuple[str | None, str, str] | None:
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
+    """Ends a connection; a driver that takes its time to let go holds up the others for a bounded time only."""
     task.cancel()
-    await asyncio.wait([task])
+    await asyncio.wait([task], timeout=CLOSE_TIMEOUT_S)

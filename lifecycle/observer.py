@@ -30,6 +30,7 @@ from graph.ledger import Ledger
 from graph.values import HealthStatus
 from graph.view import each, get_as
 from lifecycle.damping import Damper
+from lifecycle.portions import portions
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
 from lifecycle.sightings import (
@@ -37,10 +38,11 @@ from lifecycle.sightings import (
     claim_orphan,
     is_in_sight,
     lose_sight_of,
-    report_of,
+    sightings_of,
     take_over,
+    weight_of,
     write_nodes,
-    write_report,
+    write_sightings,
     write_sites,
 )
 
@@ -98,15 +100,16 @@ class Observer:
         sites, nodes = self._sites.settle(now=now), self._nodes.settle(now=now)
         # What is back is written before what is seen there, what is lost after it: so the story is told in order.
         await self._write_conditions(_that_are(sites, ready=True), _that_are(nodes, ready=True))
-        report = report_of(view, self._cluster_id, observation, since=since)
-        for start in range(0, len(report.seen) + len(report.gone), self._settings.observed_per_commit):
-            part = report.part(start, start + self._settings.observed_per_commit)
-            await self._commit(partial(write_report, report=part))
+        sightings = sightings_of(view, self._cluster_id, observation, since=since)
+        for part in portions(sightings, weight=lambda one: weight_of(view, one)):
+            await self._commit(partial(write_sightings, sightings=part))
         await self._write_conditions(_that_are(sites, ready=False), _that_are(nodes, ready=False))
         back = self._unseen - observation.unseen_sites
         self._unseen = observation.unseen_sites
         orphans = await self._orphans_of(observation) if observation.complete else False
-        return bool(back) or orphans
+        # What ran on a node that is back need not have changed: only a complete observation tells of it.
+        nodes_back = not observation.complete and any(condition.ready for condition in nodes.values())
+        return bool(back) or nodes_back or orphans
 
     async def _write_conditions(self, sites: Mapping[str, Condition], nodes: Mapping[str, Condition]) -> None:
         if not sites and not nodes and self._cluster_ready():
@@ -114,22 +117,19 @@ class Observer:
         lost = {site: condition.reason for site, condition in sites.items() if not condition.ready}
         for site_id, reason in lost.items():
             await self._lose_sight("site_id", site_id, reason or "it does not answer")
-        step = self._settings.observed_per_commit
-        node_list = list(nodes.items())
-        for start in range(0, len(node_list), step):
-            some = dict(node_list[start : start + step])
-            await self._commit(partial(write_nodes, cluster_id=self._cluster_id, nodes=some))
+        view = self._ledger.view
+        for some in portions(nodes.items(), weight=lambda one: 2 + view.count("Instance", "node_id", one[0])):
+            await self._commit(partial(write_nodes, cluster_id=self._cluster_id, nodes=dict(some)))
         affected = dict(sites)
         for node_id in nodes:
-            node = get_as(self._ledger.view, Node, node_id)
+            node = get_as(view, Node, node_id)
             if node is not None and node.site_id not in affected:
                 believed = self._sites.believed(node.site_id)
                 if believed is not None:
                     affected[node.site_id] = believed
-        site_list = list(affected.items())
-        for start in range(0, max(len(site_list), 1), step):
-            some = dict(site_list[start : start + step])
-            await self._commit(partial(write_sites, cluster_id=self._cluster_id, sites=some))
+        # Without a site as well: whoever could be asked answers, and that is the health of the cluster.
+        for part in list(portions(affected.items(), weight=lambda one: 2)) or [[]]:
+            await self._commit(partial(write_sites, cluster_id=self._cluster_id, sites=dict(part)))
 
     def _cluster_ready(self) -> bool:
         cluster = get_as(self._ledger.view, Cluster, self._cluster_id)
@@ -145,8 +145,7 @@ class Observer:
             for one in each(view, Release, field, value)
             if one.cluster_id == self._cluster_id and is_in_sight(view, one)
         ]
-        for start in range(0, len(found), self._settings.observed_per_commit):
-            part = found[start : start + self._settings.observed_per_commit]
+        for part in portions(found, weight=lambda one: 1 + view.count("Instance", "release_id", one)):
             await self._commit(partial(lose_sight_of, release_ids=part, reason=told))
 
     async def _orphans_of(self, observation: Observation) -> bool:

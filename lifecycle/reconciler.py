@@ -15,6 +15,7 @@ import structlog
 
 from drivers.clock import Clock
 from drivers.port import (
+    Applied,
     Backend,
     Driver,
     DriverProblem,
@@ -35,6 +36,7 @@ from graph.view import get_as
 from lifecycle.backoff import Breakers
 from lifecycle.bell import ring_or_sleep
 from lifecycle.observation import CLAIMED
+from lifecycle.portions import portions
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
 from lifecycle.todo import Action, todo_in
@@ -282,11 +284,12 @@ class Reconciler:
             results = [await self._results.get()]
             while len(results) < self._settings.results_per_commit and not self._results.empty():
                 results.append(self._results.get_nowait())
-            await self._write_down(results)
-            now = self._clock.monotonic()
-            for result in results:
-                self._worklist.finished(result.claim.release.id, now=now)
-            self._bell.set()
+            for some in portions(results, weight=_weight):
+                await self._write_down(some)
+                now = self._clock.monotonic()
+                for result in some:
+                    self._worklist.finished(result.claim.release.id, now=now)
+                self._bell.set()
 
     async def _write_down(self, results: list[Result]) -> None:
         """Commits results, however long the store is away: until then their releases are not taken again."""
@@ -348,6 +351,12 @@ async def _make(connected: Connected, work: ReleaseWork | RemovalWork) -> Outcom
     if work.artifact.type not in connected.driver.artifacts:
         raise Permanent(f"the driver {connected.driver.name} does not take {work.artifact.type.name}")
     return await connected.backend.ensure(work)
+
+
+def _weight(result: Result) -> int:
+    """About how many changes it takes to write a result."""
+    observed = result.outcome.observed if isinstance(result.outcome, Applied) else None
+    return 3 + (2 * len(observed.instances) if observed is not None else 0)
 
 
 def _came_back(change: Change) -> bool:

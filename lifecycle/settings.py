@@ -44,6 +44,5 @@ class LifecycleSettings:
     """The pause before a deployment that could not be placed is tried again; it doubles with each try."""
     pending_retry_cap_s: float = 60.0
     results_per_commit: int = 256
-    observed_per_commit: int = 500
     seed: int = 0
     """Of the jitter of back-off."""

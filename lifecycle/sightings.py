@@ -25,18 +25,14 @@ class Deposed(Refusal):
     code = "OBSERVER_DEPOSED"
 
 
-class Report(NamedTuple):
-    """What of an observation would change the graph."""
+class Sighting(NamedTuple):
+    """What an observation has of one release that differs from the graph."""
 
-    seen: list[tuple[str, ObservedRelease]]
-    """(release id, what was seen)."""
-    gone: list[tuple[str, int]]
-    """(release id, version at which it is not there)."""
-
-    def part(self, start: int, end: int) -> Report:
-        """Some of it, counted through both lists."""
-        first = len(self.seen)
-        return Report(self.seen[start:end], self.gone[max(start - first, 0) : max(end - first, 0)])
+    release_id: str
+    seen: ObservedRelease | None
+    """None: no object is there."""
+    version: int
+    """The version at which it is not there."""
 
 
 def take_over(edit: Edit, cluster_id: str) -> int:
@@ -54,13 +50,13 @@ def check_epoch(reader: Reader, cluster_id: str, epoch: int) -> None:
         raise Deposed(f"observer {epoch} of cluster {cluster_id} is not its newest")
 
 
-def report_of(reader: Reader, cluster_id: str, observation: Observation, *, since: int) -> Report:
+def sightings_of(reader: Reader, cluster_id: str, observation: Observation, *, since: int) -> list[Sighting]:
     """What of an observation would change the graph.
 
     `since` is the revision before the backend was asked: an object that a complete observation lacks is not missed when its
     release has changed after that, for it may have been made meanwhile.
     """
-    seen = []
+    found = []
     there = set()
     for one in observation.releases:
         if one.owner != cluster_id:
@@ -68,19 +64,18 @@ def report_of(reader: Reader, cluster_id: str, observation: Observation, *, sinc
         there.add(one.name)
         release = _release_of(reader, cluster_id, one.name)
         if release is not None and differs(reader, release, one):
-            seen.append((release.id, one))
-    gone = []
+            found.append(Sighting(release.id, one, one.version))
     for name, version in observation.gone.items():
         release = _release_of(reader, cluster_id, name)
         if release is not None and _can_be_missed(release):
-            gone.append((release.id, version))
+            found.append(Sighting(release.id, None, version))
     if observation.complete:
         for release in each(reader, Release, "cluster_id", cluster_id):
             if release.backend_name in there or release.site_id in observation.unseen_sites or release.revision > since:
                 continue
             if _can_be_missed(release):
-                gone.append((release.id, observation.cursor.version))
-    return Report(seen, gone)
+                found.append(Sighting(release.id, None, observation.cursor.version))
+    return found
 
 
 def lose_sight_of(edit: Edit, release_ids: Sequence[str], reason: str) -> bool:
@@ -115,17 +110,26 @@ def is_in_sight(reader: Reader, release: Release) -> bool:
     )
 
 
-def write_report(edit: Edit, report: Report) -> bool:
+def write_sightings(edit: Edit, sightings: Sequence[Sighting]) -> bool:
     """Takes in what was seen and what was missed."""
-    for release_id, seen in report.seen:
+    for release_id, seen, version in sightings:
         release = get_as(edit, Release, release_id)
-        if release is not None:
+        if release is None:
+            continue
+        if seen is not None:
             take_in(edit, release, seen)
-    for release_id, version in report.gone:
-        release = get_as(edit, Release, release_id)
-        if release is not None:
+        else:
             take_gone(edit, release, version=version)
     return True
+
+
+def weight_of(reader: Reader, sighting: Sighting) -> int:
+    """About how many changes it takes to write a sighting."""
+    return (
+        3
+        + (len(sighting.seen.instances) if sighting.seen else 0)
+        + reader.count("Instance", "release_id", sighting.release_id)
+    )
 
 
 def write_nodes(edit: Edit, cluster_id: str, nodes: Mapping[str, Condition]) -> bool:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import msgspec
+
 from drivers.port import (
     Applied,
     ClusterAccess,
     Condition,
     Cursor,
     Observation,
+    ObservedRelease,
     Permanent,
     ReleaseWork,
     RemovalWork,
@@ -24,6 +27,7 @@ from drivers.port import (
 from drivers.simulated.faults import Fault, draws, fault_of, is_away
 from drivers.simulated.settings import SimulatedSettings
 from drivers.simulated.world import World
+from graph.kinds import InstanceStatus
 
 
 class SimulatedBackend:
@@ -79,7 +83,11 @@ class SimulatedBackend:
         observation = Observation(
             cursor=Cursor(self._world.history, self._world.version),
             complete=complete,
-            releases=[one for one in self._world.observed(since=since, now=now) if one.site_id not in self._unseen],
+            releases=[
+                self._as_seen(one)
+                for one in self._world.observed(since=since, now=now)
+                if one.site_id not in self._unseen
+            ],
             gone={} if complete else dict(self._world.gone(since=since)),
             unseen_sites=self._unseen,
             sites=self._site_conditions if complete else _changed(told_sites, self._site_conditions),
@@ -88,6 +96,28 @@ class SimulatedBackend:
         # What is reported is in the journal first, so that no kill makes it untrue.
         await self._world.journal.flushed()
         return observation
+
+    def _as_seen(self, found: ObservedRelease) -> ObservedRelease:
+        """The object without what runs on nodes that are away: nobody knows how that is."""
+        if not self._away_nodes or all(self._node_answers(one.node_id) for one in found.instances):
+            return found
+        instances = [
+            one
+            if self._node_answers(one.node_id)
+            else msgspec.structs.replace(one, status=InstanceStatus.UNKNOWN, message=NODE_AWAY.reason)
+            for one in found.instances
+        ]
+        running = sum(one.status is InstanceStatus.RUNNING for one in instances)
+        return msgspec.structs.replace(
+            found,
+            instances=instances,
+            ready_replicas=running,
+            message=f"{running} of {found.replicas} replicas are ready",
+        )
+
+    def _node_answers(self, node_id: str | None) -> bool:
+        name, _ = self._nodes.get(node_id or "", ("", ""))
+        return node_id not in self._away_nodes and name not in self._away_nodes
 
     async def _call(self, site_id: str, site: str) -> Fault:
         fault = fault_of(self._settings, site, self._world.next_call(site_id))
@@ -164,12 +194,13 @@ class SimulatedBackend:
 
     def _node_condition(self, node_id: str, name: str, site_id: str) -> Condition:
         if node_id in self._away_nodes or name in self._away_nodes:
-            return Condition(False, "the node does not answer")
+            return NODE_AWAY
         return SITE_AWAY if site_id in self._unseen else READY
 
 
 READY = Condition(True)
 AWAY = Condition(False, "it does not answer")
+NODE_AWAY = Condition(False, "the node does not answer")
 SITE_AWAY = Condition(False, "its site does not answer")
 
 

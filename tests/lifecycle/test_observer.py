@@ -81,6 +81,8 @@ async def test_nodes_are_reported_and_their_site_with_them(bench) -> None:
     assert bench.site(0).health.reasons == ["c0: 1 of its 2 nodes are not ready"]
     [instance] = each(bench.view, Instance, "release_id", release.id)
     assert instance.status is InstanceStatus.UNKNOWN
+    assert bench.view.get(release.id).phase is ReleasePhase.WAITING_READY
+    await bench.phase(deployment.id, DeploymentPhase.DEGRADED)
     await bench.configure(awayNodes=names)
     await bench.until(lambda: bench.site(0).health.status is HealthStatus.DOWN)
     await bench.configure()
@@ -168,3 +170,22 @@ async def test_an_app_that_its_driver_does_not_take_is_quarantined(benches) -> N
         assert "does not take HELM_CHART" in over.error.message
         assert [one.phase for one in each(bench.view, Release)] == [ReleasePhase.QUARANTINED]
         assert len(bench.releases(deployment.id)) == 1
+
+
+async def test_reports_of_many_replicas_are_written_in_bounded_commits(bench) -> None:
+    await bench.network(sites=4, nodes=1)
+    tiny = {"resources": Resources(cpu_millicores=1, memory_bytes=1 << 20)}
+    await bench.version(web=tiny)
+    began = bench.view.revision
+    deployment, operation = await bench.deploy(replicas={"web": 600})
+    await bench.succeeded(operation)
+    await bench.configure(awaySites=["s0", "s1", "s2", "s3"])
+    await bench.until(
+        lambda: all(one.status is InstanceStatus.UNKNOWN for one in each(bench.view, Instance)), what="loss of sight"
+    )
+    await bench.configure()
+    await bench.phase(deployment.id, DeploymentPhase.READY)
+    await bench.until(lambda: all(one.status is InstanceStatus.RUNNING for one in each(bench.view, Instance)))
+    assert bench.view.count("Instance") == 2_400
+    sizes = [len(commit.changes) for commit in await bench.ledger.commits_after(began)]
+    assert 600 < max(sizes) <= 2_000
