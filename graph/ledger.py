@@ -49,8 +49,9 @@ ACTIVE_FOR_S = 2.0
 PROBE_S = 1.0
 RESEND_FOR_S = 8.0
 AUDITED_CHANGES = 100
-SIZE_CHECKED_FROM = 64
-"""Commits of fewer changes are not measured before they are written unless one of their values is large."""
+LOST = "the store's answer was lost and it does not answer again: the change may or may not be made"
+LOST_REMEDY = "read it again before you repeat it; with the same idempotencyKey it is never made twice"
+STOPPING = "the server is stopping"
 
 log = structlog.get_logger(__name__)
 
@@ -139,6 +140,7 @@ class Ledger:
         """Told of each group: its drafts and its seconds; for metrics."""
         self._moved_at = 0.0
         self._writable = True
+        self._stopping = False
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Ledger]:
@@ -150,10 +152,12 @@ class Ledger:
         tasks.append(asyncio.create_task(watch, name="ledger-watch"))
         try:
             yield self
+            self._stopping = True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RESEND_FOR_S):
                     await self._queue.join()
         finally:
+            self._stopping = True
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -188,6 +192,8 @@ class Ledger:
             raise Unavailable(
                 "the store was written by a newer version: this server serves reads only", remedy="upgrade this server"
             )
+        if self._stopping:
+            raise Unavailable(STOPPING, remedy="try again in a moment")
         try:
             self._queue.put_nowait(draft)
         except asyncio.QueueFull:
@@ -250,8 +256,7 @@ class Ledger:
             try:
                 await self._write_group(drafts)
             except asyncio.CancelledError:
-                for draft in drafts:
-                    _settle(draft, Unavailable("the server is stopping", remedy="try again"))
+                self._refuse(drafts, f"{STOPPING}: the change may or may not be made", LOST_REMEDY)
                 raise
             except Exception as problem:
                 log.exception("ledger.group_failed", drafts=len(drafts))
@@ -273,11 +278,7 @@ class Ledger:
                 for draft in drafts:
                     draft.sent = True
                 if time.monotonic() > deadline:
-                    self._refuse(
-                        drafts,
-                        "the store's answer was lost and it does not answer again: the change may or may not be made",
-                        "read it again before you repeat it; with the same idempotencyKey it is never made twice",
-                    )
+                    self._refuse(drafts, LOST, LOST_REMEDY)
                     return
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
@@ -288,7 +289,9 @@ class Ledger:
                     pause = min(pause * 2, 1.0)
                     continue
                 self._mark_stale()
-                self._refuse(drafts, f"the store is away: {problem}", "nothing was changed; try again")
+                self._refuse([one for one in drafts if one.sent], LOST, LOST_REMEDY)
+                unsent = [one for one in drafts if not one.sent]
+                self._refuse(unsent, f"the store is away: {problem}", "nothing was changed; try again")
                 return
             except SchemaTooNew as problem:
                 self._writable = False
@@ -315,7 +318,8 @@ class Ledger:
             head = await transaction.head()
             await self._bring_up(transaction, head)
             group = await self._run(transaction, head, drafts)
-            if group.commits or group.records or group.idempotency or group.private:
+            written = bool(group.commits or group.records or group.idempotency or group.private)
+            if written:
                 await transaction.write(
                     WriteBatch(
                         commits=group.commits,
@@ -324,7 +328,8 @@ class Ledger:
                         private=group.private,
                     )
                 )
-        self.view.stale_since = None
+        if written or self.store.shared:  # an embedded store that was asked for nothing has shown nothing
+            self.view.stale_since = None
         return group
 
     async def _bring_up(self, transaction: Transaction, head: Head) -> None:
@@ -333,7 +338,11 @@ class Ledger:
         if head.epoch != self.view.epoch or head.revision < self.view.revision:
             await self._reload()
         while self.view.revision < head.revision:
-            commits = await transaction.commits_after(self.view.revision)
+            try:
+                commits = await transaction.commits_after(self.view.revision)
+            except Compacted:
+                await self._reload()
+                continue
             if not commits:
                 raise StoreProblem(f"the log ends at {self.view.revision}, the store says {head.revision}")
             self._take_in(commits)
@@ -349,11 +358,11 @@ class Ledger:
         revision = head.revision
         for draft in drafts:
             idempotency = draft.request.idempotency
-            if idempotency is not None and idempotency.key in known:
-                group.answers.append((draft, _answered_before(known[idempotency.key], idempotency)))
-                continue
             if draft.id in done:
                 group.answers.append((draft, _lost_answer(draft, done[draft.id])))
+                continue
+            if idempotency is not None and idempotency.key in known:
+                group.answers.append((draft, _answered_before(known[idempotency.key], idempotency)))
                 continue
             own = Edit(whole, at=at, next_revision=revision + 1, source=draft.request.source)
             try:
@@ -402,14 +411,11 @@ class Ledger:
             changes=changes,
             counters=edit.raised_counters,
         )
-        if len(changes) >= SIZE_CHECKED_FROM:
-            size = len(encode_commit(commit))
-            if size > MAX_COMMIT_BYTES:
-                raise LimitExceeded(
-                    f"the commit has {size} bytes, the most is {MAX_COMMIT_BYTES}",
-                    remedy="send it in parts",
-                    path="input",
-                )
+        size = len(encode_commit(commit))
+        if size > MAX_COMMIT_BYTES:
+            raise LimitExceeded(
+                f"the commit has {size} bytes, the most is {MAX_COMMIT_BYTES}", remedy="send it in parts", path="input"
+            )
         return commit
 
     def _take_in(self, commits: Sequence[Commit]) -> None:
@@ -426,7 +432,7 @@ class Ledger:
 
     def _refuse_waiting(self) -> None:
         while not self._queue.empty():
-            _settle(self._queue.get_nowait(), Unavailable("the server is stopping", remedy="try again"))
+            _settle(self._queue.get_nowait(), Unavailable(STOPPING, remedy="nothing was changed; try again"))
 
     def _mark_stale(self) -> None:
         if self.view.stale_since is None:
