@@ -19,9 +19,11 @@ from graph.entity import KINDS
 from graph.kinds import Role
 from server.cli.api import IN_USE, Api, Json
 from server.cli.failures import Exit, Failure
+from server.cli.kinds import ANY
 from server.cli.lookup import find, find_or_none, id_of
 from server.cli.options import OutputOption, TenantOption, YesOption, api_of, confirm
 from server.cli.output import Output, age, cell, console, plain_table, print_data, say, without_typenames
+from server.cli.reading import page_through
 from server.settings import Settings
 from server.settings_flags import takes_settings
 
@@ -44,11 +46,10 @@ def list_users(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:
 
     Example: edgeatlas user list
     """
-    document = (
-        "{ users(first: 500) { nodes { id name displayName email disabled createdAt "
-        "roleBindings(first: 50) { nodes { role tenant { id name } } } } } }"
+    selection = (
+        "id name displayName email disabled createdAt roleBindings(first: 50) { nodes { role tenant { id name } } }"
     )
-    rows = api_of(ctx).query(document)["users"]["nodes"]
+    rows, _ = page_through(api_of(ctx), KINDS["User"], selection, page=50)
     if output in (Output.JSON, Output.YAML):
         print_data(without_typenames(rows), output)
         return
@@ -114,7 +115,7 @@ def set_password(
             "Current password (empty if there is none)", default="", hide_input=True, show_default=False, err=True
         )
         values["currentPassword"] = shown or None
-    values["newPassword"] = _password(password_stdin)
+    values["password"] = _password(password_stdin)
     api.mutate("setPassword", values, "revision", key=False)
     say("the password is set")
 
@@ -159,11 +160,8 @@ def list_tokens(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None
 
     Example: edgeatlas token list
     """
-    document = (
-        "{ apiTokens(first: 500) { nodes { id name role expiresAt createdAt tenant { id name } "
-        "owner { id __typename ... on Named { name } } } } }"
-    )
-    rows = api_of(ctx).query(document)["apiTokens"]["nodes"]
+    selection = f"id name role expiresAt createdAt tenant {{ id name }} owner {{ {ANY} }}"
+    rows, _ = page_through(api_of(ctx), KINDS["ApiToken"], selection)
     if output in (Output.JSON, Output.YAML):
         print_data(without_typenames(rows), output)
         return
@@ -231,11 +229,8 @@ def list_secrets(ctx: typer.Context, tenant: TenantOption = None, output: Output
     """
     api = api_of(ctx)
     condition = {"tenant": id_of(api, KINDS["Tenant"], tenant)} if tenant else None
-    document = (
-        "query($filter: SecretFilter) { secrets(first: 500, filter: $filter) { "
-        "nodes { id name keys version updatedAt tenant { id name } } } }"
-    )
-    rows = api.query(document, {"filter": condition})["secrets"]["nodes"]
+    selection = "id name keys version updatedAt tenant { id name }"
+    rows, _ = page_through(api, KINDS["Secret"], selection, condition=condition)
     if output in (Output.JSON, Output.YAML):
         print_data(without_typenames(rows), output)
         return

@@ -78,7 +78,7 @@ def get(
         raise Failure(f"{found.plural} are listed with what they belong to", remedy="use `describe` on it")
     else:
         condition = _condition(api, found, selector=selector, filter=_json(filter), tenant=tenant)
-        rows, more = _page_through(api, found, selection, condition=condition, sort=sort, limit=limit)
+        rows, more = page_through(api, found, selection, condition=condition, sort=sort, limit=limit)
     print_entities(rows, found.name, types, output)
     if not rows and output in (Output.TABLE, Output.WIDE):
         say(f"there are no {found.plural} that you may see and that match")
@@ -139,10 +139,17 @@ def delete(
         say(f"{query_field(found)}/{name} deleted at revision {payload['revision']}")
 
 
-def _page_through(
-    api: Api, kind: Kind, selection: str, *, condition: Json | None, sort: str | None, limit: int
+def page_through(
+    api: Api,
+    kind: Kind,
+    selection: str,
+    *,
+    condition: Json | None = None,
+    sort: str | None = None,
+    limit: int = 0,
+    page: int = PAGE,
 ) -> tuple[list[Json], bool]:
-    """At most `limit` entities (0: all), and whether there are more."""
+    """At most `limit` entities of a kind (0: all), asked for `page` at a time, and whether there are more."""
     order = None
     if sort:
         order = [{"field": _constant(sort.lstrip("-")), "direction": "DESC" if sort.startswith("-") else "ASC"}]
@@ -154,11 +161,11 @@ def _page_through(
     rows: list[Json] = []
     after = None
     while True:
-        first = PAGE if not limit else min(PAGE, limit - len(rows))
-        page = api.query(document, {"first": first, "after": after, "filter": condition, "order": order})["it"]
-        rows.extend(page["nodes"])
-        after = page["pageInfo"]["endCursor"]
-        if not page["pageInfo"]["hasNextPage"]:
+        first = page if not limit else min(page, limit - len(rows))
+        found = api.query(document, {"first": first, "after": after, "filter": condition, "order": order})["it"]
+        rows.extend(found["nodes"])
+        after = found["pageInfo"]["endCursor"]
+        if not found["pageInfo"]["hasNextPage"]:
             return rows, False
         if limit and len(rows) >= limit:
             return rows, True

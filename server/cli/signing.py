@@ -72,7 +72,7 @@ def login(
     name = name or call.context_name or DEFAULT_CONTEXT
     if link is None and user is None and not token_stdin:
         url, link, user = _ask(url or call.url)
-    server = checked_url(_server_of(link) if link else url or call.url or DEFAULT_URL)
+    server = checked_url(_server_of(link) if link is not None else url or call.url or DEFAULT_URL)
     context = Context(url=server, ca_file=ca_file)
     if token_stdin:
         context = _with_token(context, sys.stdin.readline(512).strip(), "", "")

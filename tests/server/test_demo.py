@@ -1,0 +1,144 @@
+"""The demonstration: made once, moved by a seed, and never what is not its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from access.viewer import SYSTEM
+from graph.documents import document_from
+from graph.edit import Edit
+from graph.entity import KINDS, Source, SourceKind
+from graph.kinds import Cluster, Deployment, Link, LinkState, Node, Region, Site, Tenant
+from graph.ledger import Request
+from graph.view import Reader, each
+from server.app import Application, running
+from server.demo import KEY, SOURCE, Demo, demo
+from server.demo_network import DEPLOYMENTS, app_documents, network_documents
+from server.settings import Settings
+
+REQUEST = Request(author=SYSTEM.id, action="test")
+
+
+@contextlib.asynccontextmanager
+async def server(folder: Path) -> AsyncIterator[Application]:
+    async with running(Settings(data_dir=folder / "data", key_file=folder / "key" / "key", ui="off")) as application:
+        yield application
+
+
+def made_by_others(reader: Reader) -> dict[str, int]:
+    """The revisions of everything live that has another source, but for what the lifecycle makes."""
+    kinds = ("Region", "Site", "Link", "Cluster", "Node", "Tenant", "App", "Deployment", "User")
+    found = [one for kind in kinds for one in each(reader, KINDS[kind].type)]
+    return {one.id: one.revision for one in found if one.source != SOURCE}
+
+
+def state(reader: Reader) -> tuple[object, ...]:
+    """What the demonstration has changed, without ids and times."""
+    down = sorted(one.external.id for one in each(reader, Link) if one.state is LinkState.DOWN and one.external)
+    loads = sorted(
+        (one.external.id, one.reserved_mbps) for one in each(reader, Link) if one.reserved_mbps and one.external
+    )
+    away = sorted((one.name, str(one.configuration)) for one in each(reader, Cluster))
+    return down, loads, away
+
+
+def test_the_documents_are_always_the_same_and_can_be_read() -> None:
+    documents = [*network_documents(), *app_documents()]
+    assert documents == [*network_documents(), *app_documents()]
+    for at, one in enumerate(documents):
+        document_from(one, where=str(at))
+    tiers = Counter(
+        one["spec"].get("tier") for one in documents if one["kind"] == "Site" and one["spec"]["role"] == "COMPUTE"
+    )
+    assert set(tiers) == {"NATIONAL", "REGIONAL", "METRO", "DISTRICT"}
+    nodes = [one["spec"] for one in documents if one["kind"] == "Node"]
+    assert {one["arch"] for one in nodes} == {"amd64", "arm64"}
+    assert any("accelerators" in one["capacity"] for one in nodes)
+    assert len({one["capacity"]["cpuMillicores"] for one in nodes}) >= 4
+
+
+async def test_it_is_loaded_once_and_moves(tmp_path: Path) -> None:
+    async with server(tmp_path) as application:
+        ledger, lifecycle = application.ledger, application.services.lifecycle
+        await ledger.commit(lambda edit: edit.create(Region, name="mine"), REQUEST)
+        running_demo = Demo(ledger=ledger, lifecycle=lifecycle)
+        assert await running_demo.load()
+        view = ledger.view
+        assert {one.name for one in each(view, Deployment)} == set(DEPLOYMENTS)
+        assert (view.count("Site"), view.count("Cluster"), view.count("Tenant")) == (852, 3, 1)
+        others, counts = made_by_others(view), {kind: view.count(kind) for kind in ("Site", "Link", "Node", "App")}
+        for _ in range(40):
+            assert await running_demo.step()
+        assert made_by_others(view) == others
+        down, loads, away = state(view)
+        assert loads
+        assert down or "[]" not in str(away)
+        again = Demo(ledger=ledger, lifecycle=lifecycle)
+        assert await again.load()
+        assert {kind: view.count(kind) for kind in counts} == counts
+        assert all(one.state is LinkState.UP for one in each(view, Link))
+        assert all(one.configuration["awayNodes"] == [] for one in each(view, Cluster))
+
+
+async def test_the_same_seed_moves_the_same_things(tmp_path: Path) -> None:
+    states = []
+    for name in ("a", "b"):
+        async with server(tmp_path / name) as application:
+            one = Demo(ledger=application.ledger, lifecycle=application.services.lifecycle, seed=3)
+            await one.load()
+            # Without its deployments, whose standing depends on how quickly they are made.
+            one._tenant = "nobody's"
+            for _ in range(25):
+                await one.step()
+            states.append(state(application.ledger.view))
+    assert states[0] == states[1]
+
+
+async def test_names_that_others_have_are_left_to_them(tmp_path: Path) -> None:
+    async with server(tmp_path) as application:
+        ledger, lifecycle = application.ledger, application.services.lifecycle
+        mine = Source(SourceKind.USER, "mara")
+
+        def make(edit: Edit) -> None:
+            region = edit.create(Region, name="Europe", source=mine)
+            edit.create(Site, name="Vienna", region_id=region.id, source=mine)
+            edit.create(Tenant, name="demo", source=mine)
+
+        await ledger.commit(make, REQUEST)
+        others = made_by_others(ledger.view)
+        for _ in range(2):
+            assert await Demo(ledger=ledger, lifecycle=lifecycle).load()
+            view = ledger.view
+            assert made_by_others(view) == others
+            assert {one.name for one in each(view, Region, "source", KEY)} == {"demo-Europe"}
+            assert {one.name for one in each(view, Tenant, "source", KEY)} == {"demo-demo"}
+            assert view.count("Node", "source", KEY) == view.count("Node")
+            assert view.count("Site") == 853
+        assert {one.name for one in each(ledger.view, Deployment)} == set(DEPLOYMENTS)
+        assert isinstance(next(each(ledger.view, Node)), Node)
+
+
+async def test_it_moves_at_its_rate_and_with_none_it_is_left_alone(tmp_path: Path) -> None:
+    class Enough(Exception):
+        pass
+
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 5:
+            raise Enough
+
+    async with server(tmp_path) as application:
+        given = {"ledger": application.ledger, "lifecycle": application.services.lifecycle, "sleep": sleep}
+        await demo(**given, rate_hz=0)
+        assert slept == []
+        assert application.ledger.view.count("Site") == 852
+        with pytest.raises(Enough):
+            await demo(**given, rate_hz=4)
+        assert slept == [0.25] * 5
