@@ -46,7 +46,7 @@ from resolvers.schema import graphql_schema
 from server.endpoint_limits import EndpointLimits
 from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
 from server.metrics import Metrics
-from server.metrics_wiring import of_endpoint
+from server.metrics_wiring import of_endpoint, of_graph
 from server.pages import page_routes
 from server.settings import Settings
 from server.signin import SignIn
@@ -144,7 +144,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         )
         endpoint = _endpoint(settings, services, signin, metrics)
         await stack.enter_async_context(endpoint.running())
-        _watch(metrics, ledger)
+        of_graph(metrics, ledger)
         upkeep = asyncio.create_task(Upkeep(ledger, settings).run(), name="upkeep")
         stack.callback(upkeep.cancel)
         yield Application(
@@ -200,10 +200,6 @@ def _endpoint(settings: Settings, services: Services, signin: SignIn, metrics: M
         ),
         metrics=of_endpoint(metrics),
     )
-
-
-def _watch(metrics: Metrics, ledger: Ledger) -> None:
-    metrics.watch(metrics.view_revision, lambda: float(ledger.view.revision))
 
 
 def _routes(

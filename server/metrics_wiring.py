@@ -5,6 +5,11 @@ Kept apart from server/metrics.py, which knows no layer: there a metric is decla
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from graph.kinds import OperationStatus, ReleasePhase
+from graph.ledger import Ledger
+from graph.view import View
 from server.endpoint_metrics import EndpointMetrics
 from server.metrics import Metrics
 
@@ -21,4 +26,22 @@ def of_endpoint(metrics: Metrics) -> EndpointMetrics:
         behind=metrics.behind,
         resync=metrics.resync,
         closed=metrics.closed,
+        refused=metrics.refused,
     )
+
+
+def of_graph(metrics: Metrics, ledger: Ledger) -> None:
+    """What is read from the graph when it is scraped, index lookups all."""
+    view = ledger.view
+    metrics.watch(metrics.view_revision, lambda: float(view.revision))
+    metrics.watch(metrics.store_up, lambda: 0.0 if ledger.stale else 1.0)
+    for status in OperationStatus:
+        metrics.watch(
+            metrics.operations_by_status.labels(status.name), _counted(view, "Operation", "status", status.name)
+        )
+    for phase in ReleasePhase:
+        metrics.watch(metrics.releases_by_phase.labels(phase.name), _counted(view, "Release", "phase", phase.name))
+
+
+def _counted(view: View, kind: str, field: str, value: str) -> Callable[[], float]:
+    return lambda: float(view.count(kind, field, value))

@@ -23,6 +23,7 @@ from server.app import Application, running, version
 from server.first_start import check_listener, first_link
 from server.settings import Settings
 from server.ui_build import UiBuild, UiMode, ensure_built
+from server.websocket_transport import LettingGo
 
 log = structlog.get_logger(__name__)
 Say = Callable[[str], None]
@@ -88,13 +89,14 @@ async def _serve(settings: Settings, ui: UiBuild, say: Say) -> None:
             ssl_certfile=_text(settings.tls_certificate),
             ssl_keyfile=_text(settings.tls_key),
             http="httptools",
-            ws="websockets-sansio",
+            ws=LettingGo,
             ws_per_message_deflate=False,
             ws_max_size=settings.max_documents_bytes,
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=75,  # longer than proxies keep theirs: who closes first must not be the one that serves
             proxy_headers=settings.allow_plain_http,
             timeout_graceful_shutdown=max(1, int(settings.shutdown_grace_s)),
         )

@@ -54,9 +54,8 @@ class ChangesQuery(GraphQuery):
         self.key = ("changes",)
 
     def snapshot(self) -> tuple[object | None, int]:
-        """Nothing: it begins from now. The first event tells where that is."""
-        revision = self.services.ledger.view.revision
-        return self.heartbeat(revision), revision
+        """Nothing: it begins from now, and the server's first heartbeat tells where that is."""
+        return None, self.services.ledger.view.revision
 
     def delta(self, commits: Sequence[Commit], *, follows: int) -> Sequence[LiveEvent]:
         """The changes of these commits that the group may see and asked for."""

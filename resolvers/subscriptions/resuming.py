@@ -37,7 +37,7 @@ class GraphQuery(LiveQuery):
             epoch, revision = cursors.decode(after)
         except ValueError as problem:
             raise RequestProblem("BAD_USER_INPUT", str(problem), remedy="subscribe without `after`") from None
-        if epoch != self.epoch or revision > self.services.ledger.view.revision:
+        if epoch != self.epoch:
             self.resync_first = RESTORED
         else:
             self.after = revision
