@@ -15,6 +15,7 @@ import msgspec
 import yaml
 
 from graph.entity import ExternalId
+from graph.free_values import value_problem
 from graph.refusal import InvalidInput, LimitExceeded
 
 MAX_DOCUMENTS = 250_000
@@ -57,7 +58,14 @@ def parse_documents(text: str, *, name: str = "document") -> list[Document]:
 
     Raises InvalidInput with the line, LimitExceeded for too many or too deep.
     """
-    if len(text.encode()) > MAX_TEXT_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as problem:
+        line = text.count("\n", 0, problem.start) + 1
+        raise InvalidInput(
+            f"{name}:{line}: half of a surrogate pair is no text", remedy="write UTF-8", path=name
+        ) from None
+    if size > MAX_TEXT_BYTES:
         raise LimitExceeded(
             f"documents have at most {MAX_TEXT_BYTES} bytes", remedy="send them in parts", path="documents"
         )
@@ -68,7 +76,9 @@ def parse_documents(text: str, *, name: str = "document") -> list[Document]:
             single = items is None and not isinstance(value, list)
             found.append(document_from(item, where=f"{name}:{line}" if single else f"{name}:{line}[{nth}]"))
             if len(found) > MAX_DOCUMENTS:
-                raise LimitExceeded(f"a set has at most {MAX_DOCUMENTS} documents", path="documents")
+                raise LimitExceeded(
+                    f"a set has at most {MAX_DOCUMENTS} documents", remedy="send them in parts", path="documents"
+                )
     return found
 
 
@@ -90,6 +100,10 @@ def document_from(value: Any, *, where: str) -> Document:
         raise wrong(f"a document has no {min(map(str, extra))!r}", "put a kind's fields under spec")
     if not isinstance(metadata, dict) or not isinstance(spec, dict):
         raise wrong("metadata and spec are mappings", "write kind, metadata and spec")
+    problem = value_problem(value)
+    if problem is not None:
+        inner, text = problem
+        raise wrong(f"{inner.lstrip('.')}: {text}", "write what JSON can hold")
     unknown = set(metadata) - _METADATA
     if unknown:
         raise wrong(f"metadata has no {min(map(str, unknown))!r}", f"use {', '.join(sorted(_METADATA))}")
@@ -107,18 +121,31 @@ def document_from(value: Any, *, where: str) -> Document:
             },
             Document,
         )
-    except msgspec.ValidationError as problem:
-        raise wrong(f"metadata: {problem}", "give text; quote numbers and versions") from None
+    except msgspec.ValidationError as found:
+        raise wrong(f"metadata: {found}", "give text; quote numbers and versions") from None
 
 
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C where the library has it: ten times faster."""
 
 
+_UNREADABLE = (ValueError, KeyError, IndexError, AttributeError, TypeError, OverflowError)
+"""What the library raises for a value that its tag does not fit, such as `!!int abc`."""
+
+
 class _Loader(_Safe):  # type: ignore[misc]  # which class it is depends on how the library was built
-    """A safe loader that takes no key twice and none that is not text."""
+    """A safe loader that takes no key twice and none that is not text, and says where what it cannot read is."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except _UNREADABLE as problem:
+            text = f"{node.tag.rpartition(':')[2]} cannot be read from this: {str(problem)[:80]}"
+            raise yaml.MarkedYAMLError(None, None, text, node.start_mark) from None
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.MarkedYAMLError(None, None, "this is no mapping", node.start_mark)
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -155,9 +182,27 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
-    if text.lstrip()[:1] in ("{", "["):
-        yield 1, _json(text, name)
-        return
+    mistake: InvalidInput | None = None
+    if text.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
+        try:
+            value = _json(text.lstrip("\ufeff"))
+        except json.JSONDecodeError as found:
+            # It may be YAML that begins so; if it is not, it was meant as JSON.
+            mistake = InvalidInput(f"{name}:{found.lineno}: {found.msg}", remedy="write JSON or YAML", path=name)
+        except (_NotJson, ValueError) as found:
+            raise InvalidInput(f"{name}:1: {str(found)[:200]}", remedy="write JSON or YAML", path=name) from None
+        except RecursionError:
+            raise InvalidInput(f"{name}:1: nested too deeply", remedy="write JSON or YAML", path=name) from None
+        else:
+            yield 1, value
+            return
+    try:
+        yield from _yaml(text, name)
+    except InvalidInput as problem:
+        raise mistake or problem from None
+
+
+def _yaml(text: str, name: str) -> Iterator[tuple[int, Any]]:
     try:
         _check_events(text)
         loader = _Loader(text)
@@ -177,15 +222,22 @@ def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
         raise InvalidInput(f"{name}: {problem}", remedy="write JSON or YAML", path=name) from None
 
 
-def _json(text: str, name: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except RecursionError:
-        raise InvalidInput(f"{name}: nested too deeply", remedy="write JSON or YAML", path=name) from None
-    except msgspec.DecodeError as problem:
-        line, said = 1, str(problem)
-        try:
-            json.loads(text)  # slower, and says where
-        except (json.JSONDecodeError, RecursionError) as found:
-            line, said = getattr(found, "lineno", 1), getattr(found, "msg", said)
-        raise InvalidInput(f"{name}:{line}: {said}", remedy="write JSON or YAML", path=name) from None
+class _NotJson(Exception):
+    """What Python reads as JSON and JSON is not, or what nobody could mean."""
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_constant)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _NotJson(f"key {twice!r} is given twice")
+    return found
+
+
+def _no_constant(text: str) -> Any:
+    raise _NotJson(f"{text} is no number of JSON")

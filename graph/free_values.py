@@ -36,9 +36,9 @@ def value_problem(value: Any, *, depth: int = 0) -> tuple[str, str] | None:
         return None
     if depth >= MAX_DEPTH:
         return "", f"values lie at most {MAX_DEPTH} deep in each other"
-    if isinstance(value, (list, tuple)):
+    if kind is list:
         return _in_list(value, depth)
-    if isinstance(value, dict):
+    if kind is dict:
         return _in_mapping(value, depth)
     if isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
@@ -49,7 +49,7 @@ def value_problem(value: Any, *, depth: int = 0) -> tuple[str, str] | None:
     return "", f"a value of type {kind.__name__} is none of JSON"
 
 
-def _in_list(value: list[Any] | tuple[Any, ...], depth: int) -> tuple[str, str] | None:
+def _in_list(value: list[Any], depth: int) -> tuple[str, str] | None:
     for at, one in enumerate(value):
         found = value_problem(one, depth=depth + 1)
         if found is not None:
