@@ -131,6 +131,18 @@ class VisibleView:
             return self._names(kind, rule)
         return self._kept(kind, ("names", rule), lambda: self._names(kind, rule))
 
+    def entry_by_name(self, kind: str, field: str, value: str) -> Sequence[str]:
+        """What `ids` gives for a value of a named kind's field, ordered by name, then id."""
+        seen, reader = self.ids(kind, field, value), self._reader
+        if not isinstance(reader, View):
+            return sorted(seen, key=self._name_key)
+        if len(seen) == reader.count(kind, field, value):
+            return reader.entry_by_name(kind, field, value)
+        if len(seen) < FEW:
+            return sorted(seen, key=self._name_key)
+        among = frozenset(seen)
+        return [one for one in reader.entry_by_name(kind, field, value) if one in among]
+
     def count(self, kind: str, field: str | None = None, value: str | None = None) -> int:
         """How many `ids` would give."""
         return len(self.ids(kind, field, value))

@@ -8,10 +8,24 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from graph.entity import Entity
+from graph.selectors import LabelSelector, entries_matching, ids_matching, matches
 from graph.view import NOTHING, Reader, index_text
+
+
+class Narrowing(NamedTuple):
+    """Where all that satisfy a condition are, so that a page of them can be walked in the order of names."""
+
+    size: int
+    """How many are there, those that are in two entries counted twice."""
+    rest: Condition
+    """What must still be asked of each."""
+    entries: Sequence[tuple[str, str]] = ()
+    """Entries of indexes: fields and values, as `Reader.ids` takes them."""
+    stretches: Sequence[tuple[int, int]] = ()
+    """Stretches of the order by name: where each begins and ends."""
 
 
 class Condition(Protocol):
@@ -24,6 +38,19 @@ class Condition(Protocol):
     def candidates(self, reader: Reader, kind: str) -> Sequence[str] | None:
         """Ids, ascending, among which all that satisfy it are; None when no index narrows it."""
         ...
+
+
+def narrowing_of(condition: Condition, reader: Reader, kind: str) -> Narrowing | None:
+    """The condition's narrowing in the order of names; None when it has none, though it may have candidates."""
+    ask = getattr(condition, "narrowing", None)
+    found: Narrowing | None = ask(reader, kind) if ask is not None else None
+    return found
+
+
+def of_entries(reader: Reader, kind: str, entries: Sequence[tuple[str, str]], *, rest: Condition) -> Narrowing:
+    """The narrowing to some entries of indexes."""
+    count = reader.count
+    return Narrowing(sum(count(kind, field, value) for field, value in entries), rest, entries)
 
 
 class All:
@@ -47,6 +74,27 @@ class All:
                 best = found
         return best
 
+    def narrowing(self, reader: Reader, kind: str) -> Narrowing | None:
+        """The smallest of the parts' own; the others are asked."""
+        best: Narrowing | None = None
+        chosen = 0
+        for at, part in enumerate(self.parts):
+            found = narrowing_of(part, reader, kind)
+            if found is not None and (best is None or found.size < best.size):
+                best, chosen = found, at
+        if best is None:
+            return None
+        rest = [_unwrapped(part) for at, part in enumerate(self.parts) if at != chosen]
+        if best.rest is not EVERYTHING:
+            rest.append(best.rest)
+        return best._replace(rest=EVERYTHING if not rest else rest[0] if len(rest) == 1 else All(rest))
+
+
+def _unwrapped(condition: Condition) -> Condition:
+    while isinstance(condition, All) and len(condition.parts) == 1:
+        condition = condition.parts[0]
+    return condition
+
 
 class AnyOf:
     """At least one of several conditions; of none, nothing."""
@@ -69,6 +117,19 @@ class AnyOf:
                 return None
             united.update(found)
         return sorted(united)
+
+    def narrowing(self, reader: Reader, kind: str) -> Narrowing | None:
+        """All that any part narrows to, when every part does by entries."""
+        entries: dict[tuple[str, str], None] = {}
+        rest: Condition = EVERYTHING
+        for part in self.parts:
+            found = narrowing_of(part, reader, kind)
+            if found is None or found.stretches:
+                return None
+            entries.update(dict.fromkeys(found.entries))
+            if found.rest is not EVERYTHING:
+                rest = self
+        return of_entries(reader, kind, tuple(entries), rest=rest)
 
 
 class Not:
@@ -121,6 +182,13 @@ class Equals:
             united.update(reader.ids(kind, self.field, index_text(value)))
         return sorted(united)
 
+    def narrowing(self, reader: Reader, kind: str) -> Narrowing | None:
+        """The index's entries for the values."""
+        if not self.exact:
+            return None
+        entries = dict.fromkeys((self.field, index_text(value)) for value in self.values)
+        return of_entries(reader, kind, tuple(entries), rest=EVERYTHING)
+
 
 class NameIs:
     """The name is one of some names, in any scope; answered from the order by name."""
@@ -146,6 +214,30 @@ class NameIs:
         return sorted(found)
 
 
+class Labelled:
+    """The labels match a selector; answered from the index of labels."""
+
+    __slots__ = ("selector",)
+
+    def __init__(self, selector: LabelSelector) -> None:
+        self.selector = selector
+
+    def holds(self, entity: Entity) -> bool:
+        """Whether its labels match."""
+        return matches(self.selector, entity.labels)
+
+    def candidates(self, reader: Reader, kind: str) -> Sequence[str] | None:
+        """Just those that match."""
+        return ids_matching(reader, kind, self.selector)
+
+    def narrowing(self, reader: Reader, kind: str) -> Narrowing | None:
+        """The index's entries for the requirement that the fewest meet."""
+        entries, all_match = entries_matching(reader, kind, self.selector)
+        if not entries:
+            return None
+        return of_entries(reader, kind, entries, rest=EVERYTHING if all_match else self)
+
+
 class Test:
     """Any question, given as a function; no index narrows it."""
 
@@ -165,13 +257,23 @@ class Test:
 
 
 class Among:
-    """The entity is one of these; for what another index found, such as a label selector or places nearby."""
+    """The entity is one of these; for what another index found, such as a label selector or places nearby.
 
-    __slots__ = ("find", "holds_")
+    `entries` may say which entries of indexes have just these.
+    """
 
-    def __init__(self, find: Callable[[Reader, str], Sequence[str] | None], holds: Callable[[Entity], bool]) -> None:
+    __slots__ = ("entries", "find", "holds_")
+
+    def __init__(
+        self,
+        find: Callable[[Reader, str], Sequence[str] | None],
+        holds: Callable[[Entity], bool],
+        *,
+        entries: Callable[[Reader, str], Sequence[tuple[str, str]] | None] | None = None,
+    ) -> None:
         self.find = find
         self.holds_ = holds
+        self.entries = entries
 
     def holds(self, entity: Entity) -> bool:
         """Whether it is one of them."""
@@ -180,6 +282,11 @@ class Among:
     def candidates(self, reader: Reader, kind: str) -> Sequence[str] | None:
         """Ids that the other index found."""
         return self.find(reader, kind)
+
+    def narrowing(self, reader: Reader, kind: str) -> Narrowing | None:
+        """The entries of indexes that hold them."""
+        entries = self.entries(reader, kind) if self.entries is not None else None
+        return None if entries is None else of_entries(reader, kind, entries, rest=EVERYTHING)
 
 
 EVERYTHING = All(())
@@ -194,7 +301,10 @@ __all__ = [
     "AnyOf",
     "Condition",
     "Equals",
+    "Labelled",
     "NameIs",
+    "Narrowing",
     "Not",
     "Test",
+    "narrowing_of",
 ]

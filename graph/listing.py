@@ -1,30 +1,35 @@
 """Pages of entities: filtered, ordered, by keyset.
 
 A page begins after a key, never at an offset, so that what is added or removed before it moves nothing. Orders that an index
-holds (name, id) are walked from the key on and cost what the page costs; any other order sorts the candidates, which is
-refused beyond `MAX_SORTED`, for its cost would be the whole graph's.
+holds (name, id) are walked from the key on and cost what the page costs, also where a filter leaves only some entries of
+an index: those are kept in the order of names (`graph.name_orders`) and merged as they are walked. Any other order sorts
+the candidates, which is refused beyond `MAX_SORTED`, for its cost would be the whole graph's.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import enum
 import heapq
+import sys
+import typing
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import cmp_to_key
+from itertools import groupby
 from typing import Any
 
 import msgspec
 
-from graph.conditions import EVERYTHING, Condition, Equals
-from graph.entity import KINDS, Entity, Named
+from graph.conditions import EVERYTHING, Condition, Equals, narrowing_of
+from graph.entity import KINDS, Entity, Named, without_none
 from graph.refusal import InvalidInput, LimitExceeded
 from graph.view import Reader
 
 MAX_SORTED = 25_000
 _SORT_SHORT = 2_048
-"""Candidates up to which sorting them beats walking the whole kind in order."""
+"""Candidates that no index has in order are sorted up to so many; beyond, the whole kind is walked in order."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -77,8 +82,8 @@ def page_of(
     terms = _complete(kind, order)
     backwards = request.last is not None
     size = _size(request, page_size_max=page_size_max, page_size_default=page_size_default)
-    after = _decode(request.after, reader.epoch, terms, "after")
-    before = _decode(request.before, reader.epoch, terms, "before")
+    after = _decode(request.after, reader.epoch, kind, terms, "after")
+    before = _decode(request.before, reader.epoch, kind, terms, "before")
     walk = _walk(reader, kind, where, terms, after=after, before=before, backwards=backwards, wanted=size + 1)
     items = []
     for entity in walk:
@@ -120,8 +125,10 @@ def matching(reader: Reader, kind: str, where: Condition) -> Iterator[Entity]:
 
 def _complete(kind: str, order: Sequence[Order]) -> tuple[Order, ...]:
     terms = list(order) or ([Order("name")] if KINDS[kind].named else [])
-    if not any(term.field == "id" for term in terms):
-        terms.append(Order("id", terms[0].descending if len(terms) == 1 and terms[0].field == "created_at" else False))
+    for at, term in enumerate(terms):
+        if term.field == "id":
+            return tuple(terms[: at + 1])  # nothing is left to be ordered after it
+    terms.append(Order("id", terms[0].descending if len(terms) == 1 and terms[0].field == "created_at" else False))
     return tuple(terms)
 
 
@@ -176,20 +183,18 @@ def _walk(
     backwards: bool,
     wanted: int,
 ) -> Iterator[Entity]:
-    candidates = where.candidates(reader, kind)
-    total = reader.count(kind)
     fields = [term.field for term in terms]
     descending = terms[0].descending
-    by_name = fields == ["name", "id"] and terms[1].descending == descending and KINDS[kind].named
-    by_id = fields[0] == "id" or fields == ["created_at", "id"]
-    pool = candidates if candidates is not None else None
-    if by_id and (pool is None or len(terms) == 1 or fields == ["created_at", "id"]):
-        ids = pool if pool is not None else reader.ids(kind)
-        yield from _along(reader, kind, ids, None, where, terms, after, before, descending != backwards)
+    if fields == ["name", "id"] and KINDS[kind].named:
+        yield from _walk_by_name(
+            reader, kind, where, terms, after=after, before=before, reverse=descending != backwards
+        )
         return
-    if by_name and (pool is None or len(pool) > max(_SORT_SHORT, total // 8)):
-        names = reader.ids_by_name(kind)
-        yield from _along(reader, kind, names, _name_key(reader), where, terms, after, before, descending != backwards)
+    pool = where.candidates(reader, kind)
+    total = reader.count(kind)
+    if fields == ["id"] or (fields == ["created_at", "id"] and terms[1].descending == descending):
+        ids = pool if pool is not None else reader.ids(kind)
+        yield from _along(reader, kind, ids, where, terms, after, before, descending != backwards)
         return
     sorted_count = len(pool) if pool is not None else total
     if sorted_count > MAX_SORTED:
@@ -200,16 +205,6 @@ def _walk(
         )
     get, holds = reader.get, where.holds
     asked = not (isinstance(where, Equals) and where.exact)
-    if by_name:
-        keys = sorted(
-            (entity.name, one)
-            for one in (pool if pool is not None else reader.ids(kind))
-            if isinstance(entity := get(one), Named) and (not asked or (entity.SPEC.name == kind and holds(entity)))
-        )
-        names = [one for _, one in keys]
-        key = dict(zip(names, keys, strict=True)).__getitem__
-        yield from _along(reader, kind, names, key, EVERYTHING, terms, after, before, descending != backwards)
-        return
     keyed = [
         (_key(entity, terms), entity)
         for one in (pool if pool is not None else reader.ids(kind))
@@ -228,7 +223,100 @@ def _walk(
     yield from (entity for _, entity in chosen)
 
 
-def _name_key(reader: Reader) -> Callable[[str], tuple[str, str]]:
+def _walk_by_name(
+    reader: Reader,
+    kind: str,
+    where: Condition,
+    terms: tuple[Order, ...],
+    *,
+    after: Key | None,
+    before: Key | None,
+    reverse: bool,
+) -> Iterator[Entity]:
+    """Walks what the indexes have in the order of names from the cursor on, and asks of each what is left to ask."""
+    key = _name_key(reader)
+    runs, rest = _runs(reader, kind, where, key)
+    descending = terms[0].descending
+    # Ids of one name go the other way than the names do.
+    turned = terms[1].descending != descending
+    low, high = (before, after) if descending else (after, before)
+    parts = [
+        (ids, begin, end)
+        for ids, begin, end in (_between(run, low, high, key, whole_names=turned) for run in runs)
+        if begin < end
+    ]
+
+    def steps(ids: Sequence[str], begin: int, end: int) -> Iterator[str]:
+        return map(ids.__getitem__, range(end - 1, begin - 1, -1) if reverse else range(begin, end))
+
+    found: Iterator[str] = steps(*parts[0]) if len(parts) == 1 else iter(())
+    if len(parts) > 1:
+        merged = heapq.merge(*(steps(*part) for part in parts), key=key, reverse=reverse)
+        found = (one for one, _ in groupby(merged))
+    if turned:
+        found = (one for _, same in groupby(found, key=lambda one: key(one)[0]) for one in reversed(list(same)))
+    get, holds = reader.get, rest.holds
+    unfiltered = rest is EVERYTHING
+    for one in found:
+        entity = get(one)
+        if entity is None or (turned and _beyond(entity, terms, after, before)):
+            continue
+        if unfiltered or (entity.SPEC.name == kind and holds(entity)):
+            yield entity
+
+
+Run = tuple[Sequence[str], int, int]
+"""Ids in the order of names, of which those from one position up to another are meant."""
+NameKey = Callable[[str], tuple[str, str]]
+
+
+def _runs(reader: Reader, kind: str, where: Condition, key: NameKey) -> tuple[list[Run], Condition]:
+    """Where to walk for what satisfies a condition, and what must be asked of each there."""
+    narrowing = narrowing_of(where, reader, kind)
+    if narrowing is not None:
+        names = reader.ids_by_name(kind)
+        entries = [_entry_by_name(reader, kind, field, value, key) for field, value in narrowing.entries]
+        runs = [(ids, 0, len(ids)) for ids in entries]
+        return [*runs, *((names, begin, end) for begin, end in narrowing.stretches)], narrowing.rest
+    pool = where.candidates(reader, kind)
+    if pool is None or len(pool) > max(_SORT_SHORT, reader.count(kind) // 8):
+        names = reader.ids_by_name(kind)
+    else:
+        names = sorted((one for one in pool if _is_of(reader.get(one), kind)), key=key)
+    return [(names, 0, len(names))], where
+
+
+def _entry_by_name(reader: Reader, kind: str, field: str, value: str, key: NameKey) -> Sequence[str]:
+    """An entry of an index in the order of names: kept so by readers that can, ordered now for the others."""
+    kept: Callable[[str, str, str], Sequence[str]] | None = getattr(reader, "entry_by_name", None)
+    return kept(kind, field, value) if kept is not None else sorted(reader.ids(kind, field, value), key=key)
+
+
+def _is_of(entity: Entity | None, kind: str) -> bool:
+    return entity is not None and entity.SPEC.name == kind
+
+
+def _between(run: Run, low: Key | None, high: Key | None, key: NameKey, *, whole_names: bool) -> Run:
+    """The part of a run between two positions, both left out; with `whole_names` all of the positions' names are in it."""
+    ids, begin, end = run
+    if whole_names:
+        begin = begin if low is None else bisect_left(ids, (low[0], ""), begin, end, key=key)
+        # No id is an infinite text, but none begins with the last character of Unicode.
+        end = end if high is None else bisect_left(ids, (high[0], chr(sys.maxunicode)), begin, end, key=key)
+    else:
+        begin = begin if low is None else bisect_right(ids, (low[0], low[1]), begin, end, key=key)
+        end = end if high is None else bisect_left(ids, (high[0], high[1]), begin, end, key=key)
+    return ids, begin, end
+
+
+def _beyond(entity: Entity, terms: Sequence[Order], after: Key | None, before: Key | None) -> bool:
+    own = _key(entity, terms)
+    return (after is not None and _compare(own, after, terms) <= 0) or (
+        before is not None and _compare(own, before, terms) >= 0
+    )
+
+
+def _name_key(reader: Reader) -> NameKey:
     def key(entity_id: str) -> tuple[str, str]:
         entity = reader.get(entity_id)
         assert isinstance(entity, Named)
@@ -241,32 +329,38 @@ def _along(
     reader: Reader,
     kind: str,
     ids: Sequence[str],
-    key: Callable[[str], tuple[str, str]] | None,
     where: Condition,
     terms: tuple[Order, ...],
     after: Key | None,
     before: Key | None,
     reverse: bool,
 ) -> Iterator[Entity]:
-    """Walks an index that is in the order's ascending sense, from the cursor on."""
+    """Walks ids that are in the order's ascending sense, from the cursor on."""
     descending = terms[0].descending
     low, high = (before, after) if descending else (after, before)
-    begin, end = 0, len(ids)
-    if low is not None:
-        begin = bisect_right(ids, _position(low, key), key=key) if key else bisect_right(ids, low[-1])
-    if high is not None:
-        end = bisect_left(ids, _position(high, key), key=key) if key else bisect_left(ids, high[-1])
-    steps = range(end - 1, begin - 1, -1) if reverse else range(begin, end)
+    begin = 0 if low is None else bisect_right(ids, low[-1])
+    end = len(ids) if high is None else bisect_left(ids, high[-1])
     get, holds = reader.get, where.holds
     unfiltered = where is EVERYTHING
-    for at in steps:
+    for at in range(end - 1, begin - 1, -1) if reverse else range(begin, end):
         entity = get(ids[at])
         if entity is not None and (unfiltered or (entity.SPEC.name == kind and holds(entity))):
             yield entity
 
 
-def _position(cursor: Key, key: Callable[[str], tuple[str, str]]) -> tuple[str, str]:
-    return cursor[0], cursor[1]
+def _fits(kind: str, name: str, value: Any) -> bool:
+    """Whether a cursor's value can be one of the field's: what cannot would be compared in vain."""
+    field = KINDS[kind].fields[name]
+    if value is None:
+        return field.optional
+    declared = without_none(field.type)
+    while typing.get_origin(declared) is typing.Annotated:
+        declared = declared.__origin__
+    if isinstance(declared, type) and issubclass(declared, enum.Enum):
+        return value in declared.__members__
+    if declared is float:
+        return type(value) in (int, float)
+    return type(value) is declared
 
 
 def encode_cursor(epoch: str, order: Sequence[Order], entity: Entity) -> str:
@@ -279,7 +373,7 @@ def encode_cursor(epoch: str, order: Sequence[Order], entity: Entity) -> str:
 _cursor = msgspec.json.Decoder(tuple[str, list[str], list[str | int | float | bool | None]])
 
 
-def _decode(cursor: str | None, epoch: str, terms: Sequence[Order], path: str) -> Key | None:
+def _decode(cursor: str | None, epoch: str, kind: str, terms: Sequence[Order], path: str) -> Key | None:
     if cursor is None:
         return None
     remedy = "begin again without a cursor"
@@ -291,6 +385,6 @@ def _decode(cursor: str | None, epoch: str, terms: Sequence[Order], path: str) -
         raise InvalidInput("this cursor is from before the graph was restored", remedy=remedy, path=path)
     if spec != [("-" if term.descending else "") + term.field for term in terms] or len(key) != len(terms):
         raise InvalidInput("this cursor is of another order", remedy=remedy, path=path)
-    if not isinstance(key[-1], str) or (terms[0].field == "name" and not isinstance(key[0], str)):
+    if not all(_fits(kind, term.field, value) for term, value in zip(terms, key, strict=True)):
         raise InvalidInput("this is no cursor of this API", remedy=remedy, path=path)
     return tuple(key)

@@ -104,13 +104,7 @@ def ids_matching(reader: Reader, kind: str, selector: LabelSelector | str) -> Se
     requirements = _selector(selector).requirements
     if not requirements:
         return reader.ids(kind)
-    narrowest: Requirement | None = None
-    least = -1
-    for one in requirements:
-        if one.operator in (Operator.IN, Operator.EXISTS):
-            found = sum(reader.count(kind, field, value) for field, value in _postings(one))
-            if narrowest is None or found < least:
-                narrowest, least = one, found
+    narrowest = _narrowest(reader, kind, requirements)
     if narrowest is None:
         return _all_but(reader, kind, requirements)
     candidates: list[str] = []
@@ -118,7 +112,7 @@ def ids_matching(reader: Reader, kind: str, selector: LabelSelector | str) -> Se
         candidates.extend(reader.ids(kind, field, value))
     if len(narrowest.values) > 1:
         candidates.sort()
-    covered = narrowest.operator is Operator.EXISTS or "" not in narrowest.values
+    covered = _covered(narrowest)
     rest = tuple(one for one in requirements if not (one is narrowest and covered))
     matched: list[str] = []
     last = ""
@@ -132,6 +126,37 @@ def ids_matching(reader: Reader, kind: str, selector: LabelSelector | str) -> Se
                 continue
         matched.append(entity_id)
     return matched
+
+
+def entries_matching(
+    reader: Reader, kind: str, selector: LabelSelector | str
+) -> tuple[Sequence[tuple[str, str]], bool]:
+    """The entries of the index of labels, as fields and values, that have all that match, and whether all in them do.
+
+    Empty when the selector asks for no label to be present. Raises InvalidInput when it is a text that cannot be read.
+    """
+    requirements = _selector(selector).requirements
+    narrowest = _narrowest(reader, kind, requirements)
+    if narrowest is None:
+        return (), False
+    return _postings(narrowest), len(requirements) == 1 and _covered(narrowest)
+
+
+def _covered(requirement: Requirement) -> bool:
+    """Whether all in a requirement's entries of the index meet it."""
+    return requirement.operator is Operator.EXISTS or "" not in requirement.values
+
+
+def _narrowest(reader: Reader, kind: str, requirements: Sequence[Requirement]) -> Requirement | None:
+    """The requirement of presence that the fewest entities may meet."""
+    narrowest: Requirement | None = None
+    least = -1
+    for one in requirements:
+        if one.operator in (Operator.IN, Operator.EXISTS):
+            found = sum(reader.count(kind, field, value) for field, value in _postings(one))
+            if narrowest is None or found < least:
+                narrowest, least = one, found
+    return narrowest
 
 
 def _postings(requirement: Requirement) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 from graph.change import Change, Commit
 from graph.entity import KINDS, Entity, ExternalId, Kind, Named, kind_by_id
 from graph.filing import is_filed
+from graph.name_orders import NameOrders
 
 E = TypeVar("E", bound=Entity)
 
@@ -145,6 +146,7 @@ class View:
         self._by_id: dict[str, list[str]] = {name: [] for name in KINDS}
         self._by_name: dict[str, list[str]] = {name: [] for name, kind in KINDS.items() if kind.named}
         self._postings: dict[str, dict[str, dict[str, list[str]]]] = {name: {} for name in KINDS}
+        self._orders = NameOrders()
         self._followers: list[Follower] = []
 
     # Reads
@@ -175,6 +177,17 @@ class View:
     def ids_by_name(self, kind: str) -> Sequence[str]:
         """All ids of a named kind, ordered by name, then id."""
         return self._by_name[kind]
+
+    def entry_by_name(self, kind: str, field: str, value: str) -> Sequence[str]:
+        """The ids that `ids` gives for a value of a named kind's field, ordered by name, then id.
+
+        Kept in that order once it was asked for; the sequence is the index's own.
+        """
+        ids = self.ids(kind, field, value)
+        everybody = self._by_name[kind]
+        if len(ids) == len(everybody):
+            return everybody
+        return self._orders.of((kind, field, value), ids, everybody=everybody, name_key=self._name_key)
 
     def count(self, kind: str, field: str | None = None, value: str | None = None) -> int:
         """How many `ids` would give."""
@@ -218,6 +231,7 @@ class View:
             "_by_id",
             "_by_name",
             "_postings",
+            "_orders",
         ):
             setattr(self, name, getattr(other, name))
         for follower in self._followers:
@@ -300,6 +314,10 @@ class View:
         old = set(entries(kind, before)) if before is not None else set()
         new = set(entries(kind, after)) if after is not None else set()
         renamed = self._renamed(kind, before, after)
+        ordered = bool(self._orders) and kind.named
+        if ordered:
+            for field, value in old if renamed else old - new:
+                self._orders.leave((kind.name, field, value), change.id, name_key=self._name_key)
         if before is not None and renamed:
             self._forget_name(kind, before)
         self._move_external(before, after)
@@ -323,6 +341,9 @@ class View:
                 del values[value]
         for field, value in new - old:
             insort(postings.setdefault(field, {}).setdefault(value, []), change.id)
+        if ordered:
+            for field, value in new if renamed else new - old:
+                self._orders.join((kind.name, field, value), change.id, name_key=self._name_key)
 
     def _name_key(self, entity_id: str) -> tuple[str, str]:
         entity = self._entities[entity_id]

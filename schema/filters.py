@@ -14,7 +14,8 @@ from typing import Annotated, Any
 import strawberry
 
 from graph import selectors, spatial
-from graph.conditions import EVERYTHING, All, Among, AnyOf, Condition, Equals, NameIs, Not, Test
+from graph.beginnings import NameBegins
+from graph.conditions import EVERYTHING, All, Among, AnyOf, Condition, Equals, Labelled, NameIs, Not, Test
 from graph.edit import camel
 from graph.entity import HIDDEN, KINDS, Entity, Field, Kind, SourceKind, Timestamp, without_none
 from graph.kinds import Region
@@ -204,11 +205,7 @@ def _term(kind: Kind, name: str, value: Any, path: str, reader: Reader) -> Condi
 
 def label_condition(selector_text: str, *, path: str) -> Condition:
     """What a label selector asks. Raises InvalidInput with the place of the mistake."""
-    selector = selectors.parse_selector(selector_text, path=path)
-    return Among(
-        lambda reader, kind: selectors.ids_matching(reader, kind, selector),
-        lambda entity: selectors.matches(selector, entity.labels),
-    )
+    return Labelled(selectors.parse_selector(selector_text, path=path))
 
 
 def _source_condition(value: Any) -> Condition:
@@ -222,6 +219,7 @@ def _source_condition(value: Any) -> Condition:
         return Among(
             lambda reader, kind: reader.ids(kind, "source", key),
             lambda entity: entity.source.kind is value.kind and entity.source.name == value.name,
+            entries=lambda reader, kind: [("source", key)],
         )
     return All(parts)
 
@@ -268,6 +266,8 @@ def _operator(name: str, op: str, wanted: Any, read: Callable[[Entity], Any], in
         return Test(lambda entity: read(entity) != wanted)
     if op == "is_null":
         return Test(lambda entity: (read(entity) in (None, "")) == wanted)
+    if op == "starts_with" and name == "name":
+        return NameBegins(wanted)
     if op in ("contains", "starts_with", "ends_with"):
         folded = wanted.casefold()
         compare: Mapping[str, Callable[[str], bool]] = {
@@ -312,7 +312,10 @@ def _in_region(value: str, path: str, reader: Reader) -> Condition:
             at = region.parent_id if region is not None else None
         return at is not None
 
-    return Among(below, lies_below)
+    def entries(_: Reader, kind: str) -> Sequence[tuple[str, str]]:
+        return [("region_id", one) for one in spatial.regions_below(reader, value, path=path)]
+
+    return Among(below, lies_below, entries=entries)
 
 
 SPECIAL: dict[str, dict[str, tuple[str, str, Callable[[Any, str, Reader], Condition]]]] = {
