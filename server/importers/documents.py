@@ -22,7 +22,6 @@ from typing import Any
 
 from graph.documents import API_VERSION
 from graph.identifiers import name_problem
-from graph.spatial import distance_km, estimated_latency_ms, line_latency_ms
 from graph.values import Position
 from server.importers.network import Line, Machine, Network, Place
 
@@ -280,6 +279,9 @@ class _Documents:
         return self._document("Link", name, spec, display_name=line.display_name, labels=line.labels)
 
     def _latency(self, line: Line) -> float | None:
+        # Here and not above: it brings scipy, for which `edgeatlas --help` need not wait.
+        from graph.spatial import distance_km, estimated_latency_ms, line_latency_ms
+
         if line.latency_ms is not None:
             return line.latency_ms
         if line.length_km is not None:
