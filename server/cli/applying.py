@@ -29,6 +29,7 @@ from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
 ENDINGS = (".yaml", ".yml", ".json")
 SHOWN_REFUSALS = 50
 ACTIONS = ("CREATED", "UPDATED", "UNCHANGED", "DELETED", "REFUSED")
+MEND = "nothing was applied; mend what is refused and apply again"
 _POSITION = re.compile(r"\[(\d+)\]$")
 """Where the server says that a document of a list is."""
 SELECTION = (
@@ -157,13 +158,13 @@ def print_refusals(payload: Json) -> None:
         say(f"and {len(refused) - SHOWN_REFUSALS} more")
 
 
-def finish(context: Context, payload: Json, *, plan: bool, wait: bool, seconds: float) -> None:
+def finish(context: Context, payload: Json, *, plan: bool, wait: bool, seconds: float, remedy: str = MEND) -> None:
     """Says what was done, waits for an operation, and fails when the set was refused."""
     counts = ", ".join(f"{payload[one.lower()]} {one.lower()}" for one in ACTIONS if payload[one.lower()])
     if payload["refused"]:
         raise Failure(
             f"refused: {counts}",
-            remedy="nothing was applied; mend what is refused and apply again" if not plan else None,
+            remedy=None if plan else remedy,
             code=Exit.REFUSED,
         )
     say(

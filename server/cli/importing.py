@@ -145,14 +145,15 @@ def import_(
         say(note, style="yellow")
     if len(network.notes) > SHOWN_NOTES:
         say(f"and {len(network.notes) - SHOWN_NOTES} more notes")
-    places = [f"{options.name} {one['kind']} {one['metadata']['name']}" for one in made]
+    places = [network.origins[one["kind"], one["metadata"]["name"]] for one in made]
     payload = send(api_of(ctx), made, places=places, name=options.name, source="IMPORT", prune=True, plan=plan)
     if output in (Output.JSON, Output.YAML):
         print_data(without_typenames(payload), output)
     else:
         _print_summary(payload, made)
         print_refusals(payload)
-    finish(call_of(ctx).chosen()[1], payload, plan=plan, wait=wait, seconds=seconds)
+    remedy = "nothing was imported; names that others have can be avoided with --prefix"
+    finish(call_of(ctx).chosen()[1], payload, plan=plan, wait=wait, seconds=seconds, remedy=remedy)
 
 
 def _taken_regions(api: Api, network: Network, name: str, region: str | None, prefix: str) -> frozenset[str]:

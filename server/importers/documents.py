@@ -64,7 +64,7 @@ class ImportOptions:
 
 
 def documents_of(network: Network, options: ImportOptions) -> list[Doc]:
-    """The documents of a network, parents first. Raises ImportRefused; adds to the network's notes."""
+    """The documents of a network, parents first. Raises ImportRefused; adds to the network's notes and origins."""
     made = _Documents(network, options)
     documents = made.all()
     network.check()
@@ -217,6 +217,7 @@ class _Documents:
             display_name=shown if shown is not None and shown != name else None,
             labels=place.labels,
             external=place.key,
+            where=place.where,
         )
 
     def _tier(self, place: Place) -> str:
@@ -276,7 +277,7 @@ class _Documents:
         for key, value in (("lengthKm", length), ("bandwidthMbps", line.bandwidth_mbps), ("cost", line.cost)):
             if value is not None:
                 spec[key] = round(value, 6)
-        return self._document("Link", name, spec, display_name=line.display_name, labels=line.labels)
+        return self._document("Link", name, spec, display_name=line.display_name, labels=line.labels, where=line.where)
 
     def _latency(self, line: Line) -> float | None:
         # Here and not above: it brings scipy, for which `edgeatlas --help` need not wait.
@@ -330,7 +331,9 @@ class _Documents:
             spec["cluster"] = given.cluster
         if arch is not None:
             spec["arch"] = arch
-        return self._document("Node", name, spec, labels={} if machine is None else machine.labels)
+        if machine is None:
+            return self._document("Node", name, spec)
+        return self._document("Node", name, spec, labels=machine.labels, where=machine.where)
 
     def _document(
         self,
@@ -341,7 +344,9 @@ class _Documents:
         display_name: str | None = None,
         labels: dict[str, str] | None = None,
         external: str | None = None,
+        where: str | None = None,
     ) -> Doc:
+        self._network.origins[kind, name] = where or self._options.name
         metadata: Doc = {"name": name}
         if self._options.tenant is not None:
             metadata["tenant"] = self._options.tenant

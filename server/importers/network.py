@@ -107,6 +107,8 @@ class Network:
         self.machines: list[Machine] = []
         self.notes: list[str] = []
         """What was read otherwise than it stands, for whoever imports."""
+        self.origins: dict[tuple[str, str], str] = {}
+        """Where the documents were made from, by their kind and name: for what the server says of them."""
         self.area: str | None = None
         """The level of the region that holds the whole, where the source is known to be one."""
         self._problems: list[Problem] = []

@@ -136,7 +136,8 @@ def test_a_repeated_import_changes_only_what_changed_and_only_its_own(cli: Comma
     (tmp_path / "sites.csv").write_text(SITES + "4,Ostrov,50.3,12.9\n5,Vienna,1,1\n")
     _, told = run(code=int(Exit.REFUSED))
     assert "was made by IMPORT 'europe'" in told
-    assert "nothing was applied" in told
+    assert "sites.csv:6: Site Vienna at metadata.name" in told
+    assert "--prefix" in told
 
 
 def test_documents_are_applied_pruned_and_told(cli: CommandLine, tmp_path: Path) -> None:

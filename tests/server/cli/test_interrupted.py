@@ -1,0 +1,73 @@
+"""What goes on while the server is killed and started again: work, waiting and watching."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from serverkit.commands import CommandLine
+from serverkit.process import RunningServer
+
+SITES = ("Krakow", "Poznan", "Szczecin", "Wroclaw")
+NODES = [
+    {
+        "kind": "Node",
+        "metadata": {"name": f"box-{at}"},
+        "spec": {"site": site, "cluster": "slow", "capacity": {"cpuMillicores": 8_000, "memoryBytes": 2**34}},
+    }
+    for at, site in enumerate(SITES)
+]
+CLUSTER = {
+    "kind": "Cluster",
+    "metadata": {"name": "slow"},
+    "spec": {"driver": "simulated", "sites": list(SITES), "configuration": {"readyAfterMs": 4_000, "latencyMs": 200}},
+}
+WALK = Path(__file__).resolve().parents[3] / "docs" / "examples" / "walk.yaml"
+
+
+def begun(run: CommandLine, *arguments: str) -> subprocess.Popen[str]:
+    """A command as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "server.cli", *arguments],
+        env={**os.environ, **run.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_deployment_is_waited_for_and_watched_over_a_kill_of_the_server(
+    start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    server = start_server()
+    run = CommandLine(
+        {"XDG_CONFIG_HOME": str(tmp_path), "EDGEATLAS_URL": "", "EDGEATLAS_TOKEN": "", "EDGEATLAS_CONTEXT": ""}
+    )
+    run("login", "--link", server.link)
+    run("import", "topohub:sndlib/polska")
+    run("apply", "-f", str(WALK))
+    run("apply", "-f", "-", "--name", "slow", given=json.dumps([CLUSTER, *NODES]))
+    watching = begun(run, "watch", "releases", "--for", "60s", "--lines")
+    deploying = begun(run, "deploy", "hello/1.0", "--everywhere", "--wait", "--timeout", "90s")
+    time.sleep(0.5)
+    for _ in range(100):
+        if run.json("operation", "list", "--running"):
+            break
+        time.sleep(0.1)
+    assert server.kill() != 0
+    time.sleep(0.5)
+    server.start()
+    out, err = deploying.communicate(timeout=120)
+    assert deploying.returncode == 0, out + err
+    assert "SUCCEEDED" in err
+    assert run.json("get", "deployment", "hello")["phase"] == "READY"
+    time.sleep(2)
+    watching.terminate()
+    seen, told = watching.communicate(timeout=30)
+    assert "connecting again" in told
+    assert seen.count("→ READY") + seen.count("phase READY") >= len(SITES)
