@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from graph.entity import Entity
+from graph.postings import index_text
 from graph.selectors import LabelSelector, entries_matching, ids_matching, matches
-from graph.view import NOTHING, Reader, index_text
+from graph.view import NOTHING, Reader
 
 
 class Narrowing(NamedTuple):

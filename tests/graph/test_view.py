@@ -14,7 +14,8 @@ from graph.edit import Edit
 from graph.entity import Entity, ExternalId
 from graph.identifiers import new_id
 from graph.kinds import Operation, OperationKind, OperationStatus, Region, Site, Tenant, Tier
-from graph.view import View, each, get_as, index_text
+from graph.postings import index_text
+from graph.view import View, each, get_as
 from graphkit.programs import Model, check_reads, commit_of, history, programs, run
 
 
