@@ -3,7 +3,7 @@
 References are given by name (a scoped one by path: `shop/1.4.2`) or by id. A set of documents has a source; what that
 source made before and the set no longer names is deleted when the set is pruned, and what another source made is
 never touched. What a document leaves out stays as it is: a repeated import must not uncordon what an operator
-cordoned.
+cordoned. What it says is null is cleared. An external id is who an entity is, so that a renamed one is found again.
 
 Everything is checked on an `Edit`, so a dry run, one commit and the commits of an operation are the same code. A bad
 document refuses the whole set, and every bad one is told, not only the first.
@@ -22,10 +22,10 @@ import msgspec
 from graph.documents import APPLICABLE, Document
 from graph.edit import Edit, camel
 from graph.entity import HIDDEN, KINDS, MANAGED, Entity, ExternalId, Field, Kind, Named, Source, without_none
-from graph.refusal import InvalidInput, LimitExceeded, NotFound, Refusal
+from graph.refusal import AlreadyExists, InvalidInput, LimitExceeded, NotFound, Refusal
 from graph.view import Reader
 
-_ID = re.compile(r"^[a-z]+_[0-9A-HJKMNP-TV-Z]{26}$")
+_ID = re.compile(r"[a-z]+_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 class Action(enum.Enum):
@@ -84,6 +84,8 @@ class Applier:
         self._rights = rights
         self._reader = rights.reader(edit)
         self._deployments = deployments
+        self._named_at: dict[str, str] = {}
+        """Where the set has named each entity: one that is named twice would change with every repetition."""
 
     def apply(self, documents: Sequence[Document]) -> list[Outcome]:
         """Applies each; an outcome each, in the order of the documents. A refused one leaves nothing of itself."""
@@ -91,24 +93,39 @@ class Applier:
         return [outcomes[index] for index in range(len(documents))]
 
     def steps(self, documents: Sequence[Document]) -> Iterator[tuple[int, Outcome]]:
-        """Applies them one by one, parents before children: positions and outcomes as they come."""
-        for index in in_order(documents):
-            document = documents[index]
-            try:
-                yield index, self._one(document)
-            except LimitExceeded:
-                raise
-            except Refusal as refusal:
-                yield (
-                    index,
-                    Outcome(
-                        kind=document.kind,
-                        name=document.name,
-                        where=document.where,
-                        action=Action.REFUSED,
-                        error=_placed(refusal, document),
-                    ),
-                )
+        """Applies them one by one, parents before children: positions and outcomes as they come.
+
+        Where a name or external id is taken it is tried again after the others of its kind, for its holder may give it up;
+        before those that may refer to it, lest they find its holder under the name.
+        """
+        for group in _groups(documents):
+            waiting = group
+            while waiting:
+                taken: list[tuple[int, Outcome]] = []
+                for index in waiting:
+                    outcome = self._tried(documents[index])
+                    if isinstance(outcome.error, AlreadyExists):
+                        taken.append((index, outcome))
+                    else:
+                        yield index, outcome
+                if len(taken) == len(waiting):
+                    yield from taken
+                    break
+                waiting = [index for index, _ in taken]
+
+    def _tried(self, document: Document) -> Outcome:
+        try:
+            return self._one(document)
+        except LimitExceeded:
+            raise
+        except Refusal as refusal:
+            return Outcome(
+                kind=document.kind,
+                name=document.name,
+                where=document.where,
+                action=Action.REFUSED,
+                error=_placed(refusal, document),
+            )
 
     def prune(self, kept: set[str]) -> list[Outcome]:
         """Deletes what the source made and is not among the kept ids, children before parents."""
@@ -165,8 +182,15 @@ class Applier:
             else:
                 made = self._edit.create(kind.type, path="spec", **{**fields, "source": self._source})
             outcome.action, outcome.id = Action.CREATED, made.id
+            self._named_at[made.id] = document.where
             return outcome
         outcome.id = existing.id
+        if existing.id in self._named_at:
+            raise InvalidInput(
+                f"{kind.name} {document.name!r} is in the set already, at {self._named_at[existing.id]}",
+                remedy="describe it once",
+                path="metadata.name",
+            )
         if existing.source != self._source:
             raise InvalidInput(
                 f"{kind.name} {document.name!r} was made by {existing.source.kind.name} {existing.source.name!r}",
@@ -175,25 +199,28 @@ class Applier:
             )
         changed = {name: value for name, value in fields.items() if getattr(existing, name) != value}
         if not changed:
+            self._named_at[existing.id] = document.where
             return outcome
         self._rights.check(existing, make=False)
         if kind.name == "Deployment" and self._deployments is not None:
             self._deployments.declare(self._edit, fields, existing)
         else:
             self._edit.replace(existing, path="spec", **changed)
-        outcome.action, outcome.changed = Action.UPDATED, sorted(camel(name) for name in changed)
+        self._named_at[existing.id] = document.where
+        outcome.action = Action.UPDATED
+        outcome.changed = sorted(document_name(kind.fields[name]) for name in changed)
         return outcome
 
     def _existing(self, kind: Kind, document: Document, fields: Mapping[str, Any]) -> Entity | None:
-        tenant = fields.get("tenant_id")
+        external: ExternalId | None = fields.get("external")
+        if external is not None:
+            found = self._edit.find_external(external.system, external.id, fields.get("tenant_id"))
+            if found is not None and found.SPEC is kind:
+                return found
         if not kind.named:
-            external = fields["external"]
-            return self._edit.find_external(external.system, external.id, tenant)
+            return None
         scope = next((str(fields[one]) for one in kind.scope if fields.get(one)), "")
-        found = self._edit.find(kind.name, document.name, scope)
-        if found is None and document.external is not None:
-            found = self._edit.find_external(document.external.system, document.external.id, tenant)
-        return found if found is None or found.SPEC is kind else None
+        return self._edit.find(kind.name, document.name, scope)
 
     def _fields(self, kind: Kind, document: Document) -> dict[str, Any]:
         fields: dict[str, Any] = {}
@@ -218,9 +245,12 @@ class Applier:
                     remedy=f"it has {', '.join(sorted(one for one in names if not one.endswith(('Id', 'Ids'))))}",
                     path=f"spec.{key}",
                 )
-            if value is None:
-                continue
             where = f"spec.{key}"
+            if value is None:
+                if field.required:
+                    raise InvalidInput(f"{key} cannot be null", remedy="give a value", path=where)
+                fields[field.name] = kind.default_of(field.name)
+                continue
             fields[field.name] = (
                 self._reference(field, value, fields.get("tenant_id"), where)
                 if field.ref is not None
@@ -257,7 +287,7 @@ class Applier:
         if not isinstance(value, str) or not value:
             raise InvalidInput(f"the name or id of a {kind_name}", remedy="give text", path=path)
         kind = KINDS[kind_name]
-        if _ID.match(value):
+        if _ID.fullmatch(value):
             found = self._reader.get(value)
         else:
             found = self._by_path(kind, value.split("/"), tenant_id)
@@ -283,19 +313,50 @@ class Applier:
 
 def in_order(documents: Sequence[Document]) -> list[int]:
     """The positions of the documents, parents before children: by kind, regions by their depth in the set."""
+    return [index for group in _groups(documents) for index in group]
+
+
+def _groups(documents: Sequence[Document]) -> list[list[int]]:
+    """The positions of documents that do not refer to each other, group after group, parents before children."""
     rank = {name: at for at, name in enumerate(APPLICABLE)}
-    parents = {one.name: one.spec.get("parent") for one in documents if one.kind == "Region"}
+    depths = _region_depths(documents)
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, one in enumerate(documents):
+        depth = depths[_path_of(one)] if one.kind == "Region" else 0
+        groups.setdefault((rank[one.kind], depth), []).append(index)
+    return [groups[key] for key in sorted(groups)]
 
-    def depth(document: Document) -> int:
-        if document.kind != "Region":
-            return 0
-        seen, at = 0, document.spec.get("parent")
-        while isinstance(at, str) and at in parents and seen <= len(parents):
-            seen, at = seen + 1, parents[at]
-        return seen
 
-    keys = [(rank[one.kind], depth(one), index) for index, one in enumerate(documents)]
-    return [key[2] for key in sorted(keys)]
+def _path_of(document: Document) -> tuple[str | None, str]:
+    return document.tenant, document.name
+
+
+def _region_depths(documents: Sequence[Document]) -> dict[tuple[str | None, str], int]:
+    """How many regions of the set are above each of the set's; of those in a circle, some number."""
+    regions = {_path_of(one): one for one in documents if one.kind == "Region"}
+
+    def above(path: tuple[str | None, str]) -> tuple[str | None, str] | None:
+        tenant = regions[path].tenant
+        parent = regions[path].spec.get("parent", regions[path].spec.get("parentId"))
+        if not isinstance(parent, str):
+            return None
+        outer, _, name = parent.rpartition("/")
+        wanted = [(outer, name)] if outer else [(tenant, name), (None, name)]
+        return next((one for one in wanted if one in regions), None)
+
+    depths: dict[tuple[str | None, str], int] = {}
+    for start in regions:
+        line: list[tuple[str | None, str]] = []
+        at: tuple[str | None, str] | None = start
+        while at is not None and at not in depths:
+            depths[at] = 0  # until it is known; whoever comes round to it again stops here
+            line.append(at)
+            at = above(at)
+        depth = -1 if at is None else depths[at]
+        for one in reversed(line):
+            depth += 1
+            depths[one] = depth
+    return depths
 
 
 def spelled(kind: Kind) -> dict[str, Field]:

@@ -192,6 +192,13 @@ class Kind(msgspec.Struct, frozen=True):
     plural: str
     description: str
 
+    def default_of(self, name: str) -> Any:
+        """The value of a field that is not given, which is what clearing it gives. Raises KeyError for a required field."""
+        for info in msgspec.structs.fields(self.type):
+            if info.name == name and not info.required:
+                return info.default_factory() if info.default is msgspec.NODEFAULT else info.default
+        raise KeyError(name)
+
     def scope_of(self, entity: Entity) -> str:
         """The id that the entity's name is unique under, or an empty string for the whole graph."""
         for name in self.scope:

@@ -133,7 +133,7 @@ def fields_from(kind: Kind, source: Any, *, names: list[Field], patch: bool, pat
             if field.required:
                 raise InvalidInput(f"{field.name} of a {kind.name} cannot be null", remedy="give a value", path=where)
             if patch:
-                out[field.name] = _default(kind, field)
+                out[field.name] = kind.default_of(field.name)
             continue
         out[field.name] = value_from(field, value, path=where)
     return out
@@ -163,13 +163,6 @@ def _declared(field: Field) -> Any:
     if not field.meta:
         return field.type
     return typing.Annotated[(field.type, *field.meta)]
-
-
-def _default(kind: Kind, field: Field) -> Any:
-    for info in msgspec.structs.fields(kind.type):
-        if info.name == field.name:
-            return info.default_factory() if info.default is msgspec.NODEFAULT else info.default
-    raise KeyError(field.name)
 
 
 def _pairs(items: list[Any], *, path: str) -> dict[str, Any]:
