@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from drivers.port import Condition
@@ -16,6 +16,8 @@ class Damper:
     up_after_s: float
     _reported: dict[str, tuple[Condition, float]] = field(default_factory=dict)
     _believed: dict[str, Condition] = field(default_factory=dict)
+    _unsettled: set[str] = field(default_factory=set)
+    """Things whose last report is not believed yet: of a large network, the few that change."""
 
     def report(self, conditions: Mapping[str, Condition], *, now: float) -> None:
         """Takes in what was reported now."""
@@ -25,28 +27,28 @@ class Damper:
                 self._reported[key] = (condition, now)
             elif before[0] != condition:
                 self._reported[key] = (condition, before[1])
+            if self._believed.get(key) == condition:
+                self._unsettled.discard(key)
+            else:
+                self._unsettled.add(key)
 
     def settle(self, *, now: float) -> dict[str, Condition]:
         """What is newly believed: the first report of a thing at once, a change when it has held for its time."""
         changed = {}
-        for key, (condition, since) in self._reported.items():
+        for key in sorted(self._unsettled):
+            condition, since = self._reported[key]
             believed = self._believed.get(key)
-            if believed == condition:
-                continue
             wait = 0.0
             if believed is not None and believed.ready != condition.ready:
                 wait = self.up_after_s if condition.ready else self.down_after_s
             if now - since >= wait:
                 self._believed[key] = changed[key] = condition
+        self._unsettled -= changed.keys()
         return changed
 
     def believed(self, key: str) -> Condition | None:
         """What is believed of a thing; None when it was never reported."""
         return self._believed.get(key)
-
-    def unsettled(self) -> Iterator[str]:
-        """The things whose last report is not believed yet."""
-        return (key for key, (condition, _) in self._reported.items() if self._believed.get(key) != condition)
 
     def keep(self, keys: Iterable[str]) -> None:
         """Forgets all things but these."""
@@ -54,3 +56,4 @@ class Damper:
         for gone in [key for key in self._reported if key not in kept]:
             del self._reported[gone]
             self._believed.pop(gone, None)
+            self._unsettled.discard(gone)

@@ -24,7 +24,7 @@ from graph.kinds import (
     Release,
     Site,
 )
-from graph.refusal import InvalidState, NotFound
+from graph.refusal import InvalidState
 from graph.view import Reader, each, get_as
 from lifecycle.components import components_of
 from lifecycle.cordon import set_schedulable
@@ -169,11 +169,3 @@ def record_drain(edit: Edit, operation_id: str, stuck: Mapping[str, str]) -> Ope
     after = edit.replace(operation, progress=progress, status=status, error=error, finished_at=edit.at)
     tell(edit, after, "DrainIncomplete", error.message, warning=True)
     return after
-
-
-def drained_entity(reader: Reader, operation: Operation) -> Site | Node:
-    """What a drain empties. Raises NotFound."""
-    found = reader.get(operation.subject_id or "")
-    if not isinstance(found, Site | Node):
-        raise NotFound("Site or Node", operation.subject_id or "")
-    return found

@@ -58,10 +58,6 @@ class Worklist:
         """How many are being worked on."""
         return len(self._running)
 
-    def is_running(self, release_id: str) -> bool:
-        """Whether this process works on the release now."""
-        return release_id in self._running
-
     def ring(self, entry: Entry, *, due: float = 0.0, now: float = 0.0) -> None:
         """Has the release looked at: at once, or when it is due by the monotonic clock.
 
