@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 import structlog
+from opentelemetry import trace
 
 from graph.change import MAX_COMMIT_BYTES, Commit, IdempotencyRecord, Record, encode_commit
 from graph.edit import Edit
@@ -54,6 +55,7 @@ LOST_REMEDY = "read it again before you repeat it; with the same idempotencyKey 
 STOPPING = "the server is stopping"
 
 log = structlog.get_logger(__name__)
+_tracer = trace.get_tracer("edgeatlas")
 
 
 class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
@@ -314,6 +316,12 @@ class Ledger:
             return
 
     async def _attempt(self, drafts: Sequence[_Draft]) -> _Group:
+        with _tracer.start_as_current_span(
+            "ledger.group", attributes={"drafts": len(drafts), "store": self.store.name}
+        ):
+            return await self._transact(drafts)
+
+    async def _transact(self, drafts: Sequence[_Draft]) -> _Group:
         async with self.store.begin() as transaction:
             head = await transaction.head()
             await self._bring_up(transaction, head)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import structlog
+from opentelemetry import trace
 
 from drivers.clock import Clock
 from drivers.port import (
@@ -44,6 +45,7 @@ from lifecycle.work import Claim, Outcome, Result, claim, park, record
 from lifecycle.worklist import Entry, Worklist
 
 log = structlog.get_logger(__name__)
+_tracer = trace.get_tracer("edgeatlas")
 MAX_CLAIMS = 128
 SWEEP_STEP = 500
 STORE_PAUSE_S = 0.1
@@ -346,6 +348,13 @@ class Reconciler:
 
 
 async def _make(connected: Connected, work: ReleaseWork | RemovalWork) -> Outcome:
+    removal = isinstance(work, RemovalWork)
+    attributes = {"driver": connected.driver.name, "object": work.name, "generation": work.generation}
+    with _tracer.start_as_current_span("driver.remove" if removal else "driver.ensure", attributes=attributes):
+        return await _made(connected, work)
+
+
+async def _made(connected: Connected, work: ReleaseWork | RemovalWork) -> Outcome:
     if isinstance(work, RemovalWork):
         return await connected.backend.remove(work)
     if work.artifact.type not in connected.driver.artifacts:

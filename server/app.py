@@ -12,9 +12,9 @@ import importlib.metadata
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-import orjson
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -45,9 +45,10 @@ from resolvers.context import Context, ServerFacts, Services
 from resolvers.schema import graphql_schema
 from server.endpoint_limits import EndpointLimits
 from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
-from server.metrics import Metrics
+from server.metrics import CONTENT_TYPE, CountedRequests, Metrics
 from server.metrics_wiring import of_endpoint, of_graph
 from server.pages import page_routes
+from server.probes import Probes
 from server.settings import Settings
 from server.signin import SignIn
 from server.ui_build import UiBuild
@@ -66,6 +67,12 @@ class Application:
     services: Services
     endpoint: GraphQLEndpoint[Viewer]
     metrics: Metrics
+    probes: Probes
+
+    async def drain(self) -> None:
+        """Tells balancers to look elsewhere, then ends subscriptions so that their clients resume there."""
+        self.probes.stopping = True
+        await self.endpoint.drain()
 
 
 def version() -> str:
@@ -145,10 +152,15 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         endpoint = _endpoint(settings, services, signin, metrics)
         await stack.enter_async_context(endpoint.running())
         of_graph(metrics, ledger)
+        probes = Probes(ledger)
         upkeep = asyncio.create_task(Upkeep(ledger, settings).run(), name="upkeep")
         stack.callback(upkeep.cancel)
         yield Application(
-            asgi=Starlette(routes=_routes(ledger, endpoint, signin, metrics, ui)),
+            asgi=Starlette(
+                routes=_routes(endpoint, signin, metrics, probes, ui),
+                middleware=[Middleware(CountedRequests, metrics=metrics)],
+            ),
+            probes=probes,
             ledger=ledger,
             services=services,
             endpoint=endpoint,
@@ -203,30 +215,21 @@ def _endpoint(settings: Settings, services: Services, signin: SignIn, metrics: M
 
 
 def _routes(
-    ledger: Ledger, endpoint: GraphQLEndpoint[Viewer], signin: SignIn, metrics: Metrics, ui: UiBuild | None
+    endpoint: GraphQLEndpoint[Viewer], signin: SignIn, metrics: Metrics, probes: Probes, ui: UiBuild | None
 ) -> list[BaseRoute]:
-    async def livez(request: Request) -> Response:
-        return _json({"alive": True})
-
-    async def readyz(request: Request) -> Response:
-        body = {
-            "ready": True,
-            "revision": ledger.view.revision,
-            "stale": ledger.stale,
-            "writable": ledger.writable,
-        }
-        return _json(body)
+    async def scrape(request: Request) -> Response:
+        viewer = await signin.authenticate(request)
+        if viewer is None:
+            return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
+        if not viewer.may(Permission.WRITE_INFRASTRUCTURE):
+            return Response("this takes the role operator or admin in all tenants\n", status_code=403)
+        return Response(metrics.text(), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
     pages = page_routes(ui) if ui is not None else []
     return [
         *graphql_routes(endpoint),
         *signin.routes(),
-        Route("/livez", livez),
-        Route("/readyz", readyz),
-        Route("/metrics", metrics.respond),
+        *probes.routes(),
+        Route("/metrics", scrape, methods=["GET"]),
         *pages,
     ]
-
-
-def _json(body: object, *, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status_code=status, media_type="application/json")

@@ -23,6 +23,7 @@ from resolvers.problems import RequestProblem
 from server.eager import Started, start
 from server.execution import Answer, Engine, Parameters, Viewer, correlation_id, encode, malformed
 from server.masking import Refused, formatted, internal, problem
+from server.tracing import span
 
 V = TypeVar("V", bound=Viewer)
 
@@ -115,8 +116,13 @@ class GraphQLHttp(Generic[V]):
             )
         if method == "GET" and kind is not OperationType.QUERY:
             raise _method_refused("a mutation cannot be sent by GET: send POST", allow="POST")
-        running = self._engine.run(prepared, viewer, correlation)
-        answer = running if isinstance(running, dict) else await running
+        with span(
+            "graphql.operation",
+            **{"graphql.operation.type": kind.value, "graphql.operation.name": prepared.operation.name},
+            correlation_id=correlation,
+        ):
+            running = self._engine.run(prepared, viewer, correlation)
+            answer = running if isinstance(running, dict) else await running
         if COST_HEADER in headers:
             answer["extensions"] = {"cost": {"requested": prepared.cost, "allowed": self._engine.limits.max_cost}}
         return answer

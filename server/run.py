@@ -45,7 +45,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Ends subscriptions, then connections."""
-        await self._application.endpoint.drain()
+        await self._application.drain()
         await super().shutdown(sockets=sockets)
 
 

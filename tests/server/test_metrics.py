@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.metrics import CONTENT_TYPE, Metrics, NamedSeries
+from server.app import Application
+from server.metrics import CONTENT_TYPE, Metrics
+from worldkit.running import application_in, data
 
 
 def scraped(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -21,9 +23,9 @@ def scraped(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
 
 def test_what_layers_report_is_what_a_scrape_shows() -> None:
     metrics = Metrics()
-    metrics.request(200, "Sites")
-    metrics.request(404, None)
-    metrics.request(7, "not a name!")
+    metrics.request(200, "/graphql")
+    metrics.request(404, "other")
+    metrics.request(7, "other")
     metrics.operation("query", "ok", 0.002)
     metrics.document(True)
     metrics.group(5, 0.01)
@@ -38,15 +40,12 @@ def test_what_layers_report_is_what_a_scrape_shows() -> None:
     metrics.resync("compacted")
     metrics.closed(4409)
     metrics.refused("NAME_TAKEN")
-    metrics.login_failed("password")
-    metrics.release_pass("ready", 1.5)
-    metrics.driver_call("simulated", "apply", "ok", 0.2)
     metrics.watch(metrics.view_revision, lambda: 42)
     found = scraped(metrics)
     for name, labels, value in [
-        ("http_requests_total", {"status_class": "2xx", "operation": "Sites"}, 1),
-        ("http_requests_total", {"status_class": "4xx", "operation": "anonymous"}, 1),
-        ("http_requests_total", {"status_class": "other", "operation": "other"}, 1),
+        ("http_requests_total", {"status_class": "2xx", "route": "/graphql"}, 1),
+        ("http_requests_total", {"status_class": "4xx", "route": "other"}, 1),
+        ("http_requests_total", {"status_class": "other", "route": "other"}, 1),
         ("graphql_seconds_count", {"type": "query", "outcome": "ok"}, 1),
         ("graphql_documents_total", {"found": "yes"}, 1),
         ("commits_total", {}, 8),
@@ -62,9 +61,6 @@ def test_what_layers_report_is_what_a_scrape_shows() -> None:
         ("subscription_resyncs_total", {"reason": "compacted"}, 1),
         ("websocket_closes_total", {"code": "4409"}, 1),
         ("refusals_total", {"code": "NAME_TAKEN"}, 1),
-        ("login_failures_total", {"way": "password"}, 1),
-        ("release_seconds_count", {"outcome": "ready"}, 1),
-        ("driver_calls_total", {"driver": "simulated", "call": "apply", "outcome": "ok"}, 1),
         ("view_revision", {}, 42),
     ]:
         assert found[f"edgeatlas_{name}", tuple(sorted(labels.items()))] == value, name
@@ -78,20 +74,43 @@ def test_two_servers_in_a_process_do_not_share_metrics() -> None:
     assert b'code="X"' not in other.text()
 
 
-@given(st.lists(st.text(max_size=80), max_size=60))
-def test_callers_cannot_make_labels_without_bound(names: list[str]) -> None:
-    series = NamedSeries(limit=5)
-    labels = {series.label(name) for name in names}
-    assert len(labels) <= 7
-    assert all(label.isascii() and len(label) <= 64 for label in labels)
+async def test_a_scrape_is_answered_to_operators_alone(tmp_path: Path) -> None:
+    async with application_in(tmp_path) as application:
+        token = await operator_token(application)
+        transport = httpx.ASGITransport(application.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            assert (await client.get("/metrics")).status_code == 401
+            answer = await client.get("/metrics", headers={"Authorization": f"Bearer {token}"})
+            assert (answer.status_code, answer.headers["content-type"]) == (200, CONTENT_TYPE)
+            assert "# HELP edgeatlas_commits_total Commits that were acknowledged." in answer.text
+            assert 'edgeatlas_http_requests_total{route="/metrics",status_class="4xx"} 1.0' in answer.text
+            assert "edgeatlas_store_up 1.0" in answer.text
+            assert (await client.post("/metrics")).status_code == 405
 
 
-async def test_a_scrape_is_answered_in_the_text_format() -> None:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(Metrics().respond), base_url="http://server") as client:
-        answer = await client.get("/metrics")
-        assert (answer.status_code, answer.headers["content-type"]) == (200, CONTENT_TYPE)
-        assert "# HELP edgeatlas_commits_total Commits that were acknowledged." in answer.text
-        head = await client.head("/metrics")
-        assert (head.status_code, head.content) == (200, b"")
-        refused = await client.post("/metrics")
-        assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+async def test_the_probes_need_no_sign_in_and_tell_of_a_stop(tmp_path: Path) -> None:
+    async with application_in(tmp_path) as application:
+        transport = httpx.ASGITransport(application.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            assert (await client.get("/livez")).json() == {"alive": True}
+            assert (await client.get("/readyz")).json()["ready"] is True
+            await application.drain()
+            stopping = await client.get("/readyz")
+            assert (stopping.status_code, stopping.json()["ready"]) == (503, False)
+            assert (await client.get("/livez")).status_code == 200
+
+
+async def operator_token(application: Application) -> str:
+    made = await data(
+        application,
+        """mutation { createServiceAccount(input: {name: "scraper", roles: [{role: OPERATOR}]}) {
+            ... on CreateServiceAccountPayload { serviceAccount { id } } } }""",
+    )
+    owner = made["createServiceAccount"]["serviceAccount"]["id"]
+    token = await data(
+        application,
+        """mutation($owner: ID!) { createApiToken(input: {name: "t", ownerId: $owner}) {
+            ... on CreateApiTokenPayload { token } } }""",
+        {"owner": owner},
+    )
+    return str(token["createApiToken"]["token"])
