@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, GraphQLUnionType, get_named_type
 
-from graph.entity import KINDS, Area, Kind
+from graph.entity import KINDS, Kind
 from graph.kinds import Role
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -279,8 +279,3 @@ def write_permission(kind: Kind, *, owned: bool, make: bool = False) -> Permissi
     if not owned:
         return access.unowned_write
     return access.make if make else access.write
-
-
-def is_infrastructure(kind: Kind) -> bool:
-    """Whether entities of the kind are shared unless they are private to a tenant."""
-    return kind.area is Area.INFRASTRUCTURE

@@ -21,6 +21,8 @@ from graph.refusal import InvalidInput, LimitExceeded
 MAX_DOCUMENTS = 250_000
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 32
+MAX_TOLD = 50
+"""Bad documents that one refusal names."""
 API_VERSION = "edgeatlas/v1"
 APPLICABLE = (
     "Tenant",
@@ -70,16 +72,31 @@ def parse_documents(text: str, *, name: str = "document") -> list[Document]:
             f"documents have at most {MAX_TEXT_BYTES} bytes", remedy="send them in parts", path="documents"
         )
     found: list[Document] = []
+    wrong: list[InvalidInput] = []
     for line, value in _values(text, name):
         items = value.get("items") if isinstance(value, dict) and value.get("kind") == "List" else None
         for nth, item in enumerate(items if isinstance(items, list) else value if isinstance(value, list) else [value]):
             single = items is None and not isinstance(value, list)
-            found.append(document_from(item, where=f"{name}:{line}" if single else f"{name}:{line}[{nth}]"))
+            try:
+                found.append(document_from(item, where=f"{name}:{line}" if single else f"{name}:{line}[{nth}]"))
+            except InvalidInput as problem:
+                wrong.append(problem)
             if len(found) > MAX_DOCUMENTS:
                 raise LimitExceeded(
                     f"a set has at most {MAX_DOCUMENTS} documents", remedy="send them in parts", path="documents"
                 )
+    if wrong:
+        raise _all_of(wrong)
     return found
+
+
+def _all_of(wrong: list[InvalidInput]) -> InvalidInput:
+    """Every bad document in one refusal, up to a bound."""
+    if len(wrong) == 1:
+        return wrong[0]
+    lines = [one.message for one in wrong[:MAX_TOLD]]
+    more = f"\n(and {len(wrong) - MAX_TOLD} more)" if len(wrong) > MAX_TOLD else ""
+    return InvalidInput("\n".join(lines) + more, remedy=wrong[0].remedy, path=wrong[0].path)
 
 
 def document_from(value: Any, *, where: str) -> Document:

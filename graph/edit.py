@@ -92,6 +92,11 @@ class Edit:
         return self.base.epoch
 
     @property
+    def size(self) -> int:
+        """How many entities were changed so far."""
+        return len(self._changes)
+
+    @property
     def changes(self) -> list[Change]:
         """The changes so far, in order; what was made and deleted within the edit is left out."""
         return [one for one in self._changes.values() if one.before is not one.after]

@@ -202,6 +202,24 @@ class Ledger:
             raise Unavailable("too many changes are waiting to be written", remedy="try again in a moment") from None
         return await draft.answer
 
+    async def recall(self, idempotency: Idempotency) -> bytes | None:
+        """What the key's first request was answered, as `remember` gave it; None when there was none yet.
+
+        Raises IdempotencyMismatch when it came with another body, Unavailable when the store is away.
+        """
+        try:
+            async with self.store.begin() as transaction:
+                await transaction.head()
+                known = (await transaction.idempotency([idempotency.key])).get(idempotency.key)
+        except StoreProblem as problem:
+            raise Unavailable(f"the store is away: {problem}", remedy="nothing was changed; try again") from problem
+        if known is None:
+            return None
+        answer = _answered_before(known, idempotency)
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer.replayed
+
     async def wait_for(self, revision: int, *, timeout_s: float = 5.0) -> bool:
         """Whether the view has reached a revision within the time."""
         if self.view.revision >= revision:

@@ -349,7 +349,11 @@ class Reconciler:
 
 async def _make(connected: Connected, work: ReleaseWork | RemovalWork) -> Outcome:
     removal = isinstance(work, RemovalWork)
-    attributes = {"driver": connected.driver.name, "object": work.name, "generation": work.generation}
+    attributes: dict[str, str | int] = {
+        "driver": connected.driver.name,
+        "object": work.name,
+        "generation": work.generation,
+    }
     with _tracer.start_as_current_span("driver.remove" if removal else "driver.ensure", attributes=attributes):
         return await _made(connected, work)
 

@@ -48,15 +48,6 @@ class RevisionNotReached(RequestProblem):
         )
 
 
-class RevisionGone(RequestProblem):
-    """The asked revision is of another epoch, or no longer kept."""
-
-    def __init__(self, message: str, *, reached: int) -> None:
-        super().__init__(
-            "REVISION_GONE", message, remedy="read again without a revision", extensions={"reached": reached}
-        )
-
-
 class StoreAway(RequestProblem):
     """What was asked for is read from the store, and it does not answer; the same request may be sent again."""
 

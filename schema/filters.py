@@ -17,7 +17,7 @@ from graph import selectors, spatial
 from graph.beginnings import NameBegins
 from graph.conditions import EVERYTHING, All, Among, AnyOf, Condition, Equals, Labelled, NameIs, Not, Test
 from graph.edit import camel
-from graph.entity import HIDDEN, KINDS, Entity, Field, Kind, SourceKind, Timestamp, without_none
+from graph.entity import HIDDEN, Entity, Field, Kind, SourceKind, Timestamp, without_none
 from graph.kinds import Region
 from graph.refusal import InvalidInput, LimitExceeded
 from graph.values import Health, HealthStatus, Position
@@ -325,9 +325,3 @@ SPECIAL: dict[str, dict[str, tuple[str, str, Callable[[Any, str, Reader], Condit
     },
 }
 """Filters that no single field answers: by kind and name, the input type, the description, and the condition."""
-
-
-def all_filters() -> None:
-    """Derives the filters of all kinds, so that mistakes end the start and not a request."""
-    for kind in KINDS.values():
-        filter_type(kind)

@@ -6,7 +6,6 @@ application that answers. The command `serve`, the tests and the benchmarks all 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib.metadata
 from collections.abc import AsyncIterator, Mapping
@@ -153,8 +152,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         await stack.enter_async_context(endpoint.running())
         of_graph(metrics, ledger)
         probes = Probes(ledger)
-        upkeep = asyncio.create_task(Upkeep(ledger, settings).run(), name="upkeep")
-        stack.callback(upkeep.cancel)
+        await stack.enter_async_context(Upkeep(ledger, settings).running())
         yield Application(
             asgi=Starlette(
                 routes=_routes(endpoint, signin, metrics, probes, ui),

@@ -74,7 +74,7 @@ def configure(
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _without_colours],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
@@ -106,6 +106,12 @@ def correlation_id() -> str | None:
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Take secrets out of a line: values of keys that name one, and what has the form of one in any text."""
     return {key: _clean(value, key=key, depth=0) for key, value in event.items()}
+
+
+def _without_colours(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Drop the second copy of its message that uvicorn adds for terminals."""
+    event.pop("color_message", None)
+    return event
 
 
 def redact_text(text: str) -> str:

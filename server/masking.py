@@ -23,6 +23,9 @@ Formatted: TypeAlias = dict[str, object]
 MAX_MESSAGE = 500
 """Characters of a message that repeats what the caller sent."""
 
+_MEASURES = frozenset({"depth", "cost"})
+"""Limits of one figure; the others count things, and are named in the plural."""
+
 _log = structlog.get_logger("edgeatlas.graphql")
 
 
@@ -70,12 +73,16 @@ def formatted(
 
 def limit_exceeded(limit: str, *, have: int | None, allowed: int, remedy: str, status: int = 400) -> Refused:
     """The refusal of a request that is larger than one of the limits; `have` is None when counting stopped there."""
-    more = f"is {have}" if have is not None else "is more"
+    if limit in _MEASURES:
+        found = f"the request's {limit} is {have if have is not None else 'too great'}"
+    else:
+        found = f"too many {limit}" + (f": {have}" if have is not None else "")
+    verb = "is" if limit in _MEASURES or allowed == 1 else "are"
     return Refused(
         [
             formatted(
                 "LIMIT_EXCEEDED",
-                f"the request's {limit} {more}; at most {allowed} is allowed",
+                f"{found}; at most {allowed} {verb} allowed",
                 remedy=remedy,
                 limit=limit,
                 have=have,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -41,7 +42,8 @@ class _Server(uvicorn.Server):
         """Listens, then says where."""
         await super().startup(sockets=sockets)
         if self.started:
-            await self._ready(_address(self))
+            address = _address(sockets[0], tls=self.config.is_ssl)
+            await self._ready(address)
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Ends subscriptions, then connections."""
@@ -65,13 +67,30 @@ def serve(settings: Settings, *, say: Say = lambda text: print(text, file=sys.st
     end_tracing = tracing.configure(settings.otlp_endpoint, version=version())
     try:
         ui = ensure_built(UiMode(settings.ui), say=say)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(settings, ui, say))
+        with (
+            listening_socket(settings.host, settings.port) as listening,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(_serve(settings, ui, say, listening))
     finally:
         end_tracing()
 
 
-async def _serve(settings: Settings, ui: UiBuild, say: Say) -> None:
+def listening_socket(host: str, port: int) -> socket.socket:
+    """The socket to serve on, taken before anything of the graph is opened. Raises OSError when it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+    except OSError:
+        found.close()
+        raise
+    found.set_inheritable(True)
+    return found
+
+
+async def _serve(settings: Settings, ui: UiBuild, say: Say, listening: socket.socket) -> None:
     async with running(settings, ui=ui) as application, _background() as start:
 
         async def ready(address: str) -> None:
@@ -100,7 +119,7 @@ async def _serve(settings: Settings, ui: UiBuild, say: Say) -> None:
             proxy_headers=settings.allow_plain_http,
             timeout_graceful_shutdown=max(1, int(settings.shutdown_grace_s)),
         )
-        await _Server(config, application, ready).serve()
+        await _Server(config, application, ready).serve(sockets=[listening])
 
 
 @contextlib.asynccontextmanager
@@ -138,14 +157,9 @@ async def _greet(settings: Settings, application: Application, ui: UiBuild, addr
         say(f"  {link}")
 
 
-def _address(server: uvicorn.Server) -> str:
-    scheme = "https" if server.config.is_ssl else "http"
-    for one in server.servers:
-        for socket in one.sockets:
-            host, port = socket.getsockname()[:2]
-            shown = f"[{host}]" if ":" in str(host) else host
-            return f"{scheme}://{shown}:{port}"
-    return f"{scheme}://{server.config.host}:{server.config.port}"
+def _address(listening: socket.socket, *, tls: bool) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in str(host) else host}:{port}"
 
 
 def _text(path: Path | None) -> str | None:

@@ -160,9 +160,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     operation_retention_days: Annotated[
         float, _of("retention", "How long finished operations are kept.", unit="days", gt=0, le=36_500)
     ] = 30.0
-    revisions_per_deployment: Annotated[
-        int, _of("retention", "The most revisions of a deployment that are kept.", ge=1, le=10_000)
-    ] = 20
+    revision_retention_days: Annotated[
+        float,
+        _of(
+            "retention",
+            "How long the revisions of deployments and the decisions that placed them are kept.",
+            unit="days",
+            gt=0,
+            le=36_500,
+        ),
+    ] = 180.0
     audit_retention_days: Annotated[
         float, _of("retention", "How long the audit is kept, apart from the commits.", unit="days", gt=0, le=36_500)
     ] = 365.0

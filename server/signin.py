@@ -151,7 +151,11 @@ class SignIn:
         user = await redeem_link(self._ledger.store, self._ledger.view, token, now=self._clock_ms())
         if user is None:
             self.passwords.noted("FAILED", None, address_of(request), code=SignInProblem.code, action="signInByLink")
-            message = "This sign-in link was used already, or its time is over."
+            message = (
+                "This sign-in link was used already, or its time is over. Whoever runs this server makes another: by a "
+                "restart as long as no administrator has a password, else with edgeatlas user link NAME, for which a "
+                "server on the embedded store is stopped."
+            )
             return self._login_page(request, next_path=next_path, message=message, status=401)
         return await self._signed_in(request, user, next_path, action="signInByLink")
 

@@ -53,7 +53,7 @@ def login_page(
         '<input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required>'
         '<button type="submit">Sign in</button></form>'
         '<p class="note">No password yet, or lost it? Whoever runs this server makes a sign-in link with '
-        "<code>edgeatlas user link NAME</code>.</p>",
+        "<code>edgeatlas user link NAME</code>, on the embedded store while the server is stopped.</p>",
     )
 
 

@@ -7,8 +7,9 @@ does it; each begins at another moment, that they seldom meet.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 
@@ -17,6 +18,7 @@ from access.viewer import SYSTEM
 from graph.ledger import Ledger, Request, system_clock_ms
 from graph.refusal import Refusal
 from graph.store import StoreProblem
+from lifecycle.deployments import DECISIONS
 from lifecycle.document_sets import COLLECTION as DOCUMENT_BATCHES
 from server.settings import Settings
 
@@ -43,6 +45,17 @@ class Upkeep:
         self._clock_ms = clock_ms
         self._every_s = every_s
 
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keeps on in the background until the context ends."""
+        task = asyncio.create_task(self.run(), name="upkeep")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
     async def run(self) -> None:
         """Goes on until it is cancelled; a store that is away is tried again at the next beat."""
         while True:
@@ -51,6 +64,8 @@ class Upkeep:
                 await self.once()
             except (StoreProblem, Refusal) as problem:
                 log.warning("upkeep.waits", reason=str(problem))
+            except Exception:
+                log.exception("upkeep.failed")
 
     async def once(self) -> int:
         """One round; says how many commits and records were removed. Raises StoreProblem."""
@@ -62,6 +77,8 @@ class Upkeep:
             "Event": settings.event_retention_days,
             "Operation": settings.operation_retention_days,
             DOCUMENT_BATCHES: settings.operation_retention_days,
+            "DeploymentRevision": settings.revision_retention_days,
+            DECISIONS: settings.revision_retention_days,
             "audit": settings.audit_retention_days,
             "idempotency": settings.idempotency_retention_days,
         }

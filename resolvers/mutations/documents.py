@@ -8,6 +8,8 @@ from typing import Any
 import strawberry
 
 from access.permissions import Permission, declare_root, declare_value_types
+from access.refusals import told
+from access.visible import VisibleView
 from graph.applying import Action, Outcome
 from graph.documents import parse_documents
 from graph.entity import Source, SourceKind
@@ -20,23 +22,20 @@ from schema.results import Payload, payload_type, result_union
 from schema.vocabulary import Member, enum_type, input_type, object_type
 
 UNSET = strawberry.UNSET
-MAX_RESULTS = 2_000
-"""Results that an answer holds; what is refused comes first, then what changes."""
-_ORDER = {Action.REFUSED: 0, Action.DELETED: 1, Action.CREATED: 2, Action.UPDATED: 3, Action.UNCHANGED: 4}
 SOURCES = frozenset({SourceKind.DOCUMENTS, SourceKind.IMPORT})
 
 
 class DocumentResult:
     """What became of one document, as the schema shows it."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, view: VisibleView) -> None:
         self.kind = outcome.kind
         self.name = outcome.name
         self.where = outcome.where
         self.action = outcome.action
         self.id = outcome.id
         self.changed = outcome.changed
-        self.error = ErrorValue(outcome.error) if outcome.error is not None else None
+        self.error = ErrorValue(told(outcome.error, view)) if outcome.error is not None else None
 
 
 async def _apply(context: Context, given: Any) -> Payload:
@@ -53,7 +52,6 @@ async def _apply(context: Context, given: Any) -> Payload:
     applied = await context.services.documents.apply(
         documents, viewer=context.viewer, source=source, request=request, prune=given.prune, dry_run=given.dry_run
     )
-    outcomes = sorted(applied.outcomes, key=lambda one: _ORDER[one.action])
     return Payload(
         "ApplyDocumentsPayload",
         applied=applied.applied,
@@ -62,7 +60,7 @@ async def _apply(context: Context, given: Any) -> Payload:
         unchanged=applied.count(Action.UNCHANGED),
         deleted=applied.count(Action.DELETED),
         refused=applied.count(Action.REFUSED),
-        results=[DocumentResult(one) for one in outcomes[:MAX_RESULTS]],
+        results=[DocumentResult(one, context.view) for one in applied.shown],
         operation=applied.operation,
         revision=applied.revision,
     )

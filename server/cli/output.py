@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 import yaml
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -28,7 +29,7 @@ from server.cli.failures import Failure
 from server.cli.kinds import ApiField, Types
 
 PIPED_WIDTH = 4_000
-NARROW_COLUMNS = 8
+NARROW_COLUMNS = 9
 _HIDDEN = {"__typename", "id", "displayName", "labels", "source", "external", "revision", "createdAt", "updatedAt"}
 _GOOD = {"READY", "UP", "RUNNING", "SUCCEEDED", "CREATED", "UNCHANGED"}
 _BAD = {"DOWN", "FAILED", "NOT_READY", "QUARANTINED", "REFUSED", "DEGRADED", "PARTIAL", "WARNING", "DELETED"}
@@ -98,36 +99,51 @@ def print_entities(rows: Sequence[Json], type_name: str, types: Types, output: O
         for one in rows:
             sys.stdout.write(f"{type_name.lower()}/{printable(reference_text(one))}\n")
     elif rows:
-        console().print(entity_table(rows, type_name, types, wide=output is Output.WIDE))
+        out = console()
+        out.print(entity_table(rows, type_name, types, wide=output is Output.WIDE, width=out.width))
 
 
-def entity_table(rows: Sequence[Json], type_name: str, types: Types, *, wide: bool = False) -> Table:
-    """A table of entities: their name or id, then what tells them apart best; empty columns are left out."""
-    columns = [one for one in _ordered(types.get(type_name).fields, rows) if wide or _rank(one) < 7]
-    if not wide:
-        columns = columns[:NARROW_COLUMNS]
+def entity_table(
+    rows: Sequence[Json], type_name: str, types: Types, *, wide: bool = False, width: int = PIPED_WIDTH
+) -> Table:
+    """A table of entities: their name or id, then what tells them apart best, as much as the width holds."""
     named = any("name" in one for one in rows)
-    titles = [
-        *(_title(one.name) for one in columns),
-        *(["LABELS"] if wide else []),
-        *(["ID"] if wide and named else []),
-        "AGE",
-    ]
-    table = plain_table(["NAME" if named else "ID", *titles])
-    for row in rows:
-        cells = [styled(cell(row.get(one.name))) for one in columns]
-        more = [Text(cell(row.get("labels"))), *([Text(str(row["id"]))] if named else [])] if wide else []
-        table.add_row(
-            Text(printable(reference_text(row)), style="bold"), *cells, *more, Text(age(row.get("createdAt")))
-        )
+    columns = {"NAME" if named else "ID": [reference_text(one) for one in rows]}
+    columns |= {
+        _title(one.name): [cell(row.get(one.name)) for row in rows]
+        for one in _ordered(types.get(type_name).fields, rows)
+        if wide or _rank(one) < 7
+    }
+    if wide:
+        columns["LABELS"] = [cell(row.get("labels")) for row in rows]
+        if named:
+            columns["ID"] = [str(row["id"]) for row in rows]
+    else:
+        columns = _fitting(columns, width - 5)
+    columns["AGE"] = [age(row.get("createdAt")) for row in rows]
+    table = plain_table(columns)
+    for texts in zip(*columns.values(), strict=True):
+        table.add_row(Text(printable(texts[0]), style="bold"), *map(styled, texts[1:]))
     return table
+
+
+def _fitting(columns: dict[str, list[str]], width: int) -> dict[str, list[str]]:
+    """As many of the columns as the width holds, in their order, at least three."""
+    kept: dict[str, list[str]] = {}
+    for title, texts in columns.items():
+        width -= 2 + max(len(title), *map(cell_len, texts)) if texts else 0
+        if len(kept) >= NARROW_COLUMNS or (width < 0 and len(kept) >= 3):
+            break
+        kept[title] = texts
+    return kept
 
 
 def plain_table(titles: Iterable[str]) -> Table:
     """A table without lines."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for title in titles:
-        table.add_column(title, overflow="fold" if title in ("MESSAGE", "REASON") else "ellipsis")
+        prose = title in ("MESSAGE", "REASON", "ERROR", "SUCH AS")
+        table.add_column(title, overflow="fold" if prose else "ellipsis", no_wrap=not prose)
     return table
 
 
@@ -252,7 +268,7 @@ def _rank(field: ApiField) -> int:
     if field.type_kind in ("OBJECT", "INTERFACE"):
         return 0 if field.type_name in KINDS or field.type_kind == "INTERFACE" else 7
     if field.type_name == "Boolean":
-        return 4
+        return 4 if field.name in ("schedulable", "disabled", "wanted") else 8
     if field.type_name in ("Int", "Float", "BigInt"):
         return 6
     return 3 if field.name in ("arch", "driver", "email", "message", "error", "reason", "requestedBy") else 8

@@ -5,6 +5,7 @@ What is printed is the plan's own data; nothing is computed here but sums of wha
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 
 from rich.console import Console
@@ -108,7 +109,6 @@ def _print_refusals(out: Console, plan: Json) -> None:
         for reason in refusal["reasons"]:
             examples[reason["rule"]].append((_missing(reason), f"{cell(refusal['site'])} ({_need(reason)})"))
     table = plain_table(["REFUSED BY", "SITES", "SUCH AS"])
-    table.columns[2].overflow = "fold"
     for one in plan["refusalsByRule"]:
         shown = [text for _, text in sorted(examples[one["rule"]])[:EXAMPLES]]
         table.add_row(Text(one["rule"], style="yellow"), str(one["sites"]), Text("; ".join(shown)))
@@ -141,11 +141,11 @@ def _print_every_refusal(out: Console, plan: Json) -> None:
 
 
 def _missing(reason: Json) -> float:
-    """How far what there is lies from what is needed; words are all as far."""
+    """How far what there is lies from what is needed; words are the farthest."""
     try:
         return abs(float(reason["need"]) - float(reason["have"]))
     except ValueError:
-        return 0.0
+        return math.inf
 
 
 def _need(reason: Json) -> str:

@@ -88,7 +88,7 @@ def watch_kind(
         return _read(api, kind, selection, condition or None)
 
     def table(rows: dict[str, Json]) -> Table:
-        return entity_table(list(rows.values()), kind.name, types)
+        return entity_table(list(rows.values()), kind.name, types, width=console().width)
 
     changes: Json = {}
     if selector:
@@ -201,7 +201,7 @@ class _Follower:
         """Follows until it is cancelled."""
         live: AbstractContextManager[Any] = nullcontext()
         if not self._lines:
-            live = Live(console=self._out, auto_refresh=False, vertical_overflow="visible")
+            live = Live(console=self._out, auto_refresh=False)
         events = subscribe(
             self._context,
             self._document,

@@ -85,7 +85,7 @@ class _Handler(ContentHandler):
             self.is_graphml = tag == "graphml"
         self._path.append(tag)
         if len(self._path) > MAX_DEPTH:
-            raise SAXParseException(f"more than {MAX_DEPTH} levels", None, self._locator)  # type: ignore[arg-type]
+            raise SAXParseException(f"more than {MAX_DEPTH} levels", None, self._locator)  # type: ignore[arg-type]  # typeshed wants an exception; the parser itself gives None
         given = dict(attrs.items())
         if tag == "key":
             self._key, self._key_for = given.get("id"), given.get("for", "all")

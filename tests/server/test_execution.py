@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from endpointkit.served import Person
 from endpointkit.world import Context, LiveOperation, Tier, World, schema
 from graph.store import StoreUnavailable
-from resolvers.problems import RequestProblem, RevisionGone, RevisionNotReached, StoreAway
+from resolvers.problems import RequestProblem, RevisionNotReached, StoreAway
 from server.endpoint_limits import EndpointLimits
 from server.execution import Engine, Parameters, correlation_id, encode
 from server.field_executor import FieldExecutor
@@ -175,11 +175,11 @@ def test_answers_and_errors_are_those_of_graphql_core(
         rows: list[object] = []
         for value in values:
             row = Odd(value)
-            row.same = None  # type: ignore[attr-defined]
+            row.same = None  # type: ignore[attr-defined]  # the class declares none: any value is tried
             if awaited:
-                row.text = later(value)  # type: ignore[attr-defined]
+                row.text = later(value)  # type: ignore[attr-defined]  # set by name in __init__
             rows.append(Row.__new__(Row))
-            rows[-1].__dict__.update(row.__dict__)  # type: ignore[attr-defined]
+            rows[-1].__dict__.update(row.__dict__)  # type: ignore[attr-defined]  # the list is typed as objects
         executor = executor_class.build(ROWS, document, None, rows)
         assert isinstance(executor, Executor)
         result = executor.execute_operation()
@@ -187,7 +187,7 @@ def test_answers_and_errors_are_those_of_graphql_core(
             text = getattr(row_, "text", None)
             if asyncio.iscoroutine(text) and "text" not in leaves:
                 text.close()
-        done = result if isinstance(result, ExecutionResult) else await result  # type: ignore[misc]
+        done = result if isinstance(result, ExecutionResult) else await result  # type: ignore[misc]  # its type is that of both, awaited or not
         for row_ in rows:
             text = getattr(row_, "text", None)
             if asyncio.iscoroutine(text):
@@ -312,7 +312,6 @@ async def test_a_problem_is_told_in_its_own_words(world: World) -> None:
     ("problem", "code", "retryable"),
     [
         (RevisionNotReached(asked=9, reached=7), "REVISION_NOT_REACHED", True),
-        (RevisionGone("of another epoch", reached=7), "REVISION_GONE", None),
         (StoreAway(), "STORE_UNAVAILABLE", True),
         (StoreUnavailable("bolt://10.0.0.7 refused"), "STORE_UNAVAILABLE", True),
         (RequestProblem("X", "words", extensions={"code": "Y", "remedy": "Z"}), "X", None),
@@ -402,7 +401,7 @@ def test_an_operation_that_computes_ends_within_a_thousand_fields_of_its_deadlin
         schema._schema,
         context_factory=lambda viewer, correlation: Context(world, viewer, correlation),
         limits=EndpointLimits(execution_s=5, max_cost=10**9),
-        clock=lambda: read.append(1) or float(next(ticks)),  # type: ignore[func-returns-value]
+        clock=lambda: read.append(1) or float(next(ticks)),  # type: ignore[func-returns-value]  # append counts the reading, `or` passes on
     )
     query = f"{{ sites(first: 500) {{ nodes {{ neighbours(first: 500) {{ {field} }} }} }} }}"
     prepared = engine.prepare(Parameters(query, None, {}))

@@ -32,7 +32,7 @@ async def endpoint() -> AsyncIterator[Served]:
 
 
 def error_of(response: object) -> dict:
-    (error,) = response.json()["errors"]  # type: ignore[attr-defined]
+    (error,) = response.json()["errors"]  # type: ignore[attr-defined]  # a response of httpx
     return error["extensions"]
 
 
@@ -200,7 +200,7 @@ async def test_a_mutation_by_get_is_refused_and_does_nothing(endpoint: Served) -
     ],
 )
 async def test_the_parameters_of_a_get(endpoint: Served, params: object, status: int) -> None:
-    url = f"{endpoint.url}?{urlencode(params)}"  # type: ignore[arg-type]
+    url = f"{endpoint.url}?{urlencode(params)}"  # type: ignore[arg-type]  # a dict or pairs, by the table above
     response = await endpoint.http.get(url, headers={**BEARER, "accept": GRAPHQL_RESPONSE})
     assert response.status_code == status
     if "variables" in str(params) and status == 200 and "Zürich" in str(params):

@@ -59,7 +59,7 @@ def test_spans_nest_and_name_their_failure_without_secrets() -> None:
 class _Collector(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.received.append((self.path, body))  # type: ignore[attr-defined]
+        self.server.received.append((self.path, body))  # type: ignore[attr-defined]  # set by the fixture
         self.send_response(200)
         self.end_headers()
 
@@ -70,7 +70,7 @@ class _Collector(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def collector() -> Iterator[http.server.HTTPServer]:
     with http.server.HTTPServer(("127.0.0.1", 0), _Collector) as server:
-        server.received = []  # type: ignore[attr-defined]
+        server.received = []  # type: ignore[attr-defined]  # a place for what the handler receives
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
@@ -79,7 +79,7 @@ def collector() -> Iterator[http.server.HTTPServer]:
 @pytest.mark.parametrize(("path", "expected"), [("", "/v1/traces"), ("/", "/v1/traces"), ("/own/path", "/own/path")])
 def test_spans_reach_a_collector(path: str, expected: str, collector: http.server.HTTPServer) -> None:
     _run(_EXPORT, f"http://127.0.0.1:{collector.server_port}{path}")
-    ((found, body),) = collector.received  # type: ignore[attr-defined]
+    ((found, body),) = collector.received  # type: ignore[attr-defined]  # set by the fixture
     assert found == expected
     assert b"edgeatlas" in body
 

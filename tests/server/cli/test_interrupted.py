@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from server.cli.failures import Exit
 from serverkit.commands import CommandLine
 from serverkit.process import RunningServer
 
@@ -71,3 +72,20 @@ def test_a_deployment_is_waited_for_and_watched_over_a_kill_of_the_server(
     seen, told = watching.communicate(timeout=30)
     assert "connecting again" in told
     assert seen.count("→ READY") + seen.count("phase READY") >= len(SITES)
+
+
+def test_a_link_for_a_user_is_made_where_the_data_is_once_the_server_is_stopped(
+    start_server: Callable[..., RunningServer],
+) -> None:
+    server = start_server()
+    here = CommandLine({**server.environment, "EDGEATLAS_URL": "", "EDGEATLAS_TOKEN": "", "EDGEATLAS_CONTEXT": ""})
+    refused = here("user", "link", "admin", code=int(Exit.UNAVAILABLE))
+    assert "stop the server" in refused.stderr
+    assert server.stop() == 0
+    assert "no User 'nobody'" in here("user", "link", "nobody", code=int(Exit.NOT_FOUND)).stderr
+    link = here("user", "link", "admin", "--public-url", server.url).stdout.strip()
+    server.start()
+    here("login", "--link", link)
+    assert here("whoami", "-o", "name").stdout == "admin\n"
+    for path in Path(server.environment["XDG_DATA_HOME"]).rglob("*"):
+        assert not path.stat().st_mode & 0o077, path
