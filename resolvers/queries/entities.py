@@ -23,6 +23,8 @@ from schema.vocabulary import Member, resolver_field
 MAX_IDS = 500
 UNSET = strawberry.UNSET
 REVISION_WAIT_S = 5.0
+AT_LEAST = ("Optional[BigInt]", UNSET, "Waits up to 5 s until the graph has this revision: read your own writes.")
+"""The argument by which a read asks for a minimum revision."""
 
 
 async def at_least(context: Context, revision: Any) -> None:
@@ -57,7 +59,6 @@ def _may_be_filed(entity_id: str) -> bool:
 
 def entity_queries() -> dict[str, Member]:
     """The root fields of this module."""
-    revision = ("Optional[BigInt]", UNSET, "Waits up to 5 s until the graph has this revision: read your own writes.")
     members: dict[str, Member] = {
         "entity": (
             None,
@@ -65,7 +66,7 @@ def entity_queries() -> dict[str, Member]:
                 _entity,
                 returns="Optional[Entity]",
                 description="Any entity by its id; null when there is none that you may see.",
-                arguments={"id": ("ID", UNSET, "The entity's id."), "at_least_revision": revision},
+                arguments={"id": ("ID", UNSET, "The entity's id."), "at_least_revision": AT_LEAST},
             ),
         ),
         "entities": (
@@ -109,7 +110,7 @@ def _single(kind: Kind) -> Any:
         if kind.scope:
             scopes = " or ".join(one.removesuffix("_id").replace("_", " ") for one in kind.scope)
             arguments["within"] = ("Optional[ID]", UNSET, f"The {scopes} within which the name is unique.")
-    arguments["at_least_revision"] = ("Optional[BigInt]", UNSET, "Waits up to 5 s until the graph has this revision.")
+    arguments["at_least_revision"] = AT_LEAST
     description = f"A {kind.name} by id{' or by name' if kind.named else ''}; null when there is none that you may see."
 
     def resolve(source: Any, info: Any, **arguments: Any) -> Any:
@@ -156,15 +157,21 @@ def _named(kind: Kind, view: Any, name: str) -> list[Named]:
 
 
 def _connection(kind: Kind) -> Any:
-    def resolve(source: Any, info: Any, **arguments: Any) -> Any:
-        arguments.pop("at_least_revision", None)
+    async def resolve_when(source: Any, info: Any, **arguments: Any) -> Any:
+        await at_least(info.context, arguments.pop("at_least_revision"))
         return resolve_connection(info.context, kind, arguments)
+
+    def resolve(source: Any, info: Any, **arguments: Any) -> Any:
+        if arguments.get("at_least_revision") in (None, UNSET):
+            arguments.pop("at_least_revision", None)
+            return resolve_connection(info.context, kind, arguments)
+        return resolve_when(source, info, **arguments)
 
     return resolver_field(
         resolve,
         returns=connection_type(kind),
         description=f"The {kind.plural} that you may see, filtered, ordered and in pages.",
-        arguments=connection_arguments(kind),
+        arguments={**connection_arguments(kind), "at_least_revision": AT_LEAST},
     )
 
 

@@ -166,7 +166,7 @@ async def _revisions(deployment: Deployment, info: Any, **arguments: Any) -> Rec
     return await _filed(info.context, DeploymentRevision.SPEC, arguments, subject_id=deployment.id)
 
 
-async def _decision(deployment: Deployment, info: Any) -> Decision | None:
+async def _decision(deployment: Deployment | DeploymentRevision, info: Any) -> Decision | None:
     context: Context = info.context
     if deployment.decision_id is None:
         return None
@@ -175,6 +175,32 @@ async def _decision(deployment: Deployment, info: Any) -> Decision | None:
     except StoreUnavailable as problem:
         raise StoreAway(str(problem)) from problem
     return msgspec.json.decode(record.body, type=Decision) if record is not None else None
+
+
+def _revision_deployment(revision: DeploymentRevision, info: Any) -> Entity | None:
+    found: Entity | None = info.context.view.get(revision.deployment_id)
+    return found
+
+
+def _revision_version(revision: DeploymentRevision, info: Any) -> Entity | None:
+    found: Entity | None = info.context.view.get(revision.app_version_id)
+    return found
+
+
+async def _all_revisions(source: Any, info: Any, *, deployment: str, **arguments: Any) -> RecordConnection:
+    return await _filed(info.context, DeploymentRevision.SPEC, arguments, subject_id=deployment)
+
+
+def _single(kind: Kind) -> Any:
+    async def resolve(source: Any, info: Any, *, id: str) -> Entity | None:
+        return await filed_entity(info.context, id) if kind_by_id(id) is kind else None
+
+    return resolver_field(
+        resolve,
+        returns=f"Optional[{kind.name}]",
+        description=f"A {kind.name} by its id; null when there is none that you may see.",
+        arguments={"id": ("ID", UNSET, "Its id.")},
+    )
 
 
 async def _deployment_operation(deployment: Deployment, info: Any) -> Entity | None:
@@ -270,8 +296,17 @@ def record_queries() -> dict[str, Member]:
     field_of(
         Deployment, returns="Optional[PlacementPlan]", description="The decision that chose its sites, as it was made."
     )(_renamed(_decision, "decision"))
+    field_of(DeploymentRevision, returns="Optional[PlacementPlan]", description="The decision that chose its sites.")(
+        _renamed(_decision, "decision")
+    )
+    field_of(DeploymentRevision, returns="Optional[Deployment]", description="The deployment; null when it is gone.")(
+        _named(_revision_deployment, "deployment")
+    )
+    field_of(DeploymentRevision, returns="Optional[AppVersion]", description="What was to run; null when it is gone.")(
+        _named(_revision_version, "app_version")
+    )
     subject = ("Optional[ID]", UNSET, "Only those about this entity.")
-    for name in ("operation", "operations", "events", "auditLog"):
+    for name in ("operation", "operations", "event", "events", "deploymentRevision", "deploymentRevisions", "auditLog"):
         declare_root("Query", name, Permission.READ_AUDIT if name == "auditLog" else Permission.SIGNED_IN)
     return {
         "operation": (
@@ -294,6 +329,17 @@ def record_queries() -> dict[str, Member]:
                     "subject": subject,
                     "status": (f"Optional[list[{enum_type(OperationStatus)}]]", UNSET, "Only those that stand so."),
                 },
+            ),
+        ),
+        "event": (None, _single(Event.SPEC)),
+        "deployment_revision": (None, _single(DeploymentRevision.SPEC)),
+        "deployment_revisions": (
+            None,
+            resolver_field(
+                _all_revisions,
+                returns=revisions,
+                description="What a deployment wanted at each number of its past, newest first.",
+                arguments={"deployment": ("ID", UNSET, "The deployment."), **PAGE_ARGUMENTS},
             ),
         ),
         "events": (
@@ -319,6 +365,11 @@ def record_queries() -> dict[str, Member]:
             ),
         ),
     }
+
+
+def _named(function: Any, name: str) -> Any:
+    function.__name__ = name
+    return function
 
 
 def _renamed(function: Any, name: str) -> Any:

@@ -171,6 +171,8 @@ def root_arguments(name: str, field: GraphQLField, world: World) -> Iterator[dic
             listed = world.ids[tenant]
             some = listed.get(kind) or [one for each in listed.values() for one in each[:2]]
             yield from ({"id": one} for one in some[:40])
+    if "deployment" in required:
+        yield from ({"deployment": world.ids[tenant]["Deployment"][0]} for tenant in "ab")
     if "ids" in field.args:
         yield {"ids": all_ids(world)[:400]}
     if "name" in field.args:
