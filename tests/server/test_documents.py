@@ -11,7 +11,7 @@ from graphql import get_introspection_query
 from endpointkit.world import schema
 from server.documents import BYTES_PER_TOKEN, DocumentCache
 from server.endpoint_limits import EndpointLimits
-from server.masking import Refused
+from server.masking import Refused, limit_exceeded
 
 
 def cache(**limits: int) -> DocumentCache:
@@ -185,6 +185,20 @@ def test_a_refusal_names_the_limit_with_what_was_sent_and_what_is_allowed(name: 
     if extensions["code"] == "LIMIT_EXCEEDED":
         assert extensions["have"] is None or extensions["have"] > extensions["allowed"]
         assert extensions["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "have", "allowed", "message"),
+    [
+        ("aliases", 31, 30, "too many aliases: 31; at most 30 are allowed"),
+        ("tokens", None, 2_000, "too many tokens; at most 2000 are allowed"),
+        ("operations under way", 2, 1, "too many operations under way: 2; at most 1 is allowed"),
+        ("cost", 501, 500, "the request's cost is 501; at most 500 is allowed"),
+        ("depth", None, 12, "the request's depth is too great; at most 12 is allowed"),
+    ],
+)
+def test_the_words_of_a_limit(limit: str, have: int | None, allowed: int, message: str) -> None:
+    assert str(limit_exceeded(limit, have=have, allowed=allowed, remedy="ask for less")) == message
 
 
 def test_errors_say_where_they_are() -> None:
