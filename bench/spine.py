@@ -52,7 +52,7 @@ def commits_to_sqlite(bench: Bench, folder: Path) -> None:
     database = folder / "commits.sqlite"
 
     async def measure() -> None:
-        async with Ledger(store_for(f"sqlite:{database}")).running() as ledger:
+        async with Ledger(store_for(f"sqlite://{database}")).running() as ledger:
             writers = await Writers.begin(ledger)
             await writers.rate(32, for_s=ROUND_S)
             many, waits = [], []
@@ -167,7 +167,7 @@ def bulk(bench: Bench, folder: Path) -> None:
     """Large changes, as others on the event loop feel them."""
 
     async def measure() -> None:
-        async with Ledger(store_for(f"sqlite:{folder / 'bulk.sqlite'}")).running() as ledger:
+        async with Ledger(store_for(f"sqlite://{folder / 'bulk.sqlite'}")).running() as ledger:
             stretches = [await creation(ledger, entities=4_999, prefix=f"round-{number}") for number in range(4)][1:]
         bench.note("bulk: 5,000 entities in one commit", median([one.wall_s for one in stretches]) * MS, unit="ms")
         bench.note("bulk: of it the loop stands still", median([one.blocked_s for one in stretches]) * MS, unit="ms")
@@ -214,7 +214,7 @@ def large(bench: Bench, folder: Path) -> None:
         reads(bench, world)
     if not any(bench.wants(part) for part in ("start", "http", "feed", "served")):
         return
-    store = f"sqlite:{folder / 'large.sqlite'}"
+    store = f"sqlite://{folder / 'large.sqlite'}"
     on_loop(stored(store, world))
     if bench.wants("start"):
         starts(bench, "SQLite", store, target_s=4)
