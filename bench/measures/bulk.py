@@ -101,8 +101,11 @@ def apply_documents(served: Served, caller: Caller, *, sites: int, region: str) 
     request = caller.request(APPLY, {"input": {"content": json.dumps(documents), "name": "bench"}})
     with _Waiting(served) as others:
         before, began = served.cpu_s(), time.perf_counter()
-        result = json.loads(caller.send(request))["data"]["applyDocuments"]
+        answer = json.loads(caller.send(request))
         answered = time.perf_counter() - began
+        if answer.get("errors"):
+            raise RuntimeError(f"the documents were not taken: {answer['errors'][:2]}")
+        result = answer["data"]["applyDocuments"]
         if result["__typename"] != "ApplyDocumentsPayload" or result["refused"]:
             raise RuntimeError(f"the documents were refused: {result}")
         if result["operation"] is not None:
