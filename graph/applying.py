@@ -19,10 +19,12 @@ from typing import Any
 
 import msgspec
 
+from graph.document_order import in_groups
+from graph.document_values import document_name, plain_value, spelled
 from graph.documents import APPLICABLE, Document
-from graph.edit import Edit, camel
-from graph.entity import HIDDEN, KINDS, MANAGED, Entity, ExternalId, Field, Kind, Named, Source, without_none
-from graph.refusal import AlreadyExists, InvalidInput, LimitExceeded, NotFound, Refusal
+from graph.edit import Edit
+from graph.entity import KINDS, Entity, ExternalId, Field, Kind, Named, Source
+from graph.refusal import AlreadyExists, InUse, InvalidInput, LimitExceeded, NotFound, Refusal
 from graph.view import Reader
 
 _ID = re.compile(r"[a-z]+_[0-9A-HJKMNP-TV-Z]{26}")
@@ -86,6 +88,8 @@ class Applier:
         self._deployments = deployments
         self._named_at: dict[str, str] = {}
         """Where the set has named each entity: one that is named twice would change with every repetition."""
+        self._leaving: set[str] = set()
+        """Deployments that were removed, and are there until nothing of them runs any more."""
 
     def apply(self, documents: Sequence[Document]) -> list[Outcome]:
         """Applies each; an outcome each, in the order of the documents. A refused one leaves nothing of itself."""
@@ -98,7 +102,7 @@ class Applier:
         Where a name or external id is taken it is tried again after the others of its kind, for its holder may give it up;
         before those that may refer to it, lest they find its holder under the name.
         """
-        for group in _groups(documents):
+        for group in in_groups(documents):
             waiting = group
             while waiting:
                 taken: list[tuple[int, Outcome]] = []
@@ -139,6 +143,7 @@ class Applier:
         """Deletes entities that the applier may see; those that are gone already are passed over.
 
         What is in use is tried again after the others: a region goes after those below it whatever the order of the ids.
+        What only a deployment on its way out still uses is left for the next time, unchanged, and told so.
         """
         doomed = [
             found
@@ -151,9 +156,44 @@ class Applier:
             outcomes.extend(outcome for _, outcome in tried if outcome.error is None)
             left = [entity for entity, outcome in tried if outcome.error is not None]
             if len(left) == len(doomed):
+                self._leave_for_later([outcome for _, outcome in tried])
                 return [*outcomes, *(outcome for _, outcome in tried)]
             doomed = left
         return outcomes
+
+    def _leave_for_later(self, stuck: Sequence[Outcome]) -> None:
+        """Makes unchanged what nothing depends on but what leaves by itself, or what is stuck for the same reason."""
+        waiting = {one.id: one.error for one in stuck if isinstance(one.error, InUse)}
+        while True:
+            held = [
+                key
+                for key, error in waiting.items()
+                if any(one not in waiting and not self._leaves(one) for one in error.dependents)
+            ]
+            if not held:
+                break
+            for key in held:
+                del waiting[key]
+        for one in stuck:
+            if one.id in waiting:
+                one.action = Action.UNCHANGED
+                one.error = InUse(
+                    f"{one.kind} {one.name!r} is used until a deployment is gone; the next set without it deletes it",
+                    dependents=waiting[one.id].dependents,
+                )
+
+    def _leaves(self, entity_id: str) -> bool:
+        """Whether it is, is part of, or works on a deployment that is being removed."""
+        entity = self._edit.get(entity_id)
+        if entity is None or entity_id in self._leaving or getattr(entity, "subject_id", None) in self._leaving:
+            return True
+        owners = (field for field in entity.SPEC.refs if field.ref is not None and field.ref.owner)
+        return any(
+            self._leaves(target)
+            for field in owners
+            for target in field.targets(entity)
+            if field.name != "tenant_id" and target != entity_id
+        )
 
     def _gone(self, entity: Entity) -> Outcome:
         name = entity.name if isinstance(entity, Named) else entity.id
@@ -162,6 +202,7 @@ class Applier:
             self._rights.check(entity, make=True)
             if entity.SPEC.name == "Deployment" and self._deployments is not None:
                 self._deployments.remove(self._edit, entity)
+                self._leaving.add(entity.id)
             else:
                 self._edit.delete(entity)
         except LimitExceeded:
@@ -309,113 +350,6 @@ class Applier:
             if found is not None:
                 return found
         return None
-
-
-def in_order(documents: Sequence[Document]) -> list[int]:
-    """The positions of the documents, parents before children: by kind, regions by their depth in the set."""
-    return [index for group in _groups(documents) for index in group]
-
-
-def _groups(documents: Sequence[Document]) -> list[list[int]]:
-    """The positions of documents that do not refer to each other, group after group, parents before children."""
-    rank = {name: at for at, name in enumerate(APPLICABLE)}
-    depths = _region_depths(documents)
-    groups: dict[tuple[int, int], list[int]] = {}
-    for index, one in enumerate(documents):
-        depth = depths[_path_of(one)] if one.kind == "Region" else 0
-        groups.setdefault((rank[one.kind], depth), []).append(index)
-    return [groups[key] for key in sorted(groups)]
-
-
-def _path_of(document: Document) -> tuple[str | None, str]:
-    return document.tenant, document.name
-
-
-def _region_depths(documents: Sequence[Document]) -> dict[tuple[str | None, str], int]:
-    """How many regions of the set are above each of the set's; of those in a circle, some number."""
-    regions = {_path_of(one): one for one in documents if one.kind == "Region"}
-
-    def above(path: tuple[str | None, str]) -> tuple[str | None, str] | None:
-        tenant = regions[path].tenant
-        parent = regions[path].spec.get("parent", regions[path].spec.get("parentId"))
-        if not isinstance(parent, str):
-            return None
-        outer, _, name = parent.rpartition("/")
-        wanted = [(outer, name)] if outer else [(tenant, name), (None, name)]
-        return next((one for one in wanted if one in regions), None)
-
-    depths: dict[tuple[str | None, str], int] = {}
-    for start in regions:
-        line: list[tuple[str | None, str]] = []
-        at: tuple[str | None, str] | None = start
-        while at is not None and at not in depths:
-            depths[at] = 0  # until it is known; whoever comes round to it again stops here
-            line.append(at)
-            at = above(at)
-        depth = -1 if at is None else depths[at]
-        for one in reversed(line):
-            depth += 1
-            depths[one] = depth
-    return depths
-
-
-def spelled(kind: Kind) -> dict[str, Field]:
-    """A kind's fields as a document's spec spells them: camel case, a reference by name without its `Id`."""
-    names: dict[str, Field] = {}
-    for field in kind.fields.values():
-        if field.name in ("id", "labels", "display_name", "external", "name", "tenant_id"):
-            continue
-        if MANAGED in field.marks or HIDDEN in field.marks:
-            continue
-        names[document_name(field)] = field
-        if field.ref is not None:
-            names[camel(field.name)] = field
-    return names
-
-
-def document_name(field: Field) -> str:
-    """A field as documents spell it."""
-    if field.ref is not None and field.name.endswith("_ids"):
-        return camel(field.name.removesuffix("_ids")) + "s"
-    return camel(field.name.removesuffix("_id") if field.ref is not None else field.name)
-
-
-def plain_value(declared: Any, value: Any, meta: Sequence[msgspec.Meta], path: str) -> Any:
-    """A field's value from a document's. Raises InvalidInput."""
-    snake = _snake_keys(declared, value, path)
-    annotated = typing.Annotated[(declared, *meta)] if meta else declared
-    try:
-        return msgspec.convert(snake, annotated)
-    except msgspec.ValidationError as problem:
-        text, _, inner = str(problem).partition(" - at `$")
-        raise InvalidInput(
-            text, remedy="give a value of the stated type and range", path=path + inner.rstrip("`")
-        ) from None
-
-
-def _snake_keys(declared: Any, value: Any, path: str) -> Any:
-    """Keys of what becomes a struct in snake case; keys of mappings are data and stay."""
-    while typing.get_origin(declared) is typing.Annotated:
-        declared = declared.__origin__
-    declared = without_none(declared)
-    while typing.get_origin(declared) is typing.Annotated:
-        declared = declared.__origin__
-    if isinstance(value, list):
-        inner = typing.get_args(declared)
-        return [_snake_keys(inner[0], one, f"{path}[{at}]") for at, one in enumerate(value)] if inner else value
-    if isinstance(declared, type) and issubclass(declared, msgspec.Struct) and isinstance(value, dict):
-        names = {camel(info.name): info for info in msgspec.structs.fields(declared)}
-        out = {}
-        for key, one in value.items():
-            if key not in names:
-                raise InvalidInput(
-                    f"{declared.__name__} has no {key!r}",
-                    remedy=f"it has {', '.join(sorted(names))}",
-                    path=f"{path}.{key}",
-                )
-            out[names[key].name] = _snake_keys(names[key].type, one, f"{path}.{key}")
-        return out
-    return value
 
 
 def _scope_kind(kind: Kind) -> Kind | None:

@@ -62,7 +62,8 @@ class DeclaredDeployments:
             labels=fields.get("labels", {}),
         )
         chosen = Chosen(decision=UNDECIDED, body=msgspec.json.encode(UNDECIDED))
-        return deploy(edit, wish, chosen, visible=self._visible, author=self._viewer.id, wait=True).deployment
+        made = deploy(edit, wish, chosen, visible=self._visible, author=self._viewer.id, wait=True).deployment
+        return edit.replace(made, path=PATH, external=fields.get("external"))
 
     def remove(self, edit: Edit, existing: Entity) -> None:
         """Terminates a deployment, and deletes it when nothing of it runs any more; once is enough."""

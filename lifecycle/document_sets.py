@@ -17,27 +17,30 @@ import msgspec
 import structlog
 
 from access.permissions import write_permission
-from access.viewer import SYSTEM, Viewer, viewer_of
+from access.viewer import SYSTEM, Viewer, at_head, viewer_of
 from access.visible import VisibleView
-from graph.applying import Action, Applier, Deployments, Outcome, in_order
-from graph.change import MAX_CHANGES, Change, Commit, Record, encode_entity
+from graph.applying import Action, Applier, Deployments, Outcome
+from graph.change import MAX_CHANGES, Change, Commit, Record
 from graph.documents import Document
 from graph.edit import Edit
 from graph.entity import Entity, Source
-from graph.kinds import Operation, OperationError, OperationKind, OperationStatus, Progress
-from graph.ledger import Ledger, Request
-from graph.refusal import Refusal
-from graph.view import Reader, each
+from graph.kinds import ApiToken, Operation, OperationError, OperationKind, OperationStatus, Progress
+from graph.ledger import Committed, Ledger, Request
+from graph.refusal import LimitExceeded, Refusal
+from graph.store import StoreProblem
+from graph.view import Reader, each, get_as
+from lifecycle.document_answers import Applied, again, kept
+from lifecycle.document_batches import COLLECTION, Batch, batch_id, batches_of, size_of
 
 SLICE = 64
 """Documents that are validated between two breaths of the event loop."""
-BATCH_CHANGES = 1_000
 ONE_COMMIT_CHANGES = MAX_CHANGES
 ONE_COMMIT_BYTES = 6 * 1024 * 1024
 """Somewhat less than a commit's limit, for what a change has around its values."""
-COLLECTION = "document_batch"
 MAX_SET_CHANGES = 1_000_000
 RETRY_S = 2.0
+
+__all__ = ["COLLECTION", "Applied", "DocumentSets", "Rights"]
 
 log = structlog.get_logger(__name__)
 
@@ -59,26 +62,6 @@ class Rights:
         self._viewer.require(permission, tenant_id, path="metadata.tenant")
 
 
-class _Batch(msgspec.Struct, frozen=True, omit_defaults=True):
-    documents: list[Document] = []
-    deleted_ids: list[str] = []
-
-
-class Applied(msgspec.Struct, kw_only=True):
-    """What became of a set."""
-
-    applied: bool
-    """False for a dry run and for a set with refused documents: nothing was changed then."""
-    outcomes: list[Outcome]
-    revision: int
-    operation: Operation | None = None
-    """The operation that applies it, when one commit cannot hold it."""
-
-    def count(self, action: Action) -> int:
-        """How many came to this."""
-        return sum(1 for one in self.outcomes if one.action is action)
-
-
 class DocumentSets:
     """Applies sets of documents, and works on the operations of large ones while `running`."""
 
@@ -97,20 +80,40 @@ class DocumentSets:
         prune: bool = False,
         dry_run: bool = False,
     ) -> Applied:
-        """Applies a set for a viewer under a source. Raises LimitExceeded, or Unavailable."""
+        """Applies a set for a viewer under a source.
+
+        Raises LimitExceeded, Forbidden, IdempotencyMismatch, or Unavailable.
+        """
+        if request.idempotency is not None and not dry_run:
+            before = await self._ledger.recall(request.idempotency)
+            if before is not None:
+                return again(before)
         view = self._ledger.view
-        trial = self._trial(source)
+        trial = Edit(view, at=view.at + 1, source=source, max_changes=MAX_SET_CHANGES)
         applier = self._applier(trial, viewer, source)
-        outcomes = await self._validate(applier, documents)
+        outcomes, brought = await _validated(trial, applier, documents)
         if prune:
             outcomes.extend(applier.prune({one.id for one in outcomes if one.id is not None}))
         refused = any(one.action is Action.REFUSED for one in outcomes)
         changes = trial.changes
-        if dry_run or refused or not changes:
+        if dry_run or refused or not (changes or request.idempotency):
             return Applied(applied=not dry_run and not refused, outcomes=outcomes, revision=view.revision)
-        if len(changes) <= ONE_COMMIT_CHANGES and _size(changes) <= ONE_COMMIT_BYTES:
+        if len(changes) <= ONE_COMMIT_CHANGES and sum(map(size_of, changes)) <= ONE_COMMIT_BYTES:
             return await self._at_once(documents, viewer=viewer, source=source, request=request, prune=prune)
-        return await self._as_operation(documents, outcomes, viewer=viewer, source=source, request=request)
+        _check_each(changes)
+        batches = batches_of(
+            documents, outcomes, changes=changes, brought=brought, reader=view, token_id=viewer.token_id
+        )
+        tenants = {getattr(one.value, "tenant_id", None) for one in changes}
+        return await self._as_operation(
+            batches,
+            outcomes,
+            viewer=viewer,
+            source=source,
+            request=request,
+            # Whoever may see all that it changes may see the operation.
+            tenant_id=tenants.pop() if len(tenants) == 1 else None,
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[DocumentSets]:
@@ -135,63 +138,56 @@ class DocumentSets:
         """Rings: there may be operations."""
         self._bell.set()
 
-    # Within one commit
-
-    def _trial(self, source: Source) -> Edit:
-        view = self._ledger.view
-        return Edit(view, at=view.at + 1, source=source, max_changes=MAX_SET_CHANGES)
-
     def _applier(self, edit: Edit, viewer: Viewer, source: Source) -> Applier:
         deployments = self._deployments(viewer) if self._deployments is not None else None
         return Applier(edit, source=source, rights=Rights(viewer), deployments=deployments)
 
-    async def _validate(self, applier: Applier, documents: Sequence[Document]) -> list[Outcome]:
-        outcomes: dict[int, Outcome] = {}
-        for nth, (index, outcome) in enumerate(applier.steps(documents)):
-            outcomes[index] = outcome
-            if nth % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
-        return [outcomes[index] for index in range(len(documents))]
+    # Within one commit
 
     async def _at_once(
         self, documents: Sequence[Document], *, viewer: Viewer, source: Source, request: Request, prune: bool
     ) -> Applied:
-        outcomes: list[Outcome] = []
-
-        def change(edit: Edit) -> None:
-            applier = self._applier(edit, viewer, source)
-            outcomes[:] = applier.apply(documents)
+        def change(edit: Edit) -> list[Outcome]:
+            applier = self._applier(edit, at_head(viewer, edit, at_ms=edit.at), source)
+            outcomes = applier.apply(documents)
             if prune:
                 outcomes.extend(applier.prune({one.id for one in outcomes if one.id is not None}))
             if any(one.action is Action.REFUSED for one in outcomes):
                 # Something came between the trial and the lock: nothing is applied, and the caller is told.
-                raise _Refused
+                raise _Refused(outcomes)
+            return outcomes
+
+        def remember(outcomes: list[Outcome], revision: int) -> bytes:
+            return kept(Applied(applied=True, outcomes=outcomes, revision=revision))
 
         try:
-            committed = await self._ledger.commit(change, request)
-        except _Refused:
-            return Applied(applied=False, outcomes=outcomes, revision=self._ledger.view.revision)
-        return Applied(applied=True, outcomes=outcomes, revision=committed.revision)
+            committed = await self._ledger.commit(change, request, remember=remember)
+        except _Refused as refused:
+            return Applied(applied=False, outcomes=refused.outcomes, revision=self._ledger.view.revision)
+        if committed.replayed is not None:
+            return again(committed.replayed)
+        return Applied(applied=True, outcomes=committed.value, revision=committed.revision)
 
     # As an operation
 
     async def _as_operation(
         self,
-        documents: Sequence[Document],
-        outcomes: Sequence[Outcome],
+        batches: Sequence[Batch],
+        outcomes: list[Outcome],
         *,
         viewer: Viewer,
         source: Source,
         request: Request,
+        tenant_id: str | None,
     ) -> Applied:
-        batches = _batches(documents, outcomes)
-        at = self._ledger.view.at
-
         def change(edit: Edit) -> Operation:
+            at_head(viewer, edit, at_ms=edit.at)
             operation = edit.create(
                 Operation,
                 kind=OperationKind.APPLY_DOCUMENTS,
                 display_name=f"{source.kind.name}:{source.name}",
+                source=source,
+                tenant_id=tenant_id,
                 requested_by=viewer.id,
                 progress=Progress(total=len(batches)),
             )
@@ -199,17 +195,24 @@ class DocumentSets:
                 edit.file(
                     Record(
                         collection=COLLECTION,
-                        id=_batch_id(operation.id, number),
-                        tenant_id=None,
+                        id=batch_id(operation.id, number),
+                        tenant_id=tenant_id,
                         subject_id=operation.id,
-                        at=at,
+                        at=edit.at,
                         body=msgspec.Raw(msgspec.json.encode(batch)),
                     )
                 )
             return operation
 
-        committed = await self._ledger.commit(change, request)
-        return Applied(applied=True, outcomes=list(outcomes), revision=committed.revision, operation=committed.value)
+        def answered(operation: Operation, revision: int) -> Applied:
+            return Applied(applied=True, outcomes=outcomes, revision=revision, operation=operation)
+
+        committed: Committed[Operation] = await self._ledger.commit(
+            change, request, remember=lambda operation, revision: kept(answered(operation, revision))
+        )
+        if committed.replayed is not None:
+            return again(committed.replayed)
+        return answered(committed.value, committed.revision)
 
     async def _work(self) -> None:
         while True:
@@ -218,59 +221,67 @@ class DocumentSets:
             for operation in [one for one in each(self._ledger.view, Operation) if _ours(one)]:
                 try:
                     await self._carry_on(operation)
-                except Refusal as refusal:
+                except (Refusal, StoreProblem) as problem:
                     # The store is away, say: the operation stands where it is and is taken up again.
-                    log.warning("documents.waits", operation=operation.id, reason=refusal.code)
+                    log.warning("documents.waits", operation=operation.id, reason=str(problem))
                     await asyncio.sleep(RETRY_S)
                     self._bell.set()
 
     async def _carry_on(self, operation: Operation) -> None:
-        source = _source_of(operation)
         while True:
             current = self._ledger.view.get(operation.id)
             if not isinstance(current, Operation) or not _ours(current):
                 return
-            viewer = self._asker(operation)
             number = current.progress.done
-            record = await self._ledger.store.record(COLLECTION, _batch_id(operation.id, number))
-            if viewer is None or record is None:
-                reason = (
-                    "who asked for it may not any more" if viewer is None else "its documents are not kept any more"
-                )
-                await self._finish(operation, OperationError(code="FORBIDDEN", message=reason))
+            record = await self._ledger.store.record(COLLECTION, batch_id(operation.id, number))
+            if record is None:
+                gone = "its documents are not kept any more"
+                await self._finish(operation, OperationError(code="NOT_FOUND", message=gone, remedy="apply them again"))
                 return
-            batch = msgspec.json.decode(record.body, type=_Batch)
+            batch = msgspec.json.decode(record.body, type=Batch)
             try:
                 await self._ledger.commit(
-                    self._step(operation.id, number, batch, viewer, source),
-                    Request(author=operation.requested_by, action="applyDocuments", source=source),
+                    self._step(operation, number, batch),
+                    Request(
+                        author=operation.requested_by,
+                        action="applyDocuments",
+                        tenant_id=operation.tenant_id,
+                        source=operation.source,
+                    ),
                 )
             except _BatchRefused as refused:
                 await self._finish(operation, refused.error)
                 return
+            except Refusal as refusal:
+                if refusal.retryable:
+                    raise
+                await self._finish(operation, _error(refusal.code, refusal.message))
+                return
+            except StoreProblem:
+                raise
+            except Exception:  # a bug ends its own operation, and not the work on all others
+                log.exception("documents.step_failed", operation=operation.id, batch=number)
+                await self._finish(operation, _error("INTERNAL", "internal error: the server's log tells more"))
+                return
 
-    def _asker(self, operation: Operation) -> Viewer | None:
-        if operation.requested_by == SYSTEM.id:
-            return SYSTEM
-        return viewer_of(self._ledger.view, operation.requested_by)
-
-    def _step(
-        self, operation_id: str, number: int, batch: _Batch, viewer: Viewer, source: Source
-    ) -> Callable[[Edit], None]:
+    def _step(self, operation: Operation, number: int, batch: Batch) -> Callable[[Edit], None]:
         def change(edit: Edit) -> None:
-            operation = edit.get(operation_id)
-            if not isinstance(operation, Operation) or not _ours(operation) or operation.progress.done != number:
+            current = edit.get(operation.id)
+            if not isinstance(current, Operation) or not _ours(current) or current.progress.done != number:
                 return  # another process was here
-            applier = self._applier(edit, viewer, source)
+            viewer = _asker(edit, current, batch)
+            if viewer is None:
+                raise _BatchRefused(_error("FORBIDDEN", "who asked for it may not any more"))
+            applier = self._applier(edit, viewer, current.source)
             refused = [one for one in applier.apply(batch.documents) if one.action is Action.REFUSED]
             refused.extend(one for one in applier.remove(batch.deleted_ids) if one.action is Action.REFUSED)
             if refused:
-                raise _BatchRefused(refused)
+                raise _BatchRefused(_told(refused))
             done = number + 1
-            finished = done == operation.progress.total
-            progress = msgspec.structs.replace(operation.progress, done=done)
+            finished = done == current.progress.total
+            progress = msgspec.structs.replace(current.progress, done=done)
             ending: dict[str, Any] = {"status": OperationStatus.SUCCEEDED, "finished_at": edit.at} if finished else {}
-            edit.replace(operation, progress=progress, **ending)
+            edit.replace(current, progress=progress, **ending)
 
         return change
 
@@ -281,51 +292,78 @@ class DocumentSets:
                 status = OperationStatus.PARTIAL if current.progress.done else OperationStatus.FAILED
                 edit.replace(current, status=status, error=error, finished_at=edit.at)
 
-        await self._ledger.commit(change, Request(author=operation.requested_by, action="applyDocuments"))
+        request = Request(author=operation.requested_by, action="applyDocuments", tenant_id=operation.tenant_id)
+        await self._ledger.commit(change, request)
 
 
-class _Refused(Exception):
+class _Refused(Refusal):
     """A set that was refused at head; its outcomes say why."""
 
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        super().__init__("a document was refused at head")
+        self.outcomes = outcomes
 
-class _BatchRefused(Exception):
+
+class _BatchRefused(Refusal):
     """A batch that was refused at head."""
 
-    def __init__(self, refused: Sequence[Outcome]) -> None:
-        first = refused[0]
-        super().__init__(first.name)
-        message = first.error.message if first.error is not None else "refused"
-        self.error = OperationError(
-            code="DOCUMENT_REFUSED",
-            message=f"{first.where or first.kind} {first.name}: {message}"
-            + (f" (and {len(refused) - 1} more in its batch)" if len(refused) > 1 else ""),
-            remedy="mend it and apply the set again: what is applied already stays and is skipped",
-        )
+    def __init__(self, error: OperationError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+async def _validated(
+    trial: Edit, applier: Applier, documents: Sequence[Document]
+) -> tuple[list[Outcome], dict[int, int]]:
+    """The outcome of each, and how many changes each made, by its position."""
+    outcomes: dict[int, Outcome] = {}
+    brought: dict[int, int] = {}
+    before = trial.size
+    for nth, (index, outcome) in enumerate(applier.steps(documents)):
+        outcomes[index] = outcome
+        brought[index] = trial.size - before
+        before = trial.size
+        if nth % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
+    return [outcomes[index] for index in range(len(documents))], brought
+
+
+def _check_each(changes: Sequence[Change]) -> None:
+    for one in changes:
+        size = size_of(one)
+        if size > ONE_COMMIT_BYTES:
+            raise LimitExceeded(
+                f"the change of {one.kind} {getattr(one.value, 'name', one.id)!r} has {size} bytes, "
+                f"the most is {ONE_COMMIT_BYTES}",
+                remedy="leave out some of it, such as points of a boundary",
+                path="documents",
+            )
+
+
+def _asker(reader: Reader, operation: Operation, batch: Batch) -> Viewer | None:
+    """Who asked for it, with the rights of now; None when there is nobody any more."""
+    if operation.requested_by == SYSTEM.id:
+        return SYSTEM
+    token = get_as(reader, ApiToken, batch.token_id)
+    if batch.token_id is not None and token is None:
+        return None
+    return viewer_of(reader, operation.requested_by, token=token)
+
+
+def _told(refused: Sequence[Outcome]) -> OperationError:
+    first = refused[0]
+    message = first.error.message if first.error is not None else "refused"
+    more = f" (and {len(refused) - 1} more in its batch)" if len(refused) > 1 else ""
+    return _error("DOCUMENT_REFUSED", f"{first.where or first.kind} {first.name}: {message}{more}")
+
+
+def _error(code: str, message: str) -> OperationError:
+    return OperationError(
+        code=code,
+        message=message,
+        remedy="mend it and apply the set again: what is applied already stays and is skipped",
+    )
 
 
 def _ours(operation: Operation) -> bool:
     return operation.kind is OperationKind.APPLY_DOCUMENTS and operation.status is OperationStatus.RUNNING
-
-
-def _source_of(operation: Operation) -> Source:
-    return operation.source
-
-
-def _batch_id(operation_id: str, number: int) -> str:
-    return f"{operation_id}_{number:06d}"
-
-
-def _size(changes: Sequence[Change]) -> int:
-    return sum(len(encode_entity(value)) for one in changes for value in (one.before, one.after) if value is not None)
-
-
-def _batches(documents: Sequence[Document], outcomes: Sequence[Outcome]) -> list[_Batch]:
-    """What changes, in the order of its making: documents parents before children, then deletions children first."""
-    changing = [
-        documents[index] for index in in_order(documents) if outcomes[index].action in (Action.CREATED, Action.UPDATED)
-    ]
-    gone = [one.id for one in outcomes[len(documents) :] if one.action is Action.DELETED and one.id is not None]
-    return [
-        *(_Batch(documents=changing[at : at + BATCH_CHANGES]) for at in range(0, len(changing), BATCH_CHANGES)),
-        *(_Batch(deleted_ids=gone[at : at + BATCH_CHANGES]) for at in range(0, len(gone), BATCH_CHANGES)),
-    ]

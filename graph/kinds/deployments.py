@@ -93,7 +93,7 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
         str, doc("The tenant that owns it."), IMMUTABLE, Ref("Tenant", relation="BELONGS_TO", owner=True)
     ]
     app_version_id: Annotated[str, doc("What is to run."), Ref("AppVersion", relation="RUNS")]
-    policy: Annotated[PlacementPolicy, doc("Where it is to run.")]
+    policy: Annotated[PlacementPolicy, doc("Where it is to run.")] = PlacementPolicy()
     replicas: Annotated[
         dict[str, int], doc("Replicas at each site by component name; a component's own number when absent.")
     ] = {}

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from access.viewer import Grant, Viewer
 from access.visible import VisibleView
-from graph.applying import Action, Applier, Outcome, in_order
+from graph.applying import Action, Applier, Outcome
+from graph.document_order import in_order
 from graph.documents import Document, document_from
 from graph.edit import Edit
 from graph.entity import Entity, ExternalId, Named, Source, SourceKind
