@@ -94,7 +94,8 @@ neo4j-down: python ## stop that Neo4j server (PORT=7687); its data stay
 .PHONY: docs
 docs: $(DEV_STAMP) ## write the generated pages under docs/
 	@$(BIN)/python -m server.settings_docs docs/settings.md
-	@$(BIN)/python -m access.documentation docs/access.md
+	@$(BIN)/python -m access.documentation
+	@$(BIN)/python -m server.cli.reference docs/cli.md
 
 .PHONY: schema
 schema: $(DEV_STAMP) ## write the API's schema to schema/schema.graphql

@@ -199,6 +199,21 @@ class Kind(msgspec.Struct, frozen=True):
                 return info.default_factory() if info.default is msgspec.NODEFAULT else info.default
         raise KeyError(name)
 
+    @property
+    def spoken(self) -> str:
+        """Several of them, as prose says it: `service accounts`."""
+        return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in self.plural)
+
+    @property
+    def one(self) -> str:
+        """One of them, as prose says it: `an ApiToken`."""
+        return f"{'an' if self.name[0] in 'AEIO' else 'a'} {self.name}"
+
+    @property
+    def one_first(self) -> str:
+        """The same at the beginning of a sentence: `An ApiToken`."""
+        return self.one[0].upper() + self.one[1:]
+
     def scope_of(self, entity: Entity) -> str:
         """The id that the entity's name is unique under, or an empty string for the whole graph."""
         for name in self.scope:

@@ -104,7 +104,7 @@ def connection_type(kind: Kind) -> str:
         "cursor": ("str", strawberry.field(description="Give it as `after` or `before` to go on from here.")),
         "node": (kind.name, strawberry.field(description="The entity.")),
     }
-    object_type(f"{kind.name}Edge", edge, description=f"A {kind.name} in a page, with its cursor.")
+    object_type(f"{kind.name}Edge", edge, description=f"{kind.one_first} in a page, with its cursor.")
     members = {
         "nodes": (f"list[{kind.name}]", strawberry.field(description="The entities of the page.")),
         "edges": (f"list[{kind.name}Edge]", strawberry.field(description="The entities with their cursors.")),
@@ -114,7 +114,7 @@ def connection_type(kind: Kind) -> str:
             strawberry.field(description="All that satisfy the filter. Counted only when selected."),
         ),
     }
-    object_type(name, members, description=f"A page of {kind.plural}.")
+    object_type(name, members, description=f"A page of {kind.spoken}.")
     return name
 
 
@@ -132,14 +132,14 @@ def order_type(kind: Kind) -> str:
         strawberry.enum(
             values,
             name=enum_name,
-            description=f"What {kind.plural} can be ordered by. NAME, ID and CREATED_AT are indexed and hold at any size.",
+            description=f"What {kind.spoken} can be ordered by. NAME, ID and CREATED_AT are indexed and hold at any size.",
         ),
     )
     members = {
         "field": (enum_name, strawberry.field(description="What to order by.")),
         "direction": ("Direction", strawberry.field(description="Default: ASC.", default=Direction.ASC)),
     }
-    input_type(name, members, description=f"One term of an order of {kind.plural}.")
+    input_type(name, members, description=f"One term of an order of {kind.spoken}.")
     return name
 
 

@@ -219,7 +219,7 @@ def _referrer_field(other: Kind, field: Field, kind: Kind) -> Any:
     stored = field.name
     return connection_field(
         other,
-        description=f"The {other.plural} whose {filter_name(field).replace('_', ' ')} it is.",
+        description=f"The {other.spoken} whose {filter_name(field).replace('_', ' ')} it is.",
         within=lambda entity: Equals(stored, [entity.id], indexed=True),
     )
 

@@ -24,7 +24,10 @@ from graph.values import Health, HealthStatus, Position
 from graph.view import Reader, get_as
 from schema.vocabulary import NAMES, Member, enum_type, given, input_type, is_big, peel
 
-MAX_FILTER_TERMS = 64
+MAX_FILTER_TERMS = 128
+"""Terms of a filter, the filters within `and`, `or` and `not` counted."""
+MAX_VALUES = 1_000
+"""Values of one list: of ids, of `in`, of `notIn`."""
 UNSET = strawberry.UNSET
 
 STRING_OPERATORS = {
@@ -120,7 +123,7 @@ def filter_type(kind: Kind) -> str:
     for key, (wanted, text, _) in SPECIAL.get(kind.name, {}).items():
         members[key] = _optional(wanted, text)
     del NAMES[name]
-    input_type(name, members, description=f"Which {kind.plural}: all of what is given must hold.")
+    input_type(name, members, description=f"Which {kind.spoken}: all of what is given must hold.")
     return name
 
 
@@ -169,12 +172,11 @@ def condition_of(kind: Kind, wanted: Any, *, reader: Reader, path: str = "filter
 
 def _condition(kind: Kind, wanted: Any, path: str, budget: list[int], reader: Reader) -> Condition:
     parts: list[Condition] = []
+    _spend(budget, path)  # an empty one costs something too, for there may be many
     for name, value in vars(wanted).items():
         if value is UNSET or value is None:
             continue
-        budget[0] -= 1
-        if budget[0] < 0:
-            raise LimitExceeded(f"a filter has at most {MAX_FILTER_TERMS} terms", remedy="ask in parts", path=path)
+        _spend(budget, path)
         where = f"{path}.{camel(name.rstrip('_'))}"
         if name in ("and_", "or_"):
             inner = [_condition(kind, one, f"{where}[{at}]", budget, reader) for at, one in enumerate(value)]
@@ -186,13 +188,30 @@ def _condition(kind: Kind, wanted: Any, path: str, budget: list[int], reader: Re
     return parts[0] if len(parts) == 1 else All(parts)
 
 
+def _spend(budget: list[int], path: str) -> None:
+    budget[0] -= 1
+    if budget[0] < 0:
+        raise LimitExceeded(f"a filter has at most {MAX_FILTER_TERMS} terms", remedy="ask in parts", path=path)
+
+
+def _few(values: Sequence[Any], path: str) -> frozenset[Any]:
+    if len(values) > MAX_VALUES:
+        raise LimitExceeded(
+            f"a list in a filter has at most {MAX_VALUES:,} values, this one {len(values):,}",
+            remedy="ask in parts",
+            path=path,
+        )
+    return frozenset(values)
+
+
 def _term(kind: Kind, name: str, value: Any, path: str, reader: Reader) -> Condition:
     special = SPECIAL.get(kind.name, {}).get(name)
     if special is not None:
         return special[2](value, path, reader)
     if name == "id":
-        ids = sorted(set(value))
-        return Among(lambda reader, _: [one for one in ids if reader.get(one)], lambda entity: entity.id in ids)
+        ids = _few(value, path)
+        ordered = sorted(ids)
+        return Among(lambda reader, _: [one for one in ordered if reader.get(one)], lambda entity: entity.id in ids)
     if name == "labels":
         return label_condition(value, path=path)
     if name == "source":
@@ -200,7 +219,7 @@ def _term(kind: Kind, name: str, value: Any, path: str, reader: Reader) -> Condi
     if name == "external":
         return _external_condition(value)
     field = next(one for one in kind.fields.values() if filter_name(one) == name)
-    return _field_condition(field, value)
+    return _field_condition(field, value, path)
 
 
 def label_condition(selector_text: str, *, path: str) -> Condition:
@@ -237,7 +256,7 @@ def _external_part(name: str, wanted: str) -> Condition:
     return Test(lambda entity: entity.external is not None and getattr(entity.external, name) == wanted)
 
 
-def _field_condition(field: Field, value: Any) -> Condition:
+def _field_condition(field: Field, value: Any, path: str) -> Condition:
     name = field.name
     indexed = field.ref is not None or "INDEXED" in {mark.name for mark in field.marks}
     if isinstance(value, (str, bool)):
@@ -246,7 +265,12 @@ def _field_condition(field: Field, value: Any) -> Condition:
     kind, _ = peel(field.type)
     inner = without_none(kind)
     read: Callable[[Entity], Any] = (lambda entity: getattr(entity, name)) if inner is not Health else _health_status
-    return All([_operator(name, op, wanted, read, indexed and inner is not Health) for op, wanted in operators.items()])
+    return All(
+        [
+            _operator(name, op, wanted, read, indexed and inner is not Health, f"{path}.{camel(op.rstrip('_'))}")
+            for op, wanted in operators.items()
+        ]
+    )
 
 
 def _health_status(entity: Entity) -> Any:
@@ -254,14 +278,15 @@ def _health_status(entity: Entity) -> Any:
     return health.status if isinstance(health, Health) else None
 
 
-def _operator(name: str, op: str, wanted: Any, read: Callable[[Entity], Any], indexed: bool) -> Condition:
+def _operator(name: str, op: str, wanted: Any, read: Callable[[Entity], Any], indexed: bool, path: str) -> Condition:
     if op in ("eq", "in_"):
-        values = [wanted] if op == "eq" else list(wanted)
+        values = frozenset([wanted]) if op == "eq" else _few(wanted, path)
         if name == "name" and all(isinstance(one, str) for one in values):
-            return NameIs(values)
-        return Equals(name, values, indexed=indexed) if indexed else Test(lambda entity: read(entity) in values)
+            return NameIs(sorted(values))
+        return Equals(name, list(values), indexed=True) if indexed else Test(lambda entity: read(entity) in values)
     if op == "not_in":
-        return Test(lambda entity: read(entity) not in wanted)
+        unwanted = _few(wanted, path)
+        return Test(lambda entity: read(entity) not in unwanted)
     if op == "ne":
         return Test(lambda entity: read(entity) != wanted)
     if op == "is_null":
@@ -293,6 +318,13 @@ def _near(value: Any, path: str, reader: Reader) -> Condition:
             "withinKm is a distance on the earth, 0 to 20100", remedy="give kilometres", path=f"{path}.withinKm"
         )
     centre = Position(longitude=value.position.longitude, latitude=value.position.latitude)
+    for name, most in (("longitude", 180), ("latitude", 90)):
+        if not abs(getattr(centre, name)) <= most:
+            raise InvalidInput(
+                f"a {name} is within {most} degrees of zero",
+                remedy="give WGS84 degrees",
+                path=f"{path}.position.{name}",
+            )
 
     def close(entity: Entity) -> bool:
         position = getattr(entity, "position", None)

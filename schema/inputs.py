@@ -82,7 +82,7 @@ def update_input(kind: Kind, *, extra: Mapping[str, Member] | None = None) -> st
     members.update(extra or {})
     members["idempotency_key"] = _optional("str", IDEMPOTENCY)
     name = f"Update{kind.name}Input"
-    input_type(name, members, description=f"A patch of a {kind.name}: what is absent stays, what is null is cleared.")
+    input_type(name, members, description=f"A patch of {kind.one}: what is absent stays, what is null is cleared.")
     return name
 
 

@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from resolvers.problems import RequestProblem
 from server.eager import Started, start
 from server.execution import Answer, Engine, Parameters, Viewer, correlation_id, encode, malformed
+from server.logs import bind_request
 from server.masking import Refused, formatted, internal, problem
 from server.tracing import span
 
@@ -116,10 +117,13 @@ class GraphQLHttp(Generic[V]):
             )
         if method == "GET" and kind is not OperationType.QUERY:
             raise _method_refused("a mutation cannot be sent by GET: send POST", allow="POST")
-        with span(
-            "graphql.operation",
-            **{"graphql.operation.type": kind.value, "graphql.operation.name": prepared.operation.name},
-            correlation_id=correlation,
+        with (
+            bind_request(correlation_id=correlation, viewer=viewer.id),
+            span(
+                "graphql.operation",
+                **{"graphql.operation.type": kind.value, "graphql.operation.name": prepared.operation.name},
+                correlation_id=correlation,
+            ),
         ):
             running = self._engine.run(prepared, viewer, correlation)
             answer = running if isinstance(running, dict) else await running

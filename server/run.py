@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,22 @@ class _Server(uvicorn.Server):
         if self.started:
             address = _address(sockets[0], tls=self.config.is_ssl)
             await self._ready(address)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stops on SIGINT and SIGTERM, a second one at once.
+
+        uvicorn's own raises the signal again when it has served, which would end the process before the ledger has written
+        what is queued and the store is closed.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Ends subscriptions, then connections."""

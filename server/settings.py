@@ -179,9 +179,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Work on the sites
     worker_concurrency: Annotated[int, _of("work", "The most releases worked on at once.", ge=1, le=10_000)] = 32
-    drivers_file: Annotated[
-        Path | None, _of("work", "A TOML file with a table for each driver: its endpoints, limits and faults.")
-    ] = None
     shutdown_grace_s: Annotated[
         float, _of("work", "How long requests and work may take to finish at a stop.", unit="s", ge=0, le=600)
     ] = 10.0

@@ -121,7 +121,7 @@ def mutations_of(
     )
     members[f"create_{_snake(single)}"] = (
         None,
-        verb(f"create{kind.name}", _creator(kind, editing), description=f"Makes a {kind.name}."),
+        verb(f"create{kind.name}", _creator(kind, editing), description=f"Makes {kind.one}."),
     )
     if editing.updatable:
         update_input(kind, extra=editing.update_extra)
@@ -136,7 +136,7 @@ def mutations_of(
             verb(
                 f"update{kind.name}",
                 _updater(kind, editing),
-                description=f"Changes a {kind.name}: what is absent stays, null clears.",
+                description=f"Changes {kind.one}: what is absent stays, null clears.",
             ),
         )
     delete_input(kind)
@@ -145,7 +145,7 @@ def mutations_of(
     result_union(f"Delete{kind.name}Result", f"Delete{kind.name}Payload", ("InUse", "Conflict", "InvalidState"))
     members[f"delete_{_snake(single)}"] = (
         None,
-        verb(f"delete{kind.name}", _deleter(kind), description=f"Deletes a {kind.name} that nothing depends on."),
+        verb(f"delete{kind.name}", _deleter(kind), description=f"Deletes {kind.one} that nothing depends on."),
     )
     for word in ("create", "update", "delete"):
         if f"{word}_{_snake(single)}" in members:

@@ -111,7 +111,9 @@ def _single(kind: Kind) -> Any:
             scopes = " or ".join(one.removesuffix("_id").replace("_", " ") for one in kind.scope)
             arguments["within"] = ("Optional[ID]", UNSET, f"The {scopes} within which the name is unique.")
     arguments["at_least_revision"] = AT_LEAST
-    description = f"A {kind.name} by id{' or by name' if kind.named else ''}; null when there is none that you may see."
+    description = (
+        f"{kind.one_first} by id{' or by name' if kind.named else ''}; null when there is none that you may see."
+    )
 
     def resolve(source: Any, info: Any, **arguments: Any) -> Any:
         if arguments.get("at_least_revision") in (None, UNSET):
@@ -144,7 +146,7 @@ def _find(kind: Kind, context: Context, arguments: dict[str, Any]) -> Entity | N
     candidates = _named(kind, view, given["name"])
     if len(candidates) > 1:
         raise InvalidInput(
-            f"{len(candidates)} {kind.plural} are named {given['name']!r}", remedy="say within which", path="within"
+            f"{len(candidates)} {kind.spoken} are named {given['name']!r}", remedy="say within which", path="within"
         )
     return candidates[0] if candidates else None
 
@@ -170,7 +172,7 @@ def _connection(kind: Kind) -> Any:
     return resolver_field(
         resolve,
         returns=connection_type(kind),
-        description=f"The {kind.plural} that you may see, filtered, ordered and in pages.",
+        description=f"The {kind.spoken} that you may see, filtered, ordered and in pages.",
         arguments={**connection_arguments(kind), "at_least_revision": AT_LEAST},
     )
 

@@ -198,7 +198,7 @@ def _single(kind: Kind) -> Any:
     return resolver_field(
         resolve,
         returns=f"Optional[{kind.name}]",
-        description=f"A {kind.name} by its id; null when there is none that you may see.",
+        description=f"{kind.one_first} by its id; null when there is none that you may see.",
         arguments={"id": ("ID", UNSET, "Its id.")},
     )
 

@@ -38,7 +38,7 @@ def test_every_setting_can_be_given_by_the_file_the_environment_and_a_flag(tmp_p
     given_values: dict[str, object] = {
         "port": 9, "store": "bolt://127.0.0.1", "tls_certificate": "/c.pem", "tls_key": "/k.pem", "demo": True,
         "allow_plain_http": True, "allowed_origins": ["https://a.example", "https://b.example"], "demo_rate": 2.5,
-        "log_format": "json", "max_body_bytes": "1KiB", "drivers_file": "/drivers.toml", "data_dir": "~/data",
+        "log_format": "json", "max_body_bytes": "1KiB", "data_dir": "~/data",
     }  # fmt: skip
     text = "".join(f"{name} = {_toml(value)}\n" for name, value in given_values.items())
     by_file = load(environment=HOME, file=written(tmp_path, text))
