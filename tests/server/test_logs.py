@@ -49,7 +49,7 @@ def test_our_lines_and_those_of_libraries_have_one_form(lines: Lines) -> None:
 
 
 def test_a_message_is_not_repeated_in_colours(lines: Lines) -> None:
-    logging.getLogger("uvicorn.error").info("up", extra={"color_message": "\x1b[1mup\x1b[0m", "pid": 7})
+    logging.getLogger("theirs").warning("up", extra={"color_message": "\x1b[1mup\x1b[0m", "pid": 7})
     (line,) = lines()
     assert (line["event"], line["pid"], "color_message" in line) == ("up", 7, False)
 
