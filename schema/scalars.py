@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any, NewType
 
 import strawberry
@@ -11,11 +12,16 @@ from graphql import GraphQLError
 from graph.entity import TimestampMs
 
 SAFE_INTEGER = 2**53 - 1
-_UTC = datetime.UTC
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MILLISECOND = datetime.timedelta(milliseconds=1)
+_FIRST = (datetime.datetime(1, 1, 1, tzinfo=datetime.UTC) - _EPOCH) // _MILLISECOND
+_LAST = (datetime.datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=datetime.UTC) - _EPOCH) // _MILLISECOND
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def _to_big_int(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not whole:
         raise GraphQLError(f"BigInt cannot represent {value!r}: it is no whole number")
     if abs(value) > SAFE_INTEGER:
         raise GraphQLError(f"BigInt cannot represent {value!r}: it is beyond 2^53-1")
@@ -23,22 +29,23 @@ def _to_big_int(value: Any) -> int:
 
 
 def _from_milliseconds(value: Any) -> str:
-    seconds, milliseconds = divmod(int(value), 1000)
-    text = datetime.datetime.fromtimestamp(seconds, _UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{milliseconds:03d}Z"
+    moment = _EPOCH + datetime.timedelta(milliseconds=int(value))
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def to_milliseconds(value: Any) -> TimestampMs:
-    """UTC milliseconds of an RFC 3339 text. Raises GraphQLError when it is none or has no offset."""
+    """UTC milliseconds of an RFC 3339 text, what is finer cut off. Raises GraphQLError when it is none."""
     try:
-        moment = datetime.datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+            raise ValueError
+        at = (datetime.datetime.fromisoformat(value.upper()) - _EPOCH) // _MILLISECOND
+    except (ValueError, OverflowError):
         raise GraphQLError(
-            f"DateTime cannot represent {value!r}: write RFC 3339, such as 2026-01-31T12:00:00Z"
+            f"DateTime cannot represent {value!r}: write RFC 3339 with an offset, such as 2026-01-31T12:00:00Z"
         ) from None
-    if moment.tzinfo is None:
-        raise GraphQLError(f"DateTime cannot represent {value!r}: it has no offset, write Z for UTC")
-    return int(moment.timestamp() * 1000)
+    if not _FIRST <= at <= _LAST:
+        raise GraphQLError(f"DateTime cannot represent {value!r}: in UTC it is not within the years 1 to 9999")
+    return at
 
 
 BigInt = NewType("BigInt", int)

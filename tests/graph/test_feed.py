@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.change import Change, Commit
@@ -20,6 +20,7 @@ def commit(revision: int, changes: int = 1) -> Commit:
     return Commit(revision=revision, draft_id=str(revision), at=revision, author="", action="", changes=made)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 12), max_size=40), st.integers(1, 10), st.integers(1, 30), st.integers(-2, 45))
 def test_it_gives_all_commits_after_a_revision_or_says_that_they_are_gone(
     sizes: list[int], kept_commits: int, kept_changes: int, asked: int

@@ -6,7 +6,7 @@ import string
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graph.kinds  # noqa: F401 - declares the kinds
@@ -30,6 +30,7 @@ def time_of(ulid: str) -> int:
     return value >> 80
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**48 - 2), min_size=1, max_size=50))
 def test_ids_rise_strictly_whatever_the_clock_does(times: list[int]) -> None:
     source = UlidSource()
@@ -101,6 +102,7 @@ def test_a_name_with_what_separates_or_controls_is_none(name: str) -> None:
     assert name_problem(name)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_an_accepted_name_can_be_written_and_is_one_line(name: str) -> None:
     if name_problem(name) is None:
@@ -155,6 +157,7 @@ def test_what_is_no_label_value(value: str) -> None:
     assert label_value_problem(value)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(), max_size=70))
 def test_only_ascii_letters_digits_and_a_few_signs_are_in_labels(text: str) -> None:
     if label_value_problem(text) is None and text:

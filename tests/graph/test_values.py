@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.values import NO_RESOURCES, Accelerator, Health, HealthStatus, Position, Resources
@@ -27,6 +27,7 @@ def plain(one: Resources) -> dict[str, int]:
     return {key: value for key, value in counted.items() if value}
 
 
+@settings(deadline=None)
 @given(resources, resources)
 def test_a_sum_has_what_both_have(one: Resources, other: Resources) -> None:
     mine, theirs = plain(one), plain(other)
@@ -34,6 +35,7 @@ def test_a_sum_has_what_both_have(one: Resources, other: Resources) -> None:
     assert plain(one.plus(NO_RESOURCES)) == mine
 
 
+@settings(deadline=None)
 @given(resources, resources)
 def test_a_difference_is_never_below_nothing(one: Resources, other: Resources) -> None:
     mine, theirs = plain(one), plain(other)
@@ -41,6 +43,7 @@ def test_a_difference_is_never_below_nothing(one: Resources, other: Resources) -
     assert plain(one.minus(other)) == {key: value for key, value in left.items() if value}
 
 
+@settings(deadline=None)
 @given(resources, resources)
 def test_it_covers_another_when_each_of_its_parts_does(one: Resources, other: Resources) -> None:
     mine, theirs = plain(one), plain(other)
@@ -49,11 +52,13 @@ def test_it_covers_another_when_each_of_its_parts_does(one: Resources, other: Re
     assert one.covers(one)
 
 
+@settings(deadline=None)
 @given(resources, st.integers(0, 9))
 def test_replicas_need_as_many_times_as_much(one: Resources, factor: int) -> None:
     assert plain(one.times(factor)) == {key: value * factor for key, value in plain(one).items() if factor}
 
 
+@settings(deadline=None)
 @given(resources)
 def test_an_amount_is_the_same_after_it_was_written_and_read(one: Resources) -> None:
     assert msgspec.json.decode(msgspec.json.encode(one), type=Resources) == one
