@@ -8,6 +8,7 @@ kind of table.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import strawberry
@@ -31,51 +32,51 @@ def _centre(axis: str) -> Any:
 
 COLUMNS: Mapping[type[Entity], Mapping[str, Column]] = {
     Region: {
-        "ids": ("ID", "Ids.", lambda one: one.id),
-        "names": ("str", "Names.", lambda one: one.name),
-        "display_names": ("Optional[str]", "Names for people.", lambda one: one.display_name),
-        "parent_ids": ("Optional[ID]", "The region that each is part of.", lambda one: one.parent_id),
-        "levels": (enum_type(RegionLevel), "Levels in the tree.", lambda one: one.level),
+        "ids": ("ID", "Ids.", attrgetter("id")),
+        "names": ("str", "Names.", attrgetter("name")),
+        "display_names": ("Optional[str]", "Names for people.", attrgetter("display_name")),
+        "parent_ids": ("Optional[ID]", "The region that each is part of.", attrgetter("parent_id")),
+        "levels": (enum_type(RegionLevel), "Levels in the tree.", attrgetter("level")),
         "longitudes": ("Optional[float]", "Degrees east of the centres.", _centre("longitude")),
         "latitudes": ("Optional[float]", "Degrees north of the centres.", _centre("latitude")),
     },
     Site: {
-        "ids": ("ID", "Ids.", lambda one: one.id),
-        "names": ("str", "Names.", lambda one: one.name),
-        "display_names": ("Optional[str]", "Names for people.", lambda one: one.display_name),
-        "region_ids": ("ID", "The region of each.", lambda one: one.region_id),
+        "ids": ("ID", "Ids.", attrgetter("id")),
+        "names": ("str", "Names.", attrgetter("name")),
+        "display_names": ("Optional[str]", "Names for people.", attrgetter("display_name")),
+        "region_ids": ("ID", "The region of each.", attrgetter("region_id")),
         "ordinals": (
             "int",
             "Places within the region, never reused: the slots of a stable picture.",
-            lambda one: one.ordinal,
+            attrgetter("ordinal"),
         ),
-        "tiers": (enum_type(Tier), "How central each is.", lambda one: one.tier),
-        "roles": (enum_type(SiteRole), "COMPUTE, or TRANSIT: routed through only.", lambda one: one.role),
+        "tiers": (enum_type(Tier), "How central each is.", attrgetter("tier")),
+        "roles": (enum_type(SiteRole), "COMPUTE, or TRANSIT: routed through only.", attrgetter("role")),
         "longitudes": ("Optional[float]", "Degrees east.", _position("longitude")),
         "latitudes": ("Optional[float]", "Degrees north.", _position("latitude")),
-        "healths": (enum_type(HealthStatus), "What was last observed.", lambda one: one.health.status),
-        "schedulable": ("bool", "False where cordoned.", lambda one: one.schedulable),
+        "healths": (enum_type(HealthStatus), "What was last observed.", attrgetter("health.status")),
+        "schedulable": ("bool", "False where cordoned.", attrgetter("schedulable")),
     },
     Node: {
-        "ids": ("ID", "Ids.", lambda one: one.id),
-        "names": ("str", "Names.", lambda one: one.name),
-        "site_ids": ("ID", "The site of each.", lambda one: one.site_id),
+        "ids": ("ID", "Ids.", attrgetter("id")),
+        "names": ("str", "Names.", attrgetter("name")),
+        "site_ids": ("ID", "The site of each.", attrgetter("site_id")),
         "ordinals": (
             "int",
             "Places within the site, never reused: the slots of a stable picture.",
-            lambda one: one.ordinal,
+            attrgetter("ordinal"),
         ),
-        "arches": ("str", "Processor architectures.", lambda one: one.arch),
-        "statuses": (enum_type(NodeStatus), "Conditions as reported.", lambda one: one.status),
-        "schedulable": ("bool", "False where cordoned.", lambda one: one.schedulable),
+        "arches": ("str", "Processor architectures.", attrgetter("arch")),
+        "statuses": (enum_type(NodeStatus), "Conditions as reported.", attrgetter("status")),
+        "schedulable": ("bool", "False where cordoned.", attrgetter("schedulable")),
     },
     Link: {
-        "ids": ("ID", "Ids.", lambda one: one.id),
-        "from_site_ids": ("ID", "One end of each.", lambda one: one.from_site_id),
-        "to_site_ids": ("ID", "The other end.", lambda one: one.to_site_id),
-        "latencies_ms": ("float", "One way, in milliseconds.", lambda one: one.latency_ms),
-        "bandwidths_mbps": ("Optional[float]", "Capacities in Mbit/s.", lambda one: one.bandwidth_mbps),
-        "states": (enum_type(LinkState), "Whether each carries traffic.", lambda one: one.state),
+        "ids": ("ID", "Ids.", attrgetter("id")),
+        "from_site_ids": ("ID", "One end of each.", attrgetter("from_site_id")),
+        "to_site_ids": ("ID", "The other end.", attrgetter("to_site_id")),
+        "latencies_ms": ("float", "One way, in milliseconds.", attrgetter("latency_ms")),
+        "bandwidths_mbps": ("Optional[float]", "Capacities in Mbit/s.", attrgetter("bandwidth_mbps")),
+        "states": (enum_type(LinkState), "Whether each carries traffic.", attrgetter("state")),
     },
 }
 TABLES: Mapping[type[Entity], str] = {Region: "regions", Site: "sites", Node: "nodes", Link: "links"}
@@ -94,7 +95,7 @@ class Table:
             read = self._columns[name][2]
         except KeyError:
             raise AttributeError(name) from None
-        return [read(one) for one in self._rows]
+        return list(map(read, self._rows))
 
 
 def tables(rows: Mapping[type[Entity], Iterable[Entity]]) -> dict[str, Table]:

@@ -44,11 +44,10 @@ from graphql.pyutils import Path, gather_with_cancel
 from strawberry.execution import optimized_is_awaitable
 
 from resolvers.problems import RequestProblem
-from server.field_plans import BUILT_IN, EXACT, PlannedField, SelectionPlans
+from server.answered_lists import MAX_INT, MIN_INT, answered
+from server.field_plans import PlannedField, SelectionPlans
 
 FIELDS_BETWEEN_LOOKS = 1_000
-
-MAX_INT, MIN_INT = 2_147_483_647, -2_147_483_648
 
 
 class DeadlinePassed(BaseException):  # an Exception would be taken for a field's error and the rest executed
@@ -252,13 +251,13 @@ class FieldExecutor(Executor[None]):
         result: Any,
         position_context: None,
     ) -> Any:
-        """A list; one of built-in scalars is passed on as it is when all its items are exactly of that type."""
-        item = return_type.of_type
-        if is_non_null_type(item) and item.of_type in BUILT_IN and isinstance(result, (list, tuple)):
-            exact = EXACT[item.of_type.name]
-            if set(map(type, result)) <= {exact} and _in_range(result, exact):
-                self._count(len(result) // 16)
-                return result if isinstance(result, list) else list(result)
+        """A list; one of built-in scalars is passed on as it is when all its items are exactly of that type, one of an
+        enum's values becomes their names."""
+        if isinstance(result, (list, tuple)):
+            plain = answered(return_type.of_type, result)
+            if plain is not None:
+                self._count(len(plain) // 16)
+                return plain
         return super().complete_list_value(return_type, field_details_list, info, path, result, position_context)
 
     def handle_field_error(
@@ -400,14 +399,6 @@ class FieldExecutor(Executor[None]):
 
 
 _PLAIN = frozenset({str, int, float, bool, type(None), dict, list})
-
-
-def _in_range(values: list[Any] | tuple[Any, ...], exact: type) -> bool:
-    if not values or exact is str or exact is bool:
-        return True
-    if exact is float:
-        return math.isfinite(sum(values)) or all(map(math.isfinite, values))
-    return bool(min(values) >= MIN_INT and max(values) <= MAX_INT)
 
 
 async def _gathered(results: dict[str, Any], awaited: list[str]) -> dict[str, Any]:
