@@ -7,23 +7,26 @@ that a repeat is answered as the first time even when the entity has changed sin
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import strawberry
 
 from access.refusals import told
+from access.visible import VisibleView
 from graph.change import decode_entity
 from graph.entity import Entity
 from graph.ledger import Committed, Idempotency
-from graph.refusal import InvalidInput, Refusal
+from graph.refusal import Forbidden, InvalidInput, Refusal
 from resolvers.context import Context
 from schema.errors import ErrorValue
 from schema.inputs import plain_input
 from schema.results import Payload
 from schema.vocabulary import resolver_field
 
+E = TypeVar("E", bound=Entity)
 MAX_KEY_LENGTH = 255
 
 
@@ -63,12 +66,21 @@ def idempotency_of(context: Context, action: str, given: Any) -> Idempotency | N
         raise InvalidInput(
             f"an idempotency key has 1 to {MAX_KEY_LENGTH} characters", remedy="use a UUID", path="input.idempotencyKey"
         )
-    plain = plain_input(given)
+    plain = _as_given(given)
     plain.pop("idempotency_key", None)
     body = msgspec.json.encode(plain, order="deterministic", enc_hook=str)
     # Keyed, for the input may hold a password, which a plain hash would let be guessed at.
     digest = context.services.sealer.digest(action.encode() + b"\0" + body)
     return Idempotency(key=f"{context.viewer.id}:{key}", body_digest=digest)
+
+
+def _as_given(value: Any) -> Any:
+    """An input as plain values with its nulls: in a patch what is null differs from what is absent."""
+    if isinstance(value, list):
+        return [_as_given(one) for one in value]
+    if hasattr(value, "__strawberry_definition__") and not isinstance(value, enum.Enum):
+        return {key: _as_given(one) for key, one in vars(value).items() if one is not strawberry.UNSET}
+    return plain_input(value)
 
 
 def remember_entity(entity: Entity, revision: int) -> bytes:
@@ -82,9 +94,21 @@ class _Remembered(msgspec.Struct):
     revision: int
 
 
-def entity_of(committed: Committed[Any]) -> tuple[Entity, int]:
-    """The entity that was made, now or the first time."""
+def entity_of(committed: Committed[Any], view: VisibleView) -> tuple[Entity, int]:
+    """The entity that was made, now or the first time. Raises Forbidden when the viewer does not see it any more."""
     if committed.replayed is None:
         return committed.value, committed.revision
     kept = msgspec.json.decode(committed.replayed, type=_Remembered)
-    return decode_entity(kept.kind, kept.entity), kept.revision
+    return seen_again(decode_entity(kept.kind, kept.entity), view), kept.revision
+
+
+def seen_again(entity: E, view: VisibleView) -> E:
+    """An entity of a repeated answer as the viewer sees it now. Raises Forbidden when it does not see it any more."""
+    shown = view.shown(entity)
+    if not isinstance(shown, type(entity)):
+        raise Forbidden(
+            "what this key made is not yours to see any more",
+            remedy="ask an administrator for a role in its tenant",
+            path="input.idempotencyKey",
+        )
+    return shown

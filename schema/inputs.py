@@ -168,9 +168,9 @@ def _declared(field: Field) -> Any:
 def _pairs(items: list[Any], *, path: str) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for at, item in enumerate(items):
-        key, value = item.values()
+        (name, key), (_, value) = item.items()
         if key in out:
-            raise InvalidInput(f"{key!r} is given twice", remedy="give each once", path=f"{path}[{at}]")
+            raise InvalidInput(f"{key!r} is given twice", remedy="give each once", path=f"{path}[{at}].{name}")
         out[key] = value
     return out
 

@@ -205,7 +205,7 @@ def _creator(kind: Kind, editing: Editing) -> Callable[[Context, Any], Any]:
             action, tenant_id=fields.get("tenant_id"), idempotency=idempotency_of(context, action, given)
         )
         committed = await context.services.ledger.commit(change, request, remember=remember_entity)
-        entity, revision = entity_of(committed)
+        entity, revision = entity_of(committed, context.view)
         return Payload(f"Create{kind.name}Payload", revision=revision, **{_single_name(kind): entity})
 
     return create
@@ -231,7 +231,7 @@ def _updater(kind: Kind, editing: Editing) -> Callable[[Context, Any], Any]:
         committed = await context.services.ledger.commit(
             change, _request(context, action, given), remember=remember_entity
         )
-        entity, revision = entity_of(committed)
+        entity, revision = entity_of(committed, context.view)
         return Payload(f"Update{kind.name}Payload", revision=revision, **{_single_name(kind): entity})
 
     return update

@@ -45,7 +45,7 @@ def _setting(action: str, payload: str, *, cordon: bool) -> Any:
             expected_revision=None if expected is UNSET else expected,
             remember=remember_entity,
         )
-        entity, revision = entity_of(committed)
+        entity, revision = entity_of(committed, context.view)
         return Payload(payload, entity=entity, revision=revision)
 
     return make
@@ -59,7 +59,7 @@ async def _drain(context: Context, given: Any) -> Payload:
     committed = await context.services.lifecycle.drain(
         target.id, request, visible=sight(context), remember=remember_entity
     )
-    operation, revision = entity_of(committed)
+    operation, revision = entity_of(committed, context.view)
     assert isinstance(operation, Operation)
     return Payload("DrainPayload", operation=operation, revision=revision)
 

@@ -185,7 +185,7 @@ def _token_mutations() -> dict[str, Member]:
             change, request, remember=lambda made, revision: remember_entity(made[0], revision)
         )
         if committed.replayed is not None:
-            entity, revision = entity_of(committed)
+            entity, revision = entity_of(committed, context.view)
             return Payload("CreateApiTokenPayload", api_token=entity, token=None, revision=revision)
         token, text = committed.value
         return Payload("CreateApiTokenPayload", api_token=token, token=text, revision=committed.revision)
