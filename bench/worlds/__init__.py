@@ -8,7 +8,7 @@ are made from the seed as well, with times that rise, so that a stored world is 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -55,7 +55,6 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 LARGE = Size(sites=10_000, nodes=90_000, links=20_000)
 """The size at which start, memory and reads are measured."""
-MIDDLE = Size(sites=1_000, nodes=3_000, links=2_000)
 SMALL = Size(sites=100, nodes=300, links=200)
 
 
@@ -244,9 +243,4 @@ async def store_world(store: Store, world: World) -> None:
             await transaction.write(WriteBatch(commits=[commit]))
 
 
-def chosen(entities: Sequence[Entity], count: int, *, seed: int = 7) -> list[Entity]:
-    """Some of them, any, the same for the same seed."""
-    return random.Random(seed).choices(entities, k=count)
-
-
-__all__ = ["BEGAN_MS", "LARGE", "MIDDLE", "SMALL", "Size", "World", "chosen", "commits_of", "store_world", "viewed"]
+__all__ = ["BEGAN_MS", "LARGE", "SMALL", "Size", "World", "commits_of", "store_world", "viewed"]
