@@ -349,10 +349,11 @@ async def test_a_change_of_what_has_moved_on_is_a_conflict_with_what_it_is_now(w
             assert answer["__typename"] == "Conflict"
             assert answer["code"] == "CONFLICT"
             assert answer["path"] == "input.expectedRevision"
-            assert answer["current"] == {"id": entity["id"], "revision": answer["currentRevision"]}
+            assert answer["current"]["id"] == entity["id"]
             assert answer["remedy"]
             if kind.name == "Cluster":
                 continue  # its observer writes it too
+            assert answer["current"]["revision"] == answer["currentRevision"]
             assert answer["currentRevision"] == done["revision"]
         if kind.name != "Cluster":
             gone = await world.mutate("delete", kind, {"id": entity["id"], "expectedRevision": done["revision"]})
