@@ -6,6 +6,7 @@ by id, which sorts by the time of making.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -32,10 +33,12 @@ UNSET = strawberry.UNSET
 class RecordConnection:
     """A page of records; its cursors are the records' ids."""
 
-    def __init__(self, nodes: list[Any], *, more: bool, after: str | None) -> None:
+    def __init__(self, nodes: list[Any], *, more: bool, after: str | None, end: str | None = None) -> None:
+        """`end` is where to go on when that is not after the last of the nodes."""
         self.nodes = nodes
         self._more = more
         self._after = after
+        self._end = end
 
     @property
     def edges(self) -> list[Edge]:
@@ -49,7 +52,7 @@ class RecordConnection:
             self._more,
             self._after is not None,
             self.nodes[0].id if self.nodes else None,
-            self.nodes[-1].id if self.nodes else None,
+            self._end or (self.nodes[-1].id if self.nodes else None),
         )
 
 
@@ -91,12 +94,17 @@ def _cursor(kind: Kind, after: Any) -> str | None:
 
 
 async def _filed(
-    context: Context, kind: Kind, arguments: dict[str, Any], *, subject_id: str | None
+    context: Context,
+    kind: Kind,
+    arguments: dict[str, Any],
+    *,
+    subject_id: str | None,
+    holds: Callable[[Entity], bool] = lambda _: True,
 ) -> RecordConnection:
     after = _cursor(kind, arguments.get("after"))
     size = page_size(context, arguments.get("first"))
-    nodes, more = await filed_page(context, kind, subject_id=subject_id, after_id=after, limit=size)
-    return RecordConnection(nodes, more=more, after=after)
+    page = await filed_page(context, kind, subject_id=subject_id, after_id=after, limit=size, holds=holds)
+    return RecordConnection(page.entities, more=page.more, after=after, end=page.end)
 
 
 async def _operations(source: Any, info: Any, *, first: Any, after: Any, subject: Any, status: Any) -> RecordConnection:
@@ -105,35 +113,34 @@ async def _operations(source: Any, info: Any, *, first: Any, after: Any, subject
     size = page_size(context, first)
     subject_id = None if subject is UNSET else subject
     wanted: set[OperationStatus] | None = None if status is UNSET or status is None else set(status)
-    found = [one for one in _live_operations(context, subject_id) if position is None or one.id < position]
-    if wanted is not None:
-        found = [one for one in found if isinstance(one, Operation) and one.status in wanted]
+
+    def holds(entity: Entity) -> bool:
+        return wanted is None or (isinstance(entity, Operation) and entity.status in wanted)
+
+    live = [one for one in _live_operations(context, subject_id) if position is None or one.id < position]
+    found = [one for one in live if holds(one)]
+    more, end = False, None
     if wanted is None or wanted & ENDED:
-        filed = await _ended_operations(context, subject_id, position, size, wanted)
-        found.extend(one for one in filed if context.view.get(one.id) is None)
+        page = await filed_page(
+            context, Operation.SPEC, subject_id=subject_id, after_id=position, limit=size + 1, holds=holds
+        )
+        # One that ends just now is in both: as it was when this began.
+        known = {one.id for one in live}
+        found.extend(one for one in page.entities if one.id not in known)
+        more = page.more
+        if more and len(page.entities) <= size:
+            # Reading stopped early: only what is newer than that is complete.
+            end = page.end
+            found = [one for one in found if end is None or one.id >= end]
     found.sort(key=lambda one: one.id, reverse=True)
-    return RecordConnection(found[:size], more=len(found) > size, after=position)
+    more = more or len(found) > size
+    return RecordConnection(found[:size], more=more, after=position, end=end if len(found) <= size else None)
 
 
 def _live_operations(context: Context, subject_id: str | None) -> list[Entity]:
     view = context.view
     ids = view.ids("Operation", "subject_id", subject_id) if subject_id else view.ids("Operation")
     return [found for one in ids if (found := view.get(one)) is not None]
-
-
-async def _ended_operations(
-    context: Context, subject_id: str | None, after_id: str | None, size: int, wanted: set[OperationStatus] | None
-) -> list[Entity]:
-    """At least `size` + 1 ended operations after an id, unless there are fewer."""
-    found: list[Entity] = []
-    more = True
-    while more and len(found) <= size:
-        page, more = await filed_page(
-            context, Operation.SPEC, subject_id=subject_id, after_id=after_id, limit=max(size + 1, 50)
-        )
-        found.extend(one for one in page if wanted is None or (isinstance(one, Operation) and one.status in wanted))
-        after_id = page[-1].id if page else after_id
-    return found
 
 
 async def operation_by_id(context: Context, operation_id: str | None) -> Entity | None:
@@ -152,10 +159,14 @@ async def _operation(source: Any, info: Any, *, id: str) -> Entity | None:
 
 async def _events(source: Any, info: Any, *, subject: Any, type: Any, **arguments: Any) -> RecordConnection:
     context: Context = info.context
-    found = await _filed(context, Event.SPEC, arguments, subject_id=None if subject is UNSET else subject)
-    if type is not UNSET and type is not None:
-        found.nodes = [one for one in found.nodes if one.type is type]
-    return found
+    wanted = None if type is UNSET else type
+    return await _filed(
+        context,
+        Event.SPEC,
+        arguments,
+        subject_id=None if subject is UNSET else subject,
+        holds=lambda one: wanted is None or (isinstance(one, Event) and one.type is wanted),
+    )
 
 
 async def _own_events(entity: Entity, info: Any, **arguments: Any) -> RecordConnection:
