@@ -206,9 +206,10 @@ def _named(function: Any, name: str) -> Any:
 def _sites_in_field() -> Any:
     def resolve(source: Any, info: Any, *, region: Any, polygon: Any, **arguments: Any) -> Any:
         context: Context = info.context
-        if (region is UNSET) == (polygon is UNSET):
+        by_region, by_polygon = (one is not UNSET and one is not None for one in (region, polygon))
+        if by_region == by_polygon:
             raise InvalidInput("give a region or a polygon, one of them", remedy="leave the other out", path="region")
-        if region is not UNSET:
+        if by_region:
             ids = sites_in_region(context.view, region, path="region")
         else:
             rings = [

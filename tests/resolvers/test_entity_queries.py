@@ -261,10 +261,23 @@ async def test_a_read_may_wait_for_the_revision_that_a_write_was_told(
         monkeypatch.setattr(queries, "REVISION_WAIT_S", 0.02)
         late = await problem(application, text, id=made["region"], at=now + 5)
         monkeypatch.undo()
-        assert isinstance(late, RequestProblem)
+        assert isinstance(late, RequestProblem), text
         assert late.code == "REVISION_NOT_REACHED"
         assert late.retryable
         assert late.extensions == {"asked": now + 5, "reached": now}
+
+
+async def test_a_list_may_wait_as_well(application: Application) -> None:
+    await network(application)
+    now = application.ledger.view.revision
+    text = "query($at: BigInt) { regions(atLeastRevision: $at) { totalCount } }"
+    before = (await data(application, text, {"at": now}))["regions"]["totalCount"]
+    assert (await data(application, text, {"at": None}))["regions"]["totalCount"] == before
+    waiting = asyncio.create_task(data(application, text, {"at": now + 1}))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    await application.ledger.commit(lambda edit: edit.create(Region, name="later"), REQUEST)
+    assert (await waiting)["regions"]["totalCount"] == before + 1
 
 
 # Pages
