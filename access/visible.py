@@ -44,7 +44,7 @@ class VisibleView:
 
     def __init__(self, reader: Reader, viewer: Viewer) -> None:
         self._reader = reader
-        self._get = reader.get
+        self._get = reader.lookup if isinstance(reader, View) else reader.get
         self.viewer = viewer
         self._rules = _rules_of(viewer.permission_key)
 
@@ -131,17 +131,23 @@ class VisibleView:
             return self._names(kind, rule)
         return self._kept(kind, ("names", rule), lambda: self._names(kind, rule))
 
-    def entry_by_name(self, kind: str, field: str, value: str) -> Sequence[str]:
-        """What `ids` gives for a value of a named kind's field, ordered by name, then id."""
+    def entries_by_name(self, kind: str, entries: Sequence[tuple[str, str]]) -> list[Sequence[str]]:
+        """What `ids` gives for fields and values of a named kind, each ordered by name, then id; empty ones left out."""
+        reader = self._reader
+        whole = kind not in PERSONAL and kind != "Cluster" and listed_rule(self.viewer.permission_key, kind).whole
+        if whole and isinstance(reader, View):
+            return reader.entries_by_name(kind, entries)
+        return [ordered for field, value in entries if (ordered := self._entry_by_name(kind, field, value))]
+
+    def _entry_by_name(self, kind: str, field: str, value: str) -> Sequence[str]:
         seen, reader = self.ids(kind, field, value), self._reader
-        if not isinstance(reader, View):
+        if not isinstance(reader, View) or len(seen) < FEW:
             return sorted(seen, key=self._name_key)
-        if len(seen) == reader.count(kind, field, value):
-            return reader.entry_by_name(kind, field, value)
-        if len(seen) < FEW:
-            return sorted(seen, key=self._name_key)
+        every = reader.entries_by_name(kind, [(field, value)])[0]
+        if len(seen) == len(every):
+            return every
         among = frozenset(seen)
-        return [one for one in reader.entry_by_name(kind, field, value) if one in among]
+        return [one for one in every if one in among]
 
     def count(self, kind: str, field: str | None = None, value: str | None = None) -> int:
         """How many `ids` would give."""

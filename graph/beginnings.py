@@ -49,7 +49,7 @@ class NameBegins:
         stretches = self._stretches(reader, kind)
         if stretches is None:
             return None
-        return Narrowing(sum(end - begin for begin, end in stretches), EVERYTHING, stretches=stretches)
+        return Narrowing(EVERYTHING, stretches=stretches)
 
     def _stretches(self, reader: Reader, kind: str) -> list[tuple[int, int]] | None:
         """Where the names are that begin so, ascending: one character after the other, each in all its ways."""

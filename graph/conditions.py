@@ -19,14 +19,19 @@ from graph.view import NOTHING, Reader
 class Narrowing(NamedTuple):
     """Where all that satisfy a condition are, so that a page of them can be walked in the order of names."""
 
-    size: int
-    """How many are there, those that are in two entries counted twice."""
     rest: Condition
     """What must still be asked of each."""
     entries: Sequence[tuple[str, str]] = ()
     """Entries of indexes: fields and values, as `Reader.ids` takes them."""
     stretches: Sequence[tuple[int, int]] = ()
     """Stretches of the order by name: where each begins and ends."""
+
+    def size(self, reader: Reader, kind: str) -> int:
+        """How many are there, those that are in two entries counted twice."""
+        count = reader.count
+        return sum(end - begin for begin, end in self.stretches) + sum(
+            count(kind, field, value) for field, value in self.entries
+        )
 
 
 class Condition(Protocol):
@@ -48,12 +53,6 @@ def narrowing_of(condition: Condition, reader: Reader, kind: str) -> Narrowing |
     return found
 
 
-def of_entries(reader: Reader, kind: str, entries: Sequence[tuple[str, str]], *, rest: Condition) -> Narrowing:
-    """The narrowing to some entries of indexes."""
-    count = reader.count
-    return Narrowing(sum(count(kind, field, value) for field, value in entries), rest, entries)
-
-
 class All:
     """Every one of several conditions; of none, everything."""
 
@@ -64,7 +63,10 @@ class All:
 
     def holds(self, entity: Entity) -> bool:
         """Whether every part holds."""
-        return all(part.holds(entity) for part in self.parts)
+        for part in self.parts:  # noqa: SIM110 - a generator for `all` would take as long as two of them
+            if not part.holds(entity):
+                return False
+        return True
 
     def candidates(self, reader: Reader, kind: str) -> Sequence[str] | None:
         """The shortest of what the parts narrow it to."""
@@ -77,14 +79,10 @@ class All:
 
     def narrowing(self, reader: Reader, kind: str) -> Narrowing | None:
         """The smallest of the parts' own; the others are asked."""
-        best: Narrowing | None = None
-        chosen = 0
-        for at, part in enumerate(self.parts):
-            found = narrowing_of(part, reader, kind)
-            if found is not None and (best is None or found.size < best.size):
-                best, chosen = found, at
-        if best is None:
+        found = [(at, one) for at, part in enumerate(self.parts) if (one := narrowing_of(part, reader, kind))]
+        if not found:
             return None
+        chosen, best = found[0] if len(found) == 1 else min(found, key=lambda one: one[1].size(reader, kind))
         rest = [_unwrapped(part) for at, part in enumerate(self.parts) if at != chosen]
         if best.rest is not EVERYTHING:
             rest.append(best.rest)
@@ -130,7 +128,7 @@ class AnyOf:
             entries.update(dict.fromkeys(found.entries))
             if found.rest is not EVERYTHING:
                 rest = self
-        return of_entries(reader, kind, tuple(entries), rest=rest)
+        return Narrowing(rest, tuple(entries))
 
 
 class Not:
@@ -163,7 +161,7 @@ class Equals:
     def holds(self, entity: Entity) -> bool:
         """Whether the field's value, or one of them where it has several, is among the values."""
         value = getattr(entity, self.field)
-        if isinstance(value, (list, dict)):
+        if type(value) is list or type(value) is dict:
             return any(one in value for one in self.values)
         return value in self.values
 
@@ -188,7 +186,7 @@ class Equals:
         if not self.exact:
             return None
         entries = dict.fromkeys((self.field, index_text(value)) for value in self.values)
-        return of_entries(reader, kind, tuple(entries), rest=EVERYTHING)
+        return Narrowing(EVERYTHING, tuple(entries))
 
 
 class NameIs:
@@ -236,7 +234,7 @@ class Labelled:
         entries, all_match = entries_matching(reader, kind, self.selector)
         if not entries:
             return None
-        return of_entries(reader, kind, entries, rest=EVERYTHING if all_match else self)
+        return Narrowing(EVERYTHING if all_match else self, entries)
 
 
 class Test:
@@ -287,7 +285,7 @@ class Among:
     def narrowing(self, reader: Reader, kind: str) -> Narrowing | None:
         """The entries of indexes that hold them."""
         entries = self.entries(reader, kind) if self.entries is not None else None
-        return None if entries is None else of_entries(reader, kind, entries, rest=EVERYTHING)
+        return None if entries is None else Narrowing(EVERYTHING, entries)
 
 
 EVERYTHING = All(())

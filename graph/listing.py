@@ -11,25 +11,20 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
-import heapq
-import sys
 import typing
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from functools import cmp_to_key
-from itertools import groupby
 from typing import Any
 
 import msgspec
 
-from graph.conditions import EVERYTHING, Condition, Equals, narrowing_of
-from graph.entity import KINDS, Entity, Named, without_none
+from graph.conditions import EVERYTHING, Condition, Equals
+from graph.entity import KINDS, Entity, without_none
+from graph.name_walk import walk_by_name
 from graph.refusal import InvalidInput, LimitExceeded
 from graph.view import Reader
 
 MAX_SORTED = 25_000
-_SORT_SHORT = 2_048
-"""Candidates that no index has in order are sorted up to so many; beyond, the whole kind is walked in order."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -84,7 +79,7 @@ def page_of(
     size = _size(request, page_size_max=page_size_max, page_size_default=page_size_default)
     after = _decode(request.after, reader.epoch, kind, terms, "after")
     before = _decode(request.before, reader.epoch, kind, terms, "before")
-    walk = _walk(reader, kind, where, terms, after=after, before=before, backwards=backwards, wanted=size + 1)
+    walk = _walk(reader, kind, where, terms, after=after, before=before, backwards=backwards)
     items = []
     for entity in walk:
         items.append(entity)
@@ -181,132 +176,55 @@ def _walk(
     after: Key | None,
     before: Key | None,
     backwards: bool,
-    wanted: int,
 ) -> Iterator[Entity]:
+    """What satisfies the condition, from the cursor on."""
     fields = [term.field for term in terms]
     descending = terms[0].descending
     if fields == ["name", "id"] and KINDS[kind].named:
-        yield from _walk_by_name(
-            reader, kind, where, terms, after=after, before=before, reverse=descending != backwards
-        )
-        return
+        # Ids of one name may go the other way than the names do.
+        turned = terms[1].descending != descending
+        low, high = (before, after) if descending else (after, before)
+        found = walk_by_name(reader, kind, where, low=low, high=high, reverse=descending != backwards, turned=turned)
+        return found if not turned else (one for one in found if not _beyond(one, terms, after, before))
     pool = where.candidates(reader, kind)
-    total = reader.count(kind)
+    ids = pool if pool is not None else reader.ids(kind)
     if fields == ["id"] or (fields == ["created_at", "id"] and terms[1].descending == descending):
-        ids = pool if pool is not None else reader.ids(kind)
-        yield from _along(reader, kind, ids, where, terms, after, before, descending != backwards)
-        return
-    sorted_count = len(pool) if pool is not None else total
-    if sorted_count > MAX_SORTED:
+        return _along(reader, kind, ids, where, terms, after, before, descending != backwards)
+    if len(ids) > MAX_SORTED:
         raise LimitExceeded(
-            f"ordering by {fields[0]} would sort {sorted_count} entities, the most is {MAX_SORTED}",
+            f"ordering by {fields[0]} would sort {len(ids)} entities, the most is {MAX_SORTED}",
             remedy="filter by an indexed field, or order by NAME or CREATED_AT",
             path="orderBy",
         )
-    get, holds = reader.get, where.holds
     asked = not (isinstance(where, Equals) and where.exact)
-    keyed = [
-        (_key(entity, terms), entity)
-        for one in (pool if pool is not None else reader.ids(kind))
-        if (entity := get(one)) is not None and (not asked or (entity.SPEC.name == kind and holds(entity)))
+    chosen = [
+        entity
+        for one in ids
+        if (entity := reader.get(one)) is not None and (not asked or (entity.SPEC.name == kind and where.holds(entity)))
     ]
-    if after is not None:
-        keyed = [one for one in keyed if _compare(one[0], after, terms) > 0]
-    if before is not None:
-        keyed = [one for one in keyed if _compare(one[0], before, terms) < 0]
-    sign = -1 if backwards else 1
-
-    def compare(one: tuple[Key, Entity], other: tuple[Key, Entity]) -> int:
-        return sign * _compare(one[0], other[0], terms)
-
-    chosen = heapq.nsmallest(wanted, keyed, key=cmp_to_key(compare))
-    yield from (entity for _, entity in chosen)
+    for term in reversed(terms):  # the sort is stable, also when it is reversed
+        chosen.sort(key=_sort_key(term), reverse=term.descending)
+    begin = 0 if after is None else _first(chosen, lambda one: _compare(_key(one, terms), after, terms) > 0)
+    end = len(chosen) if before is None else _first(chosen, lambda one: _compare(_key(one, terms), before, terms) >= 0)
+    chosen = chosen[begin:end]
+    return reversed(chosen) if backwards else iter(chosen)
 
 
-def _walk_by_name(
-    reader: Reader,
-    kind: str,
-    where: Condition,
-    terms: tuple[Order, ...],
-    *,
-    after: Key | None,
-    before: Key | None,
-    reverse: bool,
-) -> Iterator[Entity]:
-    """Walks what the indexes have in the order of names from the cursor on, and asks of each what is left to ask."""
-    key = _name_key(reader)
-    runs, rest = _runs(reader, kind, where, key)
-    descending = terms[0].descending
-    # Ids of one name go the other way than the names do.
-    turned = terms[1].descending != descending
-    low, high = (before, after) if descending else (after, before)
-    parts = [
-        (ids, begin, end)
-        for ids, begin, end in (_between(run, low, high, key, whole_names=turned) for run in runs)
-        if begin < end
-    ]
+def _sort_key(term: Order) -> Callable[[Entity], tuple[Any, ...]]:
+    """What sorts entities by a term with null last, in either direction."""
+    field = term.field
+    null, present = ((0,), 1) if term.descending else ((1,), 0)
 
-    def steps(ids: Sequence[str], begin: int, end: int) -> Iterator[str]:
-        return map(ids.__getitem__, range(end - 1, begin - 1, -1) if reverse else range(begin, end))
+    def key(entity: Entity) -> tuple[Any, ...]:
+        value = _plain(getattr(entity, field))
+        return null if value is None else (present, value)
 
-    found: Iterator[str] = steps(*parts[0]) if len(parts) == 1 else iter(())
-    if len(parts) > 1:
-        merged = heapq.merge(*(steps(*part) for part in parts), key=key, reverse=reverse)
-        found = (one for one, _ in groupby(merged))
-    if turned:
-        found = (one for _, same in groupby(found, key=lambda one: key(one)[0]) for one in reversed(list(same)))
-    get, holds = reader.get, rest.holds
-    unfiltered = rest is EVERYTHING
-    for one in found:
-        entity = get(one)
-        if entity is None or (turned and _beyond(entity, terms, after, before)):
-            continue
-        if unfiltered or (entity.SPEC.name == kind and holds(entity)):
-            yield entity
+    return key
 
 
-Run = tuple[Sequence[str], int, int]
-"""Ids in the order of names, of which those from one position up to another are meant."""
-NameKey = Callable[[str], tuple[str, str]]
-
-
-def _runs(reader: Reader, kind: str, where: Condition, key: NameKey) -> tuple[list[Run], Condition]:
-    """Where to walk for what satisfies a condition, and what must be asked of each there."""
-    narrowing = narrowing_of(where, reader, kind)
-    if narrowing is not None:
-        names = reader.ids_by_name(kind)
-        entries = [_entry_by_name(reader, kind, field, value, key) for field, value in narrowing.entries]
-        runs = [(ids, 0, len(ids)) for ids in entries]
-        return [*runs, *((names, begin, end) for begin, end in narrowing.stretches)], narrowing.rest
-    pool = where.candidates(reader, kind)
-    if pool is None or len(pool) > max(_SORT_SHORT, reader.count(kind) // 8):
-        names = reader.ids_by_name(kind)
-    else:
-        names = sorted((one for one in pool if _is_of(reader.get(one), kind)), key=key)
-    return [(names, 0, len(names))], where
-
-
-def _entry_by_name(reader: Reader, kind: str, field: str, value: str, key: NameKey) -> Sequence[str]:
-    """An entry of an index in the order of names: kept so by readers that can, ordered now for the others."""
-    kept: Callable[[str, str, str], Sequence[str]] | None = getattr(reader, "entry_by_name", None)
-    return kept(kind, field, value) if kept is not None else sorted(reader.ids(kind, field, value), key=key)
-
-
-def _is_of(entity: Entity | None, kind: str) -> bool:
-    return entity is not None and entity.SPEC.name == kind
-
-
-def _between(run: Run, low: Key | None, high: Key | None, key: NameKey, *, whole_names: bool) -> Run:
-    """The part of a run between two positions, both left out; with `whole_names` all of the positions' names are in it."""
-    ids, begin, end = run
-    if whole_names:
-        begin = begin if low is None else bisect_left(ids, (low[0], ""), begin, end, key=key)
-        # No id is an infinite text, but none begins with the last character of Unicode.
-        end = end if high is None else bisect_left(ids, (high[0], chr(sys.maxunicode)), begin, end, key=key)
-    else:
-        begin = begin if low is None else bisect_right(ids, (low[0], low[1]), begin, end, key=key)
-        end = end if high is None else bisect_left(ids, (high[0], high[1]), begin, end, key=key)
-    return ids, begin, end
+def _first(entities: Sequence[Entity], beyond: Callable[[Entity], bool]) -> int:
+    """The position of the first of ordered entities that is beyond a cursor."""
+    return bisect_left(entities, True, key=beyond)
 
 
 def _beyond(entity: Entity, terms: Sequence[Order], after: Key | None, before: Key | None) -> bool:
@@ -314,15 +232,6 @@ def _beyond(entity: Entity, terms: Sequence[Order], after: Key | None, before: K
     return (after is not None and _compare(own, after, terms) <= 0) or (
         before is not None and _compare(own, before, terms) >= 0
     )
-
-
-def _name_key(reader: Reader) -> NameKey:
-    def key(entity_id: str) -> tuple[str, str]:
-        entity = reader.get(entity_id)
-        assert isinstance(entity, Named)
-        return entity.name, entity_id
-
-    return key
 
 
 def _along(

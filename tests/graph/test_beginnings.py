@@ -48,7 +48,7 @@ def test_a_beginning_finds_what_a_look_at_every_name_finds(given_names: list[str
     assert list(ids) == sorted(one.id for one in page.items)
     narrowing = narrowing_of(All([condition]), view, "Site")
     assert narrowing is not None
-    assert narrowing.size == len(expected)
+    assert narrowing.size(view, "Site") == len(expected)
 
 
 def test_a_beginning_that_is_written_in_very_many_ways_is_looked_for_without_the_index() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from access.viewer import Grant, Viewer
 from access.visible import VisibleView
-from graph import listing
+from graph import listing, name_walk
 from graph.conditions import EVERYTHING, All, Condition, Equals, NameIs, Test
 from graph.edit import Edit
 from graph.entity import Entity
@@ -153,14 +153,14 @@ def test_pages_together_are_the_filtered_list_in_order(
     where, holds = conditions[name]
     seen = [one for one in map(reader.get, view.ids("Site")) if one is not None]
     expected = in_order([one for one in seen if holds(one)], order or [Order("name")])
-    before = listing._SORT_SHORT
-    listing._SORT_SHORT = (
+    before = name_walk.SORT_SHORT
+    name_walk.SORT_SHORT = (
         short  # both ways to a page of names: along the index, and by sorting what another index found
     )
     try:
         pages = list(walk(reader, size=size, backwards=backwards, order=order, where=where))
     finally:
-        listing._SORT_SHORT = before
+        name_walk.SORT_SHORT = before
     if backwards:
         pages.reverse()
     assert [one.id for page in pages for one in page.items] == [one.id for one in expected]
