@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from access.viewer import SYSTEM
+from access.viewer import SYSTEM, Grant, Viewer
 from bench.harness import Bench, median, quantile, run
 from bench.measures.bulk import apply_documents, creation
 from bench.measures.commits import BareLoop, Writers, bytes_a_commit
@@ -25,6 +25,7 @@ from bench.measures.requests import EIGHT_FIELDS, ONE_FIELD, Caller, cpu_each_s,
 from bench.measures.served import Served, make_caller
 from bench.measures.start import started
 from bench.worlds import LARGE, World, store_world, viewed
+from graph.kinds import Role
 from graph.ledger import Ledger
 from graph.stores import store_for
 from server import logs
@@ -125,6 +126,10 @@ def reads(bench: Bench, world: World) -> None:
     slowest = max(pages, key=pages.__getitem__)
     bench.say(f"the slowest of these filters is: {slowest}")
     bench.at_most("view: page of 50, the slowest of these", pages[slowest] * US, unit="us", target=150)
+    member = Viewer(id="user_bench", name="member", grants=frozenset({Grant(Role.VIEWER, "tenant_bench")}))
+    limited = Reads(measured.view, world, viewer=member)
+    took = max(limited.page_s(case, reads=200) for case in limited.cases().values())
+    bench.note("view: page of 50, the slowest for a member of one tenant", took * US, unit="us")
     bench.note("view: a page that is the first of its filter, the slowest", max(firsts.values()) * MS, unit="ms")
 
 

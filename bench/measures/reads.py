@@ -44,6 +44,7 @@ class Reads:
 
     def __init__(self, view: View, world: World, *, viewer: Viewer, seed: int = 5) -> None:
         build_schema()  # the filters' input types are made with it
+        self.view = view
         self._visible = VisibleView(view, viewer)
         self._world = world
         self._random = random.Random(seed)
