@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -596,3 +597,51 @@ async def test_a_whole_set_with_its_deployment_can_be_taken_away(tmp_path: Path)
         assert set(second.values()) == {("DELETED", None)}
         for kind in ("Tenant", "Region", "Site", "App", "Node", "Cluster"):
             assert view.count(kind) == 0, kind
+
+
+async def test_sets_that_are_tried_while_the_graph_changes_under_them_end_in_order(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document_sets, "SLICE", 2)  # the event loop goes on between any two documents
+    random_ = random.Random(7)
+    stop = False
+
+    async def meddle() -> None:
+        while not stop:
+            await asyncio.sleep(0)
+            ids = list(world.ledger.view.ids("Site"))
+            if not ids:
+                continue
+            chosen = random_.choice(ids)
+
+            def change(edit: Edit, chosen: str = chosen) -> None:
+                site = edit.get(chosen)
+                if isinstance(site, Site):
+                    if random_.random() < 0.5:
+                        edit.delete(site)
+                    else:
+                        edit.replace(site, display_name=str(random_.random()))
+
+            await world.change(change)
+
+    async def apply_some(name: str) -> None:
+        source = Source(SourceKind.DOCUMENTS, name)
+        for _ in range(6):
+            wanted = random_.sample(range(30), 20)
+            documents = [doc("Region", f"r-{name}"), *(doc("Site", f"{name}-{n}", region=f"r-{name}") for n in wanted)]
+            applied = await world.apply(documents, source=source, prune=True)
+            assert applied.applied, [one.error for one in applied.outcomes if one.error is not None]
+
+    meddling = asyncio.create_task(meddle())
+    await asyncio.gather(*(apply_some(name) for name in ("a", "b", "a")))
+    stop = True
+    await meddling
+    commits = await world.ledger.store.commits_after(0, limit=10_000)
+    assert [one.revision for one in commits] == list(range(1, len(commits) + 1))
+    state: dict[str, Any] = {}
+    for commit in commits:
+        for change in commit.changes:
+            state[change.id] = change.after
+    assert {key for key, value in state.items() if value is not None} == {
+        one for kind in ("Region", "Site") for one in world.ledger.view.ids(kind)
+    }
