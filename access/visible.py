@@ -133,21 +133,22 @@ class VisibleView:
 
     def entries_by_name(self, kind: str, entries: Sequence[tuple[str, str]]) -> list[Sequence[str]]:
         """What `ids` gives for fields and values of a named kind, each ordered by name, then id; empty ones left out."""
-        reader = self._reader
-        whole = kind not in PERSONAL and kind != "Cluster" and listed_rule(self.viewer.permission_key, kind).whole
-        if whole and isinstance(reader, View):
-            return reader.entries_by_name(kind, entries)
-        return [ordered for field, value in entries if (ordered := self._entry_by_name(kind, field, value))]
+        reader, rule = self._reader, listed_rule(self.viewer.permission_key, kind)
+        if not isinstance(reader, View) or not rule.unowned or kind in PERSONAL or kind == "Cluster":
+            return [self._entry_by_name(kind, field, value) for field, value in entries]
+        every = reader.entries_by_name(kind, entries)
+        hidden = self._hidden(kind, rule)
+        if not hidden:
+            return every
+        others = self._kept(kind, ("hidden", rule), lambda: frozenset(chain.from_iterable(hidden)))
+        return [[one for one in ids if one not in others] for ids in every]
 
     def _entry_by_name(self, kind: str, field: str, value: str) -> Sequence[str]:
         seen, reader = self.ids(kind, field, value), self._reader
         if not isinstance(reader, View) or len(seen) < FEW:
             return sorted(seen, key=self._name_key)
-        every = reader.entries_by_name(kind, [(field, value)])[0]
-        if len(seen) == len(every):
-            return every
         among = frozenset(seen)
-        return [one for one in every if one in among]
+        return [one for one in reader.entries_by_name(kind, [(field, value)])[0] if one in among]
 
     def count(self, kind: str, field: str | None = None, value: str | None = None) -> int:
         """How many `ids` would give."""
