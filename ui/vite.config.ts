@@ -16,7 +16,7 @@ export default defineConfig({
     // The editor alone is larger than the bundler's warning; it loads only after the viewer is known.
     chunkSizeWarningLimit: 6000,
     rolldownOptions: {
-      input: { playground: "playground.html" },
+      input: { dashboard: "index.html", playground: "playground.html" },
       // Libraries mark modules for the React compiler, which is not used here.
       onwarn: (warning, warn) => warning.code === "MODULE_LEVEL_DIRECTIVE" || warn(warning),
     },

@@ -10,8 +10,8 @@ import { CSRF_HEADER, CSRF_VALUE, SignedOut } from "./session";
 export const GRAPHQL_PATH = "/graphql";
 
 /** Close codes of graphql-transport-ws: no session any more, and a caller who may not. Trying again is of no use. */
-const UNAUTHORIZED = 4401;
-const FORBIDDEN = 4403;
+export const UNAUTHORIZED = 4401;
+export const FORBIDDEN = 4403;
 
 export interface Operation {
   readonly query: string;
@@ -91,11 +91,11 @@ export function socketUrl(origin: string): string {
 }
 
 /** A lazy client: the socket opens with the first subscription and closes after the last. */
-export function createSocket(origin: string): Client {
+export function createSocket(origin: string, { retryAttempts = 5 } = {}): Client {
   return createClient({
     url: socketUrl(origin),
     lazy: true,
-    retryAttempts: 5,
+    retryAttempts,
     shouldRetry: (event) => !(isClose(event) && (event.code === UNAUTHORIZED || event.code === FORBIDDEN)),
   });
 }
@@ -133,6 +133,7 @@ export function inWords(reason: unknown): unknown {
   return new Error(`The connection closed with code ${reason.code}${why}. Run the subscription again to go on.`);
 }
 
-function isClose(value: unknown): value is { readonly code: number; readonly reason: string } {
+/** Whether a socket's close is what ended a subscription. */
+export function isClose(value: unknown): value is { readonly code: number; readonly reason: string } {
   return typeof value === "object" && value !== null && "code" in value && "reason" in value;
 }
