@@ -14,7 +14,19 @@ from typing import Any
 import strawberry
 
 from graph.entity import Entity
-from graph.kinds import Link, LinkState, Node, NodeStatus, Region, RegionLevel, Site, SiteRole, Tier
+from graph.kinds import (
+    Instance,
+    InstanceStatus,
+    Link,
+    LinkState,
+    Node,
+    NodeStatus,
+    Region,
+    RegionLevel,
+    Site,
+    SiteRole,
+    Tier,
+)
 from graph.values import HealthStatus
 from schema.vocabulary import Member, enum_type, object_type
 
@@ -30,6 +42,17 @@ def _centre(axis: str) -> Any:
     return lambda region: None if region.centre is None else getattr(region.centre, axis)
 
 
+def _labels(entity: Entity) -> str:
+    labels = entity.labels
+    return ",".join([f"{key}={labels[key]}" for key in sorted(labels)]) if labels else ""
+
+
+_LABELS: Column = (
+    "str",
+    "Labels, each as `key=value,key=value` in the order of the keys; empty where there are none.",
+    _labels,
+)
+
 COLUMNS: Mapping[type[Entity], Mapping[str, Column]] = {
     Region: {
         "ids": ("ID", "Ids.", attrgetter("id")),
@@ -39,6 +62,7 @@ COLUMNS: Mapping[type[Entity], Mapping[str, Column]] = {
         "levels": (enum_type(RegionLevel), "Levels in the tree.", attrgetter("level")),
         "longitudes": ("Optional[float]", "Degrees east of the centres.", _centre("longitude")),
         "latitudes": ("Optional[float]", "Degrees north of the centres.", _centre("latitude")),
+        "labels": _LABELS,
     },
     Site: {
         "ids": ("ID", "Ids.", attrgetter("id")),
@@ -56,6 +80,7 @@ COLUMNS: Mapping[type[Entity], Mapping[str, Column]] = {
         "latitudes": ("Optional[float]", "Degrees north.", _position("latitude")),
         "healths": (enum_type(HealthStatus), "What was last observed.", attrgetter("health.status")),
         "schedulable": ("bool", "False where cordoned.", attrgetter("schedulable")),
+        "labels": _LABELS,
     },
     Node: {
         "ids": ("ID", "Ids.", attrgetter("id")),
@@ -69,6 +94,7 @@ COLUMNS: Mapping[type[Entity], Mapping[str, Column]] = {
         "arches": ("str", "Processor architectures.", attrgetter("arch")),
         "statuses": (enum_type(NodeStatus), "Conditions as reported.", attrgetter("status")),
         "schedulable": ("bool", "False where cordoned.", attrgetter("schedulable")),
+        "labels": _LABELS,
     },
     Link: {
         "ids": ("ID", "Ids.", attrgetter("id")),
@@ -78,8 +104,22 @@ COLUMNS: Mapping[type[Entity], Mapping[str, Column]] = {
         "bandwidths_mbps": ("Optional[float]", "Capacities in Mbit/s.", attrgetter("bandwidth_mbps")),
         "states": (enum_type(LinkState), "Whether each carries traffic.", attrgetter("state")),
     },
+    Instance: {
+        "ids": ("ID", "Ids.", attrgetter("id")),
+        "names": ("str", "Names on their backends.", attrgetter("backend_name")),
+        "release_ids": ("ID", "The release that each is part of.", attrgetter("release_id")),
+        "site_ids": ("ID", "Where each runs.", attrgetter("site_id")),
+        "node_ids": ("Optional[ID]", "The machines that they run on, where known.", attrgetter("node_id")),
+        "statuses": (enum_type(InstanceStatus), "What their backends report.", attrgetter("status")),
+    },
 }
-TABLES: Mapping[type[Entity], str] = {Region: "regions", Site: "sites", Node: "nodes", Link: "links"}
+TABLES: Mapping[type[Entity], str] = {
+    Region: "regions",
+    Site: "sites",
+    Node: "nodes",
+    Link: "links",
+    Instance: "instances",
+}
 """The tables of a topology, parents before children."""
 
 

@@ -1,6 +1,6 @@
 """`topology`: a picture of the whole that stays current, as a snapshot in columns and deltas in the same columns.
 
-The query of the same name answers with the same snapshot. A filter chooses sites; nodes come with their site, links
+The query of the same name answers with the same snapshot. A filter chooses sites; nodes and instances come with their site, links
 with both of theirs. When a site begins or ceases to match, what hangs on it does too; then a new snapshot is sent in
 place of a delta.
 """
@@ -18,7 +18,7 @@ from access.visible import VisibleView
 from graph.change import Change, Commit, coalesced
 from graph.conditions import EVERYTHING, All, Condition, Equals
 from graph.entity import Entity
-from graph.kinds import Link, Node, Region, Site, SiteRole, Tier
+from graph.kinds import Instance, Link, Node, Region, Site, SiteRole, Tier
 from graph.listing import matching
 from graph.view import each
 from resolvers.context import Context
@@ -39,6 +39,7 @@ class TopologyTable(enum.Enum):
     SITES = "SITES"
     NODES = "NODES"
     LINKS = "LINKS"
+    INSTANCES = "INSTANCES"
 
 
 _TABLE_OF: dict[type[Entity], TopologyTable] = {
@@ -46,6 +47,7 @@ _TABLE_OF: dict[type[Entity], TopologyTable] = {
     Site: TopologyTable.SITES,
     Node: TopologyTable.NODES,
     Link: TopologyTable.LINKS,
+    Instance: TopologyTable.INSTANCES,
 }
 
 
@@ -85,6 +87,8 @@ class Picture:
             rows[Site] = list(chosen.values())
         if Node in self.tables:
             rows[Node] = [one for one in each(view, Node) if where is EVERYTHING or one.site_id in chosen]
+        if Instance in self.tables:
+            rows[Instance] = [one for one in each(view, Instance) if where is EVERYTHING or one.site_id in chosen]
         if Link in self.tables:
             rows[Link] = [
                 one
@@ -161,7 +165,7 @@ class TopologyQuery(GraphQuery):
             return shown
         if isinstance(shown, Site):
             return shown if where.holds(shown) else None
-        ends = (shown.site_id,) if isinstance(shown, Node) else (shown.from_site_id, shown.to_site_id)  # type: ignore[attr-defined]  # a Link
+        ends = (shown.site_id,) if isinstance(shown, Node | Instance) else (shown.from_site_id, shown.to_site_id)  # type: ignore[attr-defined]  # a Link
         sites = [view.get(one) for one in ends]
         return shown if all(site is not None and where.holds(site) for site in sites) else None
 
@@ -190,7 +194,7 @@ def topology_fields() -> tuple[Member, Member]:
             ),
             "labels": ("Optional[str]", strawberry.field(description="A label selector on sites.", default=UNSET)),
         },
-        description="What a topology shows; nodes come with their site, links with both of theirs.",
+        description="What a topology shows; nodes and instances come with their site, links with both of theirs.",
     )
     revision = ("BigInt", strawberry.field(description="Complete up to this revision."))
     cursor = ("str", strawberry.field(description="Give it as `after` to resume from here."))

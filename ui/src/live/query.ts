@@ -5,7 +5,7 @@ const TABLES = `
   sites { ids names displayNames regionIds ordinals tiers roles longitudes latitudes healths schedulable labels }
   nodes { ids names siteIds ordinals arches statuses schedulable labels }
   links { ids fromSiteIds toSiteIds latenciesMs bandwidthsMbps states }
-  instances { ids names siteIds nodeIds deploymentIds statuses }`;
+  instances { ids names siteIds nodeIds releaseIds statuses }`;
 
 /** The subscription of the dashboard: a snapshot, then deltas. */
 export const TOPOLOGY = `subscription Topology($after: String, $maxRateHz: Float!) {

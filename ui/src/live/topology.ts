@@ -68,7 +68,7 @@ export interface InstanceColumns {
   readonly names: readonly string[];
   readonly siteIds: readonly string[];
   readonly nodeIds: readonly (string | null)[];
-  readonly deploymentIds: readonly string[];
+  readonly releaseIds: readonly string[];
   readonly statuses: readonly string[];
 }
 
@@ -150,7 +150,7 @@ export class LinkTable extends Rows {
 
 export class InstanceTable extends Rows {
   readonly names: string[] = [];
-  readonly deploymentIds: string[] = [];
+  readonly releaseIds: string[] = [];
   site = new Int32Array(0);
   /** The row of the node that it runs on, or -1 where that is not known. */
   node = new Int32Array(0);
@@ -448,7 +448,7 @@ export class Topology {
         this.added.push({ kind: "instance", row });
       }
       to.names[row] = from.names[index] ?? "";
-      to.deploymentIds[row] = from.deploymentIds[index] ?? "";
+      to.releaseIds[row] = from.deploymentIds[index] ?? "";
       to.site[row] = site;
       to.node[row] = node;
       to.state[row] = state;
