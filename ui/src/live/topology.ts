@@ -448,7 +448,7 @@ export class Topology {
         this.added.push({ kind: "instance", row });
       }
       to.names[row] = from.names[index] ?? "";
-      to.releaseIds[row] = from.deploymentIds[index] ?? "";
+      to.releaseIds[row] = from.releaseIds[index] ?? "";
       to.site[row] = site;
       to.node[row] = node;
       to.state[row] = state;

@@ -1,0 +1,89 @@
+// Room within a rectangle, shelf by shelf: a box that was put somewhere stays there, and one that is given back is given
+// to the next that fits. Nothing here ever moves what has been put, which is why a picture made of it does not jump.
+
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export class Shelves {
+  private x = 0;
+  private y = 0;
+  private shelf = 0;
+  private readonly free: Box[] = [];
+  /** The extent of what was put so far. */
+  usedWidth = 0;
+  usedHeight = 0;
+
+  /** `height` may be infinite: a world that grows downwards. `gap` is kept between boxes. */
+  constructor(
+    private readonly width: number,
+    private readonly height: number,
+    private readonly gap: number,
+  ) {}
+
+  /** A place for a box, or null when there is none. */
+  put(width: number, height: number): Box | null {
+    const again = this.takeFree(width, height);
+    if (again !== null) return again;
+    let { x, y, shelf } = this;
+    if (x > 0 && x + width > this.width) {
+      y += shelf + this.gap;
+      x = 0;
+      shelf = 0;
+    }
+    if (x + width > this.width || y + height > this.height) return null;
+    this.x = x + width + this.gap;
+    this.y = y;
+    this.shelf = Math.max(shelf, height);
+    this.usedWidth = Math.max(this.usedWidth, x + width);
+    this.usedHeight = Math.max(this.usedHeight, y + height);
+    return { x, y, width, height };
+  }
+
+  /** Gives a box back. */
+  giveBack(box: Box): void {
+    this.free.push(box);
+  }
+
+  /** The same shelves within more room: what was put stays. */
+  within(width: number, height: number): Shelves {
+    const larger = new Shelves(width, height, this.gap);
+    larger.x = this.x;
+    larger.y = this.y;
+    larger.shelf = this.shelf;
+    larger.usedWidth = this.usedWidth;
+    larger.usedHeight = this.usedHeight;
+    larger.free.push(...this.free);
+    return larger;
+  }
+
+  private takeFree(width: number, height: number): Box | null {
+    let best = -1;
+    for (const [index, box] of this.free.entries()) {
+      if (box.width < width || box.height < height) continue;
+      const chosen = this.free[best];
+      if (chosen === undefined || box.width * box.height < chosen.width * chosen.height) best = index;
+    }
+    const [box] = best < 0 ? [] : this.free.splice(best, 1);
+    return box ?? null;
+  }
+}
+
+/** Puts boxes, in their order, on shelves about `aspect` times as wide as high; their places by index, and the shelves. */
+export function pack(
+  sizes: readonly { readonly width: number; readonly height: number }[],
+  { gap, aspect }: { readonly gap: number; readonly aspect: number },
+): { readonly places: readonly Box[]; readonly shelves: Shelves } {
+  const area = sizes.reduce((sum, size) => sum + (size.width + gap) * (size.height + gap), 0);
+  const widest = sizes.reduce((most, size) => Math.max(most, size.width), 0);
+  const shelves = new Shelves(Math.max(widest, Math.sqrt(area * aspect)), Infinity, gap);
+  const places = sizes.map((size) => {
+    const place = shelves.put(size.width, size.height);
+    if (place === null) throw new Error("a box is wider than the widest");
+    return place;
+  });
+  return { places, shelves };
+}
