@@ -1,0 +1,100 @@
+// Regions and sites as boxes: their grounds and, where nodes are too small to be drawn, a bar of their states. A bar counts
+// every state, each at least a pixel and a half high: one node that is down among a hundred is seen.
+
+import { allReady } from "../../live/topology";
+import { STATE_COUNT, State } from "../../live/states";
+import type { SiteBox } from "../layout";
+import { dimmed, type Frame } from "./frame";
+
+/** From the bottom of a bar: what is well first, what is not on top of it. */
+const BAR_ORDER = [State.READY, State.CORDONED, State.UNKNOWN, State.DEGRADED, State.DOWN] as const;
+const LEAST_BAR_PX = 1.5;
+const DIMMED = 0.22;
+
+export function drawRegions(frame: Frame): void {
+  const { context, palette, scale, left, top } = frame;
+  context.lineWidth = 1;
+  for (const box of frame.regions) {
+    const [x, y, width, height] = [left + box.x * scale, top + box.y * scale, box.width * scale, box.height * scale];
+    context.fillStyle = palette.region[box.depth % 2 === 0 ? 1 : 0] as string;
+    context.strokeStyle = palette.regionLine;
+    context.beginPath();
+    context.roundRect(x, y, width, height, Math.min(8, 4 * scale + 2));
+    context.fill();
+    context.stroke();
+  }
+}
+
+export function drawSites(frame: Frame): void {
+  const { context, palette, topology, scale, left, top } = frame;
+  const bars = frame.detail === "sites" || frame.detail === "regions";
+  for (const box of frame.sites) {
+    const [x, y, width, height] = [left + box.x * scale, top + box.y * scale, box.width * scale, box.height * scale];
+    const faint = dimmed(frame.match?.leadingSites, box.site);
+    context.globalAlpha = faint ? DIMMED : 1;
+    if (topology.sites.transit[box.site] === 1 && box.columns === 0) {
+      drawWaypoint(frame, box, x, y, width);
+      continue;
+    }
+    context.fillStyle = palette.site;
+    context.fillRect(x, y, width, height);
+    if (bars) drawBar(frame, box, x, y, width, height);
+    else if (width > 12) {
+      context.strokeStyle = palette.siteLine;
+      context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
+      drawSiteState(frame, box, x, y, width, height);
+    }
+  }
+  context.globalAlpha = 1;
+}
+
+/** A point that is routed through only, drawn as what it is: an empty diamond. */
+function drawWaypoint(frame: Frame, box: SiteBox, x: number, y: number, size: number): void {
+  const { context, palette, topology } = frame;
+  const [middle, half] = [size / 2, Math.max(1.5, size * 0.28)];
+  context.beginPath();
+  context.moveTo(x + middle, y + middle - half);
+  context.lineTo(x + middle + half, y + middle);
+  context.lineTo(x + middle, y + middle + half);
+  context.lineTo(x + middle - half, y + middle);
+  context.closePath();
+  context.lineWidth = size > 10 ? 1.5 : 1;
+  context.strokeStyle = topology.sites.state[box.site] === State.DOWN ? (palette.states[State.DOWN] as string) : palette.transit;
+  context.stroke();
+  context.lineWidth = 1;
+}
+
+function drawBar(frame: Frame, box: SiteBox, x: number, y: number, width: number, height: number): void {
+  const { context, palette, topology } = frame;
+  const counts = topology.sites.nodeCounts;
+  const at = box.site * STATE_COUNT;
+  let total = 0;
+  for (let state = 0; state < STATE_COUNT; state += 1) total += counts[at + state] as number;
+  const inset = width > 8 ? 1 : 0;
+  if (total === 0) {
+    // No nodes are known: the site's own state, as a frame.
+    context.strokeStyle = palette.states[topology.sites.state[box.site] as number] as string;
+    context.strokeRect(x + 0.5, y + 0.5, Math.max(0.5, width - 1), Math.max(0.5, height - 1));
+    return;
+  }
+  const room = height - 2 * inset;
+  let bottom = y + height - inset;
+  for (const state of BAR_ORDER) {
+    const count = counts[at + state] as number;
+    if (count === 0) continue;
+    const share = Math.min(bottom - y, Math.max((count / total) * room, state === State.READY ? 0 : LEAST_BAR_PX));
+    bottom -= share;
+    context.fillStyle = palette.states[state] as string;
+    context.fillRect(x + inset, bottom, width - 2 * inset, share);
+  }
+}
+
+/** A site's own state where its nodes are drawn: the edge of one that is not ready. */
+function drawSiteState(frame: Frame, box: SiteBox, x: number, y: number, width: number, height: number): void {
+  const { context, palette, topology } = frame;
+  const state = topology.sites.state[box.site] as number;
+  if (state === State.READY && allReady(topology.sites.nodeCounts, box.site)) return;
+  if (state === State.READY) return;
+  context.fillStyle = palette.states[state] as string;
+  context.fillRect(x, y, Math.max(2, width * 0.02), height);
+}

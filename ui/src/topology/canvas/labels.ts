@@ -1,0 +1,134 @@
+// Names of regions and sites. A name is drawn where it can be read or not at all: never smaller than eleven pixels, cut
+// with an ellipsis to its box, and never over another. Far off a region's name stands in its middle, with its counts.
+
+import { STATE_COUNT, State, STATES } from "../../live/states";
+import { count } from "../../messages";
+import { STATE_GLYPHS } from "../glyphs";
+import { REGION_HEAD, SITE_HEAD, type RegionBox } from "../layout";
+import type { Frame } from "./frame";
+
+const LEAST_PX = 11;
+
+export function drawRegionNames(frame: Frame): void {
+  const taken = new Taken();
+  // Outer regions first, then the larger ones: what leads further.
+  const boxes = [...frame.regions].sort((a, b) => a.depth - b.depth || b.width * b.height - a.width * a.height);
+  const leaf = leaves(frame.regions);
+  for (const box of boxes) {
+    const head = REGION_HEAD * frame.scale;
+    if (head >= LEAST_PX + 4) drawHead(frame, box, taken);
+    else if (leaf.has(box)) drawMiddle(frame, box, taken);
+    else drawCorner(frame, box, taken);
+  }
+}
+
+/** A name in the head of its box, with the counts of its nodes at the right. */
+function drawHead(frame: Frame, box: RegionBox, taken: Taken): void {
+  const { context, palette, scale, left, top, text } = frame;
+  const [x, y, width] = [left + box.x * scale, top + box.y * scale, box.width * scale];
+  // A head that is wider than the picture keeps its name in view.
+  const [from, to] = [Math.max(x, frame.margin), Math.min(x + width, frame.width - frame.margin)];
+  const size = Math.min(15, Math.max(LEAST_PX + 1, REGION_HEAD * scale * 0.45));
+  context.font = `600 ${size}px ${palette.font}`;
+  context.textBaseline = "middle";
+  const middle = y + (REGION_HEAD * scale) / 2;
+  const name = text.fitting(context, title(frame, box), to - from - 16);
+  if (name === "") return;
+  const nameWidth = text.width(context, name);
+  if (!taken.take(from + 8, middle - size / 2, nameWidth, size)) return;
+  context.fillStyle = palette.text;
+  context.fillText(name, from + 8, middle);
+  context.font = `${size - 1}px ${palette.font}`;
+  const counts = countsOf(frame, box.region);
+  const countsWidth = text.width(context, counts);
+  if (to - from - 32 - nameWidth < countsWidth) return;
+  context.fillStyle = palette.quiet;
+  context.fillText(counts, to - 8 - countsWidth, middle);
+}
+
+/** A name in the middle of a box that is seen from far. */
+function drawMiddle(frame: Frame, box: RegionBox, taken: Taken): void {
+  const { context, palette, scale, left, top, text } = frame;
+  const [x, y] = [left + (box.x + box.width / 2) * scale, top + (box.y + box.height / 2) * scale];
+  const room = Math.max(box.width * scale - 6, 0);
+  context.font = `600 ${LEAST_PX + 1}px ${palette.font}`;
+  context.textBaseline = "middle";
+  const name = text.fitting(context, title(frame, box), room);
+  if (name === "") return;
+  const width = text.width(context, name);
+  if (!taken.take(x - width / 2 - 3, y - 8, width + 6, 16)) return;
+  context.fillStyle = palette.ground;
+  context.globalAlpha = 0.82;
+  context.beginPath();
+  context.roundRect(x - width / 2 - 4, y - 8, width + 8, 16, 4);
+  context.fill();
+  context.globalAlpha = 1;
+  context.fillStyle = palette.text;
+  context.fillText(name, x - width / 2, y + 0.5);
+}
+
+/** The name of a region around others, in its corner, where there is room over them. */
+function drawCorner(frame: Frame, box: RegionBox, taken: Taken): void {
+  const { context, palette, scale, left, top, text } = frame;
+  context.font = `600 ${LEAST_PX + 1}px ${palette.font}`;
+  context.textBaseline = "bottom";
+  const [x, y] = [Math.max(left + box.x * scale, frame.margin + 4), top + box.y * scale];
+  const name = text.fitting(context, title(frame, box), box.width * scale - 8);
+  if (name === "" || y < frame.margin + LEAST_PX + 3) return;
+  const width = text.width(context, name);
+  if (!taken.take(x, y - LEAST_PX - 3, width, LEAST_PX + 2)) return;
+  context.fillStyle = palette.text;
+  context.fillText(name, x, y - 1);
+}
+
+export function drawSiteNames(frame: Frame): void {
+  const { context, palette, topology, scale, left, top, text } = frame;
+  const head = SITE_HEAD * scale;
+  if (head < LEAST_PX) return;
+  const size = Math.min(13, Math.max(LEAST_PX, head * 0.62));
+  context.font = `${size}px ${palette.font}`;
+  context.textBaseline = "middle";
+  for (const box of frame.sites) {
+    const [x, y, width] = [left + box.x * scale, top + box.y * scale, box.width * scale];
+    const state = topology.sites.state[box.site] as number;
+    const mark = state === State.READY || topology.sites.transit[box.site] === 1 ? "" : `${STATE_GLYPHS[state] ?? ""} `;
+    const part = box.part > 0 ? ` (${box.part + 1})` : "";
+    const whole = `${mark}${topology.sites.titles[box.site] ?? ""}${part}`;
+    const name = text.fitting(context, whole, width - 6);
+    if (name === "") continue;
+    context.fillStyle = mark === "" ? palette.text : (palette.states[state] as string);
+    context.fillText(name, x + 3, y + head / 2 + 1);
+  }
+}
+
+function title(frame: Frame, box: RegionBox): string {
+  return `${frame.topology.regions.titles[box.region] ?? ""}${box.part > 0 ? ` (${box.part + 1})` : ""}`;
+}
+
+/** `120 ✓ 3 × 1 –`: every state that there is, never only the worst. */
+export function countsOf(frame: Frame, region: number): string {
+  const counts = frame.topology.regions.nodeCounts;
+  return STATES.flatMap((state) => {
+    const many = counts[region * STATE_COUNT + state] as number;
+    return many > 0 ? [`${count(many)} ${STATE_GLYPHS[state] ?? ""}`] : [];
+  }).join("  ");
+}
+
+/** Boxes with no other region's box within them. */
+function leaves(boxes: readonly RegionBox[]): Set<RegionBox> {
+  return new Set(boxes.filter((box) => box.siteBoxes.length > 0));
+}
+
+/** Where text stands already in this frame. */
+class Taken {
+  private readonly boxes: (readonly [number, number, number, number])[] = [];
+
+  /** Takes a rectangle unless it touches one that was taken. */
+  take(x: number, y: number, width: number, height: number): boolean {
+    for (const [left, top, right, bottom] of this.boxes) {
+      if (x < right && x + width > left && y < bottom && y + height > top) return false;
+    }
+    this.boxes.push([x, y, x + width, y + height]);
+    return true;
+  }
+}

@@ -1,0 +1,206 @@
+// Links. Far off they are joined to one line for each pair of regions, as wide as they are many; nearer, and for what is
+// selected or pointed at, each is drawn, with its latency. A link that is down is dashed as well as red.
+
+import { State } from "../../live/states";
+import type { Place, Topology } from "../../live/topology";
+import { dimmed, type Frame } from "./frame";
+
+/** Links of a pair of regions. */
+export interface Bundle {
+  readonly from: number;
+  readonly to: number;
+  count: number;
+  down: number;
+  leastMs: number;
+  mostMs: number;
+}
+
+/** Site-to-site links are drawn all from this many pixels of a slot on. */
+const ALL_FROM_PX = 5;
+const LABELS_AT_MOST = 60;
+
+export class LinkLayer {
+  private bundles: readonly Bundle[] = [];
+  private bundledAt = -1;
+
+  draw(frame: Frame): void {
+    const focus = focusOf(frame);
+    if (frame.scale * 10 >= ALL_FROM_PX) this.drawEach(frame, (row) => focus?.(row) !== true, 0.55);
+    else this.drawBundles(frame);
+    if (focus !== null) this.drawFocused(frame, focus);
+  }
+
+  private drawBundles(frame: Frame): void {
+    const { context, palette, topology } = frame;
+    if (this.bundledAt !== topology.version) {
+      this.bundles = bundle(topology);
+      this.bundledAt = topology.version;
+    }
+    for (const one of this.bundles) {
+      const [a, b] = [regionCentre(frame, one.from), regionCentre(frame, one.to)];
+      if (a === null || b === null || outside(frame, a, b)) continue;
+      context.strokeStyle = one.down > 0 ? (palette.states[State.DOWN] as string) : palette.link;
+      context.globalAlpha = one.down > 0 ? 0.85 : 0.45;
+      context.lineWidth = Math.min(5, 0.8 + Math.log2(1 + one.count) * 0.7);
+      context.setLineDash(one.down === one.count ? [4, 3] : []);
+      context.beginPath();
+      curve(context, a, b);
+      context.stroke();
+    }
+    context.setLineDash([]);
+    context.globalAlpha = 1;
+    context.lineWidth = 1;
+  }
+
+  private drawEach(frame: Frame, wanted: (row: number) => boolean, alpha: number): void {
+    const { context, palette, topology, match } = frame;
+    const { links } = topology;
+    for (const down of [false, true]) {
+      context.strokeStyle = down ? (palette.states[State.DOWN] as string) : palette.link;
+      context.setLineDash(down ? [5, 3] : []);
+      context.lineWidth = down ? 1.6 : 1;
+      for (const faint of match === null ? [false] : [true, false]) {
+        context.globalAlpha = faint ? 0.1 : alpha;
+        context.beginPath();
+        for (let row = 0; row < links.limit; row += 1) {
+          if (!links.has(row) || (links.state[row] === State.DOWN) !== down || !wanted(row)) continue;
+          if (dimmed(match?.links, row) !== faint) continue;
+          this.trace(frame, row);
+        }
+        context.stroke();
+      }
+    }
+    context.setLineDash([]);
+    context.globalAlpha = 1;
+    context.lineWidth = 1;
+  }
+
+  private trace(frame: Frame, row: number): [number, number] | null {
+    const { links } = frame.topology;
+    const [a, b] = [siteCentre(frame, links.from[row] as number), siteCentre(frame, links.to[row] as number)];
+    if (a === null || b === null || outside(frame, a, b)) return null;
+    curve(frame.context, a, b);
+    return [(a[0] + b[0]) / 2 + (a[1] - b[1]) * 0.06, (a[1] + b[1]) / 2 + (b[0] - a[0]) * 0.06];
+  }
+
+  /** The links of what is selected or pointed at, on top, with their latencies. */
+  private drawFocused(frame: Frame, focus: (row: number) => boolean): void {
+    const { context, palette, topology, text } = frame;
+    const { links } = topology;
+    const labels: { row: number; at: [number, number] }[] = [];
+    for (let row = 0; row < links.limit; row += 1) {
+      if (!links.has(row) || !focus(row)) continue;
+      const down = links.state[row] === State.DOWN;
+      context.strokeStyle = down ? (palette.states[State.DOWN] as string) : palette.linkStrong;
+      context.lineWidth = 2;
+      context.setLineDash(down ? [5, 3] : []);
+      context.beginPath();
+      const at = this.trace(frame, row);
+      context.stroke();
+      if (at !== null && labels.length < LABELS_AT_MOST) labels.push({ row, at });
+    }
+    context.setLineDash([]);
+    context.lineWidth = 1;
+    context.font = `11px ${palette.font}`;
+    context.textBaseline = "middle";
+    context.textAlign = "center";
+    for (const { row, at } of labels) {
+      const words = `${latency(links.latencyMs[row] as number)}${links.state[row] === State.DOWN ? " ×" : ""}`;
+      const width = text.width(context, words);
+      context.fillStyle = palette.ground;
+      context.fillRect(at[0] - width / 2 - 3, at[1] - 8, width + 6, 16);
+      context.fillStyle = palette.text;
+      context.fillText(words, at[0], at[1]);
+    }
+    context.textAlign = "left";
+  }
+}
+
+/** Joins links by the regions of their ends; links within a region are not among them. */
+export function bundle(topology: Topology): Bundle[] {
+  const { links, sites } = topology;
+  const found = new Map<number, Bundle>();
+  const many = topology.regions.limit + 1;
+  for (let row = 0; row < links.limit; row += 1) {
+    const [a, b] = [links.from[row] as number, links.to[row] as number];
+    if (!links.has(row) || a < 0 || b < 0) continue;
+    const [first, second] = [sites.region[a] as number, sites.region[b] as number].sort((x, y) => x - y) as [number, number];
+    if (first < 0 || first === second) continue;
+    const key = first * many + second;
+    const latencyMs = links.latencyMs[row] as number;
+    let one = found.get(key);
+    if (one === undefined) {
+      one = { from: first, to: second, count: 0, down: 0, leastMs: latencyMs, mostMs: latencyMs };
+      found.set(key, one);
+    }
+    one.count += 1;
+    if (links.state[row] === State.DOWN) one.down += 1;
+    one.leastMs = Math.min(one.leastMs, latencyMs);
+    one.mostMs = Math.max(one.mostMs, latencyMs);
+  }
+  return [...found.values()];
+}
+
+/** Milliseconds for people: `0.42 ms`, `7.1 ms`, `120 ms`. */
+export function latency(ms: number): string {
+  return `${ms < 1 ? ms.toFixed(2) : ms < 20 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}
+
+/** Whether a link belongs to what is selected or pointed at; null where nothing is. */
+function focusOf(frame: Frame): ((row: number) => boolean) | null {
+  const tests = [frame.scene.selected, frame.scene.hovered].flatMap((place) => {
+    const test = place === null ? null : linkTest(frame.topology, place);
+    return test === null ? [] : [test];
+  });
+  return tests.length === 0 ? null : (row) => tests.some((test) => test(row));
+}
+
+function linkTest(topology: Topology, place: Place): ((row: number) => boolean) | null {
+  const { links, sites, nodes } = topology;
+  switch (place.kind) {
+    case "link":
+      return (row) => row === place.row;
+    case "site":
+      return (row) => links.from[row] === place.row || links.to[row] === place.row;
+    case "node": {
+      const site = nodes.site[place.row] as number;
+      return (row) => links.from[row] === site || links.to[row] === site;
+    }
+    case "region": {
+      // Those that cross its border: what connects it.
+      const inside = (site: number) => site >= 0 && sites.region[site] === place.row;
+      return (row) => inside(links.from[row] as number) !== inside(links.to[row] as number);
+    }
+    case "instance":
+      return null;
+  }
+}
+
+type Point = readonly [number, number];
+
+function siteCentre(frame: Frame, site: number): Point | null {
+  const box = site >= 0 ? frame.layout.boxOf(site) : null;
+  if (box === null) return null;
+  return [frame.left + (box.x + box.width / 2) * frame.scale, frame.top + (box.y + box.height / 2) * frame.scale];
+}
+
+function regionCentre(frame: Frame, region: number): Point | null {
+  const box = frame.layout.boxesOfRegion(region)[0];
+  if (box === undefined) return null;
+  return [frame.left + (box.x + box.width / 2) * frame.scale, frame.top + (box.y + box.height / 2) * frame.scale];
+}
+
+/** A slight bow, so that a line between boxes in a row does not run through those between them. */
+function curve(context: Frame["context"], a: Point, b: Point): void {
+  context.moveTo(a[0], a[1]);
+  context.quadraticCurveTo((a[0] + b[0]) / 2 + (a[1] - b[1]) * 0.12, (a[1] + b[1]) / 2 + (b[0] - a[0]) * 0.12, b[0], b[1]);
+}
+
+function outside(frame: Frame, a: Point, b: Point): boolean {
+  return (
+    (a[0] < 0 && b[0] < 0) ||
+    (a[1] < 0 && b[1] < 0) ||
+    (a[0] > frame.width && b[0] > frame.width) ||
+    (a[1] > frame.height && b[1] > frame.height)
+  );
+}
