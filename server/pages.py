@@ -1,4 +1,4 @@
-"""The web pages, as files: the playground, its assets, and the page that stands in when it was not built.
+"""The web pages, as files: the dashboard, the playground, their assets, and the pages that stand in when they were not built.
 
 What can go wrong with a bundled page goes wrong quietly: a missing script answered with an HTML page shows a blank
 screen, a cached page asks for scripts that a newer server no longer has, a build that failed shows "404". So a missing
@@ -40,6 +40,8 @@ _CONTENT_TYPES: Final = {
     ".json": "application/json",
 }
 
+DASHBOARD_PATHS: Final = ("/topology", "/map", "/list/{kind}", "/entity/{id}")
+"""The addresses of the dashboard's views: the page itself tells one from another."""
 CACHE_FOR_EVER: Final = "public, max-age=31536000, immutable"
 CACHE_NEVER_UNASKED: Final = "no-cache"
 
@@ -56,11 +58,19 @@ def page_routes(ui: UiBuild) -> list[BaseRoute]:
     if ui.directory is not None:
         playground = _load(ui.directory / "playground.html")
         assets = {path.name: _load(path) for path in sorted((ui.directory / "assets").iterdir()) if path.is_file()}
+        dashboard: _File | None = _load(ui.directory / "index.html")
     else:
         playground = _plain_page(notice=_reason_notice(ui.reason or "The pages are not built."))
+        dashboard = None
 
     async def home(request: Request) -> Response:
-        return RedirectResponse("/playground", status_code=307, headers=security_headers(request))
+        target = "/playground" if dashboard is None else "/topology"
+        return RedirectResponse(target, status_code=307, headers=security_headers(request))
+
+    async def dashboard_page(request: Request) -> Response:
+        if dashboard is None:
+            return RedirectResponse("/playground", status_code=307, headers=security_headers(request))
+        return await _reply(request, dashboard, cache=CACHE_NEVER_UNASKED)
 
     async def playground_page(request: Request) -> Response:
         return await _reply(request, playground, cache=CACHE_NEVER_UNASKED)
@@ -73,6 +83,7 @@ def page_routes(ui: UiBuild) -> list[BaseRoute]:
 
     return [
         Route("/", home),
+        *(Route(path, dashboard_page) for path in DASHBOARD_PATHS),
         Route("/playground", playground_page),
         Route("/playground/{name}", plain_file),
         Route("/assets/{name:path}", asset),

@@ -1,6 +1,6 @@
 // The frame of every page: the bar, the page that the address names, and what is said when a page fails.
 
-import { lazy, Suspense } from "react";
+import { Suspense } from "react";
 import { Redirect, Route, Switch } from "wouter";
 
 import type { Viewer } from "../api/session";
@@ -10,12 +10,10 @@ import { TopologyPage } from "../topology/TopologyPage";
 import { Bar } from "./Bar";
 import { Failure } from "./Failure";
 import { NotFound } from "./NotFound";
-import { MAP_PATH, TOPOLOGY_PATH } from "./routes";
+import { TOPOLOGY_PATH } from "./routes";
 
 // The topology is what most people come for; the rest is loaded when it is first looked at.
-const MapPage = lazy(() => import("../map/MapPage").then((module) => ({ default: module.MapPage })));
-const ListPage = lazy(() => import("../lists/ListPage").then((module) => ({ default: module.ListPage })));
-const EntityPage = lazy(() => import("../details/EntityPage").then((module) => ({ default: module.EntityPage })));
+// (pages that are loaded later)
 
 interface AppProps {
   readonly viewer: Viewer | null;
@@ -37,9 +35,6 @@ export function App({ viewer, live }: AppProps) {
                 <Redirect to={`${TOPOLOGY_PATH}${location.search}`} replace />
               </Route>
               <Route path={TOPOLOGY_PATH} component={TopologyPage} />
-              <Route path={MAP_PATH} component={MapPage} />
-              <Route path="/list/:kind">{({ kind }) => <ListPage key={kind} kind={kind} />}</Route>
-              <Route path="/entity/:id">{({ id }) => <EntityPage key={id} id={decodeURIComponent(id)} />}</Route>
               <Route component={NotFound} />
             </Switch>
           </Suspense>

@@ -3,6 +3,7 @@
 
 import { State } from "../../live/states";
 import type { Place, Topology } from "../../live/topology";
+import { SLOT } from "../layout";
 import { dimmed, type Frame } from "./frame";
 
 /** Links of a pair of regions. */
@@ -15,8 +16,10 @@ export interface Bundle {
   mostMs: number;
 }
 
-/** Site-to-site links are drawn all from this many pixels of a slot on. */
-const ALL_FROM_PX = 5;
+/** Pixels of a slot from which links between sites are drawn, not only those between regions. */
+const EACH_FROM_PX = 5;
+/** More links than these would hide what they connect: then only those that are down are drawn, and the focused ones. */
+const EACH_AT_MOST = 250;
 const LABELS_AT_MOST = 60;
 
 export class LinkLayer {
@@ -25,9 +28,23 @@ export class LinkLayer {
 
   draw(frame: Frame): void {
     const focus = focusOf(frame);
-    if (frame.scale * 10 >= ALL_FROM_PX) this.drawEach(frame, (row) => focus?.(row) !== true, 0.55);
-    else this.drawBundles(frame);
+    if (frame.scale * SLOT >= EACH_FROM_PX) {
+      const { links } = frame.topology;
+      const many = this.inView(frame) > EACH_AT_MOST;
+      this.drawEach(frame, (row) => focus?.(row) !== true && (!many || links.state[row] === State.DOWN), 0.5);
+    } else this.drawBundles(frame);
     if (focus !== null) this.drawFocused(frame, focus);
+  }
+
+  /** How many links would be drawn. */
+  private inView(frame: Frame): number {
+    const { links } = frame.topology;
+    let many = 0;
+    for (let row = 0; row < links.limit; row += 1) {
+      const [a, b] = [siteCentre(frame, links.from[row] as number), siteCentre(frame, links.to[row] as number)];
+      if (a !== null && b !== null && !outside(frame, a, b)) many += 1;
+    }
+    return many;
   }
 
   private drawBundles(frame: Frame): void {

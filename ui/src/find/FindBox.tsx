@@ -1,0 +1,97 @@
+// The line that says what to show. It writes the address a moment after the last key, so that the history has expressions
+// and not letters.
+
+import { useEffect, useId, useRef, useState } from "react";
+import { Button, Dialog, DialogTrigger, Popover } from "react-aria-components";
+
+import { count, t } from "../messages";
+import type { Find } from "./useFind";
+import "./find.css";
+
+const SETTLE_MS = 150;
+
+export function FindBox({ find }: { readonly find: Find }) {
+  const input = useRef<HTMLInputElement>(null);
+  const [typed, setTyped] = useState(find.text);
+  const described = useId();
+  // The address is the truth: going back in the history writes it here.
+  const [known, setKnown] = useState(find.text);
+  if (known !== find.text) {
+    setKnown(find.text);
+    setTyped(find.text);
+  }
+  useEffect(() => {
+    if (typed === find.text) return;
+    const timer = setTimeout(() => find.setText(typed), SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [typed, find]);
+  useEffect(() => {
+    const focus = (event: KeyboardEvent) => {
+      const target = event.target;
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))) return;
+      event.preventDefault();
+      input.current?.focus();
+    };
+    addEventListener("keydown", focus);
+    return () => removeEventListener("keydown", focus);
+  }, []);
+  const clear = () => {
+    setTyped("");
+    find.setText("");
+    input.current?.focus();
+  };
+  return (
+    <search className="find">
+      <input
+        ref={input}
+        type="search"
+        aria-label={t.find.label}
+        aria-describedby={described}
+        aria-keyshortcuts="/"
+        title={t.find.shortcut}
+        placeholder={t.find.hint}
+        spellCheck={false}
+        autoComplete="off"
+        value={typed}
+        onChange={(event) => setTyped(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") find.setText(typed);
+          if (event.key === "Escape" && typed !== "") clear();
+        }}
+      />
+      {typed !== "" && (
+        <Button className="quiet" aria-label={t.find.clear} onPress={clear}>
+          ×
+        </Button>
+      )}
+      <DialogTrigger>
+        <Button className="quiet" aria-label={t.find.help}>
+          ?
+        </Button>
+        <Popover className="popover">
+          <Dialog aria-label={t.find.help} className="find-help">
+            <dl>
+              {t.find.words.map(([word, meaning]) => (
+                <div key={word}>
+                  <dt>
+                    <code>{word}</code>
+                  </dt>
+                  <dd>{meaning}</dd>
+                </div>
+              ))}
+            </dl>
+          </Dialog>
+        </Popover>
+      </DialogTrigger>
+      <span id={described} role="status" className="find-result">
+        {find.match && t.find.found(count(find.match.counts.site), count(find.match.counts.node))}
+        {find.expression.problems.map((problem) => (
+          <span key={problem.word} className="find-problem">
+            {t.find.problems[problem.reason](problem.word)}
+          </span>
+        ))}
+      </span>
+    </search>
+  );
+}
