@@ -1,6 +1,6 @@
 // The frame of every page: the bar, the page that the address names, and what is said when a page fails.
 
-import { Suspense } from "react";
+import { lazy, Suspense } from "react";
 import { Redirect, Route, Switch } from "wouter";
 
 import type { Viewer } from "../api/session";
@@ -10,10 +10,10 @@ import { TopologyPage } from "../topology/TopologyPage";
 import { Bar } from "./Bar";
 import { Failure } from "./Failure";
 import { NotFound } from "./NotFound";
-import { TOPOLOGY_PATH } from "./routes";
+import { MAP_PATH, TOPOLOGY_PATH } from "./routes";
 
 // The topology is what most people come for; the rest is loaded when it is first looked at.
-// (pages that are loaded later)
+const MapPage = lazy(() => import("../map/MapPage").then((module) => ({ default: module.MapPage })));
 
 interface AppProps {
   readonly viewer: Viewer | null;
@@ -35,6 +35,7 @@ export function App({ viewer, live }: AppProps) {
                 <Redirect to={`${TOPOLOGY_PATH}${location.search}`} replace />
               </Route>
               <Route path={TOPOLOGY_PATH} component={TopologyPage} />
+              <Route path={MAP_PATH} component={MapPage} />
               <Route component={NotFound} />
             </Switch>
           </Suspense>

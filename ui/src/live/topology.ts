@@ -189,6 +189,8 @@ export class Topology {
   version = 0;
   /** Counts the events after which rows came, went or moved. */
   structureVersion = 0;
+  /** Counts the events that gave a site another position on the earth, or brought one. */
+  positionsVersion = 0;
   /** Changes of rows since the page was opened. */
   changes = 0;
   /** Nodes, sites, instances of the whole by state. */
@@ -224,6 +226,7 @@ export class Topology {
     this.revision = snapshot.revision;
     this.version += 1;
     this.structureVersion += 1;
+    this.positionsVersion += 1;
     for (const listener of this.listeners) listener.reset();
   }
 
@@ -369,8 +372,12 @@ export class Topology {
       to.labels[row] = from.labels[index] ?? "";
       to.ordinal[row] = from.ordinals[index] ?? 0;
       to.transit[row] = transit;
-      to.longitude[row] = from.longitudes[index] ?? NaN;
-      to.latitude[row] = from.latitudes[index] ?? NaN;
+      const [longitude, latitude] = [from.longitudes[index] ?? NaN, from.latitudes[index] ?? NaN];
+      if (!known || !Object.is(to.longitude[row], longitude) || !Object.is(to.latitude[row], latitude)) {
+        to.longitude[row] = longitude;
+        to.latitude[row] = latitude;
+        this.positionsVersion += 1;
+      }
       to.state[row] = state;
       this.countSite(row, 1);
     }
