@@ -88,7 +88,7 @@ export function MapCanvas(props: MapCanvasProps) {
     });
     let handle = requestAnimationFrame(function loop(now: number) {
       handle = requestAnimationFrame(loop);
-      if (topology.revision === 0) return;
+      if (topology.revision === 0 || size.width <= 1) return;
       if (positions !== topology.positionsVersion) {
         positions = topology.positionsVersion;
         points = projectAll(topology.sites.longitude, topology.sites.latitude, topology.sites.limit);
