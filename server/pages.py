@@ -73,7 +73,7 @@ def page_routes(ui: UiBuild) -> list[BaseRoute]:
         return await _reply(request, dashboard, cache=CACHE_NEVER_UNASKED)
 
     async def playground_page(request: Request) -> Response:
-        return await _reply(request, playground, cache=CACHE_NEVER_UNASKED)
+        return await _reply(request, playground, cache=CACHE_NEVER_UNASKED, editor=True)
 
     async def plain_file(request: Request) -> Response:
         return await _reply(request, plain.get(request.path_params["name"]), cache=CACHE_NEVER_UNASKED)
@@ -90,20 +90,21 @@ def page_routes(ui: UiBuild) -> list[BaseRoute]:
     ]
 
 
-def security_headers(request: Request) -> dict[str, str]:
+def security_headers(request: Request, *, editor: bool = False) -> dict[str, str]:
     """The headers of every page and asset.
 
     The policy allows this origin alone. A socket's origin counts as another one in browsers that follow CSP level 2, so
-    it is named, by the request's own host where that is a plain host name. Monaco, the editor, inserts style elements
-    and small images written as `data:` addresses, as GraphiQL does its fonts: hence the three exceptions.
+    it is named, by the request's own host where that is a plain host name. Monaco, the `editor` of the playground, inserts
+    style elements and small images written as `data:` addresses, as GraphiQL does its fonts: that page has exceptions.
     """
     host = request.headers.get("host", "")
     sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    styles, images, fonts = ("'self' 'unsafe-inline'", "'self' data:", "'self' data:") if editor else ("'self'",) * 3
     policy = (
         "default-src 'self'; "
         f"connect-src 'self'{sockets}; "
         "script-src 'self'; worker-src 'self'; "
-        "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+        f"style-src {styles}; img-src {images}; font-src {fonts}; "
         "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
     return {
@@ -156,8 +157,8 @@ def _reason_notice(reason: str) -> str:
     )
 
 
-async def _reply(request: Request, file: _File | None, *, cache: str) -> Response:
-    headers = security_headers(request)
+async def _reply(request: Request, file: _File | None, *, cache: str, editor: bool = False) -> Response:
+    headers = security_headers(request, editor=editor)
     if file is None:
         headers["Cache-Control"] = "no-store"
         headers["Content-Type"] = "text/plain; charset=utf-8"
