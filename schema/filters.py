@@ -1,7 +1,8 @@
 """Filters of every kind, derived from its fields, and what they ask as conditions on entities.
 
 A reference is filtered by id, an enum and a name by equality or membership, numbers and times by range, labels by a selector
-in Kubernetes syntax. Filters nest with `and`, `or` and `not`, up to a depth that bounds their cost.
+in Kubernetes syntax. What may be null is asked by `isNull` among its operators, or by `<field>IsNull` where it has none.
+Filters nest with `and`, `or` and `not`, up to a depth that bounds their cost.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from graph.kinds import Region
 from graph.refusal import InvalidInput, LimitExceeded
 from graph.values import Health, HealthStatus, Position
 from graph.view import Reader, get_as
+from schema.nulls import SUFFIX, HasNone
 from schema.vocabulary import NAMES, Member, enum_type, given, input_type, is_big, peel
 
 MAX_FILTER_TERMS = 128
@@ -38,6 +40,7 @@ STRING_OPERATORS = {
     "ends_with": "Ends with this, whatever the case.",
 }
 RANGE_OPERATORS = {"eq": "Equal.", "gt": "Greater.", "gte": "Greater or equal.", "lt": "Less.", "lte": "Less or equal."}
+IS_NULL = "Whether it has no value."
 
 
 def _optional(kind: str, text: str) -> Member:
@@ -46,7 +49,9 @@ def _optional(kind: str, text: str) -> Member:
 
 def _range_filter(name: str, kind: str, description: str) -> str:
     if name not in NAMES:
-        input_type(name, {op: _optional(kind, text) for op, text in RANGE_OPERATORS.items()}, description=description)
+        members = {op: _optional(kind, text) for op, text in RANGE_OPERATORS.items()}
+        members["is_null"] = _optional("bool", IS_NULL)
+        input_type(name, members, description=description)
     return name
 
 
@@ -57,7 +62,7 @@ def _string_filter() -> str:
             "Optional[list[str]]",
             strawberry.field(name="in", description="One of these.", default=UNSET),
         )
-        members["is_null"] = _optional("bool", "Whether it has no value.")
+        members["is_null"] = _optional("bool", IS_NULL)
         input_type("StringFilter", members, description="All of the operators that are given must hold.")
     return "StringFilter"
 
@@ -72,6 +77,7 @@ def _enum_filter(cls: type[enum.Enum]) -> str:
                 strawberry.field(name="in", description="One of these.", default=UNSET),
             ),
             "not_in": _optional(f"list[{cls.__name__}]", "None of these."),
+            "is_null": _optional("bool", IS_NULL),
         }
         input_type(name, members, description=f"A filter on {cls.__name__}.")
     return name
@@ -87,6 +93,7 @@ def _source_filter() -> str:
         members = {
             "system": _optional("str", "The other system."),
             "id": _optional("str", "The identifier there."),
+            "is_null": _optional("bool", "Whether it has none."),
         }
         input_type("ExternalIdFilter", members, description="A filter on the name in another system.")
         near = {
@@ -120,6 +127,9 @@ def filter_type(kind: Kind) -> str:
         wanted = _field_filter(field)
         if wanted is not None:
             members[filter_name(field)] = _optional(wanted, field.description)
+        if field.optional and wanted in (None, "ID", "bool"):
+            called = filter_name(field)
+            members[called + SUFFIX] = _optional("bool", f"Whether `{camel(called)}` is null. {field.description}")
     for key, (wanted, text, _) in SPECIAL.get(kind.name, {}).items():
         members[key] = _optional(wanted, text)
     del NAMES[name]
@@ -218,7 +228,10 @@ def _term(kind: Kind, name: str, value: Any, path: str, reader: Reader) -> Condi
         return _source_condition(value)
     if name == "external":
         return _external_condition(value)
-    field = next(one for one in kind.fields.values() if filter_name(one) == name)
+    field = next((one for one in kind.fields.values() if filter_name(one) == name), None)
+    if field is None:
+        asked = next(one for one in kind.fields.values() if filter_name(one) + SUFFIX == name)
+        return HasNone(asked, wanted=value, reader=reader)
     return _field_condition(field, value, path)
 
 
@@ -249,6 +262,8 @@ def _external_condition(value: Any) -> Condition:
         wanted = getattr(value, name)
         if wanted is not UNSET and wanted is not None:
             parts.append(_external_part(name, wanted))
+    if value.is_null is not UNSET and value.is_null is not None:
+        parts.append(Test(lambda entity: (entity.external is None) is value.is_null))
     return All(parts)
 
 

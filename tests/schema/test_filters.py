@@ -107,6 +107,9 @@ def cases(view: View, kind: Kind) -> Iterator[tuple[str, Case]]:
             yield from ((name, one) for one in _sources(there))
         elif name == "external":
             yield from ((name, one) for one in _externals(there))
+        elif name.endswith("IsNull"):
+            read = _reader(field_of(kind, name.removesuffix("IsNull")))
+            yield from ((name, one) for one in _nulls(name, read))
         else:
             read = _reader(field_of(kind, name))
             values = [read(one) for one in there]
@@ -115,6 +118,11 @@ def cases(view: View, kind: Kind) -> Iterator[tuple[str, Case]]:
 
 def _reader(field: str) -> Callable[[Entity], Any]:
     return lambda one: getattr(one, field)
+
+
+def _nulls(name: str, read: Callable[[Entity], Any]) -> Iterator[Case]:
+    for flag in (True, False):
+        yield {name: flag}, lambda one, flag=flag: (read(one) is None) is flag  # type: ignore[misc]
 
 
 def _sources(there: list[Entity]) -> Iterator[Case]:
@@ -141,6 +149,8 @@ def _externals(there: list[Entity]) -> Iterator[Case]:
             lambda one, external=external: one.external == external,  # type: ignore[misc]
         )
     yield {"external": {"id": "nobody"}}, lambda one: False
+    for flag in (True, False):
+        yield {"external": {"isNull": flag}}, lambda one, flag=flag: (one.external is None) is flag  # type: ignore[misc]
 
 
 def _of_type(name: str, wanted: Any, values: list[Any], read: Callable[[Entity], Any]) -> Iterator[Case]:
@@ -181,6 +191,8 @@ def _of_type(name: str, wanted: Any, values: list[Any], read: Callable[[Entity],
                 {name: {"gt": shown[0], "lte": shown[1]}},
                 lambda one: read(one) is not None and low < read(one) <= high,
             )
+        for flag in (True, False):
+            yield {name: {"isNull": flag}}, lambda one, flag=flag: (read(one) is None) is flag  # type: ignore[misc]
 
 
 def _refers(value: Any, target: str) -> bool:
@@ -220,6 +232,8 @@ def _enums(name: str, wanted: GraphQLInputObjectType, read: Callable[[Entity], A
     yield {name: {"notIn": some}}, lambda one: plain(read(one)) not in some
     yield {name: {"in": []}}, lambda one: False
     yield {name: {"notIn": []}}, lambda one: True
+    for flag in (True, False):
+        yield {name: {"isNull": flag}}, lambda one, flag=flag: (read(one) is None) is flag  # type: ignore[misc]
 
 
 async def found(view: View, kind: Kind, wanted: dict[str, Any]) -> tuple[list[str], int]:
