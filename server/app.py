@@ -45,7 +45,7 @@ from resolvers.schema import graphql_schema
 from server.endpoint_limits import EndpointLimits
 from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
 from server.metrics import CONTENT_TYPE, CountedRequests, Metrics
-from server.metrics_wiring import of_endpoint, of_graph
+from server.metrics_wiring import of_drivers, of_endpoint, of_graph
 from server.pages import page_routes
 from server.probes import Probes
 from server.settings import Settings
@@ -107,7 +107,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         stack.callback(ledger.view.follow(projection))
         stack.callback(ledger.view.follow(places))
         audit = await stack.enter_async_context(Audit(ledger).running())
-        drivers = DriverRegistry.installed()
+        drivers = DriverRegistry.installed(around=of_drivers(metrics))
 
         async def secret_values(secret_id: str) -> Mapping[str, str]:
             secret = get_as(ledger.view, Secret, secret_id)
