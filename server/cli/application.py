@@ -17,7 +17,9 @@ HELP = """One GraphQL API over one graph of the edge, from the command line.
 Begin with `edgeatlas serve --demo` in one terminal, and `edgeatlas login` in another.
 
 Exit codes: 0 done, 1 error, 2 wrong usage, 3 not found, 4 refused, 5 no answer, 6 timed out, 7 an operation that did not
-succeed.
+succeed, 130 interrupted.
+
+Example: edgeatlas get sites
 """
 
 app = typer.Typer(

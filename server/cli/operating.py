@@ -14,7 +14,10 @@ from server.cli.options import OutputOption, TimeoutOption, WaitOption, YesOptio
 from server.cli.output import Output, age, cell, console, plain_table, print_data, say, styled, without_typenames
 from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
 
-operation = typer.Typer(help="Long work: list it, follow it, cancel it, try it again.", no_args_is_help=True)
+operation = typer.Typer(
+    help="Long work: list it, follow it, cancel it, try it again.\n\nExample: edgeatlas operation list --running",
+    no_args_is_help=True,
+)
 IdArgument = Annotated[str, typer.Argument(help="The operation's id.", metavar="ID")]
 TargetArgument = Annotated[str, typer.Argument(help="A name or id; `site/NAME` when several kinds have the name.")]
 LISTED = f"{OPERATION} requestedBy createdAt subject {{ id __typename ... on Named {{ name }} }}"

@@ -28,9 +28,21 @@ from server.settings import Settings
 from server.settings_flags import takes_settings
 
 MAX_SECRET_BYTES = 1024 * 1024
-user = typer.Typer(help="People: list them, make them, give them passwords and sign-in links.", no_args_is_help=True)
-token = typer.Typer(help="API tokens: list them, make them, end them.", no_args_is_help=True)
-secret = typer.Typer(help="Secrets: encrypted values that are never shown.", no_args_is_help=True)
+user = typer.Typer(
+    help="People: list them, make them, give them passwords and sign-in links.\n\n"
+    "Example: edgeatlas user create mara --role DEVELOPER@shop",
+    no_args_is_help=True,
+)
+token = typer.Typer(
+    help="API tokens: list them, make them, end them.\n\n"
+    "Example: edgeatlas token create ci --role DEVELOPER --tenant shop --days 30 > ci.token",
+    no_args_is_help=True,
+)
+secret = typer.Typer(
+    help="Secrets: encrypted values that are never shown.\n\n"
+    "Example: edgeatlas secret create registry password token=@token.txt --tenant shop",
+    no_args_is_help=True,
+)
 
 RoleOption = Annotated[
     list[str] | None,

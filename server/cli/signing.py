@@ -38,7 +38,10 @@ LINK_HELP = (
 )
 WHO = "{ viewer { id name expiresAt permissions roles { role tenant { id name } } } }"
 
-context_commands = typer.Typer(help="Known servers: list them, change between them, forget them.", no_args_is_help=True)
+context_commands = typer.Typer(
+    help="Known servers: list them, change between them, forget them.\n\nExample: edgeatlas context use lab",
+    no_args_is_help=True,
+)
 
 
 def login(
