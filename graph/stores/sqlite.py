@@ -39,7 +39,7 @@ from graph.stores.ownership import Ownership
 from graph.stores.sqlite_backup import BackupStoppedError, back_up
 from graph.stores.sqlite_errors import at_commit
 from graph.stores.sqlite_load import SqliteLoaded
-from graph.stores.sqlite_retention import compact_step, prune_step
+from graph.stores.sqlite_retention import compact_step, prune_step, prune_subject_step, subjects
 from graph.stores.sqlite_schema import (
     READER_CACHE_KIB,
     WRITER_CACHE_KIB,
@@ -223,6 +223,10 @@ class SqliteStore:
         """A page of filed records, at most 10,000."""
         return await self._read(lambda connection: rows.records(connection, page))
 
+    async def count_records(self, page: RecordPage) -> int:
+        """How many filed records the page would hold, up to its limit."""
+        return await self._read(lambda connection: rows.count_records(connection, page))
+
     async def record(self, collection: str, record_id: str) -> Record | None:
         """One filed record."""
         return await self._read(lambda connection: rows.record(connection, collection, record_id))
@@ -296,6 +300,32 @@ class SqliteStore:
         dropped = 0
         while True:
             step = await self._change(lambda connection: prune_step(connection, collection, before))
+            if not step:
+                return dropped
+            dropped += step
+
+    async def subjects(self, collection: str, *, after: str = "", limit: int = 1_000) -> Sequence[str]:
+        """What the records of a collection are about: subjects that sort behind `after`, ascending, each once."""
+        return await self._read(lambda connection: subjects(connection, collection, after, limit))
+
+    async def prune_subject(
+        self,
+        collection: str,
+        subject_id: str,
+        *,
+        newest: int = 0,
+        before_id: str | None = None,
+        keep_ids: Sequence[str] = (),
+    ) -> int:
+        """Drops filed records about one subject, but for its `newest` newest ones, those whose id is not below
+        `before_id`, and `keep_ids`; says how many."""
+        dropped = 0
+        while True:
+            step = await self._change(
+                lambda connection: prune_subject_step(
+                    connection, collection, subject_id, newest=newest, before_id=before_id, keep_ids=keep_ids
+                )
+            )
             if not step:
                 return dropped
             dropped += step
