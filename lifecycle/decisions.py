@@ -16,8 +16,9 @@ import msgspec
 from graph.edit import Edit
 from graph.kinds import AppVersion, Deployment, DeploymentRevision, Operation
 from graph.kinds.policy import PlacementPolicy
-from graph.ledger import Committed, Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import CapacityGone, InvalidState, NotFound, Refusal, Unavailable
+from graph.request import Committed, Request
 from graph.store import StoreProblem
 from graph.view import Reader
 from lifecycle.components import check_replicas, components_of

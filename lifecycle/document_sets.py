@@ -25,8 +25,9 @@ from graph.documents import Document
 from graph.edit import Edit
 from graph.entity import Entity, Source
 from graph.kinds import ApiToken, Operation, OperationError, OperationKind, OperationStatus, Progress
-from graph.ledger import Committed, Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import LimitExceeded, Refusal
+from graph.request import Committed, Request
 from graph.store import StoreProblem
 from graph.view import Reader, each, get_as
 from lifecycle.document_answers import Applied, again, kept

@@ -23,8 +23,9 @@ from drivers.port import Secrets, no_secrets
 from drivers.registry import DriverRegistry
 from graph.edit import Edit
 from graph.kinds import Deployment, Operation, OperationKind
-from graph.ledger import Committed, Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import NotFound
+from graph.request import Committed, Request
 from lifecycle.bookkeeper import Bookkeeper
 from lifecycle.connections import Connections
 from lifecycle.cordon import Cordonable, set_schedulable

@@ -18,8 +18,8 @@ from access.refusals import told
 from access.visible import VisibleView
 from graph.change import decode_entity
 from graph.entity import Entity
-from graph.ledger import Committed, Idempotency
 from graph.refusal import Forbidden, InvalidInput, Refusal
+from graph.request import Committed, Idempotency
 from resolvers.context import Context
 from schema.errors import ErrorValue
 from schema.inputs import plain_input

@@ -15,8 +15,9 @@ from access.viewer import Viewer
 from access.visible import VisibleView
 from drivers.registry import DriverRegistry
 from graph.entity import Source
-from graph.ledger import Idempotency, Ledger, Request
+from graph.ledger import Ledger
 from graph.paths import LinkGraph
+from graph.request import Idempotency, Request
 from graph.spatial import SiteIndex
 from lifecycle.document_sets import DocumentSets
 from lifecycle.service import Lifecycle

@@ -15,8 +15,9 @@ import structlog
 
 from access.changes import drop_expired_tokens
 from access.viewer import SYSTEM
-from graph.ledger import Ledger, Request, system_clock_ms
+from graph.ledger import Ledger, system_clock_ms
 from graph.refusal import Refusal
+from graph.request import Request
 from graph.store import StoreProblem
 from lifecycle.document_sets import COLLECTION as DOCUMENT_BATCHES
 from lifecycle.past import DeploymentPasts

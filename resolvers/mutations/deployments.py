@@ -20,8 +20,9 @@ from graph.change import decode_entity
 from graph.entity import Entity
 from graph.kinds import Deployment, Operation
 from graph.kinds.policy import PlacementPolicy
-from graph.ledger import Committed, system_clock_ms
+from graph.ledger import system_clock_ms
 from graph.refusal import InvalidInput, NotFound, Refusal
+from graph.request import Committed
 from graph.view import Reader
 from lifecycle.deployments import Adjustment, Started, Wish
 from placement.decision import Decision

@@ -13,8 +13,9 @@ import pytest
 from beds.neo4j.server import Neo4jServer
 from beds.proxy.proxy import Direction, FaultProxy
 from graph.kinds import Region
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import Unavailable
+from graph.request import Request
 from graph.store import StoreUnavailable, UnknownOutcome
 from graph.stores.neo4j import Neo4jStore
 from graph.stores.neo4j_client import Timeouts

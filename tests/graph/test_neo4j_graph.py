@@ -20,8 +20,9 @@ from graph.kinds import (
     Site,
     User,
 )
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import InUse
+from graph.request import Request
 from graph.stores.neo4j import Neo4jStore
 from graph.stores.neo4j_statements import STATEMENTS
 from storekit import races

@@ -15,7 +15,8 @@ from graph.edit import Edit
 from graph.entity import Entity
 from graph.identifiers import new_ulid
 from graph.kinds import Operation, OperationKind, OperationStatus, Site
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
+from graph.request import Request
 from graph.store import SCHEMA_NUMBER, Compacted, SchemaTooNew, StoreProblem, StoreUnavailable, WriteBatch
 from graph.stores import neo4j as store_module
 from graph.stores import neo4j_load as load_module

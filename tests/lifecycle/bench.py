@@ -36,7 +36,8 @@ from graph.kinds import (
     Tenant,
 )
 from graph.kinds.policy import PlacementPolicy, SiteSelector
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
+from graph.request import Request
 from graph.store import RecordPage, Store
 from graph.stores.sqlite import SqliteStore
 from graph.values import Position, Resources

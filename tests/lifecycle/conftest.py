@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from graph.ledger import Request
+from graph.request import Request
 from lifecycle.settings import LifecycleSettings
 from tests.lifecycle.bench import QUICK, Bench, asking, bench_of
 

@@ -9,8 +9,8 @@ import pytest
 
 from graph.kinds import Component, Deployment, DeploymentPhase, OperationKind, OperationStatus, Release, ReleasePhase
 from graph.kinds.policy import PlacementPolicy, SiteSelector
-from graph.ledger import Idempotency
 from graph.refusal import AlreadyExists, Conflict, IdempotencyMismatch, InvalidInput, InvalidState, NotFound
+from graph.request import Idempotency
 from graph.view import each
 from lifecycle.unplaceable import Unplaceable
 

@@ -20,8 +20,9 @@ from graph.documents import Document, document_from
 from graph.edit import Edit
 from graph.entity import Source, SourceKind
 from graph.kinds import ApiToken, App, Operation, OperationStatus, Region, Role, RoleBinding, Site, Tenant, User
-from graph.ledger import Idempotency, Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import Forbidden, IdempotencyMismatch, LimitExceeded, NotFound
+from graph.request import Idempotency, Request
 from graph.store import RecordPage, StoreUnavailable
 from graph.stores.sqlite import SqliteStore
 from graph.view import get_as

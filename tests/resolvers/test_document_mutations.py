@@ -13,7 +13,7 @@ from access.viewer import Viewer, viewer_of
 from graph.edit import Edit
 from graph.entity import Source, SourceKind
 from graph.kinds import App, Region, Role, RoleBinding, Site, Tenant, User
-from graph.ledger import Request
+from graph.request import Request
 from server.app import Application
 from worldkit.running import application_in, data
 

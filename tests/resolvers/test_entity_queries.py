@@ -14,8 +14,8 @@ from access.viewer import SYSTEM
 from graph.edit import Edit, camel
 from graph.entity import HIDDEN, KINDS
 from graph.kinds import Link, Node, Operation, OperationKind, OperationStatus, Region, Site, Tenant
-from graph.ledger import Request
 from graph.refusal import InvalidInput, LimitExceeded
+from graph.request import Request
 from graph.view import View
 from resolvers import revisions
 from resolvers.problems import RequestProblem

@@ -12,7 +12,7 @@ import pytest
 from access.viewer import Viewer, viewer_of
 from graph.edit import Edit
 from graph.kinds import Role, RoleBinding, Tenant, User
-from graph.ledger import Request
+from graph.request import Request
 from graph.store import RecordPage
 from server.app import Application
 from worldkit.running import application_in, data

@@ -12,8 +12,8 @@ import pytest
 from access.viewer import Grant, Viewer
 from graph.edit import Edit
 from graph.kinds import Event, EventType, Operation, OperationKind, OperationStatus, Region, Role, Site, Tenant
-from graph.ledger import Request
 from graph.refusal import Forbidden, InvalidInput
+from graph.request import Request
 from resolvers import records
 from server.app import Application
 from worldkit.running import application_in, ask, data

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from graph.kinds import Region
-from graph.ledger import Request
+from graph.request import Request
 from resolvers import revisions
 from resolvers.problems import EpochChanged, RevisionNotReached
 from resolvers.schema import graphql_schema

@@ -23,8 +23,8 @@ from access.viewer import now_ms
 from graph.change import encode_commit
 from graph.kinds import ApiToken, Role, RoleBinding, User
 from graph.ledger import Ledger
-from graph.ledger import Request as LedgerRequest
 from graph.refusal import Forbidden, InvalidInput
+from graph.request import Request as LedgerRequest
 from graph.store import RecordPage, StoreUnavailable
 from graph.stores.sqlite import SqliteStore
 from server.signin import SignIn

@@ -12,8 +12,9 @@ import pytest
 from graph.edit import Edit
 from graph.identifiers import new_id
 from graph.kinds import Region
-from graph.ledger import Idempotency, Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import AlreadyExists, Unavailable
+from graph.request import Idempotency, Request
 from graph.store import RecordPage
 from storekit import races
 from storekit.checks import all_commits, check_whole
