@@ -44,7 +44,8 @@ PRUNE_RECORDS = (
 SUBJECT_ROWS_A_DELETION = 100
 """The most records of one subject that a statement drops: a decision may be megabytes."""
 SUBJECTS = (
-    "MATCH (n:Record) WHERE n.collection = $collection AND n.subject_id > $after"
+    "MATCH (n:Record) USING INDEX n:Record(collection, subject_id, id)"
+    " WHERE n.collection = $collection AND n.subject_id > $after AND n.id >= ''"
     " WITH DISTINCT n.collection AS collection, n.subject_id AS subject ORDER BY collection, subject LIMIT $limit"
     " RETURN collect(subject) AS subjects"
 )
