@@ -128,7 +128,7 @@ async def test_after_many_changes_each_reference_is_one_relationship(ledger: Led
     assert isinstance(ledger.store, Neo4jStore)
     await check_relationships((await check_whole(ledger.store)).live, ask)
     with pytest.raises(InUse):
-        await ledger.commit(lambda edit: edit.delete(edit.get(made["three"])), REQUEST)  # type: ignore[arg-type]
+        await ledger.commit(lambda edit: edit.delete(edit.get(made["three"])), REQUEST)  # type: ignore[arg-type]  # it is there
 
 
 async def test_names_can_be_exchanged_in_one_commit(ledger: Ledger) -> None:

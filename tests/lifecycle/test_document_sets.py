@@ -251,7 +251,7 @@ async def test_a_large_set_becomes_an_operation_of_ordered_commits(world: World,
     assert operation.progress.done == 5
     assert operation.finished_at is not None
     assert world.count("Site") == 45
-    assert all(get_as(world.ledger.view, Site, one).source == SOURCE for one in world.ledger.view.ids("Site"))  # type: ignore[union-attr]
+    assert all(get_as(world.ledger.view, Site, one).source == SOURCE for one in world.ledger.view.ids("Site"))  # type: ignore[union-attr]  # each id is of one that is there
     commits = await world.ledger.store.commits_after(0)
     assert [len(one.changes) for one in commits] == [1, 11, 11, 11, 11, 7]
     # Once more: nothing to do, and no operation for it.

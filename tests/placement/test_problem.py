@@ -23,7 +23,7 @@ def near(place: Place, within_ms: float = 5.0) -> PlacementPolicy:
 
 
 def select(**fields: object) -> PlacementPolicy:
-    return PlacementPolicy(sites=SiteSelector(**fields))  # type: ignore[arg-type]
+    return PlacementPolicy(sites=SiteSelector(**fields))  # type: ignore[arg-type]  # a case's fields, by name
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def test_others_use_counts_though_the_reader_does_not_see_it(build: Builder) -> 
     def problem(**options: object) -> bool:
         return decide(
             problem_from(
-                WithoutReleases(),  # type: ignore[arg-type]
+                WithoutReleases(),  # type: ignore[arg-type]  # a view that has all but releases
                 components=[component],
                 policy=PlacementPolicy(),
                 replicas={},
-                **options,  # type: ignore[arg-type]
+                **options,  # type: ignore[arg-type]  # a case's fields, by name
             )
         ).feasible
 

@@ -77,7 +77,7 @@ def test_components_on_one_node_are_summed(build: Builder) -> None:
     site = build.site()
     components = [build.component(resources=amount(1500)), build.component(resources=amount(1500))]
     decision = build.decide(*components)
-    build.release(build.component(resources=amount(1200)), site, {one_of(build, Node).id: 1})  # type: ignore[attr-defined]
+    build.release(build.component(resources=amount(1200)), site, {one_of(build, Node).id: 1})  # type: ignore[attr-defined]  # a Node
     with pytest.raises(CapacityGone, match="needs 3000 millicores, has 2800 free"):
         verify(build.view, decision, components=components)
 

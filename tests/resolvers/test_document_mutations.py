@@ -66,7 +66,7 @@ async def user(application: Application, name: str, role: Role, tenant_id: str |
 
 
 def counts(answer: Any) -> tuple[int, int, int, int, int]:
-    return tuple(answer[one] for one in ("created", "updated", "unchanged", "deleted", "refused"))  # type: ignore[return-value]
+    return tuple(answer[one] for one in ("created", "updated", "unchanged", "deleted", "refused"))
 
 
 async def test_a_set_is_applied_and_told_document_by_document(application: Application) -> None:

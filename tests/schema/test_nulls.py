@@ -145,5 +145,5 @@ def test_few_are_found_by_the_index_and_many_by_walking(held: float, wanted: boo
         assert found is None
         return
     assert found is not None
-    assert list(found) == [one for one in view.ids("Node") if condition.holds(view.get(one))]  # type: ignore[arg-type]
+    assert list(found) == [one for one in view.ids("Node") if condition.holds(view.get(one))]  # type: ignore[arg-type]  # it is there
     assert len(found) < 60
