@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,8 @@ from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
 
 ENDINGS = (".yaml", ".yml", ".json")
 SHOWN_REFUSALS = 50
+SHOWN_ALIKE = 3
+"""Refusals for one reason that are shown with their place; the others are counted."""
 ACTIONS = ("CREATED", "UPDATED", "UNCHANGED", "DELETED", "REFUSED")
 MEND = "nothing was applied; mend what is refused and apply again"
 _POSITION = re.compile(r"\[(\d+)\]$")
@@ -146,25 +149,52 @@ def print_results(payload: Json) -> None:
 
 
 def print_refusals(payload: Json) -> None:
-    """The documents that were refused, on standard error."""
+    """The documents that were refused, on standard error; of those that have the same reason the first few."""
     refused = [one for one in payload["results"] if one["action"] == "REFUSED"]
-    for one in refused[:SHOWN_REFUSALS]:
+    alike = Counter(map(_reason, refused))
+    shown: Counter[Reason] = Counter()
+    lines = 0
+    for one in refused:
+        reason = _reason(one)
+        shown[reason] += 1
+        if alike[reason] > SHOWN_ALIKE + 1 and shown[reason] > SHOWN_ALIKE:
+            if shown[reason] == alike[reason]:
+                say(
+                    f"and {alike[reason] - SHOWN_ALIKE} more of kind {one['kind']} for this reason: {reason[2]}",
+                    style="red",
+                )
+            continue
+        lines += 1
+        if lines > SHOWN_REFUSALS:
+            continue
         error = one["error"] or {}
         place = one["where"] or "no longer named"
         field = f" at {error['path']}" if error.get("path") else ""
         text = f"{place}: {one['kind']} {one['name']}{field}: {error.get('message', 'refused')}"
         say(text + (f" ({error['remedy']})" if error.get("remedy") else ""), style="red")
-    if len(refused) > SHOWN_REFUSALS:
-        say(f"and {len(refused) - SHOWN_REFUSALS} more")
+    if lines > SHOWN_REFUSALS:
+        say(f"and {lines - SHOWN_REFUSALS} more")
 
 
-def finish(context: Context, payload: Json, *, plan: bool, wait: bool, seconds: float, remedy: str = MEND) -> None:
+Reason = tuple[str, str, str]
+
+
+def _reason(result: Json) -> Reason:
+    """What was refused for the same reason has it in common: the kind, the field, and the message but for its own name."""
+    error = result["error"] or {}
+    message = error.get("message", "refused").replace(f"{result['kind']} {result['name']!r}", "it", 1)
+    return result["kind"], error.get("path") or "", message
+
+
+def finish(
+    context: Context, payload: Json, *, plan: bool, wait: bool, seconds: float, remedy: str | None = None
+) -> None:
     """Says what was done, waits for an operation, and fails when the set was refused."""
     counts = ", ".join(f"{payload[one.lower()]} {one.lower()}" for one in ACTIONS if payload[one.lower()])
     if payload["refused"]:
         raise Failure(
             f"refused: {counts}",
-            remedy=None if plan else remedy,
+            remedy=remedy or (None if plan else MEND),
             code=Exit.REFUSED,
         )
     say(

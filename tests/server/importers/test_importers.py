@@ -108,6 +108,20 @@ def test_an_unknown_topology_is_told_with_the_sets(key: str) -> None:
     assert "sndlib" in reason
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("sndlib", "is a set of topohub; it has abilene, atlanta,"),
+        ("gabriel/10/", "it has 0, 1, 2"),
+        ("geant2012", "did you mean topozoo/Geant2012"),
+        ("backbone/europ", "did you mean backbone/europe"),
+    ],
+)
+def test_a_name_that_is_nearly_one_is_told_what_it_may_mean(key: str, words: str) -> None:
+    ((_, reason),) = problems(f"topohub:{key}")
+    assert words in reason
+
+
 # Node-link JSON
 
 
