@@ -16,12 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from graph.identifiers import new_ulid
-from graph.store import SCHEMA_NUMBER, Head
+from graph.store import SCHEMA_NUMBER, Head, StoreProblem
 from graph.stores.sqlite_errors import foreign
 
 APPLICATION_ID = 0x45644174
 """`EdAt` in ASCII."""
 MAGIC = b"SQLite format 3\x00"
+UNFINISHED_RESTORE = ".restored"
+"""What follows the database's name in that of a copy that is to take its place."""
 PAGE_BYTES = 4096
 BUSY_S = 5.0
 CHECKPOINT_PAGES = 8_000
@@ -101,8 +103,14 @@ def create_file(path: Path) -> None:
     """Makes an empty database file that only its owner can read, unless it exists.
 
     Raises OSError, and StoreProblem for a file that is no database: SQLite would overwrite one of less than 512 bytes.
+    So too where a restore was cut short before the file was in its place: nobody is to take an empty graph for it.
     Not called while a connection of this process is open on the file, for closing it here would end that one's locks.
     """
+    unfinished = path.with_name(path.name + UNFINISHED_RESTORE)
+    if unfinished.exists() and not path.exists():
+        raise StoreProblem(
+            f"a restore of {path} was cut short: run it again, or remove {unfinished.name} to begin with an empty graph"
+        )
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         begin = os.pread(descriptor, len(MAGIC), 0)

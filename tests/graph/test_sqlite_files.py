@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
@@ -24,9 +25,9 @@ from graph.store import (
     UnknownOutcome,
 )
 from graph.stores.sqlite import SqliteStore
-from graph.stores.sqlite_backup import restore
+from graph.stores.sqlite_backup import ROOM_KEPT_BYTES, restore
 from graph.stores.sqlite_errors import at_commit, breaks_connection, translated
-from graph.stores.sqlite_schema import APPLICATION_ID, CHECKPOINT_PAGES, PAGE_BYTES
+from graph.stores.sqlite_schema import APPLICATION_ID, CHECKPOINT_PAGES, PAGE_BYTES, UNFINISHED_RESTORE
 from storekit import races
 from storekit.checks import check_whole
 from storekit.fixtures import plain_logs
@@ -287,16 +288,122 @@ async def test_a_restored_graph_is_the_backups_with_a_new_epoch(store: SqliteSto
     with pytest.raises(StoreOwned):
         await asyncio.to_thread(restore, backup, store.path)
     await store.close()
-    head = await asyncio.to_thread(restore, backup, store.path)
-    assert (head.revision, head.at) == (before.revision, before.at)
-    assert head.epoch != before.epoch
+    made = await asyncio.to_thread(restore, backup, store.path)
+    assert (made.head.revision, made.head.at) == (before.revision, before.at)
+    assert made.head.epoch != before.epoch
     again = SqliteStore(store.path)
-    assert await again.open() == head
+    assert await again.open() == made.head
     assert (await check_whole(again)).live == saved.live
     await again.close()
-    old = SqliteStore(store.path.with_name(store.path.name + ".before-restore"))
+    assert made.previous == store.path.with_name(store.path.name + ".before-restore")
+    old = SqliteStore(made.previous)
     assert (await old.open()).revision == 2, "what was there before is kept"
     await old.close()
+
+
+async def test_a_second_restore_leaves_what_the_first_put_aside(store: SqliteStore) -> None:
+    chain = Chain(await head_of(store))
+    await write(store, [chain.commit(*created(region("one")))])
+    backup = store.path.with_name("copy.db")
+    await store.backup(backup)
+    await write(store, [chain.commit(*created(region("two")))])
+    await store.close()
+    asides = [(await asyncio.to_thread(restore, backup, store.path)).previous for _ in range(3)]
+    revisions = []
+    for one in asides:
+        assert one is not None
+        old = SqliteStore(one)
+        revisions.append((await old.open()).revision)
+        await old.close()
+    assert revisions == [2, 1, 1]
+
+
+async def test_a_backup_goes_where_there_was_no_graph(store: SqliteStore, tmp_path: Path) -> None:
+    await write(store, [Chain(await head_of(store)).commit(*created(region("one")))])
+    backup, elsewhere = store.path.with_name("copy.db"), tmp_path / "new" / "folder" / "graph.db"
+    await store.backup(backup)
+    made = await asyncio.to_thread(restore, backup, elsewhere)
+    assert (made.head.revision, made.previous) == (1, None)
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o600
+
+
+async def test_commits_in_a_copied_write_ahead_log_are_restored_with_it(store: SqliteStore, tmp_path: Path) -> None:
+    await write(store, [Chain(await head_of(store)).commit(*created(region("one")))])
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    for ending in ("", "-wal"):
+        path = store.path.with_name(store.path.name + ending)
+        (copied / path.name).write_bytes(path.read_bytes())
+    made = await asyncio.to_thread(restore, copied / store.path.name, tmp_path / "new.db")
+    assert made.head.revision == 1
+
+
+async def test_a_database_that_is_too_damaged_to_open_is_put_aside_with_its_log(store: SqliteStore) -> None:
+    await write(store, [Chain(await head_of(store)).commit(*created(region("one")))])
+    backup = store.path.with_name("copy.db")
+    await store.backup(backup)
+    await store.close()
+    log = store.path.with_name(store.path.name + "-wal")
+    store.path.write_bytes(b"\xee" * 9_000)
+    log.write_bytes(b"a log")
+    made = await asyncio.to_thread(restore, backup, store.path)
+    assert made.previous is not None
+    assert made.previous.read_bytes() == b"\xee" * 9_000
+    assert made.previous.with_name(made.previous.name + "-wal").read_bytes() == b"a log"
+    assert not log.exists(), "beside the restored database it would be taken for that one's"
+    assert (await store.open()).revision == 1
+
+
+async def test_a_damaged_backup_is_not_restored(store: SqliteStore) -> None:
+    for part in range(5):
+        await write(store, private={f"k{part}-{number}": bytes(3_000) for number in range(40)})
+    backup = store.path.with_name("copy.db")
+    await store.backup(backup)
+    await store.close()
+    with backup.open("r+b") as file:
+        for page in range(20, 60):
+            file.seek(page * PAGE_BYTES)
+            file.write(b"\xee" * 300)
+    before = store.path.read_bytes()
+    with pytest.raises(StoreProblem, match="damaged"):
+        await asyncio.to_thread(restore, backup, store.path)
+    assert store.path.read_bytes() == before
+    assert await store.open()
+
+
+async def test_after_a_restore_that_was_cut_short_no_empty_graph_is_begun(store: SqliteStore) -> None:
+    await write(store, [Chain(await head_of(store)).commit(*created(region("one")))])
+    backup = store.path.with_name("copy.db")
+    await store.backup(backup)
+    await store.close()
+    # As a kill between the last two renames of a damaged database leaves it.
+    store.path.rename(store.path.with_name(store.path.name + ".before-restore"))
+    store.path.with_name(store.path.name + UNFINISHED_RESTORE).write_bytes(backup.read_bytes())
+    with pytest.raises(StoreProblem, match="cut short: run it again"):
+        await store.open()
+    assert not store.path.exists()
+    made = await asyncio.to_thread(restore, backup, store.path)
+    assert made.head.revision == 1
+    assert (await store.open()).revision == 1
+
+
+async def test_a_backup_that_would_fill_the_disk_is_refused(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(store.path.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=ROOM_KEPT_BYTES))
+    with pytest.raises(StoreUnavailable, match="make room"):
+        await store.backup(store.path.with_name("copy.db"))
+    assert [one.name for one in store.path.parent.iterdir() if "copy" in one.name] == []
+
+
+async def test_a_backup_holds_nothing_of_sessions(store: SqliteStore) -> None:
+    marker = b"marker-of-a-session" * 20
+    for number in range(50):
+        await store.put_ephemeral(f"session:{number}", marker, expires_at=10**15)
+    backup = store.path.with_name("copy.db")
+    await store.backup(backup)
+    assert marker not in backup.read_bytes()
 
 
 @pytest.mark.parametrize("content", [b"", b"no backup" * 1000])
