@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -100,16 +101,28 @@ async def check(bench: Bench, acknowledged: list[dict[str, str]]) -> None:
             newest[name] = generation
 
 
-async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) -> int:
-    """Kills so many lives at random moments; gives how many changes had been acknowledged."""
+@dataclass
+class Toll:
+    """What a test of kills did."""
+
+    kills: int = 0
+    checks: int = 0
+    acknowledged: int = 0
+    """Changes that a caller was told of, each found finished."""
+    effects: int = 0
+    """What the clusters were made to do, none of it twice or out of order."""
+
+
+async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) -> Toll:
+    """Kills so many lives at random moments."""
     dice = random.Random(seed)
-    done = 0
-    while done < count:
-        for _ in range(min(checked_every, count - done)):
+    toll = Toll()
+    while toll.kills < count:
+        for _ in range(min(checked_every, count - toll.kills)):
             pid = victims.begin(dice.getrandbits(30))
             await asyncio.sleep(dice.uniform(0.15, 0.9))
             await asyncio.to_thread(victims.kill, pid)
-            done += 1
+            toll.kills += 1
         with structlog.testing.capture_logs():
             async with bench_of(victims.folder, data_folder=victims.folder / "world") as bench:
                 bench.cluster_ids = list(bench.view.ids("Cluster"))
@@ -120,16 +133,22 @@ async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) 
                 for number in range(len(bench.cluster_ids)):
                     await bench.connected(number)
                 await check(bench, victims.acknowledged())
+                toll.checks += 1
+                toll.effects = sum(len(bench.history(number)) for number in range(len(bench.cluster_ids)))
                 for number in range(len(bench.cluster_ids)):
                     await bench.configure(number, **CONFIGURATION)
-    return len(victims.acknowledged())
+    toll.acknowledged = len(victims.acknowledged())
+    return toll
 
 
 async def test_a_killed_server_finishes_what_it_acknowledged(victims) -> None:
-    assert await kills(victims, count=16, seed=3, checked_every=8) > 40
+    toll = await kills(victims, count=16, seed=3, checked_every=8)
+    assert toll.acknowledged > 40
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("seed", range(4))
-async def test_a_server_killed_many_times_finishes_what_it_acknowledged(victims, seed: int) -> None:
-    assert await kills(victims, count=100, seed=seed, checked_every=10) > 250
+async def test_a_server_killed_many_times_finishes_what_it_acknowledged(victims, report, seed: int) -> None:
+    toll = await kills(victims, count=100, seed=seed, checked_every=10)
+    report("server with its lifecycle, kill -9", toll)
+    assert toll.acknowledged > 250
