@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from graph.document_values import MAX_TOLD, like
 from graph.entity import ExternalId
 from graph.free_values import value_problem
 from graph.refusal import InvalidInput, LimitExceeded
@@ -21,8 +22,12 @@ from graph.refusal import InvalidInput, LimitExceeded
 MAX_DOCUMENTS = 250_000
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 32
-MAX_TOLD = 50
+MAX_WRONG = 50
 """Bad documents that one refusal names."""
+_LOOKED_UP = 1024 * 1024
+"""Characters of JSON in which the line of a mistake is looked for."""
+_SHOWN = 60
+"""Characters of an unknown word that a refusal repeats."""
 API_VERSION = "edgeatlas/v1"
 APPLICABLE = (
     "Tenant",
@@ -38,6 +43,7 @@ APPLICABLE = (
     "Deployment",
 )
 """Kinds that documents can be of, parents before children."""
+_DOCUMENT = {"apiVersion", "kind", "metadata", "spec"}
 _METADATA = {"name", "tenant", "displayName", "labels", "external"}
 
 
@@ -94,8 +100,8 @@ def _all_of(wrong: list[InvalidInput]) -> InvalidInput:
     """Every bad document in one refusal, up to a bound."""
     if len(wrong) == 1:
         return wrong[0]
-    lines = [one.message for one in wrong[:MAX_TOLD]]
-    more = f"\n(and {len(wrong) - MAX_TOLD} more)" if len(wrong) > MAX_TOLD else ""
+    lines = [one.message for one in wrong[:MAX_WRONG]]
+    more = f"\n(and {len(wrong) - MAX_WRONG} more)" if len(wrong) > MAX_WRONG else ""
     return InvalidInput("\n".join(lines) + more, remedy=wrong[0].remedy, path=wrong[0].path)
 
 
@@ -109,12 +115,14 @@ def document_from(value: Any, *, where: str) -> Document:
         raise wrong("a document is a mapping", "write kind, metadata and spec")
     kind, metadata, spec = value.get("kind"), value.get("metadata"), value.get("spec", {})
     if kind not in APPLICABLE:
-        raise wrong(f"kind {kind!r} cannot be applied", f"use one of {', '.join(APPLICABLE)}")
+        raise wrong(f"kind {_shown(kind)} cannot be applied", _instead_of(kind))
     if value.get("apiVersion", API_VERSION) != API_VERSION:
-        raise wrong(f"apiVersion {value['apiVersion']!r} is not known", f"write {API_VERSION}")
-    extra = set(value) - {"apiVersion", "kind", "metadata", "spec"}
+        raise wrong(f"apiVersion {_shown(value['apiVersion'])} is not known", f"write {API_VERSION}")
+    extra = set(value) - _DOCUMENT
     if extra:
-        raise wrong(f"a document has no {min(map(str, extra))!r}", "put a kind's fields under spec")
+        least = min(map(str, extra))
+        known = like(least, _DOCUMENT, has="put a kind's fields under spec; it has")
+        raise wrong(f"a document has no {_shown(least)}", known)
     if not isinstance(metadata, dict) or not isinstance(spec, dict):
         raise wrong("metadata and spec are mappings", "write kind, metadata and spec")
     problem = value_problem(value)
@@ -123,7 +131,8 @@ def document_from(value: Any, *, where: str) -> Document:
         raise wrong(f"{inner.lstrip('.')}: {text}", "write what JSON can hold")
     unknown = set(metadata) - _METADATA
     if unknown:
-        raise wrong(f"metadata has no {min(map(str, unknown))!r}", f"use {', '.join(sorted(_METADATA))}")
+        least = min(map(str, unknown))
+        raise wrong(f"metadata has no {_shown(least)}", like(least, _METADATA, has="it has"))
     try:
         return msgspec.convert(
             {
@@ -139,7 +148,20 @@ def document_from(value: Any, *, where: str) -> Document:
             Document,
         )
     except msgspec.ValidationError as found:
-        raise wrong(f"metadata: {found}", "give text; quote numbers and versions") from None
+        raise wrong(f"metadata: {str(found)[:MAX_TOLD]}", "give text; quote numbers and versions") from None
+
+
+def _shown(value: Any) -> str:
+    """A word that was given, for a refusal: of anything else only what it is, for it may be long, or a secret."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
+    return "null" if value is None else f"that is {'a list' if isinstance(value, list) else 'no text'}"
+
+
+def _instead_of(kind: Any) -> str:
+    if kind == "Secret":
+        return "values of secrets are not written into documents: see `edgeatlas secret create`"
+    return like(kind if isinstance(kind, str) else "", APPLICABLE, has="use one of")
 
 
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -156,8 +178,9 @@ class _Loader(_Safe):  # type: ignore[misc]  # which class it is depends on how 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep=deep)
-        except _UNREADABLE as problem:
-            text = f"{node.tag.rpartition(':')[2]} cannot be read from this: {str(problem)[:80]}"
+        except _UNREADABLE:
+            # Not a word of the value: it may be a secret with a slip in it.
+            text = f"this cannot be read as {node.tag.rpartition(':')[2]}"
             raise yaml.MarkedYAMLError(None, None, text, node.start_mark) from None
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -167,9 +190,10 @@ class _Loader(_Safe):  # type: ignore[misc]  # which class it is depends on how 
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise yaml.MarkedYAMLError(None, None, f"key {key!r} is not text", key_node.start_mark)
+                text = "a key is text: quote it"
+                raise yaml.MarkedYAMLError(None, None, text, key_node.start_mark)
             if key in seen:
-                raise yaml.MarkedYAMLError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+                raise yaml.MarkedYAMLError(None, None, f"key {_shown(key)} is given twice", key_node.start_mark)
             seen.add(key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return mapping
@@ -207,6 +231,9 @@ def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
             # It may be YAML that begins so; if it is not, it was meant as JSON.
             mistake = InvalidInput(f"{name}:{found.lineno}: {found.msg}", remedy="write JSON or YAML", path=name)
         except (_NotJson, ValueError) as found:
+            if isinstance(found, _Twice) and len(text) < _LOOKED_UP:
+                for _ in _yaml(text, name):  # it is YAML as well, and read as such it is refused with its line
+                    pass
             raise InvalidInput(f"{name}:1: {str(found)[:200]}", remedy="write JSON or YAML", path=name) from None
         except RecursionError:
             raise InvalidInput(f"{name}:1: nested too deeply", remedy="write JSON or YAML", path=name) from None
@@ -243,6 +270,10 @@ class _NotJson(Exception):
     """What Python reads as JSON and JSON is not, or what nobody could mean."""
 
 
+class _Twice(_NotJson):
+    """A key that is given twice."""
+
+
 def _json(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_each_once, parse_constant=_no_constant)
 
@@ -252,7 +283,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _NotJson(f"key {twice!r} is given twice")
+        raise _Twice(f"key {_shown(twice)} is given twice")
     return found
 
 

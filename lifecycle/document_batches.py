@@ -33,6 +33,8 @@ class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
     deleted_ids: list[str] = []
     token_id: str | None = None
     """The API token that the set came with: what it may not, its batches may not."""
+    tenant_id: str | None = None
+    """The tenant whose set it is; None: the installation's."""
 
 
 class Weight(msgspec.Struct, frozen=True):
@@ -56,17 +58,17 @@ def batches_of(
     documents: Sequence[Document],
     outcomes: Sequence[Outcome],
     *,
-    changes: Sequence[Change],
+    sizes: Mapping[str, int],
     brought: Mapping[int, int],
     reader: Reader,
     token_id: str | None,
+    tenant_id: str | None,
 ) -> list[Batch]:
     """What changes, in the order of its making: documents parents before children, then deletions children first.
 
-    `outcomes` and `changes` are those of the trial, `brought` is how many changes each document made there, by its
-    position; `reader` is the graph before the trial.
+    `outcomes` are those of the trial, `brought` is how many changes each document made there, by its position, `sizes` the
+    bytes of each change by its entity; `reader` is the graph before the trial.
     """
-    sizes = {one.id: size_of(one) for one in changes}
     changing = [
         (documents[index], Weight(max(1, brought.get(index, 1)), sizes.get(outcomes[index].id or "", 0)))
         for index in in_order(documents)
@@ -78,8 +80,8 @@ def batches_of(
         if one.action is Action.DELETED and one.id is not None
     ]
     return [
-        *(Batch(documents=part, token_id=token_id) for part in _cut(changing)),
-        *(Batch(deleted_ids=part, token_id=token_id) for part in _cut(gone)),
+        *(Batch(documents=part, token_id=token_id, tenant_id=tenant_id) for part in _cut(changing)),
+        *(Batch(deleted_ids=part, token_id=token_id, tenant_id=tenant_id) for part in _cut(gone)),
     ]
 
 

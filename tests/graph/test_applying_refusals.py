@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from graph.applying import Action, Applier
+from graph.document_sets import SetName
 from graph.documents import Document
 from graph.edit import Edit
 from graph.refusal import InvalidInput, LimitExceeded, NotFound
@@ -105,4 +106,6 @@ def test_the_same_thing_twice_in_a_set_is_refused(world: World) -> None:
 def test_more_than_may_be_changed_at_once_is_no_matter_of_one_document() -> None:
     edit = Edit(View(), at=1, max_changes=2)
     with pytest.raises(LimitExceeded):
-        Applier(edit, of=SetName(kind=MINE.kind, name=MINE.name), rights=Everything()).apply([doc("Region", name) for name in "abc"])
+        Applier(edit, of=SetName(kind=MINE.kind, name=MINE.name), rights=Everything()).apply(
+            [doc("Region", name) for name in "abc"]
+        )
