@@ -42,6 +42,7 @@ from lifecycle.settings import LifecycleSettings
 from placement.projection import Projection
 from resolvers.context import Context, ServerFacts, Services
 from resolvers.schema import graphql_schema
+from server.backups import Backups
 from server.endpoint_limits import EndpointLimits
 from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
 from server.metrics import CONTENT_TYPE, CountedRequests, Metrics
@@ -153,9 +154,11 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         of_graph(metrics, ledger)
         probes = Probes(ledger)
         await stack.enter_async_context(Upkeep(ledger, settings).running())
+        backups = _backups(settings, ledger, signin, audit)
+        backups.clean()
         yield Application(
             asgi=Starlette(
-                routes=_routes(endpoint, signin, metrics, probes, ui),
+                routes=_routes(endpoint, signin, metrics, probes, backups, ui),
                 middleware=[Middleware(CountedRequests, metrics=metrics)],
             ),
             probes=probes,
@@ -176,6 +179,17 @@ def _sign_in(settings: Settings, ledger: Ledger, passwords: Passwords, audit: Au
         throttle=Throttle(),
         public_url=settings.public_url,
         allowed_origins=frozenset(settings.allowed_origins),
+    )
+
+
+def _backups(settings: Settings, ledger: Ledger, signin: SignIn, audit: Audit) -> Backups:
+    path = settings.store_target().path
+    return Backups(
+        ledger,
+        folder=path.parent if path is not None else None,
+        authenticate=signin.authenticate,
+        revoked=signin.revoked,
+        audit=audit,
     )
 
 
@@ -213,7 +227,12 @@ def _endpoint(settings: Settings, services: Services, signin: SignIn, metrics: M
 
 
 def _routes(
-    endpoint: GraphQLEndpoint[Viewer], signin: SignIn, metrics: Metrics, probes: Probes, ui: UiBuild | None
+    endpoint: GraphQLEndpoint[Viewer],
+    signin: SignIn,
+    metrics: Metrics,
+    probes: Probes,
+    backups: Backups,
+    ui: UiBuild | None,
 ) -> list[BaseRoute]:
     async def scrape(request: Request) -> Response:
         viewer = await signin.authenticate(request)
@@ -229,5 +248,6 @@ def _routes(
         *signin.routes(),
         *probes.routes(),
         Route("/metrics", scrape, methods=["GET"]),
+        *backups.routes(),
         *pages,
     ]

@@ -228,10 +228,11 @@ class Neo4jStore:
 
     async def backup(self, target: Path) -> None:
         """Always raises StoreProblem: a Neo4j server makes its own backups; the text says how."""
+        what = f"{self._at.database} --to-path={target.parent}"
         raise StoreProblem(
-            f"Neo4j backs itself up. Community: stop it, then `neo4j-admin database dump {self._at.database}"
-            f" --to-path={target.parent}`; Enterprise, while it runs: `neo4j-admin database backup {self._at.database}"
-            f" --to-path={target.parent}`. After a restore give the graph a new epoch"
+            f"Neo4j backs itself up. Community: stop it, `neo4j-admin database dump {what}`, start it. Enterprise, while it"
+            f" runs: `neo4j-admin database backup {what}`. After a restore give the graph a new epoch:"
+            " `edgeatlas restore --new-epoch`"
         )
 
     async def new_epoch(self) -> str:

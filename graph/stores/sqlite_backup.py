@@ -138,6 +138,18 @@ def restore(backup: Path, database: Path) -> Restored:
     return Restored(head=head, previous=previous)
 
 
+def look_into(backup: Path) -> Head:
+    """Where the graph of a backup stands. Nothing is written. Raises StoreProblem when it is no backup, OSError."""
+    _check_readable(backup)
+    try:
+        with contextlib.closing(sqlite3.connect(f"{backup.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                raise foreign(backup)
+            return read_head(connection, schema=connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error as problem:
+        raise translated(problem, database=backup) from problem
+
+
 def _check_readable(backup: Path) -> None:
     """Raises OSError when there is no such file, StoreProblem when it is no database."""
     with backup.open("rb") as file:
