@@ -19,8 +19,8 @@ import structlog.testing
 
 from graph.kinds import Deployment, DeploymentPhase, Operation, OperationStatus, Release
 from graph.view import each, get_as
+from lifecyclekit.edge import Edge, edge_of
 from tests.chaos.lifecycle_victim import CONFIGURATION
-from tests.lifecycle.bench import Bench, bench_of
 
 ROOT = Path(__file__).parents[2]
 SETTLED = (DeploymentPhase.READY, DeploymentPhase.TERMINATED)
@@ -57,7 +57,8 @@ class Victims:
 @pytest.fixture
 def victims(tmp_path: Path) -> Iterator[Victims]:
     program = [sys.executable, str(Path(__file__).with_name("lifecycle_victim.py"))]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    environment = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
     with subprocess.Popen(
         program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
     ) as process:
@@ -71,32 +72,32 @@ def victims(tmp_path: Path) -> Iterator[Victims]:
             process.kill()
 
 
-async def settled(bench: Bench) -> None:
+async def settled(edge: Edge) -> None:
     """Waits until every deployment is where it is to be, and every operation has ended."""
 
     def found() -> bool:
-        return not bench.view.count("Operation") and all(
-            one.phase in SETTLED and one.operation_id is None for one in each(bench.view, Deployment)
+        return not edge.view.count("Operation") and all(
+            one.phase in SETTLED and one.operation_id is None for one in each(edge.view, Deployment)
         )
 
-    await bench.until(found, what="rest")
+    await edge.until(found, what="rest")
 
 
-async def check(bench: Bench, acknowledged: list[dict[str, str]]) -> None:
+async def check(edge: Edge, acknowledged: list[dict[str, str]]) -> None:
     """The invariants, once all is at rest."""
-    bench.check_books()
+    edge.check_books()
     for told in acknowledged:
-        record = await bench.ledger.store.record("Operation", told["operation"])
+        record = await edge.ledger.store.record("Operation", told["operation"])
         assert record is not None, f"acknowledged and lost: {told}"
         operation = msgspec.json.decode(record.body, type=Operation)
         assert operation.status in GOOD_ENDS, operation
-    for deployment in each(bench.view, Deployment):
-        for release in each(bench.view, Release, "deployment_id", deployment.id):
+    for deployment in each(edge.view, Deployment):
+        for release in each(edge.view, Release, "deployment_id", deployment.id):
             assert release.wanted
-            assert get_as(bench.view, Deployment, release.deployment_id) is not None
-    for number in range(len(bench.cluster_ids)):
+            assert get_as(edge.view, Deployment, release.deployment_id) is not None
+    for number in range(len(edge.cluster_ids)):
         newest: dict[str, int] = {}
-        for what, name, generation in bench.history(number):
+        for what, name, generation in edge.history(number):
             assert generation > newest.get(name, 0), f"{name}: {what} {generation} after {newest[name]}"
             newest[name] = generation
 
@@ -124,19 +125,19 @@ async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) 
             await asyncio.to_thread(victims.kill, pid)
             toll.kills += 1
         with structlog.testing.capture_logs():
-            async with bench_of(victims.folder, data_folder=victims.folder / "world") as bench:
-                bench.cluster_ids = list(bench.view.ids("Cluster"))
-                for number in range(len(bench.cluster_ids)):
-                    await bench.connected(number)
-                    await bench.configure(number)
-                await settled(bench)
-                for number in range(len(bench.cluster_ids)):
-                    await bench.connected(number)
-                await check(bench, victims.acknowledged())
+            async with edge_of(victims.folder, data_folder=victims.folder / "world") as edge:
+                edge.cluster_ids = list(edge.view.ids("Cluster"))
+                for number in range(len(edge.cluster_ids)):
+                    await edge.connected(number)
+                    await edge.configure(number)
+                await settled(edge)
+                for number in range(len(edge.cluster_ids)):
+                    await edge.connected(number)
+                await check(edge, victims.acknowledged())
                 toll.checks += 1
-                toll.effects = sum(len(bench.history(number)) for number in range(len(bench.cluster_ids)))
-                for number in range(len(bench.cluster_ids)):
-                    await bench.configure(number, **CONFIGURATION)
+                toll.effects = sum(len(edge.history(number)) for number in range(len(edge.cluster_ids)))
+                for number in range(len(edge.cluster_ids)):
+                    await edge.configure(number, **CONFIGURATION)
     toll.acknowledged = len(victims.acknowledged())
     return toll
 
