@@ -53,22 +53,30 @@ class DeclaredDeployments:
         self._decided: dict[str, tuple[Adjustment, Chosen | Refusal]] = {}
         """By deployment, where it is to run after the change that its document asks for."""
 
-    async def decide(self, edit: Edit, coming: Coming, placing: Placing) -> bool:
-        """Decides where a deployment runs after what its document changes, for `declare` to verify.
+    def places(self, coming: Coming) -> bool:
+        """Whether a deployment is placed anew, by what its document changes; one that waits to be placed is not."""
+        existing = coming.existing
+        return (
+            isinstance(existing, Deployment)
+            and not _waits(existing)
+            and _adjustment(coming.fields, existing) is not None
+        )
 
-        `edit` has what the set did so far. False when there is nothing to decide.
+    async def decide(self, edit: Edit, coming: Coming, placing: Placing) -> None:
+        """Decides where a deployment that is placed anew runs after what its document changes, for `declare` to verify.
+
+        `edit` has what the set did so far.
         """
         existing = coming.existing
         change = _adjustment(coming.fields, existing)
         if change is None or not isinstance(existing, Deployment) or _waits(existing):
-            return False
+            return
         decided: Chosen | Refusal
         try:
             decided = await self._choose(edit, existing, change, placing)
         except Refusal as refusal:
             decided = refusal
         self._decided[existing.id] = change, decided
-        return True
 
     def declare(self, edit: Edit, fields: Mapping[str, Any], existing: Entity | None) -> Entity:
         """Makes a deployment from its fields, or brings the one that exists to them. Raises a refusal."""

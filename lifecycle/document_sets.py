@@ -44,8 +44,16 @@ __all__ = ["COLLECTION", "Applied", "DocumentSets"]
 class DocumentSets:
     """Applies sets of documents, and works on the operations of large ones while `running`."""
 
-    def __init__(self, ledger: Ledger, *, deployments: Callable[[Viewer], Declared] | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        deployments: Callable[[Viewer], Declared] | None = None,
+        clock_ms: Callable[[], int] = system_clock_ms,
+    ) -> None:
+        """`deployments` makes deployments for a viewer; without it they are entities like any other."""
         self._ledger = ledger
+        self._clock_ms = clock_ms
         self._deployments = deployments
         self._placing: Placing | None = None
         self._forget_projection: Callable[[], None] = lambda: None
@@ -87,13 +95,14 @@ class DocumentSets:
             if tried.refused and nth < TRIALS - 1 and tried.trial.overtaken(self._ledger.feed):
                 continue  # what it was refused for may be no longer so
             changes = tried.changes
-            if dry_run or tried.refused or not (changes or request.idempotency):
+            if dry_run or tried.refused or not (changes or tried.placed or request.idempotency):
                 return Applied(
                     applied=not dry_run and not tried.refused,
                     outcomes=tried.outcomes,
                     revision=self._ledger.view.revision,
                 )
-            if len(changes) > ONE_COMMIT_CHANGES or sum(tried.sizes.values()) > ONE_COMMIT_BYTES:
+            large = len(changes) > ONE_COMMIT_CHANGES or sum(tried.sizes.values()) > ONE_COMMIT_BYTES
+            if large or tried.places_many:
                 return await self._as_operation(tried, request)
             with contextlib.suppress(Overtaken):
                 return await self._at_once(tried, request)
@@ -107,7 +116,14 @@ class DocumentSets:
             projection = Projection(self._ledger.view)
             self._forget_projection = self._ledger.view.follow(projection)
             self._placing = Placing(projection, declared.drivers, at_once=1)
-        return await try_out(wanted, ledger=self._ledger, viewer=viewer, declared=declared, placing=self._placing)
+        return await try_out(
+            wanted,
+            ledger=self._ledger,
+            viewer=viewer,
+            declared=declared,
+            placing=self._placing,
+            at_ms=self._clock_ms(),
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[DocumentSets]:
@@ -125,7 +141,7 @@ class DocumentSets:
 
     async def _tried(self, of: SetName, documents: Sequence[Document], *, viewer: Viewer, prune: bool) -> Tried:
         view = self._ledger.view
-        viewer = at_head(viewer, view, at_ms=system_clock_ms())
+        viewer = at_head(viewer, view, at_ms=self._clock_ms())
         of = msgspec.structs.replace(of, tenant_id=scope_for(viewer, view, of.tenant_id))
         return await self.try_out(Wanted(of=of, documents=documents, prune=prune), viewer)
 

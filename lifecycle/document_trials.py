@@ -1,10 +1,13 @@
 """A set of documents tried out before its turn: what would become of each, and what is laid onto the head for it.
 
 What 5,000 documents take to check is more than everybody else should wait for, and where a deployment may run takes longer
-still. Both are done here, without the store's lock and in slices between which the event loop goes on. At head the plain
-documents are laid on as they were tried, if nothing that they depend on has changed since (graph/trial.py). Deployments
-are made there anew, since what they run on changes all the time, with what was decided for them, which is verified.
-A set that keeps being overtaken is at last applied at head as a whole.
+still. Both are done here, without the store's lock and in slices between which the event loop goes on. At head a set is
+laid on as it was tried, if nothing that it depends on has changed since (graph/trial.py). Only deployments that are placed
+anew are changed there once more, since what they run on changes all the time, with what was decided for them, which is
+verified. A set that keeps being overtaken is at last applied at head as a whole.
+
+To verify takes some milliseconds a deployment: a set that places many anew is not for one commit. Where they run is then
+decided batch by batch.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ SLICE = 64
 """Documents that are tried between two breaths of the event loop."""
 SLICE_DEPLOYMENTS = 4
 SLICE_LISTED = 1_024
+PLACED_AT_ONCE = 25
+"""Deployments that one commit places anew."""
 MAX_SET_CHANGES = 1_000_000
 NETWORK = frozenset({"Region", "Site", "Link", "Cluster", "Node"})
 """Kinds that decide where a deployment may run."""
@@ -45,8 +50,12 @@ class Declared(Deployments, Protocol):
 
     drivers: DriverRegistry
 
-    async def decide(self, edit: Edit, coming: Coming, placing: Placing) -> bool:
-        """Decides where a deployment runs after what its document changes; False when there is nothing to decide."""
+    def places(self, coming: Coming) -> bool:
+        """Whether a deployment is placed anew, by what its document changes."""
+        ...
+
+    async def decide(self, edit: Edit, coming: Coming, placing: Placing) -> None:
+        """Decides where a deployment that is placed anew runs after what its document changes."""
         ...
 
 
@@ -97,6 +106,13 @@ class Tried:
     late: Sequence[int] = ()
     """Positions of the documents that are made at head."""
     late_removals: Sequence[str] = ()
+    placed: int = 0
+    """Deployments that are placed anew; where, was decided for no more than PLACED_AT_ONCE."""
+
+    @property
+    def places_many(self) -> bool:
+        """Whether it places more deployments anew than one commit does."""
+        return self.placed > PLACED_AT_ONCE
 
     @property
     def refused(self) -> bool:
@@ -138,78 +154,72 @@ class Tried:
 
 
 async def try_out(
-    wanted: Wanted, *, ledger: Ledger, viewer: Viewer, declared: Declared | None, placing: Placing | None
+    wanted: Wanted,
+    *,
+    ledger: Ledger,
+    viewer: Viewer,
+    declared: Declared | None,
+    placing: Placing | None,
+    at_ms: int,
 ) -> Tried:
     """Tries a set on the graph as it is, in slices.
 
-    `placing` decides on the graph without the set; it is needed where `declared` is given. Raises LimitExceeded.
+    `placing` decides on the graph without the set; it is needed where `declared` is given. `at_ms` is now, UTC
+    milliseconds. Raises LimitExceeded.
     """
-    view = ledger.view
-    trial = Trial(view, at=view.at + 1, source=wanted.of.source, max_changes=MAX_SET_CHANGES)
-    applier = Applier(trial, of=wanted.of, rights=Rights(viewer), deployments=_Later() if declared else None)
+    view, documents = ledger.view, wanted.documents
+    trial = Trial(view, at=max(at_ms, view.at + 1), source=wanted.of.source, max_changes=MAX_SET_CHANGES)
+    rights = Rights(viewer)
+    applier = Applier(trial, of=wanted.of, rights=rights, deployments=_Early(declared) if declared else None)
+    tried = Tried(wanted=wanted, viewer=viewer, trial=trial, declared=declared, outcomes=[])
     outcomes: dict[int, Outcome] = {}
     brought: dict[int, int] = {}
     late: list[int] = []
     size = 0
-    async for index, step in _breathing(applier.steps(wanted.documents), every=SLICE):
+    async for index, step in _breathing(applier.steps(documents), every=SLICE):
         if isinstance(step, Coming):
-            continue
-        if isinstance(step.error, _MadeAtHead):
+            tried.placed += declared is not None and declared.places(step)
+        elif isinstance(step.error, _MadeAtHead):
             late.append(index)
-            continue
-        outcomes[index] = step
-        brought[index], size = trial.size - size, trial.size
-    tried = Tried(wanted=wanted, viewer=viewer, trial=trial, declared=declared, outcomes=[])
-    over = Edit(trial, at=trial.at, source=trial.source, max_changes=MAX_SET_CHANGES)
-    last = applier
+        else:
+            outcomes[index] = step
+            brought[index], size = trial.size - size, trial.size
     doomed = list(wanted.removing)
     if wanted.prune:
         kept = _ids(outcomes.values())
         doomed += [one async for one in _breathing(applier.left_out(kept), every=SLICE_LISTED)]
-    if declared is not None and (late or any(_is_deployment(trial.get(one)) for one in doomed)):
+    over = Edit(trial, at=trial.at, source=trial.source, max_changes=MAX_SET_CHANGES)
+    if late and declared is not None:
         trial.stop_noting()
-        last = Applier(over, of=wanted.of, rights=Rights(viewer), deployments=declared)
-        tried.late, tried.late_removals = late, doomed
-        assert placing is not None, "who has deployments made has them placed"
-        await _late(last, over, wanted.documents, late, declared, placing, outcomes, brought)
-        # What the set's deployments are by now is kept as well: they are named.
+        made_by = _Promised(declared) if tried.places_many else declared
+        applier = Applier(over, of=wanted.of, rights=rights, deployments=made_by)
+        steps = applier.steps([documents[index] for index in late])
+        size = 0
+        async for nth, step in _breathing(steps, every=SLICE_DEPLOYMENTS):
+            if not isinstance(step, Coming):
+                outcomes[late[nth]] = step
+                brought[late[nth]], size = over.size - size, over.size
+            elif not tried.places_many:
+                assert placing is not None, "who has deployments made has them placed"
+                await declared.decide(over, step, _placing_for(step, over, declared, placing))
+        # What the set's deployments are is kept as well: they are named.
         named = _ids(outcomes.values())
-        doomed = tried.late_removals = [one for one in doomed if one not in named]
-    removed = [one async for one in _breathing(last.remove_steps(doomed), every=SLICE)]
-    tried.outcomes = [*(outcomes[index] for index in range(len(wanted.documents))), *removed]
+        doomed = [one for one in doomed if one not in named]
+        tried.late, tried.late_removals = late, doomed
+    removed = [one async for one in _breathing(applier.remove_steps(doomed), every=SLICE)]
+    tried.outcomes = [*(outcomes[index] for index in range(len(documents))), *removed]
     tried.changes = [*trial.changes, *over.changes]
     tried.brought = brought
     tried.sizes = {one.id: size_of(one) async for one in _breathing(tried.changes, every=SLICE_LISTED)}
     return tried
 
 
-async def _late(
-    applier: Applier,
-    edit: Edit,
-    documents: Sequence[Document],
-    late: Sequence[int],
-    declared: Declared,
-    placing: Placing,
-    outcomes: dict[int, Outcome],
-    brought: dict[int, int],
-) -> None:
-    """Tries the deployments, each over those before it."""
-    ours = any(one.kind in NETWORK for one in _changes_below(edit))
-    size = 0
-    async for nth, step in _breathing(applier.steps([documents[index] for index in late]), every=SLICE_DEPLOYMENTS):
-        if isinstance(step, Coming):
-            if ours or step.again:
-                # The set alters where there is room itself, be it by a site of its own or by the deployment before.
-                placing = Placing(Projection(edit), declared.drivers, at_once=1)
-                ours = False
-            await declared.decide(edit, step, placing)
-            continue
-        outcomes[late[nth]] = step
-        brought[late[nth]], size = edit.size - size, edit.size
-
-
-def _changes_below(edit: Edit) -> Sequence[Change]:
-    return edit.base.changes if isinstance(edit.base, Edit) else ()
+def _placing_for(coming: Coming, over: Edit, declared: Declared, placing: Placing) -> Placing:
+    """The set itself may alter where there is room, by sites of its own or by the deployment before."""
+    below = over.base
+    if coming.again or (isinstance(below, Edit) and any(one.kind in NETWORK for one in below.changes)):
+        return Placing(Projection(over), declared.drivers, at_once=1)
+    return placing
 
 
 def _granted(outcomes: list[Outcome]) -> list[Outcome]:
@@ -222,10 +232,6 @@ def _ids(outcomes: Iterable[Outcome]) -> set[str]:
     return {one.id for one in outcomes if one.id is not None}
 
 
-def _is_deployment(entity: Entity | None) -> bool:
-    return entity is not None and entity.SPEC.name == "Deployment"
-
-
 async def _breathing(items: Iterable[T], *, every: int) -> AsyncIterator[T]:
     """The items, with the event loop going on after so many of them."""
     for nth, one in enumerate(items, start=1):
@@ -235,16 +241,36 @@ async def _breathing(items: Iterable[T], *, every: int) -> AsyncIterator[T]:
 
 
 class _MadeAtHead(Refusal):
-    """A deployment that its document would make or change."""
+    """A deployment that its document would change."""
 
 
-class _Later:
-    """Leaves deployments for later: finds out which of them there is something to do for."""
+class _Early:
+    """Makes and removes deployments, and leaves those that change for later."""
+
+    def __init__(self, declared: Declared) -> None:
+        self._declared = declared
 
     def declare(self, edit: Edit, fields: Mapping[str, Any], existing: Entity | None) -> Entity:
-        """Raises _MadeAtHead."""
+        """A new deployment. Raises _MadeAtHead for one that exists."""
+        if existing is None:
+            return self._declared.declare(edit, fields, None)
         raise _MadeAtHead("later")
 
     def remove(self, edit: Edit, existing: Entity) -> None:
-        """Is not called: what has deployments to remove is removed at head."""
-        raise AssertionError("deployments are removed at head")
+        """Begins to take a deployment from its sites."""
+        self._declared.remove(edit, existing)
+
+
+class _Promised:
+    """Says of deployments what will become of them, and leaves it to the batches that they come into."""
+
+    def __init__(self, declared: Declared) -> None:
+        self._declared = declared
+
+    def declare(self, edit: Edit, fields: Mapping[str, Any], existing: Entity | None) -> Entity:
+        """The deployment as it is."""
+        return existing if existing is not None else self._declared.declare(edit, fields, None)
+
+    def remove(self, edit: Edit, existing: Entity) -> None:
+        """Begins to take a deployment from its sites."""
+        self._declared.remove(edit, existing)
