@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from server.cli import asking, deploying, doctor, importing, operating, people, reading, serving, signing, watching
+from server.cli import (
+    asking,
+    backups,
+    deploying,
+    doctor,
+    importing,
+    operating,
+    people,
+    reading,
+    serving,
+    signing,
+    watching,
+)
 from server.cli.applying import apply
 from server.cli.options import Call, Commands
 
@@ -66,6 +78,8 @@ _RUN, _GRAPH, _APPS, _ACCESS, _API = "Run", "The graph", "Apps in places", "Peop
 
 app.command("serve", rich_help_panel=_RUN)(serving.serve)
 app.command("doctor", rich_help_panel=_RUN)(doctor.doctor)
+app.command("backup", rich_help_panel=_RUN)(backups.backup)
+app.command("restore", rich_help_panel=_RUN)(backups.restore)
 app.command("import", rich_help_panel=_GRAPH)(importing.import_)
 app.command("apply", rich_help_panel=_GRAPH)(apply)
 app.command("get", rich_help_panel=_GRAPH)(reading.get)
