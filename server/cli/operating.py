@@ -35,11 +35,11 @@ def list_(
     Example: edgeatlas operation list --running
     """
     document = (
-        "query($first: Int, $status: [OperationStatus!]) { operations(first: $first, status: $status) { "
+        "query($first: Int, $filter: OperationFilter) { operations(first: $first, filter: $filter) { "
         f"nodes {{ {LISTED} }} }} }}"
     )
-    status = ["RUNNING", "CANCELLING"] if running else None
-    rows = api_of(ctx).query(document, {"first": limit, "status": status})["operations"]["nodes"]
+    filter = {"status": {"in": ["RUNNING", "CANCELLING"]}} if running else None
+    rows = api_of(ctx).query(document, {"first": limit, "filter": filter})["operations"]["nodes"]
     if output in (Output.JSON, Output.YAML):
         print_data(without_typenames(rows), output)
         return
