@@ -21,6 +21,7 @@ from graph.request import Idempotency, Request
 from graph.spatial import SiteIndex
 from lifecycle.document_sets import DocumentSets
 from lifecycle.service import Lifecycle
+from schema.work import Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,11 @@ class Context:
     def view(self) -> VisibleView:
         """The graph as the viewer sees it; always the process's present."""
         return VisibleView(self.services.ledger.view, self.viewer)
+
+    @cached_property
+    def work(self) -> Work:
+        """What the request may still have looked at."""
+        return Work()
 
     @property
     def page_size_max(self) -> int:

@@ -228,7 +228,7 @@ def _condition(kind: Kind, wanted: Any, path: str, terms: _Terms, reader: Reader
             parts.append(Not(_condition(kind, value, where, terms, reader)))
         else:
             part = _term(kind, name, value, where, reader)
-            if terms.work is not None and isinstance(part, (Labelled, Among)):
+            if terms.work is not None and name != "id" and isinstance(part, (Labelled, Among)):
                 part = Searched(part, work=terms.work, path=where)
             parts.append(part)
     return parts[0] if len(parts) == 1 else All(parts)
