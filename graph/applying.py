@@ -309,11 +309,11 @@ class Applier:
 
     def _fields(self, kind: Kind, document: Document) -> dict[str, Any]:
         fields: dict[str, Any] = {}
-        if document.labels is not None:
-            fields["labels"] = document.labels
-        if document.display_name is not None:
+        if document.labels is not msgspec.UNSET:
+            fields["labels"] = document.labels or {}
+        if document.display_name is not msgspec.UNSET:
             fields["display_name"] = document.display_name
-        if document.external is not None:
+        if document.external is not msgspec.UNSET:
             fields["external"] = document.external
         if "tenant_id" in kind.fields:
             if document.tenant is not None:
@@ -352,7 +352,7 @@ class Applier:
                 else plain_value(field.type, value, field.meta, where)
             )
         self._inherit_tenant(kind, fields)
-        if not kind.named and "external" not in fields:
+        if not kind.named and fields.get("external") is None:
             source = self._of.source_for(fields.get("tenant_id"))
             fields["external"] = ExternalId(f"{source.kind.name}:{source.name}", document.name)
         for field in kind.fields.values():

@@ -44,18 +44,22 @@ APPLICABLE = (
 )
 """Kinds that documents can be of, parents before children."""
 _DOCUMENT = {"apiVersion", "kind", "metadata", "spec"}
+_CLEARED = {"displayName": "display_name", "labels": "labels", "external": "external"}
 _METADATA = {"name", "tenant", "displayName", "labels", "external"}
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One document as it was given; nothing of it has been looked up yet."""
+    """One document as it was given; nothing of it has been looked up yet.
+
+    What is absent stays as it is, what is null is cleared.
+    """
 
     kind: str
     name: str
     tenant: str | None = None
-    display_name: str | None = None
-    labels: dict[str, str] | None = None
-    external: ExternalId | None = None
+    display_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    labels: dict[str, str] | msgspec.UnsetType | None = msgspec.UNSET
+    external: ExternalId | msgspec.UnsetType | None = msgspec.UNSET
     spec: dict[str, Any] = {}
     where: str = ""
     """Where it came from, for errors: `file.yaml:12` or `document 3`."""
@@ -139,9 +143,7 @@ def document_from(value: Any, *, where: str) -> Document:
                 "kind": kind,
                 "name": metadata.get("name"),
                 "tenant": metadata.get("tenant"),
-                "display_name": metadata.get("displayName"),
-                "labels": metadata.get("labels"),
-                "external": metadata.get("external"),
+                **{field: metadata[key] for key, field in _CLEARED.items() if key in metadata},
                 "spec": spec,
                 "where": where,
             },
