@@ -23,11 +23,9 @@ from graph.kinds import Deployment, DeploymentPhase
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import CapacityGone, Refusal
 from graph.view import Reader
-from lifecycle.components import check_replicas, components_of
+from lifecycle.decisions import choose_for_change
 from lifecycle.deployments import Adjustment, Chosen, Wish, adjusted, deploy, terminate_deployment, update_deployment
-from lifecycle.indulgence import blemished
 from lifecycle.placing import Placing
-from lifecycle.releases import sites_of
 from lifecycle.verbs import Verb, check_verb
 from placement.decision import Decision, Objective
 
@@ -108,19 +106,16 @@ class DeclaredDeployments:
         check_verb(existing, Verb.UPDATE, path=PATH)
         reader = self._visible(edit)
         version, policy, replicas = adjusted(reader, existing, change)
-        components = components_of(reader, version, path=f"{PATH}.appVersion")
-        check_replicas(replicas, components, path=f"{PATH}.replicas")
-        return await placing.choose(
-            reader,
-            components=components,
+        return await choose_for_change(
+            placing,
+            reader=reader,
+            whole=edit,
+            deployment=existing,
+            version=version,
             policy=policy,
             replicas=replicas,
-            tenant_id=existing.tenant_id,
-            excluding_deployment_id=existing.id,
-            # The same policy stays where it is while it can.
-            stay_at=sites_of(edit, existing.id) if policy == existing.policy else (),
-            indulging=blemished(edit, existing.id),
             path=PATH,
+            version_path=f"{PATH}.appVersion",
         )
 
     def _changed(self, edit: Edit, fields: Mapping[str, Any], existing: Deployment) -> Deployment:

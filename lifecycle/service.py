@@ -259,29 +259,29 @@ class Lifecycle:
 
     # Infrastructure
 
-    async def cordon(
+    async def set_schedulable(
         self,
         entity_id: str,
         request: Request,
         *,
+        schedulable: bool,
         visible: Visible,
         expected_revision: int | None = None,
         remember: Remember[Cordonable] | None = None,
     ) -> Committed[Cordonable]:
-        """Places nothing new on a site, node or cluster. Raises NotFound or Conflict."""
-        return await self._set_schedulable(entity_id, False, request, visible, expected_revision, remember)
+        """Cordons a site, node or cluster, so that nothing new is placed on it, or takes the cordon off.
 
-    async def uncordon(
-        self,
-        entity_id: str,
-        request: Request,
-        *,
-        visible: Visible,
-        expected_revision: int | None = None,
-        remember: Remember[Cordonable] | None = None,
-    ) -> Committed[Cordonable]:
-        """Takes the cordon off a site, node or cluster. Raises NotFound or Conflict."""
-        return await self._set_schedulable(entity_id, True, request, visible, expected_revision, remember)
+        Raises NotFound or Conflict.
+        """
+        change = partial(
+            set_schedulable,
+            entity_id=entity_id,
+            schedulable=schedulable,
+            visible=visible,
+            author=request.author,
+            expected_revision=expected_revision,
+        )
+        return await self._ledger.commit(change, request, remember=remember)
 
     async def drain(
         self, target_id: str, request: Request, *, visible: Visible, remember: Remember[Operation] | None = None
@@ -303,25 +303,6 @@ class Lifecycle:
             except Exception:
                 log.exception("lifecycle.worker_failed", worker=type(worker).__name__)
             await self._clock.sleep(RESTART_PAUSE_S)
-
-    async def _set_schedulable(
-        self,
-        entity_id: str,
-        schedulable: bool,
-        request: Request,
-        visible: Visible,
-        expected_revision: int | None,
-        remember: Remember[Cordonable] | None,
-    ) -> Committed[Cordonable]:
-        change = partial(
-            set_schedulable,
-            entity_id=entity_id,
-            schedulable=schedulable,
-            visible=visible,
-            author=request.author,
-            expected_revision=expected_revision,
-        )
-        return await self._ledger.commit(change, request, remember=remember)
 
     async def _change(
         self,

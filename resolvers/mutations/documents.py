@@ -14,7 +14,7 @@ from graph.applying import Action, Outcome
 from graph.documents import parse_documents
 from graph.entity import Source, SourceKind
 from graph.refusal import InvalidInput
-from resolvers.answers import idempotency_of, verb
+from resolvers.answers import request_of, verb
 from resolvers.context import Context
 from schema.errors import ErrorValue
 from schema.inputs import IDEMPOTENCY
@@ -46,10 +46,7 @@ async def _apply(context: Context, given: Any) -> Payload:
     tenant_id = None if given.tenant_id is UNSET else given.tenant_id
     documents = await asyncio.to_thread(parse_documents, given.content)
     source = Source(given.source_kind, given.name)
-    action = "applyDocuments"
-    request = context.request(
-        action, tenant_id=tenant_id, idempotency=idempotency_of(context, action, given), source=source
-    )
+    request = request_of(context, "applyDocuments", given, tenant_id=tenant_id, source=source)
     applied = await context.services.documents.apply(
         documents,
         viewer=context.viewer,

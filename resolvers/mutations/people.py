@@ -14,7 +14,7 @@ from graph.edit import Edit
 from graph.entity import Entity
 from graph.kinds import ApiToken, Role, RoleBinding, Secret, ServiceAccount, User
 from graph.refusal import InvalidInput
-from resolvers.answers import entity_of, idempotency_of, remember_entity, verb
+from resolvers.answers import entity_of, remember_entity, request_of, verb
 from resolvers.context import Context
 from resolvers.mutations.entities import Editing, Making, mutations_of
 from schema.inputs import fields_from, settable
@@ -177,10 +177,7 @@ def _token_mutations() -> dict[str, Member]:
         def change(edit: Edit) -> tuple[ApiToken, str]:
             return changes.create_token(edit, context.viewer, **{**fields, "owner_id": owner_id})
 
-        action = "createApiToken"
-        request = context.request(
-            action, tenant_id=fields.get("tenant_id"), idempotency=idempotency_of(context, action, given)
-        )
+        request = request_of(context, "createApiToken", given, tenant_id=fields.get("tenant_id"))
         committed = await context.services.ledger.commit(
             change, request, remember=lambda made, revision: remember_entity(made[0], revision)
         )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 import typing
 from enum import Enum
 from pathlib import Path
@@ -19,6 +18,7 @@ from typer.models import ArgumentInfo, OptionInfo
 from server.cli import failures
 from server.cli.application import app
 from server.settings import declarations
+from server.written_pages import write_page
 
 _OPENING = """# The command line
 
@@ -115,13 +115,5 @@ def _joined(text: str) -> str:
     return "\n\n".join(re.sub(r"\s+", " ", part).strip() for part in text.strip().split("\n\n"))
 
 
-def main() -> None:
-    """Write the page to the file that is named, or to standard output."""
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(markdown(), encoding="utf-8")
-    else:
-        sys.stdout.write(markdown())
-
-
 if __name__ == "__main__":
-    main()
+    write_page(markdown())

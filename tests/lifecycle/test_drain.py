@@ -12,6 +12,7 @@ from graph.kinds import DeploymentPhase, Node, OperationStatus, Release, Release
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.refusal import InvalidState, NotFound
 from graph.view import each
+from lifecyclekit.edge import everything
 
 ONE = PlacementPolicy(min_sites=1, max_sites=1)
 
@@ -167,18 +168,18 @@ async def test_cordons_keep_new_work_away_and_let_what_is_there_change(edge, ask
     await edge.succeeded(operation)
     site = edge.site_ids[0]
     for _ in range(2):
-        cordoned = await edge.lifecycle.cordon(site, asking(), visible=lambda reader: reader)
+        cordoned = await edge.lifecycle.set_schedulable(site, asking(), schedulable=False, visible=everything)
         assert not cordoned.value.schedulable
     other, operation = await edge.deploy("other")
     assert {one.site_id for one in edge.releases(other.id)} == {edge.site_ids[1]}
     version = await edge.version("2", reference="shop:2")
     await edge.succeeded((await edge.update(deployment.id, app_version_id=version)).operation)
     assert {one.site_id for one in edge.releases(deployment.id)} == set(edge.site_ids)
-    await edge.lifecycle.uncordon(site, asking(), visible=lambda reader: reader)
+    await edge.lifecycle.set_schedulable(site, asking(), schedulable=True, visible=everything)
     await edge.succeeded((await edge.update(other.id, policy=PlacementPolicy(min_sites=2))).operation)
     assert {one.site_id for one in edge.releases(other.id)} == set(edge.site_ids)
     cluster = edge.cluster_ids[0]
-    await edge.lifecycle.cordon(cluster, asking(), visible=lambda reader: reader)
+    await edge.lifecycle.set_schedulable(cluster, asking(), schedulable=False, visible=everything)
     assert edge.view.get(cluster).configuration
     with pytest.raises(InvalidState, match="drained"):
         await edge.drain(cluster)

@@ -86,7 +86,7 @@ def test_components_and_replicas_that_cannot_be_are_refused(build: Builder) -> N
         build.problem(vague)
     with pytest.raises(InvalidInput, match="no component 'x'") as caught:
         build.problem(component, replicas={"x": 1})
-    assert caught.value.path == "input.replicas"
+    assert caught.value.path == "input.replicas.x"
     for count in (-1, 1001):
         with pytest.raises(InvalidInput, match="0 to 1,000"):
             build.problem(component, replicas={component.name: count})
