@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from graph.store import SCHEMA_NUMBER
-from graph.stores.sqlite_schema import read_head
+from graph.stores.sqlite_schema import read_placed
 
 ROWS_A_DELETION = 2_000
 """The most rows that one step drops."""
@@ -27,7 +27,7 @@ def compact_step(connection: sqlite3.Connection, *, keep_commits: int, keep_afte
     Raises sqlite3.Error.
     """
     oldest: int = connection.execute("SELECT oldest FROM meta").fetchone()[0]
-    newest: int = read_head(connection, schema=SCHEMA_NUMBER).revision
+    newest: int = read_placed(connection, schema=SCHEMA_NUMBER).revision
     to = max(newest - max(0, keep_commits), _newest_before(connection, oldest, newest, keep_after))
     to = min(to, oldest + ROWS_A_DELETION)
     if to <= oldest:

@@ -57,7 +57,9 @@ _raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 def write_batch(connection: sqlite3.Connection, batch: WriteBatch) -> None:
     """Writes a batch within the transaction that the connection is in. Raises sqlite3.Error."""
     if batch.commits:
-        _put(connection, _LOG, [(one.revision, one.draft_id, one.at, encode_commit(one)) for one in batch.commits])
+        bodies = batch.bodies or [encode_commit(one) for one in batch.commits]
+        log = zip(batch.commits, bodies, strict=True)
+        _put(connection, _LOG, [(one.revision, one.draft_id, one.at, body) for one, body in log])
         filed = filing(batch.commits)
         if filed.live:
             _put(connection, _LIVE, [(one.SPEC.name, key, encode_entity(one)) for key, one in filed.live.items()])
@@ -302,3 +304,9 @@ def record(connection: sqlite3.Connection, collection: str, record_id: str) -> R
     return Record(
         collection=collection, id=record_id, tenant_id=row[0], subject_id=row[1], at=row[2], body=msgspec.Raw(row[3])
     )
+
+
+def private(connection: sqlite3.Connection, key: str) -> bytes | None:
+    """A value kept outside the log."""
+    row = connection.execute("SELECT value FROM private WHERE key = ?", (key,)).fetchone()
+    return None if row is None else row[0]

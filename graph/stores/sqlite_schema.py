@@ -3,9 +3,10 @@
 `application_id` and `user_version` are fields of the file's own header (https://www.sqlite.org/fileformat.html section 1.3):
 they tell our databases from others before anything is read or changed.
 
-The head is the log's last row, so that a commit does not write it twice; `meta.oldest` stands in for a log that compaction
-has emptied. Bodies are JSON kept as BLOBs: their length is known without reading them. Each index costs a commit a page or
-more of the write-ahead log; records have none by time, for their ids rise with it.
+The head is the last arrival or else the log's last row, so that a commit does not write it twice; `meta.oldest` stands in
+for a log that compaction has emptied. Bodies are JSON kept as BLOBs: their length is known without reading them. Each tree
+costs a commit a page or more of the write-ahead log, so commits arrive in a table of their own (`sqlite_arrivals`); records
+have no index by time, for their ids rise with it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ CREATE TABLE meta (
     epoch TEXT NOT NULL,
     oldest INTEGER NOT NULL,      -- commits after this revision are in the log
     oldest_at INTEGER NOT NULL    -- that revision's time, UTC ms
+) STRICT;
+CREATE TABLE arrivals (           -- what is committed and not in its places yet
+    number INTEGER PRIMARY KEY,
+    revision INTEGER NOT NULL,    -- where the graph stands with it
+    at INTEGER NOT NULL,          -- that revision's time, UTC ms
+    body BLOB NOT NULL            -- MessagePack
 ) STRICT;
 CREATE TABLE live (
     kind TEXT NOT NULL,
@@ -189,6 +196,13 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 def read_head(connection: sqlite3.Connection, *, schema: int) -> Head:
     """Where the graph stands. Raises sqlite3.Error."""
+    placed = read_placed(connection, schema=schema)
+    row = connection.execute("SELECT revision, at FROM arrivals ORDER BY number DESC LIMIT 1").fetchone()
+    return placed if row is None else Head(revision=row[0], at=row[1], epoch=placed.epoch, schema=schema)
+
+
+def read_placed(connection: sqlite3.Connection, *, schema: int) -> Head:
+    """Where the tables stand without what has arrived since. Raises sqlite3.Error."""
     epoch, revision, at = connection.execute(
         "SELECT epoch, coalesce(newest.revision, oldest), coalesce(newest.at, oldest_at) FROM meta"
         " LEFT JOIN (SELECT revision, at FROM log ORDER BY revision DESC LIMIT 1) AS newest"

@@ -7,9 +7,10 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -24,16 +25,22 @@ from graph.store import (
     StoreUnavailable,
     UnknownOutcome,
 )
+from graph.stores import sqlite_arrivals
 from graph.stores.sqlite import SqliteStore
 from graph.stores.sqlite_backup import ROOM_KEPT_BYTES, restore
+from graph.stores.sqlite_commits import Commits
 from graph.stores.sqlite_errors import at_commit, breaks_connection, translated
+from graph.stores.sqlite_file import SqliteFile, Work
 from graph.stores.sqlite_schema import APPLICATION_ID, CHECKPOINT_PAGES, PAGE_BYTES, UNFINISHED_RESTORE
+from graph.stores.sqlite_thread import BrokenConnectionError
 from storekit import races
 from storekit.checks import check_whole
 from storekit.fixtures import plain_logs
 from storekit.graphs import Chain, audit, created, head_of, region, sample_graph, write
 
 __all__ = ["plain_logs"]
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -62,7 +69,7 @@ async def test_the_database_and_its_lock_can_be_read_by_their_owner_only(tmp_pat
 
 
 async def test_a_commit_is_flushed_before_it_is_answered(store: SqliteStore) -> None:
-    settings = await store._write(
+    settings = await store._file.write(
         lambda connection: [
             connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "user_version")
@@ -448,29 +455,42 @@ def test_sqlites_codes_become_the_stores_errors(
     assert breaks_connection(problem) is anew
 
 
-class FailsToFlush(SqliteStore):
-    """Its second COMMIT fails as a flush does: the frames are written or not, and nobody knows."""
+class FailsToFlush(SqliteFile):
+    """Its second transaction of a sort fails as a flush does: the frames are written or not, and nobody knows."""
 
-    done: bool
-    commits = 0
+    def __init__(self, path: Path, *, done: bool, sort: str) -> None:
+        super().__init__(path)
+        self.done = done
+        self.sort = sort
+        self.transactions = 0
 
-    def _in_transaction(self, connection, work):  # type: ignore[no-untyped-def]  # the parent's own
-        self.commits += 1
-        if self.commits != 2:
-            return super()._in_transaction(connection, work)
+    def in_transaction(self, connection: sqlite3.Connection, work: Work[T]) -> T:
+        return self._fails("in_transaction", super().in_transaction, connection, work)
+
+    def by_itself(self, connection: sqlite3.Connection, work: Work[T]) -> T:
+        return self._fails("by_itself", super().by_itself, connection, work)
+
+    def _fails(self, sort: str, parent: Callable[..., T], connection: sqlite3.Connection, work: Work[T]) -> T:
+        self.transactions += sort == self.sort
+        if sort != self.sort or self.transactions != 2:
+            return parent(connection, work)
         if self.done:
-            super()._in_transaction(connection, work)
-        from graph.stores.sqlite_thread import BrokenConnectionError
-
+            parent(connection, work)
         raise BrokenConnectionError(at_commit(sqlite_error(sqlite3.SQLITE_IOERR_FSYNC), database=self.path))
 
 
+@pytest.mark.parametrize("sort", ["in_transaction", "by_itself"])
 @pytest.mark.parametrize("done", [True, False])
-async def test_after_a_failed_flush_the_database_is_asked_what_happened(tmp_path: Path, done: bool) -> None:
-    store = FailsToFlush(tmp_path / "graph.db")
-    store.done = done
+async def test_after_a_failed_flush_the_database_is_asked_what_happened(
+    tmp_path: Path, done: bool, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_arrivals, "MANY", 3)
+    store = SqliteStore(tmp_path / "graph.db")
+    store._file = FailsToFlush(store.path, done=done, sort=sort)
+    store._commits = Commits(store._file)
     async with Ledger(store).running() as ledger:
-        for number in range(5):
+        for number in range(10):
             await ledger.commit(races.several_entities(f"k-{number}", 0.5), races.REQUEST)
-        assert ledger.view.revision == 5
-        assert (await check_whole(store)).revision == 5
+        assert ledger.view.revision == 10
+        assert (await check_whole(store)).revision == 10
+        assert store._file.transactions > 2
