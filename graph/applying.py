@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import typing
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -76,6 +76,10 @@ class Deployments(typing.Protocol):
         ...
 
 
+Check = Callable[[Kind, Mapping[str, Any]], None]
+"""Raises a refusal when an entity of a kind may not be made with these fields, such as one that no driver knows."""
+
+
 class Coming(typing.NamedTuple):
     """A deployment that exists and is about to be brought to its document: where it may run can be decided now."""
 
@@ -92,9 +96,19 @@ Step = tuple[int, Outcome | Coming]
 class Applier:
     """Applies documents of one set to an Edit, parents before children."""
 
-    def __init__(self, edit: Edit, *, of: SetName, rights: Rights, deployments: Deployments | None = None) -> None:
+    def __init__(
+        self,
+        edit: Edit,
+        *,
+        of: SetName,
+        rights: Rights,
+        deployments: Deployments | None = None,
+        check: Check | None = None,
+    ) -> None:
+        """`check` is what is checked of a kind's fields beside the graph's own rules."""
         self._edit = edit
         self._of = of
+        self._check = check
         self._rights = rights
         self._reader = rights.reader(edit)
         self._references = References(self._reader)
@@ -260,6 +274,8 @@ class Applier:
         outcome = Outcome(kind=kind.name, name=document.name, where=document.where, action=Action.UNCHANGED)
         if existing is None:
             self._rights.check(kind.type(id="", **fields), make=True)
+            if self._check is not None:
+                self._check(kind, fields)
             if kind.name == "Deployment" and self._deployments is not None:
                 made = self._deployments.declare(self._edit, fields, None)
             else:
@@ -279,7 +295,7 @@ class Applier:
         if not self._of.made(existing):
             raise InvalidInput(
                 f"{kind.name} {document.name!r} was made by {maker(existing)}",
-                remedy="use another name, or apply it as part of that set",
+                remedy=self._of.remedy(existing),
                 path="metadata.name",
             )
         changed = {name: value for name, value in fields.items() if getattr(existing, name) != value}
@@ -287,6 +303,8 @@ class Applier:
             self._named_at[existing.id] = document.where
             return outcome
         self._rights.check(existing, make=False)
+        if self._check is not None:
+            self._check(kind, {name: getattr(existing, name) for name in kind.fields} | fields)
         if kind.name == "Deployment" and self._deployments is not None:
             self._deployments.declare(self._edit, fields, existing)
         else:

@@ -65,13 +65,30 @@ class SetName(msgspec.Struct, frozen=True, kw_only=True):
                 f"the name of a set: {problem}", remedy="name it as you would name an entity: shop", path=path
             )
 
+    def remedy(self, entity: Entity) -> str:
+        """What to do when a document of the set names what this very set did not make."""
+        set_of = made_by(entity)
+        if set_of is None:
+            return "use another name, or delete what has it"
+        name, of_tenant = set_of
+        if of_tenant == (self.tenant_id is not None) and entity.source.kind is self.kind:
+            return f"apply it under the set's name {name!r} (on the command line --name), or use another name"
+        if of_tenant:
+            return "use another name, or apply it as part of that set: give its tenantId (on the command line --tenant)"
+        return "use another name, or have it applied as part of that set"
+
+
+def made_by(entity: Entity) -> tuple[str, bool] | None:
+    """The set that made an entity, and whether it is the entity's tenant's (else the installation's); None: no set."""
+    if entity.source.kind not in (SourceKind.DOCUMENTS, SourceKind.IMPORT):
+        return None
+    outer, _, name = entity.source.name.rpartition("/")
+    return name, getattr(entity, "tenant_id", None) is not None and outer != INSTALLATION
+
 
 def maker(entity: Entity) -> str:
     """Who made an entity, for people: `DOCUMENTS 'shop' of the installation`."""
-    source = entity.source
-    if source.kind not in (SourceKind.DOCUMENTS, SourceKind.IMPORT):
-        return f"{source.kind.name} {source.name!r}"
-    outer, _, name = source.name.rpartition("/")
-    if getattr(entity, "tenant_id", None) is None or outer == INSTALLATION:
-        return f"{source.kind.name} {name!r} of the installation"
-    return f"{source.kind.name} {name!r} of its tenant"
+    set_of = made_by(entity)
+    if set_of is None:
+        return f"{entity.source.kind.name} {entity.source.name!r}"
+    return f"{entity.source.kind.name} {set_of[0]!r} of {'its tenant' if set_of[1] else 'the installation'}"

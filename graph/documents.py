@@ -7,6 +7,8 @@ nesting are refused.
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -150,7 +152,11 @@ def document_from(value: Any, *, where: str) -> Document:
             Document,
         )
     except msgspec.ValidationError as found:
-        raise wrong(f"metadata: {str(found)[:MAX_TOLD]}", "give text; quote numbers and versions") from None
+        said, _, inner = str(found).partition(" - at `$")
+        raise wrong(
+            f"metadata{inner.rstrip('`').replace('display_name', 'displayName')}: {said[:MAX_TOLD]}",
+            "give text; quote numbers and versions",
+        ) from None
 
 
 def _shown(value: Any) -> str:
@@ -174,6 +180,14 @@ _UNREADABLE = (ValueError, KeyError, IndexError, AttributeError, TypeError, Over
 """What the library raises for a value that its tag does not fit, such as `!!int abc`."""
 
 
+class _Unwanted(yaml.MarkedYAMLError):
+    """What YAML has and documents do not take, with what to write instead."""
+
+    def __init__(self, problem: str, remedy: str, mark: Any) -> None:
+        super().__init__(None, None, problem, mark)
+        self.remedy = remedy
+
+
 class _Loader(_Safe):  # type: ignore[misc]  # which class it is depends on how the library was built
     """A safe loader that takes no key twice and none that is not text, and says where what it cannot read is."""
 
@@ -183,19 +197,18 @@ class _Loader(_Safe):  # type: ignore[misc]  # which class it is depends on how 
         except _UNREADABLE:
             # Not a word of the value: it may be a secret with a slip in it.
             text = f"this cannot be read as {node.tag.rpartition(':')[2]}"
-            raise yaml.MarkedYAMLError(None, None, text, node.start_mark) from None
+            raise _Unwanted(text, "leave out the tag, or write a value that fits it", node.start_mark) from None
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         if not isinstance(node, yaml.MappingNode):
-            raise yaml.MarkedYAMLError(None, None, "this is no mapping", node.start_mark)
+            raise _Unwanted("this is no mapping", "write key: value", node.start_mark)
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                text = "a key is text: quote it"
-                raise yaml.MarkedYAMLError(None, None, text, key_node.start_mark)
+                raise _Unwanted("a key is text", "quote it", key_node.start_mark)
             if key in seen:
-                raise yaml.MarkedYAMLError(None, None, f"key {_shown(key)} is given twice", key_node.start_mark)
+                raise _Unwanted(f"key {_shown(key)} is given twice", "give it once", key_node.start_mark)
             seen.add(key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return mapping
@@ -208,11 +221,11 @@ def _check_events(text: str) -> None:
     for event in events:
         mark: Any = event.start_mark
         if isinstance(event, yaml.events.AliasEvent):
-            raise yaml.MarkedYAMLError(None, None, "aliases are not taken", mark)
+            raise _Unwanted("aliases are not taken", "write out what is meant where it is meant", mark)
         if isinstance(event, yaml.events.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise yaml.MarkedYAMLError(None, None, "nested too deeply", mark)
+                raise _Unwanted("nested too deeply", f"values lie at most {MAX_DEPTH} deep in each other", mark)
         elif isinstance(event, yaml.events.CollectionEndEvent):
             depth -= 1
 
@@ -263,9 +276,22 @@ def _yaml(text: str, name: str) -> Iterator[tuple[int, Any]]:
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         line = mark.line + 1 if mark is not None else 1
-        raise InvalidInput(f"{name}:{line}: {problem.problem}", remedy="write JSON or YAML", path=name) from None
+        said, remedy = str(problem.problem), "write JSON or YAML"
+        if isinstance(problem, _Unwanted):
+            remedy = problem.remedy
+        elif "\t" in _indent(_at(text, line)):
+            said, remedy = "a tab does not indent in YAML", "indent with spaces"
+        raise InvalidInput(f"{name}:{line}: {said}", remedy=remedy, path=name) from None
     except (yaml.YAMLError, RecursionError) as problem:
         raise InvalidInput(f"{name}: {problem}", remedy="write JSON or YAML", path=name) from None
+
+
+def _at(text: str, line: int) -> str:
+    return next(itertools.islice(io.StringIO(text), line - 1, line), "")
+
+
+def _indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
 
 
 class _NotJson(Exception):

@@ -24,7 +24,7 @@ from graph.change import Change
 from graph.document_sets import SetName
 from graph.documents import Document
 from graph.edit import Edit
-from graph.entity import Entity
+from graph.entity import Entity, Kind
 from graph.ledger import Ledger
 from graph.refusal import CapacityGone, Refusal
 from graph.trial import Trial
@@ -128,7 +128,7 @@ class Tried:
         self.trial.lay_onto(edit)
         if not self.late and not self.late_removals:
             return self.outcomes
-        applier = Applier(edit, of=wanted.of, rights=Rights(viewer), deployments=self.declared)
+        applier = _applier(edit, wanted, viewer, self.declared)
         outcomes = list(self.outcomes)
         made = applier.apply([wanted.documents[index] for index in self.late])
         for index, outcome in zip(self.late, made, strict=True):
@@ -145,7 +145,7 @@ class Tried:
         check_scope(viewer, wanted.of.tenant_id)
         if viewer.permission_key != self.viewer.permission_key:
             raise Overtaken
-        applier = Applier(edit, of=wanted.of, rights=Rights(viewer), deployments=self.declared)
+        applier = _applier(edit, wanted, viewer, self.declared)
         outcomes = applier.apply(wanted.documents)
         if wanted.prune:
             outcomes.extend(applier.prune(_ids(outcomes)))
@@ -169,8 +169,7 @@ async def try_out(
     """
     view, documents = ledger.view, wanted.documents
     trial = Trial(view, at=max(at_ms, view.at + 1), source=wanted.of.source, max_changes=MAX_SET_CHANGES)
-    rights = Rights(viewer)
-    applier = Applier(trial, of=wanted.of, rights=rights, deployments=_Early(declared) if declared else None)
+    applier = _applier(trial, wanted, viewer, declared, _Early(declared) if declared else None)
     tried = Tried(wanted=wanted, viewer=viewer, trial=trial, declared=declared, outcomes=[])
     outcomes: dict[int, Outcome] = {}
     brought: dict[int, int] = {}
@@ -192,7 +191,7 @@ async def try_out(
     if late and declared is not None:
         trial.stop_noting()
         made_by = _Promised(declared) if tried.places_many else declared
-        applier = Applier(over, of=wanted.of, rights=rights, deployments=made_by)
+        applier = _applier(over, wanted, viewer, declared, made_by)
         steps = applier.steps([documents[index] for index in late])
         size = 0
         async for nth, step in _breathing(steps, every=SLICE_DEPLOYMENTS):
@@ -220,6 +219,18 @@ def _placing_for(coming: Coming, over: Edit, declared: Declared, placing: Placin
     if coming.again or (isinstance(below, Edit) and any(one.kind in NETWORK for one in below.changes)):
         return Placing(Projection(over), declared.drivers, at_once=1)
     return placing
+
+
+def _applier(
+    edit: Edit, wanted: Wanted, viewer: Viewer, declared: Declared | None, made_by: Deployments | None = None
+) -> Applier:
+    """`made_by` makes the deployments, `declared` when not given."""
+
+    def check(kind: Kind, fields: Mapping[str, Any]) -> None:
+        if kind.name == "Cluster" and declared is not None:
+            declared.drivers.check(fields["driver"], fields.get("configuration") or {})
+
+    return Applier(edit, of=wanted.of, rights=Rights(viewer), deployments=made_by or declared, check=check)
 
 
 def _granted(outcomes: list[Outcome]) -> list[Outcome]:

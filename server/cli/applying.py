@@ -27,7 +27,7 @@ from server.cli.config import Context
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import id_of
 from server.cli.options import OutputOption, TimeoutOption, api_of, call_of, seconds_of
-from server.cli.output import Output, cell, console, plain_table, print_data, say, styled, without_typenames
+from server.cli.output import Output, cell, console, plain_table, print_data, printable, say, styled, without_typenames
 from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
 
 ENDINGS = (".yaml", ".yml", ".json")
@@ -101,8 +101,8 @@ def apply(
     if output in (Output.JSON, Output.YAML):
         print_data(without_typenames(payload), output)
     else:
-        print_results(payload)
-    finish(call_of(ctx).chosen()[1], payload, plan=plan, wait=wait, seconds=seconds)
+        print_results(payload, output=output)
+    finish(call_of(ctx).chosen()[1], payload, plan=plan, wait=wait, seconds=seconds, of=f"set {chosen}")
 
 
 def _set_name(files: Sequence[str], name: str | None, *, prune: bool) -> str:
@@ -209,15 +209,32 @@ def _only_tenant(api: Api, documents: Sequence[Json]) -> str | None:
     return None if only is None else id_of(api, KINDS["Tenant"], only)
 
 
-def print_results(payload: Json) -> None:
-    """What became of each document, those that stay as they are only counted."""
-    table = plain_table(["KIND", "NAME", "ACTION", "WHAT"])
-    for one in payload["results"]:
-        if one["action"] in ("UNCHANGED", "REFUSED"):
+def print_results(payload: Json, *, output: Output = Output.TABLE) -> None:
+    """What became of each document: those that stay as they are only `wide`, or by `name`; nothing of a refused set."""
+    shown = [one for one in payload["results"] if one["action"] != "REFUSED"] if not payload["refused"] else []
+    if output is Output.NAME:
+        for one in shown:
+            if one["action"] != "DELETED":
+                print(printable(f"{one['kind'].lower()}/{one['name']}"))
+        shown = []
+    wide = output is Output.WIDE
+    table = plain_table(["KIND", "NAME", "ACTION", "WHAT", *(["WHERE"] if wide else [])])
+    for one in shown:
+        if one["action"] == "UNCHANGED" and not wide and one["error"] is None:
             continue
-        table.add_row(one["kind"], Text(cell(one["name"]), style="bold"), styled(one["action"]), cell(one["changed"]))
+        what = cell(one["changed"]) if one["error"] is None else one["error"]["message"]
+        table.add_row(
+            one["kind"],
+            Text(cell(one["name"]), style="bold"),
+            styled(one["action"]),
+            Text(cell(what)),
+            *([Text(cell(one["where"]))] if wide else []),
+        )
     if table.row_count:
         console().print(table)
+    left = sum(payload[one.lower()] for one in ACTIONS) - len(payload["results"])
+    if left > 0:
+        say(f"and {left:,} more that are not listed")
     print_refusals(payload)
 
 
@@ -260,19 +277,28 @@ def _reason(result: Json) -> Reason:
 
 
 def finish(
-    context: Context, payload: Json, *, plan: bool, wait: bool, seconds: float, remedy: str | None = None
+    context: Context,
+    payload: Json,
+    *,
+    plan: bool,
+    wait: bool,
+    seconds: float,
+    remedy: str | None = None,
+    of: str = "",
 ) -> None:
-    """Says what was done, waits for an operation, and fails when the set was refused."""
+    """Says what was done, waits for an operation, and fails when the set was refused. `of` is what was applied."""
     counts = ", ".join(f"{payload[one.lower()]} {one.lower()}" for one in ACTIONS if payload[one.lower()])
     if payload["refused"]:
+        every = sum(payload[one.lower()] for one in ACTIONS)
         raise Failure(
-            f"refused: {counts}",
+            f"refused: {payload['refused']} of {every}",
             remedy=remedy or (None if plan else MEND),
             code=Exit.REFUSED,
         )
     say(
         f"{'would be' if plan else 'applied'}: {counts or 'nothing'}"
         + ("" if plan else f", revision {payload['revision']}")
+        + (f" ({of})" if of else "")
     )
     operation = payload["operation"]
     if operation is None:
