@@ -15,7 +15,7 @@ from graph.postings import index_text
 from graph.selectors import LabelSelector, entries_matching, ids_matching, matches
 from graph.view import NOTHING, Reader
 
-FEW = 64
+FEW = 16
 """So many are asked sooner than an index is looked at for a shorter list."""
 
 
