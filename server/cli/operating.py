@@ -118,17 +118,7 @@ def cancel(
 
     Example: edgeatlas operation cancel operation_01JABCDEFGHJKMNPQRSTVWXYZ0 --wait
     """
-    seconds = seconds_of(timeout)
-    found = api_of(ctx).mutate("cancelOperation", {"id": id}, f"operation {{ {OPERATION} }}")["operation"]
-    say(f"operation {found['id']} {found['status']}")
-    if not wait:
-        return
-    try:
-        wait_for(call_of(ctx).chosen()[1], found, timeout_s=seconds)
-    except Failure as failure:
-        # Cancelled is what was asked for.
-        if "CANCELLED" not in failure.message:
-            raise
+    _begin(ctx, api_of(ctx), "cancelOperation", id, wait=wait, seconds=seconds_of(timeout), asked_for="CANCELLED")
 
 
 @operation.command("retry")
@@ -139,11 +129,7 @@ def retry(
 
     Example: edgeatlas operation retry operation_01JABCDEFGHJKMNPQRSTVWXYZ0 --wait
     """
-    seconds = seconds_of(timeout)
-    found = api_of(ctx).mutate("retryOperation", {"id": id}, f"operation {{ {OPERATION} }}")["operation"]
-    say(f"operation {found['id']} {found['status']}")
-    if wait:
-        wait_for(call_of(ctx).chosen()[1], found, timeout_s=seconds)
+    _begin(ctx, api_of(ctx), "retryOperation", id, wait=wait, seconds=seconds_of(timeout))
 
 
 def cordon(ctx: typer.Context, target: TargetArgument) -> None:
@@ -177,10 +163,25 @@ def drain(
     seconds = seconds_of(timeout)
     found = entity_named(api, target, ("Site", "Node"))
     confirm(f"Move everything away from {found.get('name') or found['id']}?", yes=yes)
-    operation = api.mutate("drain", {"id": found["id"]}, f"operation {{ {OPERATION} }}")["operation"]
-    say(f"operation {operation['id']} {operation['status']}")
-    if wait:
-        wait_for(call_of(ctx).chosen()[1], operation, timeout_s=seconds)
+    _begin(ctx, api, "drain", found["id"], wait=wait, seconds=seconds)
+
+
+def _begin(
+    ctx: typer.Context, api: Api, mutation: str, id: str, *, wait: bool, seconds: float, asked_for: str = "SUCCEEDED"
+) -> None:
+    """Asks for a change that is an operation, says which, and waits for its end when asked to. Raises Failure.
+
+    `asked_for`: another end than success which is none of failure.
+    """
+    begun = api.mutate(mutation, {"id": id}, f"operation {{ {OPERATION} }}")["operation"]
+    say(f"operation {begun['id']} {begun['status']}")
+    if not wait:
+        return
+    try:
+        wait_for(call_of(ctx).chosen()[1], begun, timeout_s=seconds)
+    except Failure as failure:
+        if asked_for not in failure.message:
+            raise
 
 
 def _set_cordon(ctx: typer.Context, target: str, mutation: str, done: str) -> None:
