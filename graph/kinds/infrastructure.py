@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, doc, kind
+from graph.entity import HIDDEN, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, doc, kind
 from graph.refusal import InvalidInput
 from graph.values import (
     NO_RESOURCES,
     UNKNOWN_HEALTH,
+    Finding,
     Health,
     NonNegativeFloat,
     Position,
@@ -121,7 +122,10 @@ class Site(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = None
     price_per_core_hour: Annotated[NonNegativeFloat, doc("Price units for one core for one hour.")] = 0.0
     schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
-    health: Annotated[Health, doc("What its cluster's observer last found."), MANAGED] = UNKNOWN_HEALTH
+    health: Annotated[Health, doc("What its clusters' observers last found."), MANAGED] = UNKNOWN_HEALTH
+    findings: Annotated[
+        list[Finding], doc("What each cluster of its own tenancy last found wrong; its health."), MANAGED, HIDDEN
+    ] = []
     tenant_id: PrivateTo = None
 
 
@@ -167,6 +171,9 @@ class Cluster(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     configuration: Annotated[dict[str, Any], doc("What its driver is set to; the driver's page names the keys.")] = {}
     schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
     health: Annotated[Health, doc("What its observer last found."), MANAGED] = UNKNOWN_HEALTH
+    findings: Annotated[
+        list[Finding], doc("What a private cluster last found wrong of sites that all share."), MANAGED, HIDDEN
+    ] = []
     observer_epoch: Annotated[int, doc("The observer's fence: what an older one reports is refused."), MANAGED] = 0
     tenant_id: PrivateTo = None
 

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from drivers.port import ReleaseWork
+from graph.edit import Edit
 from graph.kinds import (
     Artifact,
     ArtifactType,
@@ -16,8 +17,11 @@ from graph.kinds import (
     InstanceStatus,
     Node,
     NodeStatus,
+    Region,
     Release,
     ReleasePhase,
+    Site,
+    Tenant,
 )
 from graph.values import HealthStatus, Resources
 from graph.view import each, get_as
@@ -187,3 +191,85 @@ async def test_reports_of_many_replicas_are_written_in_bounded_commits(edge) -> 
     assert edge.view.count("Instance") == 2_400
     sizes = [len(commit.changes) for commit in await edge.ledger.commits_after(began)]
     assert 600 < max(sizes) <= 2_000
+
+
+async def private_cluster(edge, *, away: tuple[str, ...] = ("s0",), own: bool = False) -> str:
+    """Another tenant's cluster (or one's own), which serves the shared sites s0 and s1 and does not reach some of them."""
+
+    def make(edit: Edit) -> str:
+        tenant_id = edge.tenant_id if own else edit.create(Tenant, name="evil").id
+        return edit.create(
+            Cluster,
+            name="evil-private",
+            driver="simulated",
+            tenant_id=tenant_id,
+            site_ids=edge.site_ids[:2],
+            configuration={"observeEveryMs": 20, "awaySites": list(away)},
+        ).id
+
+    cluster_id: str = await edge.change(make)
+    return cluster_id
+
+
+async def test_what_a_private_cluster_finds_of_a_shared_site_stays_with_the_cluster(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    await edge.until(lambda: edge.site(0).health.status is HealthStatus.READY)
+    cluster_id = await private_cluster(edge)
+    told = await edge.until(lambda: edge.view.get(cluster_id).health.reasons)
+    assert told == ["site s0: away: it does not answer"]
+    assert edge.view.get(cluster_id).health.status is HealthStatus.DEGRADED
+    assert (edge.site(0).health.status, edge.site(0).health.reasons) == (HealthStatus.READY, [])
+    _, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    assert "evil" not in str([await edge.events(one) for one in edge.site_ids])
+    edge.cluster_ids.append(cluster_id)
+    await edge.configure(1)
+    await edge.until(lambda: edge.view.get(cluster_id).health.status is HealthStatus.READY)
+
+
+async def test_a_private_cluster_that_answers_keeps_no_shared_site_up(edge) -> None:
+    await edge.network(sites=2)
+    await private_cluster(edge, away=())
+    await edge.until(lambda: edge.site(0).health.status is HealthStatus.READY)
+    await edge.configure(awaySites=["s0"])
+    await edge.until(lambda: edge.site(0).health.status is HealthStatus.DOWN)
+    assert edge.site(0).health.reasons == ["c0: away: it does not answer"]
+
+
+async def test_the_health_of_a_private_site_counts_its_tenants_clusters_and_shared_ones(edge) -> None:
+    await edge.network(sites=1)
+
+    def make(edit: Edit) -> str:
+        tenant_id = edit.create(Tenant, name="owner").id
+        region = next(each(edit, Region)).id
+        site = edit.create(Site, name="own", region_id=region, tenant_id=tenant_id)
+        mine = {"tenant_id": tenant_id, "site_ids": [site.id], "driver": "simulated"}
+        for name, away in (("near", []), ("far", ["own"])):
+            edit.create(Cluster, name=name, configuration={"observeEveryMs": 20, "awaySites": away}, **mine)
+        return site.id
+
+    site_id = await edge.change(make)
+    await edge.until(lambda: edge.view.get(site_id).health.reasons == ["far: away: it does not answer"])
+    await edge.until(lambda: edge.view.get(site_id).health.status is HealthStatus.DEGRADED)
+
+
+async def test_releases_of_a_private_cluster_go_on_when_it_reaches_its_shared_site_again(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    cluster_id = await private_cluster(edge, away=(), own=True)
+    edge.cluster_ids.append(cluster_id)
+    deployment, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    release = edge.releases(deployment.id)[0]
+    assert edge.site(0).health.status is not HealthStatus.DOWN
+
+    def moved(edit: Edit) -> None:
+        edit.replace(get_as(edit, Release, release.id), cluster_id=cluster_id, applied_generation=0)
+
+    await edge.configure(1, awaySites=["s0"])
+    await edge.until(lambda: edge.view.get(cluster_id).health.status is HealthStatus.DEGRADED)
+    await edge.change(moved)
+    await edge.until(lambda: edge.view.get(release.id).phase is ReleasePhase.WAITING_SITE)
+    await edge.configure(1)
+    await edge.until(lambda: edge.view.get(release.id).phase is ReleasePhase.READY)
