@@ -50,6 +50,8 @@ class Services:
     drivers: DriverRegistry
     facts: ServerFacts
     refusals: Audit | None = None
+    public_url: str = ""
+    """Where browsers reach the server, when it was told."""
     page_size_max: int = 500
     heartbeat_s: float = 15.0
 

@@ -144,6 +144,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
             documents=documents,
             drivers=drivers,
             refusals=audit,
+            public_url=settings.public_url,
             page_size_max=settings.page_size_max,
             facts=ServerFacts(
                 version=version(), store=ledger.store.name, demo=settings.demo, started_at=system_clock_ms()

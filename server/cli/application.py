@@ -14,6 +14,7 @@ from server.cli import (
     deploying,
     doctor,
     importing,
+    links,
     operating,
     people,
     reading,
@@ -99,6 +100,7 @@ app.command("login", rich_help_panel=_ACCESS)(signing.login)
 app.command("logout", rich_help_panel=_ACCESS)(signing.logout)
 app.command("whoami", rich_help_panel=_ACCESS)(signing.whoami)
 app.add_typer(signing.context_commands, name="context", rich_help_panel=_ACCESS)
+people.user.command("link")(links.sign_in_link)
 app.add_typer(people.user, name="user", rich_help_panel=_ACCESS)
 app.add_typer(people.token, name="token", rich_help_panel=_ACCESS)
 app.add_typer(people.secret, name="secret", rich_help_panel=_ACCESS)
