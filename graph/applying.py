@@ -375,6 +375,12 @@ class Applier:
             fields["external"] = ExternalId(f"{source.kind.name}:{source.name}", document.name)
         for field in kind.fields.values():
             if field.required and field.name not in fields and field.name != "id":
+                if field.name == "tenant_id":
+                    raise InvalidInput(
+                        f"whose {kind.name} is it?",
+                        remedy="name its tenant, or apply the set as a tenant's (on the command line --tenant)",
+                        path="metadata.tenant",
+                    )
                 raise InvalidInput(
                     f"{document_name(field)} is missing", remedy="give it", path=f"spec.{document_name(field)}"
                 )

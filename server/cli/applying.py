@@ -232,8 +232,9 @@ def print_results(payload: Json, *, output: Output = Output.TABLE) -> None:
         )
     if table.row_count:
         console().print(table)
-    left = sum(payload[one.lower()] for one in ACTIONS) - len(payload["results"])
-    if left > 0:
+    told = ACTIONS if output in (Output.NAME, Output.WIDE) else ("CREATED", "UPDATED", "DELETED")
+    left = sum(payload[one.lower()] for one in told) - sum(one["action"] in told for one in payload["results"])
+    if left > 0 and not payload["refused"]:
         say(f"and {left:,} more that are not listed")
     print_refusals(payload)
 
@@ -295,8 +296,9 @@ def finish(
             remedy=remedy or (None if plan else MEND),
             code=Exit.REFUSED,
         )
+    done = "would be" if plan else "applied" if payload["operation"] is None else "accepted"
     say(
-        f"{'would be' if plan else 'applied'}: {counts or 'nothing'}"
+        f"{done}: {counts or 'nothing'}"
         + ("" if plan else f", revision {payload['revision']}")
         + (f" ({of})" if of else "")
     )
