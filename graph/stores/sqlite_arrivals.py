@@ -2,8 +2,9 @@
 
 A commit belongs in half a dozen trees: the log and its drafts, the live entities, the filed records and their indexes. That
 is ten pages of four KiB, and beside its flush the pages that it writes are what a commit costs. So a small group is written
-as one row of the table `arrivals`, whole and flushed. Every 128 of them are put in their places by one transaction, which
-takes them out of `arrivals`; what several of them changed is then written once.
+as one row of the table `arrivals`, whole and flushed. The rows are filled up to a page and used again and again, so that a
+small commit writes one page, in its place. Every 128 of them are put in their places by one transaction, and what several
+of them changed is then written once.
 
 Until then they are in memory as well, and whoever reads lays them over what the tables say: nobody waits until they are in
 their places, and a disk that is full keeps nobody from reading. An `Arrivals` is a value, replaced by the writer's thread
@@ -32,6 +33,11 @@ LARGE_BYTES = 64 * 1024
 """A group of so many commits or bytes goes to its places at once: its pages are shared by its commits already."""
 ROOM_BYTES = 8 * MANY_BYTES
 """Below so much room in the database nothing arrives any more, for it might not find its places."""
+ROW_BYTES = 4_000
+"""A body is filled up to this, and beyond it to whole pages (`MORE_BYTES`): a row of the size of the one before is written
+over it, without a change to the tree (https://www.sqlite.org/fileformat.html sections 1.5 and 1.6: a cell of up to 4,061
+bytes of payload lies in its page of 4,096 bytes, the rest in pages of 4,092 bytes each)."""
+MORE_BYTES = 4_092
 _MAX_INTEGER = 2**63 - 1
 
 
@@ -90,17 +96,27 @@ def _decoded(body: bytes) -> WriteBatch:
 class Arrivals:
     """What has arrived and is not in its places yet, over tables that stand at `placed`."""
 
-    __slots__ = ("_filed", "batches", "placed", "size_bytes")
+    __slots__ = ("_filed", "after_number", "batches", "placed", "size_bytes")
 
-    def __init__(self, placed: Head, batches: tuple[WriteBatch, ...] = (), *, size_bytes: int = 0) -> None:
+    def __init__(
+        self, placed: Head, batches: tuple[WriteBatch, ...] = (), *, after_number: int = 0, size_bytes: int = 0
+    ) -> None:
         self.placed = placed
         self.batches = batches
+        self.after_number = after_number
+        """The number of the last arrival that is in its places: the first of these has the next one."""
         self.size_bytes = size_bytes
         self._filed: dict[str, dict[str, Record | None]] | None = None
 
+    @property
+    def last_number(self) -> int:
+        """The number of the last of them, or of the last that is in its places."""
+        return self.after_number + len(self.batches)
+
     def and_one(self, batch: WriteBatch, *, size_bytes: int) -> Arrivals:
         """These and one more."""
-        return Arrivals(self.placed, (*self.batches, batch), size_bytes=self.size_bytes + size_bytes)
+        whole = self.size_bytes + size_bytes
+        return Arrivals(self.placed, (*self.batches, batch), after_number=self.after_number, size_bytes=whole)
 
     def has_room_for(self, size_bytes: int) -> bool:
         """Whether one of this size may be taken before these are put in their places."""
@@ -192,8 +208,10 @@ def append_arrival(
     drafts = [one.draft_id for one in batch.commits]
     keys = [one.key for one in batch.idempotency]
     twice = arrivals.done_before(drafts) or arrivals.idempotency(keys)
+    number = arrivals.last_number + 1
     statement = _append_statement(len(drafts), len(keys))
-    if twice or connection.execute(statement, (to.revision, to.at, body, *drafts, *keys)).rowcount != 1:
+    row = (number % MANY, number, to.revision, to.at, len(body), _filled(body))
+    if twice or connection.execute(statement, (*row, *drafts, *keys)).rowcount != 1:
         raise StoreProblem(f"the change of revision {to.revision} was made before: it is not written again")
 
 
@@ -205,27 +223,36 @@ def _append_statement(drafts: int, keys: int) -> str:
         if count
     ]
     only = f" WHERE {' AND '.join(unless)}" if unless else ""
-    return f"INSERT INTO arrivals (revision, at, body) SELECT ?, ?, ?{only}"
+    return f"REPLACE INTO arrivals (slot, number, revision, at, size, body) SELECT ?, ?, ?, ?, ?, ?{only}"
+
+
+def _filled(body: bytes) -> bytes:
+    size = len(body)
+    return body.ljust(ROW_BYTES if size <= ROW_BYTES else size + (ROW_BYTES - size) % MORE_BYTES, b"\0")
 
 
 def read_arrivals(connection: sqlite3.Connection, placed: Head) -> Arrivals:
     """What has arrived in the table. Raises StoreProblem when it is damaged, sqlite3.Error."""
-    arrivals = Arrivals(placed)
-    for number, body in connection.execute("SELECT number, body FROM arrivals ORDER BY number").fetchall():
+    (after_number,) = connection.execute("SELECT placed FROM meta").fetchone()
+    arrivals = Arrivals(placed, after_number=after_number)
+    rows = connection.execute(
+        "SELECT slot, number, size, body FROM arrivals WHERE number > ? ORDER BY number", (after_number,)
+    ).fetchall()
+    for slot, number, size, body in rows:
         try:
-            batch = _decoded(body)
+            batch = _decoded(body[:size])
         except (msgspec.DecodeError, KeyError) as problem:
             raise StoreProblem(f"arrival {number} cannot be read: {problem}") from problem
-        arrivals = arrivals.and_one(batch, size_bytes=len(body))
+        if number != arrivals.last_number + 1:
+            raise StoreProblem(f"there is no arrival {arrivals.last_number + 1}: the log is damaged; restore a backup")
+        # Where rows were used in another order than this version's, none is used before all are free.
+        arrivals = arrivals.and_one(batch, size_bytes=size if slot == number % MANY else MANY_BYTES)
     arrivals.commits_after(placed.revision)  # raises when there is a gap
     return arrivals
 
 
 def put_in_place(connection: sqlite3.Connection, arrivals: Arrivals) -> None:
-    """Writes what has arrived to its places and empties the table, within the connection's transaction.
-
-    Raises sqlite3.Error.
-    """
+    """Writes what has arrived to its places, within the connection's transaction. Raises sqlite3.Error."""
     batches = arrivals.batches
     if not batches:
         return
@@ -242,7 +269,13 @@ def put_in_place(connection: sqlite3.Connection, arrivals: Arrivals) -> None:
             private=private,
         ),
     )
-    connection.execute("DELETE FROM arrivals")
+    connection.execute("UPDATE meta SET placed = ?", (arrivals.last_number,))
+    secret = [number for number, batch in enumerate(batches, arrivals.after_number + 1) if batch.private]
+    if secret:  # what is deleted from its place is not to be found here
+        connection.execute(
+            "UPDATE arrivals SET body = zeroblob(length(body)) WHERE number IN (SELECT value FROM json_each(?))",
+            (msgspec.json.encode(secret).decode(),),
+        )
 
 
 def has_room(connection: sqlite3.Connection) -> bool:

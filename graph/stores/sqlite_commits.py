@@ -131,7 +131,7 @@ class Commits:
         except BrokenConnectionError:
             self.forget()
             raise
-        self._arrivals = Arrivals(head)
+        self._arrivals = Arrivals(head, after_number=arrivals.last_number)
         self._head = head
         self._roomy = has_room(connection)
 

@@ -39,12 +39,15 @@ CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     epoch TEXT NOT NULL,
     oldest INTEGER NOT NULL,      -- commits after this revision are in the log
-    oldest_at INTEGER NOT NULL    -- that revision's time, UTC ms
+    oldest_at INTEGER NOT NULL,   -- that revision's time, UTC ms
+    placed INTEGER NOT NULL       -- arrivals up to this number are in their places
 ) STRICT;
-CREATE TABLE arrivals (           -- what is committed and not in its places yet
-    number INTEGER PRIMARY KEY,
+CREATE TABLE arrivals (           -- what was committed last, in rows that are used again and again
+    slot INTEGER PRIMARY KEY,
+    number INTEGER NOT NULL,      -- rises by one with each
     revision INTEGER NOT NULL,    -- where the graph stands with it
     at INTEGER NOT NULL,          -- that revision's time, UTC ms
+    size INTEGER NOT NULL,        -- of the body, the rest is filling
     body BLOB NOT NULL            -- MessagePack
 ) STRICT;
 CREATE TABLE live (
@@ -99,7 +102,7 @@ def _create(connection: sqlite3.Connection) -> None:
     for statement in _TABLES.split(";\n"):
         if statement.strip():
             connection.execute(statement)
-    connection.execute("INSERT INTO meta VALUES (1, ?, 0, 0)", (new_ulid(),))
+    connection.execute("INSERT INTO meta VALUES (1, ?, 0, 0, 0)", (new_ulid(),))
 
 
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {0: _create}
@@ -197,7 +200,9 @@ def _migrate(connection: sqlite3.Connection) -> None:
 def read_head(connection: sqlite3.Connection, *, schema: int) -> Head:
     """Where the graph stands. Raises sqlite3.Error."""
     placed = read_placed(connection, schema=schema)
-    row = connection.execute("SELECT revision, at FROM arrivals ORDER BY number DESC LIMIT 1").fetchone()
+    row = connection.execute(
+        "SELECT revision, at FROM arrivals WHERE number > (SELECT placed FROM meta) ORDER BY number DESC LIMIT 1"
+    ).fetchone()
     return placed if row is None else Head(revision=row[0], at=row[1], epoch=placed.epoch, schema=schema)
 
 
