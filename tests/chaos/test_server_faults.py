@@ -1,4 +1,4 @@
-"""A Neo4j server that is killed, stopped and frozen under its writers, again and again."""
+"""A Neo4j server that is killed, stopped, frozen and out of disk under its writers, again and again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from storekit.fixtures import plain_logs
 from storekit.server_faults import COMMITS, faults_under_load
 
 __all__ = ["plain_logs"]
-FAULTS = {"kill": 10, "stop": 3, "freeze": 6}
+FAULTS = {"kill": 10, "stop": 3, "freeze": 6, "fill": 2}
 
 
 @pytest.mark.chaos

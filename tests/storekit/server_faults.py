@@ -1,4 +1,4 @@
-"""A Neo4j server that is killed, stopped or frozen while writers of two ledgers commit, and what there must be afterwards.
+"""A Neo4j server that is killed, stopped, frozen or out of disk while writers of two ledgers commit, and what it has then.
 
 The writers go on through it all: they are refused while the server is away, and must be heard again once it is back.
 Freezing is the hardest on the store: the server goes on with transactions that their writers gave up long ago.
@@ -29,6 +29,8 @@ COMMITS = 30
 """Acknowledged before each fault, and again after it."""
 WITHIN_S = 180.0
 FROZEN_S = 6.0
+AGAIN_S = 0.5
+"""Before who was refused tries again."""
 IMPATIENT = Timeouts(connect=3.0, statement=4.0, lock=4.0, commit=4.0)
 """Less than a server is frozen for, so that it is given up in the middle of a transaction."""
 
@@ -70,7 +72,19 @@ async def freeze(server: Neo4jServer) -> None:
         server.thaw()
 
 
-FAULTS: dict[str, Callable[[Neo4jServer], Awaitable[None]]] = {"kill": kill, "stop": stop, "freeze": freeze}
+async def fill(server: Neo4jServer) -> None:
+    """The disk is full; then there is room, and the server is started again, as its database asks for."""
+    server.limit_files(65_536)
+    await asyncio.sleep(FROZEN_S)
+    await kill(server)
+
+
+FAULTS: dict[str, Callable[[Neo4jServer], Awaitable[None]]] = {
+    "kill": kill,
+    "stop": stop,
+    "freeze": freeze,
+    "fill": fill,
+}
 
 
 async def faults_under_load(server: Neo4jServer, faults: Sequence[str]) -> ServerToll:
@@ -87,7 +101,7 @@ async def faults_under_load(server: Neo4jServer, faults: Sequence[str]) -> Serve
                 done = await ledger.commit(races.several_entities(f"{key}-{step}", 1.0), REQUEST)
             except Unavailable:
                 toll.refused += 1
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(AGAIN_S)
             else:
                 told[f"{key}-{step}"] = done.revision
 

@@ -142,6 +142,17 @@ class _EarlyCommits(Commits):
         self._head = Head(revision=newest.revision, at=newest.at, epoch=head.epoch, schema=head.schema)
 
 
+class Deaf(Wrapped):
+    """Hears nothing of other processes' commits while `deaf`."""
+
+    deaf = False
+
+    async def commits_after(self, revision: int, *, limit: int = 1_000) -> Sequence[Commit]:
+        if self.deaf:
+            raise StoreUnavailable("the store is not heard on purpose")
+        return await self.inner.commits_after(revision, limit=limit)
+
+
 class AnswersEarly(SqliteStore):
     """Control: says that a commit is durable a moment before it is written."""
 

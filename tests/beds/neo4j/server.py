@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import secrets
 import shutil
 import signal
@@ -264,6 +265,17 @@ class Neo4jServer:
         """Let a frozen server go on where it was."""
         if (pid := self.pid) is not None:
             os.kill(pid, signal.SIGCONT)
+
+    def limit_files(self, size_bytes: int) -> None:
+        """Let no file of the running server grow beyond so many bytes: to it the disk is full. It ends with a new start.
+
+        PartMissing where one process cannot limit another, which is everywhere but on Linux.
+        """
+        if not hasattr(resource, "prlimit"):
+            raise PartMissing("a limit on another process's files needs Linux")
+        if (pid := self.pid) is not None:
+            _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
 
     def clear(self) -> None:
         """Remove every node, relationship, constraint and index, for a test that wants an empty database."""

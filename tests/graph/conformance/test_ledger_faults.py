@@ -9,6 +9,7 @@ from collections import Counter
 import msgspec
 import pytest
 
+from beds.parts import PartMissing, skip
 from graph.edit import Edit
 from graph.identifiers import new_id
 from graph.kinds import Region
@@ -16,10 +17,11 @@ from graph.ledger import Ledger
 from graph.refusal import AlreadyExists, Unavailable
 from graph.request import Idempotency, Request
 from graph.store import RecordPage
+from graph.view import each
 from storekit import races
-from storekit.checks import all_commits, check_whole
+from storekit.checks import State, all_commits, check_whole
 from storekit.graphs import audit
-from storekit.kills import check_told, kill_and_check
+from storekit.kills import check_told, checked, kill_and_check
 from storekit.places import Place
 from storekit.processes import killed_writers
 from storekit.wrappers import Away, ForgetsDrafts, LosesReplies
@@ -163,6 +165,41 @@ async def test_reads_go_on_and_commits_are_refused_while_the_store_is_away_and_a
         assert not ledger.stale
         assert ledger.view.find("Region", "while") is None
         await check_whole(ledger.store)
+
+
+async def test_a_full_disk_refuses_commits_as_retryable_and_loses_nothing_and_takes_them_when_there_is_room(
+    place: Place,
+) -> None:
+    told: dict[str, int] = {}
+
+    async def commit(ledger: Ledger, key: str) -> None:
+        told[key] = (await ledger.commit(races.several_entities(key, 0.5), races.REQUEST)).revision
+
+    async with Ledger(place.handle()).running() as ledger:
+        await asyncio.gather(*(commit(ledger, f"before-{number}") for number in range(20)))
+    try:
+        store = place.filling()
+    except PartMissing as missing:
+        skip("a full disk", missing)
+    async with Ledger(store, group_size=4).running() as ledger:
+        refused = None
+        for number in range(1_000):
+            answers = await asyncio.gather(
+                *(commit(ledger, f"k-{number}-{part}") for part in range(6)), return_exceptions=True
+            )
+            if refused := next((one for one in answers if one is not None), None):
+                break
+        for again in range(3):
+            with pytest.raises(Unavailable) as problem:
+                await commit(ledger, f"again-{again}")
+            assert problem.value.retryable
+        assert isinstance(refused, Unavailable)
+        assert ledger.stale
+        assert {f"before-{number}" for number in range(20)} <= {one.name for one in each(ledger.view, Region)}
+    await asyncio.to_thread(place.room)
+    async with Ledger(place.handle()).running() as ledger:
+        await asyncio.gather(*(commit(ledger, f"after-{number}") for number in range(20)))
+        await checked(ledger.store, State(), told)
 
 
 async def test_an_away_store_loses_nothing_that_was_accepted(place: Place) -> None:
