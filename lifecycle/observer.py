@@ -161,6 +161,7 @@ class Observer:
         sure = [one for one in orphans if self._orphans[one.name] >= SIGHTINGS_OF_AN_ORPHAN]
         for one in sure:
             if await self._commit(partial(claim_orphan, cluster_id=self._cluster_id, one=one)):
+                log.warning("orphan.removed", name=one.name, cluster=self._cluster_id)
                 await self._remove_orphan(one)
         return len(sure) < len(orphans)
 

@@ -228,11 +228,13 @@ def _write_health(edit: Edit, entity: Site | Cluster, health: Health, findings: 
 
 
 def claim_orphan(edit: Edit, cluster_id: str, one: ObservedRelease) -> bool:
-    """Writes down that an orphan is about to be removed; False when a release stands for it by now."""
+    """Writes down that an orphan is about to be removed; False when a release stands for it by now.
+
+    Its name is not in the event: it has its tenant's and deployment's in it, and whoever sees the cluster sees the event.
+    """
     cluster = get_as(edit, Cluster, cluster_id)
     if cluster is None or edit.count("Release", "backend_name", one.name):
         return False
-    tell(
-        edit, cluster, "OrphanRemoved", f"{one.name} runs on cluster {cluster.name} and nobody wants it.", warning=True
-    )
+    told = f"An object that nobody wants runs on cluster {cluster.name}; it is removed."
+    tell(edit, cluster, "OrphanRemoved", told, warning=True)
     return True

@@ -87,4 +87,5 @@ def shortage_reason(problem: Problem, *, rule: str, shortage: Shortage, because:
         have=str(shortage.placed),
         unit="replicas",
         message=f"{because}; what is left takes {shortage.placed} of {component.replicas} replicas of {component.name!r}",
+        untold=f"{because}; what is left does not take all {component.replicas} replicas of {component.name!r}",
     )

@@ -64,7 +64,9 @@ async def test_an_object_that_nobody_wants_is_removed(edge) -> None:
         await edge.world().apply(work, now=0, ready_at=[0])
     await edge.until(lambda: orphan.name not in edge.world().objects, what="the orphan's end")
     assert foreign.name in edge.world().objects
-    assert "OrphanRemoved" in [one.reason for one in await edge.events(edge.cluster_ids[0])]
+    told = {one.reason: one.message for one in await edge.events(edge.cluster_ids[0])}
+    assert "OrphanRemoved" in told
+    assert orphan.name not in told["OrphanRemoved"], "a name tells everybody of its deployment"
     await edge.world().vanish(foreign.name)
     assert len(edge.releases(deployment.id)) == 2
     edge.check_books()
