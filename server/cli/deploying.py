@@ -63,7 +63,7 @@ def plan(
 
     Exit code 4 says that it cannot be done.
 
-    Example: edgeatlas plan hello/1.0 --within 8ms --of Berlin --of Paris --tier REGIONAL
+    Example: edgeatlas plan hello/1.0 --within 8ms --of Vienna --of Lyon --tier REGIONAL
     """
     api = api_of(ctx)
     values = _wished(api, wish, where)
@@ -100,7 +100,7 @@ def deploy(
 ) -> None:
     """Run an app version in places. When it cannot be placed, the plan says why.
 
-    Example: edgeatlas deploy hello/1.0 --within 8ms --of Berlin --of Paris --wait
+    Example: edgeatlas deploy hello/1.0 --within 8ms --of Vienna --of Lyon --wait
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)

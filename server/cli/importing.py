@@ -66,7 +66,7 @@ def import_(
         ),
     ] = "auto",
     prefix: Annotated[
-        str, typer.Option("--prefix", help="Put before every name, so that two imports can have a Berlin each.")
+        str, typer.Option("--prefix", help="Put before every name, so that two imports can have a Vienna each.")
     ] = "",
     cluster: Annotated[
         str | None,

@@ -18,7 +18,14 @@ operation = typer.Typer(
     help="Long work: list it, follow it, cancel it, try it again.\n\nExample: edgeatlas operation list --running",
     no_args_is_help=True,
 )
-IdArgument = Annotated[str, typer.Argument(help="The operation's id.", metavar="ID")]
+IdArgument = Annotated[
+    str,
+    typer.Argument(
+        help="The operation's id, or what `-o name` prints.",
+        metavar="ID",
+        callback=lambda given: given.removeprefix("operation/"),
+    ),
+]
 TargetArgument = Annotated[str, typer.Argument(help="A name or id; `site/NAME` when several kinds have the name.")]
 LISTED = f"{OPERATION} requestedBy createdAt subject {{ id __typename ... on Named {{ name }} }}"
 
@@ -135,7 +142,7 @@ def retry(
 def cordon(ctx: typer.Context, target: TargetArgument) -> None:
     """Place nothing new on a site, node or cluster; what runs there stays.
 
-    Example: edgeatlas cordon site/Berlin
+    Example: edgeatlas cordon site/Vienna
     """
     _set_cordon(ctx, target, "cordon", "cordoned")
 
@@ -143,7 +150,7 @@ def cordon(ctx: typer.Context, target: TargetArgument) -> None:
 def uncordon(ctx: typer.Context, target: TargetArgument) -> None:
     """Take the cordon off a site, node or cluster.
 
-    Example: edgeatlas uncordon site/Berlin
+    Example: edgeatlas uncordon site/Vienna
     """
     _set_cordon(ctx, target, "uncordon", "uncordoned")
 
@@ -157,7 +164,7 @@ def drain(
 ) -> None:
     """Cordon a site or node and move what runs there elsewhere, made before it is broken.
 
-    Example: edgeatlas drain site/Berlin --yes --wait
+    Example: edgeatlas drain site/Vienna --yes --wait
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)

@@ -32,7 +32,7 @@ user = typer.Typer(
 )
 token = typer.Typer(
     help="API tokens: list them, make them, end them.\n\n"
-    "Example: edgeatlas token create ci --role DEVELOPER --tenant shop --days 30 > ci.token",
+    "Example: edgeatlas token create ci --role DEVELOPER --tenant shop --days 7 > ci.token",
     no_args_is_help=True,
 )
 secret = typer.Typer(
@@ -167,7 +167,7 @@ def create_token(
 ) -> None:
     """Make an API token and print it, this once.
 
-    Example: edgeatlas token create ci --role DEVELOPER --tenant shop --days 30 > ci.token
+    Example: edgeatlas token create ci --role DEVELOPER --tenant shop --days 7 > ci.token
     """
     api = api_of(ctx)
     values: Json = {"name": name, "role": _role(role) if role else None}

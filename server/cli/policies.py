@@ -28,7 +28,7 @@ class PlacementFlags:
     near: Annotated[
         list[str] | None,
         typer.Option(
-            "--near", help="A place and its most latency: `Berlin:8ms`. Can be repeated.", metavar="PLACE:TIME"
+            "--near", help="A place and its most latency: `Vienna:8ms`. Can be repeated.", metavar="PLACE:TIME"
         ),
     ] = None
     within: Annotated[
@@ -74,7 +74,7 @@ def policy_of(api: Api, given: PlacementFlags) -> Json | None:
     """The policy as the API takes it; None when nothing is said. Raises Failure."""
     policy: Json = _from_file(api, given.policy) if given.policy is not None else {}
     if (given.within is None) != (not given.of):
-        raise Failure("--within and --of belong together", remedy="write --within 8ms --of Berlin", code=Exit.USAGE)
+        raise Failure("--within and --of belong together", remedy="write --within 8ms --of Vienna", code=Exit.USAGE)
     targets = [_target(api, one) for one in given.near or ()]
     targets += [_within(api, place, str(given.within)) for place in given.of or ()]
     if targets:
@@ -124,7 +124,7 @@ def place_of(api: Api, text: str) -> Json:
 def _target(api: Api, text: str) -> Json:
     place, colon, limit = text.rpartition(":")
     if not colon or not place:
-        raise Failure(f"{text!r} is no place with its latency", remedy="write Berlin:8ms", code=Exit.USAGE)
+        raise Failure(f"{text!r} is no place with its latency", remedy="write Vienna:8ms", code=Exit.USAGE)
     return _within(api, place, limit)
 
 
