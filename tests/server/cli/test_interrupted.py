@@ -109,8 +109,9 @@ def test_a_link_for_a_user_is_made_by_the_running_server_for_an_administrator(
     mara("login", "--link", link)
     assert mara("whoami", "-o", "name").stdout == "mara\n"
     assert "used already" in mara("login", "--link", link, code=int(Exit.REFUSED)).stderr
-    assert "MANAGE_TENANT" in mara("user", "link", "admin", code=int(Exit.REFUSED)).stderr
-    assert "no User 'nobody'" in here("user", "link", "nobody", code=int(Exit.NOT_FOUND)).stderr.replace("user", "User")
+    assert "no User 'admin'" in mara("user", "link", "admin", code=int(Exit.NOT_FOUND)).stderr, "nor does she see it"
+    assert "MANAGE_INSTALLATION" in mara("user", "link", "mara", code=int(Exit.REFUSED)).stderr
+    assert "no User 'nobody'" in here("user", "link", "nobody", code=int(Exit.NOT_FOUND)).stderr
     assert "is in use by process" in here("user", "link", "mara", "--offline", code=int(Exit.UNAVAILABLE)).stderr
     token = link.partition("token=")[2]
     assert not [line for line in server.lines if token in line]
