@@ -58,7 +58,7 @@ test: $(DEV_STAMP) ui parts ## set up everything, real parts included, and run a
 .PHONY: chaos
 chaos: $(DEV_STAMP) parts ## the fault tests on their long counts
 	@$(call say,Fault tests - long counts)
-	@EDGEATLAS_PARTS=prepared $(BIN)/python -m pytest -m chaos $(ARGS)
+	@EDGEATLAS_PARTS=prepared $(BIN)/python -m pytest -v -m chaos tests/chaos $(ARGS)
 
 .PHONY: lint
 lint: $(DEV_STAMP) ## ruff (rules and format), mypy --strict, import-linter (the layers)

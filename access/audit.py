@@ -20,8 +20,9 @@ from access.viewer import SYSTEM, now_ms
 from graph.change import Record
 from graph.edit import Edit
 from graph.identifiers import new_id
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import Refusal
+from graph.request import Request
 
 COLLECTION = "audit"
 A_MINUTE = 60

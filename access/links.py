@@ -13,7 +13,15 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from access.audit import COLLECTION, AuditBody
+from access.rights import check_manages_person
+from access.viewer import Viewer, at_head
+from access.visible import VisibleView
+from graph.change import Record
+from graph.edit import Edit
+from graph.identifiers import new_id
 from graph.kinds import User
+from graph.refusal import InvalidState, NotFound
 from graph.store import Store
 from graph.view import Reader, get_as
 
@@ -25,6 +33,36 @@ _SHAPE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str
     credential_version: int
+
+
+def allow_link(
+    edit: Edit, viewer: Viewer, user_id: str, *, action: str, correlation_id: str = "", path: str = "input.userId"
+) -> User:
+    """The user for whom the viewer may have a link made, and the audit record of it.
+
+    Who follows a link acts as that user, so it takes what setting another's password takes, for one's own link too: a token
+    that may less than its owner is not to become a session that may all. Raises NotFound, Forbidden, or InvalidState for
+    a disabled user.
+    """
+    viewer = at_head(viewer, edit, at_ms=edit.at)
+    user = VisibleView(edit, viewer).get(user_id)
+    if not isinstance(user, User):
+        raise NotFound("User", user_id, path=path)
+    check_manages_person(viewer, edit, user, path=path)
+    if user.disabled:
+        raise InvalidState(f"user {user.name!r} is disabled", remedy="enable it first", path=path)
+    body = AuditBody(author=viewer.id, action=action, outcome="SUCCEEDED", correlation_id=correlation_id)
+    edit.file(
+        Record(
+            collection=COLLECTION,
+            id=new_id("audit", at_ms=edit.at),
+            tenant_id=None,
+            subject_id=user.id,
+            at=edit.at,
+            body=msgspec.Raw(msgspec.json.encode(body)),
+        )
+    )
+    return user
 
 
 async def issue_link(

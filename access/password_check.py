@@ -16,8 +16,9 @@ from access.throttle import Throttle, network_of, sign_in_keys
 from access.viewer import Viewer
 from graph.edit import Edit
 from graph.kinds import User
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import Forbidden, LimitExceeded, Refusal, Unavailable
+from graph.request import Request
 from graph.store import StoreUnavailable
 from graph.view import get_as
 

@@ -7,11 +7,11 @@ another tenant. Whatever shows a refusal to a caller passes it through `told` fi
 from __future__ import annotations
 
 from access.visible import VisibleView
-from graph.refusal import AlreadyExists, InUse, NotFound, Refusal
+from graph.refusal import AlreadyExists, CapacityGone, InUse, NotFound, Refusal
 
 
 def told(refusal: Refusal, view: VisibleView) -> Refusal:
-    """The refusal without what the viewer may not see; the same object when there is nothing of it.
+    """The refusal as the viewer may see it; the same object when nothing is to be left out or added.
 
     An `AlreadyExists` whose holder is not seen has an empty `existing_id`. Every `NotFound` has the same words, for a
     remedy that differed would tell what exists elsewhere.
@@ -31,4 +31,6 @@ def told(refusal: Refusal, view: VisibleView) -> Refusal:
         return AlreadyExists("this name or external id is taken", existing_id="", path=refusal.path)
     if isinstance(refusal, NotFound):
         return NotFound(refusal.what, refusal.key, path=refusal.path)
+    if isinstance(refusal, CapacityGone) and refusal.figures is not None and view.may_see_use():
+        return CapacityGone(refusal.figures, remedy=refusal.remedy, path=refusal.path)
     return refusal

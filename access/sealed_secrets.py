@@ -20,8 +20,9 @@ from access.viewer import SYSTEM, Viewer, at_head
 from access.visible import VisibleView
 from graph.edit import Edit
 from graph.kinds import Secret
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import InvalidInput, LimitExceeded, NotFound
+from graph.request import Request
 from graph.store import Store
 from graph.view import get_as
 

@@ -95,10 +95,12 @@ class VisibleView:
         """Whether a cluster's credentials and configuration are shown."""
         return self.viewer.may(Permission.WRITE_INFRASTRUCTURE, cluster.tenant_id)
 
-    @property
-    def may_see_use(self) -> bool:
-        """Whether figures are shown that add up the releases of every tenant, such as a node's free capacity."""
-        return self.viewer.may(Permission.READ_WORKLOADS)
+    def may_see_use(self, tenant_id: str | None = None) -> bool:
+        """Whether figures are shown that add up the releases of every tenant, such as a node's free capacity.
+
+        `tenant_id` is whose private infrastructure it is: nobody else's releases are there. None: all share it.
+        """
+        return self.viewer.may(Permission.READ_WORKLOADS, tenant_id)
 
     # Lists
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from collections.abc import Awaitable
+from typing import Any, Protocol
 
 
 class Clock(Protocol):
@@ -40,3 +41,14 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Sleeps on the running event loop."""
         await asyncio.sleep(seconds)
+
+
+async def first_of(*waits: Awaitable[Any]) -> None:
+    """Returns when one of them is over; the others are cancelled, and have ended by then."""
+    waiting = [asyncio.ensure_future(one) for one in waits]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)

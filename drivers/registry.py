@@ -33,17 +33,24 @@ class DriverBroken(Refusal):
         self.name = name
 
 
-class DriverRegistry:
-    """Drivers by name, each loaded once."""
+def _itself(driver: Driver) -> Driver:
+    return driver
 
-    def __init__(self, loaders: Mapping[str, Callable[[], Driver]]) -> None:
+
+class DriverRegistry:
+    """Drivers by name, each loaded once, and handed out with what goes around each of them."""
+
+    def __init__(
+        self, loaders: Mapping[str, Callable[[], Driver]], *, around: Callable[[Driver], Driver] = _itself
+    ) -> None:
         self._loaders = dict(loaders)
+        self._around = around
         self._loaded: dict[str, Driver] = {}
 
     @classmethod
-    def installed(cls) -> DriverRegistry:
+    def installed(cls, *, around: Callable[[Driver], Driver] = _itself) -> DriverRegistry:
         """The drivers of this environment."""
-        return cls({point.name: point.load for point in entry_points(group=GROUP)})
+        return cls({point.name: point.load for point in entry_points(group=GROUP)}, around=around)
 
     @classmethod
     def of(cls, *drivers: Driver) -> DriverRegistry:
@@ -65,7 +72,7 @@ class DriverRegistry:
             if loader is None:
                 raise UnknownDriver(name, known=self.names)
             try:
-                found = loader()
+                found = self._around(loader())
             except Exception as problem:
                 log.exception("driver.not_loaded", driver=name)
                 raise DriverBroken(name, problem) from problem

@@ -1,8 +1,8 @@
-"""Applying documents: what they name is created or changed, and what their source no longer names is deleted.
+"""Applying documents: what they name is created or changed, and what their set no longer names is deleted.
 
-References are given by name (a scoped one by path: `shop/1.4.2`) or by id. A set of documents has a source; what that
-source made before and the set no longer names is deleted when the set is pruned, and what another source made is
-never touched. What a document leaves out stays as it is: a repeated import must not uncordon what an operator
+References are given by name (a scoped one by path: `shop/1.4.2`) or by id. A set has a name within its scope
+(graph/document_sets.py); what it made before and no longer names is deleted when it is pruned, and what anybody else made
+is never touched. What a document leaves out stays as it is: a repeated import must not uncordon what an operator
 cordoned. What it says is null is cleared. An external id is who an entity is, so that a renamed one is found again.
 
 Everything is checked on an `Edit`, so a dry run, one commit and the commits of an operation are the same code. A bad
@@ -12,22 +12,21 @@ document refuses the whole set, and every bad one is told, not only the first.
 from __future__ import annotations
 
 import enum
-import re
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from graph.document_order import in_groups
-from graph.document_values import document_name, plain_value, spelled
+from graph.document_references import References
+from graph.document_sets import SetName, maker
+from graph.document_values import MAX_REFERENCE, document_name, like, plain_value, spelled
 from graph.documents import APPLICABLE, Document
 from graph.edit import Edit
-from graph.entity import KINDS, Entity, ExternalId, Field, Kind, Named, Source
-from graph.refusal import AlreadyExists, InUse, InvalidInput, LimitExceeded, NotFound, Refusal
+from graph.entity import KINDS, Entity, ExternalId, Kind, Named
+from graph.refusal import AlreadyExists, CapacityGone, InUse, InvalidInput, LimitExceeded, Refusal
 from graph.view import Reader
-
-_ID = re.compile(r"[a-z]+_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 class Action(enum.Enum):
@@ -77,14 +76,42 @@ class Deployments(typing.Protocol):
         ...
 
 
-class Applier:
-    """Applies documents of one source to an Edit, parents before children."""
+Check = Callable[[Kind, Mapping[str, Any]], None]
+"""Raises a refusal when an entity of a kind may not be made with these fields, such as one that no driver knows."""
 
-    def __init__(self, edit: Edit, *, source: Source, rights: Rights, deployments: Deployments | None = None) -> None:
+
+class Coming(typing.NamedTuple):
+    """A deployment that exists and is about to be brought to its document: where it may run can be decided now."""
+
+    fields: Mapping[str, Any]
+    existing: Entity
+    again: bool
+    """Whether what was decided for it has no room any more."""
+
+
+Step = tuple[int, Outcome | Coming]
+"""A document's position, and what became of it or is about to."""
+
+
+class Applier:
+    """Applies documents of one set to an Edit, parents before children."""
+
+    def __init__(
+        self,
+        edit: Edit,
+        *,
+        of: SetName,
+        rights: Rights,
+        deployments: Deployments | None = None,
+        check: Check | None = None,
+    ) -> None:
+        """`check` is what is checked of a kind's fields beside the graph's own rules."""
         self._edit = edit
-        self._source = source
+        self._of = of
+        self._check = check
         self._rights = rights
         self._reader = rights.reader(edit)
+        self._references = References(self._reader)
         self._deployments = deployments
         self._named_at: dict[str, str] = {}
         """Where the set has named each entity: one that is named twice would change with every repetition."""
@@ -93,21 +120,29 @@ class Applier:
 
     def apply(self, documents: Sequence[Document]) -> list[Outcome]:
         """Applies each; an outcome each, in the order of the documents. A refused one leaves nothing of itself."""
-        outcomes = dict(self.steps(documents))
+        outcomes = {index: step for index, step in self.steps(documents) if isinstance(step, Outcome)}
         return [outcomes[index] for index in range(len(documents))]
 
-    def steps(self, documents: Sequence[Document]) -> Iterator[tuple[int, Outcome]]:
+    def steps(self, documents: Sequence[Document]) -> Iterator[Step]:
         """Applies them one by one, parents before children: positions and outcomes as they come.
 
-        Where a name or external id is taken it is tried again after the others of its kind, for its holder may give it up;
-        before those that may refer to it, lest they find its holder under the name.
+        Before a deployment that exists it says so, and once more when what was decided for it has no room. Where a name or
+        external id is taken it is tried again after the others of its kind, for its holder may give it up; before those that
+        may refer to it, lest they find its holder under the name.
         """
         for group in in_groups(documents):
             waiting = group
             while waiting:
                 taken: list[tuple[int, Outcome]] = []
                 for index in waiting:
-                    outcome = self._tried(documents[index])
+                    document = documents[index]
+                    coming = self._coming(document)
+                    if coming is not None:
+                        yield index, coming
+                    outcome = self._tried(document)
+                    if coming is not None and isinstance(outcome.error, CapacityGone):
+                        yield index, coming._replace(again=True)
+                        outcome = self._tried(document)
                     if isinstance(outcome.error, AlreadyExists):
                         taken.append((index, outcome))
                     else:
@@ -116,6 +151,19 @@ class Applier:
                     yield from taken
                     break
                 waiting = [index for index, _ in taken]
+
+    def _coming(self, document: Document) -> Coming | None:
+        if document.kind != "Deployment" or self._deployments is None:
+            return None
+        kind = KINDS[document.kind]
+        try:
+            fields = self._fields(kind, document)
+        except Refusal:  # told when it is tried
+            return None
+        existing = self._existing(kind, document, fields)
+        if existing is None or not self._of.made(existing):
+            return None
+        return Coming(fields, existing, False)
 
     def _tried(self, document: Document) -> Outcome:
         try:
@@ -132,34 +180,41 @@ class Applier:
             )
 
     def prune(self, kept: set[str]) -> list[Outcome]:
-        """Deletes what the source made and is not among the kept ids, children before parents."""
-        doomed: list[str] = []
-        key = f"{self._source.kind.name}:{self._source.name}"
-        for name in reversed(APPLICABLE):
-            doomed.extend(one for one in self._edit.ids(name, "source", key) if one not in kept)
-        return self.remove(doomed)
+        """Deletes what the set made and is not among the kept ids, children before parents."""
+        return list(self.remove_steps(self.left_out(kept)))
+
+    def left_out(self, kept: Collection[str]) -> list[str]:
+        """What the set made and is not among the kept ids, children before parents."""
+        return [one for name in reversed(APPLICABLE) for one in list(self._of.ids(self._edit, name)) if one not in kept]
 
     def remove(self, entity_ids: Sequence[str]) -> list[Outcome]:
-        """Deletes entities that the applier may see; those that are gone already are passed over.
+        """Deletes entities of the set that the applier may see; those that are gone already are passed over."""
+        return list(self.remove_steps(entity_ids))
+
+    def remove_steps(self, entity_ids: Sequence[str]) -> Iterator[Outcome]:
+        """Deletes them one by one, as `remove`.
 
         What is in use is tried again after the others: a region goes after those below it whatever the order of the ids.
         What only a deployment on its way out still uses is left for the next time, unchanged, and told so.
         """
-        doomed = [
-            found
-            for one in entity_ids
-            if self._reader.get(one) is not None and (found := self._edit.get(one)) is not None
-        ]
-        outcomes: list[Outcome] = []
+        doomed = list(entity_ids)
         while doomed:
-            tried = [(entity, self._gone(entity)) for entity in doomed]
-            outcomes.extend(outcome for _, outcome in tried if outcome.error is None)
-            left = [entity for entity, outcome in tried if outcome.error is not None]
+            left: list[tuple[str, Outcome]] = []
+            for one in doomed:
+                found = self._edit.get(one)
+                if found is None or self._reader.get(one) is None or not self._of.made(found):
+                    continue
+                outcome = self._gone(found)
+                if outcome.error is None:
+                    yield outcome
+                else:
+                    left.append((one, outcome))
             if len(left) == len(doomed):
-                self._leave_for_later([outcome for _, outcome in tried])
-                return [*outcomes, *(outcome for _, outcome in tried)]
-            doomed = left
-        return outcomes
+                stuck = [outcome for _, outcome in left]
+                self._leave_for_later(stuck)
+                yield from stuck
+                return
+            doomed = [one for one, _ in left]
 
     def _leave_for_later(self, stuck: Sequence[Outcome]) -> None:
         """Makes unchanged what nothing depends on but what leaves by itself, or what is stuck for the same reason."""
@@ -215,13 +270,18 @@ class Applier:
         kind = KINDS[document.kind]
         fields = self._fields(kind, document)
         existing = self._existing(kind, document, fields)
+        source = self._of.source_for(fields.get("tenant_id"))
         outcome = Outcome(kind=kind.name, name=document.name, where=document.where, action=Action.UNCHANGED)
         if existing is None:
             self._rights.check(kind.type(id="", **fields), make=True)
+            if self._check is not None:
+                self._check(kind, fields)
             if kind.name == "Deployment" and self._deployments is not None:
                 made = self._deployments.declare(self._edit, fields, None)
             else:
-                made = self._edit.create(kind.type, path="spec", **{**fields, "source": self._source})
+                made = self._edit.create(kind.type, path="spec", **{**fields, "source": source})
+            if made.source != source:
+                made = self._edit.replace(made, path="spec", source=source)
             outcome.action, outcome.id = Action.CREATED, made.id
             self._named_at[made.id] = document.where
             return outcome
@@ -232,10 +292,10 @@ class Applier:
                 remedy="describe it once",
                 path="metadata.name",
             )
-        if existing.source != self._source:
+        if not self._of.made(existing):
             raise InvalidInput(
-                f"{kind.name} {document.name!r} was made by {existing.source.kind.name} {existing.source.name!r}",
-                remedy="use another name, or apply it under that source",
+                f"{kind.name} {document.name!r} was made by {maker(existing)}",
+                remedy=self._of.remedy(existing),
                 path="metadata.name",
             )
         changed = {name: value for name, value in fields.items() if getattr(existing, name) != value}
@@ -243,6 +303,8 @@ class Applier:
             self._named_at[existing.id] = document.where
             return outcome
         self._rights.check(existing, make=False)
+        if self._check is not None:
+            self._check(kind, {name: getattr(existing, name) for name in kind.fields} | fields)
         if kind.name == "Deployment" and self._deployments is not None:
             self._deployments.declare(self._edit, fields, existing)
         else:
@@ -265,26 +327,36 @@ class Applier:
 
     def _fields(self, kind: Kind, document: Document) -> dict[str, Any]:
         fields: dict[str, Any] = {}
-        if document.labels is not None:
-            fields["labels"] = document.labels
-        if document.display_name is not None:
+        if document.labels is not msgspec.UNSET:
+            fields["labels"] = document.labels or {}
+        if document.display_name is not msgspec.UNSET:
             fields["display_name"] = document.display_name
-        if document.external is not None:
+        if document.external is not msgspec.UNSET:
             fields["external"] = document.external
+        if "tenant_id" in kind.fields:
+            if document.tenant is not None:
+                fields["tenant_id"] = self._references.named("Tenant", document.tenant, None, "metadata.tenant")
+            elif self._of.tenant_id is not None:
+                fields["tenant_id"] = self._of.tenant_id
+        elif document.tenant is not None:
+            raise InvalidInput(f"a {kind.name} belongs to no tenant", remedy="leave it out", path="metadata.tenant")
+        if self._of.tenant_id is not None and fields.get("tenant_id") != self._of.tenant_id:
+            raise InvalidInput(
+                f"this {kind.name} belongs to {'another tenant' if document.tenant else 'the installation'}, "
+                "and the set to a tenant",
+                remedy="put it into a set of its own scope",
+                path="metadata.tenant" if document.tenant else "kind",
+            )
         if kind.named:
             fields["name"] = document.name
-        elif document.external is None:
-            fields["external"] = ExternalId(f"{self._source.kind.name}:{self._source.name}", document.name)
-        if document.tenant is not None and "tenant_id" in kind.fields:
-            fields["tenant_id"] = self._named("Tenant", document.tenant, None, "metadata.tenant")
         names = spelled(kind)
         for key, value in document.spec.items():
             field = names.get(key)
             if field is None:
                 raise InvalidInput(
-                    f"a {kind.name} has no {key!r}",
-                    remedy=f"it has {', '.join(sorted(one for one in names if not one.endswith(('Id', 'Ids'))))}",
-                    path=f"spec.{key}",
+                    f"a {kind.name} has no {key[:MAX_REFERENCE]!r}",
+                    remedy=like(key, [one for one in names if not one.endswith(("Id", "Ids"))], has="it has"),
+                    path=f"spec.{key[:MAX_REFERENCE]}",
                 )
             where = f"spec.{key}"
             if value is None:
@@ -293,13 +365,22 @@ class Applier:
                 fields[field.name] = kind.default_of(field.name)
                 continue
             fields[field.name] = (
-                self._reference(field, value, fields.get("tenant_id"), where)
+                self._references.of_field(field, value, fields.get("tenant_id"), where)
                 if field.ref is not None
                 else plain_value(field.type, value, field.meta, where)
             )
         self._inherit_tenant(kind, fields)
+        if not kind.named and fields.get("external") is None:
+            source = self._of.source_for(fields.get("tenant_id"))
+            fields["external"] = ExternalId(f"{source.kind.name}:{source.name}", document.name)
         for field in kind.fields.values():
             if field.required and field.name not in fields and field.name != "id":
+                if field.name == "tenant_id":
+                    raise InvalidInput(
+                        f"whose {kind.name} is it?",
+                        remedy="name its tenant, or apply the set as a tenant's (on the command line --tenant)",
+                        path="metadata.tenant",
+                    )
                 raise InvalidInput(
                     f"{document_name(field)} is missing", remedy="give it", path=f"spec.{document_name(field)}"
                 )
@@ -316,53 +397,11 @@ class Applier:
                 fields["tenant_id"] = tenant_id
                 return
 
-    def _reference(self, field: Field, value: Any, tenant_id: str | None, path: str) -> Any:
-        assert field.ref is not None
-        if typing.get_origin(field.type) is list:
-            if not isinstance(value, list):
-                raise InvalidInput("a list of names or ids", remedy="write a list", path=path)
-            return [self._named(field.ref.kinds[0], one, tenant_id, f"{path}[{at}]") for at, one in enumerate(value)]
-        return self._named(field.ref.kinds[0], value, tenant_id, path)
-
-    def _named(self, kind_name: str, value: Any, tenant_id: str | None, path: str) -> str:
-        if not isinstance(value, str) or not value:
-            raise InvalidInput(f"the name or id of a {kind_name}", remedy="give text", path=path)
-        kind = KINDS[kind_name]
-        if _ID.fullmatch(value):
-            found = self._reader.get(value)
-        else:
-            found = self._by_path(kind, value.split("/"), tenant_id)
-        if found is None or found.SPEC is not kind:
-            raise NotFound(kind_name, value, path=path, remedy="name one that exists or is in the same set")
-        return found.id
-
-    def _by_path(self, kind: Kind, path: Sequence[str], tenant_id: str | None) -> Entity | None:
-        *outer, name = path
-        scope_kind = _scope_kind(kind)
-        if outer and scope_kind is not None:
-            parent = self._by_path(scope_kind, outer, tenant_id)
-            return None if parent is None else self._reader.find(kind.name, name, parent.id)
-        if outer:
-            return None
-        scopes = [tenant_id, ""] if tenant_id is not None else [""]
-        for scope in scopes:
-            found = self._reader.find(kind.name, name, scope or "")
-            if found is not None:
-                return found
-        return None
-
-
-def _scope_kind(kind: Kind) -> Kind | None:
-    for name in kind.scope:
-        ref = kind.fields[name].ref
-        if ref is not None and ref.kinds[0] != "Tenant":
-            return KINDS[ref.kinds[0]]
-        if ref is not None:
-            return KINDS["Tenant"]
-    return None
-
 
 def _placed(refusal: Refusal, document: Document) -> Refusal:
     """The refusal with the document's place before its own path."""
-    refusal.path = f"{document.where}: {refusal.path}" if refusal.path else document.where
+    path = refusal.path or ""
+    if not path.startswith(document.where):  # one that was made beforehand may be told twice
+        inner = f"spec.{path.removeprefix('input.')}" if path.startswith("input.") else path
+        refusal.path = f"{document.where}: {inner}" if inner else document.where
     return refusal

@@ -7,13 +7,16 @@ of the same filter can never disagree.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from graph.entity import Entity
 from graph.postings import index_text
 from graph.selectors import LabelSelector, entries_matching, ids_matching, matches
 from graph.view import NOTHING, Reader
+
+FEW = 16
+"""So many are asked sooner than an index is looked at for a shorter list."""
 
 
 class Narrowing(NamedTuple):
@@ -69,12 +72,14 @@ class All:
         return True
 
     def candidates(self, reader: Reader, kind: str) -> Sequence[str] | None:
-        """The shortest of what the parts narrow it to."""
+        """The shortest of what the parts narrow it to; the rest is not looked for once there are few."""
         best: Sequence[str] | None = None
         for part in self.parts:
             found = part.candidates(reader, kind)
             if found is not None and (best is None or len(found) < len(best)):
                 best = found
+                if len(best) <= FEW:
+                    break
         return best
 
     def narrowing(self, reader: Reader, kind: str) -> Narrowing | None:
@@ -151,11 +156,12 @@ class Not:
 class Equals:
     """A field has one of some values; answered from the field's index when it has one."""
 
-    __slots__ = ("field", "indexed", "values")
+    __slots__ = ("_among", "field", "indexed", "values")
 
     def __init__(self, field: str, values: Sequence[Any], *, indexed: bool) -> None:
         self.field = field
         self.values = values
+        self._among = frozenset(values)
         self.indexed = indexed
 
     def holds(self, entity: Entity) -> bool:
@@ -163,7 +169,7 @@ class Equals:
         value = getattr(entity, self.field)
         if type(value) is list or type(value) is dict:
             return any(one in value for one in self.values)
-        return value in self.values
+        return value in self._among
 
     @property
     def exact(self) -> bool:
@@ -194,8 +200,8 @@ class NameIs:
 
     __slots__ = ("names",)
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = names
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = frozenset(names)
 
     def holds(self, entity: Entity) -> bool:
         """Whether its name is among them."""
@@ -205,7 +211,7 @@ class NameIs:
         """Those of these names: one stretch of the order by name for each."""
         ids = reader.ids_by_name(kind)
         found: list[str] = []
-        for name in set(self.names):
+        for name in self.names:
             at = bisect_left(ids, name, key=lambda one: getattr(reader.get(one), "name", ""))
             while at < len(ids) and getattr(reader.get(ids[at]), "name", None) == name:
                 found.append(ids[at])

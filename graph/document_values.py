@@ -6,8 +6,9 @@ such as a configuration's, are data and stay as they are.
 
 from __future__ import annotations
 
+import difflib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,20 @@ import msgspec
 from graph.edit import camel
 from graph.entity import HIDDEN, KINDS, MANAGED, Field, Kind, without_none
 from graph.refusal import InvalidInput
+
+MAX_REFERENCE = 1_024
+"""Characters of a name, a path of names or a key that are looked up and told of."""
+MAX_TOLD = 200
+"""Characters that a refusal repeats of what the library says: it quotes values, which may be of any length."""
+
+
+def like(word: str, known: Iterable[str], *, has: str) -> str:
+    """What to write instead of an unknown word: the one that was probably meant, and all that there are."""
+    every = sorted(known)
+    lower = {one.lower(): one for one in every}
+    close = difflib.get_close_matches(word[:64].lower(), lower, n=1, cutoff=0.7)
+    meant = f"did you mean {lower[close[0]]!r}? " if close else ""
+    return f"{meant}{has} {', '.join(every)}"
 
 
 def spelled(kind: Kind) -> Mapping[str, Field]:
@@ -53,7 +68,7 @@ def plain_value(declared: Any, value: Any, meta: Sequence[msgspec.Meta], path: s
     except msgspec.ValidationError as problem:
         text, _, inner = str(problem).partition(" - at `$")
         raise InvalidInput(
-            text, remedy="give a value of the stated type and range", path=path + inner.rstrip("`")
+            text[:MAX_TOLD], remedy="give a value of the stated type and range", path=path + inner.rstrip("`")
         ) from None
 
 
@@ -75,9 +90,9 @@ def _snake_keys(declared: Any, value: Any, path: str) -> Any:
         for key, one in value.items():
             if key not in names:
                 raise InvalidInput(
-                    f"{declared.__name__} has no {key!r}",
-                    remedy=f"it has {', '.join(sorted(names))}",
-                    path=f"{path}.{key}",
+                    f"{declared.__name__} has no {key[:MAX_REFERENCE]!r}",
+                    remedy=like(key, names, has="it has"),
+                    path=f"{path}.{key[:MAX_REFERENCE]}",
                 )
             out[names[key].name] = _snake_keys(names[key].type, one, f"{path}.{key}")
         return out

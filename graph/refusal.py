@@ -95,6 +95,13 @@ class CapacityGone(Refusal):
     code = "CAPACITY_GONE"
     retryable = True
 
+    def __init__(
+        self, message: str, *, remedy: str | None = None, path: str | None = None, figures: str | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy, path=path)
+        self.figures = figures
+        """The message with what is free, which is for those who may see what every tenant uses."""
+
 
 class Unavailable(Refusal):
     """The store is away or full, or this process may not write: nothing was done, try again."""

@@ -66,6 +66,8 @@ class WriteBatch(msgspec.Struct, frozen=True, kw_only=True):
     commits: Sequence[Commit]
     """Consecutive, the first numbered head + 1. Changes of filed kinds and of operations that have ended go to the filed
     records (collection = the kind's name) and not among the live entities."""
+    bodies: Sequence[bytes] = ()
+    """The commits as `encode_commit` gives them, for who has them at hand: one for each, or none at all."""
     records: Sequence[Record] = ()
     idempotency: Sequence[IdempotencyRecord] = ()
     private: dict[str, bytes | None] = {}
@@ -105,6 +107,16 @@ class RecordPage(msgspec.Struct, frozen=True, kw_only=True):
     subject_id: str | None = None
     after_id: str | None = None
     """Those that follow this id in the order asked for."""
+    before_id: str | None = None
+    """Those that come before this id in the order asked for."""
+    at_from: int | None = None
+    """Those made at this time or later, UTC milliseconds."""
+    at_until: int | None = None
+    """Those made before this time. No index has times: whoever asks for a range of them bounds the ids as well."""
+    ids: Sequence[str] | None = None
+    """Only these."""
+    but_ids: Sequence[str] = ()
+    """Not these."""
     limit: int = 100
     ascending: bool = False
 
@@ -154,6 +166,10 @@ class Store(Protocol):
         """A page of filed records."""
         ...
 
+    async def count_records(self, page: RecordPage) -> int:
+        """How many filed records the page would hold; its limit bounds the counting and may be any number."""
+        ...
+
     async def record(self, collection: str, record_id: str) -> Record | None:
         """One filed record."""
         ...
@@ -184,6 +200,23 @@ class Store(Protocol):
 
     async def prune(self, collection: str, *, before: int) -> int:
         """Drops filed records (or, for `idempotency` and `ephemeral`, those) that are older than UTC ms; says how many."""
+        ...
+
+    async def subjects(self, collection: str, *, after: str = "", limit: int = 1_000) -> Sequence[str]:
+        """What the records of a collection are about: subjects that sort behind `after`, ascending, each once."""
+        ...
+
+    async def prune_subject(
+        self,
+        collection: str,
+        subject_id: str,
+        *,
+        newest: int = 0,
+        before_id: str | None = None,
+        keep_ids: Sequence[str] = (),
+    ) -> int:
+        """Drops filed records about one subject, but for its `newest` newest ones, those whose id is not below
+        `before_id`, and `keep_ids`; says how many."""
         ...
 
     async def backup(self, target: Path) -> None:

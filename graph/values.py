@@ -104,6 +104,14 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     ] = None
 
 
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """What was found wrong of one thing, from which health is made and worded; kept by id, for names change."""
+
+    of: Annotated[str, doc("The id of what it was found of.")]
+    away: Annotated[bool, doc("Whether it does not answer at all.")]
+    words: Annotated[str, doc("What was found.")]
+
+
 class TaintEffect(enum.Enum):
     """What a taint does to work that does not tolerate it (Kubernetes, Taints and Tolerations)."""
 

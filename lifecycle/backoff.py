@@ -23,7 +23,7 @@ def pause_s(attempt: int, *, base_s: float, cap_s: float, seed: int, key: str) -
 
 
 @dataclass(slots=True)
-class _Site:
+class _Way:
     unanswered: int = 0
     openings: int = 0
     open_until: float = 0.0
@@ -32,22 +32,23 @@ class _Site:
 
 @dataclass(slots=True)
 class Breakers:
-    """A circuit breaker for each site: after some unanswered calls it opens, and one call at a time tries it again."""
+    """A circuit breaker for each site as each cluster reaches it: after some unanswered calls it opens, and one call at a
+    time tries it again."""
 
     after: int
     base_s: float
     cap_s: float
     seed: int
-    _sites: dict[str, _Site] = field(default_factory=dict)
+    _ways: dict[str, _Way] = field(default_factory=dict)
 
-    def closed(self, site_id: str) -> bool:
+    def closed(self, way: str) -> bool:
         """Whether calls to the site are as usual."""
-        found = self._sites.get(site_id)
+        found = self._ways.get(way)
         return found is None or found.unanswered < self.after
 
-    def admit(self, site_id: str, *, now: float) -> bool:
+    def admit(self, way: str, *, now: float) -> bool:
         """Whether a call to the site may begin: always while closed, one at a time when its pause is over."""
-        found = self._sites.get(site_id)
+        found = self._ways.get(way)
         if found is None or found.unanswered < self.after:
             return True
         if found.probing or now < found.open_until:
@@ -55,29 +56,29 @@ class Breakers:
         found.probing = True
         return True
 
-    def opens_at(self, site_id: str) -> float:
+    def opens_at(self, way: str) -> float:
         """When the next probe may begin, by the monotonic clock."""
-        found = self._sites.get(site_id)
+        found = self._ways.get(way)
         return found.open_until if found is not None else 0.0
 
-    def unanswered(self, site_id: str, *, now: float) -> None:
+    def unanswered(self, way: str, *, now: float) -> None:
         """A call to the site was not answered."""
-        found = self._sites.setdefault(site_id, _Site())
+        found = self._ways.setdefault(way, _Way())
         found.unanswered += 1
         found.probing = False
         if found.unanswered >= self.after:
             found.openings += 1
             found.open_until = now + pause_s(
-                found.openings, base_s=self.base_s, cap_s=self.cap_s, seed=self.seed, key=site_id
+                found.openings, base_s=self.base_s, cap_s=self.cap_s, seed=self.seed, key=way
             )
 
-    def answered(self, site_id: str) -> bool:
+    def answered(self, way: str) -> bool:
         """The site answered; says whether it had been left alone."""
-        found = self._sites.pop(site_id, None)
+        found = self._ways.pop(way, None)
         return found is not None and found.unanswered >= self.after
 
-    def released(self, site_id: str) -> None:
+    def released(self, way: str) -> None:
         """A call that was admitted ended without telling anything of the site."""
-        found = self._sites.get(site_id)
+        found = self._ways.get(way)
         if found is not None:
             found.probing = False

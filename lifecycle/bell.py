@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from drivers.clock import Clock
+from drivers.clock import Clock, first_of
 
 
 async def ring_or_sleep(bell: asyncio.Event, clock: Clock, seconds: float) -> None:
@@ -12,10 +12,4 @@ async def ring_or_sleep(bell: asyncio.Event, clock: Clock, seconds: float) -> No
     if bell.is_set() or seconds <= 0:
         await asyncio.sleep(0)
         return
-    waits = [asyncio.ensure_future(bell.wait()), asyncio.ensure_future(clock.sleep(seconds))]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for one in waits:
-            one.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
+    await first_of(bell.wait(), clock.sleep(seconds))

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from graph.kinds import AppVersion, Component
-from graph.refusal import InvalidInput, InvalidState
+from graph.refusal import InvalidState
 from graph.view import Reader, each
-
-MAX_REPLICAS = 1_000
 
 
 def components_of(reader: Reader, version: AppVersion, *, path: str = "input.appVersionId") -> list[Component]:
@@ -28,23 +24,3 @@ def components_of(reader: Reader, version: AppVersion, *, path: str = "input.app
                 path=path,
             )
     return found
-
-
-def check_replicas(
-    replicas: Mapping[str, int], components: Sequence[Component], *, path: str = "input.replicas"
-) -> None:
-    """Raises InvalidInput for a component that there is not, or a number that cannot be."""
-    names = {one.name for one in components}
-    for name, count in replicas.items():
-        if name not in names:
-            raise InvalidInput(
-                f"there is no component {name!r}",
-                remedy=f"use one of {', '.join(sorted(names))}",
-                path=f"{path}.{name}",
-            )
-        if not 0 <= count <= MAX_REPLICAS:
-            raise InvalidInput(
-                f"a component has 0 to {MAX_REPLICAS} replicas at a site, not {count}",
-                remedy="give a number in that range",
-                path=f"{path}.{name}",
-            )

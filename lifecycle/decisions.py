@@ -16,21 +16,55 @@ import msgspec
 from graph.edit import Edit
 from graph.kinds import AppVersion, Deployment, DeploymentRevision, Operation
 from graph.kinds.policy import PlacementPolicy
-from graph.ledger import Committed, Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import CapacityGone, InvalidState, NotFound, Refusal, Unavailable
+from graph.request import Committed, Request
 from graph.store import StoreProblem
 from graph.view import Reader
-from lifecycle.components import check_replicas, components_of
+from lifecycle.components import components_of
 from lifecycle.deployments import DECISIONS, Chosen, Visible, Wish, seen_version
 from lifecycle.indulgence import blemished
 from lifecycle.operations import Earlier
 from lifecycle.placing import Placing
 from lifecycle.releases import sites_of
 from placement.decision import Decision
+from placement.problem import check_replicas
 
 R = TypeVar("R")
 Remember = Callable[[R, int], bytes]
 """Gives the JSON that is answered when an idempotency key comes again, from what was made and the revision."""
+
+
+async def choose_for_change(
+    placing: Placing,
+    *,
+    reader: Reader,
+    whole: Reader,
+    deployment: Deployment,
+    version: AppVersion,
+    policy: PlacementPolicy,
+    replicas: dict[str, int],
+    path: str = "input",
+    version_path: str = "input.appVersionId",
+) -> Chosen:
+    """Where a deployment would run with another version, policy and replicas. `reader` is what the asker sees of `whole`.
+
+    Raises NotFound, InvalidInput or InvalidState.
+    """
+    components = components_of(reader, version, path=version_path)
+    check_replicas(replicas, components, path=f"{path}.replicas")
+    return await placing.choose(
+        reader,
+        components=components,
+        policy=policy,
+        replicas=replicas,
+        tenant_id=deployment.tenant_id,
+        excluding_deployment_id=deployment.id,
+        # The same policy stays where it is while it can.
+        stay_at=sites_of(whole, deployment.id) if policy == deployment.policy else (),
+        indulging=blemished(whole, deployment.id),
+        path=path,
+    )
 
 
 class Decisions:
@@ -50,26 +84,21 @@ class Decisions:
         replicas: dict[str, int],
     ) -> Chosen:
         """Where a changed deployment would run now. Raises NotFound, InvalidInput or InvalidState."""
-        components = components_of(reader, version)
-        check_replicas(replicas, components)
-        view = self._ledger.view
-        return await self._placing.choose(
-            reader,
-            components=components,
+        return await choose_for_change(
+            self._placing,
+            reader=reader,
+            whole=self._ledger.view,
+            deployment=deployment,
+            version=version,
             policy=policy,
             replicas=replicas,
-            tenant_id=deployment.tenant_id,
-            excluding_deployment_id=deployment.id,
-            # The same policy stays where it is while it can.
-            stay_at=sites_of(view, deployment.id) if policy == deployment.policy else (),
-            indulging=blemished(view, deployment.id),
         )
 
     async def for_wish(self, reader: Reader, wish: Wish, *, excluding: str | None = None) -> Chosen:
         """Where a wish would run now. Raises NotFound, InvalidInput or InvalidState."""
         version: AppVersion = seen_version(reader, wish.app_version_id)
         components = components_of(reader, version)
-        check_replicas(wish.replicas, components)
+        check_replicas(wish.replicas, components, path="input.replicas")
         return await self._placing.choose(
             reader,
             components=components,

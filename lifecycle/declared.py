@@ -1,13 +1,14 @@
 """Deployments out of documents: the same change functions as the API's, called while a set is applied.
 
-A set is applied at head in one go, so a new deployment is only written down there, PENDING_PLACEMENT; placing it is
-its first step, done at once when it can be. One that exists is placed anew where its document changes what decides
-its place.
+A new deployment is only written down, PENDING_PLACEMENT; placing it is its first step, done at once when it can be. One
+that exists is placed anew where its document changes what decides its place. That is decided before the store's lock is
+taken, in a thread, and kept here; whoever holds the lock only verifies it. What was not decided, because the deployment
+has changed since, is refused as gone, and the set is tried anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,16 +16,18 @@ import msgspec
 from access.viewer import Viewer
 from access.visible import VisibleView
 from drivers.registry import DriverRegistry
+from graph.applying import Coming
 from graph.edit import Edit
 from graph.entity import Entity
 from graph.kinds import Deployment, DeploymentPhase
 from graph.kinds.policy import PlacementPolicy
+from graph.refusal import CapacityGone, Refusal
 from graph.view import Reader
-from lifecycle.components import components_of
+from lifecycle.decisions import choose_for_change
 from lifecycle.deployments import Adjustment, Chosen, Wish, adjusted, deploy, terminate_deployment, update_deployment
+from lifecycle.placing import Placing
+from lifecycle.verbs import Verb, check_verb
 from placement.decision import Decision, Objective
-from placement.engine import decide
-from placement.problem import problem_from
 
 PATH = "spec"
 UNDECIDED = Decision(
@@ -43,15 +46,40 @@ class DeclaredDeployments:
     """Makes, changes and removes deployments as a viewer's documents say."""
 
     def __init__(self, viewer: Viewer, drivers: DriverRegistry) -> None:
-        self._viewer = viewer
-        self._drivers = drivers
+        self.viewer = viewer
+        self.drivers = drivers
+        self._decided: dict[str, tuple[Adjustment, Chosen | Refusal]] = {}
+        """By deployment, where it is to run after the change that its document asks for."""
+
+    def places(self, coming: Coming) -> bool:
+        """Whether a deployment is placed anew, by what its document changes; one that waits to be placed is not."""
+        existing = coming.existing
+        return (
+            isinstance(existing, Deployment)
+            and not _waits(existing)
+            and _adjustment(coming.fields, existing) is not None
+        )
+
+    async def decide(self, edit: Edit, coming: Coming, placing: Placing) -> None:
+        """Decides where a deployment that is placed anew runs after what its document changes, for `declare` to verify.
+
+        `edit` has what the set did so far.
+        """
+        existing = coming.existing
+        change = _adjustment(coming.fields, existing)
+        if change is None or not isinstance(existing, Deployment) or _waits(existing):
+            return
+        decided: Chosen | Refusal
+        try:
+            decided = await self._choose(edit, existing, change, placing)
+        except Refusal as refusal:
+            decided = refusal
+        self._decided[existing.id] = change, decided
 
     def declare(self, edit: Edit, fields: Mapping[str, Any], existing: Entity | None) -> Entity:
         """Makes a deployment from its fields, or brings the one that exists to them. Raises a refusal."""
         if isinstance(existing, Deployment):
-            return _changed(
-                edit, fields, existing, visible=self._visible, author=self._viewer.id, drivers=self._drivers
-            )
+            return self._changed(edit, fields, existing)
         wish = Wish(
             tenant_id=fields["tenant_id"],
             name=fields["name"],
@@ -61,50 +89,74 @@ class DeclaredDeployments:
             display_name=fields.get("display_name"),
             labels=fields.get("labels", {}),
         )
-        chosen = Chosen(decision=UNDECIDED, body=msgspec.json.encode(UNDECIDED))
-        made = deploy(edit, wish, chosen, visible=self._visible, author=self._viewer.id, wait=True).deployment
+        made = deploy(
+            edit, wish, _chosen(UNDECIDED), visible=self._visible, author=self.viewer.id, wait=True
+        ).deployment
         return edit.replace(made, path=PATH, external=fields.get("external"))
 
     def remove(self, edit: Edit, existing: Entity) -> None:
         """Terminates a deployment, and deletes it when nothing of it runs any more; once is enough."""
         if isinstance(existing, Deployment) and existing.phase is not DeploymentPhase.TERMINATING:
-            terminate_deployment(edit, existing.id, visible=self._visible, author=self._viewer.id, delete=True)
+            terminate_deployment(edit, existing.id, visible=self._visible, author=self.viewer.id, delete=True)
 
     def _visible(self, reader: Reader) -> Reader:
-        return VisibleView(reader, self._viewer)
+        return VisibleView(reader, self.viewer)
 
-
-def _changed(
-    edit: Edit,
-    fields: Mapping[str, Any],
-    existing: Deployment,
-    *,
-    visible: Callable[[Reader], Reader],
-    author: str,
-    drivers: DriverRegistry,
-) -> Deployment:
-    after = existing
-    if DECIDED_TOO & {name for name, value in fields.items() if getattr(existing, name) != value}:
-        change = Adjustment(
-            deployment_id=existing.id,
-            app_version_id=fields.get("app_version_id"),
-            policy=fields.get("policy"),
-            replicas=fields.get("replicas"),
-        )
-        version, policy, replicas = adjusted(visible(edit), existing, change)
-        problem = problem_from(
-            visible(edit),
-            components=components_of(edit, version, path=PATH),
+    async def _choose(self, edit: Edit, existing: Deployment, change: Adjustment, placing: Placing) -> Chosen:
+        check_verb(existing, Verb.UPDATE, path=PATH)
+        reader = self._visible(edit)
+        version, policy, replicas = adjusted(reader, existing, change)
+        return await choose_for_change(
+            placing,
+            reader=reader,
+            whole=edit,
+            deployment=existing,
+            version=version,
             policy=policy,
             replicas=replicas,
-            excluding_deployment_id=existing.id,
-            tenant_id=existing.tenant_id,
-            uses=edit,
-            drivers=drivers.names,
             path=PATH,
+            version_path=f"{PATH}.appVersion",
         )
-        decision = decide(problem)
-        chosen = Chosen(decision=decision, body=msgspec.json.encode(decision))
-        after = update_deployment(edit, change, chosen, visible=visible, author=author).deployment
-    plain = {name: value for name, value in fields.items() if name in ("display_name", "labels", "external")}
-    return edit.replace(after, path=PATH, **plain)
+
+    def _changed(self, edit: Edit, fields: Mapping[str, Any], existing: Deployment) -> Deployment:
+        after, change = existing, _adjustment(fields, existing)
+        if change is not None:
+            chosen = self._chosen_for(existing, change)
+            after = update_deployment(edit, change, chosen, visible=self._visible, author=self.viewer.id).deployment
+        plain = {name: value for name, value in fields.items() if name in ("display_name", "labels", "external")}
+        return edit.replace(after, path=PATH, **plain)
+
+    def _chosen_for(self, existing: Deployment, change: Adjustment) -> Chosen:
+        if _waits(existing):
+            return _chosen(UNDECIDED)
+        asked, decided = self._decided.get(existing.id, (None, None))
+        if decided is None or asked != change:
+            raise CapacityGone(
+                f"deployment {existing.name!r} has changed meanwhile and is to be placed anew",
+                remedy="apply the set again",
+                path=PATH,
+            )
+        if isinstance(decided, Refusal):
+            raise decided
+        return decided
+
+
+def _adjustment(fields: Mapping[str, Any], existing: Entity) -> Adjustment | None:
+    """What of a document decides where the deployment runs; None when it is as it was."""
+    if not DECIDED_TOO & {name for name, value in fields.items() if getattr(existing, name) != value}:
+        return None
+    return Adjustment(
+        deployment_id=existing.id,
+        app_version_id=fields.get("app_version_id"),
+        policy=fields.get("policy"),
+        replicas=fields.get("replicas"),
+    )
+
+
+def _waits(deployment: Deployment) -> bool:
+    """Whether it is placed by itself when it can be, after this change too."""
+    return deployment.phase is DeploymentPhase.PENDING_PLACEMENT
+
+
+def _chosen(decision: Decision) -> Chosen:
+    return Chosen(decision=decision, body=msgspec.json.encode(decision))

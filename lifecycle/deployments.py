@@ -30,7 +30,7 @@ from graph.kinds import (
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import InvalidState, NotFound
 from graph.view import Reader, get_as
-from lifecycle.components import check_replicas, components_of
+from lifecycle.components import components_of
 from lifecycle.events import tell
 from lifecycle.indulgence import Indulgent, blemished
 from lifecycle.opening import create_operation
@@ -38,6 +38,7 @@ from lifecycle.releases import apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
 from placement.decision import Decision
+from placement.problem import check_replicas
 from placement.verification import verify
 
 Visible = Callable[[Reader], Reader]
@@ -116,7 +117,7 @@ def deploy(edit: Edit, wish: Wish, chosen: Chosen, *, visible: Visible, author: 
     """
     version = seen_version(visible(edit), wish.app_version_id)
     components = components_of(edit, version)
-    check_replicas(wish.replicas, components)
+    check_replicas(wish.replicas, components, path="input.replicas")
     _check_decision(edit, chosen, components, wait=wait)
     deployment = edit.create(
         Deployment,
@@ -152,7 +153,7 @@ def update_deployment(
     waiting = deployment.phase is DeploymentPhase.PENDING_PLACEMENT
     version, policy, replicas = adjusted(edit, deployment, change)
     components = components_of(edit, version)
-    check_replicas(replicas, components)
+    check_replicas(replicas, components, path="input.replicas")
     _check_decision(edit, chosen, components, wait=waiting, excluding=deployment.id)
     after = edit.replace(
         deployment,

@@ -24,6 +24,8 @@ BATCH_BYTES = 2 * 1024 * 1024
 COLLECTION = "document_batch"
 OWN_CHANGES = 4
 """Changes that a deployment brings with it whatever its releases: itself, an operation, a revision and an event."""
+PLACED_WEIGHT = 40
+"""A deployment that changes counts as so many changes at least: it may be placed anew, and that is verified at head."""
 
 
 class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -33,6 +35,8 @@ class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
     deleted_ids: list[str] = []
     token_id: str | None = None
     """The API token that the set came with: what it may not, its batches may not."""
+    tenant_id: str | None = None
+    """The tenant whose set it is; None: the installation's."""
 
 
 class Weight(msgspec.Struct, frozen=True):
@@ -56,21 +60,21 @@ def batches_of(
     documents: Sequence[Document],
     outcomes: Sequence[Outcome],
     *,
-    changes: Sequence[Change],
+    sizes: Mapping[str, int],
     brought: Mapping[int, int],
     reader: Reader,
     token_id: str | None,
+    tenant_id: str | None,
 ) -> list[Batch]:
     """What changes, in the order of its making: documents parents before children, then deletions children first.
 
-    `outcomes` and `changes` are those of the trial, `brought` is how many changes each document made there, by its
-    position; `reader` is the graph before the trial.
+    `outcomes` are those of the trial, `brought` is how many changes each document made there, by its position, `sizes` the
+    bytes of each change by its entity; `reader` is the graph before the trial.
     """
-    sizes = {one.id: size_of(one) for one in changes}
     changing = [
-        (documents[index], Weight(max(1, brought.get(index, 1)), sizes.get(outcomes[index].id or "", 0)))
+        (documents[index], Weight(_changes_of(one, brought.get(index, 1), reader), _size_of(one, sizes)))
         for index in in_order(documents)
-        if outcomes[index].action in (Action.CREATED, Action.UPDATED)
+        if (one := outcomes[index]).action in (Action.CREATED, Action.UPDATED)
     ]
     gone = [
         (one.id, _weight_of_removal(one, sizes, reader))
@@ -78,14 +82,28 @@ def batches_of(
         if one.action is Action.DELETED and one.id is not None
     ]
     return [
-        *(Batch(documents=part, token_id=token_id) for part in _cut(changing)),
-        *(Batch(deleted_ids=part, token_id=token_id) for part in _cut(gone)),
+        *(Batch(documents=part, token_id=token_id, tenant_id=tenant_id) for part in _cut(changing)),
+        *(Batch(deleted_ids=part, token_id=token_id, tenant_id=tenant_id) for part in _cut(gone)),
     ]
 
 
+def _changes_of(outcome: Outcome, brought: int, reader: Reader) -> int:
+    if outcome.kind != "Deployment" or outcome.action is not Action.UPDATED:
+        return max(1, brought)
+    return max(PLACED_WEIGHT, brought, OWN_CHANGES + _releases_of(outcome, reader))
+
+
 def _weight_of_removal(outcome: Outcome, sizes: Mapping[str, int], reader: Reader) -> Weight:
-    releases = reader.count("Release", "deployment_id", outcome.id) if outcome.kind == "Deployment" else 0
-    return Weight(1 + (OWN_CHANGES + releases if outcome.kind == "Deployment" else 0), sizes.get(outcome.id or "", 0))
+    changes = 1 + OWN_CHANGES + _releases_of(outcome, reader) if outcome.kind == "Deployment" else 1
+    return Weight(changes, _size_of(outcome, sizes))
+
+
+def _releases_of(outcome: Outcome, reader: Reader) -> int:
+    return reader.count("Release", "deployment_id", outcome.id)
+
+
+def _size_of(outcome: Outcome, sizes: Mapping[str, int]) -> int:
+    return sizes.get(outcome.id or "", 0)
 
 
 def _cut(weighed: Sequence[tuple[T, Weight]]) -> Iterator[list[T]]:

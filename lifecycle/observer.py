@@ -112,7 +112,7 @@ class Observer:
         return bool(back) or nodes_back or orphans
 
     async def _write_conditions(self, sites: Mapping[str, Condition], nodes: Mapping[str, Condition]) -> None:
-        if not sites and not nodes and self._cluster_ready():
+        if not sites and not nodes and self._cluster_answers():
             return
         lost = {site: condition.reason for site, condition in sites.items() if not condition.ready}
         for site_id, reason in lost.items():
@@ -131,9 +131,10 @@ class Observer:
         for part in list(portions(affected.items(), weight=lambda one: 2)) or [[]]:
             await self._commit(partial(write_sites, cluster_id=self._cluster_id, sites=dict(part)))
 
-    def _cluster_ready(self) -> bool:
+    def _cluster_answers(self) -> bool:
+        """Whether the graph has it that the cluster answers; what it found of its sites is another matter."""
         cluster = get_as(self._ledger.view, Cluster, self._cluster_id)
-        return cluster is not None and cluster.health.status is HealthStatus.READY
+        return cluster is not None and cluster.health.status in (HealthStatus.READY, HealthStatus.DEGRADED)
 
     async def _lose_sight(self, field: str, value: str, reason: str) -> None:
         """Of a site through this cluster: its releases are not READY any more, for nobody sees them."""
@@ -160,6 +161,7 @@ class Observer:
         sure = [one for one in orphans if self._orphans[one.name] >= SIGHTINGS_OF_AN_ORPHAN]
         for one in sure:
             if await self._commit(partial(claim_orphan, cluster_id=self._cluster_id, one=one)):
+                log.warning("orphan.removed", name=one.name, cluster=self._cluster_id)
                 await self._remove_orphan(one)
         return len(sure) < len(orphans)
 

@@ -29,11 +29,11 @@ from drivers.port import (
 )
 from graph.change import Change, Commit
 from graph.edit import Edit
-from graph.kinds import Release, ReleasePhase, Site
+from graph.kinds import Cluster, Release, ReleasePhase, Site
 from graph.ledger import Ledger
 from graph.refusal import Unavailable
 from graph.values import HealthStatus
-from graph.view import get_as
+from graph.view import each, get_as
 from lifecycle.backoff import Breakers
 from lifecycle.bell import ring_or_sleep
 from lifecycle.observation import CLAIMED
@@ -42,7 +42,7 @@ from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
 from lifecycle.todo import Action, todo_in
 from lifecycle.work import Claim, Outcome, Result, claim, park, record
-from lifecycle.worklist import Entry, Worklist
+from lifecycle.worklist import Entry, Worklist, way
 
 log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("edgeatlas")
@@ -117,6 +117,9 @@ class Reconciler:
                 self._release_changed(change)
             elif change.kind == "Site" and _came_back(change):
                 self.site_answers(change.id)
+            elif change.kind == "Cluster":
+                for site_id in _reached_again(change):
+                    self._way_answers(change.id, site_id)
 
     def reloaded(self) -> None:
         """Has everything compared again."""
@@ -128,14 +131,23 @@ class Reconciler:
 
     def site_answers(self, site_id: str) -> None:
         """A site was seen: what waits for it is tried now, each only as it is wanted by now."""
-        self._breakers.answered(site_id)
-        self._ring_all("site_id", site_id)
+        rung = self._ring_all("site_id", site_id)
+        for cluster_id in {*self._ledger.view.ids("Cluster", "site_ids", site_id), *(one.cluster_id for one in rung)}:
+            if cluster_id is not None:
+                self._breakers.answered(way(cluster_id, site_id))
 
-    def _ring_all(self, field: str, value: str) -> None:
-        for release_id in self._ledger.view.ids("Release", field, value):
-            release = get_as(self._ledger.view, Release, release_id)
-            if release is not None:
+    def _way_answers(self, cluster_id: str, site_id: str) -> None:
+        """A site was seen by one of its clusters, which speaks for its own releases alone."""
+        self._breakers.answered(way(cluster_id, site_id))
+        for release in each(self._ledger.view, Release, "site_id", site_id):
+            if release.cluster_id == cluster_id:
                 self._ring(release, at_once=True)
+
+    def _ring_all(self, field: str, value: str) -> list[Release]:
+        rung = list(each(self._ledger.view, Release, field, value))
+        for release in rung:
+            self._ring(release, at_once=True)
+        return rung
 
     def _release_changed(self, change: Change) -> None:
         value = change.value
@@ -179,7 +191,7 @@ class Reconciler:
                 claims = await self._claim(ids, parked=taken.parked)
             except Unavailable:
                 for entry in taken.ready:
-                    self._breakers.released(entry.site_id)
+                    self._breakers.released(entry.way)
                     self._worklist.ring(entry)
                     self._worklist.finished(entry.release_id, now=self._clock.monotonic())
                 await self._clock.sleep(STORE_PAUSE_S)
@@ -187,7 +199,7 @@ class Reconciler:
             claimed = {one.release.id for one in claims}
             for entry in taken.ready:
                 if entry.release_id not in claimed:
-                    self._breakers.released(entry.site_id)
+                    self._breakers.released(entry.way)
                     self._worklist.finished(entry.release_id, now=self._clock.monotonic())
             for one in claims:
                 group.create_task(self._call(one), name=f"lifecycle-call-{one.release.id}")
@@ -253,14 +265,14 @@ class Reconciler:
     # Calling
 
     async def _call(self, one: Claim) -> None:
-        site_id = one.release.site_id
+        key = way(one.cluster_id, one.release.site_id)
         outcome = await self._outcome(one)
         if isinstance(outcome, Unreachable):
-            self._breakers.unanswered(site_id, now=self._clock.monotonic())
+            self._breakers.unanswered(key, now=self._clock.monotonic())
         elif isinstance(outcome, DriverProblem) and not isinstance(outcome, Retryable | Permanent | StaleGeneration):
-            self._breakers.released(site_id)
-        elif self._breakers.answered(site_id):
-            self.site_answers(site_id)
+            self._breakers.released(key)
+        elif self._breakers.answered(key):
+            self._way_answers(one.cluster_id, one.release.site_id)
         await self._results.put(Result(one, outcome))
 
     async def _outcome(self, one: Claim) -> Outcome:
@@ -380,3 +392,12 @@ def _came_back(change: Change) -> bool:
         and before.health.status is HealthStatus.DOWN
         and after.health.status is not HealthStatus.DOWN
     )
+
+
+def _reached_again(change: Change) -> list[str]:
+    """The sites that a cluster found away until now; for those whose health it writes, `_came_back` tells."""
+    before, after = change.before, change.after
+    if not isinstance(before, Cluster) or not isinstance(after, Cluster) or before.findings is after.findings:
+        return []
+    away = {one.of for one in after.findings if one.away}
+    return [one.of for one in before.findings if one.away and one.of not in away]

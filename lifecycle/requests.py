@@ -5,7 +5,7 @@ What a user asked for is audited with the mutation that began it; what follows i
 
 from __future__ import annotations
 
-from graph.ledger import Request
+from graph.request import Request
 from lifecycle.events import AUTHOR
 
 

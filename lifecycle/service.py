@@ -23,8 +23,9 @@ from drivers.port import Secrets, no_secrets
 from drivers.registry import DriverRegistry
 from graph.edit import Edit
 from graph.kinds import Deployment, Operation, OperationKind
-from graph.ledger import Committed, Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import NotFound
+from graph.request import Committed, Request
 from lifecycle.bookkeeper import Bookkeeper
 from lifecycle.connections import Connections
 from lifecycle.cordon import Cordonable, set_schedulable
@@ -258,29 +259,29 @@ class Lifecycle:
 
     # Infrastructure
 
-    async def cordon(
+    async def set_schedulable(
         self,
         entity_id: str,
         request: Request,
         *,
+        schedulable: bool,
         visible: Visible,
         expected_revision: int | None = None,
         remember: Remember[Cordonable] | None = None,
     ) -> Committed[Cordonable]:
-        """Places nothing new on a site, node or cluster. Raises NotFound or Conflict."""
-        return await self._set_schedulable(entity_id, False, request, visible, expected_revision, remember)
+        """Cordons a site, node or cluster, so that nothing new is placed on it, or takes the cordon off.
 
-    async def uncordon(
-        self,
-        entity_id: str,
-        request: Request,
-        *,
-        visible: Visible,
-        expected_revision: int | None = None,
-        remember: Remember[Cordonable] | None = None,
-    ) -> Committed[Cordonable]:
-        """Takes the cordon off a site, node or cluster. Raises NotFound or Conflict."""
-        return await self._set_schedulable(entity_id, True, request, visible, expected_revision, remember)
+        Raises NotFound or Conflict.
+        """
+        change = partial(
+            set_schedulable,
+            entity_id=entity_id,
+            schedulable=schedulable,
+            visible=visible,
+            author=request.author,
+            expected_revision=expected_revision,
+        )
+        return await self._ledger.commit(change, request, remember=remember)
 
     async def drain(
         self, target_id: str, request: Request, *, visible: Visible, remember: Remember[Operation] | None = None
@@ -302,25 +303,6 @@ class Lifecycle:
             except Exception:
                 log.exception("lifecycle.worker_failed", worker=type(worker).__name__)
             await self._clock.sleep(RESTART_PAUSE_S)
-
-    async def _set_schedulable(
-        self,
-        entity_id: str,
-        schedulable: bool,
-        request: Request,
-        visible: Visible,
-        expected_revision: int | None,
-        remember: Remember[Cordonable] | None,
-    ) -> Committed[Cordonable]:
-        change = partial(
-            set_schedulable,
-            entity_id=entity_id,
-            schedulable=schedulable,
-            visible=visible,
-            author=request.author,
-            expected_revision=expected_revision,
-        )
-        return await self._ledger.commit(change, request, remember=remember)
 
     async def _change(
         self,

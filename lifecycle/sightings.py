@@ -12,10 +12,10 @@ from drivers.port import Condition, Observation, ObservedRelease
 from graph.edit import Edit
 from graph.kinds import Cluster, Instance, InstanceStatus, Node, NodeStatus, Release, ReleasePhase, Site
 from graph.refusal import Refusal
-from graph.values import HealthStatus
+from graph.values import Finding, Health, HealthStatus
 from graph.view import Reader, each, get_as
 from lifecycle.events import tell
-from lifecycle.health import cluster_health, site_health
+from lifecycle.health import among, cluster_health, counts_for, finding_of, site_health, with_finding
 from lifecycle.observation import differs, lose_sight, take_gone, take_in
 
 
@@ -164,61 +164,77 @@ def write_sites(edit: Edit, cluster_id: str, sites: Mapping[str, Condition]) -> 
     """Writes the health of sites, and that of the cluster: whoever reports on its sites answers."""
     cluster = get_as(edit, Cluster, cluster_id)
     assert cluster is not None, "its epoch was checked"
+    kept = cluster.findings
     for site_id, condition in sites.items():
         site = get_as(edit, Site, site_id)
         if site is None:
             continue
-        nodes = [node for node in each(edit, Node, "site_id", site_id) if node.cluster_id == cluster_id]
-        health = site_health(
-            site.health,
-            cluster=cluster.name,
-            serving=[one.name for one in each(edit, Cluster, "site_ids", site_id)],
-            condition=condition,
-            nodes=len(nodes),
-            nodes_ready=sum(node.status is not NodeStatus.NOT_READY for node in nodes),
-            at=edit.at,
-        )
-        after = edit.replace(site, health=health)
-        was, now = site.health.status, health.status
-        if was is not now and HealthStatus.DOWN in (was, now):
-            down = now is HealthStatus.DOWN
-            tell(
-                edit,
-                after,
-                "SiteDown" if down else "SiteBack",
-                f"Site {site.name} is down: {'; '.join(health.reasons)}."
-                if down
-                else f"Site {site.name} answers again.",
-                warning=down,
-            )
-    write_cluster(edit, cluster, Condition(True))
+        here = list(each(edit, Node, "site_id", site_id))
+        if counts_for(cluster, site):
+            nodes = [node for node in here if node.cluster_id == cluster_id and counts_for(node, site)]
+            names = _names_of_clusters(edit, site, here) | {cluster_id: cluster.name}
+            own = _finding(cluster_id, condition, nodes)
+            findings = with_finding(among(site.findings, names), cluster_id, own)
+            _write_health(edit, site, site_health(site.health, findings, names=names, at=edit.at), findings)
+        else:
+            nodes = [node for node in here if node.cluster_id == cluster_id]
+            kept = with_finding(kept, site_id, _finding(site_id, condition, nodes))
+    write_cluster(edit, cluster, Condition(True), findings=kept)
     return True
 
 
-def write_cluster(edit: Edit, cluster: Cluster, condition: Condition) -> None:
-    """Writes the health of a cluster and tells of its loss and return."""
-    health = cluster_health(cluster.health, condition, at=edit.at)
-    after = edit.replace(cluster, health=health)
-    was, now = cluster.health.status, health.status
+def _finding(thing_id: str, condition: Condition, nodes: Sequence[Node]) -> Finding | None:
+    ready = sum(node.status is not NodeStatus.NOT_READY for node in nodes)
+    return finding_of(thing_id, condition, nodes=len(nodes), nodes_ready=ready)
+
+
+def _names_of_clusters(edit: Edit, site: Site, nodes: Sequence[Node]) -> dict[str, str]:
+    """The names by id of the clusters that serve a site, by their own word or by a node there, and count for it."""
+    ids = dict.fromkeys((*edit.ids("Cluster", "site_ids", site.id), *(node.cluster_id for node in nodes)))
+    found = (get_as(edit, Cluster, one) for one in ids)
+    return {one.id: one.name for one in found if one is not None and counts_for(one, site)}
+
+
+def write_cluster(
+    edit: Edit, cluster: Cluster, condition: Condition, *, findings: Sequence[Finding] | None = None
+) -> None:
+    """Writes the health of a cluster with what it found of sites whose health is not its to write.
+
+    Tells of its loss and return.
+    """
+    given = cluster.findings if findings is None else findings
+    sites = (get_as(edit, Site, one.of) for one in given if _serves(edit, cluster, one.of))
+    names = {one.id: one.name for one in sites if one is not None}
+    kept = among(given, names)
+    _write_health(
+        edit, cluster, cluster_health(cluster.health, condition, findings=kept, names=names, at=edit.at), kept
+    )
+
+
+def _serves(edit: Edit, cluster: Cluster, site_id: str) -> bool:
+    return site_id in cluster.site_ids or any(
+        node.cluster_id == cluster.id for node in each(edit, Node, "site_id", site_id)
+    )
+
+
+def _write_health(edit: Edit, entity: Site | Cluster, health: Health, findings: list[Finding]) -> None:
+    """Writes a health with what it is made from, and tells of a loss and of a return."""
+    after = edit.replace(entity, health=health, findings=findings)
+    was, now = entity.health.status, health.status
     if was is not now and HealthStatus.DOWN in (was, now):
-        down = now is HealthStatus.DOWN
-        tell(
-            edit,
-            after,
-            "ClusterDown" if down else "ClusterBack",
-            f"Cluster {cluster.name} is down: {'; '.join(health.reasons)}."
-            if down
-            else f"Cluster {cluster.name} answers again.",
-            warning=down,
-        )
+        kind, down = entity.SPEC.name, now is HealthStatus.DOWN
+        told = f"{kind} {entity.name} " + (f"is down: {'; '.join(health.reasons)}." if down else "answers again.")
+        tell(edit, after, f"{kind}Down" if down else f"{kind}Back", told, warning=down)
 
 
 def claim_orphan(edit: Edit, cluster_id: str, one: ObservedRelease) -> bool:
-    """Writes down that an orphan is about to be removed; False when a release stands for it by now."""
+    """Writes down that an orphan is about to be removed; False when a release stands for it by now.
+
+    Its name is not in the event: it has its tenant's and deployment's in it, and whoever sees the cluster sees the event.
+    """
     cluster = get_as(edit, Cluster, cluster_id)
     if cluster is None or edit.count("Release", "backend_name", one.name):
         return False
-    tell(
-        edit, cluster, "OrphanRemoved", f"{one.name} runs on cluster {cluster.name} and nobody wants it.", warning=True
-    )
+    told = f"An object that nobody wants runs on cluster {cluster.name}; it is removed."
+    tell(edit, cluster, "OrphanRemoved", told, warning=True)
     return True

@@ -23,9 +23,19 @@ class Entry(NamedTuple):
     site_id: str
     cluster_id: str
 
+    @property
+    def way(self) -> str:
+        """The way to its site: how one cluster answers there says nothing of another, which may be another tenant's."""
+        return way(self.cluster_id, self.site_id)
+
+
+def way(cluster_id: str, site_id: str) -> str:
+    """The key of a site as one cluster reaches it, for breakers and limits."""
+    return f"{cluster_id} {site_id}"
+
 
 class Taken(NamedTuple):
-    """What may be looked at now, and what its site's breaker keeps back."""
+    """What may be looked at now, and what the breaker of the way to its site keeps back."""
 
     ready: list[Entry]
     parked: list[Entry]
@@ -47,7 +57,7 @@ class Worklist:
         self._running: dict[str, Entry] = {}
         self._again: dict[str, float] = {}
         """Ids that rang while they were being worked on, with the time at which they are due."""
-        self._at_site: dict[str, int] = {}
+        self._on_way: dict[str, int] = {}
         self._at_cluster: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -113,10 +123,10 @@ class Worklist:
         entry = self._running.pop(release_id, None)
         if entry is None:
             return
-        self._at_site[entry.site_id] -= 1
+        self._on_way[entry.way] -= 1
         self._at_cluster[entry.cluster_id] -= 1
-        if not self._at_site[entry.site_id]:
-            del self._at_site[entry.site_id]
+        if not self._on_way[entry.way]:
+            del self._on_way[entry.way]
         due = self._again.pop(release_id, None)
         if due is not None:
             self.ring(entry, due=due, now=now)
@@ -133,18 +143,20 @@ class Worklist:
     ) -> int:
         queue = sites[site_id]
         begun = 0
-        while queue and begun < free and self._at_site.get(site_id, 0) < self._settings.concurrency_per_site:
+        while queue and begun < free:
             entry = queue[0]
+            if self._on_way.get(entry.way, 0) >= self._settings.concurrency_per_site:
+                break
             if not wants(entry):
                 self._queued.discard(entry.release_id)
                 queue.popleft()
                 continue
-            if not self._breakers.admit(site_id, now=now):
-                self._park(queue, site_id, now=now, wants=wants, taken=taken)
+            if not self._breakers.admit(entry.way, now=now):
+                self._park(queue, entry.way, now=now, wants=wants, taken=taken)
                 break
             self._queued.discard(queue.popleft().release_id)
             self._running[entry.release_id] = entry
-            self._at_site[site_id] = self._at_site.get(site_id, 0) + 1
+            self._on_way[entry.way] = self._on_way.get(entry.way, 0) + 1
             self._at_cluster[entry.cluster_id] = self._at_cluster.get(entry.cluster_id, 0) + 1
             taken.ready.append(entry)
             begun += 1
@@ -156,10 +168,10 @@ class Worklist:
         return begun
 
     def _park(
-        self, queue: deque[Entry], site_id: str, *, now: float, wants: Callable[[Entry], bool], taken: Taken
+        self, queue: deque[Entry], way_id: str, *, now: float, wants: Callable[[Entry], bool], taken: Taken
     ) -> None:
         """The site is left alone: its releases wait on the clock until the breaker lets one through."""
-        due = max(self._breakers.opens_at(site_id), now + 0.001)
+        due = max(self._breakers.opens_at(way_id), now + 0.001)
         while queue:
             entry = queue.popleft()
             self._queued.discard(entry.release_id)

@@ -55,16 +55,19 @@ class SitePlacement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The places for which this is the nearest chosen site, in the policy's order."""
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What one rule found wanting."""
 
     rule: str
     need: str
     """With a unit a number in it, otherwise words."""
-    have: str
+    have: str | None
+    """None: it is what others use, which is not told (`placement.disclosure`)."""
     unit: str
     """Empty when need and have are words."""
     message: str
+    untold: str = ""
+    """The message for those who may not see what others use; empty when have and message tell nothing of that."""
 
 
 class SiteRefusal(msgspec.Struct, frozen=True, kw_only=True, gc=False):

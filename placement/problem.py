@@ -138,6 +138,24 @@ def problem_from(
     )
 
 
+def check_replicas(replicas: Mapping[str, int], components: Sequence[Component], *, path: str) -> None:
+    """Raises InvalidInput for a component that there is not, or a number that cannot be."""
+    names = {one.name for one in components}
+    for name, count in replicas.items():
+        if name not in names:
+            raise InvalidInput(
+                f"there is no component {name!r}",
+                remedy=f"use one of {', '.join(sorted(names))}",
+                path=f"{path}.{name}",
+            )
+        if not 0 <= count <= MAX_REPLICAS:
+            raise InvalidInput(
+                f"{name!r} can have 0 to {MAX_REPLICAS:,} replicas at a site, not {count:,}",
+                remedy="give a number in that range",
+                path=f"{path}.{name}",
+            )
+
+
 def _check_counts(
     components: Sequence[Component], policy: PlacementPolicy, replicas: Mapping[str, int], *, path: str
 ) -> None:
@@ -156,20 +174,7 @@ def _check_counts(
                 remedy="state both: what is not known is never taken as nothing",
                 path=f"{path}.components.{one.name}.resources",
             )
-    names = {one.name for one in components}
-    for name, count in replicas.items():
-        if name not in names:
-            raise InvalidInput(
-                f"there is no component {name!r}",
-                remedy=f"name one of {', '.join(sorted(names))}",
-                path=f"{path}.replicas",
-            )
-        if not 0 <= count <= MAX_REPLICAS:
-            raise InvalidInput(
-                f"{name!r} can have 0 to {MAX_REPLICAS:,} replicas at a site, not {count:,}",
-                remedy="choose another number",
-                path=f"{path}.replicas",
-            )
+    check_replicas(replicas, components, path=f"{path}.replicas")
     if policy.min_sites < 1:
         raise InvalidInput("at least one site is asked for", remedy="give 1 or more", path=f"{path}.policy.minSites")
     if policy.max_sites is not None and policy.max_sites < policy.min_sites:

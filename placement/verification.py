@@ -34,8 +34,9 @@ def verify(
     `reader` is the head itself, with all tenants' releases; `excluding_deployment_id` is the deployment that the placements
     replace, whose own use does not count; `drivers` are the drivers that can be called, None for any.
 
-    Raises CapacityGone that names the site or node, what is needed and what is there, NotFound for a component that
-    `components` does not have. Cost: proportional to the nodes and releases of the chosen sites.
+    Raises CapacityGone that names the site or node and what is needed, with what is there for those who may see what
+    others use; NotFound for a component that `components` does not have. Cost: proportional to the nodes and releases of
+    the chosen sites.
     """
     placements = (
         decision_or_placements.placements if isinstance(decision_or_placements, Decision) else decision_or_placements
@@ -126,11 +127,11 @@ def _verify_fit(where: str, needed: Resources, free: Resources) -> None:
     for field, unit in _UNITS.items():
         need, have = getattr(needed, field), getattr(free, field)
         if need > have:
-            raise _gone(f"{where}: needs {need} {unit}, has {have} free")
+            raise _short(where, f"{need} {unit}", have)
     counts = free.accelerator_counts()
     for model, need in needed.accelerator_counts().items():
         if need > counts.get(model, 0):
-            raise _gone(f"{where}: needs {need} of accelerator {model!r}, has {counts.get(model, 0)} free")
+            raise _short(where, f"{need} of accelerator {model!r}", counts.get(model, 0))
 
 
 def _component(components: Mapping[str, Component], placement: ComponentPlacement) -> Component:
@@ -138,6 +139,11 @@ def _component(components: Mapping[str, Component], placement: ComponentPlacemen
     if found is None:
         raise NotFound("Component", placement.component_id, remedy="place again: the app version has changed")
     return found
+
+
+def _short(where: str, needed: str, have: int) -> CapacityGone:
+    told = f"{where}: needs {needed}"
+    return CapacityGone(f"{told}, less is free", figures=f"{told}, has {have} free", remedy=_REMEDY)
 
 
 def _gone(message: str) -> CapacityGone:

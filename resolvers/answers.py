@@ -17,9 +17,9 @@ import strawberry
 from access.refusals import told
 from access.visible import VisibleView
 from graph.change import decode_entity
-from graph.entity import Entity
-from graph.ledger import Committed, Idempotency
+from graph.entity import Entity, Source
 from graph.refusal import Forbidden, InvalidInput, Refusal
+from graph.request import Committed, Idempotency, Request
 from resolvers.context import Context
 from schema.errors import ErrorValue
 from schema.inputs import plain_input
@@ -57,7 +57,16 @@ async def answer(context: Context, action: str, make: Callable[[], Awaitable[Pay
         return ErrorValue(told(refusal, context.view))
 
 
-def idempotency_of(context: Context, action: str, given: Any) -> Idempotency | None:
+def request_of(
+    context: Context, action: str, given: Any, *, tenant_id: str | None, source: Source | None = None
+) -> Request:
+    """The change that is asked for, in the caller's name and under the idempotency key that was given, if one was."""
+    return context.request(
+        action, tenant_id=tenant_id, idempotency=_idempotency_of(context, action, given), source=source
+    )
+
+
+def _idempotency_of(context: Context, action: str, given: Any) -> Idempotency | None:
     """The caller's key under the caller's own scope, with the digest of all that was given beside it."""
     key = getattr(given, "idempotency_key", None)
     if key is None or key is strawberry.UNSET:

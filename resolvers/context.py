@@ -15,11 +15,13 @@ from access.viewer import Viewer
 from access.visible import VisibleView
 from drivers.registry import DriverRegistry
 from graph.entity import Source
-from graph.ledger import Idempotency, Ledger, Request
+from graph.ledger import Ledger
 from graph.paths import LinkGraph
+from graph.request import Idempotency, Request
 from graph.spatial import SiteIndex
 from lifecycle.document_sets import DocumentSets
 from lifecycle.service import Lifecycle
+from schema.work import Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,8 @@ class Services:
     drivers: DriverRegistry
     facts: ServerFacts
     refusals: Audit | None = None
+    public_url: str = ""
+    """Where browsers reach the server, when it was told."""
     page_size_max: int = 500
     heartbeat_s: float = 15.0
 
@@ -64,6 +68,11 @@ class Context:
     def view(self) -> VisibleView:
         """The graph as the viewer sees it; always the process's present."""
         return VisibleView(self.services.ledger.view, self.viewer)
+
+    @cached_property
+    def work(self) -> Work:
+        """What the request may still have looked at."""
+        return Work()
 
     @property
     def page_size_max(self) -> int:

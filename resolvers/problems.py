@@ -38,13 +38,25 @@ class RequestProblem(Exception):
 class RevisionNotReached(RequestProblem):
     """The asked minimum revision was not reached in time; the same request may be sent again."""
 
-    def __init__(self, *, asked: int, reached: int) -> None:
+    def __init__(self, *, asked: int, reached: int, epoch: str) -> None:
         super().__init__(
             "REVISION_NOT_REACHED",
             f"revision {asked} was not reached in time; the graph is at {reached}",
-            remedy="send the request again",
+            remedy="send the request again; a revision of another epoch than this is never reached: read anew instead",
             retryable=True,
-            extensions={"asked": asked, "reached": reached},
+            extensions={"asked": asked, "reached": reached, "epoch": epoch},
+        )
+
+
+class EpochChanged(RequestProblem):
+    """The asked epoch is not the graph's, so that what the caller keeps of it may name other commits now."""
+
+    def __init__(self, *, epoch: str, revision: int) -> None:
+        super().__init__(
+            "EPOCH_CHANGED",
+            "the graph was restored since: a revision of another epoch may name another commit now",
+            remedy="drop the revisions and cursors that you keep, read anew, and keep this epoch beside what you read",
+            extensions={"epoch": epoch, "revision": revision},
         )
 
 

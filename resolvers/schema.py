@@ -16,6 +16,7 @@ from resolvers.mutations.documents import document_mutations
 from resolvers.mutations.entities import entity_mutations
 from resolvers.mutations.infrastructure import infrastructure_mutations
 from resolvers.mutations.people import people_mutations
+from resolvers.queries.audit import audit_queries
 from resolvers.queries.entities import entity_queries
 from resolvers.queries.network import network_queries
 from resolvers.queries.records import record_queries
@@ -51,6 +52,7 @@ def build_schema() -> strawberry.Schema:
         **entity_queries(),
         **network_queries(),
         **record_queries(),
+        **audit_queries(),
         **server_queries(),
         "topology": topology_query,
         "plan_deployment": plan_query(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,11 +14,12 @@ from graph.entity import HIDDEN, Kind, without_none
 from graph.listing import Order, Page, PageRequest, page_of
 from schema.context import ReadContext
 from schema.filters import condition_of, filter_type
-from schema.vocabulary import NAMES, input_type, object_type, peel, register, resolver_field
+from schema.vocabulary import NAMES, Member, input_type, object_type, peel, register, resolver_field
 
 UNSET = strawberry.UNSET
 PAGE_SIZE = 50
 """A page that is not asked to be of another size."""
+INDEXED_ORDERS = "NAME, ID and CREATED_AT are indexed and hold at any size."
 
 
 class Direction(enum.Enum):
@@ -94,8 +96,13 @@ def _page_info_type() -> None:
     register("Direction", strawberry.enum(Direction, description="The direction of an order; null comes last in both."))
 
 
-def connection_type(kind: Kind) -> str:
-    """The GraphQL name of a kind's connection, derived at its first use."""
+COUNTED: dict[str, Member] = {
+    "total_count": ("int", strawberry.field(description="All that satisfy the filter. Counted only when selected."))
+}
+
+
+def connection_type(kind: Kind, *, counted: Mapping[str, Member] = COUNTED) -> str:
+    """The GraphQL name of a kind's connection, derived at its first use; `counted` is how it tells its total."""
     name = f"{kind.name}Connection"
     if name in NAMES:
         return name
@@ -109,30 +116,27 @@ def connection_type(kind: Kind) -> str:
         "nodes": (f"list[{kind.name}]", strawberry.field(description="The entities of the page.")),
         "edges": (f"list[{kind.name}Edge]", strawberry.field(description="The entities with their cursors.")),
         "page_info": ("PageInfo", strawberry.field(description="What lies around the page.")),
-        "total_count": (
-            "int",
-            strawberry.field(description="All that satisfy the filter. Counted only when selected."),
-        ),
+        **counted,
     }
     object_type(name, members, description=f"A page of {kind.spoken}.")
     return name
 
 
-def order_type(kind: Kind) -> str:
-    """The GraphQL name of a kind's order input, derived at its first use."""
+def order_type(kind: Kind, *, fields: Sequence[str] | None = None, note: str = INDEXED_ORDERS) -> str:
+    """The GraphQL name of a kind's order input, derived at its first use; by default any orderable field will do."""
     name = f"{kind.name}Order"
     if name in NAMES:
         return name
     _page_info_type()
-    fields = {one.upper(): one for one in orderable(kind)}
+    names = {one.upper(): one for one in (fields if fields is not None else orderable(kind))}
     enum_name = f"{kind.name}OrderField"
-    values = enum.Enum(enum_name, fields)  # type: ignore[misc]  # the names are the kind's, known only at run time
+    values = enum.Enum(enum_name, names)  # type: ignore[misc]  # the names are the kind's, known only at run time
     register(
         enum_name,
         strawberry.enum(
             values,
             name=enum_name,
-            description=f"What {kind.spoken} can be ordered by. NAME, ID and CREATED_AT are indexed and hold at any size.",
+            description=f"What {kind.spoken} can be ordered by. {note}",
         ),
     )
     members = {
@@ -170,7 +174,7 @@ def resolve_connection(
     context: ReadContext, kind: Kind, arguments: dict[str, Any], *, within: Condition | None = None
 ) -> Connection:
     """A page of a kind as the viewer sees it. Raises InvalidInput or LimitExceeded for bad arguments."""
-    where = condition_of(kind, arguments.get("filter"), reader=context.view)
+    where = condition_of(kind, arguments.get("filter"), reader=context.view, work=context.work)
     if within is not None:
         where = within if where is EVERYTHING else All([within, where])
     order = [Order(term.field.value, term.direction is Direction.DESC) for term in _given(arguments, "order_by") or []]

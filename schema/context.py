@@ -8,6 +8,7 @@ import strawberry
 
 from access.viewer import Viewer
 from access.visible import VisibleView
+from schema.work import Work
 
 
 class ReadContext(Protocol):
@@ -21,6 +22,11 @@ class ReadContext(Protocol):
     @property
     def view(self) -> VisibleView:
         """The graph as far as the viewer may see it, at the process's own revision."""
+        ...
+
+    @property
+    def work(self) -> Work:
+        """What the request may still have looked at."""
         ...
 
     @property

@@ -1,7 +1,8 @@
 """Filters of every kind, derived from its fields, and what they ask as conditions on entities.
 
 A reference is filtered by id, an enum and a name by equality or membership, numbers and times by range, labels by a selector
-in Kubernetes syntax. Filters nest with `and`, `or` and `not`, up to a depth that bounds their cost.
+in Kubernetes syntax. What may be null is asked by `isNull` among its operators, or by `<field>IsNull` where it has none.
+Filters nest with `and`, `or` and `not`, up to a depth that bounds their cost.
 """
 
 from __future__ import annotations
@@ -22,10 +23,16 @@ from graph.kinds import Region
 from graph.refusal import InvalidInput, LimitExceeded
 from graph.values import Health, HealthStatus, Position
 from graph.view import Reader, get_as
+from schema.nulls import SUFFIX, HasNone
 from schema.vocabulary import NAMES, Member, enum_type, given, input_type, is_big, peel
+from schema.work import Metered, Searched, Work
 
+OWNER = "tenant_id"
+"""The field that names an entity's tenant: a filed record has it as a plain id, for it may outlive its tenant."""
 MAX_FILTER_TERMS = 128
 """Terms of a filter, the filters within `and`, `or` and `not` counted."""
+WEIGHTS = {"near": 10}
+"""Terms that take so many times as long as the others do."""
 MAX_VALUES = 1_000
 """Values of one list: of ids, of `in`, of `notIn`."""
 UNSET = strawberry.UNSET
@@ -38,6 +45,7 @@ STRING_OPERATORS = {
     "ends_with": "Ends with this, whatever the case.",
 }
 RANGE_OPERATORS = {"eq": "Equal.", "gt": "Greater.", "gte": "Greater or equal.", "lt": "Less.", "lte": "Less or equal."}
+IS_NULL = "Whether it has no value."
 
 
 def _optional(kind: str, text: str) -> Member:
@@ -46,7 +54,9 @@ def _optional(kind: str, text: str) -> Member:
 
 def _range_filter(name: str, kind: str, description: str) -> str:
     if name not in NAMES:
-        input_type(name, {op: _optional(kind, text) for op, text in RANGE_OPERATORS.items()}, description=description)
+        members = {op: _optional(kind, text) for op, text in RANGE_OPERATORS.items()}
+        members["is_null"] = _optional("bool", IS_NULL)
+        input_type(name, members, description=description)
     return name
 
 
@@ -57,7 +67,7 @@ def _string_filter() -> str:
             "Optional[list[str]]",
             strawberry.field(name="in", description="One of these.", default=UNSET),
         )
-        members["is_null"] = _optional("bool", "Whether it has no value.")
+        members["is_null"] = _optional("bool", IS_NULL)
         input_type("StringFilter", members, description="All of the operators that are given must hold.")
     return "StringFilter"
 
@@ -72,6 +82,7 @@ def _enum_filter(cls: type[enum.Enum]) -> str:
                 strawberry.field(name="in", description="One of these.", default=UNSET),
             ),
             "not_in": _optional(f"list[{cls.__name__}]", "None of these."),
+            "is_null": _optional("bool", IS_NULL),
         }
         input_type(name, members, description=f"A filter on {cls.__name__}.")
     return name
@@ -87,6 +98,7 @@ def _source_filter() -> str:
         members = {
             "system": _optional("str", "The other system."),
             "id": _optional("str", "The identifier there."),
+            "is_null": _optional("bool", "Whether it has none."),
         }
         input_type("ExternalIdFilter", members, description="A filter on the name in another system.")
         near = {
@@ -110,16 +122,22 @@ def filter_type(kind: Kind) -> str:
         "or_": (listed, strawberry.field(name="or", description="At least one of these holds.", default=UNSET)),
         "not_": (f"Optional[{name}]", strawberry.field(name="not", description="This does not hold.", default=UNSET)),
         "id": _optional("list[ID]", "One of these ids."),
+    }
+    common = {
         "labels": _optional("str", "Selector in Kubernetes syntax: `zone=west,gpu in (a100,h100),!retired`."),
         "source": _optional("SourceFilter", "Who made it."),
         "external": _optional("ExternalIdFilter", "Its name in another system."),
     }
+    members |= {name: member for name, member in common.items() if name in kind.fields}
     for field in kind.fields.values():
         if field.name in ("id", "labels", "source", "external") or HIDDEN in field.marks:
             continue
         wanted = _field_filter(field)
         if wanted is not None:
             members[filter_name(field)] = _optional(wanted, field.description)
+        if field.optional and wanted in (None, "ID", "bool"):
+            called = filter_name(field)
+            members[called + SUFFIX] = _optional("bool", f"Whether `{camel(called)}` is null. {field.description}")
     for key, (wanted, text, _) in SPECIAL.get(kind.name, {}).items():
         members[key] = _optional(wanted, text)
     del NAMES[name]
@@ -128,14 +146,14 @@ def filter_type(kind: Kind) -> str:
 
 
 def filter_name(field: Field) -> str:
-    """What a field is called in filters and relations: a reference without its `_id`."""
-    if field.ref is None:
+    """What a field is called in filters and relations: a reference, and the tenant, without its `_id`."""
+    if field.ref is None and field.name != OWNER:
         return field.name
     return field.name.removesuffix("_ids").removesuffix("_id")
 
 
 def _field_filter(field: Field) -> str | None:
-    if field.ref is not None:
+    if field.ref is not None or field.name == OWNER:
         return "ID"
     kind, _ = peel(field.type)
     if kind is not field.type and Timestamp in typing.get_args(field.type):
@@ -162,36 +180,58 @@ def _field_filter(field: Field) -> str | None:
     return None
 
 
-def condition_of(kind: Kind, wanted: Any, *, reader: Reader, path: str = "filter") -> Condition:
-    """What a filter input asks of entities as `reader` shows them. Raises InvalidInput or LimitExceeded."""
+def condition_of(
+    kind: Kind, wanted: Any, *, reader: Reader, path: str = "filter", work: Work | None = None
+) -> Condition:
+    """What a filter input asks of entities as `reader` shows them; with `work` each that is asked is paid from it.
+
+    Raises InvalidInput or LimitExceeded, the latter also when the condition is asked and the work is used up.
+    """
     if wanted is None or wanted is UNSET:
         return EVERYTHING
-    budget = [MAX_FILTER_TERMS]
-    return _condition(kind, wanted, path, budget, reader)
+    terms = _Terms(work)
+    found = _condition(kind, wanted, path, terms, reader)
+    if work is None or found is EVERYTHING or (isinstance(found, Equals) and found.exact):
+        return found
+    return Metered(found, terms=terms.weight, work=work, path=path)
 
 
-def _condition(kind: Kind, wanted: Any, path: str, budget: list[int], reader: Reader) -> Condition:
+class _Terms:
+    """The terms of one filter: how many it may have, and what asking all of them costs."""
+
+    __slots__ = ("left", "weight", "work")
+
+    def __init__(self, work: Work | None) -> None:
+        self.left = MAX_FILTER_TERMS
+        self.weight = 0
+        self.work = work
+
+    def spend(self, path: str, *, weight: int = 1) -> None:
+        self.left -= 1
+        self.weight += weight
+        if self.left < 0:
+            raise LimitExceeded(f"a filter has at most {MAX_FILTER_TERMS} terms", remedy="ask in parts", path=path)
+
+
+def _condition(kind: Kind, wanted: Any, path: str, terms: _Terms, reader: Reader) -> Condition:
     parts: list[Condition] = []
-    _spend(budget, path)  # an empty one costs something too, for there may be many
+    terms.spend(path)  # an empty one costs something too, for there may be many
     for name, value in vars(wanted).items():
         if value is UNSET or value is None:
             continue
-        _spend(budget, path)
+        terms.spend(path, weight=WEIGHTS.get(name, 1))
         where = f"{path}.{camel(name.rstrip('_'))}"
         if name in ("and_", "or_"):
-            inner = [_condition(kind, one, f"{where}[{at}]", budget, reader) for at, one in enumerate(value)]
+            inner = [_condition(kind, one, f"{where}[{at}]", terms, reader) for at, one in enumerate(value)]
             parts.append(All(inner) if name == "and_" else AnyOf(inner))
         elif name == "not_":
-            parts.append(Not(_condition(kind, value, where, budget, reader)))
+            parts.append(Not(_condition(kind, value, where, terms, reader)))
         else:
-            parts.append(_term(kind, name, value, where, reader))
+            part = _term(kind, name, value, where, reader)
+            if terms.work is not None and name != "id" and isinstance(part, (Labelled, Among)):
+                part = Searched(part, work=terms.work, path=where)
+            parts.append(part)
     return parts[0] if len(parts) == 1 else All(parts)
-
-
-def _spend(budget: list[int], path: str) -> None:
-    budget[0] -= 1
-    if budget[0] < 0:
-        raise LimitExceeded(f"a filter has at most {MAX_FILTER_TERMS} terms", remedy="ask in parts", path=path)
 
 
 def _few(values: Sequence[Any], path: str) -> frozenset[Any]:
@@ -218,7 +258,10 @@ def _term(kind: Kind, name: str, value: Any, path: str, reader: Reader) -> Condi
         return _source_condition(value)
     if name == "external":
         return _external_condition(value)
-    field = next(one for one in kind.fields.values() if filter_name(one) == name)
+    field = next((one for one in kind.fields.values() if filter_name(one) == name), None)
+    if field is None:
+        asked = next(one for one in kind.fields.values() if filter_name(one) + SUFFIX == name)
+        return HasNone(asked, wanted=value, reader=reader)
     return _field_condition(field, value, path)
 
 
@@ -249,6 +292,8 @@ def _external_condition(value: Any) -> Condition:
         wanted = getattr(value, name)
         if wanted is not UNSET and wanted is not None:
             parts.append(_external_part(name, wanted))
+    if value.is_null is not UNSET and value.is_null is not None:
+        parts.append(Test(lambda entity: (entity.external is None) is value.is_null))
     return All(parts)
 
 

@@ -7,10 +7,14 @@ from typing import Any
 
 import strawberry
 
-from schema.vocabulary import Member, object_type, union_type
+from schema.vocabulary import Member, object_type, resolver_field, union_type
 
 COMMON = ("InvalidInput", "NotFound", "Forbidden", "LimitExceeded", "IdempotencyMismatch", "Unavailable")
 """Errors that every mutation can meet."""
+
+EPOCH_TEXT = "The graph's epoch, in which the revision has its meaning."
+EPOCH: Member = ("str", strawberry.field(description=EPOCH_TEXT))
+"""The field beside a revision that a client keeps."""
 
 
 class Payload:
@@ -22,11 +26,20 @@ class Payload:
 
 
 def payload_type(name: str, members: Mapping[str, Member], *, description: str) -> str:
-    """The GraphQL name of a payload; the revision at which the change was made comes of itself."""
+    """The GraphQL name of a payload; the revision at which the change was made, and its epoch, come of themselves."""
     whole: dict[str, Member] = dict(members)
     whole["revision"] = ("BigInt", strawberry.field(description="The revision of the graph at which this was done."))
+    whole["epoch"] = (
+        None,
+        resolver_field(_epoch, returns="str", description=f"{EPOCH_TEXT} Give both to the next read."),
+    )
     object_type(name, whole, description=description)
     return name
+
+
+def _epoch(payload: Payload, info: Any) -> str:
+    epoch: str = info.context.view.epoch
+    return epoch
 
 
 def result_union(name: str, payload: str, errors: Sequence[str] = ()) -> str:

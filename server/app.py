@@ -42,10 +42,11 @@ from lifecycle.settings import LifecycleSettings
 from placement.projection import Projection
 from resolvers.context import Context, ServerFacts, Services
 from resolvers.schema import graphql_schema
+from server.backups import Backups
 from server.endpoint_limits import EndpointLimits
 from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
 from server.metrics import CONTENT_TYPE, CountedRequests, Metrics
-from server.metrics_wiring import of_endpoint, of_graph
+from server.metrics_wiring import of_drivers, of_endpoint, of_graph
 from server.pages import page_routes
 from server.probes import Probes
 from server.settings import Settings
@@ -107,7 +108,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         stack.callback(ledger.view.follow(projection))
         stack.callback(ledger.view.follow(places))
         audit = await stack.enter_async_context(Audit(ledger).running())
-        drivers = DriverRegistry.installed()
+        drivers = DriverRegistry.installed(around=of_drivers(metrics))
 
         async def secret_values(secret_id: str) -> Mapping[str, str]:
             secret = get_as(ledger.view, Secret, secret_id)
@@ -143,6 +144,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
             documents=documents,
             drivers=drivers,
             refusals=audit,
+            public_url=settings.public_url,
             page_size_max=settings.page_size_max,
             facts=ServerFacts(
                 version=version(), store=ledger.store.name, demo=settings.demo, started_at=system_clock_ms()
@@ -153,9 +155,11 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         of_graph(metrics, ledger)
         probes = Probes(ledger)
         await stack.enter_async_context(Upkeep(ledger, settings).running())
+        backups = _backups(settings, ledger, signin, audit)
+        backups.clean()
         yield Application(
             asgi=Starlette(
-                routes=_routes(endpoint, signin, metrics, probes, ui),
+                routes=_routes(endpoint, signin, metrics, probes, backups, ui),
                 middleware=[Middleware(CountedRequests, metrics=metrics)],
             ),
             probes=probes,
@@ -176,6 +180,17 @@ def _sign_in(settings: Settings, ledger: Ledger, passwords: Passwords, audit: Au
         throttle=Throttle(),
         public_url=settings.public_url,
         allowed_origins=frozenset(settings.allowed_origins),
+    )
+
+
+def _backups(settings: Settings, ledger: Ledger, signin: SignIn, audit: Audit) -> Backups:
+    path = settings.store_target().path
+    return Backups(
+        ledger,
+        folder=path.parent if path is not None else None,
+        authenticate=signin.authenticate,
+        revoked=signin.revoked,
+        audit=audit,
     )
 
 
@@ -213,7 +228,12 @@ def _endpoint(settings: Settings, services: Services, signin: SignIn, metrics: M
 
 
 def _routes(
-    endpoint: GraphQLEndpoint[Viewer], signin: SignIn, metrics: Metrics, probes: Probes, ui: UiBuild | None
+    endpoint: GraphQLEndpoint[Viewer],
+    signin: SignIn,
+    metrics: Metrics,
+    probes: Probes,
+    backups: Backups,
+    ui: UiBuild | None,
 ) -> list[BaseRoute]:
     async def scrape(request: Request) -> Response:
         viewer = await signin.authenticate(request)
@@ -229,5 +249,6 @@ def _routes(
         *signin.routes(),
         *probes.routes(),
         Route("/metrics", scrape, methods=["GET"]),
+        *backups.routes(),
         *pages,
     ]

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 import orjson
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from graph.store import Compacted, StoreUnavailable
 from resolvers.live import Feed, LiveEvent
@@ -29,6 +30,7 @@ from server.execution import Engine, Prepared, Viewer
 from server.field_executor import FieldExecutor
 from server.groups import Group, Member, text_of
 from server.masking import Formatted, Refused, formatted, internal, problem
+from server.tracing import span, start_span, within
 
 V = TypeVar("V", bound=Viewer)
 
@@ -81,7 +83,8 @@ class Broadcast(Generic[V]):
         """Delivers one subscription until it ends. Raises Refused when it cannot go on; cancel it to end it."""
         group = self._enter(prepared, executor, member)
         try:
-            await self._catching_up.begin(group, member)
+            with span("subscription.begin", {"graphql.operation.name": group.name}, parent=member.trace):
+                await self._catching_up.begin(group, member)
             while not member.ended:
                 await member.turn.wait()
                 member.turn.clear()
@@ -122,6 +125,8 @@ class Broadcast(Generic[V]):
                 interval_s=1.0 / _rate(member.query.max_rate_hz, at_most=self._limits.max_rate_hz),
                 not_before=now,
                 sent_at=now,
+                name=prepared.operation.name,
+                trace=member.trace,
             )
             self._metrics.groups(1)
         group.users += 1
@@ -217,14 +222,20 @@ class Broadcast(Generic[V]):
             group.not_before = now + group.interval_s
         group.sent_at = now
         first = next(iter(group.members))
-        encoded = [self._engine.event(group.executor, event, first.viewer, first.correlation_id) for event, _ in events]
-        revisions = [revision for _, revision in events]
-        ready = [text for text in encoded if isinstance(text, bytes)]
-        if len(ready) == len(encoded):
-            self._deliver(group, ready, revisions, upto=upto, beat=beat)
-        elif self._tasks is not None:
+        work = INVALID_SPAN if beat else _traced(group, events=len(events), revision=upto)
+        with within(work):
+            encoded = [
+                self._engine.event(group.executor, event, first.viewer, first.correlation_id) for event, _ in events
+            ]
+            revisions = [revision for _, revision in events]
+            ready = [text for text in encoded if isinstance(text, bytes)]
+            if len(ready) == len(encoded):
+                self._deliver(group, ready, revisions, upto=upto, beat=beat)
+        if len(ready) < len(encoded) and self._tasks is not None:
             group.busy = True
-            self._tasks.create_task(self._deliver_later(group, encoded, revisions, upto=upto, beat=beat))
+            self._tasks.create_task(self._deliver_later(group, encoded, revisions, upto=upto, beat=beat, work=work))
+        else:
+            work.end()
 
     async def _deliver_later(
         self,
@@ -234,11 +245,14 @@ class Broadcast(Generic[V]):
         *,
         upto: int,
         beat: bool,
+        work: Span,
     ) -> None:
         try:
-            ready = [text if isinstance(text, bytes) else await text for text in encoded]
-            self._drop_revoked(group)
-            self._deliver(group, ready, revisions, upto=upto, beat=beat)
+            with within(work):
+                ready = [text if isinstance(text, bytes) else await text for text in encoded]
+                self._drop_revoked(group)
+                self._deliver(group, ready, revisions, upto=upto, beat=beat)
+            work.end()
         except Exception as error:  # noqa: BLE001 - one group's bug must not end the others'; it is logged and told
             self._fail(group, error)
         finally:
@@ -270,6 +284,20 @@ class Broadcast(Generic[V]):
         for member in group.members:
             member.outbox.put(member.head, text.body)
         self._end(group)
+
+
+def _traced(group: Group[V], *, events: int, revision: int) -> Span:
+    """The span of what is done once for a whole group. It belongs to none of the members' traces, and is linked to one."""
+    return start_span(
+        "subscription.event",
+        {
+            "graphql.operation.name": group.name,
+            "subscription.events": events,
+            "subscription.subscribers": len(group.members),
+            "graph.revision": revision,
+        },
+        caused_by=group.trace,
+    )
 
 
 def _rate(asked: float, *, at_most: float) -> float:

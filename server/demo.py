@@ -41,8 +41,9 @@ from graph.kinds import (
     Tenant,
 )
 from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy, SiteSelector
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
+from graph.request import Request
 from graph.view import Reader, each
 from lifecycle.deployments import Adjustment, Wish
 from lifecycle.document_sets import DocumentSets

@@ -20,8 +20,9 @@ from access.rights import administrators
 from access.viewer import SYSTEM, now_ms
 from graph.edit import Edit
 from graph.kinds import Role, RoleBinding, User
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import InvalidState, NotFound
+from graph.request import Request
 
 FIRST_NAME = "admin"
 

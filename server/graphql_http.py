@@ -20,11 +20,11 @@ from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from resolvers.problems import RequestProblem
+from server.answering import answered
 from server.eager import Started, start
 from server.execution import Answer, Engine, Parameters, Viewer, correlation_id, encode, malformed
-from server.logs import bind_request
 from server.masking import Refused, formatted, internal, problem
-from server.tracing import span
+from server.tracing import caller_in_headers
 
 V = TypeVar("V", bound=Viewer)
 
@@ -117,16 +117,8 @@ class GraphQLHttp(Generic[V]):
             )
         if method == "GET" and kind is not OperationType.QUERY:
             raise _method_refused("a mutation cannot be sent by GET: send POST", allow="POST")
-        with (
-            bind_request(correlation_id=correlation, viewer=viewer.id),
-            span(
-                "graphql.operation",
-                **{"graphql.operation.type": kind.value, "graphql.operation.name": prepared.operation.name},
-                correlation_id=correlation,
-            ),
-        ):
-            running = self._engine.run(prepared, viewer, correlation)
-            answer = running if isinstance(running, dict) else await running
+        caller = caller_in_headers(scope["headers"])
+        answer = await answered(self._engine, prepared, viewer, correlation, transport="http", caller=caller)
         if COST_HEADER in headers:
             answer["extensions"] = {"cost": {"requested": prepared.cost, "allowed": self._engine.limits.max_cost}}
         return answer

@@ -14,15 +14,18 @@ from typing import Generic, Protocol, TypeVar
 
 import orjson
 from graphql import OperationType
+from opentelemetry.context import Context
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from resolvers.problems import RequestProblem
+from server.answering import answered, operating
 from server.broadcast import Broadcast
 from server.execution import Engine, Parameters, Viewer, correlation_id, encode
 from server.groups import Member
 from server.masking import Refused, internal, limit_exceeded, problem
 from server.outbox import Outbox
+from server.tracing import caller_in_headers, caller_in_payload, here
 
 V = TypeVar("V", bound=Viewer)
 
@@ -71,6 +74,7 @@ class Connection(Generic[V]):
         self._send = send
         self._viewer = viewer
         self._acknowledged: V | None = None
+        self._caller: Context | None = None
         self._gone = False
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._number = 0
@@ -132,6 +136,7 @@ class Connection(Generic[V]):
         if not self._owner.admit(viewer):
             return self._end(TRY_LATER, "too many connections of this user: close one")
         self._acknowledged = viewer
+        self._caller = caller_in_payload(payload or {}) or caller_in_headers(self._scope["headers"])
         self.outbox.put('{"type":"connection_ack"}')
         return True
 
@@ -213,13 +218,23 @@ class Connection(Generic[V]):
         try:
             prepared = self._owner.engine.prepare(parameters)
             if prepared.operation.type is OperationType.SUBSCRIPTION:
-                executor, query = await self._owner.engine.subscribe(prepared, viewer, correlation)
+                with operating(prepared, viewer, correlation, transport="websocket", caller=self._caller):
+                    executor, query = await self._owner.engine.subscribe(prepared, viewer, correlation)
+                    trace = here()
                 head = f'{{"id":{name},"type":"next","payload":'
-                member = Member(head=head, outbox=self.outbox, viewer=viewer, query=query, correlation_id=correlation)
+                member = Member(
+                    head=head,
+                    outbox=self.outbox,
+                    viewer=viewer,
+                    query=query,
+                    correlation_id=correlation,
+                    trace=trace,
+                )
                 await self._owner.broadcast.serve(prepared, executor, member)
             else:
-                running = self._owner.engine.run(prepared, viewer, correlation)
-                answer = running if isinstance(running, dict) else await running
+                answer = await answered(
+                    self._owner.engine, prepared, viewer, correlation, transport="websocket", caller=self._caller
+                )
                 body = encode(answer, correlation).decode()
                 if not await self.outbox.room(within_s=self._limits.max_behind_s):
                     self._end(TRY_LATER, "reading too slowly: connect again")

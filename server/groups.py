@@ -14,6 +14,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from opentelemetry.context import Context
+
 from resolvers.live import LiveQuery
 from server.execution import Viewer
 from server.field_executor import FieldExecutor
@@ -32,6 +34,8 @@ class Member(Generic[V]):
     viewer: V
     query: LiveQuery
     correlation_id: str
+    trace: Context | None = None
+    """Where the subscription's start is in its trace."""
     revision: int = -1
     """What the client has been given everything up to."""
     known: int = -1
@@ -85,6 +89,10 @@ class Group(Generic[V]):
     interval_s: float
     not_before: float
     sent_at: float
+    name: str | None = None
+    """The operation's, for traces."""
+    trace: Context | None = None
+    """Where its first member's start is in its trace."""
     members: dict[Member[V], None] = field(default_factory=dict)
     """Those that are live, in the order of their coming."""
     users: int = 0

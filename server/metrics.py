@@ -19,9 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 OTHER: Final = "other"
-ROUTES: Final = frozenset({"/", "/graphql", "/auth", "/playground", "/assets", "/livez", "/readyz", "/metrics"})
+ROUTES: Final = frozenset({"/", "/graphql", "/auth", "/playground", "/assets", "/livez", "/readyz", "/metrics", "/backup"})
 """The first parts of the paths that are counted apart."""
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
 
 class Metrics:
@@ -63,6 +64,11 @@ class Metrics:
         # Work on the sites
         self.operations_by_status = self._gauge("operations", "Operations that are not filed yet.", "status")
         self.releases_by_phase = self._gauge("releases", "Releases by phase of their work.", "phase")
+        self.driver_calls = self._counter("driver_calls", "Calls of backends that ended.", "driver", "verb", "outcome")
+        self.driver_call_seconds = self._histogram(
+            "driver_call_seconds", "One of those calls.", _SLOW, "driver", "verb"
+        )
+        self.driver_calls_in_flight = self._gauge("driver_calls_in_flight", "Calls under way.", "driver", "verb")
 
     # How layers report; each returns at once and never raises.
 
@@ -118,6 +124,16 @@ class Metrics:
     def refused(self, code: str) -> None:
         """A request or a mutation was refused with an error of this code, one of the API's."""
         self.refusals.labels(code).inc()
+
+    def driver_call_begun(self, driver: str, verb: str) -> None:
+        """A backend is asked; the driver is an installed one, the verb one of the port's."""
+        self.driver_calls_in_flight.labels(driver, verb).inc()
+
+    def driver_call_ended(self, driver: str, verb: str, outcome: str, seconds: float) -> None:
+        """It answered, failed or was given up."""
+        self.driver_calls_in_flight.labels(driver, verb).dec()
+        self.driver_calls.labels(driver, verb, outcome).inc()
+        self.driver_call_seconds.labels(driver, verb).observe(seconds)
 
     def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:
         """Read a gauge when it is scraped, instead of setting it at each change: `watch(m.view_revision, lambda: …)`."""

@@ -6,7 +6,10 @@ Kept apart from server/metrics.py, which knows no layer: there a metric is decla
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+from drivers.counted import CallReports, CountedDriver
+from drivers.port import Driver
 from graph.kinds import OperationStatus, ReleasePhase
 from graph.ledger import Ledger
 from graph.view import View
@@ -41,6 +44,11 @@ def of_graph(metrics: Metrics, ledger: Ledger) -> None:
         )
     for phase in ReleasePhase:
         metrics.watch(metrics.releases_by_phase.labels(phase.name), _counted(view, "Release", "phase", phase.name))
+
+
+def of_drivers(metrics: Metrics) -> Callable[[Driver], Driver]:
+    """What goes around each driver that is loaded."""
+    return partial(CountedDriver, reports=CallReports(begun=metrics.driver_call_begun, ended=metrics.driver_call_ended))
 
 
 def _counted(view: View, kind: str, field: str, value: str) -> Callable[[], float]:

@@ -160,16 +160,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     operation_retention_days: Annotated[
         float, _of("retention", "How long finished operations are kept.", unit="days", gt=0, le=36_500)
     ] = 30.0
-    revision_retention_days: Annotated[
-        float,
+    revisions_per_deployment: Annotated[
+        int,
         _of(
             "retention",
-            "How long the revisions of deployments and the decisions that placed them are kept.",
-            unit="days",
-            gt=0,
-            le=36_500,
+            "How many revisions of each deployment are kept, with the decisions that placed them: the newest, and what is "
+            "still in use. Those of a deployment that is gone are kept as long as the operations on it.",
+            ge=1,
+            le=1_000,
         ),
-    ] = 180.0
+    ] = 20
     audit_retention_days: Annotated[
         float, _of("retention", "How long the audit is kept, apart from the commits.", unit="days", gt=0, le=36_500)
     ] = 365.0

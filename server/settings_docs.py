@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import sys
 import typing
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from msgspec import Meta
 
 from server.settings import DEFAULT_FILE, FILE_VARIABLE, SECTIONS, declarations
 from server.settings_values import PREFIX, Declaration, default_text
+from server.written_pages import write_page
 
 _OPENING = f"""# Settings
 
@@ -71,13 +71,5 @@ def _values(declared: Declaration) -> str:
     return " ".join(words)
 
 
-def main() -> None:
-    """Write the page to the file that is named, or to standard output."""
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(markdown(), encoding="utf-8")
-    else:
-        sys.stdout.write(markdown())
-
-
 if __name__ == "__main__":
-    main()
+    write_page(markdown())

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from server.flag_groups import shown_with
 from server.settings import SECTIONS, declarations, load
 from server.settings_values import Declaration, SettingWrong, default_text
 
@@ -41,11 +42,7 @@ def takes_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.BadParameter(str(wrong)) from wrong
         return command(**given, settings=settings)
 
-    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + made
-    with_settings.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect and typer read
-    with_settings.__annotations__ = {each.name: each.annotation for each in parameters}
-    del with_settings.__wrapped__  # or its annotations would be read instead
-    return with_settings
+    return shown_with(with_settings, [*own, *made])
 
 
 def _parameter(declared: Declaration) -> inspect.Parameter:

@@ -152,9 +152,9 @@ class SignIn:
         if user is None:
             self.passwords.noted("FAILED", None, address_of(request), code=SignInProblem.code, action="signInByLink")
             message = (
-                "This sign-in link was used already, or its time is over. Whoever runs this server makes another: by a "
-                "restart as long as no administrator has a password, else with edgeatlas user link NAME, for which a "
-                "server on the embedded store is stopped."
+                "This sign-in link was used already, or its time is over. An administrator makes another with edgeatlas "
+                "user link NAME. Whoever runs this server does too: by a restart as long as no administrator has a "
+                "password, else with that command where the data is, for which a server on the embedded store is stopped."
             )
             return self._login_page(request, next_path=next_path, message=message, status=401)
         return await self._signed_in(request, user, next_path, action="signInByLink")

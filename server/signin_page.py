@@ -52,8 +52,8 @@ def login_page(
         '<label for="password">Password</label>'
         '<input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required>'
         '<button type="submit">Sign in</button></form>'
-        '<p class="note">No password yet, or lost it? Whoever runs this server makes a sign-in link with '
-        "<code>edgeatlas user link NAME</code>, on the embedded store while the server is stopped.</p>",
+        '<p class="note">No password yet, or lost it? An administrator makes a sign-in link with '
+        "<code>edgeatlas user link NAME</code>.</p>",
     )
 
 

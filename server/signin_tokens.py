@@ -20,8 +20,8 @@ from graph.edit import Edit
 from graph.identifiers import new_ulid
 from graph.kinds import ApiToken, Role
 from graph.ledger import Ledger
-from graph.ledger import Request as LedgerRequest
 from graph.refusal import AlreadyExists, InvalidInput, LimitExceeded, Refusal, Unavailable
+from graph.request import Request as LedgerRequest
 from graph.store import StoreUnavailable
 from resolvers.problems import StoreAway
 from server.authentication import Authenticator

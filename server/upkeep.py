@@ -1,4 +1,4 @@
-"""What grows is cut back: the log, filed records, idempotency keys and what has expired, by the retention settings.
+"""What grows is cut back by the settings: the log, filed records, deployments' pasts, idempotency keys, what has expired.
 
 Runs at a slow beat in every process. Removing what is old may be done twice without harm, so processes need not agree on who
 does it; each begins at another moment, that they seldom meet.
@@ -15,11 +15,12 @@ import structlog
 
 from access.changes import drop_expired_tokens
 from access.viewer import SYSTEM
-from graph.ledger import Ledger, Request, system_clock_ms
+from graph.ledger import Ledger, system_clock_ms
 from graph.refusal import Refusal
+from graph.request import Request
 from graph.store import StoreProblem
-from lifecycle.deployments import DECISIONS
 from lifecycle.document_sets import COLLECTION as DOCUMENT_BATCHES
+from lifecycle.past import DeploymentPasts
 from server.settings import Settings
 
 _REQUEST = Request(author=SYSTEM.id, action="dropExpiredTokens", audited=False)
@@ -44,6 +45,11 @@ class Upkeep:
         self._settings = settings
         self._clock_ms = clock_ms
         self._every_s = every_s
+        self._pasts = DeploymentPasts(
+            ledger,
+            revisions=settings.revisions_per_deployment,
+            gone_for_ms=int(settings.operation_retention_days * DAY_MS),
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -77,14 +83,13 @@ class Upkeep:
             "Event": settings.event_retention_days,
             "Operation": settings.operation_retention_days,
             DOCUMENT_BATCHES: settings.operation_retention_days,
-            "DeploymentRevision": settings.revision_retention_days,
-            DECISIONS: settings.revision_retention_days,
             "audit": settings.audit_retention_days,
             "idempotency": settings.idempotency_retention_days,
         }
         for collection, days in kept_days.items():
             removed += await store.prune(collection, before=now - int(days * DAY_MS))
         removed += await store.prune("ephemeral", before=now)
+        removed += await self._pasts.cut(now=now)
         removed += (await self._ledger.commit(drop_expired_tokens, _REQUEST)).value
         if removed:
             log.info("upkeep.done", removed=removed)

@@ -144,6 +144,17 @@ def test_no_folder_of_tests_is_a_package() -> None:
     assert [str(path) for path in (ROOT / "tests").rglob("__init__.py")] == []
 
 
+def test_where_types_are_not_checked_the_line_says_why() -> None:
+    folders = [ROOT / name for name in (*OWN_PACKAGES, "bench", "tests")]
+    unsaid = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in (*ROOT.glob("*.py"), *(path for folder in folders for path in folder.rglob("*.py")))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(r"# type: (?:ignore)(?!\[[a-z, -]+\]  # \w)", line)
+    ]
+    assert unsaid == []
+
+
 def test_ci_lints_and_runs_the_tests_as_the_readme_says() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     assert script.rstrip().endswith("make lint\nmake test")

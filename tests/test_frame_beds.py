@@ -142,9 +142,9 @@ def _received_until_reset(connection: socket.socket) -> bytes:
     return data
 
 
-def _ask(server: Neo4jServer, query: str) -> list[dict[str, object]]:
+def _ask(server: Neo4jServer, query: str) -> dict[str, object]:
     with neo4j.GraphDatabase.driver(server.url, auth=(server.user, server.password)) as driver:
-        return driver.execute_query(query, database_="neo4j").records[0].data()  # type: ignore[return-value]
+        return driver.execute_query(query, database_="neo4j").records[0].data()
 
 
 def test_a_neo4j_server_keeps_what_was_committed_over_a_kill_and_a_start(neo4j_server: Neo4jServer) -> None:

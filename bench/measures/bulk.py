@@ -18,7 +18,8 @@ from bench.measures.requests import Caller
 from bench.measures.served import Served
 from graph.edit import Edit
 from graph.kinds import Region, Site
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
+from graph.request import Request
 from graph.values import Position
 
 

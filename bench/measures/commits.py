@@ -22,8 +22,9 @@ from access.viewer import Viewer, at_head, viewer_of
 from access.visible import VisibleView, require_seen
 from graph.edit import Edit
 from graph.kinds import Region, Role, RoleBinding, Site, User
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import NotFound
+from graph.request import Request
 from graph.values import Position
 
 

@@ -20,7 +20,8 @@ from bench.measures.places import ROOT
 from bench.measures.start import resident_mb
 from graph.edit import Edit
 from graph.kinds import ApiToken, Role, RoleBinding, User
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
+from graph.request import Request
 from graph.stores import store_for
 
 _ADDRESS = re.compile(r"EdgeAtlas \S+ at https?://127\.0\.0\.1:(\d+)")

@@ -5,11 +5,11 @@ There is no task a site: a site that nobody calls costs one hash a look, and onl
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 
 import msgspec
 
+from drivers.clock import first_of
 from drivers.port import (
     Applied,
     ClusterAccess,
@@ -152,13 +152,7 @@ class SimulatedBackend:
             if due is not None:
                 rest = min(rest, (due - self._clock.now_ms()) / 1000)
             sleep = self._clock.sleep(max(rest, 0.001))
-            waits = [asyncio.ensure_future(self._world.changed()), asyncio.ensure_future(sleep)]
-            try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for one in waits:
-                    one.cancel()
-                await asyncio.gather(*waits, return_exceptions=True)
+            await first_of(self._world.changed(), sleep)
 
     def _look(self) -> None:
         """Reads the inventory when it changed and, when it is time, looks at each site: that is a call to it.

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, doc, kind
+from graph.entity import HIDDEN, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, doc, kind
 from graph.refusal import InvalidInput
 from graph.values import (
     NO_RESOURCES,
     UNKNOWN_HEALTH,
+    Finding,
     Health,
     NonNegativeFloat,
     Position,
@@ -25,6 +26,14 @@ from graph.values import (
 
 if TYPE_CHECKING:
     from graph.view import Reader
+
+PrivateTo = Annotated[
+    str | None,
+    doc("The tenant that it is private to; none: everybody reads it."),
+    IMMUTABLE,
+    Ref("Tenant", relation="BELONGS_TO"),
+]
+"""The type of infrastructure's `tenant_id`."""
 
 
 class RegionLevel(enum.Enum):
@@ -84,12 +93,7 @@ class Region(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         list[list[Position]], doc("Closed rings: the outline first, then holes. Empty when unknown.")
     ] = []
     demand: Annotated[NonNegativeFloat, doc("Weight of its users in placement, for instance their number.")] = 0.0
-    tenant_id: Annotated[
-        str | None,
-        doc("The tenant that it is private to; none: everybody reads it."),
-        IMMUTABLE,
-        Ref("Tenant", relation="BELONGS_TO"),
-    ] = None
+    tenant_id: PrivateTo = None
 
     def check(self, reader: Reader, *, path: str) -> None:
         """Rings are closed and have an inside."""
@@ -118,13 +122,11 @@ class Site(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = None
     price_per_core_hour: Annotated[NonNegativeFloat, doc("Price units for one core for one hour.")] = 0.0
     schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
-    health: Annotated[Health, doc("What its cluster's observer last found."), MANAGED] = UNKNOWN_HEALTH
-    tenant_id: Annotated[
-        str | None,
-        doc("The tenant that it is private to; none: everybody reads it."),
-        IMMUTABLE,
-        Ref("Tenant", relation="BELONGS_TO"),
-    ] = None
+    health: Annotated[Health, doc("What its clusters' observers last found."), MANAGED] = UNKNOWN_HEALTH
+    findings: Annotated[
+        list[Finding], doc("What each cluster of its own tenancy last found wrong; its health."), MANAGED, HIDDEN
+    ] = []
+    tenant_id: PrivateTo = None
 
 
 @kind(prefix="link", area=Area.INFRASTRUCTURE)
@@ -139,12 +141,7 @@ class Link(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     reserved_mbps: Annotated[NonNegativeFloat, doc("Already reserved, in Mbit/s.")] = 0.0
     cost: Annotated[NonNegativeFloat, doc("Price units an hour for using it; a metric of paths.")] = 0.0
     state: Annotated[LinkState, doc("Whether it carries traffic."), INDEXED] = LinkState.UP
-    tenant_id: Annotated[
-        str | None,
-        doc("The tenant that it is private to; none: everybody reads it."),
-        IMMUTABLE,
-        Ref("Tenant", relation="BELONGS_TO"),
-    ] = None
+    tenant_id: PrivateTo = None
 
     def check(self, reader: Reader, *, path: str) -> None:
         """It joins two sites, and reserves no more than it has."""
@@ -174,13 +171,11 @@ class Cluster(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     configuration: Annotated[dict[str, Any], doc("What its driver is set to; the driver's page names the keys.")] = {}
     schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
     health: Annotated[Health, doc("What its observer last found."), MANAGED] = UNKNOWN_HEALTH
+    findings: Annotated[
+        list[Finding], doc("What a private cluster last found wrong of sites that all share."), MANAGED, HIDDEN
+    ] = []
     observer_epoch: Annotated[int, doc("The observer's fence: what an older one reports is refused."), MANAGED] = 0
-    tenant_id: Annotated[
-        str | None,
-        doc("The tenant that it is private to; none: everybody reads it."),
-        IMMUTABLE,
-        Ref("Tenant", relation="BELONGS_TO"),
-    ] = None
+    tenant_id: PrivateTo = None
 
 
 @kind(prefix="node", area=Area.INFRASTRUCTURE, scope=("cluster_id", "site_id"), ordinal_scope="site_id")
@@ -204,12 +199,7 @@ class Node(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         NodeStatus.UNKNOWN
     )
     status_reason: Annotated[str | None, doc("Why it is not READY."), MANAGED] = None
-    tenant_id: Annotated[
-        str | None,
-        doc("The tenant that it is private to; none: everybody reads it."),
-        IMMUTABLE,
-        Ref("Tenant", relation="BELONGS_TO"),
-    ] = None
+    tenant_id: PrivateTo = None
 
     @property
     def usable(self) -> Resources:

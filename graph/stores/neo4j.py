@@ -124,6 +124,14 @@ class Neo4jStore:
         rows = await self._client.ask(text, **parameters)
         return [filed.record_of(page.collection, row) for row in rows]
 
+    async def count_records(self, page: RecordPage) -> int:
+        """How many filed records the page would hold, up to its limit."""
+        if page.tenant_ids is not None and not page.tenant_ids:
+            return 0
+        text, parameters = filed.count_statement(page)
+        counted: int = await self._client.ask(text, **parameters)
+        return counted
+
     async def record(self, collection: str, record_id: str) -> Record | None:
         """One filed record."""
         row = await self._client.ask(filed.ONE, collection=collection, id=record_id)
@@ -182,20 +190,49 @@ class Neo4jStore:
             return await self._remove_all(filed.PRUNE[collection], before=before)
         return await self._remove_all(filed.PRUNE_RECORDS, collection=collection, before=before)
 
-    async def _remove_all(self, text: str, **parameters: Any) -> int:
+    async def subjects(self, collection: str, *, after: str = "", limit: int = 1_000) -> Sequence[str]:
+        """What the records of a collection are about: subjects that sort behind `after`, ascending, each once."""
+        found: list[str] = await self._client.ask(
+            filed.SUBJECTS, collection=collection, after=after, limit=max(0, limit)
+        )
+        return found
+
+    async def prune_subject(
+        self,
+        collection: str,
+        subject_id: str,
+        *,
+        newest: int = 0,
+        before_id: str | None = None,
+        keep_ids: Sequence[str] = (),
+    ) -> int:
+        """Drops filed records about one subject, but for its `newest` newest ones, those whose id is not below
+        `before_id`, and `keep_ids`; says how many."""
+        return await self._remove_all(
+            filed.PRUNE_SUBJECT,
+            size=filed.SUBJECT_ROWS_A_DELETION,
+            collection=collection,
+            subject=subject_id,
+            newest=max(0, newest),
+            before_id=before_id,
+            keep_ids=list(keep_ids),
+        )
+
+    async def _remove_all(self, text: str, *, size: int = filed.ROWS_A_DELETION, **parameters: Any) -> int:
         removed = 0
         while True:
-            step: int = await self._client.ask(text, size=filed.ROWS_A_DELETION, **parameters)
+            step: int = await self._client.ask(text, size=size, **parameters)
             removed += step
-            if step < filed.ROWS_A_DELETION:
+            if step < size:
                 return removed
 
     async def backup(self, target: Path) -> None:
         """Always raises StoreProblem: a Neo4j server makes its own backups; the text says how."""
+        what = f"{self._at.database} --to-path={target.parent}"
         raise StoreProblem(
-            f"Neo4j backs itself up. Community: stop it, then `neo4j-admin database dump {self._at.database}"
-            f" --to-path={target.parent}`; Enterprise, while it runs: `neo4j-admin database backup {self._at.database}"
-            f" --to-path={target.parent}`. After a restore give the graph a new epoch"
+            f"Neo4j backs itself up. Community: stop it, `neo4j-admin database dump {what}`, start it. Enterprise, while it"
+            f" runs: `neo4j-admin database backup {what}`. After a restore give the graph a new epoch:"
+            " `edgeatlas restore --new-epoch`"
         )
 
     async def new_epoch(self) -> str:

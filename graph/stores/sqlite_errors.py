@@ -52,6 +52,12 @@ def at_commit(problem: sqlite3.Error, *, database: Path) -> StoreProblem:
     return UnknownOutcome(f"the database {database} failed at the end of a commit ({problem})")
 
 
+def is_constraint(problem: sqlite3.Error) -> bool:
+    """Whether a value contradicts what the database holds: found before anything is written."""
+    code = getattr(problem, "sqlite_errorcode", None)
+    return code is not None and (code & 0xFF) == sqlite3.SQLITE_CONSTRAINT
+
+
 def foreign(database: Path) -> StoreProblem:
     """The error for a file that is not ours."""
     return StoreProblem(f"the file {database} is not an EdgeAtlas database; name another file, or move this one away")

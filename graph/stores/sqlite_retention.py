@@ -6,14 +6,19 @@ Each step is one short transaction, for commits wait behind it; the caller repea
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+
+import msgspec
 
 from graph.store import SCHEMA_NUMBER
-from graph.stores.sqlite_schema import read_head
+from graph.stores.sqlite_schema import read_placed
 
 ROWS_A_DELETION = 2_000
 """The most rows that one step drops."""
 RECORDS_LOOKED_AT = 5_000
 """How many of a collection's first records a step looks at; where none of them is old, none behind them is."""
+SUBJECT_ROWS_A_DELETION = 100
+"""The most rows of one subject that a step drops: a decision may be megabytes."""
 
 
 def compact_step(connection: sqlite3.Connection, *, keep_commits: int, keep_after: int) -> int:
@@ -22,7 +27,7 @@ def compact_step(connection: sqlite3.Connection, *, keep_commits: int, keep_afte
     Raises sqlite3.Error.
     """
     oldest: int = connection.execute("SELECT oldest FROM meta").fetchone()[0]
-    newest: int = read_head(connection, schema=SCHEMA_NUMBER).revision
+    newest: int = read_placed(connection, schema=SCHEMA_NUMBER).revision
     to = max(newest - max(0, keep_commits), _newest_before(connection, oldest, newest, keep_after))
     to = min(to, oldest + ROWS_A_DELETION)
     if to <= oldest:
@@ -61,4 +66,47 @@ def prune_step(connection: sqlite3.Connection, collection: str, before: int) -> 
             " (SELECT collection, id, at FROM records WHERE collection = ? ORDER BY id LIMIT ?) WHERE at < ? LIMIT ?)"
         )
         values = (collection, RECORDS_LOOKED_AT, before, ROWS_A_DELETION)
+    return connection.execute(statement, values).rowcount
+
+
+def subjects(connection: sqlite3.Connection, collection: str, after: str, limit: int) -> list[str]:
+    """The subjects of a collection's records behind `after`, each found by one look into the index. Raises sqlite3.Error."""
+    rows = connection.execute(
+        "WITH RECURSIVE found (subject) AS ("
+        " SELECT min(subject_id) FROM records WHERE collection = ?1 AND subject_id > ?2"
+        " UNION ALL"
+        " SELECT (SELECT min(subject_id) FROM records WHERE collection = ?1 AND subject_id > found.subject)"
+        " FROM found WHERE found.subject IS NOT NULL LIMIT ?3"
+        ") SELECT subject FROM found WHERE subject IS NOT NULL",
+        (collection, after, max(0, limit)),
+    )
+    return [subject for (subject,) in rows]
+
+
+def prune_subject_step(
+    connection: sqlite3.Connection,
+    collection: str,
+    subject_id: str,
+    *,
+    newest: int,
+    before_id: str | None,
+    keep_ids: Sequence[str],
+) -> int:
+    """Drops records about a subject but for those that `Store.prune_subject` keeps; says how many: 0 when there are no
+    more. Raises sqlite3.Error."""
+    where = "collection = ?1 AND subject_id = ?2 AND id NOT IN (SELECT value FROM json_each(?3))"
+    if before_id is not None:
+        where += " AND id < ?4"
+    if newest > 0:
+        where += (
+            " AND id < (SELECT id FROM records WHERE collection = ?1 AND subject_id = ?2"
+            " ORDER BY id DESC LIMIT 1 OFFSET ?5)"
+        )
+    # Made of constants; every value is bound.
+    statement = (
+        "DELETE FROM records WHERE (collection, id) IN"  # noqa: S608
+        f" (SELECT collection, id FROM records WHERE {where} LIMIT ?6)"
+    )
+    kept = msgspec.json.encode(list(keep_ids)).decode()
+    values = (collection, subject_id, kept, before_id, newest - 1, SUBJECT_ROWS_A_DELETION)
     return connection.execute(statement, values).rowcount

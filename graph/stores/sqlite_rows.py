@@ -57,7 +57,9 @@ _raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 def write_batch(connection: sqlite3.Connection, batch: WriteBatch) -> None:
     """Writes a batch within the transaction that the connection is in. Raises sqlite3.Error."""
     if batch.commits:
-        _put(connection, _LOG, [(one.revision, one.draft_id, one.at, encode_commit(one)) for one in batch.commits])
+        bodies = batch.bodies or [encode_commit(one) for one in batch.commits]
+        log = zip(batch.commits, bodies, strict=True)
+        _put(connection, _LOG, [(one.revision, one.draft_id, one.at, body) for one, body in log])
         filed = filing(batch.commits)
         if filed.live:
             _put(connection, _LIVE, [(one.SPEC.name, key, encode_entity(one)) for key, one in filed.live.items()])
@@ -216,33 +218,19 @@ def records(connection: sqlite3.Connection, page: RecordPage) -> list[Record]:
     if page.tenant_ids is not None and not page.tenant_ids:
         return []
     limit = max(0, min(page.limit, MOST_RECORDS))
-    direction = "ASC" if page.ascending else "DESC"
-    where, values = ["collection = ?"], [page.collection]
-    if page.after_id is not None:
-        where.append("id > ?" if page.ascending else "id < ?")
-        values.append(page.after_id)
-    if page.subject_id is not None:
-        where.append("subject_id = ?")
-        values.append(page.subject_id)
+    where, values = _asked(page)
     tenants = None if page.tenant_ids is None else list(dict.fromkeys(page.tenant_ids))
     parts: list[str]
     arguments: list[Any]
-    tail = f" ORDER BY id {direction} LIMIT {limit}"
+    tail = f" ORDER BY id {'ASC' if page.ascending else 'DESC'} LIMIT {limit}"
     chosen = "SELECT id, tenant_id, subject_id, at, body FROM records WHERE "
     if tenants is not None and page.subject_id is None and len(tenants) <= MOST_TENANT_PAGES:
         each = chosen + " AND ".join([*where, "tenant_id IS ?"]) + tail
         parts = [each] * len(tenants)
         arguments = list(chain.from_iterable([*values, tenant] for tenant in tenants))
     else:
-        if tenants is not None:
-            named = [one for one in tenants if one is not None]
-            either = ["tenant_id IS NULL"] if len(named) < len(tenants) else []
-            if named:
-                either.append("tenant_id IN (SELECT value FROM json_each(?))")
-                values.append(msgspec.json.encode(named).decode())
-            where.append("(" + " OR ".join(either) + ")")
-        parts = [chosen + " AND ".join(where) + tail]
-        arguments = list(values)
+        parts = [chosen + " AND ".join([*where, *_among(tenants, values)]) + tail]
+        arguments = values
     # The statement is made of constants and of question marks; every value is bound.
     merged = " UNION ALL ".join(f"SELECT * FROM ({one})" for one in parts)  # noqa: S608
     statement = (
@@ -258,6 +246,54 @@ def records(connection: sqlite3.Connection, page: RecordPage) -> list[Record]:
     ]
 
 
+def count_records(connection: sqlite3.Connection, page: RecordPage) -> int:
+    """How many filed records a page would hold, up to its limit; without times none of them is read, only an index."""
+    if page.tenant_ids is not None and not page.tenant_ids:
+        return 0
+    where, values = _asked(page)
+    where += _among(page.tenant_ids, values)
+    # As above: constants and question marks.
+    statement = f"SELECT count(*) FROM (SELECT 1 FROM records WHERE {' AND '.join(where)} LIMIT ?)"  # noqa: S608
+    (counted,) = connection.execute(statement, (*values, max(0, page.limit))).fetchone()
+    return int(counted)
+
+
+def _asked(page: RecordPage) -> tuple[list[str], list[Any]]:
+    """What a page asks of a row but for its tenant, and the values of its question marks."""
+    where = ["collection = ?"]
+    values: list[Any] = [page.collection]
+    low, high = (page.after_id, page.before_id) if page.ascending else (page.before_id, page.after_id)
+    for text, value in (
+        ("id > ?", low),
+        ("id < ?", high),
+        ("subject_id = ?", page.subject_id),
+        ("at >= ?", page.at_from),
+        ("at < ?", page.at_until),
+        ("id IN (SELECT value FROM json_each(?))", _listed(page.ids)),
+        ("id NOT IN (SELECT value FROM json_each(?))", _listed(page.but_ids or None)),
+    ):
+        if value is not None:
+            where.append(text)
+            values.append(value)
+    return where, values
+
+
+def _among(tenants: Sequence[str | None] | None, values: list[Any]) -> list[str]:
+    """What is asked of a row's tenant; its value is added to the others'."""
+    if tenants is None:
+        return []
+    named = [one for one in dict.fromkeys(tenants) if one is not None]
+    either = ["tenant_id IS NULL"] if None in tenants else []
+    if named:
+        either.append("tenant_id IN (SELECT value FROM json_each(?))")
+        values.append(_listed(named))
+    return ["(" + " OR ".join(either) + ")"]
+
+
+def _listed(values: Sequence[str] | None) -> str | None:
+    return None if values is None else msgspec.json.encode(list(values)).decode()
+
+
 def record(connection: sqlite3.Connection, collection: str, record_id: str) -> Record | None:
     """One filed record."""
     row = connection.execute(
@@ -268,3 +304,9 @@ def record(connection: sqlite3.Connection, collection: str, record_id: str) -> R
     return Record(
         collection=collection, id=record_id, tenant_id=row[0], subject_id=row[1], at=row[2], body=msgspec.Raw(row[3])
     )
+
+
+def private(connection: sqlite3.Connection, key: str) -> bytes | None:
+    """A value kept outside the log."""
+    row = connection.execute("SELECT value FROM private WHERE key = ?", (key,)).fetchone()
+    return None if row is None else row[0]

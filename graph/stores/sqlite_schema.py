@@ -3,9 +3,10 @@
 `application_id` and `user_version` are fields of the file's own header (https://www.sqlite.org/fileformat.html section 1.3):
 they tell our databases from others before anything is read or changed.
 
-The head is the log's last row, so that a commit does not write it twice; `meta.oldest` stands in for a log that compaction
-has emptied. Bodies are JSON kept as BLOBs: their length is known without reading them. Each index costs a commit a page or
-more of the write-ahead log; records have none by time, for their ids rise with it.
+The head is the last arrival or else the log's last row, so that a commit does not write it twice; `meta.oldest` stands in
+for a log that compaction has emptied. Bodies are JSON kept as BLOBs: their length is known without reading them. Each tree
+costs a commit a page or more of the write-ahead log, so commits arrive in a table of their own (`sqlite_arrivals`); records
+have no index by time, for their ids rise with it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from graph.identifiers import new_ulid
-from graph.store import SCHEMA_NUMBER, Head
+from graph.store import SCHEMA_NUMBER, Head, StoreProblem
 from graph.stores.sqlite_errors import foreign
 
 APPLICATION_ID = 0x45644174
 """`EdAt` in ASCII."""
 MAGIC = b"SQLite format 3\x00"
+UNFINISHED_RESTORE = ".restored"
+"""What follows the database's name in that of a copy that is to take its place."""
 PAGE_BYTES = 4096
 BUSY_S = 5.0
 CHECKPOINT_PAGES = 8_000
@@ -36,7 +39,16 @@ CREATE TABLE meta (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     epoch TEXT NOT NULL,
     oldest INTEGER NOT NULL,      -- commits after this revision are in the log
-    oldest_at INTEGER NOT NULL    -- that revision's time, UTC ms
+    oldest_at INTEGER NOT NULL,   -- that revision's time, UTC ms
+    placed INTEGER NOT NULL       -- arrivals up to this number are in their places
+) STRICT;
+CREATE TABLE arrivals (           -- what was committed last, in rows that are used again and again
+    slot INTEGER PRIMARY KEY,
+    number INTEGER NOT NULL,      -- rises by one with each
+    revision INTEGER NOT NULL,    -- where the graph stands with it
+    at INTEGER NOT NULL,          -- that revision's time, UTC ms
+    size INTEGER NOT NULL,        -- of the body, the rest is filling
+    body BLOB NOT NULL            -- MessagePack
 ) STRICT;
 CREATE TABLE live (
     kind TEXT NOT NULL,
@@ -90,7 +102,7 @@ def _create(connection: sqlite3.Connection) -> None:
     for statement in _TABLES.split(";\n"):
         if statement.strip():
             connection.execute(statement)
-    connection.execute("INSERT INTO meta VALUES (1, ?, 0, 0)", (new_ulid(),))
+    connection.execute("INSERT INTO meta VALUES (1, ?, 0, 0, 0)", (new_ulid(),))
 
 
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {0: _create}
@@ -101,8 +113,14 @@ def create_file(path: Path) -> None:
     """Makes an empty database file that only its owner can read, unless it exists.
 
     Raises OSError, and StoreProblem for a file that is no database: SQLite would overwrite one of less than 512 bytes.
+    So too where a restore was cut short before the file was in its place: nobody is to take an empty graph for it.
     Not called while a connection of this process is open on the file, for closing it here would end that one's locks.
     """
+    unfinished = path.with_name(path.name + UNFINISHED_RESTORE)
+    if unfinished.exists() and not path.exists():
+        raise StoreProblem(
+            f"a restore of {path} was cut short: run it again, or remove {unfinished.name} to begin with an empty graph"
+        )
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         begin = os.pread(descriptor, len(MAGIC), 0)
@@ -181,6 +199,15 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 def read_head(connection: sqlite3.Connection, *, schema: int) -> Head:
     """Where the graph stands. Raises sqlite3.Error."""
+    placed = read_placed(connection, schema=schema)
+    row = connection.execute(
+        "SELECT revision, at FROM arrivals WHERE number > (SELECT placed FROM meta) ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    return placed if row is None else Head(revision=row[0], at=row[1], epoch=placed.epoch, schema=schema)
+
+
+def read_placed(connection: sqlite3.Connection, *, schema: int) -> Head:
+    """Where the tables stand without what has arrived since. Raises sqlite3.Error."""
     epoch, revision, at = connection.execute(
         "SELECT epoch, coalesce(newest.revision, oldest), coalesce(newest.at, oldest_at) FROM meta"
         " LEFT JOIN (SELECT revision, at FROM log ORDER BY revision DESC LIMIT 1) AS newest"

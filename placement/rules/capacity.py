@@ -36,8 +36,15 @@ def _reason(problem: Problem, site: int, shortage: Shortage, packing: Packing) -
         need, have = f"{needed[worst]:.0f}", f"{free[worst]:.0f}"
         unit = UNITS.get(name, name)
         words = _WORDS.get(name, f"of accelerator {name!r}")
-        message = f"needs {need} {words} in all, has {have} free{aside}"
-        return Reason(rule="capacity", need=need, have=have, unit=unit, message=message)
+        offered = int(bins.usable[here, worst].sum())
+        return Reason(
+            rule="capacity",
+            need=need,
+            have=have,
+            unit=unit,
+            message=f"needs {need} {words} in all, has {have} free{aside}",
+            untold=f"needs {need} {words} in all, and less of its {offered} is free{aside}",
+        )
     component = problem.components[shortage.component]
     each = int(bins.free[here].max(axis=0)[0])
     return Reason(
@@ -48,6 +55,10 @@ def _reason(problem: Problem, site: int, shortage: Shortage, packing: Packing) -
         message=(
             f"free in all, but not on single nodes of one cluster: {shortage.placed} of {component.replicas} replicas of "
             f"{component.name!r} fit, the emptiest node has {each} millicores free{aside}"
+        ),
+        untold=(
+            f"free in all, but not on single nodes of one cluster: not all {component.replicas} replicas of "
+            f"{component.name!r} fit{aside}"
         ),
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from placement.bins import Bins
 from placement.decision import Reason
 from placement.inventory import Mask
 from placement.packing import Packing
@@ -64,6 +65,19 @@ def left_out_of(problem: Problem, site: int, left_out: Mask) -> tuple[int, int]:
     return int(left_out[bins].sum()), bins.stop - bins.start
 
 
+def column_rule(name: str, column: Callable[[Bins], Mask], *, called: str) -> NodeRule:
+    """A rule that leaves out the nodes which a column of the bins marks, whatever the component; `called` so in reasons."""
+
+    def leaves_out(problem: Problem, component: int) -> Mask:
+        return column(problem.bins)
+
+    def reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
+        count, of = left_out_of(problem, site, column(problem.bins))
+        return shortage_reason(problem, rule=name, shortage=shortage, because=f"{count} of its {of} nodes {called}")
+
+    return NodeRule(name, leaves_out, reason)
+
+
 def shortage_reason(problem: Problem, *, rule: str, shortage: Shortage, because: str) -> Reason:
     """The reason of a rule of nodes: how many replicas there is room for without the nodes that it leaves out."""
     component = problem.components[shortage.component]
@@ -73,4 +87,5 @@ def shortage_reason(problem: Problem, *, rule: str, shortage: Shortage, because:
         have=str(shortage.placed),
         unit="replicas",
         message=f"{because}; what is left takes {shortage.placed} of {component.replicas} replicas of {component.name!r}",
+        untold=f"{because}; what is left does not take all {component.replicas} replicas of {component.name!r}",
     )

@@ -29,4 +29,4 @@ def _explain(value: float) -> str:
     return f"{value:.0%} of its scarcest resource stays free"
 
 
-SCORE = Score("headroom", "share", _weight, _measure, more_is_better=True, explain=_explain)
+SCORE = Score("headroom", "share", _weight, _measure, more_is_better=True, explain=_explain, tells_use=True)

@@ -25,6 +25,8 @@ class Score:
     more_is_better: bool
     explain: Callable[[float], str]
     """One sentence for a site's value."""
+    tells_use: bool = False
+    """Whether the value follows from what all tenants use, which not everybody may see."""
 
 
 def scaled(values: Floats, *, more_is_better: bool) -> Floats:

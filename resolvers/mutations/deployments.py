@@ -20,12 +20,13 @@ from graph.change import decode_entity
 from graph.entity import Entity
 from graph.kinds import Deployment, Operation
 from graph.kinds.policy import PlacementPolicy
-from graph.ledger import Committed, system_clock_ms
+from graph.ledger import system_clock_ms
 from graph.refusal import InvalidInput, NotFound, Refusal
+from graph.request import Committed
 from graph.view import Reader
 from lifecycle.deployments import Adjustment, Started, Wish
 from placement.decision import Decision
-from resolvers.answers import idempotency_of, verb
+from resolvers.answers import request_of, verb
 from resolvers.context import Context
 from resolvers.problems import RequestProblem
 from resolvers.records import filed_entity
@@ -125,7 +126,7 @@ def _deployment(context: Context, deployment_id: str) -> Deployment:
 
 async def _deploy(context: Context, given: Any) -> Payload:
     wish = wish_of(context, given)
-    request = context.request("deploy", tenant_id=wish.tenant_id, idempotency=idempotency_of(context, "deploy", given))
+    request = request_of(context, "deploy", given, tenant_id=wish.tenant_id)
     committed = await context.services.lifecycle.deploy(
         wish, request, visible=sight(context), wait=given.wait_for_placement, remember=_remember
     )
@@ -141,20 +142,14 @@ async def _update(context: Context, given: Any) -> Payload:
         replicas=_replicas(given),
         expected_revision=_given(given, "expected_revision"),
     )
-    action = "updateDeployment"
-    request = context.request(
-        action, tenant_id=deployment.tenant_id, idempotency=idempotency_of(context, action, given)
-    )
+    request = request_of(context, "updateDeployment", given, tenant_id=deployment.tenant_id)
     committed = await context.services.lifecycle.update(change, request, visible=sight(context), remember=_remember)
     return _started("UpdateDeploymentPayload", committed)
 
 
 async def _scale(context: Context, given: Any) -> Payload:
     deployment = _deployment(context, given.id)
-    action = "scaleDeployment"
-    request = context.request(
-        action, tenant_id=deployment.tenant_id, idempotency=idempotency_of(context, action, given)
-    )
+    request = request_of(context, "scaleDeployment", given, tenant_id=deployment.tenant_id)
     committed = await context.services.lifecycle.scale(
         deployment.id,
         _replicas(given) or {},
@@ -168,10 +163,7 @@ async def _scale(context: Context, given: Any) -> Payload:
 
 async def _terminate(context: Context, given: Any) -> Payload:
     deployment = _deployment(context, given.id)
-    action = "terminateDeployment"
-    request = context.request(
-        action, tenant_id=deployment.tenant_id, idempotency=idempotency_of(context, action, given)
-    )
+    request = request_of(context, "terminateDeployment", given, tenant_id=deployment.tenant_id)
     committed = await context.services.lifecycle.terminate(
         deployment.id,
         request,
@@ -193,8 +185,7 @@ async def _operation(context: Context, operation_id: str) -> Operation:
 
 async def _cancel(context: Context, given: Any) -> Payload:
     operation = await _operation(context, given.id)
-    action = "cancelOperation"
-    request = context.request(action, tenant_id=operation.tenant_id, idempotency=idempotency_of(context, action, given))
+    request = request_of(context, "cancelOperation", given, tenant_id=operation.tenant_id)
     committed = await context.services.lifecycle.cancel(
         operation.id, request, visible=sight(context), remember=_remember_cancelled
     )
@@ -219,8 +210,7 @@ def _remember_cancelled(cancelled: tuple[Operation, Deployment | None], revision
 
 async def _retry(context: Context, given: Any) -> Payload:
     operation = await _operation(context, given.id)
-    action = "retryOperation"
-    request = context.request(action, tenant_id=operation.tenant_id, idempotency=idempotency_of(context, action, given))
+    request = request_of(context, "retryOperation", given, tenant_id=operation.tenant_id)
     committed = await context.services.lifecycle.retry(
         operation.id, request, visible=sight(context), remember=_remember
     )

@@ -14,7 +14,7 @@ from graph.applying import Action, Outcome
 from graph.documents import parse_documents
 from graph.entity import Source, SourceKind
 from graph.refusal import InvalidInput
-from resolvers.answers import idempotency_of, verb
+from resolvers.answers import request_of, verb
 from resolvers.context import Context
 from schema.errors import ErrorValue
 from schema.inputs import IDEMPOTENCY
@@ -43,14 +43,19 @@ async def _apply(context: Context, given: Any) -> Payload:
         raise InvalidInput(
             "documents come from DOCUMENTS or an IMPORT", remedy="use one of them", path="input.sourceKind"
         )
-    if not given.name.strip():
-        raise InvalidInput("a set of documents has a name", remedy="name it", path="input.name")
+    tenant_id = None if given.tenant_id is UNSET else given.tenant_id
     documents = await asyncio.to_thread(parse_documents, given.content)
     source = Source(given.source_kind, given.name)
-    action = "applyDocuments"
-    request = context.request(action, idempotency=idempotency_of(context, action, given), source=source)
+    request = request_of(context, "applyDocuments", given, tenant_id=tenant_id, source=source)
     applied = await context.services.documents.apply(
-        documents, viewer=context.viewer, source=source, request=request, prune=given.prune, dry_run=given.dry_run
+        documents,
+        viewer=context.viewer,
+        source=source,
+        request=request,
+        tenant_id=tenant_id,
+        prune=given.prune,
+        allow_empty=given.allow_empty,
+        dry_run=given.dry_run,
     )
     return Payload(
         "ApplyDocumentsPayload",
@@ -73,7 +78,21 @@ def document_mutations() -> dict[str, Member]:
         "ApplyDocumentsInput",
         {
             "content": ("str", strawberry.field(description="YAML (several documents in one text) or JSON.")),
-            "name": ("str", strawberry.field(description="The set's name: its documents are this source's.")),
+            "name": (
+                "str",
+                strawberry.field(
+                    description="The set's name in its scope: what it made before is known by it. 1-253 characters."
+                ),
+            ),
+            "tenant_id": (
+                "Optional[ID]",
+                strawberry.field(
+                    description="The tenant whose set it is: its documents are that tenant's where they say nothing else. "
+                    "Without it: the installation's, for who may write in every tenant; else that of the only tenant "
+                    "that you work in.",
+                    default=UNSET,
+                ),
+            ),
             "source_kind": (
                 enum_type(SourceKind),
                 strawberry.field(description="DOCUMENTS, or IMPORT. Default: DOCUMENTS.", default=SourceKind.DOCUMENTS),
@@ -81,7 +100,15 @@ def document_mutations() -> dict[str, Member]:
             "prune": (
                 flag,
                 strawberry.field(
-                    description="Delete what this source made and no longer names. Default: false.", default=False
+                    description="Delete what this very set made and no longer names. Default: false.", default=False
+                ),
+            ),
+            "allow_empty": (
+                flag,
+                strawberry.field(
+                    description="Take a set without documents that is to be pruned, which deletes all that it made. "
+                    "Default: false.",
+                    default=False,
                 ),
             ),
             "dry_run": (

@@ -33,7 +33,8 @@ from graph.kinds import (
     Tenant,
 )
 from graph.refusal import NotFound
-from resolvers.answers import entity_of, idempotency_of, remember_entity, verb
+from graph.request import Request
+from resolvers.answers import entity_of, remember_entity, request_of, verb
 from resolvers.context import Context
 from schema.inputs import changeable, create_input, delete_input, fields_from, settable, update_input
 from schema.results import Payload, payload_type, result_union
@@ -200,10 +201,7 @@ def _creator(kind: Kind, editing: Editing) -> Callable[[Context, Any], Any]:
             check_write(viewer, kind, own.get("tenant_id"), make=True, path="input.tenantId")
             return edit.create(kind.type, **own)
 
-        action = f"create{kind.name}"
-        request = context.request(
-            action, tenant_id=fields.get("tenant_id"), idempotency=idempotency_of(context, action, given)
-        )
+        request = request_of(context, f"create{kind.name}", given, tenant_id=fields.get("tenant_id"))
         committed = await context.services.ledger.commit(change, request, remember=remember_entity)
         entity, revision = entity_of(committed, context.view)
         return Payload(f"Create{kind.name}Payload", revision=revision, **{_single_name(kind): entity})
@@ -285,13 +283,9 @@ def visible(edit: Edit, viewer: Viewer, kind: Kind, entity_id: str, *, path: str
     return whole
 
 
-def _request(context: Context, action: str, given: Any) -> Any:
+def _request(context: Context, action: str, given: Any) -> Request:
     known = context.view.get(given.id)
-    return context.request(
-        action,
-        tenant_id=getattr(known, "tenant_id", None),
-        idempotency=idempotency_of(context, action, given),
-    )
+    return request_of(context, action, given, tenant_id=getattr(known, "tenant_id", None))
 
 
 def _single_name(kind: Kind) -> str:

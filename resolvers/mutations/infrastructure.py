@@ -11,7 +11,8 @@ from access.rights import check_write_of
 from graph.entity import Entity
 from graph.kinds import Cluster, Node, Operation, Site
 from graph.refusal import NotFound
-from resolvers.answers import entity_of, idempotency_of, remember_entity, verb
+from graph.request import Request
+from resolvers.answers import entity_of, remember_entity, request_of, verb
 from resolvers.context import Context
 from resolvers.mutations.deployments import sight
 from schema.inputs import EXPECTED, IDEMPOTENCY
@@ -29,18 +30,18 @@ def _target(context: Context, entity_id: str) -> Entity:
     return found
 
 
+def _request(context: Context, action: str, target: Entity, given: Any) -> Request:
+    return request_of(context, action, given, tenant_id=getattr(target, "tenant_id", None))
+
+
 def _setting(action: str, payload: str, *, cordon: bool) -> Any:
     async def make(context: Context, given: Any) -> Payload:
         target = _target(context, given.id)
-        lifecycle = context.services.lifecycle
         expected = given.expected_revision
-        committed = await (lifecycle.cordon if cordon else lifecycle.uncordon)(
+        committed = await context.services.lifecycle.set_schedulable(
             target.id,
-            context.request(
-                action,
-                tenant_id=getattr(target, "tenant_id", None),
-                idempotency=idempotency_of(context, action, given),
-            ),
+            _request(context, action, target, given),
+            schedulable=not cordon,
             visible=sight(context),
             expected_revision=None if expected is UNSET else expected,
             remember=remember_entity,
@@ -53,11 +54,8 @@ def _setting(action: str, payload: str, *, cordon: bool) -> Any:
 
 async def _drain(context: Context, given: Any) -> Payload:
     target = _target(context, given.id)
-    request = context.request(
-        "drain", tenant_id=getattr(target, "tenant_id", None), idempotency=idempotency_of(context, "drain", given)
-    )
     committed = await context.services.lifecycle.drain(
-        target.id, request, visible=sight(context), remember=remember_entity
+        target.id, _request(context, "drain", target, given), visible=sight(context), remember=remember_entity
     )
     operation, revision = entity_of(committed, context.view)
     assert isinstance(operation, Operation)

@@ -7,14 +7,16 @@ from typing import Any
 import strawberry
 
 from access import changes, sealed_secrets
+from access.links import LINK_LASTS_MS, allow_link, issue_link
 from access.passwords import check_password
 from access.permissions import Permission, declare_root
 from access.viewer import Grant
 from graph.edit import Edit
 from graph.entity import Entity
 from graph.kinds import ApiToken, Role, RoleBinding, Secret, ServiceAccount, User
-from graph.refusal import InvalidInput
-from resolvers.answers import entity_of, idempotency_of, remember_entity, verb
+from graph.refusal import InvalidInput, Unavailable
+from graph.store import StoreUnavailable
+from resolvers.answers import entity_of, remember_entity, request_of, verb
 from resolvers.context import Context
 from resolvers.mutations.entities import Editing, Making, mutations_of
 from schema.inputs import fields_from, settable
@@ -157,6 +159,7 @@ def people_mutations() -> dict[str, Member]:
     )
     members |= _token_mutations()
     members |= _password_mutations()
+    members |= _link_mutation()
     return members
 
 
@@ -177,10 +180,7 @@ def _token_mutations() -> dict[str, Member]:
         def change(edit: Edit) -> tuple[ApiToken, str]:
             return changes.create_token(edit, context.viewer, **{**fields, "owner_id": owner_id})
 
-        action = "createApiToken"
-        request = context.request(
-            action, tenant_id=fields.get("tenant_id"), idempotency=idempotency_of(context, action, given)
-        )
+        request = request_of(context, "createApiToken", given, tenant_id=fields.get("tenant_id"))
         committed = await context.services.ledger.commit(
             change, request, remember=lambda made, revision: remember_entity(made[0], revision)
         )
@@ -211,6 +211,60 @@ _OWNER: dict[str, Member] = {
         strawberry.field(description="The service account that it acts for; yourself when not given.", default=UNSET),
     )
 }
+
+
+def _link_mutation() -> dict[str, Member]:
+    input_type(
+        "CreateSignInLinkInput",
+        {"user_id": ("ID", strawberry.field(description="Who signs in by it."))},
+        description="For whom a one-time sign-in link is made.",
+    )
+    payload_type(
+        "CreateSignInLinkPayload",
+        {
+            "user": ("User", strawberry.field(description="Who signs in by it.")),
+            "link": (
+                "str",
+                strawberry.field(
+                    description="The link, shown this once: an address, or a path of this server when it was not told where "
+                    "browsers reach it (`public_url`)."
+                ),
+            ),
+            "expires_at": (
+                "DateTime",
+                strawberry.field(description="It works until then, until it is used, or until the password changes."),
+            ),
+        },
+        description="A one-time sign-in link.",
+    )
+    result_union("CreateSignInLinkResult", "CreateSignInLinkPayload", ("InvalidState",))
+    action = "createSignInLink"
+
+    async def make(context: Context, given: Any) -> Payload:
+        services = context.services
+
+        def allow(edit: Edit) -> tuple[User, int]:
+            user = allow_link(edit, context.viewer, given.user_id, action=action, correlation_id=context.correlation_id)
+            return user, edit.at
+
+        committed = await services.ledger.commit(allow, context.request(action))
+        user, at = committed.value
+        try:
+            link = await issue_link(services.ledger.store, user, base_url=services.public_url, now=at)
+        except StoreUnavailable as problem:
+            raise Unavailable(f"the store is away: {problem}", remedy="no link was made; try again") from None
+        return Payload(
+            "CreateSignInLinkPayload", user=user, link=link, expires_at=at + LINK_LASTS_MS, revision=committed.revision
+        )
+
+    made = verb(
+        action,
+        make,
+        description="Makes a link by which a user signs in once, within an hour: for whoever may set that user's password. "
+        "It is answered this once and kept nowhere.",
+    )
+    declare_root("Mutation", action, Permission.MANAGE_TENANT)
+    return {"create_sign_in_link": (None, made)}
 
 
 def _password_mutations() -> dict[str, Member]:

@@ -15,30 +15,23 @@ from graph.entity import KINDS, Entity, Kind, Named, kind_by_id
 from graph.kinds import Operation
 from graph.refusal import InvalidInput
 from resolvers.context import Context
-from resolvers.problems import RevisionNotReached
 from resolvers.records import filed_entity
+from resolvers.revisions import AT_LEAST, AtLeast, reach, taken
 from schema.connections import connection_arguments, connection_type, resolve_connection
 from schema.vocabulary import Member, resolver_field
 
 MAX_IDS = 500
 UNSET = strawberry.UNSET
-REVISION_WAIT_S = 5.0
-AT_LEAST = ("Optional[BigInt]", UNSET, "Waits up to 5 s until the graph has this revision: read your own writes.")
-"""The argument by which a read asks for a minimum revision."""
-
-
-async def at_least(context: Context, revision: Any) -> None:
-    """Waits at most 5 s until the view has a revision. Raises RevisionNotReached."""
-    if revision is UNSET or revision is None:
-        return
-    if not await context.services.ledger.wait_for(revision, timeout_s=REVISION_WAIT_S):
-        raise RevisionNotReached(asked=revision, reached=context.view.revision)
 
 
 @requires(Permission.SIGNED_IN)
-async def _entity(self: Any, info: Any, *, id: str, at_least_revision: Any) -> Entity | None:
+async def _entity(self: Any, info: Any, *, id: str, **at_least: Any) -> Entity | None:
     context: Context = info.context
-    await at_least(context, at_least_revision)
+    await reach(context, taken(at_least))
+    return await _any(context, id)
+
+
+async def _any(context: Context, id: str) -> Entity | None:
     found = context.view.get(id)
     if found is None and _may_be_filed(id):
         return await filed_entity(context, id)
@@ -46,10 +39,12 @@ async def _entity(self: Any, info: Any, *, id: str, at_least_revision: Any) -> E
 
 
 @requires(Permission.SIGNED_IN)
-async def _entities(self: Any, info: Any, *, ids: list[str]) -> list[Entity | None]:
+async def _entities(self: Any, info: Any, *, ids: list[str], **at_least: Any) -> list[Entity | None]:
+    context: Context = info.context
     if len(ids) > MAX_IDS:
         raise InvalidInput(f"at most {MAX_IDS} ids", remedy="ask in parts", path="ids")
-    return [await _entity(self, info, id=one, at_least_revision=None) for one in ids]
+    await reach(context, taken(at_least))
+    return [await _any(context, one) for one in ids]
 
 
 def _may_be_filed(entity_id: str) -> bool:
@@ -66,7 +61,7 @@ def entity_queries() -> dict[str, Member]:
                 _entity,
                 returns="Optional[Entity]",
                 description="Any entity by its id; null when there is none that you may see.",
-                arguments={"id": ("ID", UNSET, "The entity's id."), "at_least_revision": AT_LEAST},
+                arguments={"id": ("ID", UNSET, "The entity's id."), **AT_LEAST},
             ),
         ),
         "entities": (
@@ -75,7 +70,7 @@ def entity_queries() -> dict[str, Member]:
                 _entities,
                 returns="list[Optional[Entity]]",
                 description="Entities by their ids, in the same order; null for one that you may not see. At most 500.",
-                arguments={"ids": ("list[ID]", UNSET, "The ids.")},
+                arguments={"ids": ("list[ID]", UNSET, "The ids."), **AT_LEAST},
             ),
         ),
     }
@@ -100,9 +95,9 @@ def _read_permission(kind: Kind) -> Permission:
 
 
 def _single(kind: Kind) -> Any:
-    async def resolve_when(source: Any, info: Any, **arguments: Any) -> Entity | None:
-        await at_least(info.context, arguments.pop("at_least_revision", None))
-        return _find(kind, info.context, arguments)
+    async def find_when(context: Context, wanted: AtLeast, arguments: dict[str, Any]) -> Entity | None:
+        await reach(context, wanted)
+        return _find(kind, context, arguments)
 
     arguments: dict[str, tuple[str, Any, str]] = {"id": ("Optional[ID]", UNSET, "Its id.")}
     if kind.named:
@@ -110,16 +105,16 @@ def _single(kind: Kind) -> Any:
         if kind.scope:
             scopes = " or ".join(one.removesuffix("_id").replace("_", " ") for one in kind.scope)
             arguments["within"] = ("Optional[ID]", UNSET, f"The {scopes} within which the name is unique.")
-    arguments["at_least_revision"] = AT_LEAST
+    arguments |= AT_LEAST
     description = (
         f"{kind.one_first} by id{' or by name' if kind.named else ''}; null when there is none that you may see."
     )
 
     def resolve(source: Any, info: Any, **arguments: Any) -> Any:
-        if arguments.get("at_least_revision") in (None, UNSET):
-            arguments.pop("at_least_revision", None)
+        wanted = taken(arguments)
+        if wanted is None:
             return _find(kind, info.context, arguments)
-        return resolve_when(source, info, **arguments)
+        return find_when(info.context, wanted, arguments)
 
     return resolver_field(resolve, returns=f"Optional[{kind.name}]", description=description, arguments=arguments)
 
@@ -159,21 +154,21 @@ def _named(kind: Kind, view: Any, name: str) -> list[Named]:
 
 
 def _connection(kind: Kind) -> Any:
-    async def resolve_when(source: Any, info: Any, **arguments: Any) -> Any:
-        await at_least(info.context, arguments.pop("at_least_revision"))
-        return resolve_connection(info.context, kind, arguments)
+    async def page_when(context: Context, wanted: AtLeast, arguments: dict[str, Any]) -> Any:
+        await reach(context, wanted)
+        return resolve_connection(context, kind, arguments)
 
     def resolve(source: Any, info: Any, **arguments: Any) -> Any:
-        if arguments.get("at_least_revision") in (None, UNSET):
-            arguments.pop("at_least_revision", None)
+        wanted = taken(arguments)
+        if wanted is None:
             return resolve_connection(info.context, kind, arguments)
-        return resolve_when(source, info, **arguments)
+        return page_when(info.context, wanted, arguments)
 
     return resolver_field(
         resolve,
         returns=connection_type(kind),
         description=f"The {kind.spoken} that you may see, filtered, ordered and in pages.",
-        arguments={**connection_arguments(kind), "at_least_revision": AT_LEAST},
+        arguments={**connection_arguments(kind), **AT_LEAST},
     )
 
 

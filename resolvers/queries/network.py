@@ -57,8 +57,14 @@ def _limit(first: Any, *, most: int = MAX_REACHED) -> int:
     return int(first)
 
 
+def _walk(context: Context, *, path: str) -> None:
+    """Pays for a walk over the whole network, which is what a path or a reach may take."""
+    context.work.spend(context.view.count("Site") + context.view.count("Link"), path=path)
+
+
 def _path(source: Any, info: Any, *, from_: str, to: str, minimize: PathMetric) -> Path | None:
     context: Context = info.context
+    _walk(context, path="to")
     return context.services.links.shortest_path(context.view, from_, to, minimize=minimize)
 
 
@@ -66,6 +72,7 @@ def _reachable(source: Any, info: Any, *, from_: str, within_latency_ms: float, 
     context: Context = info.context
     if not 0 <= within_latency_ms <= 10_000:
         raise InvalidInput("withinLatencyMs is 0 to 10000", remedy="give milliseconds", path="withinLatencyMs")
+    _walk(context, path="withinLatencyMs")
     found = context.services.links.reachable(context.view, from_, within_ms=within_latency_ms, first=_limit(first))
     return [ReachableSite(one.site_id, one.latency_ms) for one in found]
 

@@ -21,7 +21,7 @@ from resolvers.context import Context
 from resolvers.live import LiveEvent, as_stream
 from resolvers.subscriptions.resuming import GraphQuery, parts
 from schema.filters import label_condition
-from schema.results import Payload
+from schema.results import EPOCH, Payload
 from schema.vocabulary import Member, enum_type, input_type, object_type, register, subscription_field, union_type
 
 UNSET = strawberry.UNSET
@@ -68,6 +68,7 @@ class ChangesQuery(GraphQuery):
                     "ChangeSet",
                     revision=revision,
                     follows=follows,
+                    epoch=self.epoch,
                     cursor=self.cursor(revision),
                     changes=shown,
                     at=part[-1].at,
@@ -78,11 +79,12 @@ class ChangesQuery(GraphQuery):
 
     def heartbeat(self, revision: int) -> object | None:
         """Complete up to a revision."""
-        return Payload("ChangeHeartbeat", revision=revision, cursor=self.cursor(revision))
+        return Payload("ChangeHeartbeat", revision=revision, epoch=self.epoch, cursor=self.cursor(revision))
 
     def resync(self, reason: str, *, revision: int) -> object | None:
         """Begin anew: read what you need, then go on from the cursor."""
-        return Payload("ChangeResync", reason=reason, revision=revision, cursor=self.cursor(revision))
+        cursor = self.cursor(revision)
+        return Payload("ChangeResync", reason=reason, revision=revision, epoch=self.epoch, cursor=cursor)
 
     def _shown(self, change: Change) -> EntityChange | None:
         if change.kind not in self._kinds:
@@ -163,6 +165,7 @@ def changes_field() -> Member:
     )
     at = {
         "revision": ("BigInt", strawberry.field(description="Complete up to this revision.")),
+        "epoch": EPOCH,
         "cursor": ("str", strawberry.field(description="Give it as `after` to resume from here.")),
     }
     object_type(

@@ -26,7 +26,7 @@ from resolvers.live import LiveEvent, as_stream
 from resolvers.subscriptions.resuming import GraphQuery, parts
 from schema.columns import TABLES, table_members, tables
 from schema.filters import SPECIAL, label_condition
-from schema.results import Payload
+from schema.results import EPOCH, Payload
 from schema.vocabulary import Member, enum_type, input_type, object_type, resolver_field, subscription_field, union_type
 
 UNSET = strawberry.UNSET
@@ -95,7 +95,7 @@ class Picture:
                 for one in each(view, Link)
                 if where is EVERYTHING or (one.from_site_id in chosen and one.to_site_id in chosen)
             ]
-        return Payload("TopologySnapshot", revision=view.revision, cursor=cursor, **tables(rows))
+        return Payload("TopologySnapshot", revision=view.revision, epoch=view.epoch, cursor=cursor, **tables(rows))
 
 
 class TopologyQuery(GraphQuery):
@@ -139,6 +139,7 @@ class TopologyQuery(GraphQuery):
                     "TopologyDelta",
                     revision=revision,
                     follows=follows,
+                    epoch=self.epoch,
                     cursor=self.cursor(revision),
                     removed_ids=removed,
                     **tables(rows),
@@ -149,11 +150,11 @@ class TopologyQuery(GraphQuery):
 
     def heartbeat(self, revision: int) -> object | None:
         """Complete up to a revision."""
-        return Payload("TopologyHeartbeat", revision=revision, cursor=self.cursor(revision))
+        return Payload("TopologyHeartbeat", revision=revision, epoch=self.epoch, cursor=self.cursor(revision))
 
     def resync(self, reason: str, *, revision: int) -> object | None:
         """Forget the picture; a snapshot follows."""
-        return Payload("TopologyResync", reason=reason, revision=revision)
+        return Payload("TopologyResync", reason=reason, revision=revision, epoch=self.epoch)
 
     @staticmethod
     def _crosses(change: Change, before: Entity | None, after: Entity | None) -> bool:
@@ -200,13 +201,14 @@ def topology_fields() -> tuple[Member, Member]:
     cursor = ("str", strawberry.field(description="Give it as `after` to resume from here."))
     object_type(
         "TopologySnapshot",
-        {"revision": revision, "cursor": cursor, **members},
+        {"revision": revision, "epoch": EPOCH, "cursor": cursor, **members},
         description="The whole picture; forget what you had.",
     )
     object_type(
         "TopologyDelta",
         {
             "revision": revision,
+            "epoch": EPOCH,
             "follows": ("BigInt", strawberry.field(description="It holds all changes after this revision.")),
             "cursor": cursor,
             "removed_ids": ("list[ID]", strawberry.field(description="Rows that are gone, of any table.")),
@@ -216,12 +218,12 @@ def topology_fields() -> tuple[Member, Member]:
     )
     object_type(
         "TopologyHeartbeat",
-        {"revision": revision, "cursor": cursor},
+        {"revision": revision, "epoch": EPOCH, "cursor": cursor},
         description="Nothing for you up to this revision; the stream is alive.",
     )
     object_type(
         "TopologyResync",
-        {"revision": revision, "reason": ("str", strawberry.field(description="Why."))},
+        {"revision": revision, "epoch": EPOCH, "reason": ("str", strawberry.field(description="Why."))},
         description="The cursor could not be resumed from: a snapshot follows.",
     )
     union_type(

@@ -35,7 +35,10 @@ object_type(
         ),
         "free": (
             f"Optional[{struct_type(Resources)}]",
-            strawberry.field(description="What is free for more, as far as the use is yours to see."),
+            strawberry.field(
+                description="What is free for more; null when neither is known, and where all tenants share the site "
+                "to whoever may not read the workloads of all: it would tell what others use."
+            ),
         ),
         "reserved": (
             struct_type(Resources),
@@ -60,7 +63,8 @@ def resources(site: Site, info: Any) -> SiteResources:
         release = view.get(release_id)
         if release is not None:
             reserved = reserved.plus(release.resources.times(release.replicas))
-    return SiteResources(total_at_site(view, site), free_at_site(view, site), reserved)
+    free = free_at_site(view, site) if view.may_see_use(site.tenant_id) else None
+    return SiteResources(total_at_site(view, site), free, reserved)
 
 
 @field_of(
@@ -80,11 +84,13 @@ def links(site: Site, info: Any, *, state: Any) -> list[Link]:
 @field_of(
     Node,
     returns=f"Optional[{struct_type(Resources)}]",
-    description="What is free for more work, as far as the use is yours to see.",
+    description="What is free for more work; null, where all tenants share the node, to whoever may not read the workloads "
+    "of all: it would tell what others use.",
 )
-def free(node: Node, info: Any) -> Resources:
+def free(node: Node, info: Any) -> Resources | None:
     """Allocatable less foreign use and our releases."""
-    return free_at_node(info.context.view, node)
+    view = info.context.view
+    return free_at_node(view, node) if view.may_see_use(node.tenant_id) else None
 
 
 @field_of(

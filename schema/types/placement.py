@@ -11,8 +11,11 @@ import strawberry
 
 from access.permissions import declare_value_types
 from graph.entity import Entity
+from graph.kinds import Site
 from graph.refusal import InvalidInput
-from placement.decision import Decision, SiteRefusal
+from graph.view import get_as
+from placement.decision import Decision, Objective, Reason, SitePlacement, SiteRefusal
+from placement.disclosure import objective_without_use, placement_without_use, reason_without_use
 from schema.connections import Edge, PageInfo
 from schema.types.deployments import NodeAssignment
 from schema.vocabulary import Member, input_type, object_type, resolver_field
@@ -68,6 +71,34 @@ def _refusals(decision: Decision, info: Any, *, first: int, after: Any, filter: 
     position = None if after is UNSET else after
     rest = [one for one in wanted if position is None or one.site_id > position]
     return RefusalPage(rest[:first], len(wanted), more=len(rest) > first, after=position)
+
+
+def _placements(decision: Decision, info: Any) -> list[SitePlacement]:
+    if info.context.view.may_see_use():
+        return decision.placements
+    return [placement_without_use(one) for one in decision.placements]
+
+
+def _objective(decision: Decision, info: Any) -> Objective:
+    if info.context.view.may_see_use():
+        return decision.objective
+    return objective_without_use(decision.objective, decision.placements)
+
+
+def _conflicts(decision: Decision, info: Any) -> list[Reason]:
+    if info.context.view.may_see_use():
+        return decision.conflicts
+    return [reason_without_use(one) for one in decision.conflicts]
+
+
+def _reasons(refusal: SiteRefusal, info: Any) -> list[Reason]:
+    view = info.context.view
+    if view.may_see_use():
+        return refusal.reasons
+    site = get_as(view, Site, refusal.site_id)
+    private = site is not None and site.tenant_id is not None and view.may_see_use(site.tenant_id)
+    # Nobody else runs at a private site; its score is made with that of others all the same.
+    return [one if private and one.untold else reason_without_use(one) for one in refusal.reasons]
 
 
 def _rules(decision: Decision, info: Any) -> list[Any]:
@@ -147,7 +178,10 @@ def define_plans() -> None:
         {
             "rule": _plain("str", "The rule; `not_needed` when the site passed and others were better."),
             "need": _plain("str", "What was needed."),
-            "have": _plain("str", "What there was."),
+            "have": _plain(
+                "Optional[str]",
+                "What there was; null when that would tell what other tenants use, which you may not see.",
+            ),
             "unit": _plain("str", "The unit of both; empty when they are words."),
             "message": _plain("str", "The reason in words."),
         },
@@ -157,8 +191,13 @@ def define_plans() -> None:
         "Refusal",
         {
             "site": _entity("site_id", "Site", "The site."),
-            "reasons": _plain(
-                "list[PlacementReason]", "Why it was not chosen; without all of these it would have passed."
+            "reasons": (
+                None,
+                resolver_field(
+                    _reasons,
+                    returns="list[PlacementReason]",
+                    description="Why it was not chosen; without all of these it would have passed.",
+                ),
             ),
         },
         description="A site that was looked at and not chosen.",
@@ -234,7 +273,15 @@ def define_plans() -> None:
         {
             "revision": _plain("BigInt", "The revision of the graph that it was made at."),
             "feasible": _plain("bool", "Whether it can be done."),
-            "placements": _plain("list[Placement]", "The chosen sites; empty when it cannot be done."),
+            "placements": (
+                None,
+                resolver_field(
+                    _placements,
+                    returns="list[Placement]",
+                    description="The chosen sites; empty when it cannot be done. Scores that follow from free room are in "
+                    "steps of a quarter to whoever may not read the workloads of all tenants.",
+                ),
+            ),
             "refusals": (
                 None,
                 resolver_field(
@@ -254,9 +301,17 @@ def define_plans() -> None:
                     _rules, returns="list[RuleCount]", description="How many sites each rule refused, most first."
                 ),
             ),
-            "objective": _plain("Objective", "What the choice amounts to."),
+            "objective": (
+                None,
+                resolver_field(_objective, returns="Objective", description="What the choice amounts to."),
+            ),
             "unmet": _plain("list[UnmetTarget]", "Places that cannot be served, when that is why it cannot be done."),
-            "conflicts": _plain("list[PlacementReason]", "What makes it impossible as a whole."),
+            "conflicts": (
+                None,
+                resolver_field(
+                    _conflicts, returns="list[PlacementReason]", description="What makes it impossible as a whole."
+                ),
+            ),
             "looked_at": _plain("int", "COMPUTE sites that were looked at."),
             "passed": _plain("int", "Of these, how many passed every rule."),
             "transit_sites": _plain("int", "Sites that are only routed through; they are counted, not listed."),

@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from server.cli import asking, deploying, doctor, importing, operating, people, reading, serving, signing, watching
+from server.cli import (
+    asking,
+    backups,
+    deploying,
+    doctor,
+    importing,
+    links,
+    operating,
+    people,
+    reading,
+    serving,
+    signing,
+    watching,
+)
 from server.cli.applying import apply
 from server.cli.options import Call, Commands
 
@@ -17,7 +30,9 @@ HELP = """One GraphQL API over one graph of the edge, from the command line.
 Begin with `edgeatlas serve --demo` in one terminal, and `edgeatlas login` in another.
 
 Exit codes: 0 done, 1 error, 2 wrong usage, 3 not found, 4 refused, 5 no answer, 6 timed out, 7 an operation that did not
-succeed.
+succeed, 130 interrupted.
+
+Example: edgeatlas get sites
 """
 
 app = typer.Typer(
@@ -64,6 +79,8 @@ _RUN, _GRAPH, _APPS, _ACCESS, _API = "Run", "The graph", "Apps in places", "Peop
 
 app.command("serve", rich_help_panel=_RUN)(serving.serve)
 app.command("doctor", rich_help_panel=_RUN)(doctor.doctor)
+app.command("backup", rich_help_panel=_RUN)(backups.backup)
+app.command("restore", rich_help_panel=_RUN)(backups.restore)
 app.command("import", rich_help_panel=_GRAPH)(importing.import_)
 app.command("apply", rich_help_panel=_GRAPH)(apply)
 app.command("get", rich_help_panel=_GRAPH)(reading.get)
@@ -83,6 +100,7 @@ app.command("login", rich_help_panel=_ACCESS)(signing.login)
 app.command("logout", rich_help_panel=_ACCESS)(signing.logout)
 app.command("whoami", rich_help_panel=_ACCESS)(signing.whoami)
 app.add_typer(signing.context_commands, name="context", rich_help_panel=_ACCESS)
+people.user.command("link")(links.sign_in_link)
 app.add_typer(people.user, name="user", rich_help_panel=_ACCESS)
 app.add_typer(people.token, name="token", rich_help_panel=_ACCESS)
 app.add_typer(people.secret, name="secret", rich_help_panel=_ACCESS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,6 @@ from server.cli.failures import Exit, Failure
 from server.cli.lookup import find, tenant_id, version_of
 from server.cli.options import (
     OutputOption,
-    SelectorOption,
     TenantOption,
     TimeoutOption,
     WaitOption,
@@ -24,87 +24,49 @@ from server.cli.options import (
 )
 from server.cli.output import Output, print_data, say, without_typenames
 from server.cli.plan_output import PLAN, print_plan
-from server.cli.policies import (
-    EverywhereOption,
-    ExcludeOption,
-    MaxSitesOption,
-    MinSitesOption,
-    NearOption,
-    OfOption,
-    PolicyFileOption,
-    RegionOption,
-    ReplicasOption,
-    SiteOption,
-    TierOption,
-    WithinOption,
-    counts_of,
-    policy_of,
-)
+from server.cli.policies import PlacementFlags, counts_of, policy_of
 from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
+from server.flag_groups import takes_flags
 
-AppArgument = Annotated[
-    str | None,
-    typer.Argument(help="APP/VERSION, TENANT/APP/VERSION, or APP alone for its newest version.", metavar="APP/VERSION"),
-]
-VersionOption = Annotated[
-    str | None, typer.Option("--app-version", help="The same as the argument.", metavar="APP/VERSION")
-]
 UNPLACEABLE = f"... on Unplaceable {{ plan {{ {PLAN} }} }}"
 STARTED = f"deployment {{ id name phase generation }} operation {{ {OPERATION} }} revision"
 
 
+@dataclass(frozen=True, kw_only=True)
+class WishFlags:
+    """What is wanted, and whose it is to be."""
+
+    app: Annotated[
+        str | None,
+        typer.Argument(
+            help="APP/VERSION, TENANT/APP/VERSION, or APP alone for its newest version.", metavar="APP/VERSION"
+        ),
+    ] = None
+    app_version: Annotated[
+        str | None, typer.Option("--app-version", help="The same as the argument.", metavar="APP/VERSION")
+    ] = None
+    tenant: TenantOption = None
+
+
+@takes_flags
 def plan(
     ctx: typer.Context,
-    app: AppArgument = None,
-    app_version: VersionOption = None,
-    near: NearOption = None,
-    within: WithinOption = None,
-    of: OfOption = None,
-    tier: TierOption = None,
-    region: RegionOption = None,
-    site: SiteOption = None,
-    exclude: ExcludeOption = None,
-    selector: SelectorOption = None,
-    min_sites: MinSitesOption = None,
-    max_sites: MaxSitesOption = None,
-    everywhere: EverywhereOption = False,
-    replicas: ReplicasOption = None,
-    policy: PolicyFileOption = None,
+    wish: WishFlags,
+    where: PlacementFlags,
     replace: Annotated[
         str | None, typer.Option("--replace", help="A deployment that it would replace.", metavar="NAME")
     ] = None,
     refusals: Annotated[bool, typer.Option("--refusals", help="List every refused site with its reasons.")] = False,
-    tenant: TenantOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Say where an app would run, and why not elsewhere. Nothing is changed.
 
     Exit code 4 says that it cannot be done.
 
-    Example: edgeatlas plan hello/1.0 --within 8ms --of Berlin --of Paris --tier REGIONAL
+    Example: edgeatlas plan hello/1.0 --within 8ms --of Vienna --of Lyon --tier REGIONAL
     """
     api = api_of(ctx)
-    values = _wish(
-        api,
-        app or app_version,
-        tenant=tenant,
-        replicas=replicas,
-        policy=policy_of(
-            api,
-            file=policy,
-            near=near,
-            within=within,
-            of=of,
-            tier=tier,
-            region=region,
-            site=site,
-            exclude=exclude,
-            selector=selector,
-            min_sites=min_sites,
-            max_sites=max_sites,
-            everywhere=everywhere,
-        ),
-    )
+    values = _wished(api, wish, where)
     instead = find(api, KINDS["Deployment"], replace)["id"] if replace else None
     document = (
         "query($input: DeployInput!, $replace: ID) { planDeployment(input: $input, deployment: $replace) { "
@@ -122,82 +84,39 @@ def plan(
         raise typer.Exit(int(Exit.REFUSED))
 
 
+@takes_flags
 def deploy(
     ctx: typer.Context,
-    app: AppArgument = None,
-    app_version: VersionOption = None,
+    *,
+    wish: WishFlags,
     name: Annotated[str | None, typer.Option("--name", help="The deployment's name; the app's when not given.")] = None,
-    near: NearOption = None,
-    within: WithinOption = None,
-    of: OfOption = None,
-    tier: TierOption = None,
-    region: RegionOption = None,
-    site: SiteOption = None,
-    exclude: ExcludeOption = None,
-    selector: SelectorOption = None,
-    min_sites: MinSitesOption = None,
-    max_sites: MaxSitesOption = None,
-    everywhere: EverywhereOption = False,
-    replicas: ReplicasOption = None,
-    policy: PolicyFileOption = None,
+    where: PlacementFlags,
     later: Annotated[
         bool, typer.Option("--when-possible", help="Keep it pending when it cannot be placed yet.")
     ] = False,
-    tenant: TenantOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run an app version in places. When it cannot be placed, the plan says why.
 
-    Example: edgeatlas deploy hello/1.0 --within 8ms --of Berlin --of Paris --wait
+    Example: edgeatlas deploy hello/1.0 --within 8ms --of Vienna --of Lyon --wait
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
-    values = _wish(
-        api,
-        app or app_version,
-        tenant=tenant,
-        name=name,
-        replicas=replicas,
-        policy=policy_of(
-            api,
-            file=policy,
-            near=near,
-            within=within,
-            of=of,
-            tier=tier,
-            region=region,
-            site=site,
-            exclude=exclude,
-            selector=selector,
-            min_sites=min_sites,
-            max_sites=max_sites,
-            everywhere=everywhere,
-        ),
-    )
+    values = _wished(api, wish, where, name=name)
     if later:
         values["waitForPlacement"] = True
     _started(ctx, api, "deploy", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
 
 
+@takes_flags
 def update(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The deployment.")],
+    *,
     to: Annotated[str | None, typer.Option("--to", help="The version to run from now on.", metavar="VERSION")] = None,
-    near: NearOption = None,
-    within: WithinOption = None,
-    of: OfOption = None,
-    tier: TierOption = None,
-    region: RegionOption = None,
-    site: SiteOption = None,
-    exclude: ExcludeOption = None,
-    selector: SelectorOption = None,
-    min_sites: MinSitesOption = None,
-    max_sites: MaxSitesOption = None,
-    everywhere: EverywhereOption = False,
-    replicas: ReplicasOption = None,
-    policy: PolicyFileOption = None,
+    where: PlacementFlags,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
     output: OutputOption = Output.TABLE,
@@ -211,22 +130,8 @@ def update(
     current = find(api, KINDS["Deployment"], name, "id appVersion { app { id name } } tenant { name }")
     values: Json = {
         "id": current["id"],
-        "policy": policy_of(
-            api,
-            file=policy,
-            near=near,
-            within=within,
-            of=of,
-            tier=tier,
-            region=region,
-            site=site,
-            exclude=exclude,
-            selector=selector,
-            min_sites=min_sites,
-            max_sites=max_sites,
-            everywhere=everywhere,
-        ),
-        "replicas": counts_of(replicas),
+        "policy": policy_of(api, where),
+        "replicas": counts_of(where.replicas),
     }
     if to is not None:
         app = current["appVersion"]["app"]["name"]
@@ -276,23 +181,17 @@ def terminate(
     _started(ctx, api, "terminateDeployment", values, output=output, wait=wait, seconds=seconds)
 
 
-def _wish(
-    api: Api,
-    app: str | None,
-    *,
-    tenant: str | None,
-    policy: Json | None,
-    replicas: list[str] | None,
-    name: str | None = None,
-) -> Json:
+def _wished(api: Api, wish: WishFlags, where: PlacementFlags, *, name: str | None = None) -> Json:
+    """The input of a deployment to be. Raises Failure."""
+    app, tenant = wish.app or wish.app_version, wish.tenant
     if app is None:
         raise Failure("which app version?", remedy="give APP/VERSION", code=Exit.USAGE)
+    policy, counts = policy_of(api, where), counts_of(where.replicas)
     version = version_of(api, f"{tenant}/{app}" if tenant and app.count("/") < 2 else app)
     owner = tenant_id(api, tenant) if tenant else version["tenant"]["id"]
     values: Json = {"tenantId": owner, "name": name or version["app"]["name"], "appVersionId": version["id"]}
     if policy is not None:
         values["policy"] = policy
-    counts = counts_of(replicas)
     if counts is not None:
         values["replicas"] = counts
     return values

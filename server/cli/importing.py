@@ -6,6 +6,7 @@ made, and what operators set since.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from graph.identifiers import name_problem
 from graph.kinds import Tier
 from server.cli.api import Api, Json
 from server.cli.applying import ACTIONS, finish, print_refusals, send
@@ -64,7 +66,7 @@ def import_(
         ),
     ] = "auto",
     prefix: Annotated[
-        str, typer.Option("--prefix", help="Put before every name, so that two imports can have a Berlin each.")
+        str, typer.Option("--prefix", help="Put before every name, so that two imports can have a Vienna each.")
     ] = "",
     cluster: Annotated[
         str | None,
@@ -106,6 +108,9 @@ def import_(
     chosen = tier if tier in TIERS else tier.upper() if tier.upper() in TIERS else None
     if chosen is None:
         raise Failure(f"there is no tier {tier!r}", remedy=f"use {', '.join(TIERS)}", code=Exit.USAGE)
+    bad = name_problem(f"{prefix}x") if prefix else None
+    if bad is not None:
+        raise Failure(f"--prefix {prefix!r}: {bad}", remedy="give one such as emea-", code=Exit.USAGE)
     capacity, arch = _size(node_size)
     seconds = seconds_of(timeout)
     try:
@@ -152,8 +157,33 @@ def import_(
     else:
         _print_summary(payload, made)
         print_refusals(payload)
-    remedy = "nothing was imported; names that others have can be avoided with --prefix"
+    remedy = _remedy(payload, options, plan=plan)
     finish(call_of(ctx).chosen()[1], payload, plan=plan, wait=wait, seconds=seconds, remedy=remedy)
+
+
+def _remedy(payload: Json, options: ImportOptions, *, plan: bool) -> str | None:
+    """What helps against the refusals: names that others have are avoided by options of the import."""
+    taken = {
+        one["kind"]
+        for one in payload["results"]
+        if one["action"] == "REFUSED" and (one["error"] or {}).get("path") == "metadata.name"
+    }
+    steps = []
+    if taken - {"Cluster"}:
+        other = "another" if options.prefix else "a"
+        steps.append(f"give {other} --prefix for names that others have, such as --prefix {_word(options.name)}-")
+    if "Cluster" in taken:
+        steps.append("give --cluster another name")
+    if not taken and not plan:
+        steps.append("mend what is refused and import again")
+    if not steps:
+        return None
+    return ("" if plan else "nothing was imported; ") + ", and ".join(steps)
+
+
+def _word(name: str) -> str:
+    """A name as it can be typed in a shell without quotes."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-") or "other"
 
 
 def _taken_regions(api: Api, network: Network, name: str, region: str | None, prefix: str) -> frozenset[str]:

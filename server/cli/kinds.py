@@ -117,7 +117,7 @@ class Types:
                 one.type_name
                 for each in waiting
                 for one in each.fields
-                if one.type_kind == "OBJECT" and not one.type_name.endswith(("Connection", "Page"))
+                if one.type_kind == "OBJECT" and not one.type_name.endswith("Connection")
             }
             new = [one for one in sorted(names) if one not in self._known]
             self._load(new)
@@ -181,7 +181,7 @@ class Types:
 
     def _is_value(self, name: str) -> bool:
         """Whether an object is a plain value: no page of a list, and nothing in it that takes arguments."""
-        if name.endswith(("Connection", "Page", "Edge")) or name not in self._known:
+        if name.endswith(("Connection", "Edge")) or name not in self._known:
             return False
         return not any(one.arguments for one in self._known[name].fields)
 

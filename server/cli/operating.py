@@ -14,8 +14,18 @@ from server.cli.options import OutputOption, TimeoutOption, WaitOption, YesOptio
 from server.cli.output import Output, age, cell, console, plain_table, print_data, say, styled, without_typenames
 from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
 
-operation = typer.Typer(help="Long work: list it, follow it, cancel it, try it again.", no_args_is_help=True)
-IdArgument = Annotated[str, typer.Argument(help="The operation's id.", metavar="ID")]
+operation = typer.Typer(
+    help="Long work: list it, follow it, cancel it, try it again.\n\nExample: edgeatlas operation list --running",
+    no_args_is_help=True,
+)
+IdArgument = Annotated[
+    str,
+    typer.Argument(
+        help="The operation's id, or what `-o name` prints.",
+        metavar="ID",
+        callback=lambda given: given.removeprefix("operation/"),
+    ),
+]
 TargetArgument = Annotated[str, typer.Argument(help="A name or id; `site/NAME` when several kinds have the name.")]
 LISTED = f"{OPERATION} requestedBy createdAt subject {{ id __typename ... on Named {{ name }} }}"
 
@@ -32,11 +42,11 @@ def list_(
     Example: edgeatlas operation list --running
     """
     document = (
-        "query($first: Int, $status: [OperationStatus!]) { operations(first: $first, status: $status) { "
+        "query($first: Int, $filter: OperationFilter) { operations(first: $first, filter: $filter) { "
         f"nodes {{ {LISTED} }} }} }}"
     )
-    status = ["RUNNING", "CANCELLING"] if running else None
-    rows = api_of(ctx).query(document, {"first": limit, "status": status})["operations"]["nodes"]
+    filter = {"status": {"in": ["RUNNING", "CANCELLING"]}} if running else None
+    rows = api_of(ctx).query(document, {"first": limit, "filter": filter})["operations"]["nodes"]
     if output in (Output.JSON, Output.YAML):
         print_data(without_typenames(rows), output)
         return
@@ -115,17 +125,7 @@ def cancel(
 
     Example: edgeatlas operation cancel operation_01JABCDEFGHJKMNPQRSTVWXYZ0 --wait
     """
-    seconds = seconds_of(timeout)
-    found = api_of(ctx).mutate("cancelOperation", {"id": id}, f"operation {{ {OPERATION} }}")["operation"]
-    say(f"operation {found['id']} {found['status']}")
-    if not wait:
-        return
-    try:
-        wait_for(call_of(ctx).chosen()[1], found, timeout_s=seconds)
-    except Failure as failure:
-        # Cancelled is what was asked for.
-        if "CANCELLED" not in failure.message:
-            raise
+    _begin(ctx, api_of(ctx), "cancelOperation", id, wait=wait, seconds=seconds_of(timeout), asked_for="CANCELLED")
 
 
 @operation.command("retry")
@@ -136,17 +136,13 @@ def retry(
 
     Example: edgeatlas operation retry operation_01JABCDEFGHJKMNPQRSTVWXYZ0 --wait
     """
-    seconds = seconds_of(timeout)
-    found = api_of(ctx).mutate("retryOperation", {"id": id}, f"operation {{ {OPERATION} }}")["operation"]
-    say(f"operation {found['id']} {found['status']}")
-    if wait:
-        wait_for(call_of(ctx).chosen()[1], found, timeout_s=seconds)
+    _begin(ctx, api_of(ctx), "retryOperation", id, wait=wait, seconds=seconds_of(timeout))
 
 
 def cordon(ctx: typer.Context, target: TargetArgument) -> None:
     """Place nothing new on a site, node or cluster; what runs there stays.
 
-    Example: edgeatlas cordon site/Berlin
+    Example: edgeatlas cordon site/Vienna
     """
     _set_cordon(ctx, target, "cordon", "cordoned")
 
@@ -154,7 +150,7 @@ def cordon(ctx: typer.Context, target: TargetArgument) -> None:
 def uncordon(ctx: typer.Context, target: TargetArgument) -> None:
     """Take the cordon off a site, node or cluster.
 
-    Example: edgeatlas uncordon site/Berlin
+    Example: edgeatlas uncordon site/Vienna
     """
     _set_cordon(ctx, target, "uncordon", "uncordoned")
 
@@ -168,16 +164,31 @@ def drain(
 ) -> None:
     """Cordon a site or node and move what runs there elsewhere, made before it is broken.
 
-    Example: edgeatlas drain site/Berlin --yes --wait
+    Example: edgeatlas drain site/Vienna --yes --wait
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
     found = entity_named(api, target, ("Site", "Node"))
     confirm(f"Move everything away from {found.get('name') or found['id']}?", yes=yes)
-    operation = api.mutate("drain", {"id": found["id"]}, f"operation {{ {OPERATION} }}")["operation"]
-    say(f"operation {operation['id']} {operation['status']}")
-    if wait:
-        wait_for(call_of(ctx).chosen()[1], operation, timeout_s=seconds)
+    _begin(ctx, api, "drain", found["id"], wait=wait, seconds=seconds)
+
+
+def _begin(
+    ctx: typer.Context, api: Api, mutation: str, id: str, *, wait: bool, seconds: float, asked_for: str = "SUCCEEDED"
+) -> None:
+    """Asks for a change that is an operation, says which, and waits for its end when asked to. Raises Failure.
+
+    `asked_for`: another end than success which is none of failure.
+    """
+    begun = api.mutate(mutation, {"id": id}, f"operation {{ {OPERATION} }}")["operation"]
+    say(f"operation {begun['id']} {begun['status']}")
+    if not wait:
+        return
+    try:
+        wait_for(call_of(ctx).chosen()[1], begun, timeout_s=seconds)
+    except Failure as failure:
+        if asked_for not in failure.message:
+            raise
 
 
 def _set_cordon(ctx: typer.Context, target: str, mutation: str, done: str) -> None:

@@ -6,11 +6,10 @@ once, on standard output, so that it can go into a pipe.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -24,13 +23,23 @@ from server.cli.lookup import find, find_or_none, id_of
 from server.cli.options import OutputOption, TenantOption, YesOption, api_of, confirm
 from server.cli.output import Output, age, cell, console, plain_table, print_data, say, without_typenames
 from server.cli.reading import page_through
-from server.settings import Settings
-from server.settings_flags import takes_settings
 
 MAX_SECRET_BYTES = 1024 * 1024
-user = typer.Typer(help="People: list them, make them, give them passwords and sign-in links.", no_args_is_help=True)
-token = typer.Typer(help="API tokens: list them, make them, end them.", no_args_is_help=True)
-secret = typer.Typer(help="Secrets: encrypted values that are never shown.", no_args_is_help=True)
+user = typer.Typer(
+    help="People: list them, make them, give them passwords and sign-in links.\n\n"
+    "Example: edgeatlas user create mara --role DEVELOPER@shop",
+    no_args_is_help=True,
+)
+token = typer.Typer(
+    help="API tokens: list them, make them, end them.\n\n"
+    "Example: edgeatlas token create ci --role DEVELOPER --tenant shop --days 7 > ci.token",
+    no_args_is_help=True,
+)
+secret = typer.Typer(
+    help="Secrets: encrypted values that are never shown.\n\n"
+    "Example: edgeatlas secret create registry password token=@token.txt --tenant shop",
+    no_args_is_help=True,
+)
 
 RoleOption = Annotated[
     list[str] | None,
@@ -120,40 +129,6 @@ def set_password(
     say("the password is set")
 
 
-@user.command("link")
-@takes_settings
-def sign_in_link(name: Annotated[str, typer.Argument(help="Whose.")] = "admin", *, settings: Settings) -> None:
-    """Print a one-time sign-in link for a user, where the server's data is.
-
-    This reads the store itself, for whoever cannot sign in any more. The embedded store belongs to one process: stop the
-    server first; the link works once it runs again.
-
-    Example: edgeatlas user link admin
-    """
-    from graph.ledger import Ledger
-    from graph.refusal import Refusal
-    from graph.store import StoreProblem
-    from server.app import open_store_of
-    from server.first_start import link_for
-
-    async def make() -> str:
-        ledger = Ledger(open_store_of(settings))
-        async with ledger.running():
-            return await link_for(ledger, name, base_url=settings.public_url or _address(settings))
-
-    try:
-        made = asyncio.run(make())
-    except Refusal as refusal:
-        raise Failure(refusal.message, remedy=refusal.remedy, code=Exit.NOT_FOUND) from None
-    except (StoreProblem, OSError) as problem:
-        raise Failure(
-            f"{settings.store_target()} cannot be opened: {problem}",
-            remedy="stop the server that has it, or name the right --data-dir or --store",
-            code=Exit.UNAVAILABLE,
-        ) from None
-    sys.stdout.write(made + "\n")
-
-
 @token.command("list")
 def list_tokens(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """List API tokens; the tokens themselves are shown once, when they are made.
@@ -192,7 +167,7 @@ def create_token(
 ) -> None:
     """Make an API token and print it, this once.
 
-    Example: edgeatlas token create ci --role DEVELOPER --tenant shop --days 30 > ci.token
+    Example: edgeatlas token create ci --role DEVELOPER --tenant shop --days 7 > ci.token
     """
     api = api_of(ctx)
     values: Json = {"name": name, "role": _role(role) if role else None}
@@ -357,9 +332,3 @@ def _content(path: Path) -> str:
             return file.read(MAX_SECRET_BYTES + 1)[:MAX_SECRET_BYTES].decode("utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         raise Failure(f"{path} cannot be read as text: {problem}", code=Exit.USAGE) from None
-
-
-def _address(settings: Any) -> str:
-    scheme = "https" if settings.tls_certificate is not None else "http"
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{scheme}://{host}:{settings.port}"

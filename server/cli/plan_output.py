@@ -128,7 +128,7 @@ def _print_every_refusal(out: Console, plan: Json) -> None:
                 Text(reason["rule"], style="yellow"),
                 Text(cell(reason["message"])),
                 Text(cell(reason["need"]) + unit),
-                Text(cell(reason["have"]) + unit),
+                Text("" if reason["have"] is None else cell(reason["have"]) + unit),
             )
             name = Text("")
     out.print()
@@ -141,13 +141,14 @@ def _print_every_refusal(out: Console, plan: Json) -> None:
 
 
 def _missing(reason: Json) -> float:
-    """How far what there is lies from what is needed; words are the farthest."""
+    """How far what there is lies from what is needed; words, and what is not told, are the farthest."""
     try:
         return abs(float(reason["need"]) - float(reason["have"]))
-    except ValueError:
+    except (TypeError, ValueError):
         return math.inf
 
 
 def _need(reason: Json) -> str:
     unit = f" {reason['unit']}" if reason["unit"] else ""
-    return f"need {cell(reason['need'])}{unit}, have {cell(reason['have'])}{unit}"
+    need = f"need {cell(reason['need'])}{unit}"
+    return f"{need}, have less" if reason["have"] is None else f"{need}, have {cell(reason['have'])}{unit}"

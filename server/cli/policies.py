@@ -7,6 +7,7 @@ both a site and a region have is written `site/NAME` or `region/NAME`.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,86 +18,82 @@ from graph.entity import KINDS
 from server.cli.api import Api, Json
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import entity_named, id_of
-from server.cli.options import seconds_of
+from server.cli.options import SelectorOption, seconds_of
 
-NearOption = Annotated[
-    list[str] | None,
-    typer.Option("--near", help="A place and its most latency: `Berlin:8ms`. Can be repeated.", metavar="PLACE:TIME"),
-]
-WithinOption = Annotated[
-    str | None, typer.Option("--within", help="The most latency, one way, for the places of --of.", metavar="TIME")
-]
-OfOption = Annotated[
-    list[str] | None,
-    typer.Option("--of", help="A place: a site, a region, or `longitude,latitude`. Can be repeated.", metavar="PLACE"),
-]
-TierOption = Annotated[list[str] | None, typer.Option("--tier", help="Only sites of this tier. Can be repeated.")]
-RegionOption = Annotated[
-    list[str] | None,
-    typer.Option("--region", help="Only sites in this region or below. Can be repeated.", metavar="NAME"),
-]
-SiteOption = Annotated[
-    list[str] | None, typer.Option("--site", help="Only these sites. Can be repeated.", metavar="NAME")
-]
-ExcludeOption = Annotated[
-    list[str] | None, typer.Option("--exclude", help="Never this site. Can be repeated.", metavar="NAME")
-]
-MinSitesOption = Annotated[int | None, typer.Option("--min-sites", help="At least so many sites.", min=1)]
-MaxSitesOption = Annotated[int | None, typer.Option("--max-sites", help="At most so many sites.", min=1)]
-EverywhereOption = Annotated[bool, typer.Option("--everywhere", help="Every site that passes.")]
-ReplicasOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--replicas", help="Replicas of a component at each site: `web=3`. Can be repeated.", metavar="NAME=N"
-    ),
-]
-PolicyFileOption = Annotated[
-    Path | None, typer.Option("--policy", "-f", help="A YAML file with the policy; flags win over it.", metavar="FILE")
-]
+
+@dataclass(frozen=True, kw_only=True)
+class PlacementFlags:
+    """Where, and how many. Each field is a flag of the commands that take them."""
+
+    near: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--near", help="A place and its most latency: `Vienna:8ms`. Can be repeated.", metavar="PLACE:TIME"
+        ),
+    ] = None
+    within: Annotated[
+        str | None, typer.Option("--within", help="The most latency, one way, for the places of --of.", metavar="TIME")
+    ] = None
+    of: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--of", help="A place: a site, a region, or `longitude,latitude`. Can be repeated.", metavar="PLACE"
+        ),
+    ] = None
+    tier: Annotated[list[str] | None, typer.Option("--tier", help="Only sites of this tier. Can be repeated.")] = None
+    region: Annotated[
+        list[str] | None,
+        typer.Option("--region", help="Only sites in this region or below. Can be repeated.", metavar="NAME"),
+    ] = None
+    site: Annotated[
+        list[str] | None, typer.Option("--site", help="Only these sites. Can be repeated.", metavar="NAME")
+    ] = None
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="Never this site. Can be repeated.", metavar="NAME")
+    ] = None
+    selector: SelectorOption = None
+    min_sites: Annotated[int | None, typer.Option("--min-sites", help="At least so many sites.", min=1)] = None
+    max_sites: Annotated[int | None, typer.Option("--max-sites", help="At most so many sites.", min=1)] = None
+    everywhere: Annotated[bool, typer.Option("--everywhere", help="Every site that passes.")] = False
+    replicas: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--replicas", help="Replicas of a component at each site: `web=3`. Can be repeated.", metavar="NAME=N"
+        ),
+    ] = None
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", "-f", help="A YAML file with the policy; flags win over it.", metavar="FILE"),
+    ] = None
+
 
 _POSITION = re.compile(r"\s*(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,2}(?:\.\d+)?)\s*")
 
 
-def policy_of(
-    api: Api,
-    *,
-    file: Path | None = None,
-    near: list[str] | None = None,
-    within: str | None = None,
-    of: list[str] | None = None,
-    tier: list[str] | None = None,
-    region: list[str] | None = None,
-    site: list[str] | None = None,
-    exclude: list[str] | None = None,
-    selector: str | None = None,
-    min_sites: int | None = None,
-    max_sites: int | None = None,
-    everywhere: bool = False,
-) -> Json | None:
+def policy_of(api: Api, given: PlacementFlags) -> Json | None:
     """The policy as the API takes it; None when nothing is said. Raises Failure."""
-    policy: Json = _from_file(api, file) if file is not None else {}
-    if (within is None) != (not of):
-        raise Failure("--within and --of belong together", remedy="write --within 8ms --of Berlin", code=Exit.USAGE)
-    targets = [_target(api, one) for one in near or ()]
-    targets += [_within(api, place, str(within)) for place in of or ()]
+    policy: Json = _from_file(api, given.policy) if given.policy is not None else {}
+    if (given.within is None) != (not given.of):
+        raise Failure("--within and --of belong together", remedy="write --within 8ms --of Vienna", code=Exit.USAGE)
+    targets = [_target(api, one) for one in given.near or ()]
+    targets += [_within(api, place, str(given.within)) for place in given.of or ()]
     if targets:
         policy["latency"] = targets
     sites: Json = dict(policy.get("sites") or {})
-    if site:
-        sites["siteIds"] = [id_of(api, KINDS["Site"], one) for one in site]
-    if exclude:
-        sites["excludedSiteIds"] = [id_of(api, KINDS["Site"], one) for one in exclude]
-    if region:
-        sites["regionIds"] = [id_of(api, KINDS["Region"], one) for one in region]
-    if tier:
-        sites["tiers"] = [one.upper() for one in tier]
-    if selector:
-        sites["labels"] = selector
+    if given.site:
+        sites["siteIds"] = [id_of(api, KINDS["Site"], one) for one in given.site]
+    if given.exclude:
+        sites["excludedSiteIds"] = [id_of(api, KINDS["Site"], one) for one in given.exclude]
+    if given.region:
+        sites["regionIds"] = [id_of(api, KINDS["Region"], one) for one in given.region]
+    if given.tier:
+        sites["tiers"] = [one.upper() for one in given.tier]
+    if given.selector:
+        sites["labels"] = given.selector
     if sites:
         policy["sites"] = sites
-    for key, value in (("minSites", min_sites), ("maxSites", max_sites), ("everywhere", everywhere or None)):
-        if value is not None:
-            policy[key] = value
+    counted = (("minSites", given.min_sites), ("maxSites", given.max_sites), ("everywhere", given.everywhere or None))
+    policy.update((key, value) for key, value in counted if value is not None)
     return policy or None
 
 
@@ -127,7 +124,7 @@ def place_of(api: Api, text: str) -> Json:
 def _target(api: Api, text: str) -> Json:
     place, colon, limit = text.rpartition(":")
     if not colon or not place:
-        raise Failure(f"{text!r} is no place with its latency", remedy="write Berlin:8ms", code=Exit.USAGE)
+        raise Failure(f"{text!r} is no place with its latency", remedy="write Vienna:8ms", code=Exit.USAGE)
     return _within(api, place, limit)
 
 

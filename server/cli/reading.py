@@ -30,8 +30,8 @@ from server.cli.output import (
 from server.cli.watching import watch_kind
 
 PAGE = 200
-RECORDS = {"Event": "events", "Operation": "operations"}
-"""Kinds whose lists have the newest first and no filter."""
+SUBJECTS = {"Event": "subjectId", "Operation": "subjectId", "DeploymentRevision": "deploymentId"}
+"""By what field kinds are filtered that tell of others."""
 
 KindArgument = Annotated[
     str, typer.Argument(help="A kind in any spelling: site, Sites, app-version, deploy.", metavar="KIND")
@@ -51,7 +51,8 @@ def get(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many; 0 for all.", min=0)] = 100,
     subject: Annotated[
-        str | None, typer.Option("--of", help="Of events and operations: only those of this id.", metavar="ID")
+        str | None,
+        typer.Option("--of", help="Of events, operations and revisions: only those of this id.", metavar="ID"),
     ] = None,
     tenant: TenantOption = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on with a live table.")] = False,
@@ -72,13 +73,8 @@ def get(
         rows = [find(api, found, one, selection) for one in names]
         print_entities(rows, found.name, types, output, single=len(names) == 1)
         return
-    if found.name in RECORDS:
-        rows, more = _records(api, RECORDS[found.name], selection, limit=limit, subject=subject)
-    elif found.filed:
-        raise Failure(f"{found.plural} are listed with what they belong to", remedy="use `describe` on it")
-    else:
-        condition = _condition(api, found, selector=selector, filter=_json(filter), tenant=tenant)
-        rows, more = page_through(api, found, selection, condition=condition, sort=sort, limit=limit)
+    condition = _condition(api, found, selector=selector, filter=_json(filter), tenant=tenant, subject=subject)
+    rows, more = page_through(api, found, selection, condition=condition, sort=sort, limit=limit)
     print_entities(rows, found.name, types, output)
     if not rows and output in (Output.TABLE, Output.WIDE):
         say(f"there are no {found.plural} that you may see and that match")
@@ -95,7 +91,7 @@ def describe(ctx: typer.Context, kind: KindArgument, name: str, output: OutputOp
     found = kind_named(kind)
     types = Types(api)
     selection = types.selection(found.name)
-    lists = types.connections(found.name)
+    lists = [one for one in types.connections(found.name) if one != "events"]
     described = {one.name: one for one in types.get(found.name).fields}
     related = " ".join(
         f"{one}(first: 10) {{ totalCount nodes {{ {_line(types, described[one].type_name)} }} }}" for one in lists
@@ -171,30 +167,18 @@ def page_through(
             return rows, True
 
 
-def _records(api: Api, field: str, selection: str, *, limit: int, subject: str | None) -> tuple[list[Json], bool]:
-    document = (
-        f"query($first: Int, $after: String, $subject: ID) {{ it: {field}(first: $first, after: $after, "
-        f"subject: $subject) {{ nodes {{ {selection} }} pageInfo {{ hasNextPage endCursor }} }} }}"
-    )
-    rows: list[Json] = []
-    after = None
-    while True:
-        first = PAGE if not limit else min(PAGE, limit - len(rows))
-        page = api.query(document, {"first": first, "after": after, "subject": subject})["it"]
-        rows.extend(page["nodes"])
-        after = page["pageInfo"]["endCursor"]
-        if not page["pageInfo"]["hasNextPage"]:
-            return rows, False
-        if limit and len(rows) >= limit:
-            return rows, True
-
-
-def _condition(api: Api, kind: Kind, *, selector: str | None, filter: Json | None, tenant: str | None) -> Json | None:
+def _condition(
+    api: Api, kind: Kind, *, selector: str | None, filter: Json | None, tenant: str | None, subject: str | None
+) -> Json | None:
     parts = [filter] if filter else []
     if selector:
         parts.append({"labels": selector})
     if tenant:
         parts.append({"tenant": id_of(api, KINDS["Tenant"], tenant)})
+    if subject:
+        if kind.name not in SUBJECTS:
+            raise Failure(f"{kind.plural} are not of something", remedy="leave out --of", code=Exit.USAGE)
+        parts.append({SUBJECTS[kind.name]: {"eq": subject}})
     return {"and": parts} if len(parts) > 1 else parts[0] if parts else None
 
 
@@ -219,7 +203,10 @@ def _line(types: Types, connection: str) -> str:
     """What to select of a related entity to name it and tell its state."""
     name = connection.removesuffix("Connection")
     fields = {one.name for one in types.get(name).fields}
-    names = [types.reference(name), *(one for one in ("phase", "status", "arch", "state") if one in fields)]
+    names = [
+        types.reference(name),
+        *(one for one in ("number", "kind", "phase", "status", "arch", "state") if one in fields),
+    ]
     if "health" in fields:
         names.append("health { status }")
     kind = KINDS.get(name)

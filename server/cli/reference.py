@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 import typing
 from enum import Enum
 from pathlib import Path
@@ -18,6 +17,8 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from server.cli import failures
 from server.cli.application import app
+from server.settings import declarations
+from server.written_pages import write_page
 
 _OPENING = """# The command line
 
@@ -58,13 +59,20 @@ def commands(group: typer.Typer = app, words: tuple[str, ...] = ("edgeatlas",)) 
 def _command(words: tuple[str, ...], callback: Any) -> str:
     text, _, example = (inspect.getdoc(callback) or "").partition("Example:")
     parts = [f"\n## {' '.join(words)}\n\n{_joined(text)}\n\n```console\n{_joined(example)}\n```\n"]
-    rows = [row for one in inspect.signature(callback, eval_str=True).parameters.values() if (row := _row(one))]
-    if words[1:] in (("serve",), ("user", "link")):
+    parameters = inspect.signature(callback, eval_str=True).parameters
+    told = set(parameters)
+    if has_settings(callback):
         parts.append("\nTakes every setting of [settings.md](settings.md) as a flag.\n")
-        rows = [row for row in rows if not row.startswith("| `--")]
+        told -= {one.name for one in declarations()} | {"config"}
+    rows = [row for one in parameters.values() if one.name in told and (row := _row(one))]
     if rows:
         parts.append("\n| | |\n|---|---|\n")
     return "".join([*parts, *rows])
+
+
+def has_settings(callback: Any) -> bool:
+    """Whether a command has a flag for each setting of the server."""
+    return {"config", "data_dir"} <= set(inspect.signature(callback).parameters)
 
 
 def _row(parameter: inspect.Parameter) -> str | None:
@@ -107,13 +115,5 @@ def _joined(text: str) -> str:
     return "\n\n".join(re.sub(r"\s+", " ", part).strip() for part in text.strip().split("\n\n"))
 
 
-def main() -> None:
-    """Write the page to the file that is named, or to standard output."""
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(markdown(), encoding="utf-8")
-    else:
-        sys.stdout.write(markdown())
-
-
 if __name__ == "__main__":
-    main()
+    write_page(markdown())

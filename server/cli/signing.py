@@ -33,12 +33,16 @@ from server.cli.output import Output, cell, console, plain_table, print_data, sa
 
 DAYS = 30
 LINK_HELP = (
-    "A server that nobody has signed in to prints a one-time link at its start. Another link for a user is made with "
-    "`edgeatlas user link NAME` where the server's data is; on the embedded store the server is stopped for it."
+    "A server that nobody has signed in to prints a one-time link at its start. Another link for a user is made by an "
+    "administrator with `edgeatlas user link NAME`, or with the same where the server's data is; on the embedded store the "
+    "server is stopped for that."
 )
 WHO = "{ viewer { id name expiresAt permissions roles { role tenant { id name } } } }"
 
-context_commands = typer.Typer(help="Known servers: list them, change between them, forget them.", no_args_is_help=True)
+context_commands = typer.Typer(
+    help="Known servers: list them, change between them, forget them.\n\nExample: edgeatlas context use lab",
+    no_args_is_help=True,
+)
 
 
 def login(
@@ -206,8 +210,9 @@ def _by_link(context: Context, link: str, *, days: float) -> Context:
             if reply.status_code != 303 or not http.cookies:
                 raise Failure(
                     "this sign-in link was used already, or its time is over",
-                    remedy="a server that nobody has a password on prints a new one at each start. Any user's is made with "
-                    "`edgeatlas user link NAME` where its data is; on the embedded store stop the server for that",
+                    remedy="a server that nobody has a password on prints a new one at each start. Any user's is made by an "
+                    "administrator with `edgeatlas user link NAME`, or where its data is, on the embedded store with the "
+                    "server stopped",
                     code=Exit.REFUSED,
                 )
             values = {"name": _token_name(), "expiresAt": _in_days(days)}

@@ -80,8 +80,10 @@ def _rows(
     csv.field_size_limit(MAX_FIELD)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text.partition("\n")[0]), strict=True)
     header: list[str] | None = None
+    line = ended = 0
     try:
         for cells in reader:
+            line, ended = ended + 1, reader.line_num  # a quoted cell may have several lines: a row is told by its first
             if not any(cell.strip() for cell in cells):
                 continue
             if header is None:
@@ -89,13 +91,14 @@ def _rows(
                     [cell.strip() for cell in cells], file=file, network=network, names=names, needed=needed
                 )
                 continue
-            where = f"{file}:{reader.line_num}"
+            where = f"{file}:{line}"
             if len(cells) > len(header):
                 network.problem(where, f"{len(cells)} cells under {len(header)} columns: quote cells with separators")
                 continue
             yield where, {key: cell.strip() for key, cell in zip(header, cells, strict=False) if cell.strip()}
     except csv.Error as problem:
-        raise ImportRefused([Problem(f"{file}:{reader.line_num}", f"is no CSV: {problem}")]) from None
+        until = f", in a row up to line {reader.line_num}" if reader.line_num > ended + 1 else ""
+        raise ImportRefused([Problem(f"{file}:{ended + 1}", f"is no CSV: {problem}{until}")]) from None
     if header is None:
         raise ImportRefused([Problem(file, "is empty: the first line names the columns")])
 

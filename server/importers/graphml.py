@@ -7,7 +7,7 @@ gigabytes: a document type declaration of any sort is refused before its content
 from __future__ import annotations
 
 import io
-from typing import Any
+from dataclasses import dataclass, field
 from xml.sax import SAXException, SAXParseException
 from xml.sax.handler import ContentHandler, feature_namespaces
 from xml.sax.xmlreader import AttributesImpl, InputSource, Locator
@@ -45,12 +45,25 @@ def read_graphml(content: bytes, *, file: str, name: str) -> Network:
             [Problem(f"{file}:{problem.getLineNumber()}", f"is no XML: {problem.getMessage()}")]
         ) from None
     except (SAXException, ValueError, LookupError) as problem:
-        raise ImportRefused([Problem(file, f"is no XML: {problem}")]) from None
+        raise ImportRefused([Problem(f"{file}:{parser.getLineNumber() or 1}", f"is no XML: {problem}")]) from None
     if not handler.is_graphml:
-        raise ImportRefused([Problem(file, "is no GraphML: its outer element is not <graphml>")])
+        raise ImportRefused([Problem(f"{file}:1", "is no GraphML: its outer element is not <graphml>")])
     settle_positions(network)
     network.check()
     return network
+
+
+@dataclass(slots=True)
+class _Row:
+    """A node or edge that is open: a node may hold a graph of its own."""
+
+    tag: str
+    where: str
+    given: dict[str, str]
+    """The element's own attributes."""
+    data: dict[str, str] = field(default_factory=dict)
+    too_long: str | None = None
+    """The name of a value that is longer than it may be."""
 
 
 class _Handler(ContentHandler):
@@ -67,8 +80,7 @@ class _Handler(ContentHandler):
         self._names: dict[str, str] = {}
         """The attributes' names by the ids of their keys."""
         self._defaults: dict[str, dict[str, str]] = {"node": {}, "edge": {}}
-        self._open: list[tuple[str, str, dict[str, Any]]] = []
-        """The nodes and edges that are open: what it is, where, its attributes. A node may hold a graph of its own."""
+        self._open: list[_Row] = []
         self._key: str | None = None
         self._key_for = ""
         self._text: list[str] | None = None
@@ -98,7 +110,7 @@ class _Handler(ContentHandler):
             if not self._open and len(self._path) == 2 and given.get("id"):
                 self._network.name = self._network.name or given["id"]
         elif tag in ("node", "edge"):
-            self._open.append((tag, f"{self._file}:{self._line()}", given | {}))
+            self._open.append(_Row(tag, f"{self._file}:{self._line()}", given))
         elif tag == "data" and self._open:
             self._key = given.get("key")
             self._text, self._length = [], 0
@@ -111,6 +123,13 @@ class _Handler(ContentHandler):
 
     def endElement(self, name: str) -> None:  # noqa: N802 - SAX calls it so
         tag = self._path.pop()
+        if self._text is not None and self._length > MAX_TEXT:
+            self._text = None
+            name = self._names.get(self._key or "", "a value")
+            if self._open:
+                self._open[-1].too_long = name
+            else:
+                self._network.problem(f"{self._file}:{self._line()}", f"{name} has more than {MAX_TEXT} characters")
         if tag in ("data", "default") and self._text is not None and self._key is not None:
             value = "".join(self._text).strip()
             self._text = None
@@ -119,19 +138,18 @@ class _Handler(ContentHandler):
                     if self._key_for in (kind, "all"):
                         self._defaults[kind][self._names[self._key]] = value
             elif self._open and value:
-                self._open[-1][2].setdefault("data", {})[self._names.get(self._key, self._key)] = value
+                self._open[-1].data[self._names.get(self._key, self._key)] = value
         elif tag == "key":
             self._key = None
         elif tag in ("node", "edge") and self._open:
-            self._take(*self._open.pop())
+            self._take(self._open.pop())
 
-    def _take(self, tag: str, where: str, given: dict[str, Any]) -> None:
-        data = self._defaults[tag] | given.pop("data", {})
+    def _take(self, row: _Row) -> None:
+        data, given, where = self._defaults[row.tag] | row.data, row.given, row.where
         with self._network.row(where):
-            if self._length > MAX_TEXT:
-                self._length = 0
-                raise RowWrong(f"a value has more than {MAX_TEXT} characters")
-            if tag == "node":
+            if row.too_long is not None:
+                raise RowWrong(f"{row.too_long} has more than {MAX_TEXT} characters")
+            if row.tag == "node":
                 own = {key: value for key, value in data.items() if key.lower() != "id"}
                 self._network.add(place_of(own, where=where, key=given.get("id")))
                 return

@@ -14,7 +14,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from server.importers.network import ImportRefused, Line, Network, Place, Problem, RowWrong
+from server.importers.network import MAX_ROWS, ImportRefused, Line, Network, Place, Problem, RowWrong
 from server.importers.rows import line_of, place_of, text
 
 LINE_KEYS = ("links", "edges")
@@ -28,30 +28,28 @@ def read_node_link(content: str, *, file: str, name: str) -> Network:
     except RecursionError:
         raise ImportRefused([Problem(file, "nested too deeply")]) from None
     except ValueError as problem:
-        line = getattr(problem, "lineno", 1)
-        raise ImportRefused([Problem(f"{file}:{line}", f"is no JSON: {getattr(problem, 'msg', problem)}")]) from None
+        raise ImportRefused([_no_json(problem, file=file)]) from None
     nodes = whole.get("nodes") if isinstance(whole, dict) else None
     line_key = next((one for one in LINE_KEYS if isinstance(whole.get(one), list)), None) if nodes is not None else None
     if not isinstance(nodes, list) or line_key is None:
         raise ImportRefused([Problem(file, "is no node-link JSON: it has no lists `nodes` and `links` or `edges`")])
-    where = _Lines(content, file=file)
+    rows = _Rows(content, file=file)
     network = Network(name)
     for at, row in enumerate(nodes):
-        with network.row(f"{file} (nodes[{at}])"):
-            network.add(place_of(_mapping(row), where=f"{file} (nodes[{at}])", key=_key(row)))
+        where = rows.where("nodes", at)
+        with network.row(where):
+            network.add(place_of(_mapping(row), where=where, key=_key(row)))
     taken: set[tuple[str, str, str | None]] = set()
     for at, row in enumerate(whole[line_key]):
-        with network.row(f"{file} ({line_key}[{at}])"):
-            line = line_of(_mapping(row), where=f"{file} ({line_key}[{at}])")
+        where = rows.where(line_key, at)
+        with network.row(where):
+            line = line_of(_mapping(row), where=where)
             if whole.get("directed") is True and (line.ends[1], line.ends[0], line.key) in taken:
                 continue  # the same line, seen from its other end
             taken.add((*line.ends, line.key))
             network.lines.append(line)
     settle_positions(network)
-    try:
-        network.check()
-    except ImportRefused as refused:
-        raise ImportRefused([where.at(one) for one in refused.problems], total=refused.total) from None
+    network.check()
     return network
 
 
@@ -99,46 +97,59 @@ def _key(row: object) -> str | None:
     return text(row["id"], "id", 200) if isinstance(row, dict) and row.get("id") is not None else None
 
 
-class _Lines:
-    """Finds the line of a row in the text; only asked when there are problems."""
+def _no_json(problem: ValueError, *, file: str) -> Problem:
+    if isinstance(problem, json.JSONDecodeError):
+        return Problem(f"{file}:{problem.lineno}", f"is no JSON: {problem.msg} (column {problem.colno})")
+    return Problem(file, f"is no JSON: {problem}")  # a number of more digits than Python reads
+
+
+class _Rows:
+    """The lines on which the rows of a file begin.
+
+    The text is known to be JSON, so its outer object's members can be stepped over with the standard decoder, which says
+    where each value ends. A server may refuse a row long after it was read, so a row's line is found with the row.
+    """
 
     def __init__(self, content: str, *, file: str) -> None:
         self._content = content
         self._file = file
-        self._starts: dict[str, list[int]] = {}
+        self._lines: dict[str, list[int]] = {}
+        self._read()
 
-    def at(self, problem: Problem) -> Problem:
-        """The problem with the line of its row before the row's name."""
-        match = re.fullmatch(r"(.*) \((\w+)\[(\d+)\]\)", problem.where, re.DOTALL)
-        if match is None:
-            return problem
-        lines = self._starts.setdefault(match[2], []) or self._scan(match[2])
-        line = lines[int(match[3])] if int(match[3]) < len(lines) else 1
-        return Problem(f"{self._file}:{line} ({match[2]}[{match[3]}])", problem.reason)
+    def where(self, key: str, at: int) -> str:
+        """Such as `net.json:340 (nodes[17])`."""
+        lines = self._lines.get(key, ())
+        line = f":{lines[at]}" if at < len(lines) else ""
+        return f"{self._file}{line} ({key}[{at}])"
 
-    def _scan(self, key: str) -> list[int]:
-        """The lines on which the items of a list begin; the outer object's members are walked one by one."""
-        lines = self._starts[key]
-        decoder = json.JSONDecoder()
-        content = self._content
+    def _read(self) -> None:
+        decoder, content = json.JSONDecoder(), self._content
         at = content.index("{") + 1
-        while True:
-            at = self._skip(at)
-            if content[at] == "}":
-                return lines
+        while content[at := self._skip(at)] != "}":
             name, at = decoder.raw_decode(content, at)
-            at = content.index(":", at) + 1
-            at = self._skip(at)
-            if name == key and content[at] == "[":
-                break
-            _, at = decoder.raw_decode(content, at)
-        at, line, counted = at + 1, 1, 0
+            at = self._skip(content.index(":", at) + 1)
+            if name in ("nodes", *LINE_KEYS) and content[at] == "[":
+                lines, end = self._items(decoder, at)
+                self._lines[name] = lines  # of members of one name the last counts, as in the value that was read
+                if end is None:
+                    return
+                at = end
+            else:
+                _, at = decoder.raw_decode(content, at)
+
+    def _items(self, decoder: json.JSONDecoder, at: int) -> tuple[list[int], int | None]:
+        """The lines of a list's items and where it ends; no end when it has more than an import may have."""
+        content, lines = self._content, list[int]()
+        line, counted = content.count("\n", 0, at) + 1, at
+        at += 1
         while content[at := self._skip(at)] != "]":
+            if len(lines) > MAX_ROWS:
+                return lines, None
             line += content.count("\n", counted, at)
             counted = at
             lines.append(line)
             _, at = decoder.raw_decode(content, at)
-        return lines
+        return lines, at + 1
 
     def _skip(self, at: int) -> int:
         match = _SPACE.match(self._content, at)

@@ -6,6 +6,7 @@ the name's end, or from the first character, and can be said. Sizes are limited 
 
 from __future__ import annotations
 
+import difflib
 import importlib.resources
 import re
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ FORMATS = ("topohub", "node-link", "graphml", "csv")
 MAX_FILE_BYTES = 128 * 2**20
 TOPOHUB = "topohub:"
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}(/[A-Za-z0-9_.-]{1,64}){1,3}")
+
+SHOWN_KEY = 100
+SHOWN_KEYS = 250
 
 Format = Literal["topohub", "node-link", "graphml", "csv"]
 
@@ -86,13 +90,26 @@ def _topohub(key: str) -> Network:
     # The key becomes part of a path: only what cannot lead out of the package's data is taken.
     resource = importlib.resources.files("topohub").joinpath("data", *f"{key}.json".split("/"))
     if not _KEY.fullmatch(key) or ".." in key or not resource.is_file():
-        sets = sorted({one.partition("/")[0] for one in topohub_keys()})
-        reason = f"topohub has no topology {key!r}; its sets are {', '.join(sets)}, such as backbone/europe"
-        raise ImportRefused([Problem(TOPOHUB + key, reason)])
+        raise ImportRefused([Problem(TOPOHUB + key[:SHOWN_KEY], _unknown(key))])
     content = resource.read_text(encoding="utf-8")
     network = read_node_link(content, file=f"{TOPOHUB}{key}", name=key.replace("/", "-"))
     network.area = "CONTINENT" if key.startswith("backbone/") else None
     return network
+
+
+def _unknown(key: str) -> str:
+    """Why there is no such topology, with the names that are like it, or those of the set that it names."""
+    keys = topohub_keys()
+    below = f"{key.strip('/')}/"
+    within = [one.removeprefix(below) for one in keys if one.startswith(below)]
+    if within:
+        more = f" and {len(within) - SHOWN_KEYS} more" if len(within) > SHOWN_KEYS else ""
+        return f"is a set of topohub; it has {', '.join(within[:SHOWN_KEYS])}{more}"
+    sets = sorted({one.partition("/")[0] for one in keys})
+    by_case = {one.lower(): one for one in keys}
+    like = [by_case[one] for one in difflib.get_close_matches(key[:SHOWN_KEY].lower(), by_case, n=3, cutoff=0.65)]
+    meant = f"; did you mean {' or '.join(like)}?" if like else ", such as backbone/europe"
+    return f"topohub has no such topology; its sets are {', '.join(sets)}{meant}"
 
 
 def _from_file(path: Path, *, format: Format | None) -> Network:

@@ -34,8 +34,8 @@ from graph.kinds import (
     Tenant,
     User,
 )
-from graph.ledger import Request
 from graph.refusal import AlreadyExists, Forbidden, InUse, InvalidInput, InvalidState, NotFound
+from graph.request import Request
 
 HASH = b"$argon2id$canary"
 

@@ -13,8 +13,8 @@ from access.sealing import SealBroken, Sealer
 from access.viewer import SYSTEM, viewer_of
 from graph.change import encode_commit
 from graph.kinds import Role, RoleBinding, Secret, Tenant, User
-from graph.ledger import Request
 from graph.refusal import Conflict, Forbidden, InvalidInput, LimitExceeded, NotFound
+from graph.request import Request
 
 CANARY = "canary-5f1d2c"
 

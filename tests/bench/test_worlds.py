@@ -37,9 +37,9 @@ def test_all_that_is_in_a_world_is_valid_and_refers_to_what_is_there(size: Size)
             assert field.ref is not None
             assert all(entities[one].SPEC.name in field.ref.kinds for one in field.targets(entity))
         if entity.SPEC.named:
-            names.add((entity.SPEC.name, entity.SPEC.scope_of(entity), entity.name))  # type: ignore[attr-defined]
+            names.add((entity.SPEC.name, entity.SPEC.scope_of(entity), entity.name))  # type: ignore[attr-defined]  # of the kinds that the test is about
         if entity.SPEC.name == "Link":
-            assert entity.from_site_id != entity.to_site_id  # type: ignore[attr-defined]
+            assert entity.from_site_id != entity.to_site_id  # type: ignore[attr-defined]  # of the kinds that the test is about
     assert len(names) == sum(one.SPEC.named for one in entities.values()), "names are unique in their scopes"
 
 

@@ -20,7 +20,7 @@ import structlog
 from graph.kinds import Deployment, DeploymentPhase, Operation
 from graph.refusal import Refusal
 from graph.view import each
-from tests.lifecycle.bench import Bench, bench_of
+from lifecyclekit.edge import Edge, edge_of
 
 SITES = 8
 CONFIGURATION = {"latencyMs": 2, "latencyJitterMs": 6, "readyAfterMs": 5, "lostReplyRate": 0.1, "outageRate": 0.05}
@@ -31,11 +31,11 @@ async def live(folder: Path, seed: int) -> None:
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     dice = random.Random(seed)
     fd = os.open(folder / "acknowledged.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    async with bench_of(folder, data_folder=folder / "world") as bench:
-        await _settle_in(bench)
+    async with edge_of(folder, data_folder=folder / "world") as edge:
+        await _settle_in(edge)
         while True:
             try:
-                told = await _change(bench, dice)
+                told = await _change(edge, dice)
             except Refusal:
                 told = None
             if told is not None:
@@ -43,42 +43,42 @@ async def live(folder: Path, seed: int) -> None:
             await asyncio.sleep(dice.uniform(0, 0.03))
 
 
-async def _settle_in(bench: Bench) -> None:
-    view = bench.view
+async def _settle_in(edge: Edge) -> None:
+    view = edge.view
     if not view.count("Site"):
-        await bench.network(sites=SITES, clusters=2, **CONFIGURATION)
-        await bench.version("1", web={}, db={})
+        await edge.network(sites=SITES, clusters=2, **CONFIGURATION)
+        await edge.version("1", web={}, db={})
         return
-    bench.tenant_id = view.ids("Tenant")[0]
-    bench.site_ids = list(view.ids("Site"))
-    bench.cluster_ids = list(view.ids("Cluster"))
-    bench.version_id = view.ids("AppVersion")[0]
+    edge.tenant_id = view.ids("Tenant")[0]
+    edge.site_ids = list(view.ids("Site"))
+    edge.cluster_ids = list(view.ids("Cluster"))
+    edge.version_id = view.ids("AppVersion")[0]
 
 
-async def _change(bench: Bench, dice: random.Random) -> dict[str, Any] | None:
+async def _change(edge: Edge, dice: random.Random) -> dict[str, Any] | None:
     """One change at random; what was acknowledged, or None when there was nothing to do."""
-    deployments = [one for one in each(bench.view, Deployment) if one.phase is not DeploymentPhase.TERMINATED]
+    deployments = [one for one in each(edge.view, Deployment) if one.phase is not DeploymentPhase.TERMINATED]
     what = dice.choice(["deploy", "scale", "update", "terminate", "cancel"])
     if what == "deploy" or not deployments:
         if len(deployments) > 6:
             return None
-        sites = dice.sample(bench.site_ids, dice.randint(1, SITES))
+        sites = dice.sample(edge.site_ids, dice.randint(1, SITES))
         name = f"d{dice.getrandbits(40):x}"
-        deployment, operation = await bench.deploy(name, sites=sites)
+        deployment, operation = await edge.deploy(name, sites=sites)
         return {"what": "deploy", "deployment": deployment.id, "operation": operation.id}
     one = dice.choice(deployments)
     if what == "scale":
-        started = await bench.scale(one.id, web=dice.randint(0, 3))
+        started = await edge.scale(one.id, web=dice.randint(0, 3))
     elif what == "update":
-        wish = bench.wish(sites=dice.sample(bench.site_ids, dice.randint(1, SITES)))
-        started = await bench.update(one.id, policy=wish.policy)
+        wish = edge.wish(sites=dice.sample(edge.site_ids, dice.randint(1, SITES)))
+        started = await edge.update(one.id, policy=wish.policy)
     elif what == "terminate":
-        started = await bench.terminate(one.id, delete=dice.random() < 0.5)
+        started = await edge.terminate(one.id, delete=dice.random() < 0.5)
     else:
-        running = [found.id for found in each(bench.view, Operation)]
+        running = [found.id for found in each(edge.view, Operation)]
         if not running:
             return None
-        operation, _ = await bench.cancel(dice.choice(running))
+        operation, _ = await edge.cancel(dice.choice(running))
         return {"what": "cancel", "deployment": operation.subject_id, "operation": operation.id}
     return {"what": what, "deployment": one.id, "operation": started.operation.id}
 

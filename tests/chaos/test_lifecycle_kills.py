@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -18,8 +19,8 @@ import structlog.testing
 
 from graph.kinds import Deployment, DeploymentPhase, Operation, OperationStatus, Release
 from graph.view import each, get_as
+from lifecyclekit.edge import Edge, edge_of
 from tests.chaos.lifecycle_victim import CONFIGURATION
-from tests.lifecycle.bench import Bench, bench_of
 
 ROOT = Path(__file__).parents[2]
 SETTLED = (DeploymentPhase.READY, DeploymentPhase.TERMINATED)
@@ -56,7 +57,8 @@ class Victims:
 @pytest.fixture
 def victims(tmp_path: Path) -> Iterator[Victims]:
     program = [sys.executable, str(Path(__file__).with_name("lifecycle_victim.py"))]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    environment = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
     with subprocess.Popen(
         program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
     ) as process:
@@ -70,66 +72,84 @@ def victims(tmp_path: Path) -> Iterator[Victims]:
             process.kill()
 
 
-async def settled(bench: Bench) -> None:
+async def settled(edge: Edge) -> None:
     """Waits until every deployment is where it is to be, and every operation has ended."""
 
     def found() -> bool:
-        return not bench.view.count("Operation") and all(
-            one.phase in SETTLED and one.operation_id is None for one in each(bench.view, Deployment)
+        return not edge.view.count("Operation") and all(
+            one.phase in SETTLED and one.operation_id is None for one in each(edge.view, Deployment)
         )
 
-    await bench.until(found, what="rest")
+    await edge.until(found, what="rest")
 
 
-async def check(bench: Bench, acknowledged: list[dict[str, str]]) -> None:
+async def check(edge: Edge, acknowledged: list[dict[str, str]]) -> None:
     """The invariants, once all is at rest."""
-    bench.check_books()
+    edge.check_books()
     for told in acknowledged:
-        record = await bench.ledger.store.record("Operation", told["operation"])
+        record = await edge.ledger.store.record("Operation", told["operation"])
         assert record is not None, f"acknowledged and lost: {told}"
         operation = msgspec.json.decode(record.body, type=Operation)
         assert operation.status in GOOD_ENDS, operation
-    for deployment in each(bench.view, Deployment):
-        for release in each(bench.view, Release, "deployment_id", deployment.id):
+    for deployment in each(edge.view, Deployment):
+        for release in each(edge.view, Release, "deployment_id", deployment.id):
             assert release.wanted
-            assert get_as(bench.view, Deployment, release.deployment_id) is not None
-    for number in range(len(bench.cluster_ids)):
+            assert get_as(edge.view, Deployment, release.deployment_id) is not None
+    for number in range(len(edge.cluster_ids)):
         newest: dict[str, int] = {}
-        for what, name, generation in bench.history(number):
+        for what, name, generation in edge.history(number):
             assert generation > newest.get(name, 0), f"{name}: {what} {generation} after {newest[name]}"
             newest[name] = generation
 
 
-async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) -> int:
-    """Kills so many lives at random moments; gives how many changes had been acknowledged."""
+@dataclass
+class Toll:
+    """What a test of kills did."""
+
+    kills: int = 0
+    checks: int = 0
+    acknowledged: int = 0
+    """Changes that a caller was told of, each found finished."""
+    effects: int = 0
+    """What the clusters were made to do, none of it twice or out of order."""
+
+
+async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) -> Toll:
+    """Kills so many lives at random moments."""
     dice = random.Random(seed)
-    done = 0
-    while done < count:
-        for _ in range(min(checked_every, count - done)):
+    toll = Toll()
+    while toll.kills < count:
+        for _ in range(min(checked_every, count - toll.kills)):
             pid = victims.begin(dice.getrandbits(30))
             await asyncio.sleep(dice.uniform(0.15, 0.9))
             await asyncio.to_thread(victims.kill, pid)
-            done += 1
+            toll.kills += 1
         with structlog.testing.capture_logs():
-            async with bench_of(victims.folder, data_folder=victims.folder / "world") as bench:
-                bench.cluster_ids = list(bench.view.ids("Cluster"))
-                for number in range(len(bench.cluster_ids)):
-                    await bench.connected(number)
-                    await bench.configure(number)
-                await settled(bench)
-                for number in range(len(bench.cluster_ids)):
-                    await bench.connected(number)
-                await check(bench, victims.acknowledged())
-                for number in range(len(bench.cluster_ids)):
-                    await bench.configure(number, **CONFIGURATION)
-    return len(victims.acknowledged())
+            async with edge_of(victims.folder, data_folder=victims.folder / "world") as edge:
+                edge.cluster_ids = list(edge.view.ids("Cluster"))
+                for number in range(len(edge.cluster_ids)):
+                    await edge.connected(number)
+                    await edge.configure(number)
+                await settled(edge)
+                for number in range(len(edge.cluster_ids)):
+                    await edge.connected(number)
+                await check(edge, victims.acknowledged())
+                toll.checks += 1
+                toll.effects = sum(len(edge.history(number)) for number in range(len(edge.cluster_ids)))
+                for number in range(len(edge.cluster_ids)):
+                    await edge.configure(number, **CONFIGURATION)
+    toll.acknowledged = len(victims.acknowledged())
+    return toll
 
 
 async def test_a_killed_server_finishes_what_it_acknowledged(victims) -> None:
-    assert await kills(victims, count=16, seed=3, checked_every=8) > 40
+    toll = await kills(victims, count=16, seed=3, checked_every=8)
+    assert toll.acknowledged > 40
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("seed", range(4))
-async def test_a_server_killed_many_times_finishes_what_it_acknowledged(victims, seed: int) -> None:
-    assert await kills(victims, count=100, seed=seed, checked_every=10) > 250
+async def test_a_server_killed_many_times_finishes_what_it_acknowledged(victims, report, seed: int) -> None:
+    toll = await kills(victims, count=100, seed=seed, checked_every=10)
+    report("server with its lifecycle, kill -9", toll)
+    assert toll.acknowledged > 250

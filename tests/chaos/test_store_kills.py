@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,10 @@ KILLS_A_DATABASE = 20
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("seed", range(16))
-async def test_a_killed_writer_loses_nothing_that_it_was_told(place: Place, seed: int) -> None:
+async def test_a_killed_writer_loses_nothing_that_it_was_told(
+    place: Place, report: Callable[[str, Any], None], seed: int
+) -> None:
     with killed_writers(place.url) as writers:
-        told = await kill_and_check(place, writers, kills=KILLS_A_DATABASE, random_=random.Random(seed))
-    assert told > KILLS_A_DATABASE
+        toll = await kill_and_check(place, writers, kills=KILLS_A_DATABASE, random_=random.Random(seed))
+    report(f"writer of the store, kill -9, {place.name}", toll)
+    assert toll.told > KILLS_A_DATABASE

@@ -40,8 +40,8 @@ def test_a_beginning_finds_what_a_look_at_every_name_finds(given_names: list[str
     condition = NameBegins(beginning)
     expected = sorted(name for name in set(given_names) if name.casefold().startswith(beginning.casefold()))
     page = page_of(view, "Site", where=condition, request=PageRequest(first=100))
-    assert [one.name for one in page.items] == expected  # type: ignore[attr-defined]
-    assert [one.name for one in page.items if condition.holds(one)] == expected  # type: ignore[attr-defined]
+    assert [one.name for one in page.items] == expected  # type: ignore[attr-defined]  # of a named kind
+    assert [one.name for one in page.items if condition.holds(one)] == expected  # type: ignore[attr-defined]  # of a named kind
     assert page.count() == len(expected)
     ids = condition.candidates(view, "Site")
     assert ids is not None

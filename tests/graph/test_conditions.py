@@ -25,16 +25,16 @@ Check = Callable[[Entity], bool]
 def leaves() -> st.SearchStrategy[tuple[Condition, Check]]:
     return st.one_of(
         st.sampled_from(list(Tier)).map(
-            lambda tier: (Equals("tier", [tier], indexed=True), lambda one: one.tier is tier)  # type: ignore[attr-defined]
+            lambda tier: (Equals("tier", [tier], indexed=True), lambda one: one.tier is tier)
         ),
         st.lists(st.sampled_from(list(Tier)), max_size=3).map(
-            lambda tiers: (Equals("tier", tiers, indexed=True), lambda one: one.tier in tiers)  # type: ignore[attr-defined]
+            lambda tiers: (Equals("tier", tiers, indexed=True), lambda one: one.tier in tiers)
         ),
         st.booleans().map(
-            lambda flag: (Equals("schedulable", [flag], indexed=True), lambda one: one.schedulable is flag)  # type: ignore[attr-defined]
+            lambda flag: (Equals("schedulable", [flag], indexed=True), lambda one: one.schedulable is flag)
         ),
         st.lists(st.sampled_from([*NAMES, "nobody", ""]), max_size=3).map(
-            lambda names: (NameIs(names), lambda one: one.name in names)  # type: ignore[attr-defined]
+            lambda names: (NameIs(names), lambda one: one.name in names)
         ),
         st.sampled_from(["no 1", "no 5", None, ""]).map(
             lambda text: (Equals("display_name", [text], indexed=False), lambda one: one.display_name == text)
@@ -45,7 +45,7 @@ def leaves() -> st.SearchStrategy[tuple[Condition, Check]]:
                 lambda one: matches(text, one.labels),
             )
         ),
-        st.just((Test(lambda one: one.name < "gamma"), lambda one: one.name < "gamma")),  # type: ignore[attr-defined]
+        st.just((Test(lambda one: one.name < "gamma"), lambda one: one.name < "gamma")),  # type: ignore[attr-defined]  # a named kind
         st.just((EVERYTHING, lambda one: True)),
         st.just((NOTHING_AT_ALL, lambda one: False)),
     )

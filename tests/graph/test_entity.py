@@ -124,16 +124,16 @@ def test_the_scope_is_the_first_that_is_set() -> None:
     node = spec.type(id="node_1", name="n", site_id="site_1")  # type: ignore[call-arg]  # a Node's own fields
     assert spec.scope_of(node) == "site_1"
     assert spec.scope_of(msgspec.structs.replace(node, cluster_id="cluster_1")) == "cluster_1"
-    assert KINDS["Region"].scope_of(KINDS["Region"].type(id="region_1", name="r")) == ""  # type: ignore[call-arg]
+    assert KINDS["Region"].scope_of(KINDS["Region"].type(id="region_1", name="r")) == ""  # type: ignore[call-arg]  # the kind's own fields
 
 
 def test_targets_are_those_of_every_form_of_reference() -> None:
-    release = next(one for one in sample_graph(1, of_each=5) if one.SPEC.name == "Release" and one.assignments)  # type: ignore[attr-defined]
+    release = next(one for one in sample_graph(1, of_each=5) if one.SPEC.name == "Release" and one.assignments)  # type: ignore[attr-defined]  # a Release
     fields = release.SPEC.fields
-    assert fields["assignments"].targets(release) == tuple(release.assignments)  # type: ignore[attr-defined]
-    assert fields["site_id"].targets(release) == (release.site_id,)  # type: ignore[attr-defined]
+    assert fields["assignments"].targets(release) == tuple(release.assignments)  # type: ignore[attr-defined]  # a Release
+    assert fields["site_id"].targets(release) == (release.site_id,)  # type: ignore[attr-defined]  # a Release
     assert fields["epoch"].targets(release) == ()
-    cluster = KINDS["Cluster"].type(id="c", name="c", driver="d", site_ids=["a", "b"])  # type: ignore[call-arg]
+    cluster = KINDS["Cluster"].type(id="c", name="c", driver="d", site_ids=["a", "b"])  # type: ignore[call-arg]  # the kind's own fields
     assert cluster.SPEC.fields["site_ids"].targets(cluster) == ("a", "b")
     assert cluster.SPEC.fields["credentials_id"].targets(cluster) == ()
 

@@ -10,7 +10,7 @@ from graph.kinds.policy import PlacementPolicy
 
 
 def commit(revision: int, *changes: tuple[Entity | None, Entity | None]) -> Commit:
-    made = [Change((a or b).SPEC.name, (a or b).id, b, a) for b, a in changes]  # type: ignore[union-attr]
+    made = [Change((a or b).SPEC.name, (a or b).id, b, a) for b, a in changes]  # type: ignore[union-attr]  # one of the two is there
     return Commit(revision=revision, draft_id=f"d{revision}", at=revision, author="a", action="t", changes=made)
 
 

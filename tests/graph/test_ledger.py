@@ -17,8 +17,9 @@ from graph.change import MAX_CHANGES, MAX_COMMIT_BYTES, Commit, Record
 from graph.edit import Edit
 from graph.entity import Source, SourceKind
 from graph.kinds import Region, Site, Tenant
-from graph.ledger import Committed, Idempotency, Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import AlreadyExists, IdempotencyMismatch, InvalidInput, LimitExceeded, Unavailable
+from graph.request import Committed, Idempotency, Request
 from graph.store import Compacted, Head, RecordPage, Store, StoreUnavailable, UnknownOutcome
 from graph.stores.sqlite import SqliteStore
 from graph.values import Position

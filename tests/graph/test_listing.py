@@ -119,10 +119,10 @@ conditions: dict[str, tuple[Condition, Any]] = {
     "everything": (EVERYTHING, lambda one: True),
     "one tier": (Equals("tier", [Tier.METRO], indexed=True), lambda one: one.tier is Tier.METRO),
     "two tiers and a test": (
-        All([Equals("tier", [Tier.METRO, Tier.DISTRICT], indexed=True), Test(lambda one: one.ordinal % 2 == 0)]),  # type: ignore[attr-defined]
+        All([Equals("tier", [Tier.METRO, Tier.DISTRICT], indexed=True), Test(lambda one: one.ordinal % 2 == 0)]),  # type: ignore[attr-defined]  # Sites
         lambda one: one.tier in (Tier.METRO, Tier.DISTRICT) and one.ordinal % 2 == 0,
     ),
-    "a test": (Test(lambda one: one.schedulable), lambda one: one.schedulable),  # type: ignore[attr-defined]
+    "a test": (Test(lambda one: one.schedulable), lambda one: one.schedulable),  # type: ignore[attr-defined]  # Nodes
     "nothing": (NameIs(["nobody"]), lambda one: False),
 }
 orders = st.lists(

@@ -25,7 +25,7 @@ ASKED = [
 
 
 def sorted_anew(view: View, kind: str, field: str, value: str) -> list[str]:
-    return sorted(view.ids(kind, field, value), key=lambda one: (view.get(one).name, one))  # type: ignore[union-attr]
+    return sorted(view.ids(kind, field, value), key=lambda one: (view.get(one).name, one))  # type: ignore[union-attr]  # there, and of a named kind
 
 
 def entry(reader: View | VisibleView, kind: str, field: str, value: str) -> list[str]:
@@ -99,7 +99,7 @@ def test_a_viewer_has_the_entry_without_what_it_does_not_see(grants: set[Grant],
     expected = [
         one
         for one in sorted_anew(view, "Site", "tier", "METRO")
-        if view.get(one).tenant_id in [ids.get(name or "") for name in tenants]  # type: ignore[union-attr]
+        if view.get(one).tenant_id in [ids.get(name or "") for name in tenants]  # type: ignore[union-attr]  # there, and of a kind with a tenant
     ]
     assert entry(seen, "Site", "tier", "METRO") == expected
     assert entry(seen, "Site", "tier", "METRO") == expected, "the kept order is not changed by a reader"

@@ -13,8 +13,9 @@ import pytest
 from beds.neo4j.server import Neo4jServer
 from beds.proxy.proxy import Direction, FaultProxy
 from graph.kinds import Region
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import Unavailable
+from graph.request import Request
 from graph.store import StoreUnavailable, UnknownOutcome
 from graph.stores.neo4j import Neo4jStore
 from graph.stores.neo4j_client import Timeouts
@@ -22,6 +23,7 @@ from storekit import races
 from storekit.checks import check_whole
 from storekit.fixtures import plain_logs
 from storekit.graphs import Chain, created, head_of, region, write
+from storekit.server_faults import COMMITS, faults_under_load
 
 __all__ = ["plain_logs"]
 REQUEST = Request(author="user_1", action="test")
@@ -29,7 +31,6 @@ COMMIT = bytes([0x00, 0x02, 0xB0, 0x12, 0x00, 0x00])
 """A Bolt message of two bytes: a structure of no fields with COMMIT's signature, 0x12 (Bolt Protocol, Message types)."""
 REPLY = b"bookmark"
 """What only the reply to COMMIT has."""
-PATIENT = Timeouts(connect=3.0, statement=20.0, commit=20.0)
 
 
 @pytest.fixture
@@ -181,43 +182,6 @@ async def until_committed(ledger: Ledger, name: str) -> None:
             return
 
 
-async def kills_under_load(server: Neo4jServer, *, kills: int) -> int:
-    """Kills the server while 16 writers commit, starts it again, and checks; how many commits were acknowledged."""
-    acknowledged: dict[str, int] = {}
-    store = Neo4jStore(server.store, timeouts=PATIENT)
-    async with Ledger(store).running() as ledger:
-        for kill in range(kills):
-            stop = asyncio.Event()
-            begun = len(acknowledged)
-
-            async def writer(number: int, kill: int = kill, stop: asyncio.Event = stop) -> None:
-                step = 0
-                while not stop.is_set():
-                    key = f"{kill}-{number}-{step}"
-                    step += 1
-                    try:
-                        done = await ledger.commit(races.several_entities(key, 1.0), REQUEST)
-                    except Unavailable:
-                        await asyncio.sleep(0.2)
-                    else:
-                        acknowledged[key] = done.revision
-
-            writers = [asyncio.create_task(writer(number)) for number in range(16)]
-            async with asyncio.timeout(60):
-                while len(acknowledged) < begun + 30:
-                    await asyncio.sleep(0.05)
-            await asyncio.to_thread(server.kill)
-            stop.set()
-            await asyncio.gather(*writers)
-            await asyncio.to_thread(server.start)
-            state = await until_answered(store)
-            names = {one.name: one for one in state.live.values() if isinstance(one, Region)}
-            lost = [key for key in acknowledged if key not in names]
-            assert not lost, f"acknowledged and lost: {lost}"
-            assert len(state.live) == 4 * len(names), "a commit is there by halves"
-    return len(acknowledged)
-
-
 async def until_answered(store: Neo4jStore) -> Any:
     async with asyncio.timeout(120):
         while True:
@@ -227,10 +191,7 @@ async def until_answered(store: Neo4jStore) -> Any:
                 await asyncio.sleep(0.5)
 
 
-async def test_a_server_that_is_killed_under_load_has_all_that_it_acknowledged(empty: Neo4jServer) -> None:
-    assert await kills_under_load(empty, kills=1) >= 30
-
-
-@pytest.mark.chaos
-async def test_a_server_that_is_killed_again_and_again_has_all_that_it_acknowledged(empty: Neo4jServer) -> None:
-    assert await kills_under_load(empty, kills=10) >= 300
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+async def test_a_server_that_fails_under_load_has_all_that_it_acknowledged(empty: Neo4jServer, fault: str) -> None:
+    toll = await faults_under_load(empty, [fault])
+    assert toll.told >= 2 * COMMITS

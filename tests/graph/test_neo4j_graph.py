@@ -20,8 +20,9 @@ from graph.kinds import (
     Site,
     User,
 )
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import InUse
+from graph.request import Request
 from graph.stores.neo4j import Neo4jStore
 from graph.stores.neo4j_statements import STATEMENTS
 from storekit import races
@@ -127,7 +128,7 @@ async def test_after_many_changes_each_reference_is_one_relationship(ledger: Led
     assert isinstance(ledger.store, Neo4jStore)
     await check_relationships((await check_whole(ledger.store)).live, ask)
     with pytest.raises(InUse):
-        await ledger.commit(lambda edit: edit.delete(edit.get(made["three"])), REQUEST)  # type: ignore[arg-type]
+        await ledger.commit(lambda edit: edit.delete(edit.get(made["three"])), REQUEST)  # type: ignore[arg-type]  # it is there
 
 
 async def test_names_can_be_exchanged_in_one_commit(ledger: Ledger) -> None:

@@ -112,13 +112,13 @@ def test_parents_are_made_first_and_removed_last_and_edges_between() -> None:
         ["node_1"],
         ["site_1", "site_2"],
         ["region_1"],
-    ]  # type: ignore[attr-defined]
+    ]
 
 
 def test_names_that_are_exchanged_are_freed_first() -> None:
     found = sent([(REGION, replaced(REGION, name="other")), (OTHER, replaced(OTHER, name="r"))])
     assert found[0] == ("unname", [{"id": "region_1"}, {"id": "region_2"}])
-    assert [row["set"]["name"] for row in found[1][1]] == ["other", "r"]  # type: ignore[attr-defined]
+    assert [row["set"]["name"] for row in found[1][1]] == ["other", "r"]  # type: ignore[attr-defined]  # rows are plain dicts
 
 
 def test_a_group_writes_each_entity_once_as_its_last_commit_leaves_it() -> None:

@@ -15,7 +15,8 @@ from graph.edit import Edit
 from graph.entity import Entity
 from graph.identifiers import new_ulid
 from graph.kinds import Operation, OperationKind, OperationStatus, Site
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
+from graph.request import Request
 from graph.store import SCHEMA_NUMBER, Compacted, SchemaTooNew, StoreProblem, StoreUnavailable, WriteBatch
 from graph.stores import neo4j as store_module
 from graph.stores import neo4j_load as load_module
@@ -42,7 +43,10 @@ def all_statements(*kinds: str) -> list[tuple[str, list[str]]]:
         lists += [one.create, *one.take, *one.put]
     found = [(one.text, list(one.names)) for one in lists]
     found += [(one.page, ["after", "size"]) for one in chosen]
-    found += [(text, ["collection", "after", "subject", "limit"]) for text in filed._PAGES.values()]
+    for shape in filed.shapes():
+        found.append((filed.page_text(shape), ["collection"]))
+        if not shape.ascending:
+            found.append((filed.count_text(shape), ["collection"]))
     return found
 
 
@@ -69,6 +73,7 @@ async def test_every_statement_finds_by_an_index_even_as_an_empty_graph_plans_it
             }
             if "$after" in text or "collection" in names:
                 parameters |= {"after": "x", "collection": "audit", "subject": "x", "limit": 1, "size": 1}
+                parameters |= {"above": "x", "below": "y", "since": 1, "until": 2}
             text = text.replace("CYPHER replan=skip", "")
             done = await driver.execute_query(f"EXPLAIN {text}", parameters, database_="neo4j")  # type: ignore[arg-type]
             assert done.summary.plan is not None

@@ -22,12 +22,12 @@ SITES = 9
 
 
 def site(n: int, **fields: object) -> Site:
-    return Site(id=f"site_{n:03}", name=f"s{n}", region_id="region_1", **fields)  # type: ignore[arg-type]
+    return Site(id=f"site_{n:03}", name=f"s{n}", region_id="region_1", **fields)  # type: ignore[arg-type]  # fields of the kind, by name
 
 
 def link(n: int, a: int, b: int, latency_ms: float, **fields: object) -> Link:
     ends = {"from_site_id": f"site_{a:03}", "to_site_id": f"site_{b:03}"}
-    return Link(id=f"link_{n:03}", latency_ms=latency_ms, **ends, **fields)  # type: ignore[arg-type]
+    return Link(id=f"link_{n:03}", latency_ms=latency_ms, **ends, **fields)  # type: ignore[arg-type]  # fields of the kind, by name
 
 
 def view_of(*entities: Entity) -> View:

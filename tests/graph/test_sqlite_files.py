@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -23,16 +25,22 @@ from graph.store import (
     StoreUnavailable,
     UnknownOutcome,
 )
+from graph.stores import sqlite_arrivals
 from graph.stores.sqlite import SqliteStore
-from graph.stores.sqlite_backup import restore
+from graph.stores.sqlite_backup import ROOM_KEPT_BYTES, restore
+from graph.stores.sqlite_commits import Commits
 from graph.stores.sqlite_errors import at_commit, breaks_connection, translated
-from graph.stores.sqlite_schema import APPLICATION_ID, CHECKPOINT_PAGES, PAGE_BYTES
+from graph.stores.sqlite_file import SqliteFile, Work
+from graph.stores.sqlite_schema import APPLICATION_ID, CHECKPOINT_PAGES, PAGE_BYTES, UNFINISHED_RESTORE
+from graph.stores.sqlite_thread import BrokenConnectionError
 from storekit import races
 from storekit.checks import check_whole
 from storekit.fixtures import plain_logs
 from storekit.graphs import Chain, audit, created, head_of, region, sample_graph, write
 
 __all__ = ["plain_logs"]
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -61,7 +69,7 @@ async def test_the_database_and_its_lock_can_be_read_by_their_owner_only(tmp_pat
 
 
 async def test_a_commit_is_flushed_before_it_is_answered(store: SqliteStore) -> None:
-    settings = await store._write(
+    settings = await store._file.write(
         lambda connection: [
             connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "user_version")
@@ -157,6 +165,7 @@ async def test_a_newer_schema_is_read_and_never_written(tmp_path: Path) -> None:
             store.put_ephemeral("k", b"v", expires_at=1),
             store.compact(keep_commits=0, keep_after=0),
             store.prune("audit", before=10**15),
+            store.prune_subject("audit", "site_1"),
             store.new_epoch(),
         ):
             with pytest.raises(SchemaTooNew, match="upgrade"):
@@ -286,16 +295,122 @@ async def test_a_restored_graph_is_the_backups_with_a_new_epoch(store: SqliteSto
     with pytest.raises(StoreOwned):
         await asyncio.to_thread(restore, backup, store.path)
     await store.close()
-    head = await asyncio.to_thread(restore, backup, store.path)
-    assert (head.revision, head.at) == (before.revision, before.at)
-    assert head.epoch != before.epoch
+    made = await asyncio.to_thread(restore, backup, store.path)
+    assert (made.head.revision, made.head.at) == (before.revision, before.at)
+    assert made.head.epoch != before.epoch
     again = SqliteStore(store.path)
-    assert await again.open() == head
+    assert await again.open() == made.head
     assert (await check_whole(again)).live == saved.live
     await again.close()
-    old = SqliteStore(store.path.with_name(store.path.name + ".before-restore"))
+    assert made.previous == store.path.with_name(store.path.name + ".before-restore")
+    old = SqliteStore(made.previous)
     assert (await old.open()).revision == 2, "what was there before is kept"
     await old.close()
+
+
+async def test_a_second_restore_leaves_what_the_first_put_aside(store: SqliteStore) -> None:
+    chain = Chain(await head_of(store))
+    await write(store, [chain.commit(*created(region("one")))])
+    backup = store.path.with_name("copy.db")
+    await store.backup(backup)
+    await write(store, [chain.commit(*created(region("two")))])
+    await store.close()
+    asides = [(await asyncio.to_thread(restore, backup, store.path)).previous for _ in range(3)]
+    revisions = []
+    for one in asides:
+        assert one is not None
+        old = SqliteStore(one)
+        revisions.append((await old.open()).revision)
+        await old.close()
+    assert revisions == [2, 1, 1]
+
+
+async def test_a_backup_goes_where_there_was_no_graph(store: SqliteStore, tmp_path: Path) -> None:
+    await write(store, [Chain(await head_of(store)).commit(*created(region("one")))])
+    backup, elsewhere = store.path.with_name("copy.db"), tmp_path / "new" / "folder" / "graph.db"
+    await store.backup(backup)
+    made = await asyncio.to_thread(restore, backup, elsewhere)
+    assert (made.head.revision, made.previous) == (1, None)
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o600
+
+
+async def test_commits_in_a_copied_write_ahead_log_are_restored_with_it(store: SqliteStore, tmp_path: Path) -> None:
+    await write(store, [Chain(await head_of(store)).commit(*created(region("one")))])
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    for ending in ("", "-wal"):
+        path = store.path.with_name(store.path.name + ending)
+        (copied / path.name).write_bytes(path.read_bytes())
+    made = await asyncio.to_thread(restore, copied / store.path.name, tmp_path / "new.db")
+    assert made.head.revision == 1
+
+
+async def test_a_database_that_is_too_damaged_to_open_is_put_aside_with_its_log(store: SqliteStore) -> None:
+    await write(store, [Chain(await head_of(store)).commit(*created(region("one")))])
+    backup = store.path.with_name("copy.db")
+    await store.backup(backup)
+    await store.close()
+    log = store.path.with_name(store.path.name + "-wal")
+    store.path.write_bytes(b"\xee" * 9_000)
+    log.write_bytes(b"a log")
+    made = await asyncio.to_thread(restore, backup, store.path)
+    assert made.previous is not None
+    assert made.previous.read_bytes() == b"\xee" * 9_000
+    assert made.previous.with_name(made.previous.name + "-wal").read_bytes() == b"a log"
+    assert not log.exists(), "beside the restored database it would be taken for that one's"
+    assert (await store.open()).revision == 1
+
+
+async def test_a_damaged_backup_is_not_restored(store: SqliteStore) -> None:
+    for part in range(5):
+        await write(store, private={f"k{part}-{number}": bytes(3_000) for number in range(40)})
+    backup = store.path.with_name("copy.db")
+    await store.backup(backup)
+    await store.close()
+    with backup.open("r+b") as file:
+        for page in range(20, 60):
+            file.seek(page * PAGE_BYTES)
+            file.write(b"\xee" * 300)
+    before = store.path.read_bytes()
+    with pytest.raises(StoreProblem, match="damaged"):
+        await asyncio.to_thread(restore, backup, store.path)
+    assert store.path.read_bytes() == before
+    assert await store.open()
+
+
+async def test_after_a_restore_that_was_cut_short_no_empty_graph_is_begun(store: SqliteStore) -> None:
+    await write(store, [Chain(await head_of(store)).commit(*created(region("one")))])
+    backup = store.path.with_name("copy.db")
+    await store.backup(backup)
+    await store.close()
+    # As a kill between the last two renames of a damaged database leaves it.
+    store.path.rename(store.path.with_name(store.path.name + ".before-restore"))
+    store.path.with_name(store.path.name + UNFINISHED_RESTORE).write_bytes(backup.read_bytes())
+    with pytest.raises(StoreProblem, match="cut short: run it again"):
+        await store.open()
+    assert not store.path.exists()
+    made = await asyncio.to_thread(restore, backup, store.path)
+    assert made.head.revision == 1
+    assert (await store.open()).revision == 1
+
+
+async def test_a_backup_that_would_fill_the_disk_is_refused(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(store.path.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=ROOM_KEPT_BYTES))
+    with pytest.raises(StoreUnavailable, match="make room"):
+        await store.backup(store.path.with_name("copy.db"))
+    assert [one.name for one in store.path.parent.iterdir() if "copy" in one.name] == []
+
+
+async def test_a_backup_holds_nothing_of_sessions(store: SqliteStore) -> None:
+    marker = b"marker-of-a-session" * 20
+    for number in range(50):
+        await store.put_ephemeral(f"session:{number}", marker, expires_at=10**15)
+    backup = store.path.with_name("copy.db")
+    await store.backup(backup)
+    assert marker not in backup.read_bytes()
 
 
 @pytest.mark.parametrize("content", [b"", b"no backup" * 1000])
@@ -340,29 +455,42 @@ def test_sqlites_codes_become_the_stores_errors(
     assert breaks_connection(problem) is anew
 
 
-class FailsToFlush(SqliteStore):
-    """Its second COMMIT fails as a flush does: the frames are written or not, and nobody knows."""
+class FailsToFlush(SqliteFile):
+    """Its second transaction of a sort fails as a flush does: the frames are written or not, and nobody knows."""
 
-    done: bool
-    commits = 0
+    def __init__(self, path: Path, *, done: bool, sort: str) -> None:
+        super().__init__(path)
+        self.done = done
+        self.sort = sort
+        self.transactions = 0
 
-    def _in_transaction(self, connection, work):  # type: ignore[no-untyped-def]  # the parent's own
-        self.commits += 1
-        if self.commits != 2:
-            return super()._in_transaction(connection, work)
+    def in_transaction(self, connection: sqlite3.Connection, work: Work[T]) -> T:
+        return self._fails("in_transaction", super().in_transaction, connection, work)
+
+    def by_itself(self, connection: sqlite3.Connection, work: Work[T]) -> T:
+        return self._fails("by_itself", super().by_itself, connection, work)
+
+    def _fails(self, sort: str, parent: Callable[..., T], connection: sqlite3.Connection, work: Work[T]) -> T:
+        self.transactions += sort == self.sort
+        if sort != self.sort or self.transactions != 2:
+            return parent(connection, work)
         if self.done:
-            super()._in_transaction(connection, work)
-        from graph.stores.sqlite_thread import BrokenConnectionError
-
+            parent(connection, work)
         raise BrokenConnectionError(at_commit(sqlite_error(sqlite3.SQLITE_IOERR_FSYNC), database=self.path))
 
 
+@pytest.mark.parametrize("sort", ["in_transaction", "by_itself"])
 @pytest.mark.parametrize("done", [True, False])
-async def test_after_a_failed_flush_the_database_is_asked_what_happened(tmp_path: Path, done: bool) -> None:
-    store = FailsToFlush(tmp_path / "graph.db")
-    store.done = done
+async def test_after_a_failed_flush_the_database_is_asked_what_happened(
+    tmp_path: Path, done: bool, sort: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_arrivals, "MANY", 3)
+    store = SqliteStore(tmp_path / "graph.db")
+    store._file = FailsToFlush(store.path, done=done, sort=sort)
+    store._commits = Commits(store._file)
     async with Ledger(store).running() as ledger:
-        for number in range(5):
+        for number in range(10):
             await ledger.commit(races.several_entities(f"k-{number}", 0.5), races.REQUEST)
-        assert ledger.view.revision == 5
-        assert (await check_whole(store)).revision == 5
+        assert ledger.view.revision == 10
+        assert (await check_whole(store)).revision == 10
+        assert store._file.transactions > 2

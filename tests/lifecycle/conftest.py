@@ -1,4 +1,4 @@
-"""Fixtures of the lifecycle's tests: benches with a small edge network on a real store."""
+"""Fixtures of the lifecycle's tests: a small edge network on a real store, or several one after the other."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import structlog.testing
 
-from graph.ledger import Request
+from graph.request import Request
 from lifecycle.settings import LifecycleSettings
-from tests.lifecycle.bench import QUICK, Bench, asking, bench_of
+from lifecyclekit.edge import QUICK, Edge, asking, edge_of
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +24,11 @@ def quiet_logs() -> Iterator[None]:
 
 
 @pytest.fixture
-def benches(tmp_path: Path) -> Callable[..., contextlib.AbstractAsyncContextManager[Bench]]:
-    """Makes benches on one store, one after the other."""
+def edges(tmp_path: Path) -> Callable[..., contextlib.AbstractAsyncContextManager[Edge]]:
+    """Makes edge networks on one store, one after the other."""
 
-    def make(**given: Any) -> contextlib.AbstractAsyncContextManager[Bench]:
-        return bench_of(tmp_path, **given)
+    def make(**given: Any) -> contextlib.AbstractAsyncContextManager[Edge]:
+        return edge_of(tmp_path, **given)
 
     return make
 
@@ -51,6 +51,6 @@ def patient() -> LifecycleSettings:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench_of(tmp_path) as made:
+async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
+    async with edge_of(tmp_path) as made:
         yield made

@@ -6,20 +6,20 @@ from graph.kinds import DeploymentPhase, Instance, InstanceStatus, ReleasePhase
 from graph.view import each
 
 
-async def test_a_deployment_to_many_sites_converges(bench) -> None:
-    await bench.network(sites=12, clusters=2)
-    await bench.version()
-    deployment, operation = await bench.deploy()
-    over = await bench.succeeded(operation)
+async def test_a_deployment_to_many_sites_converges(edge) -> None:
+    await edge.network(sites=12, clusters=2)
+    await edge.version()
+    deployment, operation = await edge.deploy()
+    over = await edge.succeeded(operation)
     assert (over.progress.total, over.progress.done) == (12, 12)
-    ready = await bench.phase(deployment.id, DeploymentPhase.READY)
+    ready = await edge.phase(deployment.id, DeploymentPhase.READY)
     assert ready.good is not None
     assert ready.good.revision_number == 1
-    for release in bench.releases(deployment.id):
+    for release in edge.releases(deployment.id):
         assert release.phase is ReleasePhase.READY
         assert release.observed is not None
         assert release.observed.ready_replicas == 1
-        [instance] = each(bench.view, Instance, "release_id", release.id)
+        [instance] = each(edge.view, Instance, "release_id", release.id)
         assert instance.status is InstanceStatus.RUNNING
         assert instance.node_id in release.assignments
-    bench.check_books()
+    edge.check_books()

@@ -93,28 +93,28 @@ class LateBackend:
         task.add_done_callback(self.network.late.discard)
 
 
-async def violations(benches: Any, folder: Path, settings: Any, *, fenced: bool) -> list[str]:
+async def violations(edges: Any, folder: Path, settings: Any, *, fenced: bool) -> list[str]:
     """What the history of the backend has that it must not have."""
     simulated = SimulatedDriver()
     network = LateNetwork(simulated, fenced=fenced, seed=11)
     steady = dataclasses.replace(settings, quarantine_after=1_000)
-    async with benches(driver=simulated, registered=network, settings=steady, data_folder=folder) as bench:
-        await bench.network(sites=6)
-        await bench.version()
-        deployment, operation = await bench.deploy()
+    async with edges(driver=simulated, registered=network, settings=steady, data_folder=folder) as edge:
+        await edge.network(sites=6)
+        await edge.version()
+        deployment, operation = await edge.deploy()
         for number in range(2, 6):
-            version = await bench.version(str(number), reference=f"shop:{number}")
-            operation = (await bench.update(deployment.id, app_version_id=version)).operation
+            version = await edge.version(str(number), reference=f"shop:{number}")
+            operation = (await edge.update(deployment.id, app_version_id=version)).operation
             await asyncio.sleep(0.04)
         with contextlib.suppress(AssertionError):
-            await bench.succeeded(operation)
-        last, operation = await bench.deploy("gone")
-        await bench.succeeded(operation)
-        await bench.succeeded((await bench.terminate(last.id)).operation)
+            await edge.succeeded(operation)
+        last, operation = await edge.deploy("gone")
+        await edge.succeeded(operation)
+        await edge.succeeded((await edge.terminate(last.id)).operation)
         await network.settled()
         found = []
         newest: dict[str, int] = {}
-        for what, name, generation in bench.history():
+        for what, name, generation in edge.history():
             held = newest.get(name, 0)
             if generation < held:
                 found.append(f"{name}: {what} {generation} over {held}")
@@ -122,14 +122,14 @@ async def violations(benches: Any, folder: Path, settings: Any, *, fenced: bool)
                 found.append(f"{name}: {what} {generation} twice")
             newest[name] = max(generation, held)
         if fenced:
-            bench.check_books()
+            edge.check_books()
         return found
 
 
-async def test_calls_that_arrive_late_change_nothing(benches, quick, tmp_path: Path) -> None:
-    assert await violations(benches, tmp_path / "world", quick, fenced=True) == []
+async def test_calls_that_arrive_late_change_nothing(edges, quick, tmp_path: Path) -> None:
+    assert await violations(edges, tmp_path / "world", quick, fenced=True) == []
 
 
-async def test_without_the_fence_older_work_lands_over_newer(benches, quick, tmp_path: Path) -> None:
+async def test_without_the_fence_older_work_lands_over_newer(edges, quick, tmp_path: Path) -> None:
     """The negative control: the same network, with the fence taken out by a wrapper."""
-    assert await violations(benches, tmp_path / "world", quick, fenced=False)
+    assert await violations(edges, tmp_path / "world", quick, fenced=False)

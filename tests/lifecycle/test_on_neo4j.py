@@ -10,23 +10,23 @@ from graph.kinds import DeploymentPhase, ReleasePhase
 from graph.stores.neo4j import Neo4jStore
 
 
-async def test_a_deployment_lives_and_ends_on_neo4j(benches, quick, neo4j_server, tmp_path: Path) -> None:
+async def test_a_deployment_lives_and_ends_on_neo4j(edges, quick, neo4j_server, tmp_path: Path) -> None:
     neo4j_server.clear()
     settings = dataclasses.replace(quick, takeover_s=0.3)
     folder = tmp_path / "world"
 
     def bench_on_neo4j(**given):
-        return benches(store=Neo4jStore(neo4j_server.store), settings=settings, data_folder=folder, **given)
+        return edges(store=Neo4jStore(neo4j_server.store), settings=settings, data_folder=folder, **given)
 
-    async with bench_on_neo4j() as bench:
-        await bench.network(sites=3, latencyMs=30, lostReplyRate=0.1)
-        await bench.version(web={"depends_on": ["db"]}, db={})
-        deployment, operation = await bench.deploy()
-        bench.deadline_s = 120.0
-        await bench.until(lambda: any(one.phase is ReleasePhase.APPLYING for one in bench.releases(deployment.id)))
+    async with bench_on_neo4j() as edge:
+        await edge.network(sites=3, latencyMs=30, lostReplyRate=0.1)
+        await edge.version(web={"depends_on": ["db"]}, db={})
+        deployment, operation = await edge.deploy()
+        edge.deadline_s = 120.0
+        await edge.until(lambda: any(one.phase is ReleasePhase.APPLYING for one in edge.releases(deployment.id)))
     async with bench_on_neo4j() as again:
         again.deadline_s = 120.0
-        again.cluster_ids, again.site_ids = bench.cluster_ids, bench.site_ids
+        again.cluster_ids, again.site_ids = edge.cluster_ids, edge.site_ids
         await again.succeeded(operation)
         await again.phase(deployment.id, DeploymentPhase.READY)
         await again.succeeded((await again.scale(deployment.id, web=2)).operation)

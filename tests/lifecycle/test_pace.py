@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.port import Condition
-from graph.values import Health, HealthStatus
+from graph.values import Finding, Health, HealthStatus
 from lifecycle.backoff import Breakers, pause_s
 from lifecycle.damping import Damper
-from lifecycle.health import cluster_health, site_health
+from lifecycle.health import SITES_TOLD, among, cluster_health, finding_of, site_health, with_finding
 from lifecycle.settings import LifecycleSettings
-from lifecycle.worklist import Entry, Worklist
+from lifecycle.worklist import Entry, Worklist, way
 
 SETTINGS = LifecycleSettings(concurrency=6, concurrency_per_cluster=4, concurrency_per_site=2)
 
@@ -138,19 +138,31 @@ def test_clusters_that_are_not_connected_keep_their_work() -> None:
 def test_a_site_that_is_left_alone_has_its_work_parked_until_the_probe() -> None:
     work, breaker = worklist()
     for _ in range(3):
-        breaker.unanswered("s", now=0)
+        breaker.unanswered(way("c", "s"), now=0)
     for number in range(5):
         work.ring(entry(number))
     work.ring(entry(9, "t"))
     taken = work.take(now=0.0, connected=("c",), wants=lambda one: True, limit=99)
     assert taken.ready == [entry(9, "t")]
     assert len(taken.parked) == 5
-    assert work.next_due() == breaker.opens_at("s")
-    probe = take(work, breaker.opens_at("s"))
+    assert work.next_due() == breaker.opens_at(way("c", "s"))
+    probe = take(work, breaker.opens_at(way("c", "s")))
     assert len(probe) == 1
-    breaker.answered("s")
+    breaker.answered(way("c", "s"))
     work.finished(probe[0].release_id, now=2)
     assert len(take(work, 99.0)) == 2
+
+
+def test_a_cluster_that_does_not_reach_a_site_or_hangs_there_holds_up_no_other_cluster() -> None:
+    work, breaker = worklist()
+    for number in range(9):
+        work.ring(entry(number, "s", "c"))
+    hanging = take(work)
+    assert len(hanging) == SETTINGS.concurrency_per_site
+    for _ in range(3):
+        breaker.unanswered(way("c", "s"), now=0)
+    work.ring(entry(10, "s", "d"))
+    assert take(work) == [entry(10, "s", "d")]
 
 
 def test_what_has_nothing_to_do_is_dropped() -> None:
@@ -185,44 +197,76 @@ def test_a_flicker_is_not_believed_and_a_change_that_lasts_is() -> None:
 READY, DOWN, DEGRADED = HealthStatus.READY, HealthStatus.DOWN, HealthStatus.DEGRADED
 
 
+def found(**findings: str) -> list[Finding]:
+    """What clusters found, by id: `away ...` or what else is wrong."""
+    return [
+        Finding(f"cluster_{one}", what.startswith("away"), what.removeprefix("away ")) for one, what in findings.items()
+    ]
+
+
 @pytest.mark.parametrize(
-    ("reasons", "serving", "ready", "nodes", "status", "expected"),
+    ("before", "serving", "ready", "nodes", "status", "expected"),
     [
-        ([], ["c"], True, (2, 2), READY, []),
-        ([], ["c"], True, (0, 0), READY, []),
-        ([], ["c"], True, (2, 1), DEGRADED, ["c: 1 of its 2 nodes are not ready"]),
-        ([], ["c"], True, (2, 0), DOWN, ["c: away: none of its 2 nodes is ready"]),
-        ([], ["c"], False, (2, 2), DOWN, ["c: away: cut"]),
-        ([], ["c", "d"], False, (2, 2), DEGRADED, ["c: away: cut"]),
-        (["d: away: cut"], ["c", "d"], False, (2, 2), DOWN, ["c: away: cut", "d: away: cut"]),
-        (["c: away: cut", "d: away: cut"], ["c", "d"], True, (1, 1), DEGRADED, ["d: away: cut"]),
-        (["c: away: cut"], ["c"], True, (1, 1), READY, []),
-        (["gone: away: cut"], ["c"], True, (1, 1), READY, []),
+        ({}, ["c"], True, (2, 2), READY, []),
+        ({}, ["c"], True, (0, 0), READY, []),
+        ({}, ["c"], True, (2, 1), DEGRADED, ["c: 1 of its 2 nodes are not ready"]),
+        ({}, ["c"], True, (2, 0), DOWN, ["c: away: none of its 2 nodes is ready"]),
+        ({}, ["c"], False, (2, 2), DOWN, ["c: away: cut"]),
+        ({}, ["c", "d"], False, (2, 2), DEGRADED, ["c: away: cut"]),
+        ({"d": "away cut"}, ["c", "d"], False, (2, 2), DOWN, ["c: away: cut", "d: away: cut"]),
+        ({"c": "away cut", "d": "away cut"}, ["c", "d"], True, (1, 1), DEGRADED, ["d: away: cut"]),
+        ({"c": "away cut"}, ["c"], True, (1, 1), READY, []),
+        ({"gone": "away cut"}, ["c"], True, (1, 1), READY, []),
     ],
 )
-def test_a_sites_health_is_made_from_what_all_its_clusters_report(
-    reasons: list[str],
+def test_a_sites_health_is_made_from_what_all_its_clusters_find(
+    before: dict[str, str],
     serving: list[str],
     ready: bool,
     nodes: tuple[int, int],
     status: HealthStatus,
     expected: list[str],
 ) -> None:
-    health = site_health(
-        Health(status=DOWN if reasons else READY, reasons=reasons),
-        cluster="c",
-        serving=serving,
-        condition=Condition(ready, None if ready else "cut"),
-        nodes=nodes[0],
-        nodes_ready=nodes[1],
-        at=7,
-    )
+    names = {f"cluster_{one}": one for one in serving}
+    condition = Condition(ready, None if ready else "cut")
+    own = finding_of("cluster_c", condition, nodes=nodes[0], nodes_ready=nodes[1])
+    findings = with_finding(among(found(**before), names), "cluster_c", own)
+    health = site_health(Health(status=DOWN if before else READY), findings, names=names, at=7)
     assert (health.status, health.reasons) == (status, expected)
+
+
+@pytest.mark.parametrize("name", ["labc: away", "labc", "x: away: y", "away"])
+def test_a_name_that_looks_like_another_clusters_finding_owns_nothing_and_is_not_away(name: str) -> None:
+    names = {"cluster_1": "labc", "cluster_2": name}
+    findings = [Finding("cluster_1", True, "cut"), Finding("cluster_2", False, "1 of its 2 nodes are not ready")]
+    health = site_health(Health(), findings, names=names, at=7)
+    assert health.status is DEGRADED
+    assert health.reasons == sorted(["labc: away: cut", f"{name}: 1 of its 2 nodes are not ready"])
+    assert site_health(health, with_finding(findings, "cluster_2", None), names=names, at=8).reasons == [
+        "labc: away: cut"
+    ]
+
+
+def test_a_cluster_that_is_renamed_keeps_what_it_found() -> None:
+    findings = found(c="away cut")
+    before = site_health(Health(), findings, names={"cluster_c": "old"}, at=7)
+    after = site_health(before, findings, names={"cluster_c": "new"}, at=9)
+    assert (after.status, after.reasons, after.observed_at) == (DOWN, ["new: away: cut"], 7)
+
+
+def test_a_clusters_health_tells_of_some_sites_and_counts_the_rest() -> None:
+    findings = [Finding(f"site_{n:02}", True, "cut") for n in range(SITES_TOLD + 3)]
+    health = cluster_health(
+        Health(), Condition(True), findings=findings, names={one.of: one.of[-2:] for one in findings}, at=1
+    )
+    assert health.status is DEGRADED
+    assert (health.reasons[0], health.reasons[-1]) == ("site 00: away: cut", "and 3 more sites")
+    assert len(health.reasons) == SITES_TOLD + 1
 
 
 def test_health_that_is_as_it_was_is_the_same_value() -> None:
     before = Health(status=READY, observed_at=3)
-    assert cluster_health(before, Condition(True), at=9) is before
-    down = cluster_health(before, Condition(False, "no route"), at=9)
+    assert cluster_health(before, Condition(True), names={}, at=9) is before
+    down = cluster_health(before, Condition(False, "no route"), names={}, at=9)
     assert (down.status, down.reasons, down.observed_at) == (DOWN, ["no route"], 9)
-    assert cluster_health(down, Condition(False, "refused"), at=11).observed_at == 9
+    assert cluster_health(down, Condition(False, "refused"), names={}, at=11).observed_at == 9

@@ -71,7 +71,7 @@ class WatchedBackend:
         return await self.inner.observe(after=after)
 
 
-async def test_no_call_is_made_without_a_committed_claim(benches, patient) -> None:
+async def test_no_call_is_made_without_a_committed_claim(edges, patient) -> None:
     simulated = SimulatedDriver()
     told: list[tuple[str, bool]] = []
     benchs: list[Any] = []
@@ -81,143 +81,143 @@ async def test_no_call_is_made_without_a_committed_claim(benches, patient) -> No
         claimed = release.phase in (ReleasePhase.APPLYING, ReleasePhase.REMOVING) and release.epoch > 0
         told.append((work.name, claimed and release.generation >= work.generation))
 
-    async with benches(driver=simulated, registered=Watched(simulated, tell), settings=patient) as bench:
-        benchs.append(bench)
-        await bench.network(sites=6, failureRate=0.3, lostReplyRate=0.2)
-        await bench.version()
-        deployment, operation = await bench.deploy()
-        await bench.succeeded(operation)
-        await bench.succeeded((await bench.terminate(deployment.id)).operation)
+    async with edges(driver=simulated, registered=Watched(simulated, tell), settings=patient) as edge:
+        benchs.append(edge)
+        await edge.network(sites=6, failureRate=0.3, lostReplyRate=0.2)
+        await edge.version()
+        deployment, operation = await edge.deploy()
+        await edge.succeeded(operation)
+        await edge.succeeded((await edge.terminate(deployment.id)).operation)
     assert len(told) >= 12
     assert all(claimed for _, claimed in told)
 
 
-async def test_while_the_store_is_away_no_driver_is_called_and_afterwards_all_is_finished(benches, monkeypatch) -> None:
+async def test_while_the_store_is_away_no_driver_is_called_and_afterwards_all_is_finished(edges, monkeypatch) -> None:
     simulated = SimulatedDriver()
     calls: list[str] = []
     watched = Watched(simulated, lambda work: calls.append(work.name))
-    async with benches(driver=simulated, registered=watched) as bench:
-        await bench.network(sites=10, latencyMs=20)
-        await bench.version()
-        deployment, operation = await bench.deploy()
-        await bench.until(lambda: calls, what="a call")
-        store = bench.ledger.store
+    async with edges(driver=simulated, registered=watched) as edge:
+        await edge.network(sites=10, latencyMs=20)
+        await edge.version()
+        deployment, operation = await edge.deploy()
+        await edge.until(lambda: calls, what="a call")
+        store = edge.ledger.store
         begin = store.begin
 
         def away() -> Any:
             raise StoreUnavailable("unplugged")
 
         monkeypatch.setattr(store, "begin", away)
-        await bench.until(lambda: not bench.ledger.writable, what="the store's absence")
+        await edge.until(lambda: not edge.ledger.writable, what="the store's absence")
         await asyncio.sleep(0.15)
         made = len(calls)
         with pytest.raises(Unavailable):
-            await bench.scale(deployment.id, web=2)
+            await edge.scale(deployment.id, web=2)
         await asyncio.sleep(0.3)
         assert len(calls) == made
         monkeypatch.setattr(store, "begin", begin)
-        await bench.succeeded(operation)
-        bench.check_books()
+        await edge.succeeded(operation)
+        edge.check_books()
 
 
-async def test_a_result_commits_only_at_its_own_epoch(benches, quick) -> None:
-    async with benches(running=False) as bench:
-        await bench.network(sites=1)
-        await bench.version()
-        deployment, _ = await bench.deploy()
-        [release] = bench.releases(deployment.id)
-        [first] = await bench.change(lambda edit: claim(edit, {release.id: 0}))
-        assert await bench.change(lambda edit: claim(edit, {release.id: 0})) == []
-        [second] = await bench.change(lambda edit: claim(edit, {release.id: 1}))
+async def test_a_result_commits_only_at_its_own_epoch(edges, quick) -> None:
+    async with edges(running=False) as edge:
+        await edge.network(sites=1)
+        await edge.version()
+        deployment, _ = await edge.deploy()
+        [release] = edge.releases(deployment.id)
+        [first] = await edge.change(lambda edit: claim(edit, {release.id: 0}))
+        assert await edge.change(lambda edit: claim(edit, {release.id: 0})) == []
+        [second] = await edge.change(lambda edit: claim(edit, {release.id: 1}))
         late = Result(first, Retryable("late"))
-        assert await bench.change(lambda edit: record(edit, [late], settings=quick)) == 1
-        assert bench.view.get(release.id).failures == 0
+        assert await edge.change(lambda edit: record(edit, [late], settings=quick)) == 1
+        assert edge.view.get(release.id).failures == 0
         right = Result(second, Applied(changed=True))
-        assert await bench.change(lambda edit: record(edit, [right], settings=quick)) == 0
-        after = bench.view.get(release.id)
+        assert await edge.change(lambda edit: record(edit, [right], settings=quick)) == 0
+        after = edge.view.get(release.id)
         assert (after.applied_generation, after.phase) == (1, ReleasePhase.WAITING_READY)
 
 
 @pytest.mark.parametrize(
     "outcome", [Applied(changed=True), Retryable("no"), StaleGeneration(name="x", asked=1, held=9)]
 )
-async def test_an_answer_to_what_is_no_longer_wanted_does_not_count_against_what_is(benches, quick, outcome) -> None:
-    async with benches(running=False) as bench:
-        await bench.network(sites=1)
-        await bench.version()
-        deployment, _ = await bench.deploy()
-        [release] = bench.releases(deployment.id)
-        [one] = await bench.change(lambda edit: claim(edit, {release.id: 0}))
-        await bench.scale(deployment.id, web=2)
-        await bench.change(lambda edit: record(edit, [Result(one, outcome)], settings=quick))
-        after = bench.view.get(release.id)
+async def test_an_answer_to_what_is_no_longer_wanted_does_not_count_against_what_is(edges, quick, outcome) -> None:
+    async with edges(running=False) as edge:
+        await edge.network(sites=1)
+        await edge.version()
+        deployment, _ = await edge.deploy()
+        [release] = edge.releases(deployment.id)
+        [one] = await edge.change(lambda edit: claim(edit, {release.id: 0}))
+        await edge.scale(deployment.id, web=2)
+        await edge.change(lambda edit: record(edit, [Result(one, outcome)], settings=quick))
+        after = edge.view.get(release.id)
         assert (after.generation, after.phase, after.failures) == (2, ReleasePhase.PENDING, 0)
         assert after.applied_generation < 2
 
 
-async def test_a_removal_that_was_taken_back_meanwhile_is_applied_again(benches, quick) -> None:
-    async with benches(running=False) as bench:
-        await bench.network(sites=1)
-        await bench.version()
-        deployment, _ = await bench.deploy()
-        [release] = bench.releases(deployment.id)
+async def test_a_removal_that_was_taken_back_meanwhile_is_applied_again(edges, quick) -> None:
+    async with edges(running=False) as edge:
+        await edge.network(sites=1)
+        await edge.version()
+        deployment, _ = await edge.deploy()
+        [release] = edge.releases(deployment.id)
 
         def unwanted(edit: Edit) -> list[Claim]:
             edit.replace(edit.get(release.id), applied_generation=1)
             unwant(edit, edit.get(release.id), generation=2, operation_id=None)
             return claim(edit, {release.id: 0})
 
-        [one] = await bench.change(unwanted)
+        [one] = await edge.change(unwanted)
 
         def wanted_again(edit: Edit) -> None:
             edit.replace(edit.get(release.id), wanted=True, generation=3)
             record(edit, [Result(one, Removed(gone=True))], settings=quick)
 
-        await bench.change(wanted_again)
-        after = bench.view.get(release.id)
+        await edge.change(wanted_again)
+        after = edge.view.get(release.id)
         assert (after.wanted, after.applied_generation, after.observed.present) == (True, 0, False)
 
 
-async def test_a_graph_restored_from_an_older_copy_overtakes_its_backend(bench) -> None:
-    await bench.network(sites=2)
-    await bench.version()
-    deployment, operation = await bench.deploy()
-    await bench.succeeded(operation)
-    for release in bench.releases(deployment.id):
-        bench.world().objects[release.backend_name].generation = 40
-    await bench.succeeded((await bench.scale(deployment.id, web=2)).operation)
-    assert {one.generation for one in bench.releases(deployment.id)} == {41}
-    assert bench.deployment(deployment.id).generation == 41
-    bench.check_books()
+async def test_a_graph_restored_from_an_older_copy_overtakes_its_backend(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    deployment, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    for release in edge.releases(deployment.id):
+        edge.world().objects[release.backend_name].generation = 40
+    await edge.succeeded((await edge.scale(deployment.id, web=2)).operation)
+    assert {one.generation for one in edge.releases(deployment.id)} == {41}
+    assert edge.deployment(deployment.id).generation == 41
+    edge.check_books()
 
 
-async def test_two_workers_over_one_graph_do_each_thing_once(benches, tmp_path) -> None:
-    async with benches(data_folder=tmp_path / "world") as bench:
-        bench.ledger.store.shared = True
+async def test_two_workers_over_one_graph_do_each_thing_once(edges, tmp_path) -> None:
+    async with edges(data_folder=tmp_path / "world") as edge:
+        edge.ledger.store.shared = True
         other = Lifecycle(
-            bench.ledger,
-            bench.lifecycle.connections._drivers,
-            settings=bench.lifecycle._settings,
+            edge.ledger,
+            edge.lifecycle.connections._drivers,
+            settings=edge.lifecycle._settings,
             data_folder=tmp_path / "world",
         )
         async with other.running():
-            await bench.network(sites=20, latencyMs=3, lostReplyRate=0.1)
-            await bench.version()
-            deployment, operation = await bench.deploy()
-            await bench.succeeded(operation)
+            await edge.network(sites=20, latencyMs=3, lostReplyRate=0.1)
+            await edge.version()
+            deployment, operation = await edge.deploy()
+            await edge.succeeded(operation)
             for replicas in (2, 3):
-                await bench.succeeded((await bench.scale(deployment.id, web=replicas)).operation)
-            await bench.succeeded((await bench.terminate(deployment.id)).operation)
-        assert set(Counter(bench.history()).values()) == {1}
-        assert Counter(what for what, _, _ in bench.history()) == {"applied": 60, "removed": 20}
+                await edge.succeeded((await edge.scale(deployment.id, web=replicas)).operation)
+            await edge.succeeded((await edge.terminate(deployment.id)).operation)
+        assert set(Counter(edge.history()).values()) == {1}
+        assert Counter(what for what, _, _ in edge.history()) == {"applied": 60, "removed": 20}
 
 
-async def test_a_worker_that_fails_is_started_again(bench, monkeypatch) -> None:
-    await bench.network(sites=2)
-    await bench.version()
+async def test_a_worker_that_fails_is_started_again(edge, monkeypatch) -> None:
+    await edge.network(sites=2)
+    await edge.version()
     monkeypatch.setattr("lifecycle.service.RESTART_PAUSE_S", 0.01)
     broken = [True]
-    wants = type(bench.lifecycle.reconciler)._wants
+    wants = type(edge.lifecycle.reconciler)._wants
 
     def once(self: Any, entry: Any) -> bool:
         if broken:
@@ -225,53 +225,53 @@ async def test_a_worker_that_fails_is_started_again(bench, monkeypatch) -> None:
             raise RuntimeError("a bug")
         return wants(self, entry)
 
-    monkeypatch.setattr(type(bench.lifecycle.reconciler), "_wants", once)
-    _, operation = await bench.deploy()
-    await bench.succeeded(operation)
+    monkeypatch.setattr(type(edge.lifecycle.reconciler), "_wants", once)
+    _, operation = await edge.deploy()
+    await edge.succeeded(operation)
     assert not broken
 
 
-async def test_a_driver_with_a_bug_fails_its_own_releases_alone(benches) -> None:
+async def test_a_driver_with_a_bug_fails_its_own_releases_alone(edges) -> None:
     simulated = SimulatedDriver()
 
     def tell(work: Any) -> None:
         if work.site == "s1":
             raise KeyError("a bug in the driver")
 
-    async with benches(driver=simulated, registered=Watched(simulated, tell)) as bench:
-        await bench.network(sites=3)
-        await bench.version()
-        _, operation = await bench.deploy()
-        over = await bench.ended(operation.id)
+    async with edges(driver=simulated, registered=Watched(simulated, tell)) as edge:
+        await edge.network(sites=3)
+        await edge.version()
+        _, operation = await edge.deploy()
+        over = await edge.ended(operation.id)
         assert (over.status, over.progress.failed) == (OperationStatus.PARTIAL, 1)
         assert "KeyError" in over.error.message
 
 
-async def test_a_call_that_hangs_is_given_up(benches, quick) -> None:
+async def test_a_call_that_hangs_is_given_up(edges, quick) -> None:
     settings = dataclasses.replace(quick, call_timeout_s=0.05)
-    async with benches(settings=settings) as bench:
-        await bench.network(sites=2, latencyMs=60_000)
-        await bench.version()
-        deployment, operation = await bench.deploy()
-        releases = await bench.phases(deployment.id, WAITING_SITE=2)
+    async with edges(settings=settings) as edge:
+        await edge.network(sites=2, latencyMs=60_000)
+        await edge.version()
+        deployment, operation = await edge.deploy()
+        releases = await edge.phases(deployment.id, WAITING_SITE=2)
         assert "within 0.05 s" in (releases[0].error or "")
-        await bench.configure()
-        await bench.succeeded(operation)
+        await edge.configure()
+        await edge.succeeded(operation)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_a_restart_picks_everything_up_from_the_graph_alone(benches, tmp_path, seed) -> None:
-    async with benches(running=False, data_folder=tmp_path / "world") as bench:
-        await bench.network(sites=12, latencyMs=8, readyAfterMs=20, lostReplyRate=0.2, seed=seed)
-        await bench.version(web={"depends_on": ["db"]}, db={})
-        deployment, operation = await bench.deploy()
+async def test_a_restart_picks_everything_up_from_the_graph_alone(edges, tmp_path, seed) -> None:
+    async with edges(running=False, data_folder=tmp_path / "world") as edge:
+        await edge.network(sites=12, latencyMs=8, readyAfterMs=20, lostReplyRate=0.2, seed=seed)
+        await edge.version(web={"depends_on": ["db"]}, db={})
+        deployment, operation = await edge.deploy()
     for _ in range(30):
-        async with benches(data_folder=tmp_path / "world") as again:
+        async with edges(data_folder=tmp_path / "world") as again:
             await asyncio.sleep(0.12)
             if get_as(again.view, Deployment, deployment.id).good is not None:
                 break
-    async with benches(data_folder=tmp_path / "world") as last:
-        last.cluster_ids = bench.cluster_ids
+    async with edges(data_folder=tmp_path / "world") as last:
+        last.cluster_ids = edge.cluster_ids
         assert (await last.ended(operation.id)).status is OperationStatus.SUCCEEDED
         assert set(Counter(last.history()).values()) == {1}
         await last.connected()

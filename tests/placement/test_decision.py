@@ -118,7 +118,7 @@ def latency_oracle(view: View, position: object, site_id: str) -> float:
         if link.state is LinkState.UP:
             graph.add_edge(link.from_site_id, link.to_site_id, weight=link.latency_ms)
     near = sorted(
-        (distance_km(position, site.position), site.id)  # type: ignore[arg-type]
+        (distance_km(position, site.position), site.id)  # type: ignore[arg-type]  # each site has a position
         for site in each(view, Site)
         if site.position is not None
     )[:3]
@@ -314,7 +314,7 @@ def test_min_sites_adds_the_best_others_and_everywhere_takes_all(build: Builder)
     component = build.component()
 
     def chosen(**policy: object) -> list[str]:
-        decision = build.decide(component, policy=PlacementPolicy(**policy))  # type: ignore[arg-type]
+        decision = build.decide(component, policy=PlacementPolicy(**policy))  # type: ignore[arg-type]  # a case's fields, by name
         return [one.site_id for one in decision.placements]
 
     assert chosen() == [sites[1].id]

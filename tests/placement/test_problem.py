@@ -23,7 +23,7 @@ def near(place: Place, within_ms: float = 5.0) -> PlacementPolicy:
 
 
 def select(**fields: object) -> PlacementPolicy:
-    return PlacementPolicy(sites=SiteSelector(**fields))  # type: ignore[arg-type]
+    return PlacementPolicy(sites=SiteSelector(**fields))  # type: ignore[arg-type]  # a case's fields, by name
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_components_and_replicas_that_cannot_be_are_refused(build: Builder) -> N
         build.problem(vague)
     with pytest.raises(InvalidInput, match="no component 'x'") as caught:
         build.problem(component, replicas={"x": 1})
-    assert caught.value.path == "input.replicas"
+    assert caught.value.path == "input.replicas.x"
     for count in (-1, 1001):
         with pytest.raises(InvalidInput, match="0 to 1,000"):
             build.problem(component, replicas={component.name: count})
@@ -130,11 +130,11 @@ def test_others_use_counts_though_the_reader_does_not_see_it(build: Builder) -> 
     def problem(**options: object) -> bool:
         return decide(
             problem_from(
-                WithoutReleases(),  # type: ignore[arg-type]
+                WithoutReleases(),  # type: ignore[arg-type]  # a view that has all but releases
                 components=[component],
                 policy=PlacementPolicy(),
                 replicas={},
-                **options,  # type: ignore[arg-type]
+                **options,  # type: ignore[arg-type]  # a case's fields, by name
             )
         ).feasible
 

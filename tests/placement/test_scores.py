@@ -10,7 +10,7 @@ from placement.decision import ScoreTerm
 
 
 def terms(build: Builder, *components: object, policy: PlacementPolicy) -> dict[str, dict[str, ScoreTerm]]:
-    decision = build.decide(*components, policy=policy)  # type: ignore[arg-type]
+    decision = build.decide(*components, policy=policy)  # type: ignore[arg-type]  # handed on as it came
     assert decision.feasible
     return {one.site_id: {term.name: term for term in one.terms} for one in decision.placements}
 

@@ -14,9 +14,10 @@ from access.viewer import SYSTEM
 from graph.edit import Edit, camel
 from graph.entity import HIDDEN, KINDS
 from graph.kinds import Link, Node, Operation, OperationKind, OperationStatus, Region, Site, Tenant
-from graph.ledger import Request
 from graph.refusal import InvalidInput, LimitExceeded
+from graph.request import Request
 from graph.view import View
+from resolvers import revisions
 from resolvers.problems import RequestProblem
 from resolvers.queries import entities as queries
 from resolvers.schema import graphql_schema
@@ -258,13 +259,13 @@ async def test_a_read_may_wait_for_the_revision_that_a_write_was_told(
         await application.ledger.commit(lambda edit: edit.create(Region, name=f"later-{edit.next_revision}"), REQUEST)
         assert (await waiting)["found"] == {"id": made["region"]}
         now = application.ledger.view.revision
-        monkeypatch.setattr(queries, "REVISION_WAIT_S", 0.02)
+        monkeypatch.setattr(revisions, "REVISION_WAIT_S", 0.02)
         late = await problem(application, text, id=made["region"], at=now + 5)
         monkeypatch.undo()
         assert isinstance(late, RequestProblem), text
         assert late.code == "REVISION_NOT_REACHED"
         assert late.retryable
-        assert late.extensions == {"asked": now + 5, "reached": now}
+        assert late.extensions == {"asked": now + 5, "reached": now, "epoch": application.ledger.view.epoch}
 
 
 async def test_a_list_may_wait_as_well(application: Application) -> None:
@@ -387,7 +388,7 @@ async def test_a_read_that_is_refused_says_why_with_a_code_and_a_bug_does_not(
     assert error["extensions"]["argument"] == "filter.labels"
     assert error["extensions"]["remedy"]
     assert "label selector" in error["message"]
-    monkeypatch.setattr(queries, "REVISION_WAIT_S", 0.01)
+    monkeypatch.setattr(revisions, "REVISION_WAIT_S", 0.01)
     answer = await answered(application, '{ entity(id: "x", atLeastRevision: 999999) { id } }')
     (error,) = answer["errors"]
     assert error["extensions"]["code"] == "REVISION_NOT_REACHED"

@@ -10,7 +10,7 @@ import pytest
 
 from graph.edit import Edit
 from graph.kinds import Cluster, Node, Region, Site
-from graph.ledger import Request
+from graph.request import Request
 from server.app import Application
 from worldkit.running import application_in, data
 

@@ -11,8 +11,8 @@ import pytest
 
 from graph.edit import Edit
 from graph.kinds import Link, LinkState, Region, Site
-from graph.ledger import Request
 from graph.refusal import InvalidInput, NotFound
+from graph.request import Request
 from graph.spatial import distance_km
 from graph.values import Position
 from server.app import Application

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from access.viewer import Viewer, viewer_of
+from access.changes import create_token
+from access.links import redeem_link
+from access.viewer import Viewer, now_ms, viewer_of
 from graph.edit import Edit
 from graph.kinds import Role, RoleBinding, Tenant, User
-from graph.ledger import Request
+from graph.request import Request
 from graph.store import RecordPage
 from server.app import Application
 from worldkit.running import application_in, data
@@ -191,3 +193,73 @@ async def test_a_repeated_answer_is_not_told_to_whom_may_not_see_it_any_more(app
     refused = await ask(application, "createApp", shown, {"name": "late", "tenantId": tenant}, viewer=ann)
     assert refused["code"] in ("FORBIDDEN", "NOT_FOUND")
     assert application.ledger.view.count("App") == 1
+
+
+async def test_a_sign_in_link_works_once_and_is_kept_nowhere(application: Application) -> None:
+    user = await ask(application, "createUser", "user { id }", {"name": "ann"})
+    boss = await admin_of(application, None, name="boss", role=Role.ADMIN)
+    given = {"userId": user["user"]["id"]}
+    made = await ask(application, "createSignInLink", "user { name } link expiresAt revision", given, viewer=boss)
+    assert made["user"] == {"name": "ann"}
+    assert made["link"].startswith("/auth/link?token="), "this server was not told where browsers reach it"
+    token = made["link"].partition("token=")[2]
+    kept = await everything_kept(application)
+    assert token not in kept
+    records = await application.ledger.store.records(RecordPage(collection="audit", subject_id=given["userId"]))
+    audited = [json.loads(bytes(one.body)) for one in records]
+    assert ("createSignInLink", boss.id) in [(one["action"], one["author"]) for one in audited]
+    store, view = application.ledger.store, application.ledger.view
+    found = await redeem_link(store, view, token, now=now_ms())
+    assert found is not None
+    assert found.name == "ann"
+    assert await redeem_link(store, view, token, now=now_ms()) is None
+
+    again = await ask(application, "createSignInLink", "link", given, viewer=boss)
+    ended = await ask(application, "endSessions", "user { id }", given, viewer=boss)
+    assert ended["user"]["id"] == given["userId"]
+    assert await redeem_link(store, view, again["link"].partition("token=")[2], now=now_ms()) is None
+    await ask(application, "updateUser", "user { id }", {"id": given["userId"], "disabled": True})
+    refused = await ask(application, "createSignInLink", "link", given, viewer=boss)
+    assert (refused["code"], refused["path"]) == ("INVALID_STATE", "input.userId")
+
+
+async def test_links_are_absolute_where_the_server_was_told_its_address(tmp_path: Path) -> None:
+    async with application_in(tmp_path, public_url="https://atlas.example") as application:
+        user = await ask(application, "createUser", "user { id }", {"name": "ann"})
+        made = await ask(application, "createSignInLink", "link", {"userId": user["user"]["id"]})
+        assert made["link"].startswith("https://atlas.example/auth/link?token=")
+
+
+async def test_a_link_is_made_by_who_may_act_as_that_person_and_by_nobody_else(application: Application) -> None:
+    tenant = await change(application, lambda edit: edit.create(Tenant, name="t").id)
+    other = await change(application, lambda edit: edit.create(Tenant, name="other").id)
+    tina = await admin_of(application, tenant, name="tina", role=Role.TENANT_ADMIN)
+    ann = await admin_of(application, tenant, name="ann", role=Role.DEVELOPER)
+    boss = await admin_of(application, None, name="boss", role=Role.ADMIN)
+    stranger = await admin_of(application, other, name="stranger", role=Role.DEVELOPER)
+    both = await admin_of(application, tenant, name="both", role=Role.VIEWER)
+    await change(
+        application, lambda edit: edit.create(RoleBinding, subject_id=both.id, role=Role.VIEWER, tenant_id=other)
+    )
+
+    def narrowed(edit: Edit) -> Viewer:
+        token = create_token(edit, boss, name="narrow", role=Role.TENANT_ADMIN)[0]
+        found = viewer_of(edit, boss.id, token=token)
+        assert found is not None
+        return found
+
+    narrow = await change(application, narrowed)
+    for viewer, whom, code in (
+        (tina, ann, None),
+        (tina, tina, None),
+        (boss, tina, None),
+        (tina, boss, "NOT_FOUND"),
+        (tina, stranger, "NOT_FOUND"),
+        (tina, both, "FORBIDDEN"),
+        (ann, ann, "FORBIDDEN"),
+        (ann, tina, "NOT_FOUND"),
+        (narrow, boss, "FORBIDDEN"),
+    ):
+        made = await ask(application, "createSignInLink", "link", {"userId": whom.id}, viewer=viewer)
+        assert made.get("code") == code, (viewer.name, whom.name, made)
+        assert ("link" in made) is (code is None)

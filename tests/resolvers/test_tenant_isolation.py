@@ -86,7 +86,7 @@ def fields_of(kind: GraphQLObjectType | GraphQLInterfaceType, depth: int) -> Ite
             yield alias
         elif depth > 0:
             # A page costs no depth: what is wanted is what is on it.
-            wrapper = named.name.endswith(("Connection", "Page", "Edge", "PageInfo"))
+            wrapper = named.name.endswith(("Connection", "Edge", "PageInfo"))
             yield f"{alias} {{ {selection(named, depth if wrapper and depth > 0 else depth - 1)} }}"
 
 
@@ -171,8 +171,6 @@ def root_arguments(name: str, field: GraphQLField, world: World) -> Iterator[dic
             listed = world.ids[tenant]
             some = listed.get(kind) or [one for each in listed.values() for one in each[:2]]
             yield from ({"id": one} for one in some[:40])
-    if "deployment" in required:
-        yield from ({"deployment": world.ids[tenant]["Deployment"][0]} for tenant in "ab")
     if "ids" in field.args:
         yield {"ids": all_ids(world)[:400]}
     if "name" in field.args:
@@ -186,11 +184,15 @@ def root_arguments(name: str, field: GraphQLField, world: World) -> Iterator[dic
         yield {"position": {"longitude": 10.4, "latitude": 50.4}}
     if "region" in field.args:
         yield from ({"region": world.ids[tenant]["Region"][0]} for tenant in "ab")
-    if "subject" in field.args:
-        for tenant in "ab":
-            yield from ({"subject": each[0]} for each in world.ids[tenant].values())
-    if "filter" in field.args and "labels" in getattr(get_named_type(field.args["filter"].type), "fields", {}):
+    terms = getattr(get_named_type(field.args["filter"].type), "fields", {}) if "filter" in field.args else {}
+    for key in ("subjectId", "deploymentId"):
+        if key in terms:
+            for tenant in "ab":
+                yield from ({"filter": {key: {"eq": each[0]}}} for each in world.ids[tenant].values())
+    if "labels" in terms:
         yield from ({"filter": {"labels": f"{marker}-key"}} for marker in MARKERS.values())
+    if "last" in field.args:
+        yield {"last": 5}
 
 
 def singles(field: GraphQLField) -> set[str]:
@@ -222,6 +224,36 @@ async def test_no_field_shows_another_tenants_things(world: tuple[Application, W
         with_data += found is not None
     assert asked > 150
     assert with_data > asked // 2
+
+
+@pytest.mark.parametrize(("tenant", "role"), MEMBERS, ids=lambda one: getattr(one, "name", one))
+async def test_totals_of_records_count_just_what_is_listed(
+    world: tuple[Application, World], tenant: str, role: Role
+) -> None:
+    application, made = world
+    text = """query($first: Int, $after: String) { found: %s(first: $first, after: $after%s) {
+        totalCount totalCountIsExact nodes { id } pageInfo { hasNextPage endCursor } } }"""
+    everything = 0
+    for field in ("operations", "events", "deploymentRevisions", "auditLog"):
+        if field == "auditLog" and role is not Role.TENANT_ADMIN:
+            continue
+        owners = [f', filter: {{tenant: "{made.tenants[one]}"}}' for one in (tenant, OTHER[tenant])]
+        for filter in ("", *owners, ", filter: {not: {id: []}}"):
+            given: dict[str, Any] = {"first": 7, "after": None}
+            listed: list[str] = []
+            while True:
+                answer = await ask(application, text % (field, filter), given, viewer=made.viewers[tenant, role])
+                assert answer.errors is None, answer.errors
+                page = (answer.data or {})["found"]
+                listed += [one["id"] for one in page["nodes"]]
+                if not page["pageInfo"]["hasNextPage"]:
+                    break
+                given["after"] = page["pageInfo"]["endCursor"]
+            assert page["totalCount"] == len(listed) == len(set(listed)), (field, filter)
+            assert page["totalCountIsExact"] is True
+            assert not listed or filter != owners[1], "the other tenant's"
+            everything += len(listed)
+    assert everything > 0 or role is Role.GUEST
 
 
 async def test_the_search_finds_what_an_operator_of_both_sees(world: tuple[Application, World]) -> None:

@@ -65,7 +65,7 @@ async def shown(
 def test_every_class_of_refusal_has_a_code_of_its_own_and_the_schema_knows_those_that_it_shows() -> None:
     codes = [cls.code for cls in SHOWN]
     assert len(set(codes)) == len(codes)
-    known = graphql_schema().type_map["ErrorCode"].values  # type: ignore[attr-defined]
+    known = graphql_schema().type_map["ErrorCode"].values  # type: ignore[attr-defined]  # an enum
     for cls in SHOWN:
         assert cls.code in known
         found = graphql_schema().type_map[cls.__name__]

@@ -98,15 +98,18 @@ def cases(view: View, kind: Kind) -> Iterator[tuple[str, Case]]:
         wanted = get_named_type(declared.type)
         if name == "id":
             ids = [one.id for one in there[::2]]
-            yield name, ({name: [*ids, "nobody"]}, lambda one, ids=ids: one.id in ids)  # type: ignore[misc]
+            yield name, ({name: [*ids, "nobody"]}, lambda one, ids=ids: one.id in ids)  # type: ignore[misc]  # a lambda's defaults have no types
             yield name, ({name: []}, lambda one: False)
         elif name == "labels":
             for text in ("tier=edge", "a.b/c-d", "!n1", "n1=1,tier", "n2 in (2,3)", "tier notin (edge)", "nobody"):
-                yield name, ({name: text}, lambda one, text=text: matches(text, one.labels))  # type: ignore[misc]
+                yield name, ({name: text}, lambda one, text=text: matches(text, one.labels))  # type: ignore[misc]  # a lambda's defaults have no types
         elif name == "source":
             yield from ((name, one) for one in _sources(there))
         elif name == "external":
             yield from ((name, one) for one in _externals(there))
+        elif name.endswith("IsNull"):
+            read = _reader(field_of(kind, name.removesuffix("IsNull")))
+            yield from ((name, one) for one in _nulls(name, read))
         else:
             read = _reader(field_of(kind, name))
             values = [read(one) for one in there]
@@ -117,14 +120,19 @@ def _reader(field: str) -> Callable[[Entity], Any]:
     return lambda one: getattr(one, field)
 
 
+def _nulls(name: str, read: Callable[[Entity], Any]) -> Iterator[Case]:
+    for flag in (True, False):
+        yield {name: flag}, lambda one, flag=flag: (read(one) is None) is flag  # type: ignore[misc]  # a lambda's defaults have no types
+
+
 def _sources(there: list[Entity]) -> Iterator[Case]:
     for source in {one.source for one in there[:4]}:
         kind, name = source.kind, source.name
-        yield {"source": {"kind": kind.name}}, lambda one, kind=kind: one.source.kind is kind  # type: ignore[misc]
-        yield {"source": {"name": name}}, lambda one, name=name: one.source.name == name  # type: ignore[misc]
+        yield {"source": {"kind": kind.name}}, lambda one, kind=kind: one.source.kind is kind  # type: ignore[misc]  # a lambda's defaults have no types
+        yield {"source": {"name": name}}, lambda one, name=name: one.source.name == name  # type: ignore[misc]  # a lambda's defaults have no types
         yield (
             {"source": {"kind": kind.name, "name": name}},
-            lambda one, source=source: one.source == source,  # type: ignore[misc]
+            lambda one, source=source: one.source == source,  # type: ignore[misc]  # a lambda's defaults have no types
         )
     yield {"source": {}}, lambda one: True
 
@@ -134,13 +142,15 @@ def _externals(there: list[Entity]) -> Iterator[Case]:
         system, key = external.system, external.id
         yield (
             {"external": {"system": system}},
-            lambda one, system=system: one.external is not None and one.external.system == system,  # type: ignore[misc]
+            lambda one, system=system: one.external is not None and one.external.system == system,  # type: ignore[misc]  # a lambda's defaults have no types
         )
         yield (
             {"external": {"system": system, "id": key}},
-            lambda one, external=external: one.external == external,  # type: ignore[misc]
+            lambda one, external=external: one.external == external,  # type: ignore[misc]  # a lambda's defaults have no types
         )
     yield {"external": {"id": "nobody"}}, lambda one: False
+    for flag in (True, False):
+        yield {"external": {"isNull": flag}}, lambda one, flag=flag: (one.external is None) is flag  # type: ignore[misc]  # a lambda's defaults have no types
 
 
 def _of_type(name: str, wanted: Any, values: list[Any], read: Callable[[Entity], Any]) -> Iterator[Case]:
@@ -149,10 +159,10 @@ def _of_type(name: str, wanted: Any, values: list[Any], read: Callable[[Entity],
         for target in {key for value in values for key in ([value] if isinstance(value, str) else value or [])} | {
             "gone"
         }:
-            yield {name: target}, lambda one, target=target: _refers(read(one), target)  # type: ignore[misc]
+            yield {name: target}, lambda one, target=target: _refers(read(one), target)  # type: ignore[misc]  # a lambda's defaults have no types
     elif type_name == "Boolean":
         for flag in (True, False):
-            yield {name: flag}, lambda one, flag=flag: read(one) is flag  # type: ignore[misc]
+            yield {name: flag}, lambda one, flag=flag: read(one) is flag  # type: ignore[misc]  # a lambda's defaults have no types
     elif type_name == "StringFilter":
         yield from _texts(name, values, read)
     elif isinstance(wanted, GraphQLInputObjectType) and isinstance(
@@ -170,7 +180,7 @@ def _of_type(name: str, wanted: Any, values: list[Any], read: Callable[[Entity],
             for op, holds in RANGES.items():
                 yield (
                     {name: {op: moment(value) if time else value}},
-                    lambda one, holds=holds, value=value: (  # type: ignore[misc]
+                    lambda one, holds=holds, value=value: (  # type: ignore[misc]  # a lambda's defaults have no types
                         read(one) is not None and holds(read(one), value)
                     ),
                 )
@@ -181,6 +191,8 @@ def _of_type(name: str, wanted: Any, values: list[Any], read: Callable[[Entity],
                 {name: {"gt": shown[0], "lte": shown[1]}},
                 lambda one: read(one) is not None and low < read(one) <= high,
             )
+        for flag in (True, False):
+            yield {name: {"isNull": flag}}, lambda one, flag=flag: (read(one) is None) is flag  # type: ignore[misc]  # a lambda's defaults have no types
 
 
 def _refers(value: Any, target: str) -> bool:
@@ -200,7 +212,7 @@ def _texts(name: str, values: list[Any], read: Callable[[Entity], Any]) -> Itera
     }
     for op, holds in TEXTS.items():
         for value in wanted[op]:
-            yield {name: {op: value}}, lambda one, holds=holds, value=value: holds(read(one), value)  # type: ignore[misc]
+            yield {name: {op: value}}, lambda one, holds=holds, value=value: holds(read(one), value)  # type: ignore[misc]  # a lambda's defaults have no types
     if known:
         first = known[0]
         yield (
@@ -214,12 +226,14 @@ def _enums(name: str, wanted: GraphQLInputObjectType, read: Callable[[Entity], A
     assert isinstance(enumeration, GraphQLEnumType)
     members = list(enumeration.values)
     for member in members:
-        yield {name: {"eq": member}}, lambda one, member=member: plain(read(one)) == member  # type: ignore[misc]
+        yield {name: {"eq": member}}, lambda one, member=member: plain(read(one)) == member  # type: ignore[misc]  # a lambda's defaults have no types
     some = members[::2]
     yield {name: {"in": some}}, lambda one: plain(read(one)) in some
     yield {name: {"notIn": some}}, lambda one: plain(read(one)) not in some
     yield {name: {"in": []}}, lambda one: False
     yield {name: {"notIn": []}}, lambda one: True
+    for flag in (True, False):
+        yield {name: {"isNull": flag}}, lambda one, flag=flag: (read(one) is None) is flag  # type: ignore[misc]  # a lambda's defaults have no types
 
 
 async def found(view: View, kind: Kind, wanted: dict[str, Any]) -> tuple[list[str], int]:
@@ -365,7 +379,7 @@ async def test_in_region_is_in_it_or_anywhere_below() -> None:
         sites = entities(view, KINDS["Site"])
         expected = sorted(one.id for one in sites if lies_in(one, region_id))
         assert (await found(view, KINDS["Site"], {"inRegion": region_id}))[0] == expected
-        metro = sorted(one.id for one in sites if lies_in(one, region_id) and one.tier is Tier.METRO)  # type: ignore[attr-defined]
+        metro = sorted(one.id for one in sites if lies_in(one, region_id) and one.tier is Tier.METRO)  # type: ignore[attr-defined]  # Sites
         assert (await found(view, KINDS["Site"], {"inRegion": region_id, "tier": {"eq": "METRO"}}))[0] == metro
         rest = sorted({one.id for one in sites} - set(expected))
         assert (await found(view, KINDS["Site"], {"not": {"inRegion": region_id}}))[0] == rest

@@ -11,6 +11,7 @@ from access.viewer import SYSTEM, Viewer
 from access.visible import VisibleView
 from graph.view import View
 from resolvers.schema import graphql_schema
+from schema.work import Work
 
 
 class Asked:
@@ -20,6 +21,7 @@ class Asked:
         self.viewer = viewer
         self.view = VisibleView(view, viewer)
         self.page_size_max = page_size_max
+        self.work = Work()
         self.services = SimpleNamespace(ledger=SimpleNamespace(view=view))
 
 

@@ -14,7 +14,7 @@ from graph.documents import document_from
 from graph.edit import Edit
 from graph.entity import KINDS, Source, SourceKind
 from graph.kinds import Cluster, Deployment, Link, LinkState, Node, Region, Site, Tenant
-from graph.ledger import Request
+from graph.request import Request
 from graph.view import Reader, each
 from server.app import Application, running
 from server.demo import KEY, SOURCE, Demo, demo

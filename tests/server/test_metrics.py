@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.app import Application
@@ -40,6 +43,9 @@ def test_what_layers_report_is_what_a_scrape_shows() -> None:
     metrics.resync("compacted")
     metrics.closed(4409)
     metrics.refused("NAME_TAKEN")
+    metrics.driver_call_begun("simulated", "ensure")
+    metrics.driver_call_begun("simulated", "ensure")
+    metrics.driver_call_ended("simulated", "ensure", "unreachable", 0.3)
     metrics.watch(metrics.view_revision, lambda: 42)
     found = scraped(metrics)
     for name, labels, value in [
@@ -61,6 +67,11 @@ def test_what_layers_report_is_what_a_scrape_shows() -> None:
         ("subscription_resyncs_total", {"reason": "compacted"}, 1),
         ("websocket_closes_total", {"code": "4409"}, 1),
         ("refusals_total", {"code": "NAME_TAKEN"}, 1),
+        ("driver_calls_in_flight", {"driver": "simulated", "verb": "ensure"}, 1),
+        ("driver_calls_total", {"driver": "simulated", "verb": "ensure", "outcome": "unreachable"}, 1),
+        ("driver_call_seconds_count", {"driver": "simulated", "verb": "ensure"}, 1),
+        ("driver_call_seconds_bucket", {"driver": "simulated", "verb": "ensure", "le": "0.25"}, 0),
+        ("driver_call_seconds_bucket", {"driver": "simulated", "verb": "ensure", "le": "0.5"}, 1),
         ("view_revision", {}, 42),
     ]:
         assert found[f"edgeatlas_{name}", tuple(sorted(labels.items()))] == value, name
@@ -86,6 +97,21 @@ async def test_a_scrape_is_answered_to_operators_alone(tmp_path: Path) -> None:
             assert 'edgeatlas_http_requests_total{route="/metrics",status_class="4xx"} 1.0' in answer.text
             assert "edgeatlas_store_up 1.0" in answer.text
             assert (await client.post("/metrics")).status_code == 405
+
+
+async def test_the_calls_of_a_running_server_s_drivers_are_counted(tmp_path: Path) -> None:
+    async with application_in(tmp_path) as application:
+        await data(
+            application,
+            """mutation { createCluster(input: {name: "edge", driver: "simulated", siteIds: []}) {
+                ... on CreateClusterPayload { cluster { id } } } }""",
+        )
+        connected = ("edgeatlas_driver_calls_total", (("driver", "simulated"), ("outcome", "ok"), ("verb", "connect")))
+        observing = ("edgeatlas_driver_calls_in_flight", (("driver", "simulated"), ("verb", "observe")))
+        async with asyncio.timeout(10):
+            while not (found := scraped(application.metrics)).get(connected) or not found.get(observing):
+                await asyncio.sleep(0.01)
+        assert (found[connected], found[observing]) == (1, 1)
 
 
 async def test_the_probes_need_no_sign_in_and_tell_of_a_stop(tmp_path: Path) -> None:
@@ -114,3 +140,13 @@ async def operator_token(application: Application) -> str:
         {"owner": owner},
     )
     return str(token["createApiToken"]["token"])
+
+
+def test_the_page_for_operators_lists_each_metric_with_its_labels() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    for collector in vars(Metrics()).values():
+        if isinstance(collector, MetricWrapperBase):
+            (family,) = collector.describe()
+            name = family.name + ("_total" if isinstance(collector, Counter) else "")
+            labels = ", ".join(f"`{label}`" for label in collector._labelnames)
+            assert f"| `{name}` | {labels}{' ' if labels else ''}| " in page, name

@@ -8,8 +8,9 @@ from access.passwords import password_key
 from access.rights import administrators
 from access.viewer import Grant, viewer_of
 from graph.kinds import Role, RoleBinding, User
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import InvalidState, NotFound
+from graph.request import Request
 from graph.stores.sqlite import SqliteStore
 from server.first_start import ListenerRefused, check_listener, ensure_administrator, first_link, link_for
 

@@ -20,8 +20,8 @@ from server.tracing import configure, span
 kept = InMemorySpanExporter()
 end = configure("", version="1.2", exporter=kept)
 try:
-    with span("mutation", name="deploy", tenant=None):
-        with span("commit", drafts=3):
+    with span("mutation", {"name": "deploy", "tenant": None}):
+        with span("commit", {"drafts": 3}):
             raise ValueError("cannot reach bolt://ann:hidden@host")
 except ValueError:
     pass
@@ -30,6 +30,27 @@ commit, mutation = kept.get_finished_spans()
 print(commit.name, dict(commit.attributes), commit.parent.span_id == mutation.context.span_id)
 print(mutation.name, dict(mutation.attributes), mutation.status.status_code.name, mutation.status.description)
 print(mutation.resource.attributes["service.name"], mutation.resource.attributes["service.version"])
+"""
+_STRANGER = """
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from server.tracing import caller_in_headers, configure, span
+kept = InMemorySpanExporter()
+end = configure("", version="1.2", exporter=kept)
+parent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+for state in (b"&" * 500, b"&" * 9_000, b",".join(b"v%d=1" % number for number in range(100))):
+    caller = caller_in_headers([(b"traceparent", parent), (b"tracestate", state)])
+    with span("query", {"name": "x" * 100_000}, parent=caller):
+        pass
+    caller_in_headers([(b"traceparent", parent * 1_000)])
+try:
+    with span("query", {"name": "short"}):
+        raise ValueError("y" * 100_000)
+except ValueError:
+    pass
+end()
+*continued, failed = kept.get_finished_spans()
+print([len(one.attributes["name"]) for one in continued], [one.parent is not None for one in continued])
+print(len(failed.status.description))
 """
 _EXPORT = """
 import sys
@@ -42,10 +63,16 @@ end()
 
 
 def _run(script: str, *arguments: str) -> str:
+    """What a process of its own printed and logged."""
     done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout
     return done.stdout
 
 
@@ -54,6 +81,12 @@ def test_spans_nest_and_name_their_failure_without_secrets() -> None:
     assert commit == "commit {'drafts': 3} True"
     assert mutation == "mutation {'name': 'deploy'} ERROR ValueError: cannot reach bolt://ann:***@host"
     assert resource == "edgeatlas 1.2"
+
+
+def test_what_a_caller_chose_is_bounded_in_spans_and_is_not_logged() -> None:
+    attributes, description = _run(_STRANGER).splitlines()
+    assert attributes == "[512, 512, 512] [True, True, True]"
+    assert description == "512"
 
 
 class _Collector(http.server.BaseHTTPRequestHandler):
@@ -90,6 +123,6 @@ def test_an_absent_collector_delays_and_fails_nothing() -> None:
 
 def test_without_an_endpoint_spans_are_not_recorded() -> None:
     end = configure("", version="1")
-    with span("query", size=1) as opened:
+    with span("query", {"size": 1}) as opened:
         assert not opened.is_recording()
     end()

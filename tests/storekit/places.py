@@ -31,6 +31,14 @@ class Place(Protocol):
         """Brings it back as it was."""
         ...
 
+    def filling(self) -> Store:
+        """A handle on it, not opened yet, whose disk is full after some commits or at once."""
+        ...
+
+    def room(self) -> None:
+        """Makes room again, as far as an operator has to: handles are opened anew."""
+        ...
+
     def close(self) -> None:
         """Ends what the place itself holds."""
         ...
@@ -55,6 +63,14 @@ class SqlitePlace:
     def back(self) -> None:
         self.path.with_name("elsewhere.db").rename(self.path)
 
+    def filling(self) -> Store:
+        from graph.stores.sqlite import SqliteStore
+
+        return SqliteStore(self.path, max_bytes=400_000)
+
+    def room(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -70,6 +86,8 @@ class Neo4jPlace:
 
     def __init__(self, server: Any, proxy: Any) -> None:
         _empty(server)
+        self._server = server
+        self._full = False
         self._proxy = proxy
         self.url = f"bolt://{server.user}:{server.password}@127.0.0.1:{proxy.port}"
 
@@ -82,8 +100,22 @@ class Neo4jPlace:
     def back(self) -> None:
         self._proxy.mend()
 
+    def filling(self) -> Store:
+        """A server that cannot write gives its database up until it is started again: it is the same when the disk is full
+        and when a file may not grow."""
+        self._full = True
+        self._server.limit_files(65_536)
+        return self.handle()
+
+    def room(self) -> None:
+        self._server.kill()
+        self._server.start()
+        self._full = False
+
     def close(self) -> None:
         self._proxy.close()
+        if self._full:
+            self.room()
 
 
 def _empty(server: Any) -> None:

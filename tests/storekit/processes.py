@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -76,31 +76,39 @@ class Lines:
 
 
 class KilledWriters:
-    """Starts writers one after another on one database and kills each at a moment of the caller's choice."""
+    """Starts writers on one database, one after another or several at once, and kills each at a chosen moment."""
 
     def __init__(self, url: str, *, control: str = "none") -> None:
         self._process = spawn(url, "kill", control)
         self._lines = Lines(self._process)
         self._seed = 0
 
-    def run(self, *, after_s: float) -> dict[str, int]:
-        """Runs a writer until `after_s` seconds after its first commit, kills it with SIGKILL, and gives what it was
-        told is durable: the revisions by the commits' keys."""
-        self._seed += 1
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{self._seed}\n".encode())
-        self._process.stdin.flush()
-        pid = int(self._lines.expect("forked ").split()[1])
+    def run(self, *, after_s: Sequence[float]) -> dict[str, int]:
+        """Runs a writer for each number, all at once, and kills each with SIGKILL so many seconds after the last of them
+        had its first commit; gives what they were told is durable: the revisions by the commits' keys."""
         told: dict[str, int] = {}
+        lives: dict[int, float] = {}
+        silent = set()
         try:
-            _take(self._lines.expect("R "), told)
-            until = time.monotonic() + after_s
-            while line := self._lines.read(until=until):
-                _take(line, told)
+            for seconds in after_s:
+                self._seed += 1
+                self._say(f"live {self._seed}")
+                lives[int(self._answer("forked ", told).split()[1])] = seconds
+                silent.add(str(self._seed))
+            while silent - {key.partition("-")[0] for key in told}:
+                _take(self._lines.expect("R "), told)
+            began = time.monotonic()
+            for pid, seconds in sorted(lives.items(), key=lambda life: life[1]):
+                while line := self._lines.read(until=began + seconds):
+                    _take(line, told)
+                os.kill(pid, signal.SIGKILL)
         finally:
-            os.kill(pid, signal.SIGKILL)
-        while not (line := self._lines.expect("")).startswith("gone "):
-            _take(line, told)
+            for pid in lives:  # not reaped yet, so that none of these ids can be another program's
+                os.kill(pid, signal.SIGKILL)
+        for pid in lives:
+            self._say(f"reap {pid}")
+            gone = self._answer("gone ", told)
+            assert gone == f"gone {pid} {-signal.SIGKILL}", f"a writer had ended by itself: {gone}"
         return told
 
     def close(self) -> None:
@@ -108,6 +116,19 @@ class KilledWriters:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(WAIT_S)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _say(self, command: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{command}\n".encode())
+        self._process.stdin.flush()
+
+    def _answer(self, word: str, told: dict[str, int]) -> str:
+        """The process's answer, with what writers say before it taken in."""
+        while not (line := self._lines.expect("")).startswith(word):
+            _take(line, told)
+        return line
 
 
 @contextlib.contextmanager

@@ -32,8 +32,9 @@ from graph.kinds import (
     Tenant,
 )
 from graph.kinds.policy import PlacementPolicy
-from graph.ledger import Committed, Idempotency, Ledger, Request
+from graph.ledger import Ledger
 from graph.refusal import CapacityGone, Refusal, Unavailable
+from graph.request import Committed, Idempotency, Request
 from graph.values import Resources
 from graph.view import each, get_as
 

@@ -6,16 +6,14 @@ A control takes one defence away and must make the check fail; what cannot fail 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from graph.change import Commit, IdempotencyRecord
 from graph.store import Head, Store, StoreUnavailable, Transaction, UnknownOutcome, WriteBatch
 from graph.stores.sqlite import SqliteStore
-
-T = TypeVar("T")
+from graph.stores.sqlite_commits import Commits
 
 
 class Wrapped:
@@ -128,39 +126,69 @@ class Away(Wrapped):
         raise StoreUnavailable("the store is away on purpose")
 
 
-class AnswersEarly(SqliteStore):
-    """Control: says that a commit is durable a moment before it is written."""
+class _EarlyCommits(Commits):
+    _behind: asyncio.Task[None] | None = None
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._behind: asyncio.Task[None] | None = None
-
-    async def _commit(self, batch: WriteBatch, head: Head) -> None:
+    async def commit(self, batch: WriteBatch, head: Head) -> None:
         if self._behind is not None:
             await self._behind
         newest = batch.commits[-1]
 
         async def later() -> None:
             await asyncio.sleep(0.01)
-            await SqliteStore._commit(self, batch, head)
+            await Commits.commit(self, batch, head)
 
         self._behind = asyncio.create_task(later())
         self._head = Head(revision=newest.revision, at=newest.at, epoch=head.epoch, schema=head.schema)
 
 
-class WritesInParts(SqliteStore):
-    """Control: writes a batch statement by statement, each durable alone."""
+class Deaf(Wrapped):
+    """Hears nothing of other processes' commits while `deaf`."""
 
-    def _in_transaction(self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
-        return work(connection)
+    deaf = False
+
+    async def commits_after(self, revision: int, *, limit: int = 1_000) -> Sequence[Commit]:
+        if self.deaf:
+            raise StoreUnavailable("the store is not heard on purpose")
+        return await self.inner.commits_after(revision, limit=limit)
+
+
+class AnswersEarly(SqliteStore):
+    """Control: says that a commit is durable a moment before it is written."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._commits = _EarlyCommits(self._file)
+
+
+class _PartialCommits(Commits):
+    async def commit(self, batch: WriteBatch, head: Head) -> None:
+        newest = batch.commits[-1]
+        await super().commit(WriteBatch(commits=batch.commits, bodies=batch.bodies), head)
+        after = Head(revision=newest.revision, at=newest.at, epoch=head.epoch, schema=head.schema)
+        await super().commit(WriteBatch(commits=(), records=batch.records, private=batch.private), after)
+
+
+class WritesInParts(SqliteStore):
+    """Control: writes a batch's commits and what belongs to them one after the other, each durable alone."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._commits = _PartialCommits(self._file)
+
+
+class _CarelessCommits(Commits):
+    async def commit(self, batch: WriteBatch, head: Head) -> None:
+        try:
+            await super().commit(batch, head)
+        except StoreUnavailable:
+            newest = batch.commits[-1]
+            self._head = Head(revision=newest.revision, at=newest.at, epoch=head.epoch, schema=head.schema)
 
 
 class IgnoresFullDisk(SqliteStore):
     """Control: says that a commit is durable though there was no room for it."""
 
-    async def _commit(self, batch: WriteBatch, head: Head) -> None:
-        try:
-            await super()._commit(batch, head)
-        except StoreUnavailable:
-            newest = batch.commits[-1]
-            self._head = Head(revision=newest.revision, at=newest.at, epoch=head.epoch, schema=head.schema)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._commits = _CarelessCommits(self._file)

@@ -1,8 +1,10 @@
 """Writers in a process of their own, to be killed or raced: `python -m storekit.writer_process URL MODE …`.
 
-In mode `kill` the process forks one writer for every line of standard input, which answers `forked PID`; a writer prints
-each commit that it was told is durable, as `R revision key`, until it is killed. Forking spares the imports at every
-kill. In mode `race` it opens the store, says `ready`, waits for a line, runs the named race once and prints its answers.
+In mode `kill` the process forks a writer for a line `live SEED` of standard input and answers `forked PID`; a writer
+prints each commit that it was told is durable, as `R revision key`, until it is killed. For `reap PID` it waits for one
+that was killed and answers `gone PID STATUS`, so that one that ended by itself is found out. Forking spares the imports at
+every kill. In mode `race` it opens the store, says `ready`, waits for a line, runs the named race once and prints its
+answers.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ import json
 import os
 import random
 import sys
+import traceback
+from pathlib import Path
+from typing import NoReturn
 
-import graph.stores.sqlite  # noqa: F401 - imported before the forks
 from graph.ledger import Ledger
 from graph.store import Store
 from graph.stores import store_for
@@ -26,8 +30,6 @@ WRITERS = 12
 def _store(url: str, control: str) -> Store:
     if control == "none":
         return store_for(url)
-    from pathlib import Path
-
     made: Store = {"early": wrappers.AnswersEarly, "parts": wrappers.WritesInParts}[control](
         Path(url.removeprefix("sqlite:"))
     )
@@ -48,18 +50,27 @@ async def _write_until_killed(url: str, control: str, seed: int) -> None:
 
 
 def _kill_mode(url: str, control: str) -> None:
+    _store(url, control)  # imports what the store needs, before the forks
     for line in sys.stdin:
-        seed = int(line)
-        pid = os.fork()
-        if pid == 0:
-            sys.stdin.close()
-            try:
-                asyncio.run(_write_until_killed(url, control, seed))
-            finally:
-                os._exit(1)
-        os.write(1, f"forked {pid}\n".encode())
-        os.waitpid(pid, 0)
-        os.write(1, f"gone {pid}\n".encode())
+        command, number = line.split()
+        if command == "live":
+            pid = os.fork()
+            if pid == 0:
+                _live(url, control, int(number))
+            os.write(1, f"forked {pid}\n".encode())
+        else:
+            _, status = os.waitpid(int(number), 0)
+            os.write(1, f"gone {number} {os.waitstatus_to_exitcode(status)}\n".encode())
+
+
+def _live(url: str, control: str, seed: int) -> NoReturn:
+    os.close(0)
+    try:
+        asyncio.run(_write_until_killed(url, control, seed))
+    except BaseException:  # noqa: BLE001 - whatever it was is printed, and is this process's end
+        traceback.print_exc()
+    finally:
+        os._exit(1)
 
 
 async def _race(url: str, name: str, arguments: list[str]) -> None:

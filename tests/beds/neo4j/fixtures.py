@@ -20,7 +20,7 @@ def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neo4jServ
         ready()
     except PartMissing as missing:
         skip("Neo4j", missing)
-    server = Neo4jServer(tmp_path_factory.mktemp("neo4j"), port=free_port(), ends_with_us=True)
+    server = Neo4jServer(tmp_path_factory.mktemp("neo4j"), port=free_port(), ends_with_us=True, brief=True)
     server.start()
     try:
         yield server

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from drivers.clock import SystemClock
+from drivers.counted import CallReports, CountedDriver
 from drivers.port import Backend, ClusterAccess, Driver
 from drivers.simulated import SimulatedDriver
 
@@ -37,9 +38,9 @@ class SimulatedBed:
     rejected_reference = "registry.example/none:1"
     """A package that the backend will never run."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, *, driver: Driver | None = None) -> None:
         self.folder = folder
-        self.driver: Driver = SimulatedDriver()
+        self.driver = driver or SimulatedDriver()
 
     @contextlib.asynccontextmanager
     async def connected(self, **configuration: Any) -> AsyncIterator[Backend]:
@@ -73,6 +74,9 @@ class SimulatedBed:
 BEDS: dict[str, Callable[[Path], SimulatedBed]] = {
     "simulated": lambda folder: SimulatedBed(None),
     "simulated-folder": SimulatedBed,
+    "simulated-counted": lambda folder: SimulatedBed(
+        folder, driver=CountedDriver(SimulatedDriver(), reports=CallReports())
+    ),
 }
 
 

@@ -26,23 +26,48 @@ def expected(records: list[Record], page: RecordPage) -> list[str]:
         for one in records
         if (page.tenant_ids is None or one.tenant_id in page.tenant_ids)
         and (page.subject_id is None or one.subject_id == page.subject_id)
+        and (page.at_from is None or one.at >= page.at_from)
+        and (page.at_until is None or one.at < page.at_until)
+        and (page.ids is None or one.id in page.ids)
+        and one.id not in page.but_ids
     ]
     chosen.sort(reverse=not page.ascending)
     if page.after_id is not None:
         after = page.after_id
         chosen = [one for one in chosen if (one > after if page.ascending else one < after)]
+    if page.before_id is not None:
+        before = page.before_id
+        chosen = [one for one in chosen if (one < before if page.ascending else one > before)]
     return chosen[: page.limit]
 
 
-async def test_pages_of_records_are_as_their_filters_say(store: Store) -> None:
+def sample_records() -> list[Record]:
+    """Records of every tenant about every subject, each made a millisecond after the one before."""
     pairs = itertools.product(TENANTS, SUBJECTS)
-    records = [audit(n, tenant_id=tenant, subject_id=subject) for n, (tenant, subject) in enumerate([*pairs] * 4)]
+    return [audit(n, tenant_id=tenant, subject_id=subject) for n, (tenant, subject) in enumerate([*pairs] * 4)]
+
+
+TENANT_CHOICES: list[list[str | None] | None] = [
+    None,
+    [],
+    [None],
+    ["tenant_1"],
+    ["tenant_2", None],
+    list(TENANTS),
+    ["tenant_1", "tenant_9"],
+    [f"tenant_{number}" for number in range(200)],
+]
+
+
+async def test_pages_of_records_and_their_counts_are_as_their_filters_say(store: Store) -> None:
+    records = sample_records()
     other = Record(collection="decision", id="decision_1", tenant_id=None, subject_id=None, at=1, body=records[0].body)
     await write(store, records=[*records, other])
     random_ = random.Random(11)
-    tenant_choices = [None, [], [None], ["tenant_1"], ["tenant_2", None], list(TENANTS), ["tenant_1", "tenant_9"]]
-    tenant_choices.append([f"tenant_{number}" for number in range(200)])
-    for tenant_ids in tenant_choices:
+    ends = [None, records[0].id, records[17].id, records[30].id, records[-1].id, "audit_", "audit_0", "audit_Z"]
+    times = [None, None, 0, records[0].at, records[13].at, records[29].at, records[-1].at + 1]
+    some = [one.id for one in random_.sample(records, 20)]
+    for tenant_ids in TENANT_CHOICES:
         for subject_id in (None, "site_1", "site_9"):
             for ascending in (False, True):
                 page = RecordPage(
@@ -50,10 +75,29 @@ async def test_pages_of_records_are_as_their_filters_say(store: Store) -> None:
                     tenant_ids=tenant_ids,
                     subject_id=subject_id,
                     ascending=ascending,
-                    after_id=random_.choice([None, records[0].id, records[17].id, records[-1].id]),
+                    after_id=random_.choice(ends),
+                    before_id=random_.choice(ends),
+                    at_from=random_.choice(times),
+                    at_until=random_.choice(times),
+                    ids=random_.choice([None, None, None, [], some, [*some, "audit_none"]]),
+                    but_ids=random_.choice([(), (), some[:5]]),
                     limit=random_.choice([1, 5, 1000]),
                 )
-                assert [one.id for one in await store.records(page)] == expected(records, page), page
+                found = [one.id for one in await store.records(page)]
+                assert found == expected(records, page), page
+                assert await store.count_records(page) == len(found), page
+
+
+async def test_a_count_goes_beyond_what_one_page_may_hold(store: Store) -> None:
+    records = [audit(n, tenant_id="tenant_1") for n in range(10_050)]
+    for start in range(0, len(records), 1_000):
+        await write(store, records=records[start : start + 1_000])
+    for tenant_ids in (None, ["tenant_1"], ["tenant_1", None]):
+        page = RecordPage(collection="audit", tenant_ids=tenant_ids, limit=100_000)
+        assert await store.count_records(page) == 10_050
+        assert await store.count_records(RecordPage(collection="audit", tenant_ids=tenant_ids, limit=7)) == 7
+        assert await store.count_records(RecordPage(collection="audit", tenant_ids=tenant_ids, limit=0)) == 0
+    assert await store.count_records(RecordPage(collection="nothing")) == 0
 
 
 async def test_records_come_back_as_they_were_newest_first(store: Store, reopened: Reopen) -> None:
@@ -94,6 +138,56 @@ async def test_pruning_drops_what_is_older_and_nothing_else(store: Store, collec
     left = await store.records(RecordPage(collection=collection, ascending=True, limit=1_000))
     assert [one.at for one in left] == list(range(5_100, 5_200))
     assert len(await store.records(RecordPage(collection=other))) == 1
+
+
+def past(collection: str, subject_id: str | None, number: int) -> Record:
+    return Record(
+        collection=collection,
+        id=f"x_{subject_id}_{number:05}",
+        tenant_id="tenant_1",
+        subject_id=subject_id,
+        at=number,
+        body=audit(number).body,
+    )
+
+
+async def test_subjects_are_told_in_order_each_once_and_page_by_page(store: Store) -> None:
+    names = [f"deployment_{number:03}" for number in range(40)]
+    records = [past("DeploymentRevision", name, number) for name in names for number in range(1 + len(name) % 3)]
+    await write(store, records=[*records, past("DeploymentRevision", None, 1), past("decision", "other", 1)])
+    assert list(await store.subjects("DeploymentRevision")) == names
+    assert list(await store.subjects("nothing")) == []
+    seen: list[str] = []
+    while page := await store.subjects("DeploymentRevision", after=seen[-1] if seen else "", limit=7):
+        assert len(page) == min(7, len(names) - len(seen))
+        seen += page
+    assert seen == names
+    assert list(await store.subjects("DeploymentRevision", limit=0)) == []
+
+
+@pytest.mark.parametrize("newest", [0, 1, 20, 400, 500])
+async def test_a_subject_is_pruned_to_its_newest_records_and_those_that_are_named(store: Store, newest: int) -> None:
+    mine = [past("DeploymentRevision", "deployment_1", number) for number in range(400)]
+    others = [past("DeploymentRevision", "deployment_2", number) for number in range(30)]
+    apart = [past("decision", "deployment_1", number) for number in range(30)]
+    await write(store, records=[*mine, *others, *apart])
+    named = [mine[3].id, mine[395].id, others[0].id, "x_nothing"]
+    before = mine[390].id
+    kept = [one.id for at, one in enumerate(mine) if at >= len(mine) - newest or one.id >= before or one.id in named]
+    dropped = await store.prune_subject(
+        "DeploymentRevision", "deployment_1", newest=newest, before_id=before, keep_ids=named
+    )
+    assert dropped == len(mine) - len(kept)
+    page = RecordPage(collection="DeploymentRevision", subject_id="deployment_1", ascending=True, limit=1_000)
+    assert [one.id for one in await store.records(page)] == kept
+    again = await store.prune_subject(
+        "DeploymentRevision", "deployment_1", newest=newest, before_id=before, keep_ids=named
+    )
+    assert again == 0
+    for collection, subject in (("DeploymentRevision", "deployment_2"), ("decision", "deployment_1")):
+        assert len(await store.records(RecordPage(collection=collection, subject_id=subject))) == 30
+    assert await store.prune_subject("DeploymentRevision", "deployment_1") == len(kept)
+    assert list(await store.subjects("DeploymentRevision")) == ["deployment_2"]
 
 
 async def test_an_idempotency_key_says_what_it_made(store: Store, reopened: Reopen) -> None:

@@ -83,7 +83,7 @@ def test_a_link_for_a_user_is_made_where_the_data_is_once_the_server_is_stopped(
     server = start_server()
     here = CommandLine({**server.environment, "EDGEATLAS_URL": "", "EDGEATLAS_TOKEN": "", "EDGEATLAS_CONTEXT": ""})
     refused = here("user", "link", "admin", code=int(Exit.UNAVAILABLE))
-    assert "stop the server" in refused.stderr
+    assert "log in to the server as an administrator; or stop the server" in refused.stderr
     assert server.stop() in (0, -signal.SIGTERM)
     assert "no User 'nobody'" in here("user", "link", "nobody", code=int(Exit.NOT_FOUND)).stderr
     link = here("user", "link", "admin", "--public-url", server.url).stdout.strip()
@@ -92,3 +92,30 @@ def test_a_link_for_a_user_is_made_where_the_data_is_once_the_server_is_stopped(
     assert here("whoami", "-o", "name").stdout == "admin\n"
     for path in Path(server.environment["XDG_DATA_HOME"]).rglob("*"):
         assert not path.stat().st_mode & 0o077, path
+
+
+def test_a_link_for_a_user_is_made_by_the_running_server_for_an_administrator(
+    start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    server = start_server()
+    here = CommandLine({**server.environment, "EDGEATLAS_URL": "", "EDGEATLAS_TOKEN": "", "EDGEATLAS_CONTEXT": ""})
+    here("login", "--link", server.link)
+    here("user", "create", "mara", "--role", "OPERATOR", "--no-password")
+    made = here("user", "link", "mara")
+    link = made.stdout.strip()
+    assert link.startswith(f"{server.url}/auth/link?token=")
+    assert link not in made.stderr
+    mara = CommandLine({**here.environment, "XDG_CONFIG_HOME": str(tmp_path)})
+    mara("login", "--link", link)
+    assert mara("whoami", "-o", "name").stdout == "mara\n"
+    assert "used already" in mara("login", "--link", link, code=int(Exit.REFUSED)).stderr
+    assert "no User 'admin'" in mara("user", "link", "admin", code=int(Exit.NOT_FOUND)).stderr, "nor does she see it"
+    assert "MANAGE_INSTALLATION" in mara("user", "link", "mara", code=int(Exit.REFUSED)).stderr
+    assert "no User 'nobody'" in here("user", "link", "nobody", code=int(Exit.NOT_FOUND)).stderr
+    assert "is in use by process" in here("user", "link", "mara", "--offline", code=int(Exit.UNAVAILABLE)).stderr
+    token = link.partition("token=")[2]
+    assert not [line for line in server.lines if token in line]
+    server.stop()
+    for path in server.folder.rglob("*"):
+        assert not path.is_file() or token.encode() not in path.read_bytes(), path
+    assert here("user", "link", "mara").stdout.startswith("http"), "nobody answers, so the store is read"

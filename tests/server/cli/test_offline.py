@@ -1,4 +1,4 @@
-"""The command line without a server: help, usage, configuration, printing, completion."""
+"""The command line without a server: usage, configuration, printing, completion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-import typer
 
 from graph.entity import KINDS
 from server.cli.api import Api
@@ -21,37 +20,6 @@ from server.cli.options import seconds_of
 from server.cli.output import age, cell, printable, reference_text, size_text
 from server.cli.policies import counts_of, milliseconds_of
 from serverkit.commands import CommandLine
-
-
-def commands() -> list[tuple[str, ...]]:
-    """Every command as it is typed."""
-    found: list[tuple[str, ...]] = []
-
-    def walk(command: Any, words: tuple[str, ...]) -> None:
-        inner = getattr(command, "commands", None)
-        if inner is None:
-            found.append(words)
-            return
-        for name, one in inner.items():
-            walk(one, (*words, name))
-
-    walk(typer.main.get_command(app), ())
-    return found
-
-
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_every_help_has_an_example_of_that_command(alone: CommandLine, words: tuple[str, ...]) -> None:
-    text = " ".join(alone(*words, "--help").stdout.split())
-    assert f"edgeatlas {' '.join(words)}" in text.partition("Example:")[2] or "serve --demo" in text
-
-
-def test_the_commands_that_users_are_told_of_are_there() -> None:
-    expected = (
-        "serve import apply get describe delete plan deploy scale terminate watch cordon uncordon drain login logout whoami "
-        "doctor schema query"
-    )
-    names = {words[0] for words in commands()}
-    assert set(expected.split()) | {"operation", "user", "token", "secret"} <= names
 
 
 @pytest.mark.parametrize(

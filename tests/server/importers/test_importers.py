@@ -108,6 +108,20 @@ def test_an_unknown_topology_is_told_with_the_sets(key: str) -> None:
     assert "sndlib" in reason
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("sndlib", "is a set of topohub; it has abilene, atlanta,"),
+        ("gabriel/10/", "it has 0, 1, 2"),
+        ("geant2012", "did you mean topozoo/Geant2012"),
+        ("backbone/europ", "did you mean backbone/europe"),
+    ],
+)
+def test_a_name_that_is_nearly_one_is_told_what_it_may_mean(key: str, words: str) -> None:
+    ((_, reason),) = problems(f"topohub:{key}")
+    assert words in reason
+
+
 # Node-link JSON
 
 
@@ -209,6 +223,48 @@ def test_every_bad_row_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"nodes": [{"id": "a"},\n {"id": "a"}], "links": []}', "net.json:2 (nodes[1])"),
+        ('{"links": [\n\n{"source": "a"}], "nodes": [{"id": "a"}]}', "net.json:3 (links[0])"),
+        ('{\n"graph": {"nodes": [\n[{}]]},\n"nodes"\n:\n[5], "edges": []}', "net.json:6 (nodes[0])"),
+        ('{"nodes": [1,\n2], "links": [],\n"nodes": [{"id": "a"},\n"x"]}', "net.json:4 (nodes[1])"),
+        ('{"nodes": [{"id": "a\\n]}"},\r\n{"name": "]"},\r\n\r\n7], "links": []}', "net.json:4 (nodes[2])"),
+        (
+            '{"nodes": [{"id": "a"}, {"id": "b"}],\n"links": [\n{"source": "a", "target": "b"}]}',
+            "net.json:3 (links[0])",
+        ),
+        (
+            '{"nodes": [{"id": "a", "lat": 1, "lon": 1}],\n"links": [{"source": "a", "target": "z"}]}',
+            "net.json:2 (links[0])",
+        ),
+    ],
+)
+def test_a_bad_row_has_the_line_on_which_it_begins_whenever_it_is_found(
+    tmp_path: Path, content: str, expected: str
+) -> None:
+    assert [where for where, _ in problems(written(tmp_path, "net.json", content))] == [expected]
+
+
+def test_what_is_no_json_is_told_with_line_and_column(tmp_path: Path) -> None:
+    found = problems(written(tmp_path, "net.json", '{"nodes": [],\n "links": [}'))
+    assert found == [("net.json:2", "is no JSON: Expecting value (column 12)")]
+
+
+def test_every_document_has_the_line_that_it_was_made_from(tmp_path: Path) -> None:
+    nodes = [{"id": n, "name": f"s{n}", "pos": [n, n]} for n in range(5)]
+    source = written(tmp_path, "net.json", node_link(nodes, [{"source": 0, "target": 1}]))
+    network = read_network(source)
+    documents_of(network, ImportOptions(name="x"))
+    lines = Path(source).read_text().splitlines()
+    for n in range(5):
+        where = network.origins["Site", f"s{n}"]
+        line, _, row = where.removeprefix("net.json:").partition(" ")
+        assert row == f"(nodes[{n}])"
+        assert f'"id": {n}' in "".join(lines[int(line) - 1 : int(line) + 1])
+
+
+@pytest.mark.parametrize(
     ("content", "words"),
     [
         ("", "no JSON"),
@@ -303,6 +359,39 @@ def test_document_types_and_entities_are_refused(tmp_path: Path, content: str) -
 def test_bad_graphml_is_refused_with_its_line(tmp_path: Path, content: str | bytes, words: str) -> None:
     found = problems(written(tmp_path, "x.graphml", content))
     assert any(words in reason for _, reason in found), found
+    assert all(where.startswith("x.graphml:") or "neither" in reason for where, reason in found), found
+
+
+LONG = "x" * 200_000
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        (f'<data key="k">{LONG}</data><data key="c">Italy</data>', "x.graphml:5"),
+        (f'<data key="c">Italy</data><data key="k">{LONG}</data>', "x.graphml:5"),
+        (f'<data key="unknown"><y>{LONG}</y></data>', "x.graphml:5"),
+    ],
+)
+def test_a_value_that_is_too_long_is_never_cut(tmp_path: Path, content: str, where: str) -> None:
+    text = f"""<graphml>
+<key id="k" attr.name="label"/>
+<key id="c" attr.name="country"/>
+<graph><node id="b"/>
+<node id="a">{content}</node></graph></graphml>"""
+    ((found, reason),) = problems(written(tmp_path, "x.graphml", text))
+    assert found == where
+    assert "more than 100000 characters" in reason
+    default = f'<graphml><key id="k" attr.name="label">\n<default>{LONG}</default></key><graph/></graphml>'
+    assert problems(written(tmp_path, "x.graphml", default)) == [
+        ("x.graphml:2", "label has more than 100000 characters")
+    ]
+
+
+def test_attributes_of_an_element_are_not_taken_for_its_data(tmp_path: Path) -> None:
+    content = """<graphml><key id="k" attr.name="label"/><graph>
+<node id="a" data="x" too_long="y"><data key="k">Łódź</data></node></graph></graphml>"""
+    assert list(by_kind(imported(written(tmp_path, "x.graphml", content)), "Site")) == ["Łódź"]
 
 
 # CSV
@@ -373,6 +462,8 @@ def test_columns_without_a_meaning_are_told(tmp_path: Path) -> None:
         ("name,lat,lon\nA,1,2,3\n", "x.csv:2", "4 cells under 3 columns"),
         ("name,lat,lon\nA,1,2\n\nA,1,2\n", "x.csv:4", "given twice, first at x.csv:2"),
         ('name,lat\n"A,1\n', "x.csv:2", "no CSV"),
+        ('name,city,lat\nB,"two\nlines",\nA,"in\n\nthree",1\n', "x.csv:4", "one is missing"),
+        ('name,lat\nA,\n\nB,"1\n2\n3\n', "x.csv:4", "in a row up to line 6"),
         ("name\nA\0B\n", "x.csv:2", "NUL"),
         (b"name\nok\nM\xfcnchen\n", "x.csv:3", "UTF-8"),
         ("name\n" + "x" * 300 + "\n", "x.csv:2", "300 characters"),

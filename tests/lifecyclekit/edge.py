@@ -36,7 +36,8 @@ from graph.kinds import (
     Tenant,
 )
 from graph.kinds.policy import PlacementPolicy, SiteSelector
-from graph.ledger import Ledger, Request
+from graph.ledger import Ledger
+from graph.request import Request
 from graph.store import RecordPage, Store
 from graph.stores.sqlite import SqliteStore
 from graph.values import Position, Resources
@@ -72,7 +73,7 @@ def asking(action: str = "test", **fields: Any) -> Request:
     return Request(author="user_test", action=action, **fields)
 
 
-class Bench:
+class Edge:
     """What a test drives: the ledger, the lifecycle and the clusters behind it."""
 
     def __init__(
@@ -297,7 +298,7 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench_of(
+async def edge_of(
     folder: Path,
     *,
     driver: SimulatedDriver | None = None,
@@ -306,8 +307,8 @@ async def bench_of(
     running: bool = True,
     data_folder: Path | None = None,
     store: Store | None = None,
-) -> AsyncIterator[Bench]:
-    """A bench on the embedded store in a folder, or on another one.
+) -> AsyncIterator[Edge]:
+    """Such an edge, on the embedded store in a folder or on another one.
 
     `registered` stands before the simulated driver, as a wrapper does.
     """
@@ -317,9 +318,9 @@ async def bench_of(
         lifecycle = Lifecycle(
             ledger, DriverRegistry.of(registered or simulated), settings=settings, data_folder=data_folder
         )
-        bench = Bench(ledger, lifecycle, simulated, data_folder)
+        edge = Edge(ledger, lifecycle, simulated, data_folder)
         if not running:
-            yield bench
+            yield edge
             return
         async with lifecycle.running():
-            yield bench
+            yield edge

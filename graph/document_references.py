@@ -1,0 +1,79 @@
+"""What documents refer to: by name, by a path of names such as `shop/1.4.2`, or by id.
+
+A name is looked up in the document's tenant first, then among what belongs to nobody; what the applier does not see is as
+if it were not there.
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from graph.document_values import MAX_REFERENCE
+from graph.entity import KINDS, Entity, Field, Kind
+from graph.refusal import InvalidInput, NotFound
+from graph.view import Reader
+
+_ID = re.compile(r"[a-z]+_[0-9A-HJKMNP-TV-Z]{26}")
+
+
+class References:
+    """Finds what documents name in the part of the graph that their applier sees."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def of_field(self, field: Field, value: Any, tenant_id: str | None, path: str) -> Any:
+        """The id, or the list of ids, of what a reference names. Raises InvalidInput or NotFound."""
+        assert field.ref is not None
+        if typing.get_origin(field.type) is list:
+            if not isinstance(value, list):
+                raise InvalidInput("a list of names or ids", remedy="write a list", path=path)
+            return [self.named(field.ref.kinds[0], one, tenant_id, f"{path}[{at}]") for at, one in enumerate(value)]
+        return self.named(field.ref.kinds[0], value, tenant_id, path)
+
+    def named(self, kind_name: str, value: Any, tenant_id: str | None, path: str) -> str:
+        """The id of what a text names. Raises InvalidInput or NotFound."""
+        if not isinstance(value, str) or not value:
+            raise InvalidInput(f"the name or id of a {kind_name}", remedy="give text", path=path)
+        if len(value) > MAX_REFERENCE:
+            raise InvalidInput(
+                f"the name or id of a {kind_name} has at most {MAX_REFERENCE} characters",
+                remedy="name one that exists or is in the same set",
+                path=path,
+            )
+        kind = KINDS[kind_name]
+        if _ID.fullmatch(value):
+            found = self._reader.get(value)
+        else:
+            found = self._by_path(kind, value.split("/"), tenant_id)
+        if found is None or found.SPEC is not kind:
+            raise NotFound(kind_name, value, path=path, remedy="name one that exists or is in the same set")
+        return found.id
+
+    def _by_path(self, kind: Kind, path: Sequence[str], tenant_id: str | None) -> Entity | None:
+        *outer, name = path
+        scope_kind = _scope_kind(kind)
+        if outer and scope_kind is not None:
+            parent = self._by_path(scope_kind, outer, tenant_id)
+            return None if parent is None else self._reader.find(kind.name, name, parent.id)
+        if outer:
+            return None
+        scopes = [tenant_id, ""] if tenant_id is not None else [""]
+        for scope in scopes:
+            found = self._reader.find(kind.name, name, scope or "")
+            if found is not None:
+                return found
+        return None
+
+
+def _scope_kind(kind: Kind) -> Kind | None:
+    for name in kind.scope:
+        ref = kind.fields[name].ref
+        if ref is not None and ref.kinds[0] != "Tenant":
+            return KINDS[ref.kinds[0]]
+        if ref is not None:
+            return KINDS["Tenant"]
+    return None

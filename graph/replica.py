@@ -1,0 +1,155 @@
+"""The graph as this process has it: loaded from the store, kept current by its commits, told to who follows.
+
+What the process writes itself it takes in as soon as the store has it. What other processes write it takes in by polling,
+and once more under the store's lock before it writes. A store of one process is asked only whether it is back after it
+was away. Until then reads go on from the view, marked stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from graph.change import Commit
+from graph.feed import Feed
+from graph.store import SCHEMA_NUMBER, Compacted, Head, SchemaTooNew, Store, StoreProblem, Transaction
+from graph.view import View
+
+ACTIVE_POLL_S = 0.020
+IDLE_POLL_S = 0.250
+ACTIVE_FOR_S = 2.0
+PROBE_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Replica:
+    """A view and a feed that follow a store. Changed on the event loop only."""
+
+    def __init__(self, store: Store, *, clock_ms: Callable[[], int]) -> None:
+        self.view = View()
+        self.feed = Feed()
+        self._store = store
+        self._clock_ms = clock_ms
+        self._moved_at = 0.0
+
+    async def open(self) -> Head:
+        """Opens and loads the store; says where it stood when it was opened."""
+        head = await self._store.open()
+        await self._load(self.view)
+        self.feed.restart(self.view.revision)
+        return head
+
+    @property
+    def stale(self) -> bool:
+        """Whether the store is away, so that the view may be behind."""
+        return self.view.stale_since is not None
+
+    def mark_stale(self) -> None:
+        """The store did not answer."""
+        if self.view.stale_since is None:
+            self.view.stale_since = self._clock_ms() / 1000
+            log.warning("store.away", revision=self.view.revision)
+
+    def mark_fresh(self) -> None:
+        """The store has answered."""
+        self.view.stale_since = None
+
+    def take_in(self, commits: Sequence[Commit]) -> None:
+        """Applies commits that are durable, those that it has already left out, and tells of them."""
+        view, feed = self.view, self.feed
+        for commit in commits:
+            if commit.revision > view.revision:
+                view.apply(commit)
+                feed.publish(commit)
+        self._moved_at = time.monotonic()
+
+    async def bring_up(self, transaction: Transaction, head: Head) -> None:
+        """Takes in what others have committed up to the head that a transaction has found.
+
+        Raises SchemaTooNew when a newer version has migrated the store, StoreProblem when its log has a gap.
+        """
+        view = self.view
+        if head.schema > SCHEMA_NUMBER:
+            raise SchemaTooNew(f"the store has schema {head.schema}, this server writes {SCHEMA_NUMBER}")
+        if head.epoch != view.epoch or head.revision < view.revision:
+            await self._reload()
+        while view.revision < head.revision:
+            try:
+                commits = await transaction.commits_after(view.revision)
+            except Compacted:
+                await self._reload()
+                continue
+            if not commits:
+                raise StoreProblem(f"the log ends at {view.revision}, the store says {head.revision}")
+            self.take_in(commits)
+
+    async def watch(self) -> None:
+        """Follows a shared store, which also finds out when it is back; asks one of our own after it was away."""
+        if self._store.shared:
+            await self._follow()
+        else:
+            await self._probe()
+
+    async def _load(self, view: View) -> None:
+        loaded = await self._store.load()
+        async for batch in loaded.batches():
+            view.load(batch)
+        head = loaded.head
+        view.loaded(revision=head.revision, at=head.at, epoch=head.epoch, counters=loaded.counters)
+        while commits := await self._store.commits_after(view.revision):
+            for commit in commits:
+                view.replay(commit)
+
+    async def _reload(self) -> None:
+        fresh = View()
+        await self._load(fresh)
+        self.view.become(fresh)
+        self.feed.restart(self.view.revision)
+        log.warning("view.reloaded", revision=self.view.revision, epoch=self.view.epoch)
+
+    async def _reload_quietly(self) -> None:
+        try:
+            await self._reload()
+        except StoreProblem:
+            self.mark_stale()
+
+    async def _follow(self) -> None:
+        """Polls for other processes' commits: every 20 ms while there are some, every 250 ms when it is quiet."""
+        pause = IDLE_POLL_S
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                commits = await self._store.commits_after(self.view.revision)
+            except Compacted:
+                await self._reload_quietly()
+                continue
+            except StoreProblem:
+                self.mark_stale()
+                pause = min(max(pause * 2, IDLE_POLL_S), 2.0)
+                continue
+            self._is_back()
+            if commits and commits[0].revision <= self.view.revision + 1:
+                self.take_in(commits)
+            active = time.monotonic() - self._moved_at < ACTIVE_FOR_S
+            pause = ACTIVE_POLL_S if active else IDLE_POLL_S
+
+    async def _probe(self) -> None:
+        """Asks a store that was away or full whether it takes writes again, so that workers need not find out by failing."""
+        while True:
+            await asyncio.sleep(PROBE_S)
+            if not self.stale:
+                continue
+            try:
+                await self._store.put_ephemeral("ledger:probe", b"", expires_at=self._clock_ms() + 1_000)
+            except StoreProblem:
+                continue
+            self._is_back()
+
+    def _is_back(self) -> None:
+        if self.stale:
+            log.info("store.back", revision=self.view.revision)
+            self.mark_fresh()

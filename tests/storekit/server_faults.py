@@ -1,0 +1,142 @@
+"""A Neo4j server that is killed, stopped, frozen or out of disk while writers of two ledgers commit, and what it has then.
+
+The writers go on through it all: they are refused while the server is away, and must be heard again once it is back.
+Freezing is the hardest on the store: the server goes on with transactions that their writers gave up long ago.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from beds.neo4j.server import Neo4jServer
+from graph.ledger import Ledger, Request
+from graph.refusal import Unavailable
+from graph.stores.neo4j import Neo4jStore
+from graph.stores.neo4j_client import Timeouts
+from storekit import races
+from storekit.checks import State
+from storekit.kills import checked
+
+REQUEST = Request(author="user_1", action="test")
+LEDGERS = 2
+WRITERS = 8
+"""Of each ledger."""
+COMMITS = 30
+"""Acknowledged before each fault, and again after it."""
+WITHIN_S = 180.0
+FROZEN_S = 6.0
+AGAIN_S = 0.5
+"""Before who was refused tries again."""
+IMPATIENT = Timeouts(connect=3.0, statement=4.0, lock=4.0, commit=4.0)
+"""Less than a server is frozen for, so that it is given up in the middle of a transaction."""
+
+
+@dataclass
+class ServerToll:
+    """What a test of server faults did."""
+
+    faults: int = 0
+    checks: int = 0
+    told: int = 0
+    """Commits that were acknowledged, and found at the end."""
+    refused: int = 0
+    """Commits that were refused or left open while the server was away."""
+    revision: int = 0
+    """Commits in the log, acknowledged or not."""
+    slowest_s: float = 0.0
+    """From a server that answers again to the 30th commit."""
+
+
+async def kill(server: Neo4jServer) -> None:
+    """kill -9, and a new start on what it left."""
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start)
+
+
+async def stop(server: Neo4jServer) -> None:
+    """A clean stop and a new start."""
+    await asyncio.to_thread(server.stop)
+    await asyncio.to_thread(server.start)
+
+
+async def freeze(server: Neo4jServer) -> None:
+    """Neither answers nor ends for longer than its clients wait; then it goes on as if nothing had been."""
+    server.freeze()
+    try:
+        await asyncio.sleep(FROZEN_S)
+    finally:
+        server.thaw()
+
+
+async def fill(server: Neo4jServer) -> None:
+    """The disk is full; then there is room, and the server is started again, as its database asks for."""
+    server.limit_files(65_536)
+    await asyncio.sleep(FROZEN_S)
+    await kill(server)
+
+
+FAULTS: dict[str, Callable[[Neo4jServer], Awaitable[None]]] = {
+    "kill": kill,
+    "stop": stop,
+    "freeze": freeze,
+    "fill": fill,
+}
+
+
+async def faults_under_load(server: Neo4jServer, faults: Sequence[str]) -> ServerToll:
+    """Does each of the faults to the server, which holds an empty graph, and checks the graph after each."""
+    toll = ServerToll()
+    told: dict[str, int] = {}
+    state = State()
+
+    async def write(ledger: Ledger, key: str, stopped: asyncio.Event) -> None:
+        step = 0
+        while not stopped.is_set():
+            step += 1
+            try:
+                done = await ledger.commit(races.several_entities(f"{key}-{step}", 1.0), REQUEST)
+            except Unavailable:
+                toll.refused += 1
+                await asyncio.sleep(AGAIN_S)
+            else:
+                told[f"{key}-{step}"] = done.revision
+
+    async def more() -> None:
+        async with asyncio.timeout(WITHIN_S):
+            until = len(told) + COMMITS
+            while len(told) < until:
+                await asyncio.sleep(0.05)
+
+    async with contextlib.AsyncExitStack() as open_:
+        ledgers = [
+            await open_.enter_async_context(Ledger(Neo4jStore(server.store, timeouts=IMPATIENT)).running())
+            for _ in range(LEDGERS)
+        ]
+        store = Neo4jStore(server.store)
+        await store.open()
+        open_.push_async_callback(store.close)
+        for number, fault in enumerate(faults):
+            stopped = asyncio.Event()
+            async with asyncio.TaskGroup() as writers:
+                for which, ledger in enumerate(ledgers):
+                    for writer in range(WRITERS):
+                        writers.create_task(write(ledger, f"{number}-{which}-{writer}", stopped))
+                await more()
+                await FAULTS[fault](server)
+                began = time.monotonic()
+                await more()
+                toll.slowest_s = max(toll.slowest_s, time.monotonic() - began)
+                stopped.set()
+            toll.faults += 1
+            state = await checked(store, state, told)
+            toll.checks += 1
+            for ledger in ledgers:
+                assert await ledger.wait_for(state.revision, timeout_s=60), "a view stays behind"
+                assert all(ledger.view.get(key) == entity for key, entity in state.live.items())
+        await checked(store, State(), told)
+    toll.told, toll.revision = len(told), state.revision
+    return toll
