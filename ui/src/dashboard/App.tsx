@@ -13,6 +13,7 @@ import { NotFound } from "./NotFound";
 import { MAP_PATH, TOPOLOGY_PATH } from "./routes";
 
 // The topology is what most people come for; the rest is loaded when it is first looked at.
+const ListPage = lazy(() => import("../lists/ListPage").then((module) => ({ default: module.ListPage })));
 const MapPage = lazy(() => import("../map/MapPage").then((module) => ({ default: module.MapPage })));
 
 interface AppProps {
@@ -36,6 +37,7 @@ export function App({ viewer, live }: AppProps) {
               </Route>
               <Route path={TOPOLOGY_PATH} component={TopologyPage} />
               <Route path={MAP_PATH} component={MapPage} />
+              <Route path="/list/:kind">{({ kind }) => <ListPage key={kind} kind={kind} />}</Route>
               <Route component={NotFound} />
             </Switch>
           </Suspense>

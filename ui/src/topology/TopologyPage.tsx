@@ -11,6 +11,7 @@ import { useFind } from "../find/useFind";
 import type { Place } from "../live/topology";
 import { useTopology } from "../live/useTopology";
 import { count, t } from "../messages";
+import { download } from "../parts/download";
 import { EntityTree } from "./EntityTree";
 import { Legend } from "./Legend";
 import { SelectionPanel } from "./SelectionPanel";
@@ -86,12 +87,4 @@ export function TopologyPage() {
       </section>
     </div>
   );
-}
-
-function download(blob: Blob, name: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
