@@ -13,6 +13,7 @@ import { NotFound } from "./NotFound";
 import { MAP_PATH, TOPOLOGY_PATH } from "./routes";
 
 // The topology is what most people come for; the rest is loaded when it is first looked at.
+const EntityPage = lazy(() => import("../details/EntityPage").then((module) => ({ default: module.EntityPage })));
 const ListPage = lazy(() => import("../lists/ListPage").then((module) => ({ default: module.ListPage })));
 const MapPage = lazy(() => import("../map/MapPage").then((module) => ({ default: module.MapPage })));
 
@@ -38,6 +39,7 @@ export function App({ viewer, live }: AppProps) {
               <Route path={TOPOLOGY_PATH} component={TopologyPage} />
               <Route path={MAP_PATH} component={MapPage} />
               <Route path="/list/:kind">{({ kind }) => <ListPage key={kind} kind={kind} />}</Route>
+              <Route path="/entity/:id">{({ id }) => <EntityPage key={id} id={decodeURIComponent(id)} />}</Route>
               <Route component={NotFound} />
             </Switch>
           </Suspense>

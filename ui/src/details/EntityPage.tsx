@@ -1,0 +1,180 @@
+// The page of one thing of any kind: what it is, what is desired beside what was observed, and what belongs to it.
+
+import { useMemo } from "react";
+import { Button, Tab, TabList, TabPanel, Tabs } from "react-aria-components";
+import { Link } from "wouter";
+
+import { SELECT, TOPOLOGY_PATH, withQuery } from "../dashboard/routes";
+import { useQueryState } from "../dashboard/useQueryState";
+import { CellView } from "../lists/CellView";
+import { at, isRow, type Row } from "../lists/values";
+import { useTopology } from "../live/useTopology";
+import { t } from "../messages";
+import { DeploymentWhy } from "./DeploymentWhy";
+import { factsDocument, factsOf, type Facts } from "./facts";
+import { OperationProgress } from "./OperationProgress";
+import { RelatedList } from "./RelatedList";
+import { SECTIONS } from "./sections";
+import { useAsked } from "./useAsked";
+import "./details.css";
+
+export const HEAD = `query Head($id: ID!) {
+  entity(id: $id) { __typename id displayName revision ... on Named { name } ... on Release { backendName } ... on Instance { backendName } ... on Operation { kind } }
+}`;
+
+/** The tab that is shown, in the address. */
+const TAB = "tab";
+
+export function EntityPage({ id }: { readonly id: string }) {
+  const { topology } = useTopology();
+  const head = useAsked(HEAD, { id }, topology.revision);
+  const found = at(head.data, "entity");
+  const type = String(at(found, "__typename") ?? "");
+  const facts = useMemo(() => factsOf(type), [type]);
+  const document = useMemo(() => (facts === null ? null : factsDocument(facts)), [facts]);
+  const asked = useAsked(document, { id }, Number(at(found, "revision") ?? 0));
+  const row = at(asked.data, "entity");
+  const problem = head.problem ?? asked.problem;
+  if (problem !== null && !isRow(found)) {
+    return (
+      <div className="notice" role="alert">
+        <h1>{t.details.failed}</h1>
+        <p>{problem}</p>
+        <Button onPress={head.again}>{t.details.retry}</Button>
+      </div>
+    );
+  }
+  if (head.data === null) return <p className="loading">{t.details.loading}</p>;
+  if (!isRow(found) || facts === null) {
+    return (
+      <div className="notice">
+        <h1>{t.details.notFound}</h1>
+        <p>{t.details.notFoundRemedy}</p>
+      </div>
+    );
+  }
+  const title = ["displayName", "name", "backendName", "kind", "id"].map((key) => found[key]).find((each) => typeof each === "string" && each !== "");
+  return (
+    <article className="entity">
+      <header className="entity-head">
+        <p className="entity-kind">{spaced(type)}</p>
+        <h1>{String(title)}</h1>
+        {topology.find(id) !== null && <Link href={withQuery(TOPOLOGY_PATH, "", { [SELECT]: id })}>{t.details.showInTopology}</Link>}
+      </header>
+      {problem !== null && (
+        <p role="alert" className="list-problem">
+          {problem}
+        </p>
+      )}
+      {isRow(row) ? <FactList facts={facts} row={row} id={id} /> : <p>{t.details.loading}</p>}
+      <Sections type={type} id={id} row={isRow(row) ? row : null} generation={Number(found.revision ?? 0)} />
+    </article>
+  );
+}
+
+function FactList({ facts, row, id }: { readonly facts: Facts; readonly row: Row; readonly id: string }) {
+  const name = (key: string) => t.details.fields[key] ?? t.lists.columns[key] ?? key;
+  const shown = facts.columns.map((column) => ({ column, cell: column.cell(row) })).filter(({ cell }) => cell.is !== "none");
+  return (
+    <>
+      <section aria-label={t.details.facts}>
+        <dl className="entity-facts">
+          {shown.map(({ column, cell }) => (
+            <div key={column.key}>
+              <dt>{name(column.key)}</dt>
+              <dd>
+                <CellView cell={cell} />
+              </dd>
+            </div>
+          ))}
+          <div>
+            <dt>{t.details.id}</dt>
+            <dd>
+              <code>{id}</code>
+            </dd>
+          </div>
+        </dl>
+      </section>
+      {facts.pairs.length > 0 && (
+        <section>
+          <h2>{t.details.desiredAndObserved}</h2>
+          <table className="why-table entity-pairs">
+            <thead>
+              <tr>
+                <td />
+                <th scope="col">{t.details.desired}</th>
+                <th scope="col">{t.details.observed}</th>
+                <td />
+              </tr>
+            </thead>
+            <tbody>
+              {facts.pairs.map((pair) => {
+                const [desired, observed] = [pair.desired(row), pair.observed(row)];
+                const same = observed.is === "none" ? null : desired.text === observed.text;
+                return (
+                  <tr key={pair.key}>
+                    <th scope="row">{name(pair.key)}</th>
+                    <td>{desired.text}</td>
+                    <td>{observed.text}</td>
+                    <td>{same === null ? t.details.unobserved : same ? `✓ ${t.details.same}` : `! ${t.details.differs}`}</td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </>
+  );
+}
+
+interface SectionsProps {
+  readonly type: string;
+  readonly id: string;
+  readonly row: Row | null;
+  readonly generation: number;
+}
+
+function Sections({ type, id, row, generation }: SectionsProps) {
+  const [tab, setTab] = useQueryState(TAB);
+  const sections = SECTIONS[type] ?? [];
+  const first = type === "Deployment" ? "why" : type === "Operation" ? "progress" : null;
+  const keys = [...(first ? [first] : []), ...sections.map((section) => section.kind)];
+  if (keys.length === 0) return null;
+  return (
+    <Tabs selectedKey={keys.includes(tab) ? tab : (keys[0] ?? "")} onSelectionChange={(key) => setTab(String(key))} className="entity-tabs">
+      <TabList aria-label={t.details.related} className="tab-list">
+        {first === "why" && <Tab id="why">{t.details.why.title}</Tab>}
+        {first === "progress" && <Tab id="progress">{t.details.operation.title}</Tab>}
+        {sections.map((section) => (
+          <Tab key={section.kind} id={section.kind}>
+            {t.lists.kinds[section.kind]}
+          </Tab>
+        ))}
+      </TabList>
+      {first === "why" && (
+        <TabPanel id="why" className="tab-panel">
+          <DeploymentWhy id={id} generation={generation} />
+        </TabPanel>
+      )}
+      {first === "progress" && (
+        <TabPanel id="progress" className="tab-panel">
+          {row && <OperationProgress id={id} facts={row} />}
+        </TabPanel>
+      )}
+      {sections.map((section) => (
+        <TabPanel key={section.kind} id={section.kind} className="tab-panel">
+          <RelatedList kind={section.kind} filter={section.filter(id)} without={section.without ?? NOTHING} />
+        </TabPanel>
+      ))}
+    </Tabs>
+  );
+}
+
+const NOTHING: readonly string[] = [];
+
+/** `AppVersion` as `App version`. */
+function spaced(type: string): string {
+  const words = type.replace(/([a-z])([A-Z])/g, "$1 $2");
+  return words.charAt(0) + words.slice(1).toLowerCase();
+}

@@ -1,0 +1,62 @@
+// What hangs on a thing of each kind: its lists, each a filter of that kind's list.
+
+import type { ListKind } from "../dashboard/routes";
+
+export interface Section {
+  readonly kind: ListKind;
+  readonly filter: (id: string) => Readonly<Record<string, unknown>>;
+  /** The column that says what one is looking at already. */
+  readonly without?: readonly string[];
+}
+
+const by = (field: string) => (id: string) => ({ [field]: id });
+const subject = (id: string) => ({ subjectId: { eq: id } });
+
+const OPERATIONS: Section = { kind: "operations", filter: subject, without: ["subject"] };
+const EVENTS: Section = { kind: "events", filter: subject, without: ["subject"] };
+
+/** By type name, in the order in which they are shown. */
+export const SECTIONS: Readonly<Record<string, readonly Section[]>> = {
+  Region: [
+    { kind: "regions", filter: by("parent"), without: ["parent"] },
+    { kind: "sites", filter: by("inRegion") },
+  ],
+  Site: [
+    { kind: "nodes", filter: by("site"), without: ["site"] },
+    { kind: "releases", filter: by("site"), without: ["site"] },
+    { kind: "instances", filter: by("site"), without: ["site"] },
+    { kind: "links", filter: (id) => ({ or: [{ fromSite: id }, { toSite: id }] }) },
+    { kind: "clusters", filter: by("site") },
+    { kind: "services", filter: by("site"), without: ["site"] },
+    EVENTS,
+    OPERATIONS,
+  ],
+  Node: [{ kind: "instances", filter: by("node"), without: ["node"] }, EVENTS, OPERATIONS],
+  Link: [EVENTS],
+  Cluster: [
+    { kind: "nodes", filter: by("cluster"), without: ["cluster"] },
+    { kind: "releases", filter: by("cluster") },
+    EVENTS,
+  ],
+  App: [{ kind: "app-versions", filter: by("app"), without: ["app"] }],
+  AppVersion: [
+    { kind: "components", filter: by("appVersion"), without: ["version"] },
+    { kind: "deployments", filter: by("appVersion"), without: ["version"] },
+  ],
+  Component: [
+    { kind: "services", filter: by("component"), without: ["component"] },
+    { kind: "releases", filter: by("component"), without: ["component"] },
+  ],
+  Deployment: [{ kind: "releases", filter: by("deployment"), without: ["deployment"] }, OPERATIONS, EVENTS],
+  Release: [{ kind: "instances", filter: by("release"), without: ["release"] }, EVENTS],
+  Instance: [],
+  Operation: [EVENTS],
+  Tenant: [
+    { kind: "apps", filter: by("tenant"), without: ["tenant"] },
+    { kind: "deployments", filter: by("tenant"), without: ["tenant"] },
+    { kind: "service-accounts", filter: by("tenant"), without: ["tenant"] },
+    { kind: "role-bindings", filter: by("tenant"), without: ["tenant"] },
+    { kind: "secrets", filter: by("tenant"), without: ["tenant"] },
+    { kind: "operations", filter: by("tenant"), without: ["tenant"] },
+  ],
+};
