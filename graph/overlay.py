@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from graph.change import Change
 from graph.entity import KINDS, Entity, Named, kind_by_id
-from graph.postings import but, entries, external_key
+from graph.postings import external_key, moved
 from graph.view import Reader
 
 _Entry = tuple[str, str | None, str | None]
@@ -160,18 +160,17 @@ class Overlay:
         """Brings `_added` and `_removed` of a kind up to the changes made so far."""
         spec = KINDS[kind]
         for before, after in self._unindexed.pop(kind):
-            old = entries(spec, before) if before is not None else []
-            new = entries(spec, after) if after is not None else []
+            left, come = moved(spec, before, after)
             if before is not None:
-                for field, value in but(old, new):
+                for field, value in left:
                     self._drop((kind, field, value), before.id)
+                if after is None:
+                    self._drop((kind, None, None), before.id)
             if after is not None:
-                for field, value in but(new, old):
+                for field, value in come:
                     self._add((kind, field, value), after.id)
-            if before is None and after is not None:
-                self._add((kind, None, None), after.id)
-            elif after is None and before is not None:
-                self._drop((kind, None, None), before.id)
+                if before is None:
+                    self._add((kind, None, None), after.id)
 
     def _add(self, key: _Entry, entity_id: str) -> None:
         removed = self._removed.get(key)
