@@ -50,6 +50,8 @@ class References:
         else:
             found = self._by_path(kind, value.split("/"), tenant_id)
         if found is None or found.SPEC is not kind:
+            if kind_name == "Secret":
+                value = "***"  # it may be the secret itself, put into the wrong place
             raise NotFound(kind_name, value, path=path, remedy="name one that exists or is in the same set")
         return found.id
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from graph.edit import camel
 from graph.entity import HIDDEN, KINDS, MANAGED, Field, Kind, without_none
 from graph.refusal import InvalidInput
+from graph.spelling import camel
 
 MAX_REFERENCE = 1_024
 """Characters of a name, a path of names or a key that are looked up and told of."""

@@ -26,6 +26,8 @@ MAX_TEXT_BYTES = 64 * 1024 * 1024
 MAX_DEPTH = 32
 MAX_WRONG = 50
 """Bad documents that one refusal names."""
+_UNCLEAR = "write JSON or YAML"
+"""The remedy for what is neither."""
 _LOOKED_UP = 1024 * 1024
 """Characters of JSON in which the line of a mistake is looked for."""
 _SHOWN = 60
@@ -244,21 +246,22 @@ def _values(text: str, name: str) -> Iterator[tuple[int, Any]]:
             value = _json(text.lstrip("\ufeff"))
         except json.JSONDecodeError as found:
             # It may be YAML that begins so; if it is not, it was meant as JSON.
-            mistake = InvalidInput(f"{name}:{found.lineno}: {found.msg}", remedy="write JSON or YAML", path=name)
+            mistake = InvalidInput(f"{name}:{found.lineno}: {found.msg}", remedy=_UNCLEAR, path=name)
         except (_NotJson, ValueError) as found:
             if isinstance(found, _Twice) and len(text) < _LOOKED_UP:
                 for _ in _yaml(text, name):  # it is YAML as well, and read as such it is refused with its line
                     pass
-            raise InvalidInput(f"{name}:1: {str(found)[:200]}", remedy="write JSON or YAML", path=name) from None
+            raise InvalidInput(f"{name}:1: {str(found)[:200]}", remedy=_UNCLEAR, path=name) from None
         except RecursionError:
-            raise InvalidInput(f"{name}:1: nested too deeply", remedy="write JSON or YAML", path=name) from None
+            raise InvalidInput(f"{name}:1: nested too deeply", remedy=_UNCLEAR, path=name) from None
         else:
             yield 1, value
             return
     try:
         yield from _yaml(text, name)
     except InvalidInput as problem:
-        raise mistake or problem from None
+        # Where it can be read as YAML, what is wrong with it is what YAML finds.
+        raise mistake if mistake is not None and problem.remedy == _UNCLEAR else problem from None
 
 
 def _yaml(text: str, name: str) -> Iterator[tuple[int, Any]]:
@@ -276,14 +279,16 @@ def _yaml(text: str, name: str) -> Iterator[tuple[int, Any]]:
     except yaml.MarkedYAMLError as problem:
         mark = problem.problem_mark or problem.context_mark
         line = mark.line + 1 if mark is not None else 1
-        said, remedy = str(problem.problem), "write JSON or YAML"
+        said, remedy = str(problem.problem), _UNCLEAR
+        if problem.context is not None and problem.context.startswith("found"):
+            said = problem.context
         if isinstance(problem, _Unwanted):
             remedy = problem.remedy
         elif "\t" in _indent(_at(text, line)):
             said, remedy = "a tab does not indent in YAML", "indent with spaces"
         raise InvalidInput(f"{name}:{line}: {said}", remedy=remedy, path=name) from None
     except (yaml.YAMLError, RecursionError) as problem:
-        raise InvalidInput(f"{name}: {problem}", remedy="write JSON or YAML", path=name) from None
+        raise InvalidInput(f"{name}: {problem}", remedy=_UNCLEAR, path=name) from None
 
 
 def _at(text: str, line: int) -> str:

@@ -103,7 +103,9 @@ def run_group(
     at = max(now_ms, head.at + 1)
     revision = head.revision
     made_here: dict[str, IdempotencyRecord] = {}
-    whole: Edit | None = None  # what the accepted drafts have done together: the first one's own edit, joined by the rest
+    whole: Edit | None = (
+        None  # what the accepted drafts have done together: the first one's own edit, joined by the rest
+    )
     for draft in drafts:
         request = draft.request
         idempotency = request.idempotency

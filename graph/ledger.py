@@ -71,11 +71,14 @@ class Ledger:
         """Told of each group: its drafts and its seconds; for metrics."""
         self._writable = True
         self._stopping = False
+        self._traced = True
+        """Whether spans go anywhere, which is settled before the ledger runs."""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Ledger]:
         """Opens and loads the store, then writes and follows until the context ends; what is queued is written first."""
         head = await self._replica.open()
+        self._traced = not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
         self._writable = head.schema <= SCHEMA_NUMBER
         writer = asyncio.create_task(self._write(), name="ledger-writer")
         watch = asyncio.create_task(self._replica.watch(), name="ledger-watch")
@@ -257,7 +260,7 @@ class Ledger:
             return
 
     async def _attempt(self, drafts: Sequence[Draft]) -> Group:
-        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):  # nobody traces, and a span is not free
+        if not self._traced:  # a span is not free, even one that goes nowhere
             return await self._transact(drafts)
         attributes: dict[str, int | str] = {"drafts": len(drafts), "store": self.store.name}
         with _tracer.start_as_current_span("ledger.group", attributes=attributes):

@@ -7,8 +7,12 @@ lists, no generator, no call that can be spared.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Callable
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
 
-from graph.entity import Entity, ExternalId, Kind
+from graph.entity import Entity, ExternalId, Kind, Source
 
 
 def index_text(value: object) -> str:
@@ -45,9 +49,56 @@ def entries(kind: Kind, entity: Entity) -> list[tuple[str, str]]:
         found.append((name, ""))
         if text:
             found.append((name, text))
-    source = entity.source
-    found.append(("source", f"{source.kind._name_}:{source.name}"))
+    found.append(("source", _source_text(entity.source)))
     return found
+
+
+def moved(
+    kind: Kind, before: Entity | None, after: Entity | None
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The pairs under which an entity is no longer found, and those under which it is found now, each once.
+
+    As the differences of `entries`, without making those of the fields that stay as they are: most changes leave all.
+    """
+    if before is None:
+        return [], but(entries(kind, after), []) if after is not None else []
+    if after is None:
+        return but(entries(kind, before), []), []
+    left: list[tuple[str, str]] = []
+    come: list[tuple[str, str]] = []
+    values, fields = _found_by(type(after))
+    old, new = values(before), values(after)
+    if old != new:
+        for field, one, other in zip(fields, old, new, strict=True):
+            if one != other:
+                gone, made = _entries_of(field, one), _entries_of(field, other)
+                left += but(gone, made)
+                come += but(made, gone)
+    return left, come
+
+
+@lru_cache(maxsize=256)
+def _found_by(kind: type[Entity]) -> tuple[Callable[[Entity], tuple[Any, ...]], tuple[str, ...]]:
+    spec = kind.SPEC
+    fields = (*(field.name for field in (*spec.refs, *spec.indexed)), "labels", "source")
+    return attrgetter(*fields), fields
+
+
+def _entries_of(field: str, value: Any) -> list[tuple[str, str]]:
+    """The pairs of one field."""
+    if value is None or value == "":
+        return []
+    if field == "labels":
+        return [(f"label:{key}", one) for key, text in value.items() for one in ({"": None, text: None})]
+    if field == "source":
+        return [(field, _source_text(value))]
+    if type(value) is list or type(value) is dict:
+        return [(field, one) for one in value]
+    return [(field, index_text(value))]
+
+
+def _source_text(source: Source) -> str:
+    return f"{source.kind._name_}:{source.name}"
 
 
 def external_key(entity: Entity, external: ExternalId) -> tuple[str, str, str]:

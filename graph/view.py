@@ -18,7 +18,7 @@ from graph.change import Change, Commit
 from graph.entity import KINDS, Entity, Kind, Named, kind_by_id
 from graph.filing import is_filed
 from graph.name_orders import NameOrders
-from graph.postings import but, entries, external_key, insert, remove
+from graph.postings import entries, external_key, insert, moved, remove
 
 E = TypeVar("E", bound=Entity)
 
@@ -294,13 +294,11 @@ class View:
         before = self._entities.get(entity_id)
         after = change.after if change.after is not None and not is_filed(change.after) else None
         renamed = self._renamed(kind, before, after)
-        old = entries(kind, before) if before is not None else []
-        new = entries(kind, after) if after is not None else []
-        left = but(old, new)
-        come = but(new, old)
         ordered = bool(self._orders) and kind.named
+        left, come = moved(kind, before, after)
         if ordered:
-            for field, value in old if renamed else left:
+            gone = entries(kind, before) if renamed and before is not None else left
+            for field, value in gone:
                 self._orders.leave((kind.name, field, value), entity_id, name_key=self._name_key)
         if before is not None and renamed:
             self._forget_name(kind, before)
@@ -328,7 +326,8 @@ class View:
             ids = values.get(value) or values.setdefault(value, [])
             insert(ids, entity_id)
         if ordered:
-            for field, value in new if renamed else come:
+            made = entries(kind, after) if renamed and after is not None else come
+            for field, value in made:
                 self._orders.join((kind.name, field, value), entity_id, name_key=self._name_key)
 
     def _name_key(self, entity_id: str) -> tuple[str, str]:
@@ -356,6 +355,8 @@ class View:
         """Where an entity is, or belongs, in an order by name: `bisect_left` without a call for each comparison."""
         entities, name, entity_id = self._entities, entity.name, entity.id
         low, high = 0, len(ids)
+        if high and entities[ids[-1]].name < name:  # type: ignore[attr-defined]  # as below; names are often numbered
+            return high
         while low < high:
             middle = (low + high) // 2
             one = ids[middle]

@@ -27,7 +27,7 @@ from lifecycle.indulgence import blemished
 from lifecycle.operations import Earlier
 from lifecycle.placing import Placing
 from lifecycle.releases import sites_of
-from placement.decision import Decision
+from placement.filed_decision import decision_filed
 from placement.problem import check_replicas
 
 R = TypeVar("R")
@@ -143,10 +143,10 @@ class Decisions:
                 path="input.id",
             )
         revision = msgspec.json.decode(body, type=DeploymentRevision)
-        filed = None if anew or good.decision_id is None else await self._record(DECISIONS, good.decision_id)
-        if filed is not None:
-            decision = msgspec.json.decode(filed, type=Decision)
-            return Earlier(revision, Chosen(decision=decision, body=filed, record_id=good.decision_id))
+        kept = None if anew or good.decision_id is None else await self._record(DECISIONS, good.decision_id)
+        if kept is not None:
+            chosen = Chosen(decision=decision_filed(kept), body=kept, record_id=good.decision_id)
+            return Earlier(revision, chosen)
         version = seen_version(reader, revision.app_version_id, path="input.id")
         chosen = await self._placing.choose(
             reader,

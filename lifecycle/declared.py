@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from access.viewer import Viewer
 from access.visible import VisibleView
 from drivers.registry import DriverRegistry
@@ -28,6 +26,7 @@ from lifecycle.deployments import Adjustment, Chosen, Wish, adjusted, deploy, te
 from lifecycle.placing import Placing
 from lifecycle.verbs import Verb, check_verb
 from placement.decision import Decision, Objective
+from placement.filed_decision import filed
 
 PATH = "spec"
 UNDECIDED = Decision(
@@ -159,4 +158,4 @@ def _waits(deployment: Deployment) -> bool:
 
 
 def _chosen(decision: Decision) -> Chosen:
-    return Chosen(decision=decision, body=msgspec.json.encode(decision))
+    return Chosen(decision=decision, body=filed(decision))

@@ -19,6 +19,7 @@ from lifecycle.deployments import Chosen
 from lifecycle.indulgence import NONE, Blemished, Indulgent
 from placement.decision import Decision
 from placement.engine import decide
+from placement.filed_decision import filed
 from placement.problem import Problem, problem_from
 from placement.projection import Projection
 
@@ -91,4 +92,4 @@ def without(policy: PlacementPolicy, site_id: str) -> PlacementPolicy:
 
 def _choose(problem: Problem) -> Chosen:
     decision: Decision = decide(problem)
-    return Chosen(decision=decision, body=msgspec.json.encode(decision))
+    return Chosen(decision=decision, body=filed(decision))

@@ -2,8 +2,9 @@
 
 The store narrows by what it has an index for; the rest of a filter, and whether the viewer sees a record at all, is asked of
 each record that was read. So a page may be short: at most MOST_READ records are read for it, and it then goes on where
-reading stopped, with a cursor of its own. A list may have live members besides (operations that run); they are taken before
-the first record is read, and a record of one of them is left out, so that whatever ends meanwhile is in the list once.
+reading stopped, with a cursor of its own. What all lists of a request read comes out of its one budget. A list may have live
+members besides (operations that run); they are taken before the first record is read, and a record of one of them is left
+out, so that whatever ends meanwhile is in the list once.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from resolvers.record_filters import Narrowing, narrowing_of
 from schema.connections import PAGE_SIZE, Direction, PageInfo
 from schema.filters import condition_of
 from schema.record_connections import Counted, RecordConnection
+from schema.work import Work
 
 UNSET = strawberry.UNSET
 MOST_READ = 2_000
@@ -42,6 +44,10 @@ MOST_COUNTED = 100_000
 """Records that the store counts; a total beyond it is given as this, and as not exact."""
 READ_AT_ONCE = 250
 """Records that are read in one step where some will be left out: other requests are answered between the steps."""
+WORK_A_RECORD = 40
+"""What reading a record costs of the request's budget (`schema.work`), besides what its filter costs: some 20 us."""
+COUNTED_FOR_ONE = 4
+"""Records that the store counts for one of that budget."""
 LONGEST_CURSOR = 100
 COUNTING = (
     f"Exact up to {MOST_COUNTED:,} where the filter asks for ids, a tenant, a subject or times alone (and of events for"
@@ -121,6 +127,8 @@ class RecordList:
     """The records of one list as one viewer asks for them, whatever the page."""
 
     store: Store
+    work: Work
+    """What the request may still look at."""
     asked: RecordPage | None
     """What the store is asked for, newest first, its limit apart; None: none of its records can be in the list."""
     show: Callable[[Record], Any]
@@ -199,6 +207,7 @@ class RecordList:
             page = msgspec.structs.replace(self.asked, but_ids=known, limit=MOST_COUNTED + 1)
             with _away():
                 filed = await self.store.count_records(page)
+            self.work.spend(filed // COUNTED_FOR_ONE, path="filter")
             return Counted(total + min(filed, MOST_COUNTED), filed <= MOST_COUNTED)
         position, left = self.asked.after_id, MOST_READ_TO_COUNT
         while left > 0:
@@ -213,7 +222,9 @@ class RecordList:
 
     async def _records(self, page: RecordPage, **changed: Any) -> Sequence[Record]:
         with _away():
-            return await self.store.records(msgspec.structs.replace(page, **changed))
+            records = await self.store.records(msgspec.structs.replace(page, **changed))
+        self.work.spend(len(records) * WORK_A_RECORD, path="filter")
+        return records
 
 
 @contextlib.contextmanager
@@ -248,7 +259,7 @@ class Filed:
         Raises InvalidInput or LimitExceeded for a bad filter.
         """
         wanted = _given(arguments, "filter")
-        condition = condition_of(self.kind, wanted, reader=context.view)
+        condition = condition_of(self.kind, wanted, reader=context.view, work=context.work)
         narrowing = narrowing_of(wanted, subject=self.subject, time=self.time)
         if within is not None:
             narrowing = narrowing.both(within)
@@ -260,6 +271,7 @@ class Filed:
 
         return RecordList(
             store=context.services.ledger.store,
+            work=context.work,
             asked=asked,
             show=show,
             all_shown=whole and self.all_shown(context),

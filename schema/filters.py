@@ -17,10 +17,10 @@ import strawberry
 from graph import selectors, spatial
 from graph.beginnings import NameBegins
 from graph.conditions import EVERYTHING, All, Among, AnyOf, Condition, Equals, Labelled, NameIs, Not, Test
-from graph.edit import camel
 from graph.entity import HIDDEN, Entity, Field, Kind, SourceKind, Timestamp, without_none
 from graph.kinds import Region
 from graph.refusal import InvalidInput, LimitExceeded
+from graph.spelling import camel
 from graph.values import Health, HealthStatus, Position
 from graph.view import Reader, get_as
 from schema.nulls import SUFFIX, HasNone

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 import strawberry
 
-from graph.edit import camel
 from graph.entity import HIDDEN, IMMUTABLE, MANAGED, Field, Kind
 from graph.refusal import InvalidInput
+from graph.spelling import camel
 from schema.vocabulary import NAMES, Member, given, input_type, is_big, optional
 
 UNSET = strawberry.UNSET

@@ -20,8 +20,8 @@ import msgspec
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
 
-from graph.edit import camel
 from graph.entity import Timestamp, without_none
+from graph.spelling import camel
 from schema.scalars import BigInt, DateTime, Json
 
 _MODULE = "schema._derived"

@@ -34,6 +34,9 @@ _ASSIGNED_SECRET = re.compile(
         [^&\s"'\#;]+"""
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{6,}")
+_CHATTY = (
+    "uvicorn.access", "uvicorn.error", "httpx", "httpcore", "neo4j.notifications", "neo4j.pool", "neo4j.io",
+)  # fmt: skip
 _DEEPEST = 8
 _LONGEST = 20_000
 
@@ -85,9 +88,9 @@ def configure(
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
-    # Each request and each notification of the database would be a line: those are the metrics' to count.
-    for chatty in ("uvicorn.access", "httpx", "httpcore", "neo4j.notifications", "neo4j.pool", "neo4j.io"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Each request, WebSocket and notification of the database would be a line: those are the metrics' to count.
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from server.app import Application, running, version
 from server.first_start import check_listener, first_link
 from server.settings import Settings
 from server.ui_build import UiBuild, UiMode, ensure_built
-from server.websocket_transport import LettingGo
+from server.websocket_transport import websocket_options
 
 log = structlog.get_logger(__name__)
 Say = Callable[[str], None]
@@ -125,9 +125,7 @@ async def _serve(settings: Settings, ui: UiBuild, say: Say, listening: socket.so
             ssl_certfile=_text(settings.tls_certificate),
             ssl_keyfile=_text(settings.tls_key),
             http="httptools",
-            ws=LettingGo,
-            ws_per_message_deflate=False,
-            ws_max_size=settings.max_documents_bytes,
+            **websocket_options(application.endpoint.engine.limits),
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -96,16 +96,16 @@ def _decoded(body: bytes) -> WriteBatch:
 class Arrivals:
     """What has arrived and is not in its places yet, over tables that stand at `placed`."""
 
-    __slots__ = ("_filed", "after_number", "batches", "placed", "size_bytes")
+    __slots__ = ("_filed", "_taken", "after_number", "batches", "placed", "size_bytes")
 
-    def __init__(
-        self, placed: Head, batches: tuple[WriteBatch, ...] = (), *, after_number: int = 0, size_bytes: int = 0
-    ) -> None:
+    def __init__(self, placed: Head, *, after_number: int = 0) -> None:
         self.placed = placed
-        self.batches = batches
+        self.batches: tuple[WriteBatch, ...] = ()
         self.after_number = after_number
         """The number of the last arrival that is in its places: the first of these has the next one."""
-        self.size_bytes = size_bytes
+        self.size_bytes = 0
+        self._taken: set[str] = set()
+        """Their drafts and keys. Handed on to those that follow, and used by the writer's thread alone."""
         self._filed: dict[str, dict[str, Record | None]] | None = None
 
     @property
@@ -115,8 +115,16 @@ class Arrivals:
 
     def and_one(self, batch: WriteBatch, *, size_bytes: int) -> Arrivals:
         """These and one more."""
-        whole = self.size_bytes + size_bytes
-        return Arrivals(self.placed, (*self.batches, batch), after_number=self.after_number, size_bytes=whole)
+        more = Arrivals(self.placed, after_number=self.after_number)
+        more.batches = (*self.batches, batch)
+        more.size_bytes = self.size_bytes + size_bytes
+        more._taken = self._taken
+        more._taken.update(_taken_by(batch))
+        return more
+
+    def has_one_of(self, batch: WriteBatch) -> bool:
+        """Whether one of a batch's drafts or keys is among theirs. Asked by the writer's thread."""
+        return not self._taken.isdisjoint(_taken_by(batch))
 
     def has_room_for(self, size_bytes: int) -> bool:
         """Whether one of this size may be taken before these are put in their places."""
@@ -181,6 +189,13 @@ class Arrivals:
         return ordered[: max(0, min(page.limit, MOST_RECORDS))]
 
 
+def _taken_by(batch: WriteBatch) -> list[str]:
+    taken = [f"draft {one.draft_id}" for one in batch.commits]
+    if batch.idempotency:
+        taken += [f"key {one.key}" for one in batch.idempotency]
+    return taken
+
+
 def _asked_for(record: Record, page: RecordPage) -> bool:
     low, high = (page.after_id, page.before_id) if page.ascending else (page.before_id, page.after_id)
     return (
@@ -207,11 +222,10 @@ def append_arrival(
     """
     drafts = [one.draft_id for one in batch.commits]
     keys = [one.key for one in batch.idempotency]
-    twice = arrivals.done_before(drafts) or arrivals.idempotency(keys)
     number = arrivals.last_number + 1
     statement = _append_statement(len(drafts), len(keys))
     row = (number % MANY, number, to.revision, to.at, len(body), _filled(body))
-    if twice or connection.execute(statement, (*row, *drafts, *keys)).rowcount != 1:
+    if arrivals.has_one_of(batch) or connection.execute(statement, (*row, *drafts, *keys)).rowcount != 1:
         raise StoreProblem(f"the change of revision {to.revision} was made before: it is not written again")
 
 

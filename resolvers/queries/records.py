@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import strawberry
 
 from access.permissions import Permission, declare_root
@@ -18,6 +17,7 @@ from graph.kinds import Deployment, DeploymentRevision, Event, Node, Operation, 
 from graph.store import StoreUnavailable
 from lifecycle.deployments import DECISIONS
 from placement.decision import Decision
+from placement.filed_decision import decision_filed
 from resolvers.context import Context
 from resolvers.problems import StoreAway
 from resolvers.record_filters import Narrowing
@@ -98,7 +98,7 @@ async def _decision(deployment: Deployment | DeploymentRevision, info: Any) -> D
         record = await context.services.ledger.store.record(DECISIONS, deployment.decision_id)
     except StoreUnavailable as problem:
         raise StoreAway(str(problem)) from problem
-    return msgspec.json.decode(record.body, type=Decision) if record is not None else None
+    return decision_filed(record.body) if record is not None else None
 
 
 def _revision_deployment(revision: DeploymentRevision, info: Any) -> Entity | None:

@@ -1,7 +1,7 @@
 """The client: queries and mutations over HTTP, errors as `Failure`.
 
 Every mutation that takes one carries an idempotency key, made once for the command. So when a reply is lost, as when the
-server is killed at that moment, the same request is sent again, and what was done is not done twice.
+server is killed at that moment, or comes too late, the same request is sent again, and what was done is not done twice.
 """
 
 from __future__ import annotations
@@ -114,10 +114,27 @@ class Api:
         given = {one: value for one, value in values.items() if value is not None}
         if key:
             given["idempotencyKey"] = f"cli-{uuid.uuid4()}"
-        result: Json = self.query(document, {"input": given})[name]
+        result: Json = self._sent(document, given)[name]
         if not result["__typename"].endswith("Payload"):
             raise refused(result)
         return result
+
+    def _sent(self, document: str, given: Json) -> Json:
+        """The data of a mutation; one that the server had no time to answer is sent again under its key.
+
+        What it asked for may have been done meanwhile, and is then answered and not done again.
+        """
+        for attempt in range(RETRIES + 1):
+            answer = self.raw(document, {"input": given})
+            errors: list[Json] = answer.get("errors") or []
+            if not errors:
+                data: Json = answer["data"]
+                return data
+            late = (errors[0].get("extensions") or {}).get("code") == "EXECUTION_TIMEOUT"
+            if not late or "idempotencyKey" not in given or attempt == RETRIES:
+                break
+            self._sleep(RETRY_PAUSE_S * 2**attempt)
+        raise failure_of(errors)
 
 
 class Refused(Failure):

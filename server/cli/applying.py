@@ -18,10 +18,10 @@ import typer
 from rich.text import Text
 
 from graph.documents import MAX_TEXT_BYTES, Document, parse_documents
-from graph.edit import camel
 from graph.entity import KINDS
 from graph.identifiers import name_problem
 from graph.refusal import Refusal
+from graph.spelling import camel
 from server.cli.api import Api, Json
 from server.cli.config import Context
 from server.cli.failures import Exit, Failure

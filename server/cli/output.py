@@ -22,8 +22,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from graph.edit import camel
 from graph.entity import KINDS
+from graph.spelling import camel
 from server.cli.api import Json
 from server.cli.failures import Failure
 from server.cli.kinds import ApiField, Types

@@ -21,7 +21,7 @@ from endpointkit.world import Context, World, schema
 from server.endpoint_limits import EndpointLimits
 from server.endpoint_metrics import EndpointMetrics
 from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
-from server.websocket_transport import LettingGo
+from server.websocket_transport import websocket_options
 
 SUBPROTOCOL = "graphql-transport-ws"
 
@@ -166,8 +166,7 @@ async def served(
     config = uvicorn.Config(
         app,
         log_level="error",
-        ws=LettingGo,
-        ws_per_message_deflate=False,
+        **websocket_options(endpoint.engine.limits),
         lifespan="on",
         timeout_graceful_shutdown=5,
     )

@@ -130,6 +130,16 @@ def test_what_a_document_leaves_out_stays_and_what_it_says_is_null_is_cleared(wo
     assert world.refused(doc("Site", "a", region=None)).path == "set.yaml:Site-a: spec.region"
 
 
+def test_metadata_is_cleared_by_null_and_left_by_absence_as_well(world: World) -> None:
+    external = {"system": "cmdb", "id": "17"}
+    world.done([doc("Region", "r", displayName="R", labels={"a": "b"}, external=external)])
+    assert actions(world.done([doc("Region", "r")])) == {Action.UNCHANGED}
+    (outcome,) = world.done([doc("Region", "r", displayName=None, labels=None, external=None)])
+    assert outcome.changed == ["displayName", "external", "labels"]
+    region = world.one(Region, "r")
+    assert (region.display_name, region.labels, region.external) == (None, {}, None)
+
+
 # Who made it
 
 

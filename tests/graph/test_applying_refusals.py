@@ -109,3 +109,54 @@ def test_more_than_may_be_changed_at_once_is_no_matter_of_one_document() -> None
         Applier(edit, of=SetName(kind=MINE.kind, name=MINE.name), rights=Everything()).apply(
             [doc("Region", name) for name in "abc"]
         )
+
+
+@pytest.mark.parametrize(
+    ("document", "remedy"),
+    [
+        (doc("Site", "x", region="world", teir="METRO"), "did you mean 'tier'?"),
+        (doc("Site", "x", region="world", price_per_core_hour=1.0), "did you mean 'pricePerCoreHour'?"),
+        (doc("Site", "x", region="world", position={"longtitude": 1}), "did you mean 'longitude'?"),
+        (doc("Site", "x", region="world", colour="red"), "it has capacity, position, "),
+        (doc("App", "x"), "--tenant"),
+    ],
+)
+def test_what_was_probably_meant_is_told(world: World, document: Document, remedy: str) -> None:
+    world.done(NETWORK)
+    assert remedy in world.refused(document, keep=False).remedy
+
+
+SECRET = "hunter2" * 3
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        doc("Site", "x", region="world", pricePerCoreHour=SECRET),
+        doc("Site", "x", region="world", position=SECRET),
+        doc("Site", "x", region="world", schedulable=SECRET),
+        doc("Site", "x", region="world", labels={"password": f"{SECRET} !"}),
+        doc("Cluster", "x", driver="simulated", sites=["a"], configuration=SECRET),
+        doc("Cluster", "x", driver="simulated", sites=["a"], configuration=[SECRET]),
+        doc("Cluster", "x", driver="simulated", sites=["a"], credentials=SECRET),
+        doc("Cluster", "x", driver="simulated", sites=["a"], credentials={"password": SECRET}),
+        doc("Node", "x", site="a", capacity={"cpuMillicores": SECRET}),
+        doc("Node", "x", site="a", taints=[SECRET]),
+    ],
+    ids=lambda one: "-".join(one.spec),
+)
+def test_a_refusal_repeats_no_value_that_may_be_a_secret(world: World, document: Document) -> None:
+    world.done(NETWORK)
+    refusal = world.refused(document, keep=False)
+    assert SECRET not in f"{refusal.message} {refusal.remedy} {refusal.path}"
+
+
+def test_what_is_too_long_to_be_a_name_is_neither_looked_up_nor_repeated(world: World) -> None:
+    for document in (doc("Site", "x", region="y" * 10_000), doc("Site", "x", region="world", **{"z" * 10_000: 1})):
+        refusal = world.refused(document, keep=False)
+        assert len(f"{refusal.message} {refusal.path}") < 3_000
+
+
+def test_a_tenant_belongs_to_no_tenant(world: World) -> None:
+    world.done(NETWORK)
+    assert world.refused(doc("Tenant", "x", "acme"), keep=False).path == "set.yaml:Tenant-x: metadata.tenant"

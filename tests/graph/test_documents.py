@@ -91,6 +91,15 @@ def test_metadata_is_read_whole() -> None:
     assert found.spec == {}
 
 
+def test_what_is_null_in_metadata_is_told_from_what_is_absent() -> None:
+    (absent,) = parse_documents("kind: Region\nmetadata: {name: r}")
+    (null,) = parse_documents("kind: Region\nmetadata: {name: r, displayName: null, labels: ~, external: }")
+    assert (absent.display_name, absent.labels, absent.external) == (msgspec.UNSET,) * 3
+    assert (null.display_name, null.labels, null.external) == (None,) * 3
+    for one in (absent, null):  # as the batch of an operation keeps them
+        assert msgspec.json.decode(msgspec.json.encode(one), type=Document) == one
+
+
 def test_dates_and_look_alikes_stay_text() -> None:
     (found,) = parse_documents(
         "kind: AppVersion\nmetadata: {name: 2026-01-31}\nspec: {releaseNotes: 2026-01-31T12:00:00Z}"
@@ -187,12 +196,100 @@ def test_what_cannot_be_read_is_refused_with_its_place_and_a_remedy(what: str) -
     assert len(problem.value.message) < 2_000
 
 
+GUESSED = {
+    "kind: site\nmetadata: {name: x}": "did you mean 'Site'?",
+    "kind: AppVersions\nmetadata: {name: x}": "did you mean 'AppVersion'?",
+    "kind: Pod\nmetadata: {name: x}": "use one of App, ",
+    "kind: 7\nmetadata: {name: x}": "use one of App, ",
+    "kind: Site\nmetdata: {name: x}": "did you mean 'metadata'?",
+    "kind: Site\nmetadata: {nam: x}": "did you mean 'name'?",
+    "kind: Site\nmetadata: {name: x, display_name: y}": "did you mean 'displayName'?",
+    "kind: Secret\nmetadata: {name: x}\ndata: {password: hunter2}": "edgeatlas secret create",
+    "a: &a [x]\nb: *a": "write out what is meant",
+    "kind: Site\nmetadata:\n\tname: x": "indent with spaces",
+    "kind: Site\n1: x": "quote it",
+    "{kind: Site, kind: Region}": "give it once",
+}
+
+
+@pytest.mark.parametrize("text", GUESSED)
+def test_what_was_probably_meant_is_told(text: str) -> None:
+    with pytest.raises(InvalidInput) as problem:
+        parse_documents(text)
+    assert GUESSED[text] in (problem.value.remedy or "")
+
+
+SECRETIVE = [
+    "password: !!int hunter2",
+    "password: !!bool hunter2",
+    "password: !!float hunter2",
+    "password: !!timestamp hunter2",
+    "kind: Secret\nmetadata: {name: x}\ndata: {password: hunter2}",
+    "kind: Secret\nmetadata: {name: x}\nstringData: {password: hunter2}",
+    "kind: [hunter2]\nmetadata: {name: x}",
+    "kind: {password: hunter2}\nmetadata: {name: x}",
+    "apiVersion: {password: hunter2}\nkind: Site\nmetadata: {name: x}",
+    "kind: Site\nmetadata: {name: x, external: hunter2}",
+    "kind: Site\nmetadata: {name: x, labels: [hunter2]}",
+    "kind: Site\nmetadata: [hunter2]",
+    "kind: Site\nmetadata: {name: x}\nspec: hunter2",
+    "kind: Site\nmetadata: {name: x}\npassword: hunter2",
+    "password: 'hunter2' x",
+    'password: "\\hunter2"',
+    'password: "hunter2',
+    "password: hunter2\npassword: hunter2",
+    '{"password": "hunter2" "x"}',
+    '{"password": "hunter2", "password": "hunter2"}',
+    '{"password": hunter2}',
+    "? {password: hunter2}\n: x",
+]
+
+
+@pytest.mark.parametrize("text", SECRETIVE)
+def test_a_refusal_repeats_no_value_that_may_be_a_secret(text: str) -> None:
+    with pytest.raises(InvalidInput) as problem:
+        parse_documents(text)
+    told = f"{problem.value.message} {problem.value.remedy} {problem.value.path}"
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: {0}\nmetadata: {{name: x}}",
+        "apiVersion: {0}\nkind: Site\nmetadata: {{name: x}}",
+        "kind: Site\n{0}: x",
+        "kind: Site\nmetadata: {{name: x, {0}: y}}",
+        "kind: Site\nmetadata: {{name: x, labels: {{a: {{{0}: y}}}}}}",
+        '{{"{0}": 1, "{0}": 2}}',
+    ],
+)
+def test_a_refusal_is_short_whatever_it_refuses(text: str) -> None:
+    with pytest.raises(InvalidInput) as problem:
+        parse_documents(text.format("x" * 900))
+    assert len(f"{problem.value.message} {problem.value.remedy}") < 400
+
+
+def test_every_bad_document_of_a_text_is_told_with_its_line_and_none_is_read() -> None:
+    bad = "kind: Nothing\nmetadata: {name: x}\n"
+    with pytest.raises(InvalidInput) as problem:
+        parse_documents("---\n".join([YAML, bad, YAML, bad, YAML]), name="a.yaml")
+    lines = problem.value.message.splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["a.yaml:7:", "a.yaml:16:"]
+    with pytest.raises(InvalidInput) as problem:
+        parse_documents(YAML + ("---\n" + bad) * 60, name="a.yaml")
+    assert problem.value.message.endswith("(and 10 more)")
+
+
 def test_a_mistake_is_told_with_its_line() -> None:
     with pytest.raises(InvalidInput) as problem:
         parse_documents(f"{YAML}---\nkind: Site\nmetadata: {{name: s}}\nmetadata: {{}}\n", name="a.yaml")
     assert problem.value.message.startswith("a.yaml:9:")
     with pytest.raises(InvalidInput) as problem:
         parse_documents('{\n"kind": "Site",\n"metadata" 7}', name="a.json")
+    assert problem.value.message.startswith("a.json:3:")
+    with pytest.raises(InvalidInput) as problem:
+        parse_documents('[\n{"kind": "Site",\n"kind": "Site"}]', name="a.json")
     assert problem.value.message.startswith("a.json:3:")
     with pytest.raises(InvalidInput) as problem:
         parse_documents(f"{YAML}---\nkind: Nothing\n", name="a.yaml")

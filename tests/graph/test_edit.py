@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph import edit as edit_module
+from graph import deletion
 from graph.change import MAX_CHANGES, Record
-from graph.edit import MAX_LABELS, MAX_TREE_DEPTH, Edit, camel
+from graph.edit import Edit
 from graph.entity import ExternalId, Source, SourceKind
+from graph.entity_checks import MAX_LABELS, MAX_TREE_DEPTH
 from graph.kinds import (
     ApiToken,
     App,
@@ -36,6 +37,7 @@ from graph.kinds import (
 )
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import AlreadyExists, Conflict, InUse, InvalidInput, LimitExceeded, NotFound
+from graph.spelling import camel
 from graph.values import Accelerator, Position, Resources
 from graph.view import View
 from graphkit.programs import Model, check_reads, commit_of, cut, history, programs, run
@@ -558,7 +560,7 @@ def test_a_cascade_that_takes_more_than_a_commit_is_refused_and_leaves_nothing(
     for number in range(6):
         edit.create(Node, name=f"n{number}", site_id=site.id)
     applied(view, edit)
-    monkeypatch.setattr(edit_module, "MAX_CASCADE", 4)
+    monkeypatch.setattr(deletion, "MAX_CASCADE", 4)
     edit = edit_of(view)
     with pytest.raises(LimitExceeded):
         edit.delete(site, cascade=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 import threading
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graph.kinds  # noqa: F401 - declares the kinds
+from graph import identifiers
 from graph.entity import KINDS, kind_by_id
 from graph.identifiers import (
     CROCKFORD,
@@ -165,3 +167,20 @@ def test_only_ascii_letters_digits_and_a_few_signs_are_in_labels(text: str) -> N
         assert text[0] in ALLOWED
         assert text[-1] in ALLOWED
         assert len(text) <= 63
+
+
+def test_a_forked_process_makes_other_ids_than_its_parent() -> None:
+    new_ulid(at_ms=1)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, new_ulid(at_ms=2**47).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(read, 100).decode()
+    os.close(read)
+    os.close(write)
+    mine = UlidSource()
+    mine._drawn = identifiers._source._drawn  # what the parent would draw next
+    assert theirs != mine.make(at_ms=2**47)
+    assert time_of(theirs) == 2**47

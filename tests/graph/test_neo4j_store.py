@@ -75,7 +75,7 @@ async def test_every_statement_finds_by_an_index_even_as_an_empty_graph_plans_it
                 parameters |= {"after": "x", "collection": "audit", "subject": "x", "limit": 1, "size": 1}
                 parameters |= {"above": "x", "below": "y", "since": 1, "until": 2}
             text = text.replace("CYPHER replan=skip", "")
-            done = await driver.execute_query(f"EXPLAIN {text}", parameters, database_="neo4j")  # type: ignore[arg-type]
+            done = await driver.execute_query(f"EXPLAIN {text}", parameters, database_="neo4j")  # type: ignore[arg-type]  # a text made here, where the driver wants a literal
             assert done.summary.plan is not None
             used = operators(done.summary.plan)
             scans = [one for one in used if "Scan" in one]
@@ -103,7 +103,7 @@ async def test_what_was_changed_by_hand_is_noticed(ledger: Ledger, ask: Ask) -> 
     made = (await ledger.commit(network, REQUEST)).value
     await ask("MATCH (s:Site {id: $id}) SET s.revision = 77", id=made["one"])
     with pytest.raises(StoreProblem, match="Something else"):
-        await ledger.commit(lambda edit: edit.replace(edit.get(made["one"]), display_name="x"), REQUEST)  # type: ignore[type-var]
+        await ledger.commit(lambda edit: edit.replace(edit.get(made["one"]), display_name="x"), REQUEST)  # type: ignore[type-var]  # it is there
     assert await ask("MATCH (s:Site {id: $id}) RETURN s.display_name", id=made["one"]) == [None]
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from graph.change import Record
@@ -101,7 +102,12 @@ async def test_what_had_arrived_when_the_process_was_killed_is_there_at_the_next
 
 def _record(number: int, *, tenant: str | None, subject: str | None) -> Record:
     return Record(
-        collection="things", id=f"thing_{number:04}", tenant_id=tenant, subject_id=subject, at=number, body=b"{}"
+        collection="things",
+        id=f"thing_{number:04}",
+        tenant_id=tenant,
+        subject_id=subject,
+        at=number,
+        body=msgspec.Raw(b"{}"),
     )
 
 
@@ -143,9 +149,9 @@ async def test_records_are_paged_and_counted_as_if_they_were_in_their_places(
     assert in_table(store.path, "arrivals") == 0
     assert before == [body(one) for one in await store.records(asked)]
     assert counted == await store.count_records(asked)
-    one = await store.record("things", "thing_0004")
-    assert one is not None
-    assert one.subject_id == "s1"
+    again = await store.record("things", "thing_0004")
+    assert again is not None
+    assert again.subject_id == "s1"
 
 
 async def test_an_operation_that_ends_begins_again_and_is_deleted_is_found_as_it_is(store: SqliteStore) -> None:

@@ -186,3 +186,54 @@ async def test_results_are_bounded_and_the_counts_are_not(application: Applicati
     answer = await apply(application, many)
     assert counts(answer) == (2_100, 0, 0, 0, 0)
     assert len(answer["results"]) == 2_000
+
+
+async def test_a_set_is_its_tenants_or_the_installations_and_each_prunes_its_own(application: Application) -> None:
+    def make(edit: Edit) -> tuple[str, str]:
+        return edit.create(Tenant, name="mine").id, edit.create(Tenant, name="theirs").id
+
+    mine, theirs = await change(application, make)
+    ann = await user(application, "ann", Role.DEVELOPER, mine)
+    bob = await user(application, "bob", Role.DEVELOPER, theirs)
+    app = "kind: App\nmetadata: {name: a}"
+    for viewer in (ann, bob):
+        assert counts(await apply(application, app, viewer=viewer))[0] == 1
+    assert counts(await apply(application, SET))[0] == 2
+    other = app.replace("a}", "b}")
+    assert counts(await apply(application, other, viewer=ann, prune=True)) == (1, 0, 0, 1, 0)
+    assert counts(await apply(application, "kind: Region\nmetadata: {name: münchen}", prune=True)) == (0, 0, 1, 1, 0)
+    assert application.ledger.view.count("App") == 2
+    assert counts(await apply(application, "", prune=True, allowEmpty=True, tenantId=theirs)) == (0, 0, 0, 1, 0)
+    missing = await apply(application, app, viewer=ann, tenantId=theirs)
+    assert (missing["code"], missing["path"]) == ("NOT_FOUND", "input.tenantId")
+
+
+async def test_an_empty_set_is_pruned_only_when_that_is_said(application: Application) -> None:
+    await apply(application, SET)
+    for nothing in ("", "---\n---\n", "# nothing\n", "[]", '{"kind": "List", "items": []}'):
+        answer = await apply(application, nothing, prune=True)
+        assert (answer["__typename"], answer["path"]) == ("InvalidInput", "input.allowEmpty")
+        assert "allowEmpty: true" in answer["remedy"]
+        assert counts(await apply(application, nothing, prune=True, dryRun=True)) == (0, 0, 0, 2, 0)
+    assert application.ledger.view.count("Site") == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "path"),
+    [
+        ("driver: kubernets, sites: [s1]", "UnknownDriver", "spec.driver"),
+        ("driver: simulated, configuration: {colour: hunter2}", "InvalidConfiguration", "spec.configuration.colour"),
+    ],
+)
+async def test_a_cluster_is_checked_by_its_driver_as_when_it_is_made_by_itself(
+    application: Application, spec: str, kind: str, path: str
+) -> None:
+    answer = await apply(application, f"{SET}---\nkind: Cluster\nmetadata: {{name: c}}\nspec: {{{spec}}}\n")
+    assert not answer["applied"]
+    error = answer["results"][0]["error"]
+    assert (error["__typename"], error["path"]) == (kind, f"document:9: {path}")
+    assert "hunter2" not in json.dumps(error)
+    good = f"{SET}---\nkind: Cluster\nmetadata: {{name: c}}\nspec: {{driver: simulated, configuration: {{seed: 1}}}}\n"
+    assert (await apply(application, good))["applied"]
+    bad = await apply(application, good.replace("seed: 1", "seed: x"))
+    assert bad["results"][0]["error"]["__typename"] == "InvalidConfiguration"

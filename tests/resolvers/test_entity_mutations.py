@@ -15,8 +15,8 @@ from graphql import (
     GraphQLInputObjectType,
 )
 
-from graph.edit import camel
 from graph.entity import HIDDEN, KINDS, MANAGED, Kind
+from graph.spelling import camel
 from resolvers.schema import graphql_schema
 from worldkit.every_kind import (
     EDITED,

@@ -11,11 +11,12 @@ import pytest
 from graphql import GraphQLObjectType, GraphQLUnionType, get_named_type
 
 from access.viewer import SYSTEM
-from graph.edit import Edit, camel
+from graph.edit import Edit
 from graph.entity import HIDDEN, KINDS
 from graph.kinds import Link, Node, Operation, OperationKind, OperationStatus, Region, Site, Tenant
 from graph.refusal import InvalidInput, LimitExceeded
 from graph.request import Request
+from graph.spelling import camel
 from graph.view import View
 from resolvers import revisions
 from resolvers.problems import RequestProblem

@@ -15,8 +15,8 @@ from graphql import (
 )
 
 from access.permissions import undeclared
-from graph.edit import camel
 from graph.entity import HIDDEN, KINDS, Kind
+from graph.spelling import camel
 from resolvers.schema import graphql_schema, schema_text
 from schema.inputs import changeable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,9 +10,23 @@ from graphql import ExecutionResult, GraphQLError, graphql
 
 from access.viewer import SYSTEM, Viewer
 from access.visible import VisibleView
+from graph.change import Record
+from graph.store import RecordPage
 from graph.view import View
 from resolvers.schema import graphql_schema
 from schema.work import Work
+
+
+class NoRecords:
+    """A store in which nothing is filed."""
+
+    async def records(self, page: RecordPage) -> Sequence[Record]:
+        """None."""
+        return ()
+
+    async def count_records(self, page: RecordPage) -> int:
+        """None."""
+        return 0
 
 
 class Asked:
@@ -22,7 +37,7 @@ class Asked:
         self.view = VisibleView(view, viewer)
         self.page_size_max = page_size_max
         self.work = Work()
-        self.services = SimpleNamespace(ledger=SimpleNamespace(view=view))
+        self.services = SimpleNamespace(ledger=SimpleNamespace(view=view, store=NoRecords()))
 
 
 async def ask(view: View, text: str, *, viewer: Viewer = SYSTEM, **variables: Any) -> ExecutionResult:

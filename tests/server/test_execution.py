@@ -311,7 +311,7 @@ async def test_a_problem_is_told_in_its_own_words(world: World) -> None:
 @pytest.mark.parametrize(
     ("problem", "code", "retryable"),
     [
-        (RevisionNotReached(asked=9, reached=7), "REVISION_NOT_REACHED", True),
+        (RevisionNotReached(asked=9, reached=7, epoch="e"), "REVISION_NOT_REACHED", True),
         (StoreAway(), "STORE_UNAVAILABLE", True),
         (StoreUnavailable("bolt://10.0.0.7 refused"), "STORE_UNAVAILABLE", True),
         (RequestProblem("X", "words", extensions={"code": "Y", "remedy": "Z"}), "X", None),

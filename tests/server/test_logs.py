@@ -143,3 +143,14 @@ def test_a_value_that_nests_without_end_is_cut() -> None:
 def test_redaction_of_any_text_ends_and_is_stable(text: str) -> None:
     once = redact_text(text)
     assert redact_text(once) == once
+
+
+@pytest.mark.parametrize(("level", "told"), [("debug", ["a", "b"]), ("info", ["a", "b"]), ("error", ["b"])])
+def test_of_the_web_server_only_warnings_and_errors_are_told(restored: None, level: Any, told: list[str]) -> None:
+    stream = io.StringIO()
+    configure(format="json", level=level, stream=stream)
+    served = logging.getLogger("uvicorn.error")
+    served.info('"WebSocket /graphql" [accepted]')
+    served.warning("a")
+    served.error("b")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == told

@@ -21,8 +21,8 @@ from graphql import (
     get_nullable_type,
 )
 
-from graph.edit import camel
 from graph.entity import KINDS, Kind
+from graph.spelling import camel
 from resolvers.mutations.entities import EDITABLE
 from resolvers.schema import graphql_schema
 from server.app import Application

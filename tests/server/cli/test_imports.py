@@ -34,7 +34,7 @@ def test_refusals_of_the_server_name_the_lines_of_the_file(cli: CommandLine, tmp
     path.write_text('{"nodes": [\n{"id": 1, "name": "Łódź-Süd"},\n{"id": 2,\n "name": "Łódź"}], "links": []}')
     refused = cli("import", str(path), code=int(Exit.REFUSED)).stderr
     assert "net.json:3 (nodes[1]): Site Łódź at metadata.name" in refused
-    assert "error: refused: 2 created, 1 refused" in refused
+    assert "error: refused: 1 of 3" in refused
 
 
 def test_refusals_for_one_reason_are_counted_and_others_are_all_told(

@@ -39,11 +39,17 @@ from serverkit.commands import CommandLine
         (["logout"], Exit.REFUSED, "not signed in"),
         (["whoami"], Exit.UNAVAILABLE, "no server answers"),
         (["apply", "-f", "/none/there.yaml"], Exit.USAGE, "cannot be read"),
+        (["apply", "-f", "/none/there.yaml", "-f", "/none/there.yaml"], Exit.USAGE, "is given twice"),
+        (["apply", "-f", "/none/there.yaml", "--name", "a/b"], Exit.USAGE, "no slashes"),
+        (["apply", "-f", "/dev/null"], Exit.USAGE, "there are no documents"),
+        (["apply", "-f", "/dev/null", "--prune"], Exit.USAGE, "--allow-empty"),
+        (["apply", "-f", "-", "--prune"], Exit.USAGE, "give --name"),
         (["import", "/none/there.json"], Exit.REFUSED, "cannot be read"),
         (["import", "topohub:backbone/europe", "--tier", "HUGE"], Exit.USAGE, "there is no tier"),
         (["import", "topohub:backbone/europe", "--format", "doc"], Exit.USAGE, "there is no format"),
         (["import", "topohub:backbone/europe", "--node-size", "cpu=x"], Exit.USAGE, "--node-size"),
         (["import"], Exit.REFUSED, "names no input"),
+        (["import", "topohub:backbone/europe", "--prefix", "a/b"], Exit.USAGE, "--prefix"),
         (["operation", "wait", "x", "--timeout", "soon"], Exit.USAGE, "is no time"),
         (["context", "use", "x"], Exit.NOT_FOUND, "there is no context"),
         (["query", "/none/there"], Exit.USAGE, "cannot be read"),
@@ -225,6 +231,29 @@ def test_a_mutation_without_a_key_is_not_sent_twice() -> None:
     with pytest.raises(Failure, match="broke") as failure:
         api.mutate("setPassword", {"password": "x"}, "revision", key=False)
     assert (len(sent), failure.value.code) == (1, Exit.UNAVAILABLE)
+
+
+LATE = {"errors": [{"message": "late", "extensions": {"code": "EXECUTION_TIMEOUT", "retryable": True}}]}
+
+
+def test_a_mutation_that_the_server_had_no_time_to_answer_is_sent_again_under_the_same_key() -> None:
+    made = {"data": {"createSite": {"__typename": "CreateSitePayload", "revision": 3}}}
+    api, sent = client(LATE, LATE, made)
+    assert api.mutate("createSite", {"name": "x"}, "revision")["revision"] == 3
+    assert len(sent) == 3
+    assert len({request.content for request in sent}) == 1
+    api, sent = client(LATE, made)
+    with pytest.raises(Failure, match="late") as failure:
+        api.mutate("setPassword", {"password": "x"}, "revision", key=False)
+    assert (len(sent), failure.value.code) == (1, Exit.UNAVAILABLE)
+    api, sent = client(*[LATE] * 9)
+    with pytest.raises(Failure, match="late"):
+        api.mutate("createSite", {"name": "x"}, "revision")
+    assert len(sent) == 5, "not without end"
+    api, sent = client(LATE)
+    with pytest.raises(Failure, match="late"):
+        api.query("{ x }")
+    assert len(sent) == 1, "what is too much for a query is too much again"
 
 
 def test_a_typed_error_is_told_with_its_remedy_and_path() -> None:

@@ -194,9 +194,8 @@ def test_every_kind_can_be_listed(cli: CommandLine) -> None:
     from graph.entity import KINDS
 
     for kind in KINDS.values():
-        if kind.name != "DeploymentRevision":
-            cli("get", kind.plural, "--limit", "3")
-    assert "use `describe`" in cli("get", "deploymentrevisions", code=int(Exit.ERROR)).stderr
+        cli("get", kind.plural, "--limit", "3")
+    assert "are not of something" in cli("get", "sites", "--of", "site_1", code=int(Exit.USAGE)).stderr
 
 
 def test_an_entity_is_described_with_what_belongs_to_it(cli: CommandLine) -> None:
@@ -309,6 +308,11 @@ def test_an_app_is_deployed_scaled_updated_drained_and_terminated(cli: CommandLi
     operations = [one for one in cli.json("operation", "list") if (one["subject"] or {}).get("name") == deployment]
     assert {one["kind"] for one in operations} >= {"DEPLOY", "SCALE", "UPDATE"}
     assert operations[0]["id"] in cli("operation", "list").stdout
+    revisions = cli.json("get", "deploymentrevisions", "--of", found["id"], "--sort", "id")
+    assert [one["number"] for one in revisions] == list(range(1, len(revisions) + 1))
+    accepted = cli.json("get", "events", "--of", found["id"], "-f", '{"reason": {"eq": "DeploymentAccepted"}}')
+    assert {one["reason"] for one in accepted} == {"DeploymentAccepted"}
+    assert f"revisions ({len(revisions)})" in cli("describe", "deployment", deployment).stdout
     assert "SUCCEEDED" in cli("operation", "show", operations[-1]["id"]).stdout
     cli("operation", "wait", operations[-1]["id"])
     cli("operation", "cancel", operations[-1]["id"], code=int(Exit.REFUSED))

@@ -327,6 +327,13 @@ def test_graphml_of_the_topology_zoo_is_read(tmp_path: Path) -> None:
     assert (name, link["bandwidthMbps"]) == ("0--1#e7", 10_000)
 
 
+def test_the_example_of_the_documentation_is_read() -> None:
+    documents = imported(str(Path(__file__).parents[3] / "docs" / "examples" / "north.graphml"))
+    assert set(by_kind(documents, "Site")) == {"Tromsø", "Luleå", "Jyväskylä"}
+    assert set(by_kind(documents, "Region")) == {"north", "Norway", "Sweden", "Finland"}
+    assert [one["bandwidthMbps"] for one in by_kind(documents, "Link").values()] == [10_000, 40_000]
+
+
 BOMB = """<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol"><!ENTITY lol2 "&lol;&lol;&lol;">]>
 <graphml><graph><node id="&lol2;"/></graph></graphml>"""
 OUTSIDE = """<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>
