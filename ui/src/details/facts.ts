@@ -136,7 +136,7 @@ export function factsOf(type: string): Facts | null {
   const kind = BY_TYPE.get(type);
   if (!kind || kind.noPage === true) return null;
   const own = new Set((MORE[type] ?? []).map((column) => column.key));
-  const listed = kind.columns.filter((column) => column.key !== "open" && column.key !== "name" && !own.has(column.key));
+  const listed = kind.columns.filter((column) => !["open", "name", "id"].includes(column.key) && !own.has(column.key));
   return { type, columns: [...listed, ...(MORE[type] ?? []), external], pairs: PAIRS[type] ?? [] };
 }
 
