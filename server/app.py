@@ -34,7 +34,7 @@ from graph.ledger import Ledger, system_clock_ms
 from graph.spatial import SiteIndex
 from graph.store import Store
 from graph.stores import store_for
-from graph.view import get_as
+from graph.view import View, get_as
 from lifecycle.declared import DeclaredDeployments
 from lifecycle.document_sets import DocumentSets
 from lifecycle.service import Lifecycle
@@ -48,6 +48,7 @@ from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
 from server.metrics import CONTENT_TYPE, CountedRequests, Metrics
 from server.metrics_wiring import of_drivers, of_endpoint, of_graph
 from server.pages import page_routes
+from server.plain_table import PlainTable
 from server.probes import Probes
 from server.settings import Settings
 from server.signin import SignIn
@@ -159,7 +160,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         backups.clean()
         yield Application(
             asgi=Starlette(
-                routes=_routes(endpoint, signin, metrics, probes, backups, ui),
+                routes=_routes(endpoint, signin, metrics, probes, backups, ui, ledger.view),
                 middleware=[Middleware(CountedRequests, metrics=metrics)],
             ),
             probes=probes,
@@ -234,6 +235,7 @@ def _routes(
     probes: Probes,
     backups: Backups,
     ui: UiBuild | None,
+    view: View,
 ) -> list[BaseRoute]:
     async def scrape(request: Request) -> Response:
         viewer = await signin.authenticate(request)
@@ -243,7 +245,9 @@ def _routes(
             return Response("this takes the role operator or admin in all tenants\n", status_code=403)
         return Response(metrics.text(), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
-    pages = page_routes(ui) if ui is not None else []
+    pages: list[BaseRoute] = []
+    if ui is not None:
+        pages = page_routes(ui, table=PlainTable(view, authenticate=signin.authenticate))
     return [
         *graphql_routes(endpoint),
         *signin.routes(),

@@ -1,12 +1,13 @@
-"""The web pages, as files: the dashboard, the playground, their assets, and the pages that stand in when they were not built.
+"""The web pages, as files: the dashboard, the playground, their assets, and the pages that stand in when they are not built.
 
 What can go wrong with a bundled page goes wrong quietly: a missing script answered with an HTML page shows a blank
 screen, a cached page asks for scripts that a newer server no longer has, a build that failed shows "404". So a missing
 asset is a 404 and never a page; a name with a content hash is kept for a year and everything else is asked for again;
-and without a build `/playground` gives the reason, the command that builds it, and a plain form that works without it.
+and without a build `/playground` and the dashboard's addresses give the reason, the command that builds them, and a plain
+form and a plain table that work without them.
 
-No page holds data of a caller: everything here is the same for all, signed in or not, and comes before any sign-in. All
-that a page shows it asks from `/graphql`, as its viewer.
+No file here holds data of a caller: they are the same for all, signed in or not, and come before any sign-in. All that a
+page shows it asks from `/graphql`, as its viewer. The plain table alone is made for its viewer (server/plain_table.py).
 """
 
 import asyncio
@@ -23,11 +24,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from server.page_headers import security_headers
+from server.plain_table import PlainTable
 from server.ui_build import BUILD_COMMAND, UiBuild
 
 _PLAIN: Final = Path(__file__).resolve().parent / "plain"
 _NOTICE_MARK: Final = "<!-- notice -->"
-_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 _COMPRESSED_SUFFIXES: Final = frozenset({".html", ".js", ".css", ".svg", ".json", ".txt", ".ttf"})
 _CONTENT_TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
@@ -42,37 +44,41 @@ _CONTENT_TYPES: Final = {
 
 DASHBOARD_PATHS: Final = ("/topology", "/map", "/list/{kind}", "/entity/{id}")
 """The addresses of the dashboard's views: the page itself tells one from another."""
-_PRESS_STYLE: Final = "'sha256-38RhXrc7EdReTKsOm23ZPOCUgniTUUcjky8QOOrQx6o='"
-"""The one style element that a library of the dashboard inserts (React Aria: no double-tap zoom on what can be pressed)."""
 CACHE_FOR_EVER: Final = "public, max-age=31536000, immutable"
 CACHE_NEVER_UNASKED: Final = "no-cache"
 
 
-def page_routes(ui: UiBuild) -> list[BaseRoute]:
-    """The routes of the static pages, for `ui` as `ensure_built` left it.
+def page_routes(ui: UiBuild, *, table: PlainTable) -> list[BaseRoute]:
+    """The routes of the pages, for `ui` as `ensure_built` left it.
 
-    `/` and `/playground` (the built page, or the stand-in), `/playground/plain` with its script and style, and
-    `/assets/{name}`. Reads the built files once, here: about 7 MB, and blocking, so call it before serving.
+    `/`, the dashboard's addresses and `/playground` (the built pages, or what stands in), `/plain` (the table),
+    `/playground/plain` with its script and style, and `/assets/{name}`. Reads the built files once, here: about 7 MB, and
+    blocking, so call it before serving.
     """
     plain = {name: _load(_PLAIN / name) for name in ("plain.css", "plain.js")}
     plain["plain"] = _plain_page(notice="")
     assets: dict[str, _File] = {}
+    reason = ui.reason or "The pages are not built."
+    dashboard: _File | None = None
     if ui.directory is not None:
+        dashboard = _load(ui.directory / "index.html")
         playground = _load(ui.directory / "playground.html")
         assets = {path.name: _load(path) for path in sorted((ui.directory / "assets").iterdir()) if path.is_file()}
-        dashboard: _File | None = _load(ui.directory / "index.html")
     else:
-        playground = _plain_page(notice=_reason_notice(ui.reason or "The pages are not built."))
-        dashboard = None
+        playground = _plain_page(notice=_reason_notice(reason))
 
     async def home(request: Request) -> Response:
-        target = "/playground" if dashboard is None else "/topology"
-        return RedirectResponse(target, status_code=307, headers=security_headers(request))
+        if dashboard is None:
+            return await table.answer(request, unbuilt=reason)
+        return RedirectResponse("/topology", status_code=307, headers=security_headers(request))
 
     async def dashboard_page(request: Request) -> Response:
         if dashboard is None:
-            return RedirectResponse("/playground", status_code=307, headers=security_headers(request))
+            return await table.answer(request, unbuilt=reason)
         return await _reply(request, dashboard, cache=CACHE_NEVER_UNASKED)
+
+    async def plain_table(request: Request) -> Response:
+        return await table.answer(request)
 
     async def playground_page(request: Request) -> Response:
         return await _reply(request, playground, cache=CACHE_NEVER_UNASKED, editor=True)
@@ -86,41 +92,11 @@ def page_routes(ui: UiBuild) -> list[BaseRoute]:
     return [
         Route("/", home),
         *(Route(path, dashboard_page) for path in DASHBOARD_PATHS),
+        Route("/plain", plain_table),
         Route("/playground", playground_page),
         Route("/playground/{name}", plain_file),
         Route("/assets/{name:path}", asset),
     ]
-
-
-def security_headers(request: Request, *, editor: bool = False) -> dict[str, str]:
-    """The headers of every page and asset.
-
-    The policy allows this origin alone. A socket's origin counts as another one in browsers that follow CSP level 2, so
-    it is named, by the request's own host where that is a plain host name. Monaco, the `editor` of the playground, inserts
-    style elements and small images written as `data:` addresses, as GraphiQL does its fonts: that page has exceptions.
-    """
-    host = request.headers.get("host", "")
-    sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
-    if editor:
-        styles, images, fonts = "'self' 'unsafe-inline'", "'self' data:", "'self' data:"
-    else:
-        styles, images, fonts = f"'self' {_PRESS_STYLE}", "'self'", "'self'"
-    policy = (
-        "default-src 'self'; "
-        f"connect-src 'self'{sockets}; "
-        "script-src 'self'; worker-src 'self'; "
-        f"style-src {styles}; img-src {images}; font-src {fonts}; "
-        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    )
-    return {
-        "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
-        "Referrer-Policy": "same-origin",
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    }
 
 
 @dataclass(kw_only=True)

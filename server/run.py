@@ -163,7 +163,9 @@ async def _greet(settings: Settings, application: Application, ui: UiBuild, addr
     base = settings.public_url or address
     view = application.ledger.view
     say(f"EdgeAtlas {version()} at {base}")
-    say(f"  playground  {base}/playground" + ("" if ui.directory is not None else "  (plain: see the page for why)"))
+    plain = "" if ui.directory is not None else "  (plain: see the page for why)"
+    say(f"  dashboard   {base}/{plain}")
+    say(f"  playground  {base}/playground{plain}")
     say(f"  GraphQL     {base}/graphql")
     say(f"  store       {settings.store_target()}, revision {view.revision}")
     link = await first_link(application.ledger, base_url=base)

@@ -6,9 +6,9 @@ it compares a stamp beside the built pages with the sources, builds once and vis
 the reason for the page that stands in. The wheel's build hook (`hatch_build.py`) runs this same module by its path,
 outside the project's environment: it imports nothing but the standard library.
 
-The built pages live in `server/_ui/`: `playground.html`, `assets/` with content hashes in the names, `.ui-hash` (the
-stamp, written last, so that a build cut short is not taken for one) and `.build-failed` (the reason of the last build
-that failed, in plain text).
+The built pages live in `server/_ui/`: `index.html` (the dashboard), `playground.html`, `assets/` with content hashes in the
+names, `.ui-hash` (the stamp, written last, so that a build cut short is not taken for one) and `.build-failed` (the reason
+of the last build that failed, in plain text).
 """
 
 import fcntl
@@ -31,6 +31,8 @@ BUILD_COMMAND: Final = "edgeatlas serve --ui=require"
 STAMP_NAME: Final = ".ui-hash"
 FAILURE_NAME: Final = ".build-failed"
 LOCK_NAME: Final = ".build-lock"
+PAGES: Final = ("index.html", "playground.html")
+"""What a build makes besides `assets/`: the dashboard and the playground."""
 
 _SOURCE_DIRECTORIES: Final = ("src", "public")
 _SOURCE_FILES: Final = ("package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", "licenses.ts")
@@ -263,8 +265,9 @@ def _run(command: list[str], *, cwd: Path, limit_s: float) -> None:
 
 def _replace(built: Path, *, produced: Path, built_from: str) -> None:
     """Puts the produced pages in place of the old ones: the stamp goes first and comes last."""
-    if not (produced / "playground.html").is_file():
-        raise UiBuildFailed(f"The build ended well but made no {produced / 'playground.html'}.")
+    for page in PAGES:
+        if not (produced / page).is_file():
+            raise UiBuildFailed(f"The build ended well but made no {produced / page}.")
     for path in [built / STAMP_NAME, *(each for each in built.iterdir() if each.name not in (STAMP_NAME, LOCK_NAME))]:
         if path.is_dir():
             shutil.rmtree(path)

@@ -101,7 +101,7 @@ def _ui() -> Finding:
     return Finding(
         name="web pages",
         state="note",
-        text="not built; the playground is a plain page",
+        text="not built; a plain table and a plain form stand in for the dashboard and the playground",
         remedy="`edgeatlas serve` builds them where Node is",
     )
 

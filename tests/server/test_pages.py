@@ -1,21 +1,41 @@
 import gzip
+import re
 from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
 from starlette.testclient import TestClient
 
-from server.pages import CACHE_FOR_EVER, page_routes
+from graph.view import View
+from server.metrics import ROUTES
+from server.pages import CACHE_FOR_EVER, DASHBOARD_PATHS, page_routes
+from server.plain_table import PlainTable
 from server.ui_build import BUILD_COMMAND, UiBuild
 
 SCRIPT = b"console.log('the page');\n" * 100
+DASHBOARD_ROUTES = Path(__file__).resolve().parents[2] / "ui" / "src" / "dashboard" / "routes.ts"
+
+
+def dashboard_addresses() -> list[str]:
+    """Every address that the dashboard's own routes know, with every kind of list."""
+    text = DASHBOARD_ROUTES.read_text(encoding="utf-8")
+    kinds = re.search(r"LIST_KINDS = \[(.*?)\] as const", text, re.DOTALL)
+    assert kinds
+    lists = [f"/list/{kind}" for kind in re.findall(r'"([a-z-]+)"', kinds[1])]
+    views = [path for name, path in re.findall(r'const ([A-Z]+)_PATH = "(.*?)"', text) if name != "PLAYGROUND"]
+    assert len(lists) > 15
+    assert len(views) > 1
+    return [*views, *lists, "/entity/site_01ARZ3NDEKTSV4RRFFQ69G5FAV"]
 
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text('<script type="module" src="/assets/dashboard-AbC123.js"></script>')
     (tmp_path / "playground.html").write_text('<script type="module" src="/assets/playground-AbC123.js"></script>')
     (tmp_path / "assets" / "playground-AbC123.js").write_bytes(SCRIPT)
+    (tmp_path / "assets" / "dashboard-AbC123.js").write_bytes(SCRIPT)
     (tmp_path / "assets" / "codicon-XyZ.ttf").write_bytes(b"\0\1\0\0")
     return tmp_path
 
@@ -26,12 +46,41 @@ def client(built: Path) -> TestClient:
 
 
 def client_of(ui: UiBuild) -> TestClient:
-    return TestClient(Starlette(routes=page_routes(ui)), follow_redirects=False, base_url="http://edge.example:8420")
+    routes = page_routes(ui, table=PlainTable(View(), authenticate=nobody))
+    return TestClient(Starlette(routes=routes), follow_redirects=False, base_url="http://edge.example:8420")
 
 
-def test_the_root_leads_to_the_playground(client: TestClient) -> None:
+async def nobody(connection: HTTPConnection) -> None:
+    return None
+
+
+def test_the_root_leads_to_the_topology(client: TestClient) -> None:
     reply = client.get("/")
-    assert (reply.status_code, reply.headers["location"]) == (307, "/playground")
+    assert (reply.status_code, reply.headers["location"]) == (307, "/topology")
+
+
+@pytest.mark.parametrize("path", dashboard_addresses())
+def test_every_address_of_the_dashboard_is_answered_with_its_page(client: TestClient, path: str) -> None:
+    reply = client.get(path)
+    assert reply.status_code == 200
+    assert "/assets/dashboard-AbC123.js" in reply.text
+    assert reply.headers["cache-control"] == "no-cache"
+    assert client.get(path, headers={"If-None-Match": reply.headers["etag"]}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nothing", "/topology/more", "/list", "/list/", "/list/sites/more", "/entity/", "/index.html", "/plain/more"],
+)
+def test_an_address_that_is_nobodys_is_a_404_and_never_a_page(client: TestClient, path: str) -> None:
+    reply = client.get(path)
+    assert reply.status_code == 404
+    assert "<" not in reply.text
+
+
+@pytest.mark.parametrize("path", ["/", "/plain", "/playground", "/assets/x", *DASHBOARD_PATHS])
+def test_every_page_is_counted_by_its_route(path: str) -> None:
+    assert "/" + path.split("/", 2)[1] in ROUTES
 
 
 def test_the_built_playground_is_asked_for_again_at_each_visit(client: TestClient) -> None:
@@ -85,7 +134,10 @@ def test_a_missing_file_is_a_404_and_never_a_page(client: TestClient, path: str)
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/playground", "/playground/plain", "/playground/plain.js", "/assets/playground-AbC123.js", "/assets/x"],
+    [
+        *("/", "/plain", "/topology", "/list/sites", "/entity/site_1", "/playground", "/playground/plain"),
+        *("/playground/plain.js", "/assets/playground-AbC123.js", "/assets/x"),
+    ],
 )
 def test_every_reply_has_the_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
@@ -98,6 +150,13 @@ def test_every_reply_has_the_security_headers(client: TestClient, path: str) -> 
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert headers["referrer-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["/topology", "/map", "/list/sites", "/entity/site_1", "/playground/plain", "/plain"])
+def test_only_the_editors_page_may_insert_styles_and_images(client: TestClient, path: str) -> None:
+    policies = [client.get(each).headers["content-security-policy"] for each in (path, "/playground")]
+    assert ["unsafe-inline" in policy for policy in policies] == [False, True]
+    assert ["data:" in policy for policy in policies] == [False, True]
 
 
 @pytest.mark.parametrize("host", ["evil.example; script-src *", "a b", "x" * 300, "[::1", "host:123456", "*"])
@@ -124,6 +183,14 @@ def test_without_a_build_the_playground_gives_the_reason_and_the_command_and_wor
     assert "X-EdgeAtlas-CSRF" in script.text
     assert client.get("/playground/plain.css").status_code == 200
     assert client.get("/assets/playground-AbC123.js").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/topology", "/list/sites", "/plain"])
+def test_without_a_build_a_caller_who_is_nobody_is_sent_to_sign_in_and_back(path: str) -> None:
+    reply = client_of(UiBuild(directory=None, reason="none")).get(f"{path}?after=x")
+    assert reply.status_code == 303
+    assert reply.headers["location"] == f"/auth/login?next={path.replace('/', '%2F')}%3Fafter%3Dx"
+    assert reply.headers["cache-control"] == "no-store"
 
 
 def test_the_plain_playground_is_there_beside_the_built_one(client: TestClient) -> None:

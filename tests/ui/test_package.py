@@ -60,12 +60,13 @@ def test_a_package_has_the_pages_and_builds_nothing_when_they_are_current(
     done = build(checkout, kind, ui="require", without_npm=True)
     assert done.returncode == 0, done.stderr
     names = names_in(checkout, pattern)
-    assert "server/_ui/playground.html" in names
+    assert {"server/_ui/index.html", "server/_ui/playground.html"} <= set(names)
     assert f"server/_ui/{STAMP_NAME}" in names
-    assert "server/plain/plain.html" in names
+    assert {"server/plain/plain.html", "server/plain/table.html"} <= set(names)
     built = {f"server/_ui/assets/{path.name}" for path in (built_pages.built / "assets").iterdir()}
     assert built <= set(names)
     assert not [name for name in names if "node_modules" in name or name.endswith(".build-lock")]
+    assert not [name for name in names if name.startswith("ui/generated")]
     assert ("ui/package-lock.json" in names) is (kind == "sdist")
 
 

@@ -24,7 +24,8 @@ NPM = """#!/bin/sh
 echo "$*" >> "{log}"
 case "$1" in
 ci) mkdir -p node_modules; {install} ;;
-run) mkdir -p dist/assets; echo "$(cat src/main.ts)" > dist/playground.html; echo 1 > dist/assets/a-1.js; {build} ;;
+run) mkdir -p dist/assets; echo "$(cat src/main.ts)" | tee dist/index.html > dist/playground.html
+    echo 1 > dist/assets/a-1.js; {build} ;;
 esac
 """
 
@@ -137,6 +138,7 @@ def test_off_never_builds_but_serves_what_is_current(checkout: Checkout) -> None
             ["npm run build", "3", "Unexpected token"],
         ),
         (lambda checkout: checkout.npm(build="rm dist/playground.html"), ["playground.html"]),
+        (lambda checkout: checkout.npm(build="rm dist/index.html"), ["index.html"]),
         (lambda checkout: checkout.tool("node", "#!/bin/sh\necho v18.20.4\n"), ["v18.20.4", "20.19"]),
         (lambda checkout: checkout.tool("node", "#!/bin/sh\nexit 1\n"), ["node --version"]),
     ],
