@@ -20,11 +20,8 @@ export function FeedState() {
         {t.shell.feed[feed.status]}
       </span>
       {topology.revision > 0 && <span className="revision">{t.shell.revision(topology.revision)}</span>}
-      {stale && (
-        <strong className="stale" role="alert">
-          {t.shell.stale(seconds)}
-        </strong>
-      )}
+      {/* Not read out by itself: the word before it is, and this one changes each second. */}
+      {stale && <strong className="stale">{t.shell.stale(seconds)}</strong>}
       {feed.problem !== null && <strong role="alert">{feed.problem}</strong>}
     </span>
   );

@@ -65,7 +65,7 @@ export function DeploymentWhy({ id, generation }: { readonly id: string; readonl
       </p>
       <Messages title={w.unmet} rows={rowsOf(decision.unmet)} />
       <Messages title={w.conflicts} rows={rowsOf(decision.conflicts)} />
-      <h3>{w.chosen}</h3>
+      <h2>{w.chosen}</h2>
       <table className="why-table">
         <thead>
           <tr>
@@ -100,7 +100,7 @@ export function DeploymentWhy({ id, generation }: { readonly id: string; readonl
           ))}
         </tbody>
       </table>
-      <h3>{w.refused}</h3>
+      <h2>{w.refused}</h2>
       <Refused id={id} generation={generation} byRule={rowsOf(decision.refusalsByRule)} />
     </>
   );
@@ -205,7 +205,7 @@ function Messages({ title, rows }: { readonly title: string; readonly rows: read
   if (rows.length === 0) return null;
   return (
     <>
-      <h3>{title}</h3>
+      <h2>{title}</h2>
       <ul>
         {rows.map((row, index) => (
           <li key={index}>{String(row.message)}</li>

@@ -27,7 +27,7 @@ export function OperationProgress({ id, facts }: { readonly id: string; readonly
       <p role="status">
         {[o.done(done, total), waiting > 0 ? o.waiting(waiting) : "", failed > 0 ? o.failed(failed) : ""].filter(Boolean).join("; ")}
       </p>
-      <h3>{o.releases}</h3>
+      <h2>{o.releases}</h2>
       <RelatedList kind="releases" filter={{ operationId: { eq: id } }} without={[]} />
     </>
   );

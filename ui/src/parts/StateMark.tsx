@@ -34,7 +34,7 @@ export function StateCounts({ counts, row }: { readonly counts: Int32Array; read
           <span key={state} title={t.states[STATE_KEYS[state]]}>
             {count(many)}
             <StateMark state={state} />
-            <span className="visually-hidden">{t.states[STATE_KEYS[state]]}</span>
+            <span className="visually-hidden"> {t.states[STATE_KEYS[state]]} </span>
           </span>
         );
       })}

@@ -10,7 +10,7 @@ import { useTopology } from "../live/useTopology";
 import type { Place } from "../live/topology";
 import { LOCALE, t } from "../messages";
 import { StateCounts, StateMark } from "../parts/StateMark";
-import { nameOf, titleOf } from "./placeText";
+import { nameOf, stateOf } from "./placeText";
 import { pathTo, treeIndex, type TreeRow, treeRows } from "./treeRows";
 
 const ROW_PX = 28;
@@ -86,9 +86,16 @@ export function EntityTree({ match, selected, onSelect, onShow }: TreeProps) {
       if (next !== undefined) focusRow(next);
     }
   };
+  // A tree without items is none.
+  if (rows.length === 0) {
+    return (
+      <div ref={scroller} className="tree">
+        <p className="tree-empty">{match === null ? t.topology.empty : t.topology.noneVisible}</p>
+      </div>
+    );
+  }
   return (
     <div ref={scroller} className="tree" role="tree" aria-label={t.topology.tree}>
-      {rows.length === 0 && <p className="tree-empty">{match === null ? t.topology.empty : t.topology.noneVisible}</p>}
       <div role="presentation" className="tree-rows" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map((item) => {
           const row = rows[item.index];
@@ -104,7 +111,6 @@ export function EntityTree({ match, selected, onSelect, onShow }: TreeProps) {
               aria-setsize={row.siblings}
               aria-expanded={row.expanded ?? undefined}
               aria-selected={row.id === selectedId}
-              aria-label={titleOf(topology, row)}
               tabIndex={item.index === current ? 0 : -1}
               style={{ transform: `translateY(${item.start}px)`, paddingLeft: `${row.level * 0.9 - 0.4}rem` }}
               onClick={() => {
@@ -139,7 +145,7 @@ function Row({ row }: { readonly row: TreeRow }) {
   if (row.kind === "region") {
     return (
       <>
-        <b className="tree-name">{name}</b>
+        <b className="tree-name">{name}</b>{" "}
         <StateCounts counts={topology.regions.nodeCounts} row={row.row} />
       </>
     );
@@ -149,7 +155,7 @@ function Row({ row }: { readonly row: TreeRow }) {
     return (
       <>
         {transit ? <span className="waypoint" aria-hidden="true">◇</span> : <StateMark state={topology.sites.state[row.row] ?? 3} />}
-        <span className="tree-name">{name}</span>
+        <span className="tree-name">{name}</span> <span className="visually-hidden">{stateOf(topology, row)}</span>
         <StateCounts counts={topology.sites.nodeCounts} row={row.row} />
       </>
     );
@@ -158,8 +164,7 @@ function Row({ row }: { readonly row: TreeRow }) {
   return (
     <>
       <StateMark state={state} />
-      <span className="tree-name">{name}</span>
-      <span className="tree-state">{t.states[STATE_KEYS[state] ?? "unknown"]}</span>
+      <span className="tree-name">{name}</span> <span className="tree-state">{t.states[STATE_KEYS[state] ?? "unknown"]}</span>
     </>
   );
 }
