@@ -53,10 +53,14 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
   const movedAt = useRef(-Infinity);
   const wanted = useRef({ match, selected, hovered: null as Place | null, dirty: true });
   const [hover, setHover] = useState<{ readonly text: string; readonly x: number; readonly y: number } | null>(null);
+  const select = useRef(onSelect);
 
   useEffect(() => {
     Object.assign(wanted.current, { match, selected, dirty: true });
   }, [match, selected]);
+  useEffect(() => {
+    select.current = onSelect;
+  }, [onSelect]);
 
   useEffect(() => {
     const element = canvas.current;
@@ -107,7 +111,7 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
         const scene = { topology, layout, match: want.match, selected: want.selected, hovered: want.hovered, motion: !motion.matches };
         seen = { version: topology.version, camera: camera.version, again: drawing.draw(scene, camera, performance.now(), moving) };
         if (topology.revision > 0) {
-          element.dataset.revision = String(topology.revision);
+          element.dataset.revision = String(drawing.shownRevision);
           if (!drawn) performance.mark("topology-first-picture");
           drawn = true;
         }
@@ -124,7 +128,6 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     };
   }, [topology, layout, camera]);
 
-  const scene = (): Scene => ({ topology, layout, match, selected, hovered: null, motion: false });
   useImperativeHandle(ref, () => ({
     fit: () => camera.fit(whole(layout)),
     zoom: (factor) => camera.zoom(factor),
@@ -135,9 +138,14 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     toPng: () => renderer.current?.toPng() ?? Promise.reject(new Error(t.topology.empty)),
   }));
 
+  // Once, not after each render: what is being dragged must outlast the changes that come in meanwhile.
   useEffect(() => {
     const element = canvas.current;
     if (!element) return;
+    const pick = (px: number, py: number) => {
+      const scene = { topology, layout, match: null, selected: null, hovered: null, motion: false };
+      return renderer.current?.pick(scene, camera, px, py) ?? null;
+    };
     let drag: { x: number; y: number; far: boolean } | null = null;
     const place = (event: PointerEvent) => {
       const box = element.getBoundingClientRect();
@@ -156,7 +164,7 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     };
     const move = (event: PointerEvent) => {
       const [px, py] = place(event);
-      if (drag === null) return point(renderer.current?.pick(scene(), camera, px, py) ?? null, px, py);
+      if (drag === null) return point(pick(px, py), px, py);
       const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
       if (!drag.far && Math.abs(dx) + Math.abs(dy) <= DRAG_PX) return;
       drag = { x: event.clientX, y: event.clientY, far: true };
@@ -164,10 +172,14 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
       point(null, px, py);
     };
     const up = (event: PointerEvent) => {
-      if (drag !== null && !drag.far) onSelect(renderer.current?.pick(scene(), camera, ...place(event)) ?? null);
+      if (drag !== null && !drag.far) select.current(pick(...place(event)));
       drag = null;
     };
     const leave = () => point(null, 0, 0);
+    const cancel = () => {
+      drag = null;
+      leave();
+    };
     const wheel = (event: WheelEvent) => {
       event.preventDefault();
       const box = element.getBoundingClientRect();
@@ -177,7 +189,7 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     element.addEventListener("pointerdown", down);
     element.addEventListener("pointermove", move);
     element.addEventListener("pointerup", up);
-    element.addEventListener("pointercancel", leave);
+    element.addEventListener("pointercancel", cancel);
     element.addEventListener("pointerleave", leave);
     // Not passive: the page must not scroll or zoom as well.
     element.addEventListener("wheel", wheel, { passive: false });
@@ -185,11 +197,11 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
       element.removeEventListener("pointerdown", down);
       element.removeEventListener("pointermove", move);
       element.removeEventListener("pointerup", up);
-      element.removeEventListener("pointercancel", leave);
+      element.removeEventListener("pointercancel", cancel);
       element.removeEventListener("pointerleave", leave);
       element.removeEventListener("wheel", wheel);
     };
-  });
+  }, [topology, layout, camera]);
 
   const keys: Readonly<Record<string, () => void>> = {
     ArrowLeft: () => camera.pan(KEY_STEP_PX, 0),

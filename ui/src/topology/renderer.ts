@@ -21,6 +21,8 @@ export interface Scene {
 export type Detail = "regions" | "sites" | "nodes" | "glyphs" | "names";
 
 export interface Renderer {
+  /** The graph's revision of the picture that is shown, which may be a recent one while the camera moves. */
+  readonly shownRevision: number;
   /** The picture's size in CSS pixels and the device's pixels of one. */
   resize(width: number, height: number, ratio: number): void;
   /** Colours and fonts are read again before the next frame. */

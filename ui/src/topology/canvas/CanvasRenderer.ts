@@ -31,6 +31,7 @@ interface Whole {
 }
 
 export class CanvasRenderer implements Renderer {
+  shownRevision = 0;
   private readonly context: CanvasRenderingContext2D;
   private readonly still: OffscreenCanvas;
   private readonly stillContext: OffscreenCanvasRenderingContext2D;
@@ -132,6 +133,7 @@ export class CanvasRenderer implements Renderer {
     drawRegionNames(frame);
     drawOutline(frame, scene.hovered, 1.5, true);
     drawOutline(frame, scene.selected, 3, false);
+    this.shownRevision = topology.revision;
     this.whole = { x: camera.x, y: camera.y, scale: camera.scale };
     return frame.again;
   }
