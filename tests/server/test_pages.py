@@ -157,6 +157,7 @@ def test_only_the_editors_page_may_insert_styles_and_images(client: TestClient, 
     policies = [client.get(each).headers["content-security-policy"] for each in (path, "/playground")]
     assert ["unsafe-inline" in policy for policy in policies] == [False, True]
     assert ["data:" in policy for policy in policies] == [False, True]
+    assert "data:" not in client.get("/playground/plain").text
 
 
 @pytest.mark.parametrize("host", ["evil.example; script-src *", "a b", "x" * 300, "[::1", "host:123456", "*"])
@@ -197,6 +198,13 @@ def test_the_plain_playground_is_there_beside_the_built_one(client: TestClient) 
     reply = client.get("/playground/plain")
     assert '<textarea id="query"' in reply.text
     assert BUILD_COMMAND not in reply.text
+
+
+def test_the_plain_pages_have_the_icon_of_the_built_ones(client: TestClient) -> None:
+    reply = client.get("/playground/icon.svg")
+    assert reply.headers["content-type"] == "image/svg+xml"
+    assert reply.content == (DASHBOARD_ROUTES.parents[1] / "icon.svg").read_bytes()
+    assert 'href="/playground/icon.svg"' in client.get("/playground/plain").text
 
 
 def test_no_page_of_ours_has_a_script_or_a_style_within() -> None:

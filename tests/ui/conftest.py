@@ -4,16 +4,22 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from beds.parts import skip
+from server.demo_network import DEPLOYMENTS
 from server.ui_build import UiBuildFailed, UiMode, UiPaths, ensure_built, find_npm, install_dependencies
+from serverkit.process import RunningServer as ServerProcess
 
 START_LIMIT_S = 60.0
+DEMO_LIMIT_S = 120.0
 SERVE = """
 import sys
 from pathlib import Path
@@ -88,3 +94,53 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
         finally:
             process.kill()
             reader.join(timeout=10)
+
+
+@dataclass(kw_only=True)
+class DemoServer:
+    """A server with the demonstration loaded and left alone, which can be killed and started again."""
+
+    process: ServerProcess
+    client: httpx.Client
+
+    @property
+    def origin(self) -> str:
+        """Where it is."""
+        return self.process.url
+
+    def post(self, query: str, **variables: object) -> dict[str, Any]:
+        """The data of a request of its administrator."""
+        answer = self.client.post(f"{self.origin}/graphql", json={"query": query, "variables": variables}).json()
+        assert "errors" not in answer, answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    def sign_in_link(self) -> str:
+        """A link that signs its administrator in, once."""
+        user = self.post('{ users(first: 1, filter: { name: { eq: "admin" } }) { nodes { id } } }')["users"]["nodes"][0]
+        made = self.post(
+            "mutation($user: ID!) { createSignInLink(input: { userId: $user }) { ... on CreateSignInLinkPayload { link } } }",
+            user=user["id"],
+        )
+        return f"{self.origin}{made['createSignInLink']['link']}"
+
+
+@pytest.fixture(scope="session")
+def demo_server(tmp_path_factory: pytest.TempPathFactory, built_pages: UiPaths) -> Iterator[DemoServer]:
+    """The demonstration with all its deployments ready; nothing changes by itself."""
+    process = ServerProcess(tmp_path_factory.mktemp("demo"), ("--demo", "--demo-rate", "0"))
+    process.start()
+    try:
+        with httpx.Client(headers={"X-EdgeAtlas-CSRF": "1"}, timeout=30) as client:
+            assert client.get(process.link).status_code == 303
+            server = DemoServer(process=process, client=client)
+            deadline = time.monotonic() + DEMO_LIMIT_S
+            while True:
+                found = server.post("{ deployments(first: 9) { nodes { name phase } } }")["deployments"]["nodes"]
+                if len(found) == len(DEPLOYMENTS) and all(one["phase"] == "READY" for one in found):
+                    break
+                assert time.monotonic() < deadline, found
+                time.sleep(0.25)
+            yield server
+    finally:
+        process.kill()

@@ -47,7 +47,9 @@ function watch(page, { origin, problems }) {
 
 /** Opens the built playground by a sign-in link and waits until its editor is there. */
 export async function openPlayground(page, { signIn }) {
-  await page.goto(signIn);
+  const link = new URL(signIn);
+  link.searchParams.set("next", "/playground");
+  await page.goto(link.href);
   await page.waitForURL(/\/playground$/);
   await page.locator(".graphiql-query-editor .view-line").first().waitFor();
   await page.locator(".graphiql-execute-button").waitFor();

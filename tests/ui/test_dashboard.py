@@ -1,0 +1,66 @@
+"""The dashboard in Debian's Chromium, against the whole server with the demonstration, told in chapters."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from server.ui_build import UiPaths
+
+if TYPE_CHECKING:
+    from conftest import DemoServer
+
+LIMIT_S = 180.0
+CHAPTERS = {"find": 12}
+"""Each chapter (ui/e2e/chapters/) with the number of its steps, the last of which looks at what no page may do."""
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_dashboard(
+    built_pages: UiPaths, demo_server: "DemoServer", chromium: str, tmp_path: Path, chapter: str
+) -> None:
+    arguments = {
+        "chapter": chapter,
+        "browser": chromium,
+        "origin": demo_server.origin,
+        "signIn": demo_server.sign_in_link(),
+        "failure": str(tmp_path / "failure.png"),
+    }
+    wishes = {"kill": demo_server.process.kill, "start": demo_server.process.start}
+    told = run_chapter(arguments, folder=built_pages.sources, wishes=wishes)
+    assert told.count("ok: ") == CHAPTERS[chapter], told
+
+
+def run_chapter(arguments: Mapping[str, str], *, folder: Path, wishes: Mapping[str, Callable[[], object]]) -> str:
+    """What the chapter told; it must end well. What it asks for meanwhile is done to the server."""
+    process = subprocess.Popen(
+        ["node", "e2e/dashboard.mjs", json.dumps(arguments)],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    timer = threading.Timer(LIMIT_S, process.kill)
+    timer.start()
+    told = ""
+    try:
+        for line in process.stdout:
+            told += line
+            if line.startswith("please: "):
+                wishes[line.removeprefix("please: ").strip()]()
+                process.stdin.write("done\n")
+                process.stdin.flush()
+        assert process.wait() == 0, told
+    finally:
+        timer.cancel()
+        process.kill()
+        process.wait()
+    print(told)
+    return told

@@ -1,0 +1,24 @@
+// What the chapters do to the demonstration, through the API: its simulated clusters lose and find sites and nodes, and
+// answer more slowly, as their configuration says.
+
+const CLUSTERS = "{ clusters(first: 50) { nodes { id configuration } } }";
+const CONFIGURE = `mutation($id: ID!, $configuration: JSON) {
+  updateCluster(input: { id: $id, configuration: $configuration }) { __typename ... on Error { code message remedy path } }
+}`;
+
+/** Changes keys of every cluster's configuration. */
+export async function configure(story, changes) {
+  const { clusters } = await story.ask(CLUSTERS);
+  for (const { id, configuration } of clusters.nodes) {
+    await story.ask(CONFIGURE, { id, configuration: { ...configuration, ...changes } });
+  }
+}
+
+/** A site by its name, with what hangs on it. */
+export async function siteNamed(story, name) {
+  const { site } = await story.ask(
+    `query($name: String) { site(name: $name) { id name health { status } nodes(first: 9) { nodes { id name } } } }`,
+    { name },
+  );
+  return site;
+}
