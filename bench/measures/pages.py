@@ -146,13 +146,13 @@ class ChangingServer:
 class Page:
     """The topology page in a browser."""
 
-    def __init__(self, *, browser: str, server: ChangingServer) -> None:
+    def __init__(self, *, browser: str, server: ChangingServer, width: int = 1280, height: int = 800) -> None:
         self._server = server
         self._looks = 0
         node = shutil.which("node")
         assert node is not None, "looked for before"
         self._lines = Lines([node, "e2e/measure.mjs"], cwd=ROOT / "ui")
-        asked = {"browser": browser, "origin": server.origin, "signIn": server.link}
+        asked = {"browser": browser, "origin": server.origin, "signIn": server.link, "width": width, "height": height}
         self.version = self._ask("open", **asked)["version"]
 
     def first(self, *, times: int) -> tuple[list[float], dict[str, int]]:
@@ -160,9 +160,9 @@ class Page:
         answer = self._ask("first", times=times)
         return answer["firstMs"], {one["url"].rpartition("/")[2]: one["gzip"] for one in answer["scripts"]}
 
-    def show(self) -> None:
-        """Opens the page that is looked at next."""
-        self._ask("page")
+    def show(self, query: str = "") -> None:
+        """Opens the page that is looked at next; `query` as in its address, with the question mark."""
+        self._ask("page", query=query)
 
     def still(self, seconds: float) -> Watched:
         """Looks on while the graph changes."""

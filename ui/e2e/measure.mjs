@@ -1,9 +1,9 @@
 // The topology page in a Chromium without a GPU, measured. One JSON object a line is asked on standard input, and one is
 // answered for each:
 //
-//   {"do": "open", "browser", "origin", "signIn"}      a browser, signed in
+//   {"do": "open", "browser", "origin", "signIn", "width", "height"}    a browser, signed in
 //   {"do": "first", "times", "settleMs"}               navigations with empty caches: {"firstMs": [...], "scripts": [...]}
-//   {"do": "page"}                                     the page that the following look at, once its picture is there
+//   {"do": "page", "query"}                            the page that the following look at, once its picture is there
 //   {"do": "still", "seconds"}, {"do": "moving", "seconds"}
 //       frames, the main thread and what became visible: {"frames", "meanMs", "p95Ms", "longestMs", "busy", "moves",
 //       "visible": [[revision, ms of the wall clock], ...]}; "moving" drags and zooms with a pointer all the while
@@ -28,7 +28,8 @@ let session;
 const acts = {
   async open(asked) {
     origin = asked.origin;
-    opened = await openBrowser({ executablePath: asked.browser, origin });
+    const { width = 1280, height = 800 } = asked;
+    opened = await openBrowser({ executablePath: asked.browser, origin, width, height });
     const context = await opened.newContext();
     const first = await context.newPage();
     await first.goto(asked.signIn);
@@ -63,12 +64,13 @@ const acts = {
     return { firstMs, scripts };
   },
 
-  async page() {
+  async page({ query = "" }) {
+    await page?.context().close();
     const context = await signedIn();
     page = await context.newPage();
     session = await context.newCDPSession(page);
     await session.send("Performance.enable");
-    await page.goto(`${origin}/topology`);
+    await page.goto(`${origin}/topology${query}`);
     const firstMs = await firstPicture(page);
     return { firstMs, ...(await page.evaluate(() => ({ width: innerWidth, height: innerHeight }))) };
   },
@@ -76,6 +78,10 @@ const acts = {
   still: ({ seconds, profile }) => watched(seconds, profile, () => page.waitForTimeout(seconds * 1000)),
 
   moving: ({ seconds, profile }) => watched(seconds, profile, () => journey(seconds * 1000)),
+
+  nop: () => ({}),
+  async shot({ path }) { await page.screenshot({ path }); return {}; },
+  async zoom({ steps }) { const b = await page.locator("canvas.topology-canvas").boundingBox(); await page.mouse.move(b.x+b.width/2,b.y+b.height/2); for (let i=0;i<Math.abs(steps);i++) await page.mouse.wheel(0,-27*Math.sign(steps)); return {}; },
 
   async heap() {
     await session.send("HeapProfiler.enable");
