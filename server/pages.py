@@ -52,8 +52,8 @@ def page_routes(ui: UiBuild, *, table: PlainTable) -> list[BaseRoute]:
     """The routes of the pages, for `ui` as `ensure_built` left it.
 
     `/`, the dashboard's addresses and `/playground` (the built pages, or what stands in), `/plain` (the table),
-    `/playground/plain` with its script, style and icon, and `/assets/{name}`. Reads the built files once, here: about 7 MB, and
-    blocking, so call it before serving.
+    `/playground/plain` with its script, style and icon, and `/assets/{name}`. Reads the built files once, here: about 7 MB,
+    and blocking, so call it before serving.
     """
     plain = {name: _load(_PLAIN / name) for name in ("plain.css", "plain.js", "icon.svg")}
     plain["plain"] = _plain_page(notice="")
