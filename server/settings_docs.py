@@ -51,7 +51,10 @@ def _row(declared: Declaration) -> str:
     if declared.flag:
         ways += f"<br>`{declared.flag}`"
     description = declared.description.replace("|", "\\|")
-    return f"| {ways} | `{default_text(declared)}` | {_values(declared)} | {description} |\n"
+    default = f"`{default_text(declared)}`"
+    if declared.demo_default is not None:
+        default += f"<br>with `demo`: `{declared.demo_default}`"
+    return f"| {ways} | {default} | {_values(declared)} | {description} |\n"
 
 
 def _values(declared: Declaration) -> str:
