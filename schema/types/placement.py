@@ -15,7 +15,7 @@ from graph.kinds import Site
 from graph.refusal import InvalidInput
 from graph.view import get_as
 from placement.decision import Decision, Objective, Reason, SitePlacement, SiteRefusal
-from placement.disclosure import objective_without_use, placement_without_use, reason_without_use
+from placement.disclosure import objective_without_use, placement_without_use, reason_without_use, reasons_without_use
 from schema.connections import Edge, PageInfo
 from schema.types.deployments import NodeAssignment
 from schema.vocabulary import Member, input_type, object_type, resolver_field
@@ -97,8 +97,10 @@ def _reasons(refusal: SiteRefusal, info: Any) -> list[Reason]:
         return refusal.reasons
     site = get_as(view, Site, refusal.site_id)
     private = site is not None and site.tenant_id is not None and view.may_see_use(site.tenant_id)
+    if not private:
+        return reasons_without_use(refusal.reasons)
     # Nobody else runs at a private site; its score is made with that of others all the same.
-    return [one if private and one.untold else reason_without_use(one) for one in refusal.reasons]
+    return [one if one.untold else reason_without_use(one) for one in refusal.reasons]
 
 
 def _rules(decision: Decision, info: Any) -> list[Any]:
