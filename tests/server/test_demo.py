@@ -37,9 +37,10 @@ async def server(folder: Path) -> AsyncIterator[Application]:
 
 def made_by_others(reader: Reader) -> dict[str, int]:
     """The revisions of everything live that has another source, but for what the lifecycle makes."""
+    own = (SOURCE, Source(SOURCE.kind, f"installation/{SOURCE.name}"))
     kinds = ("Region", "Site", "Link", "Cluster", "Node", "Tenant", "App", "Deployment", "User")
     found = [one for kind in kinds for one in each(reader, KINDS[kind].type)]
-    return {one.id: one.revision for one in found if one.source != SOURCE}
+    return {one.id: one.revision for one in found if one.source not in own}
 
 
 def state(reader: Reader) -> tuple[object, ...]:
