@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from graph.refusal import Unavailable
 from server.cli.failures import Exit
 from server.first_start import check_listener
 from server.start_checks import ListenerRefused, check_tls, listening_socket
@@ -141,3 +142,14 @@ def test_a_start_warns_when_the_data_folder_has_little_room(
     (tmp_path / "file").touch()
     said = told(starts, "--key-file", str(tmp_path / "file" / "key"), code=Exit.ERROR)
     assert ("has 20 MiB free" in said) == warns
+
+
+def test_a_store_that_takes_nothing_at_the_start_is_told_as_one_thing(
+    starts: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*given: object, **options: object) -> str:
+        raise Unavailable("the store is away: the disk is full", remedy="make room")
+
+    monkeypatch.setattr("server.run.first_link", full)
+    said = told(starts, code=Exit.UNAVAILABLE)
+    assert "error: the store is away: the disk is full remedy: make room" in said
