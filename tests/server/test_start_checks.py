@@ -138,7 +138,7 @@ def test_a_start_warns_when_the_data_folder_has_little_room(
     starts: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, warns: bool
 ) -> None:
     usage: Callable[[object], object] = shutil.disk_usage
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(path)._replace(free=free))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(path)._replace(free=free))  # type: ignore[attr-defined]  # a named tuple
     (tmp_path / "file").touch()
     said = told(starts, "--key-file", str(tmp_path / "file" / "key"), code=Exit.ERROR)
     assert ("has 20 MiB free" in said) == warns
