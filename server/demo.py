@@ -207,7 +207,8 @@ class Demo:
         except Unavailable as away:
             return away
         except Refusal as refusal:
-            log.info("demo.step_refused", step=self._step, reason=refusal.message)
+            # Most steps are of a random deployment, which may have changed since or have no room: nobody need act on it.
+            log.debug("demo.step_refused", step=self._step, reason=refusal.message)
         return None
 
     async def _comes_back(self, due: tuple[int, str, str]) -> None:
