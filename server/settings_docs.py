@@ -21,7 +21,8 @@ _OPENING = f"""# Settings
 
 A setting is given as a flag of `edgeatlas serve`, as a variable of the environment, or in a TOML file; flags win over
 variables, variables over the file, the file over the default. The file is the one that `--config` or `{FILE_VARIABLE}`
-names, else `{DEFAULT_FILE}` where it exists; a setting stands in the table of its section:
+names, else `{DEFAULT_FILE}` where it exists; a setting stands in the table of its section (or, in a file
+without tables, at the top):
 
 ```toml
 [listen]

@@ -215,7 +215,8 @@ def _sites_in_field() -> Any:
         context: Context = info.context
         by_region, by_polygon = (one is not UNSET and one is not None for one in (region, polygon))
         if by_region == by_polygon:
-            raise InvalidInput("give a region or a polygon, one of them", remedy="leave the other out", path="region")
+            remedy = "leave one of them out" if by_region else "give the id of a region, or the rings of a polygon"
+            raise InvalidInput("give a region or a polygon, one of them", remedy=remedy, path="region")
         if by_region:
             ids = sites_in_region(context.view, region, path="region")
         else:
