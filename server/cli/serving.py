@@ -31,6 +31,7 @@ def serve(*, settings: Settings) -> None:
             say(f"the variable {wrong} is no setting; is {meant} meant?", style="yellow")
     # What the server writes (its store, its journals) is for whoever runs it.
     os.umask(0o077)
+    say(f"EdgeAtlas is starting with {settings.store_target()}", style="dim")
     try:
         run(settings)
     except StartRefused as problem:

@@ -348,6 +348,18 @@ def test_waiting_ends_with_a_code_of_its_own_when_time_is_up_or_work_failed(cli:
 # Watching
 
 
+def test_a_thing_is_named_in_either_spelling_and_with_its_tenant(cli: CommandLine, deployment: str) -> None:
+    cli("cordon", "site", "Vienna")
+    cli("uncordon", "Sites/Vienna")
+    assert cli.json("describe", "site/Vienna")["name"] == "Vienna"
+    assert [one["name"] for one in cli.json("get", "site/Vienna", "site/Brussels")] == ["Vienna", "Brussels"]
+    for named in (["deployment", deployment], [f"deployment/{deployment}"], [f"deployment/shop/{deployment}"]):
+        assert cli.json("describe", *named, "--tenant", "shop")["name"] == deployment
+        cli("scale", *named, "web=2", "--tenant", "shop", "--wait")
+    cli("describe", "deployment", deployment, "--tenant", "nobody", code=int(Exit.NOT_FOUND))
+    assert "leave out --tenant" in cli("describe", "user", "admin", "-t", "shop", code=int(Exit.USAGE)).stderr
+
+
 def test_a_deployment_is_watched_while_it_changes(cli: CommandLine, deployment: str) -> None:
     seen: list[str] = []
     watching = threading.Thread(
