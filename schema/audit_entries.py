@@ -16,6 +16,7 @@ import strawberry
 
 from access.permissions import declare_value_types
 from graph.entity import Area, Entity, Field, Kind, Timestamp, TimestampMs, doc
+from schema.types.actors import Actor
 from schema.vocabulary import Member, enum_type, is_big, object_type, output, peel, resolver_field
 
 
@@ -52,7 +53,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, doc("The record's id.")]
     at: Annotated[TimestampMs, doc("When.")]
-    author: Annotated[str, doc("The id of who asked.")]
+    author: Annotated[str, doc("Who asked, by id; `anonymous` before anybody is signed in.")]
     action: Annotated[str, doc("What was asked, such as `createSite`.")]
     outcome: Annotated[AuditOutcome, doc("What came of it.")]
     code: Annotated[str | None, doc("The code of the refusal.")] = None
@@ -122,6 +123,9 @@ def define_audit_entry() -> None:
             members["tenant"] = None, tenant
         elif name == "changes":
             members[name] = "list[AuditChange]", strawberry.field(description=field.description)
+        elif name == "author":
+            described = resolver_field(_author, returns="Actor", description="Who asked.")
+            members[name] = None, described
         elif name in ("id", "subject_id"):
             shown = "Optional[ID]" if field.optional else "ID"
             members[name] = shown, strawberry.field(description=field.description)
@@ -130,6 +134,10 @@ def define_audit_entry() -> None:
             members[name] = shown, strawberry.field(description=field.description)
     object_type("AuditEntry", members, description=AUDIT_ENTRY.description)
     declare_value_types("AuditEntry", "AuditChange")
+
+
+def _author(entry: AuditEntry, info: Any) -> Actor:
+    return Actor(entry.author)
 
 
 def _tenant(entry: AuditEntry, info: Any) -> Entity | None:

@@ -232,7 +232,7 @@ async def _plan(source: Any, info: Any, *, input: Any, deployment: Any) -> Decis
             shown.message,
             remedy=shown.remedy,
             retryable=shown.retryable,
-            extensions={"inputPath": shown.path} if shown.path else {},
+            extensions={"argument": shown.path} if shown.path else {},
         ) from None
 
 
