@@ -116,6 +116,13 @@ class Replica:
     async def _reload(self) -> None:
         fresh = View()
         await self._load(fresh)
+        # What this process wrote meanwhile was answered already: its view may not fall behind that.
+        while fresh.epoch == self.view.epoch and fresh.revision < self.view.revision:
+            commits = await self._store.commits_after(fresh.revision)
+            if not commits:
+                break  # the store is an older one than it was
+            for commit in commits:
+                fresh.replay(commit)
         self.view.become(fresh)
         self.feed.restart(self.view.revision)
         log.warning("view.reloaded", revision=self.view.revision, epoch=self.view.epoch)
