@@ -171,7 +171,8 @@ def network_queries() -> dict[str, Member]:
             resolver_field(
                 _path,
                 returns="Optional[Path]",
-                description="The best path between two sites over links that are up; null when there is none.",
+                description="The best path between two sites over links that are up; null when there is none. A site that "
+                "there is not, or that you may not see, is the error NOT_FOUND.",
                 arguments={
                     "from_": from_site,
                     "to": ("ID", UNSET, "The site to end at."),
@@ -184,7 +185,8 @@ def network_queries() -> dict[str, Member]:
             resolver_field(
                 _reachable,
                 returns="list[ReachableSite]",
-                description="Sites reached from one over links that are up, nearest first.",
+                description="Sites reached from one over links that are up, nearest first. A site to begin at that "
+                "there is not, or that you may not see, is the error NOT_FOUND.",
                 arguments={"from_": from_site, **reach},
             ),
         ),
