@@ -353,8 +353,8 @@ def plan_query() -> Member:
     return None, resolver_field(
         _plan,
         returns="PlacementPlan",
-        description="Where a deployment would run, why there, and why not elsewhere; nothing is changed. What `deploy` answers "
-        "with a typed error is an error here, with the same code and the input field as `argument`.",
+        description="Where a deployment would run, why there, and why not elsewhere; nothing is changed. What `deploy` "
+        "answers with a typed error is an error here, with the same code and the input field as `argument`.",
         arguments={
             "input": ("DeployInput", UNSET, "What is wanted."),
             "deployment": (
