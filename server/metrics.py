@@ -19,7 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 OTHER: Final = "other"
-ROUTES: Final = frozenset({"/", "/graphql", "/auth", "/playground", "/assets", "/livez", "/readyz", "/metrics", "/backup"})
+ROUTES: Final = frozenset(
+    {"/", "/graphql", "/auth", "/playground", "/assets", "/livez", "/readyz", "/metrics", "/backup"}
+)
 """The first parts of the paths that are counted apart."""
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
