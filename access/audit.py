@@ -58,6 +58,8 @@ class AuditBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class _Caller(msgspec.Struct):
     minute: int
+    tenant_id: str | None
+    """Whose audit all of the minute's records belong to; None: several, or the installation's."""
     noted: int = 0
     more: int = 0
 
@@ -115,9 +117,11 @@ class Audit:
         if known is None or known.minute != minute:
             if known is not None:
                 self._sum_up(caller, known, now)
-            known = self._callers[caller] = _Caller(minute)
+            known = self._callers[caller] = _Caller(minute, tenant_id)
             while len(self._callers) > CALLERS:
                 self._sum_up(*self._callers.popitem(last=False), now)
+        if known.tenant_id != tenant_id:
+            known.tenant_id = None
         if known.noted >= self._a_minute:
             known.more += 1
             return
@@ -170,7 +174,7 @@ class Audit:
     def _sum_up(self, caller: str, known: _Caller, now: int) -> None:
         if known.more:
             body = AuditBody(author=caller, action="*", outcome="REFUSED", count=known.more)
-            self._add(body, now, None, None)
+            self._add(body, now, known.tenant_id, None)
 
     def _add(self, body: AuditBody, now: int, tenant_id: str | None, subject_id: str | None) -> None:
         if len(self._waiting) >= self._most:

@@ -74,9 +74,16 @@ def load_key_file(path: Path, *, data_dir: Path, create: bool = True, clock_ms: 
     Raises KeyFileProblem when the file lies in the data folder, is no plain file, belongs to another user, can be read by
     others, or does not hold keys. Blocking; for the start of a server.
     """
-    _check_place(path, data_dir)
-    if create and not path.exists() and not path.is_symlink():
-        _make(path, clock_ms())
+    try:
+        _check_place(path, data_dir)
+        if create and not path.exists() and not path.is_symlink():
+            _make(path, clock_ms())
+    except (OSError, RuntimeError) as problem:  # RuntimeError: links that go round
+        why = problem.strerror if isinstance(problem, OSError) else str(problem)
+        raise KeyFileProblem(
+            f"the key file {path} cannot be made ({why})",
+            remedy="make its folder one that this user may write in, with room, or name another place: --key-file",
+        ) from None
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

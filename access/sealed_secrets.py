@@ -6,16 +6,19 @@ id and that version, and are kept beside the log. No function here gives values 
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from access.changes import secret_key
-from access.key_file import KeyFileProblem
+from access.key_file import KeyFileProblem, load_key_file
 from access.rights import check_write, check_write_of
-from access.sealing import Belongs, SealBroken, Sealer
+from access.sealing import Belongs, SealBroken, Sealer, sealed_under
 from access.viewer import SYSTEM, Viewer, at_head
 from access.visible import VisibleView
 from graph.edit import Edit
@@ -108,6 +111,20 @@ async def open_secret(store: Store, sealer: Sealer, secret: Secret) -> dict[str,
     return msgspec.json.decode(opened, type=dict[str, str])
 
 
+async def sealer_of(ledger: Ledger, key_file: Path, *, data_dir: Path) -> Sealer:
+    """The sealer of a key file, which is made only for a store that nothing was sealed in: what is lost is told as lost.
+
+    Raises KeyFileProblem, or what the store raises.
+    """
+    body = await ledger.store.private(_CHECK_KEY)
+    if body is not None and not await asyncio.to_thread(os.path.lexists, key_file):
+        raise KeyFileProblem(
+            f"the key file {key_file} is missing, and this store was sealed under its key {sealed_under(body)}",
+            remedy="restore it from where you keep it: secrets do not open without it, and no new key is made",
+        )
+    return Sealer(await asyncio.to_thread(load_key_file, key_file, data_dir=data_dir, create=body is None))
+
+
 async def start_sealing(ledger: Ledger, sealer: Sealer) -> int:
     """For each start: checks that the key file is this store's, then brings what an older key seals under the newest.
 
@@ -145,7 +162,7 @@ async def reseal_all(ledger: Ledger, sealer: Sealer) -> int:
 async def check_key(ledger: Ledger, sealer: Sealer) -> None:
     """Raises KeyFileProblem when the key file is not the one that this store's secrets are sealed under.
 
-    Without this a lost key file would be replaced by a new one in silence, and every secret with it.
+    Without this a wrong key file would seal new secrets beside those that it does not open.
     """
     body = await ledger.store.private(_CHECK_KEY)
     if body is None:

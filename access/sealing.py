@@ -123,6 +123,11 @@ class Sealer:
             raise SealBroken("a sealed value was changed, or belongs elsewhere") from None
 
 
+def sealed_under(envelope: bytes) -> str:
+    """The id of the key that an envelope needs. Raises SealBroken."""
+    return _parsed(envelope).key_id
+
+
 def _parsed(envelope: bytes) -> _Envelope:
     try:
         parsed = msgspec.msgpack.decode(envelope, type=_Envelope)

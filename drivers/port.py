@@ -155,6 +155,10 @@ class ObservedRelease(msgspec.Struct, frozen=True, kw_only=True):
     instances: Sequence[ObservedInstance] = ()
 
 
+NO_ANSWER = "it does not answer"
+"""Why something is not ready of which nothing else is known."""
+
+
 class Condition(msgspec.Struct, frozen=True):
     """Whether a site or node answers, and why not."""
 

@@ -14,6 +14,7 @@ import time
 import unicodedata
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_TIME_BITS = 48
 _RANDOM_BITS = 80
 _RANDOM_BYTES = _RANDOM_BITS // 8
 _DRAWN_BYTES = 128 * _RANDOM_BYTES
@@ -40,8 +41,13 @@ class UlidSource:
         self._drawn = b""
 
     def make(self, *, at_ms: int | None = None) -> str:
-        """A new 26-character ULID; `at_ms` is UTC milliseconds, the system clock's when not given."""
+        """A new 26-character ULID; `at_ms` is UTC milliseconds, the system clock's when not given.
+
+        Raises ValueError for a time that 48 bits do not hold: all later identifiers would have to follow it.
+        """
         stamp = int(time.time() * 1000) if at_ms is None else at_ms
+        if stamp >> _TIME_BITS:
+            raise ValueError(f"{stamp} ms is no time that an identifier can have: it has 48 bits")
         with self._lock:
             drawn = self._drawn or os.urandom(_DRAWN_BYTES)
             self._drawn = drawn[_RANDOM_BYTES:]

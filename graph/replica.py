@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from graph.change import Commit
+from graph.change import MAX_COMMIT_BYTES, Commit
 from graph.feed import Feed
 from graph.store import SCHEMA_NUMBER, Compacted, Head, SchemaTooNew, Store, StoreProblem, Transaction
 from graph.view import View
@@ -22,6 +22,11 @@ ACTIVE_POLL_S = 0.020
 IDLE_POLL_S = 0.250
 ACTIVE_FOR_S = 2.0
 PROBE_S = 1.0
+PROBE_BYTES = 1024 * 1024
+"""What a store that was away must take to be back: on a full disk there is always room for a little."""
+RELAPSE_S = 60.0
+"""A store that is away again within so long was not back: the next time it must take four times as much."""
+_PROBE = "ledger:probe"
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +40,8 @@ class Replica:
         self._store = store
         self._clock_ms = clock_ms
         self._moved_at = 0.0
+        self._probe_bytes = PROBE_BYTES
+        self._probed_at = -RELAPSE_S
 
     async def open(self) -> Head:
         """Opens and loads the store; says where it stood when it was opened."""
@@ -52,6 +59,8 @@ class Replica:
         """The store did not answer."""
         if self.view.stale_since is None:
             self.view.stale_since = self._clock_ms() / 1000
+            relapsed = time.monotonic() - self._probed_at < RELAPSE_S
+            self._probe_bytes = min(4 * self._probe_bytes, MAX_COMMIT_BYTES) if relapsed else PROBE_BYTES
             log.warning("store.away", revision=self.view.revision)
 
     def mark_fresh(self) -> None:
@@ -107,6 +116,13 @@ class Replica:
     async def _reload(self) -> None:
         fresh = View()
         await self._load(fresh)
+        # What this process wrote meanwhile was answered already: its view may not fall behind that.
+        while fresh.epoch == self.view.epoch and fresh.revision < self.view.revision:
+            commits = await self._store.commits_after(fresh.revision)
+            if not commits:
+                break  # the store is an older one than it was
+            for commit in commits:
+                fresh.replay(commit)
         self.view.become(fresh)
         self.feed.restart(self.view.revision)
         log.warning("view.reloaded", revision=self.view.revision, epoch=self.view.epoch)
@@ -138,15 +154,21 @@ class Replica:
             pause = ACTIVE_POLL_S if active else IDLE_POLL_S
 
     async def _probe(self) -> None:
-        """Asks a store that was away or full whether it takes writes again, so that workers need not find out by failing."""
+        """Asks a store that was away or full whether it takes writes again, so that workers need not find out by failing.
+
+        It is asked to take as much as a commit may be, not a word: that it would take although the disk is full.
+        """
         while True:
             await asyncio.sleep(PROBE_S)
             if not self.stale:
                 continue
             try:
-                await self._store.put_ephemeral("ledger:probe", b"", expires_at=self._clock_ms() + 1_000)
+                now = self._clock_ms()
+                await self._store.put_ephemeral(_PROBE, bytes(self._probe_bytes), expires_at=now + 1_000)
+                await self._store.drop_ephemeral(prefix=_PROBE)
             except StoreProblem:
                 continue
+            self._probed_at = time.monotonic()
             self._is_back()
 
     def _is_back(self) -> None:

@@ -12,6 +12,8 @@ from graph.entity import TimestampMs, doc
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
 NonNegativeInt = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""What is counted one by one and stays within 32 bits: the API shows it as an Int."""
 
 
 class Position(msgspec.Struct, frozen=True, gc=False):

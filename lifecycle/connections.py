@@ -34,6 +34,7 @@ from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
 from lifecycle.backoff import pause_s
 from lifecycle.bell import ring_or_sleep
+from lifecycle.health import not_answering
 from lifecycle.observer import Observer
 from lifecycle.portions import portions
 from lifecycle.requests import own_request
@@ -259,7 +260,7 @@ class Connections(Mapping[str, Connection]):
         if cluster is None or cluster.health.reasons == [reason]:
             return
         epoch = (await self._ledger.commit(partial(take_over, cluster_id=cluster_id), REQUEST)).value
-        told = f"cluster {cluster.name} does not answer: {reason}"
+        told = not_answering(f"cluster {cluster.name}", reason)
         found = [one.id for one in each(view, Release, "cluster_id", cluster_id) if is_in_sight(view, one)]
         for part in portions(found, weight=lambda one: 1 + view.count("Instance", "release_id", one)):
             await self._ledger.commit(

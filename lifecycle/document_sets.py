@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 import msgspec
 
 from access.viewer import Viewer, at_head
+from drivers.registry import DriverRegistry
 from graph.applying import Outcome
 from graph.change import MAX_CHANGES, Change, Record
 from graph.document_sets import SetName
@@ -110,18 +111,12 @@ class DocumentSets:
 
     async def try_out(self, wanted: Wanted, viewer: Viewer) -> Tried:
         """Tries a set with the rights of a viewer."""
-        declared = self._deployments(viewer) if self._deployments is not None else None
-        if declared is not None and self._placing is None:
-            # Made when it is first needed, and kept current from then on: the inventory of a large graph takes some 0.3 s.
-            projection = Projection(self._ledger.view)
-            self._forget_projection = self._ledger.view.follow(projection)
-            self._placing = Placing(projection, declared.drivers, at_once=1)
         return await try_out(
             wanted,
             ledger=self._ledger,
             viewer=viewer,
-            declared=declared,
-            placing=self._placing,
+            declared=self._deployments(viewer) if self._deployments is not None else None,
+            placing=self._placed_by,
             at_ms=self._clock_ms(),
         )
 
@@ -144,6 +139,17 @@ class DocumentSets:
         viewer = at_head(viewer, view, at_ms=self._clock_ms())
         of = msgspec.structs.replace(of, tenant_id=scope_for(viewer, view, of.tenant_id))
         return await self.try_out(Wanted(of=of, documents=documents, prune=prune), viewer)
+
+    def _placed_by(self, drivers: DriverRegistry) -> Placing:
+        """What decides where deployments run; made when it is first needed, and kept current from then on.
+
+        The inventory of a large graph takes some 0.3 s.
+        """
+        if self._placing is None:
+            projection = Projection(self._ledger.view)
+            self._forget_projection = self._ledger.view.follow(projection)
+            self._placing = Placing(projection, drivers, at_once=1)
+        return self._placing
 
     # Within one commit
 

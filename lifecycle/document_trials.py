@@ -13,7 +13,7 @@ decided batch by batch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -159,13 +159,13 @@ async def try_out(
     ledger: Ledger,
     viewer: Viewer,
     declared: Declared | None,
-    placing: Placing | None,
+    placing: Callable[[DriverRegistry], Placing],
     at_ms: int,
 ) -> Tried:
     """Tries a set on the graph as it is, in slices.
 
-    `placing` decides on the graph without the set; it is needed where `declared` is given. `at_ms` is now, UTC
-    milliseconds. Raises LimitExceeded.
+    `placing` gives what decides where deployments run on the graph without the set. `at_ms` is now, UTC milliseconds.
+    Raises LimitExceeded.
     """
     view, documents = ledger.view, wanted.documents
     trial = Trial(view, at=max(at_ms, view.at + 1), source=wanted.of.source, max_changes=MAX_SET_CHANGES)
@@ -193,14 +193,14 @@ async def try_out(
         made_by = _Promised(declared) if tried.places_many else declared
         applier = _applier(over, wanted, viewer, declared, made_by)
         steps = applier.steps([documents[index] for index in late])
+        places = _Places(over, declared.drivers, placing)
         size = 0
         async for nth, step in _breathing(steps, every=SLICE_DEPLOYMENTS):
             if not isinstance(step, Coming):
                 outcomes[late[nth]] = step
                 brought[late[nth]], size = over.size - size, over.size
             elif not tried.places_many:
-                assert placing is not None, "who has deployments made has them placed"
-                await declared.decide(over, step, _placing_for(step, over, declared, placing))
+                await declared.decide(over, step, places.for_(step))
         # What the set's deployments are is kept as well: they are named.
         named = _ids(outcomes.values())
         doomed = [one for one in doomed if one not in named]
@@ -213,12 +213,23 @@ async def try_out(
     return tried
 
 
-def _placing_for(coming: Coming, over: Edit, declared: Declared, placing: Placing) -> Placing:
-    """The set itself may alter where there is room, by sites of its own or by the deployment before."""
-    below = over.base
-    if coming.again or (isinstance(below, Edit) and any(one.kind in NETWORK for one in below.changes)):
-        return Placing(Projection(over), declared.drivers, at_once=1)
-    return placing
+class _Places:
+    """What decides where a set's deployments run: on the graph as it is, or as the set leaves it where that differs."""
+
+    def __init__(self, over: Edit, drivers: DriverRegistry, shared: Callable[[DriverRegistry], Placing]) -> None:
+        self._over = over
+        self._drivers = drivers
+        self._shared = shared
+        below = over.base
+        self._alters = isinstance(below, Edit) and any(one.kind in NETWORK for one in below.changes)
+        self._own: Placing | None = None
+
+    def for_(self, coming: Coming) -> Placing:
+        """What decides for the next one: its own inventory is made when the set has sites of its own, and again when a
+        deployment before took the room."""
+        if coming.again or (self._alters and self._own is None):
+            self._own = Placing(Projection(self._over), self._drivers, at_once=1)
+        return self._own or self._shared(self._drivers)
 
 
 def _applier(

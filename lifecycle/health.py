@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from drivers.port import Condition
+from drivers.port import NO_ANSWER, Condition
 from graph.kinds import Cluster, Node, Site
 from graph.values import Finding, Health, HealthStatus
 
@@ -29,7 +29,7 @@ def counts_for(thing: Cluster | Node, site: Site) -> bool:
 def finding_of(thing_id: str, condition: Condition, *, nodes: int = 0, nodes_ready: int = 0) -> Finding | None:
     """What is wrong, if anything is, with a cluster's part of a site: with none of its nodes ready it is away."""
     if not condition.ready:
-        return Finding(thing_id, True, condition.reason or "it does not answer")
+        return Finding(thing_id, True, condition.reason or NO_ANSWER)
     if nodes and not nodes_ready:
         return Finding(thing_id, True, f"none of its {nodes} nodes is ready")
     if nodes_ready < nodes:
@@ -69,11 +69,16 @@ def cluster_health(
     `findings` are of the sites whose health is not its to write, `names` the names of those by id.
     """
     if not condition.ready:
-        return _health(current, HealthStatus.DOWN, [condition.reason or "it does not answer"], at=at)
+        return _health(current, HealthStatus.DOWN, [condition.reason or NO_ANSWER], at=at)
     told = [f"site {one}" for one in _told(findings, names)]
     if len(told) > SITES_TOLD:
         told = [*told[:SITES_TOLD], f"and {len(told) - SITES_TOLD} more sites"]
     return _health(current, HealthStatus.DEGRADED if findings else HealthStatus.READY, told, at=at)
+
+
+def not_answering(what: str, reason: str | None) -> str:
+    """That something does not answer, with the reason if there is one that says more than that."""
+    return f"{what} does not answer" + (f": {reason}" if reason and reason != NO_ANSWER else "")
 
 
 def _told(findings: Sequence[Finding], names: Mapping[str, str]) -> list[str]:

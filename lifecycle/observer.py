@@ -30,6 +30,7 @@ from graph.ledger import Ledger
 from graph.values import HealthStatus
 from graph.view import each, get_as
 from lifecycle.damping import Damper
+from lifecycle.health import not_answering
 from lifecycle.portions import portions
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
@@ -116,7 +117,7 @@ class Observer:
             return
         lost = {site: condition.reason for site, condition in sites.items() if not condition.ready}
         for site_id, reason in lost.items():
-            await self._lose_sight("site_id", site_id, reason or "it does not answer")
+            await self._lose_sight("site_id", site_id, reason)
         view = self._ledger.view
         for some in portions(nodes.items(), weight=lambda one: 2 + view.count("Instance", "node_id", one[0])):
             await self._commit(partial(write_nodes, cluster_id=self._cluster_id, nodes=dict(some)))
@@ -136,11 +137,11 @@ class Observer:
         cluster = get_as(self._ledger.view, Cluster, self._cluster_id)
         return cluster is not None and cluster.health.status in (HealthStatus.READY, HealthStatus.DEGRADED)
 
-    async def _lose_sight(self, field: str, value: str, reason: str) -> None:
+    async def _lose_sight(self, field: str, value: str, reason: str | None) -> None:
         """Of a site through this cluster: its releases are not READY any more, for nobody sees them."""
         view = self._ledger.view
         site = get_as(view, Site, value)
-        told = f"site {site.name if site is not None else value} does not answer: {reason}"
+        told = not_answering(f"site {site.name if site is not None else value}", reason)
         found = [
             one.id
             for one in each(view, Release, field, value)

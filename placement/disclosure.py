@@ -37,6 +37,16 @@ def reason_without_use(reason: Reason) -> Reason:
     return reason
 
 
+def reasons_without_use(reasons: Sequence[Reason]) -> list[Reason]:
+    """The reasons as `reason_without_use` tells them.
+
+    Shortages are told by their units: which of them comes first would tell how much of what is left.
+    """
+    first = {one.rule: at for at, one in reversed(list(enumerate(reasons)))}
+    ordered = sorted(reasons, key=lambda one: (first[one.rule], one.unit if one.untold else ""))
+    return [reason_without_use(one) for one in ordered]
+
+
 def placement_without_use(placement: SitePlacement) -> SitePlacement:
     """The placement with scores in steps; the same when free room did not count in them."""
     if not any(one.name in _TELLING for one in placement.terms):

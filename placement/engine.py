@@ -5,6 +5,7 @@ A pure function of the problem: no clock, no randomness, no I/O, and limits that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -88,7 +89,7 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, scores: Sequence[
         revision=problem.revision,
         feasible=not choice.conflicts,
         placements=placements,
-        refusals=_refusals(problem, screening, scored, choice),
+        refusals=_refusals(problem, screening, scored, choice, reached),
         objective=_objective(problem, scored, choice.chosen, np.array(rows, dtype=np.int64)),
         unmet=choice.unmet,
         conflicts=choice.conflicts,
@@ -197,38 +198,69 @@ def _components(problem: Problem, screening: Screening, row: int) -> list[Compon
     ]
 
 
-def _refusals(problem: Problem, screening: Screening, scored: _Scored, choice: _Choice) -> list[SiteRefusal]:
-    score_of = dict(zip(scored.rows.tolist(), scored.total.tolist(), strict=True))
-    chosen = {int(scored.rows[one]) for one in choice.chosen}
-    worst = min((score_of[row] for row in chosen), default=0.0)
+def _refusals(
+    problem: Problem, screening: Screening, scored: _Scored, choice: _Choice, reached: Mask
+) -> list[SiteRefusal]:
+    place_of = {row: at for at, row in enumerate(scored.rows.tolist())}
+    chosen = set(choice.chosen)
+    rivals = _Rivals(scored, reached, np.array(choice.chosen, dtype=np.int64)) if chosen else None
     refusals = []
     for row, site in enumerate(problem.sites):
-        if row in chosen:
+        at = place_of.get(row)
+        if at in chosen:
             continue
-        if row in score_of:
-            reasons = [_not_needed(score_of[row], worst, feasible=not choice.conflicts)]
-        else:
+        if at is None:
             reasons = screening.reasons(row)
+        else:
+            reasons = [_NO_CHOICE if rivals is None else rivals.not_needed(at)]
         refusals.append(SiteRefusal(site_id=site.id, reasons=reasons))
     return refusals
 
 
-def _not_needed(score: float, worst: float, *, feasible: bool) -> Reason:
-    if not feasible:
+_NO_CHOICE = Reason(
+    rule="not_needed",
+    need="a feasible decision",
+    have="none",
+    unit="",
+    message="it passes every rule, but the policy as a whole cannot be met",
+)
+
+
+class _Rivals:
+    """The chosen sites, beside which another may not be needed; all by their places in `_Scored.rows`."""
+
+    def __init__(self, scored: _Scored, reached: Mask, chosen: Ints) -> None:
+        self._scores, self._reached, self._chosen = scored.total, reached, chosen
+        served = reached[chosen]
+        self._alone = served & (served.sum(axis=0) == 1)
+        """(chosen, targets): what each alone of them serves in time."""
+
+    def not_needed(self, at: int) -> Reason:
+        """Why a site that passed was not taken instead of one of these."""
+        replaceable = self._chosen[~(self._alone & ~self._reached[at]).any(axis=1)]
+        against = replaceable if len(replaceable) else self._chosen
+        rival = int(against[np.argmin(self._scores[against])])
+        mine, other = float(self._scores[at]), float(self._scores[rival])
+        tied = math.isclose(mine, other, rel_tol=0.0, abs_tol=1e-12)
+        digits = 4 if tied or f"{mine:.4f}" != f"{other:.4f}" else 12
+        have, need = f"{mine:.{digits}f}", f"{other:.{digits}f}"
+        if not len(replaceable):
+            told = f"it scores {have}, and each chosen site alone serves places that it does not"
+        elif not tied:
+            told = f"it scores {have}, the least of the chosen sites whose place it could take {need}"
+        elif rival < at:
+            told = f"it scores {have}, the same as a chosen site whose place it could take; ties go to the smaller id"
+        else:
+            told = (
+                f"it scores {have}, the same as a chosen site whose place it could take: the choice is as good without"
+            )
         return Reason(
             rule="not_needed",
-            need="a feasible decision",
-            have="none",
-            unit="",
-            message="it passes every rule, but the policy as a whole cannot be met",
+            need=need,
+            have=have,
+            unit="score",
+            message=f"it passes every rule and is not needed: {told}",
         )
-    return Reason(
-        rule="not_needed",
-        need=f"{worst:.4f}",
-        have=f"{score:.4f}",
-        unit="score",
-        message=f"it passes every rule and is not needed: it scores {score:.3f}, the least of the chosen sites {worst:.3f}",
-    )
 
 
 def _objective(problem: Problem, scored: _Scored, chosen: Sequence[int], rows: Ints) -> Objective:

@@ -37,7 +37,8 @@ class Screening:
 
     def reasons(self, site: int) -> list[Reason]:
         """Why a site is refused, in the order of the rules; empty when it passed."""
-        problem, found = self.problem, []
+        problem = self.problem
+        found: list[Reason] = []
         for rule in self.rules:
             if not self.refused[rule.name][site]:
                 continue
@@ -47,7 +48,7 @@ class Screening:
                 found.append(rule.reason(problem, site, self._shortage(self.packing, site)))
             else:
                 shortage = self._shortage(self.packing_of_all, site)
-                found.append(rule.reason(problem, site, shortage, self.packing_of_all))
+                found += rule.reasons(problem, site, shortage, self.packing_of_all)
         return found
 
     def passed_but_for(self, rule_name: str) -> Mask:

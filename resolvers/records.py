@@ -30,7 +30,7 @@ from graph.store import RecordPage, Store, StoreUnavailable
 from resolvers.context import Context
 from resolvers.problems import StoreAway
 from resolvers.record_filters import Narrowing, narrowing_of
-from schema.connections import PAGE_SIZE, Direction, PageInfo
+from schema.connections import PAGE_SIZE, Direction, PageInfo, sizes_of
 from schema.filters import condition_of
 from schema.record_connections import Counted, RecordConnection
 from schema.work import Work
@@ -84,8 +84,7 @@ class RecordRequest:
 
 def request_of(context: Context, prefix: str, arguments: dict[str, Any]) -> RecordRequest:
     """The page that a connection's arguments ask for. Raises InvalidInput."""
-    last = _given(arguments, "last")
-    first = _given(arguments, "first") if last is None else None
+    first, last = sizes_of(arguments)
     name, size = ("last", last) if last is not None else ("first", first)
     if size is None:
         size = min(PAGE_SIZE, context.page_size_max)

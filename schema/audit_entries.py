@@ -7,6 +7,7 @@ its pages come from the same code as those of every kind.
 
 from __future__ import annotations
 
+import enum
 import typing
 from typing import Annotated, Any, cast
 
@@ -15,7 +16,36 @@ import strawberry
 
 from access.permissions import declare_value_types
 from graph.entity import Area, Entity, Field, Kind, Timestamp, TimestampMs, doc
-from schema.vocabulary import Member, is_big, object_type, output, peel, resolver_field
+from schema.types.actors import Actor
+from schema.vocabulary import Member, enum_type, is_big, object_type, output, peel, resolver_field
+
+
+class AuditOutcome(enum.Enum):
+    """What came of what was asked."""
+
+    COMMITTED = "COMMITTED"
+    """It was done, in a commit."""
+    REFUSED = "REFUSED"
+    """It was refused; nothing was changed."""
+    SUCCEEDED = "SUCCEEDED"
+    """It was done and makes no commit, such as a sign-in."""
+    FAILED = "FAILED"
+    """It was tried and makes no commit, such as a sign-in with a wrong password."""
+
+
+class AuditAction(enum.Enum):
+    """What became of an entity."""
+
+    CREATED = "CREATED"
+    UPDATED = "UPDATED"
+    DELETED = "DELETED"
+
+
+class AuditChange(msgspec.Struct, frozen=True):
+    """One entity that was changed, and what became of it."""
+
+    entity_id: str
+    change: AuditAction
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,17 +53,23 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, doc("The record's id.")]
     at: Annotated[TimestampMs, doc("When.")]
-    author: Annotated[str, doc("The id of who asked.")]
+    author: Annotated[str, doc("Who asked, by id; `anonymous` before anybody is signed in.")]
     action: Annotated[str, doc("What was asked, such as `createSite`.")]
-    outcome: Annotated[str, doc("COMMITTED; REFUSED; of what makes no commit, such as a sign-in, SUCCEEDED or FAILED.")]
+    outcome: Annotated[AuditOutcome, doc("What came of it.")]
     code: Annotated[str | None, doc("The code of the refusal.")] = None
+    path: Annotated[str | None, doc("The input field that it was refused for.")] = None
     revision: Annotated[int | None, doc("The revision that it made.")] = None
     tenant_id: Annotated[str | None, doc("The tenant that it concerns; none: the installation.")] = None
     subject_id: Annotated[str | None, doc("What it was about, when that was a single entity.")] = None
     correlation_id: Annotated[str, doc("The request's correlation id, as in the log.")] = ""
     address: Annotated[str | None, doc("From where, of a sign-in.")] = None
     change_count: Annotated[int, doc("How many entities it changed."), msgspec.Meta(ge=0, le=2**31 - 1)] = 0
-    detail: Annotated[dict[str, Any], doc("The whole record.")] = {}
+    changes: Annotated[list[AuditChange], doc("The first 100 of the entities that it changed.")] = []
+    count: Annotated[
+        int,
+        doc("More than 1: so many refusals in one minute that have no records of their own."),
+        msgspec.Meta(ge=1, le=2**31 - 1),
+    ] = 1
 
 
 def _fields() -> dict[str, Field]:
@@ -75,11 +111,21 @@ AUDIT_ENTRY = Kind(
 
 def define_audit_entry() -> None:
     """Derives the object type."""
+    described = {
+        "entity_id": ("ID", strawberry.field(description="The entity's id; it may be gone.")),
+        "change": (enum_type(AuditAction), strawberry.field(description="What became of it.")),
+    }
+    object_type("AuditChange", described, description=(AuditChange.__doc__ or "").strip())
     members: dict[str, Member] = {}
     for name, field in AUDIT_ENTRY.fields.items():
         if name == "tenant_id":
-            described = resolver_field(_tenant, returns="Optional[Tenant]", description=field.description)
-            members["tenant"] = None, described
+            tenant = resolver_field(_tenant, returns="Optional[Tenant]", description=field.description)
+            members["tenant"] = None, tenant
+        elif name == "changes":
+            members[name] = "list[AuditChange]", strawberry.field(description=field.description)
+        elif name == "author":
+            described = resolver_field(_author, returns="Actor", description="Who asked.")
+            members[name] = None, described
         elif name in ("id", "subject_id"):
             shown = "Optional[ID]" if field.optional else "ID"
             members[name] = shown, strawberry.field(description=field.description)
@@ -87,7 +133,11 @@ def define_audit_entry() -> None:
             shown = output(field.type, big=is_big(field.meta))
             members[name] = shown, strawberry.field(description=field.description)
     object_type("AuditEntry", members, description=AUDIT_ENTRY.description)
-    declare_value_types("AuditEntry")
+    declare_value_types("AuditEntry", "AuditChange")
+
+
+def _author(entry: AuditEntry, info: Any) -> Actor:
+    return Actor(entry.author)
 
 
 def _tenant(entry: AuditEntry, info: Any) -> Entity | None:

@@ -12,13 +12,22 @@ import strawberry
 from graph.conditions import EVERYTHING, All, Condition
 from graph.entity import HIDDEN, Kind, without_none
 from graph.listing import Order, Page, PageRequest, page_of
+from graph.refusal import InvalidInput
 from schema.context import ReadContext
 from schema.filters import condition_of, filter_type
 from schema.vocabulary import NAMES, Member, input_type, object_type, peel, register, resolver_field
 
 UNSET = strawberry.UNSET
-PAGE_SIZE = 50
+
+
+class DefaultSize(int):
+    """A size that nobody asked for: told from the same number by its type, so that `first` and `last` together are seen."""
+
+
+PAGE_SIZE = DefaultSize(50)
 """A page that is not asked to be of another size."""
+FIRST = "The first so many. Not together with `last`."
+LAST = "The last so many. Not together with `first`."
 INDEXED_ORDERS = "NAME, ID and CREATED_AT are indexed and hold at any size."
 
 
@@ -161,9 +170,9 @@ def orderable(kind: Kind) -> list[str]:
 def connection_arguments(kind: Kind) -> dict[str, tuple[str, Any, str]]:
     """The arguments of a connection field."""
     return {
-        "first": ("Optional[int]", PAGE_SIZE, "The first so many; not looked at when `last` is given."),
+        "first": ("Optional[int]", PAGE_SIZE, FIRST),
         "after": ("Optional[str]", UNSET, "After this cursor."),
-        "last": ("Optional[int]", UNSET, "The last so many."),
+        "last": ("Optional[int]", UNSET, LAST),
         "before": ("Optional[str]", UNSET, "Before this cursor."),
         "filter": (f"Optional[{filter_type(kind)}]", UNSET, "Only these."),
         "order_by": (f"Optional[list[{order_type(kind)}]]", UNSET, "By name, else by id, when not given."),
@@ -178,9 +187,9 @@ def resolve_connection(
     if within is not None:
         where = within if where is EVERYTHING else All([within, where])
     order = [Order(term.field.value, term.direction is Direction.DESC) for term in _given(arguments, "order_by") or []]
-    last = _given(arguments, "last")
+    first, last = sizes_of(arguments)
     request = PageRequest(
-        first=_given(arguments, "first") if last is None else None,
+        first=first,
         after=_given(arguments, "after"),
         last=last,
         before=_given(arguments, "before"),
@@ -188,6 +197,16 @@ def resolve_connection(
     return Connection(
         page_of(context.view, kind.name, where=where, order=order, request=request, page_size_max=context.page_size_max)
     )
+
+
+def sizes_of(arguments: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """What `first` and `last` ask for; the default of `first` gives way. Raises InvalidInput when both are given."""
+    first, last = _given(arguments, "first"), _given(arguments, "last")
+    if last is None:
+        return first, None
+    if first is not None and not isinstance(first, DefaultSize):
+        raise InvalidInput("give first or last, not both", remedy="leave one out", path="last")
+    return None, last
 
 
 def connection_field(kind: Kind, *, description: str, within: Any = None) -> Any:
@@ -202,6 +221,6 @@ def connection_field(kind: Kind, *, description: str, within: Any = None) -> Any
     )
 
 
-def _given(arguments: dict[str, Any], name: str) -> Any:
+def _given(arguments: Mapping[str, Any], name: str) -> Any:
     value = arguments.get(name, UNSET)
     return None if value is UNSET else value

@@ -23,6 +23,8 @@ UNSEEN_TARGETS = frozenset({"User", "ServiceAccount", "Secret"})
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
 _extras: dict[str, dict[str, Any]] = {}
+_instead: set[tuple[str, str]] = set()
+"""By kind, the fields that are not shown because a relation says as much."""
 
 
 def field_of(
@@ -31,10 +33,11 @@ def field_of(
     returns: str,
     description: str,
     arguments: dict[str, tuple[str, Any, str]] | None = None,
+    instead_of: str = "",
 ) -> Callable[[F], F]:
     """Adds a field to a kind's object type: `function(entity, info, **arguments)` under the function's name.
 
-    A derived field of the same name is replaced.
+    A derived field of the same name is replaced, and the one that it is `instead_of`, an id, is not shown.
     """
 
     def declare(function: F) -> F:
@@ -43,6 +46,7 @@ def field_of(
             function.__name__,
             resolver_field(function, returns=returns, description=description, arguments=arguments),
         )
+        _instead.add((kind.SPEC.name, instead_of))
         return function
 
     return declare
@@ -157,7 +161,7 @@ def _define(kind: Kind) -> None:
     for field in kind.fields.values():
         if field.name in BASE_FIELDS or HIDDEN in field.marks or (kind.named and field.name == "name"):
             continue
-        if field.name == "tenant_id" and owned:
+        if (field.name == "tenant_id" and owned) or (kind.name, field.name) in _instead:
             continue
         name, member = _reference(field) if field.ref is not None else (field.name, _own_field(field))
         if field.name == "tenant_id" and field.ref is None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import strawberry
 
 from graph.entity import Kind
-from schema.connections import PAGE_SIZE, Edge, PageInfo, connection_type, order_type
+from schema.connections import FIRST, LAST, PAGE_SIZE, Edge, PageInfo, connection_type, order_type
 from schema.filters import filter_type
 from schema.vocabulary import Member, resolver_field
 
@@ -92,9 +92,9 @@ def record_connection(kind: Kind, *, time: str, counting: str) -> str:
 def record_arguments(kind: Kind) -> dict[str, tuple[str, Any, str]]:
     """The arguments of a connection of records."""
     return {
-        "first": ("Optional[int]", PAGE_SIZE, "The first so many; not looked at when `last` is given."),
+        "first": ("Optional[int]", PAGE_SIZE, FIRST),
         "after": ("Optional[str]", UNSET, "After this cursor."),
-        "last": ("Optional[int]", UNSET, "The last so many."),
+        "last": ("Optional[int]", UNSET, LAST),
         "before": ("Optional[str]", UNSET, "Before this cursor."),
         "filter": (f"Optional[{filter_type(kind)}]", UNSET, "Only these."),
         "order_by": (f"Optional[list[{order_type(kind)}]]", UNSET, "Newest first when not given."),

@@ -156,15 +156,40 @@ def given(declared: Any, *, big: bool = False) -> str:
     return _text(declared, big=big, suffix="Input", struct=struct_input)
 
 
+_value_fields: dict[str, dict[str, Any]] = {}
+_instead: set[tuple[str, str]] = set()
+
+
+def value_field(
+    cls: type[msgspec.Struct],
+    name: str,
+    function: Callable[..., Any],
+    *,
+    returns: str,
+    description: str,
+    instead_of: str = "",
+) -> None:
+    """Adds a field to a value's object type, answered by `function(value, info)`; `instead_of` is the value's own field
+    that is not shown then. Raises TypeError when the type was derived already.
+    """
+    if cls.__name__ in NAMES:
+        raise TypeError(f"{cls.__name__}.{name} comes after the type was defined")
+    made = resolver_field(function, returns=returns, description=description)
+    _value_fields.setdefault(cls.__name__, {})[name] = made
+    _instead.add((cls.__name__, instead_of))
+
+
 def struct_type(cls: type[msgspec.Struct]) -> str:
     """The GraphQL name of a value's object type, derived at its first use."""
     name = cls.__name__
     if name not in NAMES:
         NAMES[name] = None
-        members = {
-            field.name: (output(kind, big=big), strawberry.field(description=text))
+        members: dict[str, Member] = {
+            field.name: (_identifying(field.name, output(kind, big=big)), strawberry.field(description=text))
             for field, kind, text, big in _struct_fields(cls)
+            if (name, field.name) not in _instead
         }
+        members.update({key: (None, made) for key, made in _value_fields.get(name, {}).items()})
         del NAMES[name]
         object_type(name, members, description=(cls.__doc__ or "").strip())
     return name
@@ -177,7 +202,7 @@ def struct_input(cls: type[msgspec.Struct]) -> str:
         NAMES[name] = None
         members: dict[str, Member] = {}
         for field, kind, text, big in _struct_fields(cls):
-            wanted = given(kind, big=big)
+            wanted = _identifying(field.name, given(kind, big=big))
             if field.required:
                 members[field.name] = (wanted, strawberry.field(description=text))
             else:
@@ -188,6 +213,11 @@ def struct_input(cls: type[msgspec.Struct]) -> str:
         del NAMES[name]
         input_type(name, members, description=(cls.__doc__ or "").strip())
     return name
+
+
+def _identifying(name: str, text: str) -> str:
+    """The annotation text of a value's field, which is of ids where the field's name says so."""
+    return text.replace("str", "ID") if name.endswith(("_id", "_ids")) else text
 
 
 def optional(text: str) -> str:

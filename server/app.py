@@ -19,11 +19,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from access.audit import Audit
-from access.key_file import load_key_file
 from access.passwords import Passwords
 from access.permissions import Permission
-from access.sealed_secrets import open_secret, start_sealing
-from access.sealing import SealBroken, Sealer
+from access.sealed_secrets import open_secret, sealer_of, start_sealing
+from access.sealing import SealBroken
 from access.sessions import Sessions
 from access.throttle import Throttle
 from access.viewer import Viewer
@@ -99,11 +98,11 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
 
     Raises StoreProblem, KeyFileProblem or SettingWrong when it cannot start.
     """
-    sealer = Sealer(load_key_file(settings.key_file, data_dir=settings.data_dir))
     metrics = Metrics()
     ledger = Ledger(open_store_of(settings), on_group=metrics.group)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(ledger.running())
+        sealer = await sealer_of(ledger, settings.key_file, data_dir=settings.data_dir)
         await start_sealing(ledger, sealer)
         projection, places = Projection(ledger.view), SiteIndex(ledger.view)
         stack.callback(ledger.view.follow(projection))

@@ -76,14 +76,24 @@ async def demo(
     Raises nothing for what is refused or for a store that is away: that is logged, and the next step tried.
     """
     running = Demo(ledger=ledger, lifecycle=lifecycle, seed=seed)
-    while not await running.load():
-        await sleep(UNAVAILABLE_PAUSE_S)
+    await _until(running.load, sleep)
     if rate_hz <= 0:
         return
     while True:
         await sleep(1 / rate_hz)
-        if not await running.step():
-            await sleep(UNAVAILABLE_PAUSE_S)
+        await _until(running.step, sleep)
+
+
+async def _until(done: Callable[[], Awaitable[Unavailable | None]], sleep: Sleep) -> None:
+    """Tries until the store takes it; says once that it waits for the store, and why."""
+    waits = False
+    while (why := await done()) is not None:
+        if not waits:
+            log.warning("demo.waits", reason=why.message, remedy=why.remedy)
+        waits = True
+        await sleep(UNAVAILABLE_PAUSE_S)
+    if waits:
+        log.info("demo.goes_on")
 
 
 class Demo:
@@ -102,19 +112,19 @@ class Demo:
 
     # Loading
 
-    async def load(self) -> bool:
-        """Makes what is missing. False when the store is away, and it should be tried again."""
+    async def load(self) -> Unavailable | None:
+        """Makes what is missing. Why not, when the store does not take it now and it should be tried again."""
         try:
             if not await self._load_network() or not await self._load_apps():
-                return True
+                return None
             await self._everything_is_back()
             for name in DEPLOYMENTS:
                 await self._deploy(name)
-        except Unavailable:
-            return False
+        except Unavailable as away:
+            return away
         except Refusal as refusal:
             log.warning("demo.refused", reason=refusal.message, remedy=refusal.remedy, path=refusal.path)
-        return True
+        return None
 
     async def _load_network(self) -> bool:
         """Under names that nobody else has; those of an earlier run are kept."""
@@ -186,23 +196,31 @@ class Demo:
 
     # Moving
 
-    async def step(self) -> bool:
-        """One change, or what is due to come back. False when the store is away."""
+    async def step(self) -> Unavailable | None:
+        """One change, or what is due to come back. Why not, when the store does not take it now."""
         self._step += 1
         try:
             if self._returns and self._returns[0][0] <= self._step:
-                _, sort, name = heapq.heappop(self._returns)
-                self._away[sort].discard(name)
-                await self._set_away(sort)
-                if sort == "link":
-                    await self._set_link(name, LinkState.UP)
-                return True
-            await self._something()
-        except Unavailable:
-            return False
+                await self._comes_back(heapq.heappop(self._returns))
+            else:
+                await self._something()
+        except Unavailable as away:
+            return away
         except Refusal as refusal:
-            log.info("demo.step_refused", step=self._step, reason=refusal.message)
-        return True
+            # Most steps are of a random deployment, which may have changed since or have no room: nobody need act on it.
+            log.debug("demo.step_refused", step=self._step, reason=refusal.message)
+        return None
+
+    async def _comes_back(self, due: tuple[int, str, str]) -> None:
+        _, sort, name = due
+        self._away[sort].discard(name)
+        try:
+            await self._set_away(sort)
+            if sort == "link":
+                await self._set_link(name, LinkState.UP)
+        except Unavailable:
+            heapq.heappush(self._returns, due)
+            raise
 
     async def _something(self) -> None:
         chance = self._random.random()
@@ -337,10 +355,11 @@ class Demo:
         return found if isinstance(found, Tenant) and found.source == SOURCE else None
 
     async def _commit(self, change: Callable[[Edit], None], action: str) -> None:
-        await self._ledger.commit(change, self._request(action))
+        """What happens to the network is like the weather: it is nobody's act, so the audit does not fill with it."""
+        await self._ledger.commit(change, self._request(action, audited=False))
 
-    def _request(self, action: str, tenant_id: str | None = None) -> Request:
-        return Request(author=SYSTEM.id, action=action, tenant_id=tenant_id, source=SOURCE)
+    def _request(self, action: str, tenant_id: str | None = None, *, audited: bool = True) -> Request:
+        return Request(author=SYSTEM.id, action=action, tenant_id=tenant_id, source=SOURCE, audited=audited)
 
 
 def _visible(reader: Reader) -> Reader:

@@ -23,26 +23,22 @@ from graph.kinds import Role, RoleBinding, User
 from graph.ledger import Ledger
 from graph.refusal import InvalidState, NotFound
 from graph.request import Request
+from server.start_checks import ListenerRefused, check_tls
 
 FIRST_NAME = "admin"
 
 
-class ListenerRefused(Exception):
-    """The server must not listen like that; the text says why and what to set."""
-
-    def __init__(self, message: str, *, remedy: str) -> None:
-        super().__init__(f"{message}: {remedy}")
-        self.message = message
-        self.remedy = remedy
-
-
 def check_listener(host: str, *, tls_certificate: Path | None, tls_key: Path | None, allow_plain_http: bool) -> None:
-    """Raises ListenerRefused when `host` is beyond loopback and neither TLS nor the explicit setting is there."""
+    """Raises ListenerRefused when `host` is beyond loopback and neither TLS nor the explicit setting is there, or when the
+    files of TLS are not those of a server. Blocking."""
     if (tls_certificate is None) != (tls_key is None):
         raise ListenerRefused(
             "of the TLS certificate and its key one is missing", remedy="set both tls_certificate and tls_key"
         )
-    if tls_certificate is not None or allow_plain_http or is_loopback(host):
+    if tls_certificate is not None and tls_key is not None:
+        check_tls(tls_certificate, tls_key)
+        return
+    if allow_plain_http or is_loopback(host):
         return
     raise ListenerRefused(
         f"listening on {host or 'every address'} without TLS would send passwords and tokens in the clear",

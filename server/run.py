@@ -24,6 +24,7 @@ from server import logs, tracing
 from server.app import Application, running, version
 from server.first_start import check_listener, first_link
 from server.settings import Settings
+from server.start_checks import LITTLE_ROOM_BYTES, listening_socket, make_data_folder
 from server.ui_build import UiBuild, UiMode, ensure_built
 from server.websocket_transport import websocket_options
 
@@ -71,8 +72,8 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings, *, say: Say = lambda text: print(text, file=sys.stderr, flush=True)) -> None:  # noqa: T201
     """Runs the server until it is told to stop. Blocking.
 
-    Raises ListenerRefused, StoreProblem, KeyFileProblem, SettingWrong or UiBuildFailed when it cannot start; OSError when
-    the port is taken.
+    Raises StartRefused, StoreProblem, KeyFileProblem, Refusal (for a store that takes nothing), SettingWrong or
+    UiBuildFailed when it cannot start.
     """
     logs.configure(level=settings.log_level, format=settings.log_format)
     check_listener(
@@ -81,6 +82,12 @@ def serve(settings: Settings, *, say: Say = lambda text: print(text, file=sys.st
         tls_key=settings.tls_key,
         allow_plain_http=settings.allow_plain_http,
     )
+    room = make_data_folder(settings.data_dir)
+    if room < LITTLE_ROOM_BYTES:
+        say(
+            f"warning: the data folder {settings.data_dir} has {room >> 20} MiB free; a store that is full takes no "
+            "changes, and nobody can sign in: make room"
+        )
     end_tracing = tracing.configure(settings.otlp_endpoint, version=version())
     try:
         ui = ensure_built(UiMode(settings.ui), say=say)
@@ -88,23 +95,19 @@ def serve(settings: Settings, *, say: Say = lambda text: print(text, file=sys.st
             listening_socket(settings.host, settings.port) as listening,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
-            runner.run(_serve(settings, ui, say, listening))
+            try:
+                runner.run(_serve(settings, ui, say, listening))
+            except BaseExceptionGroup as group:
+                raise _alone(group) from None
     finally:
         end_tracing()
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """The socket to serve on, taken before anything of the graph is opened. Raises OSError when it cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        found.bind((host, port))
-    except OSError:
-        found.close()
-        raise
-    found.set_inheritable(True)
-    return found
+def _alone(problem: BaseException) -> BaseException:
+    """What a task group has raised, when that is one thing."""
+    while isinstance(problem, BaseExceptionGroup) and len(problem.exceptions) == 1:
+        problem = problem.exceptions[0]
+    return problem
 
 
 async def _serve(settings: Settings, ui: UiBuild, say: Say, listening: socket.socket) -> None:

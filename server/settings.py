@@ -39,11 +39,19 @@ SECTIONS = {
     "work": "Work on the sites",
 }
 """The tables of the settings file, with their titles."""
+HOUR_DAYS = 0.0417
+"""An hour, as it is written in days."""
 
 
-def _of(section: str, description: str, *, unit: str = "", secret: bool = False, **bounds: Any) -> Meta:
-    """What is declared of a setting beside its type and default. A secret has no flag: arguments are public."""
-    return Meta(description=description, extra={"section": section, "unit": unit, "secret": secret}, **bounds)
+def _of(
+    section: str, description: str, *, unit: str = "", secret: bool = False, demo: object = None, **bounds: Any
+) -> Meta:
+    """What is declared of a setting beside its type and default: `demo` is the default while the demonstration runs.
+
+    A secret has no flag: arguments are public.
+    """
+    extra = {"section": section, "unit": unit, "secret": secret, "demo_default": demo}
+    return Meta(description=description, extra=extra, **bounds)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,9 +110,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "auto"
 
     # Demonstration
-    demo: Annotated[bool, _of("demo", "Load a European backbone with sites and apps, and keep changing things.")] = (
-        False
-    )
+    demo: Annotated[
+        bool,
+        _of(
+            "demo",
+            "Load a European backbone with sites and apps, and keep changing things; keeps less of the past, as told below.",
+        ),
+    ] = False
     demo_rate: Annotated[float, _of("demo", "Changes of the demonstration per second.", unit="1/s", ge=0, le=100)] = 1.0
 
     # Logs, metrics and traces
@@ -151,14 +163,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # What is kept, and for how long
     log_retention_days: Annotated[
-        float, _of("retention", "How long commits are kept for history and resuming.", unit="days", gt=0, le=36_500)
+        float,
+        _of(
+            "retention",
+            "How long commits are kept for history and resuming.",
+            unit="days",
+            demo=HOUR_DAYS,
+            gt=0,
+            le=36_500,
+        ),
     ] = 7.0
     log_retention_commits: Annotated[int, _of("retention", "The most commits that are kept.", ge=1_000)] = 1_000_000
     event_retention_days: Annotated[
-        float, _of("retention", "How long events are kept.", unit="days", gt=0, le=36_500)
+        float, _of("retention", "How long events are kept.", unit="days", demo=1.0, gt=0, le=36_500)
     ] = 7.0
     operation_retention_days: Annotated[
-        float, _of("retention", "How long finished operations are kept.", unit="days", gt=0, le=36_500)
+        float, _of("retention", "How long finished operations are kept.", unit="days", demo=1.0, gt=0, le=36_500)
     ] = 30.0
     revisions_per_deployment: Annotated[
         int,
@@ -263,6 +283,8 @@ def load(
     for declared in declarations():
         if isinstance(declared.default, Path):
             chosen.setdefault(declared.name, expanded(declared.default, environment=environment))
+        if chosen.get("demo") and declared.demo_default is not None:
+            chosen.setdefault(declared.name, declared.demo_default)
     try:
         return Settings(**chosen)  # type: ignore[arg-type]  # each value was converted to its setting's type
     except SettingWrong as wrong:

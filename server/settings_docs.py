@@ -21,7 +21,8 @@ _OPENING = f"""# Settings
 
 A setting is given as a flag of `edgeatlas serve`, as a variable of the environment, or in a TOML file; flags win over
 variables, variables over the file, the file over the default. The file is the one that `--config` or `{FILE_VARIABLE}`
-names, else `{DEFAULT_FILE}` where it exists; a setting stands in the table of its section:
+names, else `{DEFAULT_FILE}` where it exists; a setting stands in the table of its section (or, in a file
+without tables, at the top):
 
 ```toml
 [listen]
@@ -51,7 +52,10 @@ def _row(declared: Declaration) -> str:
     if declared.flag:
         ways += f"<br>`{declared.flag}`"
     description = declared.description.replace("|", "\\|")
-    return f"| {ways} | `{default_text(declared)}` | {_values(declared)} | {description} |\n"
+    default = f"`{default_text(declared)}`"
+    if declared.demo_default is not None:
+        default += f"<br>with `demo`: `{declared.demo_default}`"
+    return f"| {ways} | {default} | {_values(declared)} | {description} |\n"
 
 
 def _values(declared: Declaration) -> str:

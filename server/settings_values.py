@@ -50,6 +50,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True):
     plain_type: Any
     """The type without bounds: str, int, float, bool, Path, Path | None, a Literal or a tuple of str."""
     default: object
+    demo_default: object = None
+    """The default while the demonstration runs, which changes things all the time; None when it is the same."""
 
     @property
     def variable(self) -> str:

@@ -161,7 +161,7 @@ def find_npm() -> str:
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         missing = "npm" if npm is None else "node"
-        raise UiBuildFailed(f"{missing} is not on PATH. Install Node.js 22 (with npm), then start again.")
+        raise UiBuildFailed(f"{missing} is not on PATH. Install Node.js 20.19 or newer (with npm), then start again.")
     try:
         version = subprocess.run(  # noqa: S603 - found on PATH, no input of a caller
             [node, "--version"], capture_output=True, text=True, timeout=30, check=True

@@ -11,6 +11,7 @@ import msgspec
 
 from drivers.clock import first_of
 from drivers.port import (
+    NO_ANSWER,
     Applied,
     ClusterAccess,
     Condition,
@@ -193,7 +194,7 @@ class SimulatedBackend:
 
 
 READY = Condition(True)
-AWAY = Condition(False, "it does not answer")
+AWAY = Condition(False, NO_ANSWER)
 NODE_AWAY = Condition(False, "the node does not answer")
 SITE_AWAY = Condition(False, "its site does not answer")
 

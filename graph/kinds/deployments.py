@@ -14,7 +14,7 @@ import msgspec
 
 from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
 from graph.kinds.policy import PlacementPolicy
-from graph.values import NonNegativeInt, Resources
+from graph.values import Count, Resources
 
 
 class DeploymentPhase(enum.Enum):
@@ -60,8 +60,8 @@ class ReleaseObserved(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
 
     generation: Annotated[int, doc("The generation that the backend holds; 0: none.")] = 0
     present: Annotated[bool, doc("Whether the backend has it at all.")] = False
-    replicas: Annotated[NonNegativeInt, doc("Replicas that exist.")] = 0
-    ready_replicas: Annotated[NonNegativeInt, doc("Replicas that are ready.")] = 0
+    replicas: Annotated[Count, doc("Replicas that exist.")] = 0
+    ready_replicas: Annotated[Count, doc("Replicas that are ready.")] = 0
     message: Annotated[str | None, doc("The backend's own words.")] = None
     version: Annotated[int, doc("The backend's own number of this report; an older report is dropped.")] = 0
     observed_at: Annotated[TimestampMs | None, doc("When it last changed.")] = None
@@ -71,7 +71,7 @@ class GoodState(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaul
     """The newest of a deployment's states that was wholly observed: what a cancelled change goes back to."""
 
     revision_id: Annotated[str, doc("The deployment revision.")]
-    revision_number: Annotated[int, doc("Its number.")]
+    revision_number: Annotated[Count, doc("Its number.")]
     decision_id: Annotated[str | None, doc("The decision that chose its sites.")] = None
 
 
@@ -97,7 +97,7 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     replicas: Annotated[
         dict[str, int], doc("Replicas at each site by component name; a component's own number when absent.")
     ] = {}
-    revision_number: Annotated[int, doc("The number of its current revision, from 1."), MANAGED] = 1
+    revision_number: Annotated[Count, doc("The number of its current revision, from 1."), MANAGED] = 1
     generation: Annotated[int, doc("Rises with every change of what is wanted."), MANAGED] = 1
     phase: Annotated[DeploymentPhase, doc("Where it stands."), MANAGED, INDEXED] = DeploymentPhase.PENDING_PLACEMENT
     message: Annotated[str | None, doc("Why it stands there, when it is not READY."), MANAGED] = None
@@ -116,12 +116,12 @@ class DeploymentRevision(Entity, frozen=True, kw_only=True, gc=False, omit_defau
 
     tenant_id: Annotated[str, doc("The tenant that owns it."), IMMUTABLE]
     deployment_id: Annotated[str, doc("The deployment."), IMMUTABLE, INDEXED]
-    number: Annotated[int, doc("From 1, rising."), IMMUTABLE]
+    number: Annotated[Count, doc("From 1, rising."), IMMUTABLE]
     app_version_id: Annotated[str, doc("What was to run."), IMMUTABLE]
     policy: Annotated[PlacementPolicy, doc("Where it was to run."), IMMUTABLE]
     replicas: Annotated[dict[str, int], doc("Replicas at each site by component name."), IMMUTABLE] = {}
     decision_id: Annotated[str | None, doc("The decision that chose its sites."), IMMUTABLE] = None
-    author: Annotated[str, doc("Who asked for it."), IMMUTABLE] = ""
+    author: Annotated[str, doc("Who asked for it, by id."), IMMUTABLE] = ""
 
 
 @kind(prefix="release", area=Area.WORKLOAD)
@@ -154,7 +154,7 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         doc("Removed once its deployment's releases of this generation and later are ready; none: it stays."),
         MANAGED,
     ] = None
-    replicas: Annotated[NonNegativeInt, doc("Replicas wanted."), MANAGED] = 1
+    replicas: Annotated[Count, doc("Replicas wanted."), MANAGED] = 1
     resources: Annotated[Resources, doc("What one replica needs."), MANAGED] = Resources()
     assignments: Annotated[
         dict[str, int],
@@ -169,8 +169,8 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     )
     phase: Annotated[ReleasePhase, doc("Where the work on it stands."), MANAGED, INDEXED] = ReleasePhase.PENDING
     epoch: Annotated[int, doc("Bumped by every claim; a result commits only at its own epoch."), MANAGED] = 0
-    attempts: Annotated[int, doc("Tries since its generation last changed."), MANAGED] = 0
-    failures: Annotated[int, doc("Tries in a row that its backend answered with an error."), MANAGED] = 0
+    attempts: Annotated[Count, doc("Tries since its generation last changed."), MANAGED] = 0
+    failures: Annotated[Count, doc("Tries in a row that its backend answered with an error."), MANAGED] = 0
     due_at: Annotated[TimestampMs | None, doc("Not tried again before this."), MANAGED] = None
     error: Annotated[str | None, doc("Why the last try failed."), MANAGED] = None
     operation_id: Annotated[str | None, doc("The operation that it is worked on for."), MANAGED, INDEXED] = None

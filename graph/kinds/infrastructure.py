@@ -16,6 +16,7 @@ from graph.refusal import InvalidInput
 from graph.values import (
     NO_RESOURCES,
     UNKNOWN_HEALTH,
+    Count,
     Finding,
     Health,
     NonNegativeFloat,
@@ -116,7 +117,7 @@ class Site(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         SiteRole.COMPUTE
     )
     position: Annotated[Position | None, doc("Where it is.")] = None
-    ordinal: Annotated[int, doc("Its place among the sites that its region ever had; never reused."), MANAGED] = 0
+    ordinal: Annotated[Count, doc("Its place among the sites that its region ever had; never reused."), MANAGED] = 0
     capacity: Annotated[
         Resources | None, doc("What it offers when its nodes are not observed; else its nodes count.")
     ] = None
@@ -186,7 +187,7 @@ class Node(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     cluster_id: Annotated[
         str | None, doc("The control plane that it is part of."), Ref("Cluster", relation="IN_CLUSTER")
     ] = None
-    ordinal: Annotated[int, doc("Its place among the nodes that its site ever had; never reused."), MANAGED] = 0
+    ordinal: Annotated[Count, doc("Its place among the nodes that its site ever had; never reused."), MANAGED] = 0
     arch: Annotated[str, msgspec.Meta(min_length=1, max_length=63, description="`amd64`, `arm64`, …"), INDEXED] = (
         "amd64"
     )

@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 
 from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Ref, TimestampMs, doc, kind
-from graph.values import NonNegativeInt
+from graph.values import Count
 
 
 class OperationKind(enum.Enum):
@@ -56,10 +56,10 @@ ENDED = frozenset(
 class Progress(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """How far an operation is, in releases or in commits of its work."""
 
-    total: Annotated[NonNegativeInt, doc("How many there are.")] = 0
-    done: Annotated[NonNegativeInt, doc("How many are as wanted.")] = 0
-    waiting: Annotated[NonNegativeInt, doc("How many wait for a site or a dependency.")] = 0
-    failed: Annotated[NonNegativeInt, doc("How many are quarantined.")] = 0
+    total: Annotated[Count, doc("How many there are.")] = 0
+    done: Annotated[Count, doc("How many are as wanted.")] = 0
+    waiting: Annotated[Count, doc("How many wait for a site or a dependency.")] = 0
+    failed: Annotated[Count, doc("How many are quarantined.")] = 0
 
 
 class OperationError(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -82,7 +82,7 @@ class Operation(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     ] = None
     kind: Annotated[OperationKind, doc("What it does."), IMMUTABLE, INDEXED]
     subject_id: Annotated[str | None, doc("The deployment, node or site that it works on."), IMMUTABLE, INDEXED] = None
-    requested_by: Annotated[str, doc("Who asked for it."), IMMUTABLE] = ""
+    requested_by: Annotated[str, doc("Who asked for it, by id."), IMMUTABLE] = ""
     status: Annotated[OperationStatus, doc("Where it stands."), MANAGED, INDEXED] = OperationStatus.RUNNING
     progress: Annotated[Progress, doc("How far it is."), MANAGED] = Progress()
     error: Annotated[OperationError | None, doc("Set when its status is FAILED or PARTIAL."), MANAGED] = None
@@ -110,4 +110,4 @@ class Event(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     reason: Annotated[str, doc("One word for programs: `ReleaseReady`."), IMMUTABLE]
     message: Annotated[str, doc("One sentence for people."), IMMUTABLE]
     subject_id: Annotated[str | None, doc("What it happened to."), IMMUTABLE, INDEXED] = None
-    author: Annotated[str, doc("Who caused it, or `edgeatlas`."), IMMUTABLE] = "edgeatlas"
+    author: Annotated[str, doc("Who caused it, by id; `edgeatlas`: the system."), IMMUTABLE] = "edgeatlas"

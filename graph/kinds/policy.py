@@ -63,6 +63,9 @@ class PlacementPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
         msgspec.Meta(max_length=500, description="Places that must each have an open site within reach."),
     ] = []
     min_sites: Annotated[int, msgspec.Meta(ge=1, le=10_000, description="At least so many sites.")] = 1
-    max_sites: Annotated[int | None, doc("At most so many sites; none: as many as the latency targets need.")] = None
-    everywhere: Annotated[bool, doc("Every site that passes, as a daemon would; `max_sites` still bounds it.")] = False
+    max_sites: Annotated[
+        Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None,
+        doc("At most so many sites; none: as many as the latency targets need."),
+    ] = None
+    everywhere: Annotated[bool, doc("Every site that passes, as a daemon would; `maxSites` still bounds it.")] = False
     weights: Annotated[ScoreWeights, doc("How much each score counts.")] = ScoreWeights()

@@ -54,6 +54,14 @@ _encode = msgspec.msgpack.Encoder().encode
 _decoder = msgspec.msgpack.Decoder(_Arrival)
 
 
+def may_arrive(batch: WriteBatch) -> bool:
+    """Whether a batch is small enough, as far as can be seen before it is encoded."""
+    if len(batch.commits) >= LARGE_COMMITS:
+        return False
+    size = sum(map(len, batch.bodies)) + sum([memoryview(one.body).nbytes for one in batch.records])
+    return size + sum([len(value) for value in batch.private.values() if value is not None]) <= LARGE_BYTES
+
+
 def encode_arrival(batch: WriteBatch) -> bytes:
     """A batch as one row's body.
 

@@ -11,7 +11,6 @@ import asyncio
 import sqlite3
 from collections.abc import Sequence
 
-import msgspec
 import structlog
 
 from graph.change import Commit, IdempotencyRecord, Record
@@ -19,15 +18,15 @@ from graph.store import Head, RecordPage, StoreUnavailable, UnknownOutcome, Writ
 from graph.stores import sqlite_rows as rows
 from graph.stores.sqlite_arrivals import (
     LARGE_BYTES,
-    LARGE_COMMITS,
     Arrivals,
     append_arrival,
     encode_arrival,
     has_room,
+    may_arrive,
     put_in_place,
     read_arrivals,
 )
-from graph.stores.sqlite_file import SqliteFile
+from graph.stores.sqlite_file import SqliteFile, Work
 from graph.stores.sqlite_schema import read_head, read_placed
 from graph.stores.sqlite_thread import BrokenConnectionError
 
@@ -73,14 +72,19 @@ class Commits:
 
         Raises UnknownOutcome when nobody knows whether it was, StoreProblem when it certainly was not.
         """
-        newest = batch.commits[-1] if batch.commits else None
-        to = head if newest is None else msgspec.structs.replace(head, revision=newest.revision, at=newest.at)
         try:
-            await self._file.write(lambda connection: self._keep(connection, batch, to))
+            await self._file.write(self._writing(batch, head))
         except UnknownOutcome as problem:
             self.forget()
             log.warning("store.outcome_unknown", database=str(self._file.path), problem=str(problem))
             raise
+
+    def _writing(self, batch: WriteBatch, head: Head) -> Work[None]:
+        """The writer's job for a batch. It is encoded here, where it was made a moment ago."""
+        newest = batch.commits[-1] if batch.commits else None
+        to = head if newest is None else Head(newest.revision, newest.at, head.epoch, head.schema)
+        body = encode_arrival(batch) if may_arrive(batch) else b""
+        return lambda connection: self._keep(connection, batch, body, to)
 
     async def settle(self) -> None:
         """Puts what has arrived in its places. Where there is no room for that it stays as it is."""
@@ -101,17 +105,17 @@ class Commits:
             self._head = read_head(connection, schema=schema)
         return self._head
 
-    def _keep(self, connection: sqlite3.Connection, batch: WriteBatch, to: Head) -> None:
+    def _keep(self, connection: sqlite3.Connection, batch: WriteBatch, body: bytes, to: Head) -> None:
         self._known(connection)
-        body = encode_arrival(batch) if self._roomy and len(batch.commits) < LARGE_COMMITS else None
-        if body is None or len(body) > LARGE_BYTES:
+        size = len(body)
+        if not 0 < size <= LARGE_BYTES or not self._roomy:
             self._place(connection, batch, to=to)
             return
-        if not self._arrivals.has_room_for(len(body)):
+        if not self._arrivals.has_room_for(size):
             self._place(connection)
         arrivals = self._arrivals
         self._file.by_itself(connection, lambda same: append_arrival(same, arrivals, batch, body, to))
-        self._arrivals = arrivals.and_one(batch, size_bytes=len(body))
+        self._arrivals = arrivals.and_one(batch, size_bytes=size)
         self._head = to
 
     def _place(

@@ -53,7 +53,8 @@ class CapacityRule:
     """Refuses sites that lack room even with every node."""
 
     name: str
-    reason: Callable[[Problem, int, Shortage, Packing], Reason]
+    reasons: Callable[[Problem, int, Shortage, Packing], list[Reason]]
+    """Why a refused site is refused: one reason for each resource that is short, the shortest first."""
 
 
 Rule: TypeAlias = SiteRule | NodeRule | CapacityRule
@@ -81,11 +82,17 @@ def column_rule(name: str, column: Callable[[Bins], Mask], *, called: str) -> No
 def shortage_reason(problem: Problem, *, rule: str, shortage: Shortage, because: str) -> Reason:
     """The reason of a rule of nodes: how many replicas there is room for without the nodes that it leaves out."""
     component = problem.components[shortage.component]
+    count = replicas_of(component.replicas)
     return Reason(
         rule=rule,
         need=str(component.replicas),
         have=str(shortage.placed),
         unit="replicas",
-        message=f"{because}; what is left takes {shortage.placed} of {component.replicas} replicas of {component.name!r}",
-        untold=f"{because}; what is left does not take all {component.replicas} replicas of {component.name!r}",
+        message=f"{because}; what is left takes {shortage.placed} of {count} of {component.name!r}",
+        untold=f"{because}; what is left does not take all {count} of {component.name!r}",
     )
+
+
+def replicas_of(count: int) -> str:
+    """So many replicas, in words."""
+    return f"{count} replica{'' if count == 1 else 's'}"

@@ -232,7 +232,7 @@ async def _plan(source: Any, info: Any, *, input: Any, deployment: Any) -> Decis
             shown.message,
             remedy=shown.remedy,
             retryable=shown.retryable,
-            extensions={"inputPath": shown.path} if shown.path else {},
+            extensions={"argument": shown.path} if shown.path else {},
         ) from None
 
 
@@ -353,7 +353,8 @@ def plan_query() -> Member:
     return None, resolver_field(
         _plan,
         returns="PlacementPlan",
-        description="Where a deployment would run, why there, and why not elsewhere; nothing is changed.",
+        description="Where a deployment would run, why there, and why not elsewhere; nothing is changed. What `deploy` "
+        "answers with a typed error is an error here, with the same code and the input field as `argument`.",
         arguments={
             "input": ("DeployInput", UNSET, "What is wanted."),
             "deployment": (

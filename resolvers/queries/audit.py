@@ -12,7 +12,14 @@ from graph.change import Record
 from resolvers.context import Context
 from resolvers.records import COUNTING, READING, Filed, request_of
 from resolvers.revisions import AT_LEAST, reach, taken
-from schema.audit_entries import AUDIT_ENTRY, AuditEntry, define_audit_entry
+from schema.audit_entries import (
+    AUDIT_ENTRY,
+    AuditAction,
+    AuditChange,
+    AuditEntry,
+    AuditOutcome,
+    define_audit_entry,
+)
 from schema.record_connections import RecordConnection, record_arguments, record_connection
 from schema.vocabulary import Member, resolver_field
 
@@ -24,15 +31,17 @@ def _entry(context: Context, record: Record) -> AuditEntry:
         at=record.at,
         author=body.get("author", ""),
         action=body.get("action", ""),
-        outcome=body.get("outcome", ""),
+        outcome=AuditOutcome(body["outcome"]),
         code=body.get("code"),
+        path=body.get("path"),
         revision=body.get("revision"),
         tenant_id=record.tenant_id,
         subject_id=record.subject_id,
         correlation_id=body.get("correlation_id", ""),
         address=body.get("address"),
         change_count=body.get("change_count", 0),
-        detail=body,
+        changes=[AuditChange(one["id"], AuditAction(one["change"])) for one in body.get("changes", ())],
+        count=body.get("count", 1),
     )
 
 

@@ -171,7 +171,8 @@ def network_queries() -> dict[str, Member]:
             resolver_field(
                 _path,
                 returns="Optional[Path]",
-                description="The best path between two sites over links that are up; null when there is none.",
+                description="The best path between two sites over links that are up; null when there is none. A site that "
+                "there is not, or that you may not see, is the error NOT_FOUND.",
                 arguments={
                     "from_": from_site,
                     "to": ("ID", UNSET, "The site to end at."),
@@ -184,7 +185,8 @@ def network_queries() -> dict[str, Member]:
             resolver_field(
                 _reachable,
                 returns="list[ReachableSite]",
-                description="Sites reached from one over links that are up, nearest first.",
+                description="Sites reached from one over links that are up, nearest first. A site to begin at that "
+                "there is not, or that you may not see, is the error NOT_FOUND.",
                 arguments={"from_": from_site, **reach},
             ),
         ),
@@ -215,7 +217,8 @@ def _sites_in_field() -> Any:
         context: Context = info.context
         by_region, by_polygon = (one is not UNSET and one is not None for one in (region, polygon))
         if by_region == by_polygon:
-            raise InvalidInput("give a region or a polygon, one of them", remedy="leave the other out", path="region")
+            remedy = "leave one of them out" if by_region else "give the id of a region, or the rings of a polygon"
+            raise InvalidInput("give a region or a polygon, one of them", remedy=remedy, path="region")
         if by_region:
             ids = sites_in_region(context.view, region, path="region")
         else:

@@ -13,7 +13,8 @@ import strawberry
 
 from access.permissions import Permission, declare_root
 from graph.entity import Entity, Kind, kind_by_id
-from graph.kinds import Deployment, DeploymentRevision, Event, Node, Operation, Site, Tenant
+from graph.kinds import Deployment, DeploymentRevision, Event, Node, Operation, Release, Site, Tenant
+from graph.kinds.deployments import GoodState
 from graph.store import StoreUnavailable
 from lifecycle.deployments import DECISIONS
 from placement.decision import Decision
@@ -25,7 +26,7 @@ from resolvers.records import COUNTING, READING, Filed, filed_entity, filed_kind
 from resolvers.revisions import AT_LEAST, reach, taken
 from schema.entities import field_of
 from schema.record_connections import RecordConnection, record_arguments, record_connection
-from schema.vocabulary import Member, resolver_field
+from schema.vocabulary import Member, resolver_field, value_field
 
 UNSET = strawberry.UNSET
 OPERATIONS = filed_kind(Operation, subject="subject_id")
@@ -90,7 +91,7 @@ async def operation_by_id(context: Context, operation_id: str | None) -> Entity 
     return found if isinstance(found, Operation) else None
 
 
-async def _decision(deployment: Deployment | DeploymentRevision, info: Any) -> Decision | None:
+async def _decision(deployment: Deployment | DeploymentRevision | GoodState, info: Any) -> Decision | None:
     context: Context = info.context
     if deployment.decision_id is None:
         return None
@@ -99,6 +100,21 @@ async def _decision(deployment: Deployment | DeploymentRevision, info: Any) -> D
     except StoreUnavailable as problem:
         raise StoreAway(str(problem)) from problem
     return decision_filed(record.body) if record is not None else None
+
+
+async def _revision(of: Deployment | GoodState, info: Any) -> Entity | None:
+    if of.revision_id is None:
+        return None
+    found = await filed_entity(info.context, of.revision_id)
+    return found if isinstance(found, DeploymentRevision) else None
+
+
+async def _subject(event: Event, info: Any) -> Entity | None:
+    context: Context = info.context
+    if event.subject_id is None:
+        return None
+    # An operation may have ended, and be filed, since.
+    return context.view.get(event.subject_id) or await operation_by_id(context, event.subject_id)
 
 
 def _revision_deployment(revision: DeploymentRevision, info: Any) -> Entity | None:
@@ -126,8 +142,31 @@ def _single(kind: Kind, *, description: str) -> Any:
     )
 
 
-async def _deployment_operation(deployment: Deployment, info: Any) -> Entity | None:
-    return await operation_by_id(info.context, deployment.operation_id)
+async def _operation(of: Deployment | Release, info: Any) -> Entity | None:
+    return await operation_by_id(info.context, of.operation_id)
+
+
+def _decisions_and_revisions() -> None:
+    """What deployments, their revisions and their good states say of a decision and a revision."""
+    decision, as_made = "Optional[PlacementPlan]", "The decision that chose its sites, as it was made."
+    for cls in (Deployment, DeploymentRevision):
+        field_of(cls, returns=decision, description=as_made, instead_of="decision_id")(_named(_decision, "decision"))
+    value_field(GoodState, "decision", _decision, returns=decision, description=as_made, instead_of="decision_id")
+    revision = "Optional[DeploymentRevision]"
+    field_of(
+        Deployment,
+        returns=revision,
+        description="What it wants now, under its number; null when that is no longer kept.",
+        instead_of="revision_id",
+    )(_named(_revision, "current_revision"))
+    value_field(
+        GoodState,
+        "revision",
+        _revision,
+        returns=revision,
+        description="The deployment's revision of that state; null when it is no longer kept.",
+        instead_of="revision_id",
+    )
 
 
 def record_queries() -> dict[str, Member]:
@@ -140,15 +179,17 @@ def record_queries() -> dict[str, Member]:
         _list_on(cls, OPERATIONS, _about, description="The operations on it, running or ended.")
     _list_on(Tenant, OPERATIONS, _owned, description="Its operations, running or ended.")
     _list_on(Deployment, REVISIONS, _about, description="What it wanted at each number of its past.")
+    works = "The operation that works on it now, or worked last; null when that is no longer kept."
+    for worked_on in (Deployment, Release):
+        field_of(worked_on, returns="Optional[Operation]", description=works, instead_of="operation_id")(
+            _named(_operation, "operation")
+        )
     field_of(
-        Deployment, returns="Optional[Operation]", description="The operation that works on it now, or worked last."
-    )(_named(_deployment_operation, "operation"))
-    field_of(
-        Deployment, returns="Optional[PlacementPlan]", description="The decision that chose its sites, as it was made."
-    )(_named(_decision, "decision"))
-    field_of(DeploymentRevision, returns="Optional[PlacementPlan]", description="The decision that chose its sites.")(
-        _named(_decision, "decision")
-    )
+        Event,
+        returns="Optional[Entity]",
+        description="What it happened to; null when it is gone, or you may not see it.",
+    )(_named(_subject, "subject"))
+    _decisions_and_revisions()
     field_of(DeploymentRevision, returns="Optional[Deployment]", description="The deployment; null when it is gone.")(
         _named(_revision_deployment, "deployment")
     )

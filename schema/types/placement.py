@@ -15,12 +15,15 @@ from graph.kinds import Site
 from graph.refusal import InvalidInput
 from graph.view import get_as
 from placement.decision import Decision, Objective, Reason, SitePlacement, SiteRefusal
-from placement.disclosure import objective_without_use, placement_without_use, reason_without_use
+from placement.disclosure import objective_without_use, placement_without_use, reason_without_use, reasons_without_use
+from placement.rules import RULES
 from schema.connections import Edge, PageInfo
 from schema.types.deployments import NodeAssignment
 from schema.vocabulary import Member, input_type, object_type, resolver_field
 
 UNSET = strawberry.UNSET
+_RULE = f"The rule, a word for programs (a string, for rules are added): {', '.join(f'`{one.name}`' for one in RULES)}"
+_WHOLE = "of a plan as a whole `no_site`, `min_sites`, `max_sites` or `latency`"
 
 
 def _entity(name: str, kind: str, text: str, *, always: bool = False) -> Member:
@@ -97,8 +100,10 @@ def _reasons(refusal: SiteRefusal, info: Any) -> list[Reason]:
         return refusal.reasons
     site = get_as(view, Site, refusal.site_id)
     private = site is not None and site.tenant_id is not None and view.may_see_use(site.tenant_id)
+    if not private:
+        return reasons_without_use(refusal.reasons)
     # Nobody else runs at a private site; its score is made with that of others all the same.
-    return [one if private and one.untold else reason_without_use(one) for one in refusal.reasons]
+    return [one if one.untold else reason_without_use(one) for one in refusal.reasons]
 
 
 def _rules(decision: Decision, info: Any) -> list[Any]:
@@ -176,7 +181,7 @@ def define_plans() -> None:
     object_type(
         "PlacementReason",
         {
-            "rule": _plain("str", "The rule; `not_needed` when the site passed and others were better."),
+            "rule": _plain("str", f"{_RULE}; `not_needed` when the site passed and others were better; {_WHOLE}."),
             "need": _plain("str", "What was needed."),
             "have": _plain(
                 "Optional[str]",
@@ -223,7 +228,10 @@ def define_plans() -> None:
     input_type(
         "RefusalFilter",
         {
-            "rule": ("Optional[str]", strawberry.field(description="Only those by this rule.", default=UNSET)),
+            "rule": (
+                "Optional[str]",
+                strawberry.field(description="Only those by this `PlacementReason.rule`.", default=UNSET),
+            ),
             "site": ("Optional[ID]", strawberry.field(description="Only this site's.", default=UNSET)),
         },
         description="Which refusals.",
@@ -244,7 +252,7 @@ def define_plans() -> None:
         {
             "site": _entity("site_id", "Site", "The site."),
             "latency_ms": _plain("float", "Its latency to the place, one way, milliseconds."),
-            "rules": _plain("list[str]", "The rules that refuse it; empty when only distance does."),
+            "rules": _plain("list[str]", "Each `PlacementReason.rule` that refuses it; empty when only distance does."),
         },
         description="A site near a place that cannot be served.",
     )
@@ -263,7 +271,7 @@ def define_plans() -> None:
     object_type(
         "RuleCount",
         {
-            "rule": _plain("str", "The rule."),
+            "rule": _plain("str", "The rule, as in `PlacementReason.rule`."),
             "sites": _plain("int", "How many sites it refused."),
         },
         description="How many sites a rule refused.",

@@ -171,7 +171,7 @@ def failure_of(errors: list[Json]) -> Failure:
     return Failure(
         message,
         remedy=LOGIN if code == "UNAUTHENTICATED" else extensions.get("remedy"),
-        path=".".join(str(one) for one in first.get("path") or ()) or extensions.get("path"),
+        path=extensions.get("argument") or ".".join(str(one) for one in first.get("path") or ()),
         code=exit_of(code, retryable=bool(extensions.get("retryable"))),
         details=[str(one.get("message")) for one in errors[1:10]],
     )

@@ -25,6 +25,7 @@ from server.cli.options import (
 from server.cli.output import Output, print_data, say, without_typenames
 from server.cli.plan_output import PLAN, print_plan
 from server.cli.policies import PlacementFlags, counts_of, policy_of
+from server.cli.targets import DeploymentArgument, NameBehindArgument, deployment_text, is_deployment
 from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
 from server.flag_groups import takes_flags
 
@@ -67,7 +68,8 @@ def plan(
     """
     api = api_of(ctx)
     values = _wished(api, wish, where)
-    instead = find(api, KINDS["Deployment"], replace)["id"] if replace else None
+    named = deployment_text(replace, None, tenant=wish.tenant) if replace else None
+    instead = find(api, KINDS["Deployment"], named)["id"] if named else None
     document = (
         "query($input: DeployInput!, $replace: ID) { planDeployment(input: $input, deployment: $replace) { "
         f"{PLAN} }} }}"
@@ -113,8 +115,10 @@ def deploy(
 @takes_flags
 def update(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="The deployment.")],
+    name: DeploymentArgument,
     *,
+    behind: NameBehindArgument = None,
+    tenant: TenantOption = None,
     to: Annotated[str | None, typer.Option("--to", help="The version to run from now on.", metavar="VERSION")] = None,
     where: PlacementFlags,
     wait: WaitOption = False,
@@ -127,16 +131,16 @@ def update(
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
-    current = find(api, KINDS["Deployment"], name, "id appVersion { app { id name } } tenant { name }")
+    named = deployment_text(name, behind, tenant=tenant)
+    current = find(api, KINDS["Deployment"], named, "id appVersion { app { id name } } tenant { name }")
     values: Json = {
         "id": current["id"],
         "policy": policy_of(api, where),
         "replicas": counts_of(where.replicas),
     }
     if to is not None:
-        app = current["appVersion"]["app"]["name"]
-        tenant = current["tenant"]["name"]
-        values["appVersionId"] = version_of(api, to if "/" in to else f"{tenant}/{app}/{to}")["id"]
+        app, owner = current["appVersion"]["app"]["name"], current["tenant"]["name"]
+        values["appVersionId"] = version_of(api, to if "/" in to else f"{owner}/{app}/{to}")["id"]
     if not any(value for key, value in values.items() if key != "id"):
         raise Failure("nothing to change is given", remedy="give --to, --replicas or a policy", code=Exit.USAGE)
     _started(ctx, api, "updateDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
@@ -144,8 +148,9 @@ def update(
 
 def scale(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="The deployment.")],
-    replicas: Annotated[list[str], typer.Argument(help="Replicas at each site: `web=3`.", metavar="COMPONENT=N…")],
+    name: DeploymentArgument,
+    replicas: Annotated[list[str], typer.Argument(help="Replicas at each site: `web=3`.", metavar="COMPONENT=N")],
+    tenant: TenantOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
     output: OutputOption = Output.TABLE,
@@ -156,13 +161,20 @@ def scale(
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
-    values = {"id": find(api, KINDS["Deployment"], name)["id"], "replicas": counts_of(replicas)}
+    behind = replicas.pop(0) if is_deployment(name) and "=" not in replicas[0] else None
+    named = deployment_text(name, behind, tenant=tenant)
+    if not replicas:
+        raise Failure("how many replicas?", remedy="write web=3", code=Exit.USAGE)
+    counts = counts_of(replicas)
+    values = {"id": find(api, KINDS["Deployment"], named)["id"], "replicas": counts}
     _started(ctx, api, "scaleDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
 
 
 def terminate(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="The deployment.")],
+    name: DeploymentArgument,
+    behind: NameBehindArgument = None,
+    tenant: TenantOption = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete it once nothing of it runs any more.")] = False,
     yes: YesOption = False,
     wait: WaitOption = False,
@@ -175,8 +187,9 @@ def terminate(
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
-    found = find(api, KINDS["Deployment"], name)["id"]
-    confirm(f"Remove {name} from all its sites?", yes=yes)
+    named = deployment_text(name, behind, tenant=tenant)
+    found = find(api, KINDS["Deployment"], named)["id"]
+    confirm(f"Remove {named} from all its sites?", yes=yes)
     values = {"id": found, "delete": delete}
     _started(ctx, api, "terminateDeployment", values, output=output, wait=wait, seconds=seconds)
 

@@ -42,12 +42,10 @@ _FRAGMENT = (
 
 def kind_named(text: str) -> Kind:
     """The kind that a person means: `site`, `Sites`, `app-version`, `deploy`. Raises Failure."""
-    word = re.sub(r"[\s_-]", "", text).lower()
-    if word in _SHORT:
-        return KINDS[_SHORT[word]]
-    spellings = {name.lower(): kind for kind in KINDS.values() for name in (kind.name, kind.plural)}
-    if word in spellings:
-        return spellings[word]
+    spelt = kind_spelt(text)
+    if spelt is not None:
+        return spelt
+    word, spellings = _plain(text), _spellings()
     begun = {kind.name: kind for name, kind in spellings.items() if word and name.startswith(word)}
     shortest = min(begun, key=len, default=None)
     if shortest is not None and all(name.startswith(shortest) for name in begun):
@@ -59,6 +57,20 @@ def kind_named(text: str) -> Kind:
         remedy=f"the kinds are {', '.join(sorted(kind.plural for kind in KINDS.values()))}",
         code=Exit.USAGE,
     )
+
+
+def kind_spelt(text: str) -> Kind | None:
+    """The kind that a word is the name of, in singular, plural or short; None for what only begins as one."""
+    word = _plain(text)
+    return KINDS[_SHORT[word]] if word in _SHORT else _spellings().get(word)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s_-]", "", text).lower()
+
+
+def _spellings() -> dict[str, Kind]:
+    return {name.lower(): kind for kind in KINDS.values() for name in (kind.name, kind.plural)}
 
 
 def query_field(kind: Kind) -> str:
@@ -151,7 +163,9 @@ class Types:
 
     def _fields(self, described: ApiType, *, depth: int) -> Iterator[str]:
         for one in described.fields:
-            if one.arguments or (one.is_list and one.type_kind == "OBJECT" and self._is_entity(one.type_name)):
+            if one.arguments:
+                continue
+            if one.is_list and depth == 0 and one.type_kind == "OBJECT" and self._is_entity(one.type_name):
                 continue
             if one.type_kind in ("SCALAR", "ENUM"):
                 yield one.name
@@ -168,7 +182,7 @@ class Types:
         """What to select of a related entity to name it: with what scopes its name, but for its tenant."""
         kind = KINDS.get(name)
         if kind is None or not kind.named:
-            return "id"
+            return "id number" if name == "DeploymentRevision" else "id"
         outer = ""
         for scope in kind.scope[:1]:
             ref = kind.fields[scope].ref

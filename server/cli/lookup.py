@@ -11,7 +11,7 @@ import re
 from graph.entity import KINDS, Kind
 from server.cli.api import Api, Json
 from server.cli.failures import Exit, Failure
-from server.cli.kinds import query_field
+from server.cli.kinds import kind_spelt, query_field
 
 _ID = re.compile(r"[a-z]+_[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -107,7 +107,8 @@ def entity_named(api: Api, text: str, kinds: tuple[str, ...]) -> Json:
             return dict(found["entity"])
         raise Failure(f"there is no {' or '.join(kinds)} {text!r}", code=Exit.NOT_FOUND)
     first, slash, rest = text.partition("/")
-    chosen = [one for one in kinds if one.lower() == first.lower()] if slash else []
+    spelt = kind_spelt(first) if slash else None
+    chosen = [spelt.name] if spelt is not None and spelt.name in kinds else []
     matches = []
     for kind_name in chosen or kinds:
         match = find_or_none(api, KINDS[kind_name], rest if chosen else text, "id name __typename")

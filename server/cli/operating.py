@@ -12,6 +12,7 @@ from server.cli.failures import Exit, Failure
 from server.cli.lookup import entity_named
 from server.cli.options import OutputOption, TimeoutOption, WaitOption, YesOption, api_of, call_of, confirm, seconds_of
 from server.cli.output import Output, age, cell, console, plain_table, print_data, say, styled, without_typenames
+from server.cli.targets import NameBehindArgument, TargetArgument, target_text
 from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
 
 operation = typer.Typer(
@@ -26,8 +27,7 @@ IdArgument = Annotated[
         callback=lambda given: given.removeprefix("operation/"),
     ),
 ]
-TargetArgument = Annotated[str, typer.Argument(help="A name or id; `site/NAME` when several kinds have the name.")]
-LISTED = f"{OPERATION} requestedBy createdAt subject {{ id __typename ... on Named {{ name }} }}"
+LISTED = f"{OPERATION} requestedBy {{ id name }} createdAt subject {{ id __typename ... on Named {{ name }} }}"
 
 
 @operation.command("list")
@@ -139,25 +139,26 @@ def retry(
     _begin(ctx, api_of(ctx), "retryOperation", id, wait=wait, seconds=seconds_of(timeout))
 
 
-def cordon(ctx: typer.Context, target: TargetArgument) -> None:
+def cordon(ctx: typer.Context, target: TargetArgument, name: NameBehindArgument = None) -> None:
     """Place nothing new on a site, node or cluster; what runs there stays.
 
     Example: edgeatlas cordon site/Vienna
     """
-    _set_cordon(ctx, target, "cordon", "cordoned")
+    _set_cordon(ctx, target_text(target, name), "cordon", "cordoned")
 
 
-def uncordon(ctx: typer.Context, target: TargetArgument) -> None:
+def uncordon(ctx: typer.Context, target: TargetArgument, name: NameBehindArgument = None) -> None:
     """Take the cordon off a site, node or cluster.
 
     Example: edgeatlas uncordon site/Vienna
     """
-    _set_cordon(ctx, target, "uncordon", "uncordoned")
+    _set_cordon(ctx, target_text(target, name), "uncordon", "uncordoned")
 
 
 def drain(
     ctx: typer.Context,
     target: TargetArgument,
+    name: NameBehindArgument = None,
     yes: YesOption = False,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
@@ -168,7 +169,7 @@ def drain(
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
-    found = entity_named(api, target, ("Site", "Node"))
+    found = entity_named(api, target_text(target, name), ("Site", "Node"))
     confirm(f"Move everything away from {found.get('name') or found['id']}?", yes=yes)
     _begin(ctx, api, "drain", found["id"], wait=wait, seconds=seconds)
 

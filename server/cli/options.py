@@ -40,7 +40,11 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}
 
 
 class Commands(TyperGroup):
-    """The commands, with failures as exit codes."""
+    """The commands, with failures as exit codes, and one way of writing what a value is."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        _write_alike(self)
 
     def invoke(self, ctx: Any) -> Any:
         """Runs a command; a Failure is told and becomes the exit code, as does an interrupt."""
@@ -55,6 +59,20 @@ class Commands(TyperGroup):
             # Whoever reads had enough; what is still buffered must not be told a second time at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(int(Exit.OK)) from None
+
+
+def _write_alike(command: Any) -> None:
+    """Has the helps of a command and of those below it name what a value is in capitals, as docs/cli.md does."""
+    for inner in getattr(command, "commands", {}).values():
+        _write_alike(inner)
+    for one in command.params:
+        described = one.type_descriptor
+        if one.metavar is not None or described.is_choice or getattr(one, "is_flag", False):
+            continue
+        if one.param_type_name == "argument":
+            one.metavar = one.name.upper()
+        else:
+            one.metavar = "N" if described.is_ranged else "FILE" if described.is_path else "TEXT"
 
 
 class Call:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -150,9 +150,8 @@ def plain_table(titles: Iterable[str]) -> Table:
 def entity_tree(row: Json, type_name: str) -> Tree:
     """An entity with everything that was selected of it."""
     tree = Tree(Text(f"{type_name} {printable(reference_text(row))}", style="bold"), guide_style="dim")
-    for key, value in row.items():
-        if key != "__typename":
-            _grow(tree, key, value)
+    for key, value in _told(row):
+        _grow(tree, key, value)
     return tree
 
 
@@ -217,7 +216,7 @@ def without_typenames(value: Any) -> Any:
 
 def _mapping_cell(value: Json) -> str:
     if "id" in value:
-        return printable(reference_text(value))
+        return str(value["number"]) if "number" in value else printable(reference_text(value))
     if "status" in value:
         return str(value["status"])
     if set(value) == {"key", "value"}:
@@ -234,8 +233,19 @@ def _mapping_cell(value: Json) -> str:
         return f"{value['done']}/{value['total']}"
     if {"kind", "name"} == set(value):
         return printable(f"{value['kind']}:{value['name']}")
-    parts = (f"{key}={cell(one)}" for key, one in value.items() if key != "__typename" and cell(one))
-    return " ".join(parts)
+    return " ".join(f"{key}={cell(one)}" for key, one in _told(value) if cell(one))
+
+
+def _told(value: Json) -> Iterator[tuple[str, Any]]:
+    """The fields of a value to tell of: not its type, and no ids beside all of the entities that they are the ids of."""
+    for key, one in value.items():
+        if key.endswith("Ids"):
+            known = value.get(f"{key.removesuffix('Ids')}s")
+            if isinstance(known, list) and len(known) == len(one):
+                continue
+        elif key == "__typename" or (key.endswith("Id") and value.get(key.removesuffix("Id"))):
+            continue
+        yield key, one
 
 
 def _resources(value: Json) -> str:
@@ -265,13 +275,15 @@ def _rank(field: ApiField) -> int:
         return 1
     if field.type_name in ("Resources", "SiteResources"):
         return 5
+    if field.name == "requestedBy":
+        return 3
     if field.type_kind in ("OBJECT", "INTERFACE"):
         return 0 if field.type_name in KINDS or field.type_kind == "INTERFACE" else 7
     if field.type_name == "Boolean":
         return 4 if field.name in ("schedulable", "disabled", "wanted") else 8
     if field.type_name in ("Int", "Float", "BigInt"):
         return 6
-    return 3 if field.name in ("arch", "driver", "email", "message", "error", "reason", "requestedBy") else 8
+    return 3 if field.name in ("arch", "driver", "email", "message", "error", "reason") else 8
 
 
 def _ordered(fields: Sequence[ApiField], rows: Sequence[Json]) -> list[ApiField]:
@@ -297,9 +309,8 @@ def _grow(tree: Tree, key: str, value: Any) -> None:
         return
     branch = tree.add(Text(key, style="cyan"))
     if isinstance(value, dict):
-        for inner, one in value.items():
-            if inner != "__typename":
-                _grow(branch, inner, one)
+        for inner, one in _told(value):
+            _grow(branch, inner, one)
     else:
         for one in value:
             branch.add(Text(cell(one)))

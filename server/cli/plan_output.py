@@ -118,17 +118,18 @@ def _print_refusals(out: Console, plan: Json) -> None:
 
 
 def _print_every_refusal(out: Console, plan: Json) -> None:
+    """By the rules that refused, those that refused most first; below that, the nearest miss first."""
     table = plain_table(["REFUSED SITE", "RULE", "REASON", "NEED", "HAVE"])
-    for refusal in plan["refusals"]["nodes"]:
+    place = {one["rule"]: at for at, one in enumerate(plan["refusalsByRule"])}
+    for refusal in sorted(plan["refusals"]["nodes"], key=lambda one: _nearness(one, place)):
         name = Text(reference_text(refusal["site"] or {"id": "?"}), style="bold")
         for reason in refusal["reasons"]:
-            unit = f" {reason['unit']}" if reason["unit"] else ""
             table.add_row(
                 name,
                 Text(reason["rule"], style="yellow"),
                 Text(cell(reason["message"])),
-                Text(cell(reason["need"]) + unit),
-                Text("" if reason["have"] is None else cell(reason["have"]) + unit),
+                Text(_amount(reason["need"], reason["unit"])),
+                Text("" if reason["have"] is None else _amount(reason["have"], reason["unit"])),
             )
             name = Text("")
     out.print()
@@ -140,15 +141,35 @@ def _print_every_refusal(out: Console, plan: Json) -> None:
         )
 
 
+def _nearness(refusal: Json, place: dict[str, int]) -> tuple[tuple[int, ...], float, str]:
+    """By what refusals are sorted: the rules of a refusal by their places, how far it fell short at worst, its site."""
+    rules = tuple(sorted({place.get(one["rule"], len(place)) for one in refusal["reasons"]}))
+    return rules, max(map(_missing, refusal["reasons"]), default=math.inf), cell(refusal["site"])
+
+
 def _missing(reason: Json) -> float:
-    """How far what there is lies from what is needed; words, and what is not told, are the farthest."""
+    """How far what there is lies from what is needed, as a share of the greater.
+
+    A share, since one rule may be short of bytes at one site and of accelerators at another. Words, and what is not told,
+    are the farthest.
+    """
     try:
-        return abs(float(reason["need"]) - float(reason["have"]))
+        need, have = float(reason["need"]), float(reason["have"])
     except (TypeError, ValueError):
         return math.inf
+    return abs(need - have) / max(abs(need), abs(have), 1e-9)
+
+
+def _amount(value: str, unit: str) -> str:
+    """A number with its unit, `1 replica`; words as they are."""
+    one = unit.removesuffix("s") if value == "1" and unit in ("replicas", "sites", "places") else unit
+    return f"{cell(value)} {one}".rstrip()
 
 
 def _need(reason: Json) -> str:
-    unit = f" {reason['unit']}" if reason["unit"] else ""
-    need = f"need {cell(reason['need'])}{unit}"
-    return f"{need}, have less" if reason["have"] is None else f"{need}, have {cell(reason['have'])}{unit}"
+    """What was needed and what there is, in brief; a score that is tied says what decided."""
+    need, have, unit = reason["need"], reason["have"], reason["unit"]
+    if unit == "score" and need == have:
+        return f"{cell(have)} score, as a chosen site"
+    told = f"need {_amount(need, unit)}"
+    return f"{told}, have less" if have is None else f"{told}, have {_amount(have, unit)}"

@@ -28,11 +28,16 @@ class PlacementFlags:
     near: Annotated[
         list[str] | None,
         typer.Option(
-            "--near", help="A place and its most latency: `Vienna:8ms`. Can be repeated.", metavar="PLACE:TIME"
+            "--near",
+            help="A place and its most latency: `Vienna:8ms`; a number alone is in milliseconds. Can be repeated.",
+            metavar="PLACE:TIME",
         ),
     ] = None
     within: Annotated[
-        str | None, typer.Option("--within", help="The most latency, one way, for the places of --of.", metavar="TIME")
+        str | None,
+        typer.Option(
+            "--within", help="The most latency, one way, for the places of --of: `8ms`, or 8.", metavar="TIME"
+        ),
     ] = None
     of: Annotated[
         list[str] | None,

@@ -11,7 +11,7 @@ from rich.text import Text
 from graph.entity import KINDS, Kind
 from server.cli.api import IN_USE, Api, Json
 from server.cli.failures import Exit, Failure
-from server.cli.kinds import Types, kind_named, query_field
+from server.cli.kinds import Types, query_field
 from server.cli.lookup import find, id_of
 from server.cli.options import OutputOption, SelectorOption, TenantOption, YesOption, api_of, call_of, confirm
 from server.cli.output import (
@@ -27,21 +27,20 @@ from server.cli.output import (
     styled,
     without_typenames,
 )
+from server.cli.targets import KindArgument, in_tenant, kind_and_names, one_name
 from server.cli.watching import watch_kind
 
 PAGE = 200
 SUBJECTS = {"Event": "subjectId", "Operation": "subjectId", "DeploymentRevision": "deploymentId"}
 """By what field kinds are filtered that tell of others."""
 
-KindArgument = Annotated[
-    str, typer.Argument(help="A kind in any spelling: site, Sites, app-version, deploy.", metavar="KIND")
-]
+NAMES = "Names, paths of names, or ids."
 
 
 def get(
     ctx: typer.Context,
     kind: KindArgument,
-    names: Annotated[list[str] | None, typer.Argument(help="Names, paths of names, or ids.", metavar="[NAME]…")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help=NAMES, metavar="NAME")] = None,
     selector: SelectorOption = None,
     filter: Annotated[
         str | None, typer.Option("--filter", "-f", help="The API's filter of the kind, as JSON.", metavar="JSON")
@@ -63,15 +62,18 @@ def get(
     Example: edgeatlas get sites -l type=city --filter '{"tier": {"eq": "REGIONAL"}}' --sort -updatedAt
     """
     api = api_of(ctx)
-    found = kind_named(kind)
+    found, given = kind_and_names(kind, names or ())
     if watch:
-        watch_kind(call_of(ctx).chosen()[1], api, found, selector=selector, filter=_json(filter))
+        owner = id_of(api, KINDS["Tenant"], tenant) if tenant else None
+        only = [find(api, found, in_tenant(found, one, tenant))["id"] for one in given] or None
+        context = call_of(ctx).chosen()[1]
+        watch_kind(context, api, found, selector=selector, filter=_json(filter), only=only, tenant=owner)
         return
     types = Types(api)
     selection = types.selection(found.name)
-    if names:
-        rows = [find(api, found, one, selection) for one in names]
-        print_entities(rows, found.name, types, output, single=len(names) == 1)
+    if given:
+        rows = [find(api, found, in_tenant(found, one, tenant), selection) for one in given]
+        print_entities(rows, found.name, types, output, single=len(given) == 1)
         return
     condition = _condition(api, found, selector=selector, filter=_json(filter), tenant=tenant, subject=subject)
     rows, more = page_through(api, found, selection, condition=condition, sort=sort, limit=limit)
@@ -82,13 +84,19 @@ def get(
         say(f"there are more than these {len(rows)}: --limit 0 shows all")
 
 
-def describe(ctx: typer.Context, kind: KindArgument, name: str, output: OutputOption = Output.TABLE) -> None:
+def describe(
+    ctx: typer.Context,
+    kind: KindArgument,
+    name: Annotated[str | None, typer.Argument(help="Its name, a path of names, or its id.", metavar="NAME")] = None,
+    tenant: TenantOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Show everything about one entity: its fields, what belongs to it, and what happened to it.
 
     Example: edgeatlas describe deployment hello
     """
+    found, given = one_name(kind, name)
     api = api_of(ctx)
-    found = kind_named(kind)
     types = Types(api)
     selection = types.selection(found.name)
     lists = [one for one in types.connections(found.name) if one != "events"]
@@ -98,7 +106,7 @@ def describe(ctx: typer.Context, kind: KindArgument, name: str, output: OutputOp
     )
     if "events" in described:
         related += " events(first: 10) { nodes { createdAt type reason message } }"
-    entity = find(api, found, name, f"{selection} {related}")
+    entity = find(api, found, in_tenant(found, given, tenant), f"{selection} {related}")
     if output in (Output.JSON, Output.YAML):
         print_data(without_typenames(entity), output)
         return
@@ -113,7 +121,8 @@ def describe(ctx: typer.Context, kind: KindArgument, name: str, output: OutputOp
 def delete(
     ctx: typer.Context,
     kind: KindArgument,
-    names: Annotated[list[str], typer.Argument(help="Names, paths of names, or ids.", metavar="NAME…")],
+    names: Annotated[list[str] | None, typer.Argument(help=NAMES, metavar="NAME")] = None,
+    tenant: TenantOption = None,
     cascade: Annotated[
         bool, typer.Option("--cascade", help="Delete also what cannot be without it, in the same commit.")
     ] = False,
@@ -125,13 +134,15 @@ def delete(
 
     Example: edgeatlas delete site Brean --cascade --yes
     """
+    found, given = kind_and_names(kind, names or ())
+    if not given:
+        raise Failure(f"which {found.plural}?", remedy="give their names", code=Exit.USAGE)
     api = api_of(ctx)
-    found = kind_named(kind)
-    ids = [id_of(api, found, one) for one in names]
-    confirm(f"Delete {found.name} {', '.join(names)}{' with all that belongs to it' if cascade else ''}?", yes=yes)
-    for name, one in zip(names, ids, strict=True):
-        given = {"id": one} | ({"cascade": True} if cascade else {})
-        payload = api.mutate(f"delete{found.name}", given, "revision", extra=IN_USE)
+    ids = [id_of(api, found, in_tenant(found, one, tenant)) for one in given]
+    confirm(f"Delete {found.name} {', '.join(given)}{' with all that belongs to it' if cascade else ''}?", yes=yes)
+    for name, one in zip(given, ids, strict=True):
+        values = {"id": one} | ({"cascade": True} if cascade else {})
+        payload = api.mutate(f"delete{found.name}", values, "revision", extra=IN_USE)
         say(f"{query_field(found)}/{name} deleted at revision {payload['revision']}")
 
 

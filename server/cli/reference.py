@@ -80,8 +80,6 @@ def _row(parameter: inspect.Parameter) -> str | None:
     metadata = getattr(parameter.annotation, "__metadata__", ())
     info = next((one for one in metadata if isinstance(one, OptionInfo | ArgumentInfo)), None)
     if info is None:
-        if parameter.annotation is str:
-            return f"| `{parameter.name.upper()}` | Its name or id. |\n"
         return None
     default = parameter.default
     shown = f" Default: `{getattr(default, 'value', default)}`." if _is_told(default) else ""

@@ -19,10 +19,11 @@ def serve(*, settings: Settings) -> None:
     Example: edgeatlas serve --demo --port 8800
     """
     from access.key_file import KeyFileProblem
+    from graph.refusal import Refusal
     from graph.store import StoreProblem
     from server.cli.output import say
-    from server.first_start import ListenerRefused
     from server.run import serve as run
+    from server.start_checks import StartRefused
     from server.ui_build import UiBuildFailed
 
     for wrong, meant in misspelt_variables(os.environ).items():
@@ -30,10 +31,13 @@ def serve(*, settings: Settings) -> None:
             say(f"the variable {wrong} is no setting; is {meant} meant?", style="yellow")
     # What the server writes (its store, its journals) is for whoever runs it.
     os.umask(0o077)
+    say(f"EdgeAtlas is starting with {settings.store_target()}", style="dim")
     try:
         run(settings)
-    except ListenerRefused as problem:
+    except StartRefused as problem:
         raise Failure(problem.message, remedy=problem.remedy, code=Exit.USAGE) from None
+    except Refusal as problem:
+        raise Failure(problem.message, remedy=problem.remedy, code=Exit.UNAVAILABLE) from None
     except SettingWrong as problem:
         raise Failure(str(problem), code=Exit.USAGE) from None
     except StoreProblem as problem:
@@ -45,8 +49,4 @@ def serve(*, settings: Settings) -> None:
     except (KeyFileProblem, UiBuildFailed) as problem:
         raise Failure(str(problem), code=Exit.ERROR) from None
     except OSError as problem:
-        raise Failure(
-            f"cannot listen on {settings.host}:{settings.port}: {problem.strerror or problem}",
-            remedy="stop what uses the port, or choose another with --port (0 takes a free one)",
-            code=Exit.ERROR,
-        ) from None
+        raise Failure(f"the machine refused: {problem}", remedy="see `edgeatlas doctor`", code=Exit.ERROR) from None

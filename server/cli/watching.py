@@ -22,11 +22,12 @@ from graph.entity import KINDS, Kind
 from server.cli.api import Api, Json
 from server.cli.config import Context
 from server.cli.failures import Exit, Failure
-from server.cli.kinds import Types, kind_named
+from server.cli.kinds import Types
 from server.cli.live import subscribe
-from server.cli.lookup import find
-from server.cli.options import SelectorOption, api_of, call_of, seconds_of
+from server.cli.lookup import find, id_of
+from server.cli.options import SelectorOption, TenantOption, api_of, call_of, seconds_of
 from server.cli.output import cell, console, entity_table, plain_table, printable, say, styled
+from server.cli.targets import in_tenant, kind_and_names
 
 MAX_ROWS = 2_000
 SHOWN_CHANGES = 12
@@ -41,9 +42,12 @@ RELEASE = (
 def watch(
     ctx: typer.Context,
     kind: Annotated[
-        str, typer.Argument(help="A kind; or `deployment`, with a name, for its releases.", metavar="[KIND]")
+        str, typer.Argument(help="A kind; or `deployment`, with a name, for its releases.", metavar="KIND")
     ] = "deployments",
-    name: Annotated[str | None, typer.Argument(help="Only this entity; of a deployment, its releases.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Only this entity; of a deployment, its releases.", metavar="NAME")
+    ] = None,
+    tenant: TenantOption = None,
     selector: SelectorOption = None,
     lines: Annotated[bool, typer.Option("--lines", help="Each change as a line, also on a terminal.")] = False,
     for_: Annotated[str | None, typer.Option("--for", help="End after so long, such as 30s.", metavar="TIME")] = None,
@@ -53,13 +57,17 @@ def watch(
     Example: edgeatlas watch deployment hello
     """
     api, context = api_of(ctx), call_of(ctx).chosen()[1]
-    found = kind_named(kind)
+    found, names = kind_and_names(kind, () if name is None else (name,))
+    if len(names) > 1:
+        raise Failure("one at a time", remedy=f"write {found.name.lower()} NAME", code=Exit.USAGE)
     seconds = seconds_of(for_, what="--for") if for_ else None
-    if name is not None and found.name == "Deployment":
-        _run(_releases(context, api, find(api, found, name, "id name"), lines=lines), seconds)
+    named = [in_tenant(found, one, tenant) for one in names]
+    if named and found.name == "Deployment":
+        _run(_releases(context, api, find(api, found, named[0], "id name"), lines=lines), seconds)
         return
-    only = [find(api, found, name)["id"]] if name is not None else None
-    watch_kind(context, api, found, selector=selector, only=only, lines=lines, seconds=seconds)
+    only = [find(api, found, one)["id"] for one in named] or None
+    owner = id_of(api, KINDS["Tenant"], tenant) if tenant else None
+    watch_kind(context, api, found, selector=selector, only=only, tenant=owner, lines=lines, seconds=seconds)
 
 
 def watch_kind(
@@ -70,19 +78,25 @@ def watch_kind(
     selector: str | None = None,
     filter: Json | None = None,
     only: list[str] | None = None,
+    tenant: str | None = None,
     lines: bool = False,
     seconds: float | None = None,
 ) -> None:
-    """Follows a kind until it is interrupted, or for so many seconds."""
+    """Follows a kind until it is interrupted, or for so many seconds; `only` and `tenant` are ids."""
     if kind.filed:
         raise Failure(f"{kind.plural} are not watched", remedy=f"use `edgeatlas get {kind.plural}`", code=Exit.USAGE)
     if filter is not None:
         raise Failure("a live table takes no --filter", remedy="use -l with a label selector", code=Exit.USAGE)
     types = Types(api)
     selection = types.selection(kind.name)
-    condition = {"labels": selector} if selector else {}
+    condition: Json = {}
+    changes: Json = {}
+    if selector:
+        condition["labels"] = changes["labels"] = selector
     if only is not None:
-        condition["id"] = only  # type: ignore[assignment]  # a list of ids beside a text
+        condition["id"] = changes["ids"] = only
+    elif tenant is not None:
+        condition["tenant"] = changes["tenant"] = tenant
 
     def read() -> dict[str, Json]:
         return _read(api, kind, selection, condition or None)
@@ -90,11 +104,6 @@ def watch_kind(
     def table(rows: dict[str, Json]) -> Table:
         return entity_table(list(rows.values()), kind.name, types, width=console().width)
 
-    changes: Json = {}
-    if selector:
-        changes["labels"] = selector
-    if only is not None:
-        changes["ids"] = only
     follower = _Follower(context, kind, selection, changes or None, read=read, table=table, lines=lines)
     _run(follower.run(), seconds)
 

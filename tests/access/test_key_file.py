@@ -62,6 +62,14 @@ def test_neither_a_link_nor_a_folder_is_a_key_file(path, data_dir, tmp_path):
         load_key_file(path, data_dir=data_dir)
 
 
+def test_a_key_file_that_cannot_be_made_is_told_by_its_path(tmp_path, data_dir):
+    (tmp_path / "file").touch()
+    (tmp_path / "round").symlink_to("round")
+    for path in (tmp_path / "file" / "key", tmp_path / "round" / "key"):
+        with pytest.raises(KeyFileProblem, match=f"{path} cannot be made.*--key-file"):
+            load_key_file(path, data_dir=data_dir)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="changing a file's owner takes root")
 def test_a_key_file_of_another_user_is_refused(path, data_dir):
     load_key_file(path, data_dir=data_dir)

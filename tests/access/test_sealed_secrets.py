@@ -6,6 +6,7 @@ from access.sealed_secrets import (
     create_secret,
     open_secret,
     reseal_all,
+    sealer_of,
     start_sealing,
     update_secret,
 )
@@ -191,3 +192,15 @@ async def test_keys_that_were_dropped_too_soon_are_noticed_and_can_be_put_back(l
     assert load_key_file(**keys) == both
     assert await start_sealing(ledger, Sealer(both)) == 1
     assert await open_secret(ledger.store, Sealer(drop_old_keys(**keys)), secret) == {"k": "v"}
+
+
+async def test_the_key_file_of_a_store_that_was_sealed_is_never_made_anew(ledger, keys):
+    path, data_dir = keys["path"], keys["data_dir"]
+    await start_sealing(ledger, await sealer_of(ledger, path, data_dir=data_dir))
+    ring = load_key_file(**keys)
+    kept = path.rename(path.with_name("kept"))
+    with pytest.raises(KeyFileProblem, match=f"{path} is missing.*{ring.current.id}.*restore"):
+        await sealer_of(ledger, path, data_dir=data_dir)
+    assert [one.name for one in path.parent.iterdir()] == ["kept"]
+    kept.rename(path)
+    await start_sealing(ledger, await sealer_of(ledger, path, data_dir=data_dir))

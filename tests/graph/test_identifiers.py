@@ -50,6 +50,14 @@ def test_an_id_has_its_time() -> None:
     assert time_of(UlidSource().make(at_ms=1_700_000_000_123)) == 1_700_000_000_123
 
 
+@pytest.mark.parametrize("at", [-1, 2**48, 2**70])
+def test_a_time_that_no_id_can_have_is_refused_and_spoils_none_after_it(at: int) -> None:
+    source = UlidSource()
+    with pytest.raises(ValueError, match="48 bits"):
+        source.make(at_ms=at)
+    assert time_of(source.make(at_ms=1_700_000_000_123)) == 1_700_000_000_123
+
+
 def test_threads_never_make_the_same() -> None:
     made: list[str] = []
 

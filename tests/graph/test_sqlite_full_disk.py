@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from graph import replica
+from graph.change import Record
+from graph.edit import Edit
 from graph.kinds import Region
 from graph.ledger import Ledger
 from graph.refusal import Unavailable
@@ -127,3 +132,48 @@ async def test_a_group_that_does_not_fit_is_refused_and_a_smaller_commit_still_f
             )
         await ledger.commit(lambda edit: edit.create(Region, name="small-too"), races.REQUEST)
         assert len((await check_whole(ledger.store)).live) == 2
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_store_that_has_room_for_a_word_alone_is_not_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "PROBE_S", 0.01)
+    async with Ledger(SqliteStore(tmp_path / "graph.db", max_bytes=4_000_000)).running() as ledger:
+
+        def filing(size: int) -> Callable[[Edit], None]:
+            body = msgspec.Raw(b'"' + b"x" * size + b'"')
+            return lambda edit: edit.file(
+                Record(collection="audit", id=f"audit_{size}", tenant_id=None, subject_id=None, at=1, body=body)
+            )
+
+        await ledger.commit(filing(3_200_000), races.REQUEST)
+        with pytest.raises(Unavailable, match="full"):
+            await ledger.commit(filing(2_000_000), races.REQUEST)
+        await asyncio.sleep(0.3)
+        assert ledger.stale, "there is room for hundreds of kilobytes, and not for what is wanted"
+        await ledger.store.prune("audit", before=10)
+        await until(lambda: ledger.writable)
+        await ledger.commit(filing(2_000_000), races.REQUEST)
+
+
+async def test_a_store_that_falls_back_at_once_must_take_more_before_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "PROBE_S", 0.01)
+    async with Ledger(SqliteStore(tmp_path / "graph.db", max_bytes=3_000_000)).running() as ledger:
+        follows = ledger._replica
+        follows.mark_stale()
+        await until(lambda: ledger.writable)
+        follows.mark_stale()
+        await asyncio.sleep(0.3)
+        assert ledger.stale, "1 MiB fits, 4 MiB do not"
+        follows.mark_fresh()
+        monkeypatch.setattr(replica, "RELAPSE_S", 0.0)
+        follows.mark_stale()
+        await until(lambda: ledger.writable)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -175,26 +176,16 @@ def wanted(name: str, *, version: str = "1", **spec: Any) -> str:
 
 
 class Watched:
-    """Tells whether placement is asked while the store's lock is held."""
+    """Tells whether placement is asked on the event loop's thread, where whatever holds the store's lock runs."""
 
-    def __init__(self, application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.under_lock = False
-        self.decided: list[bool] = []
-        ledger: Any = application.ledger
-        transact, decide = ledger._transact, placing.decide
-
-        async def transacting(*given: Any) -> Any:
-            self.under_lock = True
-            try:
-                return await transact(*given)
-            finally:
-                self.under_lock = False
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.on_loop: list[bool] = []
+        loop_thread, decide = threading.current_thread(), placing.decide
 
         def deciding(*given: Any) -> Any:
-            self.decided.append(self.under_lock)
+            self.on_loop.append(threading.current_thread() is loop_thread)
             return decide(*given)
 
-        monkeypatch.setattr(ledger, "_transact", transacting)
         monkeypatch.setattr(placing, "decide", deciding)
 
 
@@ -204,20 +195,20 @@ async def test_where_a_changed_deployment_runs_is_decided_before_the_lock_with_w
     async with application_in(tmp_path) as application:
         await applied(application, WORLD + wanted("live"))
         await all_ready(application, 1)
-        watched = Watched(application, monkeypatch)
+        watched = Watched(monkeypatch)
         told = await applied(application, WORLD + SECOND + wanted("live", version="2"))
         assert (told["AppVersion/2"], told["Deployment/live"]) == ("CREATED", "UPDATED")
-        assert watched.decided
-        assert not any(watched.decided)
+        assert watched.on_loop
+        assert not any(watched.on_loop)
         await all_ready(application, 1, revision_number=2)
         # Whatever does not decide its place takes no decision.
-        watched.decided.clear()
+        watched.on_loop.clear()
         await applied(
             application,
             (WORLD + SECOND + wanted("live", version="2")).replace('"live", ', '"live", "displayName": "L", '),
         )
         assert deployments(application)[0].display_name == "L"
-        assert watched.decided == []
+        assert watched.on_loop == []
 
 
 async def test_a_site_that_comes_with_the_set_can_be_chosen_at_once(tmp_path: Path) -> None:
@@ -277,13 +268,13 @@ async def test_a_set_that_places_many_anew_is_an_operation_and_decides_batch_by_
         first = await sent(application, WORLD + SECOND + "".join(wanted(one) for one in names))
         assert first["operation"] is None, "new ones are placed by themselves"
         await all_ready(application, 5)
-        watched = Watched(application, monkeypatch)
+        watched = Watched(monkeypatch)
         answer = await sent(application, WORLD + SECOND + "".join(wanted(one, version="2") for one in names))
         assert answer["operation"] is not None
         assert [one["action"] for one in answer["results"] if one["kind"] == "Deployment"] == ["UPDATED"] * 5
         await all_ready(application, 5, revision_number=2)
-        assert len(watched.decided) >= 5
-        assert not any(watched.decided)
+        assert len(watched.on_loop) >= 5
+        assert not any(watched.on_loop)
 
 
 async def test_a_deployment_that_changes_between_its_decision_and_its_commit_is_decided_anew(

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.port import Condition
+from drivers.port import NO_ANSWER, Condition
 from graph.values import Finding, Health, HealthStatus
 from lifecycle.backoff import Breakers, pause_s
 from lifecycle.damping import Damper
-from lifecycle.health import SITES_TOLD, among, cluster_health, finding_of, site_health, with_finding
+from lifecycle.health import SITES_TOLD, among, cluster_health, finding_of, not_answering, site_health, with_finding
 from lifecycle.settings import LifecycleSettings
 from lifecycle.worklist import Entry, Worklist, way
 
@@ -262,6 +262,11 @@ def test_a_clusters_health_tells_of_some_sites_and_counts_the_rest() -> None:
     assert health.status is DEGRADED
     assert (health.reasons[0], health.reasons[-1]) == ("site 00: away: cut", "and 3 more sites")
     assert len(health.reasons) == SITES_TOLD + 1
+
+
+def test_that_something_does_not_answer_is_said_once() -> None:
+    assert not_answering("site s1", NO_ANSWER) == not_answering("site s1", None) == "site s1 does not answer"
+    assert not_answering("cluster c", "no route") == "cluster c does not answer: no route"
 
 
 def test_health_that_is_as_it_was_is_the_same_value() -> None:

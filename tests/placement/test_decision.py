@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from placement_graphs import GIB, Builder, amount, at
 
 from graph.kinds import Cluster, Component, Link, LinkState, Node, NodeStatus, Site, SiteRole, Tier
-from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy, SiteSelector
+from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy, ScoreWeights, SiteSelector
 from graph.selectors import matches
 from graph.spatial import distance_km
 from graph.values import Health, HealthStatus, Resources, Taint, TaintEffect
@@ -247,6 +247,29 @@ def test_no_choice_with_fewer_sites_serves_every_place(
     assert decision.feasible is bool(sizes)
     if sizes:
         assert len(decision.placements) == sizes[0]
+
+
+def test_a_site_that_is_not_needed_says_what_it_was_weighed_against(build: Builder) -> None:
+    first, twin, dearer = (build.site(price_per_core_hour=price) for price in (0.1, 0.1, 0.9))
+    decision = build.decide(build.component())
+    assert [one.site_id for one in decision.placements] == [first.id]
+    said = {one.site_id: one.reasons[0] for one in decision.refusals}
+    assert said[twin.id].need == said[twin.id].have
+    assert "ties go to the smaller id" in said[twin.id].message
+    assert float(said[dearer.id].have) < float(said[dearer.id].need)
+    assert "ties" not in said[dearer.id].message
+
+
+def test_a_site_with_a_tied_score_that_serves_less_does_not_speak_of_ties(build: Builder) -> None:
+    lesser, middle, other = (build.site(position=at(longitude, 0)) for longitude in (0, 5, 10))
+    build.link(lesser, middle, 4.0)
+    build.link(middle, other, 4.0)
+    targets = [LatencyTarget(place=Place(position=at(longitude, 0)), within_ms=5.0) for longitude in (0, 10)]
+    decision = build.decide(build.component(), policy=PlacementPolicy(latency=targets, weights=ScoreWeights(latency=0)))
+    assert [one.site_id for one in decision.placements] == [middle.id]
+    (reason,) = next(one.reasons for one in decision.refusals if one.site_id == lesser.id)
+    assert reason.need == reason.have
+    assert "alone serves places that it does not" in reason.message
 
 
 def test_a_decision_is_json_and_back(build: Builder) -> None:

@@ -12,7 +12,13 @@ from graph.kinds import Node, Site
 from graph.values import Resources
 from graph.view import get_as
 from placement.decision import Decision, Reason, ScoreTerm, SitePlacement
-from placement.disclosure import STEP, objective_without_use, placement_without_use, reason_without_use
+from placement.disclosure import (
+    STEP,
+    objective_without_use,
+    placement_without_use,
+    reason_without_use,
+    reasons_without_use,
+)
 
 
 def nodes_of(build: Builder, site: Site) -> list[str]:
@@ -24,7 +30,7 @@ def told(decision: Decision) -> bytes:
     placements = [placement_without_use(one) for one in decision.placements]
     parts = (
         [(one.site_id, one.score, one.terms) for one in placements],
-        [(one.site_id, [reason_without_use(reason) for reason in one.reasons]) for one in decision.refusals],
+        [(one.site_id, reasons_without_use(one.reasons)) for one in decision.refusals],
         objective_without_use(decision.objective, decision.placements),
         [reason_without_use(one) for one in decision.conflicts],
         decision.unmet,
@@ -56,6 +62,20 @@ def test_however_much_others_use_a_refusal_for_want_of_room_tells_the_same(
         exact.add(msgspec.json.encode([one.reasons for one in decision.refusals]))
         build.remove(release)
     assert len(exact) == len(used)
+    assert len(known) == 1
+
+
+def test_which_shortage_is_the_worst_is_not_told(build: Builder) -> None:
+    site = build.site(node={"capacity": amount(4000, 16 * GIB)})
+    component = build.component(resources=amount(5000, 20 * GIB))
+    orders, known = set(), set()
+    for used in (amount(3900, GIB), amount(100, 15 * GIB)):
+        release = build.release(build.component(resources=used), site, dict.fromkeys(nodes_of(build, site), 1))
+        (refusal,) = build.decide(component).refusals
+        orders.add(tuple(one.unit for one in refusal.reasons))
+        known.add(tuple((one.unit, one.message) for one in reasons_without_use(refusal.reasons)))
+        build.remove(release)
+    assert orders == {("millicores", "bytes"), ("bytes", "millicores")}
     assert len(known) == 1
 
 

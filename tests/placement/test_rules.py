@@ -136,6 +136,29 @@ def test_free_in_all_but_not_on_single_nodes_is_told_in_replicas(build: Builder)
     assert (reason.rule, reason.need, reason.have, reason.unit) == ("capacity", "4", "3", "replicas")
 
 
+def test_each_resource_that_is_short_has_its_reason_the_shortest_first(build: Builder) -> None:
+    site = build.site(nodes=2, node={"capacity": amount(4000, 16 * GIB, a100=1)})
+    component = build.component(resources=amount(9000, 40 * GIB, a100=8), replicas=1)
+    found = reasons_of(build.decide(component), site.id)
+    assert [(one.rule, one.unit, one.need, one.have) for one in found] == [
+        ("capacity", "a100", "8", "2"),
+        ("capacity", "bytes", str(40 * GIB), str(32 * GIB)),
+        ("capacity", "millicores", "9000", "8000"),
+    ]
+
+
+def test_what_no_node_has_for_one_replica_is_told_beside_what_the_site_lacks(build: Builder) -> None:
+    site = build.site(nodes=3, node={"capacity": amount(4000, 16 * GIB)})
+    component = build.component(resources=amount(5000, 17 * GIB, a100=1), replicas=2)
+    found = reasons_of(build.decide(component), site.id)
+    assert [(one.unit, one.need, one.have) for one in found] == [
+        ("a100", "2", "0"),
+        ("millicores", "5000", "4000"),
+        ("bytes", str(17 * GIB), str(16 * GIB)),
+    ]
+    assert "on one node" in found[1].message
+
+
 def test_every_rule_that_stands_in_the_way_is_named(build: Builder) -> None:
     site = build.site(tier=Tier.METRO, schedulable=False, node={"arch": "arm64"}, cluster=False)
     policy = PlacementPolicy(sites=SiteSelector(tiers=["DISTRICT"]))

@@ -127,6 +127,20 @@ async def test_sites_in_a_region_or_a_polygon_are_a_connection(application: Appl
 
 
 @pytest.mark.parametrize(
+    ("given", "remedy"),
+    [
+        ({}, "give the id of a region, or the rings of a polygon"),
+        ({"r": "region_x", "p": {"rings": []}}, "leave one of them out"),
+    ],
+)
+async def test_sites_in_neither_and_in_both_are_refused_with_what_to_do(
+    application: Application, given: dict[str, Any], remedy: str
+) -> None:
+    text = "query($r: ID, $p: PolygonInput) { sitesIn(region: $r, polygon: $p) { totalCount } }"
+    assert (await problem(application, text, **given)).remedy == remedy
+
+
+@pytest.mark.parametrize(
     ("field", "kind", "path"),
     [
         ('path(from: "site_gone", to: "$0")', NotFound, "from"),

@@ -428,7 +428,7 @@ async def test_the_audit_is_filtered_as_everything_is(application: Application) 
         ('{author: {eq: "user_1"}, action: {startsWith: "c"}}', [1, 7]),
         (f'{{subjectId: {{eq: "{regions[4]}"}}}}', [4]),
         (f"{{id: {json.dumps(entries[:2])}}}", [7, 8]),
-        ('{changeCount: {gte: 1}, outcome: {ne: "REFUSED"}, author: {in: ["user_2"]}}', [2, 5, 8]),
+        ('{changeCount: {gte: 1}, outcome: {notIn: [REFUSED]}, author: {in: ["user_2"]}}', [2, 5, 8]),
         (f"{{id: {json.dumps(entries)}, tenantIsNull: true, code: {{isNull: true}}}}", list(range(9))),
     ):
         await check(application, "auditLog", f"filter: {filter}", [entries[8 - one] for one in reversed(expected)], 2)
@@ -441,10 +441,10 @@ async def test_the_audit_tells_who_did_what_to_those_who_may_read_it(application
     mine = await change(application, make)
     asked = Request(author="ann", action="createRegion", tenant_id=mine, correlation_id="c-1")
     await application.ledger.commit(lambda edit: edit.create(Region, name="r", tenant_id=mine), asked)
-    text = "{ auditLog(first: 10) { nodes { author action outcome revision changeCount correlationId } } }"
+    text = "{ auditLog(first: 10) { nodes { author { name } action outcome revision changeCount correlationId } } }"
     everything = (await data(application, text))["auditLog"]["nodes"]
     assert everything[0] == {
-        "author": "ann",
+        "author": {"name": "ann"},
         "action": "createRegion",
         "outcome": "COMMITTED",
         "revision": application.ledger.view.revision,
@@ -453,7 +453,8 @@ async def test_the_audit_tells_who_did_what_to_those_who_may_read_it(application
     }
     assert len(everything) > 1
     admin = Viewer(id="user_1", name="tina", grants=frozenset({Grant(Role.TENANT_ADMIN, mine)}))
-    assert [one["author"] for one in (await data(application, text, viewer=admin))["auditLog"]["nodes"]] == ["ann"]
+    seen = (await data(application, text, viewer=admin))["auditLog"]["nodes"]
+    assert [one["author"] for one in seen] == [{"name": "ann"}]
     viewer = Viewer(id="user_2", name="vera", grants=frozenset({Grant(Role.VIEWER, mine)}))
     answer = await ask(application, text, viewer=viewer)
     assert answer.errors

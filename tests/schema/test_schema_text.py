@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from graphql import (
     GraphQLObjectType,
     build_schema,
     find_breaking_changes,
+    get_named_type,
 )
 
 from access.permissions import undeclared
@@ -93,6 +95,48 @@ def test_an_update_takes_every_field_that_may_change(kind: Kind) -> None:
         pytest.skip("a deployment is changed by its own verbs")
     taken = {field.extensions["strawberry-definition"].python_name for field in update.fields.values()}
     assert {field.name for field in changeable(kind)} <= taken
+
+
+def test_a_number_that_32_bits_hold_is_an_int_and_what_may_outgrow_them_is_none() -> None:
+    schema = graphql_schema()
+    counted = {
+        "Deployment": ["revisionNumber"],
+        "DeploymentRevision": ["number"],
+        "GoodState": ["revisionNumber"],
+        "PlacementPolicy": ["minSites", "maxSites"],
+        "Progress": ["total", "done", "waiting", "failed"],
+        "Release": ["attempts", "failures", "replicas"],
+        "ReleaseObserved": ["replicas", "readyReplicas"],
+        "Site": ["ordinal"],
+        "Node": ["ordinal"],
+    }
+    grows = {
+        "Release": ["generation", "epoch", "revision"],
+        "Resources": ["cpuMillicores", "memoryBytes", "storageBytes"],
+    }
+    for scalar, fields in (("Int", counted), ("BigInt", grows)):
+        for name, those in fields.items():
+            kind = schema.type_map[name]
+            assert isinstance(kind, GraphQLObjectType)
+            assert {get_named_type(kind.fields[one].type).name for one in those} == {scalar}, name
+
+
+def test_an_id_is_of_the_type_of_ids() -> None:
+    for name, kind in graphql_schema().type_map.items():
+        if isinstance(kind, (GraphQLObjectType, GraphQLInputObjectType)) and not name.endswith("Filter"):
+            for field_name, field in kind.fields.items():
+                if field_name.endswith(("Id", "Ids")) and field_name not in ("correlationId",):
+                    assert get_named_type(field.type).name == "ID", f"{name}.{field_name}"
+
+
+def test_descriptions_name_fields_as_the_api_spells_them() -> None:
+    spelt = {name for kind in KINDS.values() for name in kind.fields if "_" in name} | {"max_sites", "min_sites"}
+    rules = {"PlacementReason.rule"}
+    for name, kind in graphql_schema().type_map.items():
+        fields = kind.fields if isinstance(kind, (GraphQLObjectType, GraphQLInputObjectType)) else {}
+        for field_name, field in fields.items():
+            words = set(re.findall(r"`([a-z_]+)`", field.description or ""))
+            assert not words & spelt or f"{name}.{field_name}" in rules, f"{name}.{field_name}"
 
 
 def test_enums_are_spelled_as_the_standards_spell_them() -> None:

@@ -6,15 +6,20 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
 from access.viewer import SYSTEM
 from graph.documents import document_from
 from graph.edit import Edit
 from graph.entity import KINDS, Source, SourceKind
 from graph.kinds import Cluster, Deployment, Link, LinkState, Node, Region, Site, Tenant
+from graph.ledger import Ledger
+from graph.refusal import Unavailable
 from graph.request import Request
+from graph.store import RecordPage
 from graph.view import Reader, each
 from server.app import Application, running
 from server.demo import KEY, SOURCE, Demo, demo
@@ -32,9 +37,10 @@ async def server(folder: Path) -> AsyncIterator[Application]:
 
 def made_by_others(reader: Reader) -> dict[str, int]:
     """The revisions of everything live that has another source, but for what the lifecycle makes."""
+    own = (SOURCE, Source(SOURCE.kind, f"installation/{SOURCE.name}"))
     kinds = ("Region", "Site", "Link", "Cluster", "Node", "Tenant", "App", "Deployment", "User")
     found = [one for kind in kinds for one in each(reader, KINDS[kind].type)]
-    return {one.id: one.revision for one in found if one.source != SOURCE}
+    return {one.id: one.revision for one in found if one.source not in own}
 
 
 def state(reader: Reader) -> tuple[object, ...]:
@@ -67,19 +73,21 @@ async def test_it_is_loaded_once_and_moves(tmp_path: Path) -> None:
         ledger, lifecycle = application.ledger, application.services.lifecycle
         await ledger.commit(lambda edit: edit.create(Region, name="mine"), REQUEST)
         running_demo = Demo(ledger=ledger, lifecycle=lifecycle)
-        assert await running_demo.load()
+        assert await running_demo.load() is None
         view = ledger.view
         assert {one.name for one in each(view, Deployment)} == set(DEPLOYMENTS)
         assert (view.count("Site"), view.count("Cluster"), view.count("Tenant")) == (852, 3, 1)
         others, counts = made_by_others(view), {kind: view.count(kind) for kind in ("Site", "Link", "Node", "App")}
         for _ in range(40):
-            assert await running_demo.step()
+            assert await running_demo.step() is None
         assert made_by_others(view) == others
         down, loads, away = state(view)
         assert loads
         assert down or "[]" not in str(away)
+        audited = await ledger.store.records(RecordPage(collection="audit", limit=1_000))
+        assert b"moveDemo" not in b"".join(bytes(one.body) for one in audited), "nobody did it"
         again = Demo(ledger=ledger, lifecycle=lifecycle)
-        assert await again.load()
+        assert await again.load() is None
         assert {kind: view.count(kind) for kind in counts} == counts
         assert all(one.state is LinkState.UP for one in each(view, Link))
         assert all(one.configuration["awayNodes"] == [] for one in each(view, Cluster))
@@ -112,7 +120,7 @@ async def test_names_that_others_have_are_left_to_them(tmp_path: Path) -> None:
         await ledger.commit(make, REQUEST)
         others = made_by_others(ledger.view)
         for _ in range(2):
-            assert await Demo(ledger=ledger, lifecycle=lifecycle).load()
+            assert await Demo(ledger=ledger, lifecycle=lifecycle).load() is None
             view = ledger.view
             assert made_by_others(view) == others
             assert {one.name for one in each(view, Region, "source", KEY)} == {"demo-Europe"}
@@ -142,3 +150,59 @@ async def test_it_moves_at_its_rate_and_with_none_it_is_left_alone(tmp_path: Pat
         with pytest.raises(Enough):
             await demo(**given, rate_hz=4)
         assert slept == [0.25] * 5
+
+
+class Full:
+    """A ledger whose store takes nothing while it is full."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.full = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    async def commit(self, *given: Any, **options: Any) -> Any:
+        if self.full:
+            raise Unavailable("the disk is full", remedy="make room")
+        return await self._ledger.commit(*given, **options)
+
+
+async def test_it_says_once_that_it_waits_for_a_store_that_takes_nothing_and_goes_on_when_it_does(
+    tmp_path: Path,
+) -> None:
+    async with server(tmp_path) as application:
+        ledger: Any = Full(application.ledger)
+        pauses = 0
+
+        async def sleep(seconds: float) -> None:
+            nonlocal pauses
+            pauses += 1
+            ledger.full = pauses < 4
+
+        with structlog.testing.capture_logs() as told:
+            await demo(ledger=ledger, lifecycle=application.services.lifecycle, rate_hz=0, sleep=sleep)
+        assert (pauses, application.ledger.view.count("Site")) == (4, 852)
+        ours = [(one["event"], one.get("reason")) for one in told if one["event"].startswith("demo.")]
+        assert ours[0] == ("demo.waits", "the disk is full")
+        assert [event for event, _ in ours].count("demo.waits") == 1
+        assert ours[-1][0] == "demo.goes_on"
+
+
+async def test_what_could_not_come_back_for_want_of_a_store_comes_back_later(tmp_path: Path) -> None:
+    async with server(tmp_path) as application:
+        ledger: Any = Full(application.ledger)
+        ledger.full = False
+        one = Demo(ledger=ledger, lifecycle=application.services.lifecycle)
+        await one.load()
+        await one._lose("link", one._links())
+
+        def down() -> int:
+            return sum(link.state is LinkState.DOWN for link in each(application.ledger.view, Link))
+
+        assert down() == 1
+        one._step, ledger.full = 100, True
+        assert (await one.step()).message == "the disk is full"
+        ledger.full = False
+        assert await one.step() is None
+        assert down() == 0

@@ -147,9 +147,9 @@ def test_redaction_of_any_text_ends_and_is_stable(text: str) -> None:
 
 @pytest.mark.parametrize(("level", "told"), [("debug", ["a", "b"]), ("info", ["a", "b"]), ("error", ["b"])])
 def test_of_the_web_server_only_warnings_and_errors_are_told(restored: None, level: Any, told: list[str]) -> None:
-    stream = io.StringIO()
+    served, stream = logging.getLogger("uvicorn.error"), io.StringIO()
+    served.setLevel(logging.NOTSET)
     configure(format="json", level=level, stream=stream)
-    served = logging.getLogger("uvicorn.error")
     served.info('"WebSocket /graphql" [accepted]')
     served.warning("a")
     served.error("b")

@@ -50,6 +50,19 @@ def test_every_setting_can_be_given_by_the_file_the_environment_and_a_flag(tmp_p
     assert (by_file.max_body_bytes, by_file.data_dir) == (1024, Path("/home/someone/data"))
 
 
+def test_a_demonstration_keeps_less_of_the_past_unless_the_operator_has_said_how_much(tmp_path: Path) -> None:
+    def kept(settings: Settings) -> tuple[float, ...]:
+        return settings.log_retention_days, settings.event_retention_days, settings.operation_retention_days
+
+    plain, demo = load(environment=HOME), load(environment=HOME, flags={"demo": True})
+    assert kept(plain) == (7, 7, 30)
+    assert kept(demo) == (pytest.approx(1 / 24, rel=0.01), 1, 1)
+    assert demo.audit_retention_days == plain.audit_retention_days, "the audit may be of others than the demonstration"
+    file = written(tmp_path, "[retention]\nlog_retention_days = 7.0\n")
+    said = load(environment=HOME | {"EDGEATLAS_EVENT_RETENTION_DAYS": "3"}, flags={"demo": True}, file=file)
+    assert kept(said) == (7, 3, 1)
+
+
 def _toml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
 

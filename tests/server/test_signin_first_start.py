@@ -12,7 +12,8 @@ from graph.ledger import Ledger
 from graph.refusal import InvalidState, NotFound
 from graph.request import Request
 from graph.stores.sqlite import SqliteStore
-from server.first_start import ListenerRefused, check_listener, ensure_administrator, first_link, link_for
+from server.first_start import check_listener, ensure_administrator, first_link, link_for
+from server.start_checks import ListenerRefused
 
 URL = "http://127.0.0.1:8800"
 NOW = 1_800_000_000_000
@@ -99,7 +100,6 @@ LISTENERS = [
     ("localhost.evil.example", None, None, False, False),
     ("atlas.example", None, None, False, False),
     ("0.0.0.0", None, None, True, True),
-    ("0.0.0.0", CERTIFICATE, KEY, False, True),
     ("0.0.0.0", CERTIFICATE, None, True, False),
     ("127.0.0.1", None, KEY, False, False),
 ]

@@ -130,7 +130,9 @@ async def test_whom_it_refuses_or_hears_the_server_does_not_log(
     caplog: pytest.LogCaptureFixture, headers: dict[str, str], status: int
 ) -> None:
     async with served() as endpoint:
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # as `server.logs` does
+        logger = logging.getLogger("uvicorn.error")
+        logger.setLevel(logging.WARNING)  # as `server.logs` does
+        logger.addHandler(caplog.handler)  # uvicorn's own set-up keeps its lines from the root
         async with upgraded(endpoint, **headers) as (reader, writer):
             assert f" {status} ".encode() in await reader.readuntil(b"\r\n\r\n")
             writer.write(frame(TEXT, b"\xff\xfe"))
@@ -138,4 +140,5 @@ async def test_whom_it_refuses_or_hears_the_server_does_not_log(
             assert (b"FORBIDDEN" in rest, b"UNAUTHENTICATED" in rest) == (status == 403, status == 401)
             assert status != 101 or int.from_bytes(rest[2:4]) == 1007
         await asyncio.sleep(0.05)
+        logger.removeHandler(caplog.handler)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -1,6 +1,7 @@
 """A world with two tenants, each with one of everything, whose every word carries its tenant's marker.
 
-Whatever an answer for one tenant's member holds of the other's marker or ids has leaked.
+Whatever an answer for one tenant's member holds of the other's marker or ids has leaked. Both run on one shared site, which
+a private cluster of each serves as well and finds away.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from access.viewer import SYSTEM, Viewer, viewer_of
 from graph.entity import KINDS
 from graph.kinds import DeploymentPhase, Role
+from graph.values import HealthStatus
 from server.app import Application
 from worldkit.running import data
 
@@ -47,6 +49,10 @@ spec: {region: MARK-region, tier: METRO, position: {longitude: 10.5, latitude: 5
 kind: Node
 metadata: {name: MARK-node, tenant: MARK-tenant}
 spec: {site: MARK-tenant/MARK-site, arch: MARK-arch, capacity: {cpuMillicores: 4000, memoryBytes: 8000000000}}
+---
+kind: Cluster
+metadata: {name: MARK-cluster, tenant: MARK-tenant}
+spec: {driver: simulated, sites: [shared-site, MARK-tenant/MARK-site], configuration: {awaySites: [shared-site]}}
 ---
 kind: Link
 metadata: {name: MARK-link, tenant: MARK-tenant}
@@ -88,6 +94,7 @@ class World:
 
     viewers: dict[tuple[str, Role], Viewer] = field(default_factory=dict)
     tenants: dict[str, str] = field(default_factory=dict)
+    shared_site: str = ""
     ids: dict[str, dict[str, list[str]]] = field(default_factory=lambda: {"a": {}, "b": {}})
     """Ids by tenant and kind; for filed kinds too."""
 
@@ -126,12 +133,10 @@ async def _people(application: Application, world: World, tenant: str, marker: s
             "User",
             {"name": f"{marker}-{role.name.lower()}", "email": f"{marker}@example.org"},
         )
-        bound = None if role in (Role.ADMIN, Role.OPERATOR) else tenant_id
-        if bound is not None:
-            await _made(application, "RoleBinding", {"subjectId": user, "role": role.name, "tenantId": bound})
-            viewer = viewer_of(application.ledger.view, user)
-            assert viewer is not None
-            world.viewers[tenant, role] = viewer
+        await _made(application, "RoleBinding", {"subjectId": user, "role": role.name, "tenantId": tenant_id})
+        viewer = viewer_of(application.ledger.view, user)
+        assert viewer is not None
+        world.viewers[tenant, role] = viewer
     account = await _made(
         application,
         "ServiceAccount",
@@ -152,20 +157,11 @@ async def _made(application: Application, kind: str, given: dict[str, Any]) -> s
 
 
 async def _deploy(application: Application, world: World, tenant: str, marker: str) -> None:
-    version = next(
-        one
-        for one in application.ledger.view.ids("AppVersion")
-        if application.ledger.view.get(one).name == f"{marker}-1.0"
-    )
+    world.shared_site = application.ledger.view.find("Site", "shared-site").id
     text = """mutation($input: DeployInput!) { deploy(input: $input) {
         __typename ... on DeployPayload { deployment { id } } ... on Error { message path } } }"""
-    shared = application.ledger.view.find("Site", "shared-site").id
-    given = {
-        "tenantId": world.tenants[tenant],
-        "name": f"{marker}-deployment",
-        "appVersionId": version,
+    given = wish_of(application, world, tenant) | {
         "labels": [{"key": f"{marker}-key", "value": f"{marker}-value"}],
-        "policy": {"sites": {"siteIds": [shared]}},
         "idempotencyKey": f"{marker}-idempotency",
     }
     for _ in range(100):
@@ -176,14 +172,39 @@ async def _deploy(application: Application, world: World, tenant: str, marker: s
     raise AssertionError(answer)
 
 
+def wish_of(
+    application: Application,
+    world: World,
+    tenant: str,
+    *,
+    name: str = "deployment",
+    replicas: int | None = None,
+    own_site: bool = False,
+    **policy: Any,
+) -> dict[str, Any]:
+    """A tenant's input of `deploy`: on the shared site, and with `own_site` on its private one."""
+    view, marker = application.ledger.view, MARKERS[tenant]
+    version = next(one for one in view.ids("AppVersion") if view.get(one).name == f"{marker}-1.0")
+    sites = [world.shared_site, *(world.ids[tenant]["Site"] if own_site else ())]
+    given: dict[str, Any] = {
+        "tenantId": world.tenants[tenant],
+        "name": f"{marker}-{name}",
+        "appVersionId": version,
+        "policy": {"sites": {"siteIds": sites}, **policy},
+    }
+    return given if replicas is None else given | {"replicas": [{"name": f"{marker}-web", "count": replicas}]}
+
+
 async def _settle(application: Application) -> None:
     view = application.ledger.view
     for _ in range(300):
         deployments = [view.get(one) for one in view.ids("Deployment")]
-        if all(one.phase is DeploymentPhase.READY for one in deployments) and not view.ids("Operation"):
+        private = [view.get(one).health.status for one in view.ids("Cluster") if view.get(one).tenant_id]
+        running = all(one.phase is DeploymentPhase.READY for one in deployments) and not view.ids("Operation")
+        if running and private == [HealthStatus.DEGRADED] * len(MARKERS):
             return
         await asyncio.sleep(0.05)
-    raise AssertionError([(one.name, one.phase, one.message) for one in deployments])
+    raise AssertionError(([(one.name, one.phase, one.message) for one in deployments], private))
 
 
 async def _collect(application: Application, world: World, tenant: str) -> None:
@@ -202,4 +223,4 @@ async def _collect(application: Application, world: World, tenant: str) -> None:
         assert own[kind], kind
 
 
-__all__ = ["MARKERS", "SYSTEM", "World", "two_tenants"]
+__all__ = ["MARKERS", "SYSTEM", "World", "two_tenants", "wish_of"]

@@ -1,5 +1,6 @@
 // What the chapters do to the demonstration, through the API: its simulated clusters lose and find sites and nodes, and
 // answer more slowly, as their configuration says.
+import { eventually } from "./story.mjs";
 
 const CLUSTERS = "{ clusters(first: 50) { nodes { id configuration } } }";
 const CONFIGURE = `mutation($id: ID!, $configuration: JSON) {
@@ -12,6 +13,17 @@ export async function configure(story, changes) {
   for (const { id, configuration } of clusters.nodes) {
     await story.ask(CONFIGURE, { id, configuration: { ...configuration, ...changes } });
   }
+}
+
+/** Nothing is away and backends are as they were: what a chapter before may have left is undone, and observed to be so. */
+export async function allIsWell(story) {
+  const backends = { readyAfterMs: 1_200, readyJitterMs: 2_500, failureRate: 0.02 };
+  await configure(story, { awayNodes: [], awaySites: [], ...backends });
+  await eventually(
+    () => story.ask("{ nodes(first: 3, filter: { status: { notIn: [READY] } }) { nodes { name } } }"),
+    ({ nodes }) => nodes.nodes.length === 0,
+    "all nodes are ready",
+  );
 }
 
 /** A site by its name, with what hangs on it. */

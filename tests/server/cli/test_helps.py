@@ -75,6 +75,24 @@ def test_an_example_can_be_typed_as_it_stands(words: tuple[str, ...]) -> None:
         assert context.args == []
 
 
+@pytest.mark.parametrize("words", TREE, ids=lambda words: " ".join(words) or "edgeatlas")
+def test_what_a_value_is_stands_in_capitals(words: tuple[str, ...]) -> None:
+    for one in TREE[words].params:
+        told = one.metavar or ""
+        if one.param_type_name == "argument":
+            assert told == told.upper() != "", one.name
+            # What is required or may be repeated is shown in the usage line for all alike.
+            assert not set(told) & set("[]{}…") or told.startswith("KEY"), told
+        elif not one.is_flag and not one.type_descriptor.is_choice:
+            assert told, one.name
+            assert told == told.upper() or "|" in told, one.name
+
+
+def test_whatever_names_a_deployment_takes_its_tenant() -> None:
+    for words in ("plan", "deploy", "update", "scale", "terminate", "get", "describe", "delete", "watch"):
+        assert "--tenant" in {opt for one in TREE[(words,)].params for opt in one.opts}, words
+
+
 def test_a_group_lists_what_each_of_its_commands_is_for(alone: CommandLine) -> None:
     for words in GROUPS:
         shown = alone(*words, "--help").stdout

@@ -56,6 +56,13 @@ from serverkit.commands import CommandLine
         (["user", "create", "x", "--role", "KING"], Exit.USAGE, "there is no role"),
         (["secret", "create", "x", "key=value"], Exit.USAGE, "visible to everybody"),
         (["watch", "events"], Exit.USAGE, "are not watched"),
+        (["describe", "site"], Exit.USAGE, "write site NAME, or site/NAME"),
+        (["describe", "site/a", "b"], Exit.USAGE, "one at a time"),
+        (["delete", "site"], Exit.USAGE, "which sites?"),
+        (["delete", "site/a", "region/b"], Exit.USAGE, "things of one kind"),
+        (["terminate", "site", "a"], Exit.USAGE, "write deployment NAME"),
+        (["scale", "deployment", "hello"], Exit.USAGE, "write web=3"),
+        (["scale", "hello", "3"], Exit.USAGE, "is no number of replicas"),
         (["serve", "--port", "none"], Exit.USAGE, "port"),
     ],
 )

@@ -307,13 +307,21 @@ def test_an_app_is_deployed_scaled_updated_drained_and_terminated(cli: CommandLi
     cli("uncordon", f"site/{site}")
     operations = [one for one in cli.json("operation", "list") if (one["subject"] or {}).get("name") == deployment]
     assert {one["kind"] for one in operations} >= {"DEPLOY", "SCALE", "UPDATE"}
+    assert {one["requestedBy"]["name"] for one in operations} == {"admin"}
     assert operations[0]["id"] in cli("operation", "list").stdout
     revisions = cli.json("get", "deploymentrevisions", "--of", found["id"], "--sort", "id")
     assert [one["number"] for one in revisions] == list(range(1, len(revisions) + 1))
     accepted = cli.json("get", "events", "--of", found["id"], "-f", '{"reason": {"eq": "DeploymentAccepted"}}')
     assert {one["reason"] for one in accepted} == {"DeploymentAccepted"}
-    assert f"revisions ({len(revisions)})" in cli("describe", "deployment", deployment).stdout
-    assert "SUCCEEDED" in cli("operation", "show", operations[-1]["id"]).stdout
+    described = cli("describe", "deployment", deployment).stdout
+    assert f"revisions ({len(revisions)})" in described
+    assert f"currentRevision: {len(revisions)}\n" in described
+    shown = cli("operation", "show", operations[-1]["id"]).stdout
+    assert "SUCCEEDED" in shown
+    assert " by admin\n" in shown
+    row = next(one for one in cli("get", "operations").stdout.splitlines() if operations[-1]["id"] in one)
+    assert " admin " in row
+    assert "user_" not in row
     cli("operation", "wait", operations[-1]["id"])
     cli("operation", "cancel", operations[-1]["id"], code=int(Exit.REFUSED))
     assert "nothing to change" in cli("update", deployment, code=int(Exit.USAGE)).stderr
@@ -346,6 +354,18 @@ def test_waiting_ends_with_a_code_of_its_own_when_time_is_up_or_work_failed(cli:
 
 
 # Watching
+
+
+def test_a_thing_is_named_in_either_spelling_and_with_its_tenant(cli: CommandLine, deployment: str) -> None:
+    cli("cordon", "site", "Vienna")
+    cli("uncordon", "Sites/Vienna")
+    assert cli.json("describe", "site/Vienna")["name"] == "Vienna"
+    assert [one["name"] for one in cli.json("get", "site/Vienna", "site/Brussels")] == ["Vienna", "Brussels"]
+    for named in (["deployment", deployment], [f"deployment/{deployment}"], [f"deployment/shop/{deployment}"]):
+        assert cli.json("describe", *named, "--tenant", "shop")["name"] == deployment
+        cli("scale", *named, "web=2", "--tenant", "shop", "--wait")
+    cli("describe", "deployment", deployment, "--tenant", "nobody", code=int(Exit.NOT_FOUND))
+    assert "leave out --tenant" in cli("describe", "user", "admin", "-t", "shop", code=int(Exit.USAGE)).stderr
 
 
 def test_a_deployment_is_watched_while_it_changes(cli: CommandLine, deployment: str) -> None:

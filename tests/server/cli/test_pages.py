@@ -43,6 +43,28 @@ def test_every_command_of_a_page_exists_with_its_options(page: str) -> None:
             assert {one for one in words if one.startswith("--")} <= options[name] | {"--help"}, words
 
 
+def documents_shown() -> list[tuple[str, str]]:
+    """(page and line, text) of every block of YAML that shows a document."""
+    found = []
+    for page in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]):
+        text = page.read_text(encoding="utf-8")
+        for block in re.finditer(r"^```ya?ml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+            if re.search(r"^\s*(- )?kind:", block[1], flags=re.MULTILINE):
+                line = text.count("\n", 0, block.start()) + 1
+                found.append((f"{page.relative_to(ROOT)}:{line}", block[1]))
+    return found
+
+
+def test_a_page_shows_documents() -> None:
+    assert any(place.startswith("docs/simulated.md") for place, _ in documents_shown())
+
+
+@pytest.mark.parametrize(("place", "text"), documents_shown(), ids=[place for place, _ in documents_shown()])
+def test_a_document_of_a_page_can_be_applied_as_it_stands(cli: CommandLine, place: str, text: str) -> None:
+    told = cli("apply", "-f", "-", "--name", "pages", "--plan", given=text)
+    assert "CREATE" in told.stdout.upper(), place
+
+
 def test_the_examples_of_a_network_are_imported() -> None:
     files = CsvFiles(sites=EXAMPLES / "sites.csv", nodes=EXAMPLES / "nodes.csv", links=EXAMPLES / "links.csv")
     network = read_network(None, files=files)

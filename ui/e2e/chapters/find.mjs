@@ -1,5 +1,5 @@
 // Signing in, and finding: one expression that the picture, the tree, the counts, the lists and the address share.
-import { configure, siteNamed } from "../demo.mjs";
+import { allIsWell, configure, siteNamed } from "../demo.mjs";
 import { check, eventually, query, same } from "../story.mjs";
 import { found, legendCount, lookFor, pixels, sitesWithinHops, treeItems } from "../topology-page.mjs";
 
@@ -14,6 +14,7 @@ export async function tell(story) {
 
   await story.step("the sign-in link leads to the topology, live and with everything in it", async () => {
     await story.signIn();
+    await allIsWell(story);
     same(new URL(page.url()).pathname, "/topology", "where the link leads");
     const { sites, nodes } = await story.ask("{ sites(first: 0) { totalCount } nodes(first: 0) { totalCount } }");
     const words = (await page.locator(".topology-summary").innerText()).replaceAll(",", "");
@@ -99,6 +100,4 @@ export async function tell(story) {
     await bare.locator("tbody tr").nth(99).waitFor();
     same(await bare.locator("tbody th", { hasText: "Aalborg" }).count(), 0, "Aalborg on the second page");
   });
-
-  await configure(story, { awayNodes: [] });
 }

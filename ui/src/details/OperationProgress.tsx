@@ -21,11 +21,13 @@ export function OperationProgress({ id, facts }: { readonly id: string; readonly
     number,
   ];
   const o = t.details.operation;
+  // One that changed nothing has no releases, and is done all the same.
+  const nothing = total === 0 && at(live ?? facts, "status") === "SUCCEEDED";
   return (
     <>
-      <progress className="operation-progress" max={Math.max(total, 1)} value={done} aria-label={o.title} />
+      <progress className="operation-progress" max={Math.max(total, 1)} value={nothing ? 1 : done} aria-label={o.title} />
       <p role="status">
-        {[o.done(done, total), waiting > 0 ? o.waiting(waiting) : "", failed > 0 ? o.failed(failed) : ""].filter(Boolean).join("; ")}
+        {[nothing ? o.nothing : o.done(done, total), waiting > 0 ? o.waiting(waiting) : "", failed > 0 ? o.failed(failed) : ""].filter(Boolean).join("; ")}
       </p>
       <h2>{o.releases}</h2>
       <RelatedList kind="releases" filter={{ operationId: { eq: id } }} without={[]} />

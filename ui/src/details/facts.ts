@@ -2,7 +2,7 @@
 // beside each other where a kind has both.
 
 import { KINDS, type Column, type Kind } from "../lists/kinds";
-import { at, bytes, type Cell, cores, entity, instant, isRow, list, NONE, numeric, text, word, yesNo } from "../lists/values";
+import { actor, at, bytes, type Cell, cores, entity, instant, isRow, list, NONE, numeric, text, word, yesNo } from "../lists/values";
 
 /** A fact in two halves: what is wanted, and what was observed. */
 export interface Pair {
@@ -91,7 +91,7 @@ const MORE: Readonly<Record<string, readonly Column[]>> = {
   ],
   Operation: [
     { key: "remedy", select: "error { remedy code }", cell: (row) => text(at(row, "error", "remedy")) },
-    { key: "requestedBy", select: "requestedBy", cell: (row) => text(row.requestedBy) },
+    { key: "requestedBy", select: "requestedBy { name entity { id } }", cell: (row) => actor(row.requestedBy) },
   ],
 };
 

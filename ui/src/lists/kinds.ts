@@ -2,7 +2,7 @@
 // expression its server-side filter knows. A test parses and validates every query made from here against the schema.
 
 import type { ListKind } from "../dashboard/routes";
-import { at, bytes, type Cell, cores, entity, instant, labels, list, numeric, progress, type Row, states, text, word, yesNo } from "./values";
+import { actor, at, bytes, type Cell, cores, entity, instant, isRow, labels, list, numeric, progress, type Row, states, text, word, yesNo } from "./values";
 
 export interface Column {
   readonly key: string;
@@ -340,8 +340,8 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       { key: "message", select: "message", cell: (row) => text(row.message) },
       {
         key: "subject",
-        select: "subjectId",
-        cell: (row) => (typeof row.subjectId === "string" ? { is: "entity", id: row.subjectId, text: row.subjectId } : text("")),
+        select: "subjectId subject { id displayName ... on Named { name } }",
+        cell: (row) => (isRow(row.subject) ? entity(row.subject, "displayName", "name") : text(row.subjectId)),
       },
       TENANT,
     ],
@@ -415,7 +415,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
     noPage: true,
     columns: [
       { key: "at", select: "id at", cell: (row) => instant(row.at), order: "AT" },
-      { key: "author", select: "author", cell: (row) => text(row.author) },
+      { key: "author", select: "author { name entity { id } }", cell: (row) => actor(row.author) },
       { key: "action", select: "action", cell: (row) => text(row.action) },
       { key: "outcome", select: "outcome", cell: (row) => word(row.outcome) },
       {

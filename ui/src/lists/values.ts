@@ -68,6 +68,13 @@ export function entity(value: unknown, ...names: readonly string[]): Cell {
   return { is: "entity", id: value.id, text: typeof name === "string" ? name : value.id };
 }
 
+/** Who did something: `{ name entity { id } }`; no entity where it is the system, or out of sight. */
+export function actor(value: unknown): Cell {
+  const name = at(value, "name");
+  const id = at(value, "entity", "id");
+  return typeof id === "string" && typeof name === "string" ? { is: "entity", id, text: name } : text(name);
+}
+
 export function labels(value: unknown): Cell {
   if (!Array.isArray(value) || value.length === 0) return NONE;
   const found = value.flatMap((each) => (isRow(each) ? [`${String(each.key)}=${String(each.value)}`] : []));

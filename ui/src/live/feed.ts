@@ -18,7 +18,7 @@ type Event =
   | { readonly __typename: "TopologyResync"; readonly revision: number; readonly reason: string };
 
 const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 10_000;
+const LONGEST_PAUSE_MS = 5_000;
 /** Deltas a second at most: the picture is drawn at frame rate, people read at a few a second. */
 const MAX_RATE_HZ = 10;
 

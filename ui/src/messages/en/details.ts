@@ -73,6 +73,7 @@ export const details = {
   },
   operation: {
     title: "Progress",
+    nothing: "There was nothing to change.",
     done: (done: number, total: number) => `${done} of ${total} releases are done`,
     waiting: (many: number) => `${many} wait for their site`,
     failed: (many: number) => `${many} failed`,

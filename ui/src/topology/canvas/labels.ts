@@ -29,7 +29,7 @@ function drawHead(frame: Frame, box: RegionBox, taken: Taken): void {
   // A head that is wider than the picture keeps its name in view.
   const [from, to] = [Math.max(x, frame.margin), Math.min(x + width, frame.width - frame.margin)];
   const size = Math.min(15, Math.max(LEAST_PX + 1, REGION_HEAD * scale * 0.45));
-  context.font = `600 ${size}px ${palette.font}`;
+  text.use(context, `600 ${size}px ${palette.font}`);
   context.textBaseline = "middle";
   const middle = y + (REGION_HEAD * scale) / 2;
   const name = text.fitting(context, title(frame, box), to - from - 16);
@@ -38,7 +38,7 @@ function drawHead(frame: Frame, box: RegionBox, taken: Taken): void {
   if (!taken.take(from + 8, middle - size / 2, nameWidth, size)) return;
   context.fillStyle = palette.text;
   context.fillText(name, from + 8, middle);
-  context.font = `${size - 1}px ${palette.font}`;
+  text.use(context, `${size - 1}px ${palette.font}`);
   const counts = countsOf(frame, box.region);
   const countsWidth = text.width(context, counts);
   if (to - from - 32 - nameWidth < countsWidth) return;
@@ -51,7 +51,7 @@ function drawMiddle(frame: Frame, box: RegionBox, taken: Taken): void {
   const { context, palette, scale, left, top, text } = frame;
   const [x, y] = [left + (box.x + box.width / 2) * scale, top + (box.y + box.height / 2) * scale];
   const room = Math.max(box.width * scale - 6, 0);
-  context.font = `600 ${LEAST_PX + 1}px ${palette.font}`;
+  text.use(context, `600 ${LEAST_PX + 1}px ${palette.font}`);
   context.textBaseline = "middle";
   const name = text.fitting(context, title(frame, box), room);
   if (name === "") return;
@@ -70,7 +70,7 @@ function drawMiddle(frame: Frame, box: RegionBox, taken: Taken): void {
 /** The name of a region around others, in its corner, where there is room over them. */
 function drawCorner(frame: Frame, box: RegionBox, taken: Taken): void {
   const { context, palette, scale, left, top, text } = frame;
-  context.font = `600 ${LEAST_PX + 1}px ${palette.font}`;
+  text.use(context, `600 ${LEAST_PX + 1}px ${palette.font}`);
   context.textBaseline = "bottom";
   const [x, y] = [Math.max(left + box.x * scale, frame.margin + 4), top + box.y * scale];
   const name = text.fitting(context, title(frame, box), box.width * scale - 8);
@@ -86,7 +86,7 @@ export function drawSiteNames(frame: Frame): void {
   const head = SITE_HEAD * scale;
   if (head < LEAST_PX) return;
   const size = Math.min(13, Math.max(LEAST_PX, head * 0.62));
-  context.font = `${size}px ${palette.font}`;
+  text.use(context, `${size}px ${palette.font}`);
   context.textBaseline = "middle";
   for (const box of frame.sites) {
     const [x, y, width] = [left + box.x * scale, top + box.y * scale, box.width * scale];

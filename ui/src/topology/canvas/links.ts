@@ -118,7 +118,7 @@ export class LinkLayer {
     }
     context.setLineDash([]);
     context.lineWidth = 1;
-    context.font = `11px ${palette.font}`;
+    text.use(context, `11px ${palette.font}`);
     context.textBaseline = "middle";
     context.textAlign = "center";
     for (const { row, at } of labels) {

@@ -115,7 +115,7 @@ export class NodeLayer {
   private drawNames(frame: Frame, size: number): void {
     const { context, layout, palette, topology, text, scale, left, top } = frame;
     this.group(frame);
-    context.font = `11px ${palette.font}`;
+    text.use(context, `11px ${palette.font}`);
     context.textBaseline = "top";
     for (const state of STATES) {
       for (const row of this.buckets.of(state, false)) {

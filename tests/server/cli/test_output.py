@@ -1,0 +1,51 @@
+"""What a terminal is shown of an entity: names for people, and ids only of what has no name to show."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from server.cli.api import Json
+from server.cli.output import cell, entity_tree
+
+
+def lines(row: Json) -> str:
+    out = Console(width=200)
+    with out.capture() as shown:
+        out.print(entity_tree(row, "Deployment"))
+    return shown.get()
+
+
+ADMIN = {"id": "user_1", "name": "admin", "entity": {"id": "user_1", "name": "admin", "__typename": "User"}}
+PARIS = {"id": "region_1", "name": "Paris", "__typename": "Region"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (ADMIN, "admin"),
+        ({"id": "deploymentrevision_1", "number": 3}, "3"),
+        ({"regionIds": ["region_1"], "regions": [PARIS]}, "regions=Paris"),
+        ({"regionIds": ["region_1", "region_2"], "regions": [PARIS]}, "regionIds=region_1, region_2 regions=Paris"),
+        ({"siteIds": [], "sites": [], "labels": "type=city"}, "labels=type=city"),
+        ({"siteId": "site_1", "site": {"id": "site_1", "name": "s"}}, "site=s"),
+        ({"siteId": "site_1", "site": None}, "siteId=site_1"),
+    ],
+)
+def test_an_id_is_shown_where_no_entity_stands_for_it(value: Json, text: str) -> None:
+    assert cell(value) == text
+
+
+def test_a_policy_is_described_by_the_names_that_it_has() -> None:
+    region = {**PARIS, "name": "a region of quite a long name, so that the tree branches"}
+    place = {"regionId": "region_1", "region": region, "siteId": None, "site": None}
+    policy = {
+        "sites": {"regionIds": ["region_1"], "regions": [region], "siteIds": ["site_gone"], "sites": []},
+        "latency": [{"place": place, "withinMs": 5}],
+    }
+    shown = lines({"id": "deployment_1", "name": "d", "policy": policy, "subjectId": "x_1", "subject": ADMIN})
+    assert "region_1" not in shown
+    assert "a region of quite a long name" in shown
+    assert "site_gone" in shown
+    assert "subject: admin" in shown
+    assert "x_1" not in shown

@@ -1,0 +1,67 @@
+"""What is printed of a plan: which refusals come first, and how an amount reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.cli.plan_output import print_plan
+
+
+def reason(rule: str, need: str, have: str | None, unit: str = "") -> dict[str, Any]:
+    return {"rule": rule, "need": need, "have": have, "unit": unit, "message": f"{rule} {need}"}
+
+
+def plan(**refusals: list[dict[str, Any]]) -> dict[str, Any]:
+    """A plan that chose nothing; rules refused most in the order in which they are first named."""
+    rules = list(dict.fromkeys(one["rule"] for reasons in refusals.values() for one in reasons))
+    nodes = [
+        {"site": {"id": name, "name": name, "__typename": "Site"}, "reasons": reasons}
+        for name, reasons in refusals.items()
+    ]
+    return {
+        "feasible": True,
+        "revision": 1,
+        "lookedAt": len(nodes),
+        "passed": 0,
+        "objective": {"sites": 0},
+        "placements": [],
+        "conflicts": [],
+        "unmet": [],
+        "refusalsByRule": [{"rule": one, "sites": 1} for one in rules],
+        "refusals": {"totalCount": len(nodes), "nodes": nodes},
+    }
+
+
+def test_refusals_are_listed_by_rule_and_the_nearest_miss_first(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = plan(
+        far=[reason("latency", "5", "50", "ms")],
+        small=[reason("capacity", "1000", "900", "millicores")],
+        near=[reason("latency", "5", "6", "ms")],
+        tiny=[reason("capacity", "1000", "100", "millicores")],
+        untold=[reason("capacity", "1000", None, "millicores")],
+        both=[reason("latency", "5", "5.1", "ms"), reason("capacity", "2", "1", "a100")],
+    )
+    print_plan(shown, every_refusal=True)
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines if line.split() and line.split()[0] in shown_names(shown)]
+    assert names == ["near", "far", "both", "small", "tiny", "untold"]
+
+
+def shown_names(shown: dict[str, Any]) -> set[str]:
+    return {one["site"]["name"] for one in shown["refusals"]["nodes"]}
+
+
+def test_a_tie_is_no_need_and_one_replica_is_no_replicas(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plan(
+        plan(
+            twin=[reason("not_needed", "1.0000", "1.0000", "score")],
+            full=[reason("taint", "1", "0", "replicas")],
+            untold=[reason("cordon", "1", None, "replicas")],
+        )
+    )
+    out = " ".join(capsys.readouterr().out.split())
+    assert "twin (1.0000 score, as a chosen site)" in out
+    assert "full (need 1 replica, have 0 replicas)" in out
+    assert "untold (need 1 replica, have less)" in out

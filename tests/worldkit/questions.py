@@ -1,0 +1,146 @@
+"""Questions made from the schema itself, so that a field that is added is asked too, and what an answer must not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import orjson
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    execute,
+    get_named_type,
+    is_leaf_type,
+    is_required_argument,
+    parse,
+    validate,
+)
+
+from access.viewer import Viewer
+from graph.kinds import Role
+from resolvers.context import Context
+from resolvers.schema import graphql_schema
+from server.app import Application
+from worldkit.two_tenants import World
+
+OTHER = {"a": "b", "b": "a"}
+MEMBERS = [(tenant, role) for tenant in "ab" for role in Role]
+DEPTH = 3
+
+
+def selection(kind: Any, depth: int) -> str:
+    """All fields of a type that need no argument, down to a depth; every concrete type of an abstract one."""
+    if isinstance(kind, GraphQLUnionType):
+        return " ".join(["__typename", *(f"... on {one.name} {{ {selection(one, depth)} }}" for one in kind.types)])
+    if isinstance(kind, GraphQLInterfaceType):
+        concrete = graphql_schema().get_possible_types(kind) if depth > 1 else ()
+        own = fields_of(kind, depth)
+        return " ".join(
+            ["__typename", *own, *(f"... on {one.name} {{ {selection(one, depth - 1)} }}" for one in concrete)]
+        )
+    return " ".join(["__typename", *fields_of(kind, depth)])
+
+
+def fields_of(kind: GraphQLObjectType | GraphQLInterfaceType, depth: int) -> Iterator[str]:
+    for name, field in kind.fields.items():
+        arguments = required_arguments(field)
+        if arguments is None:
+            continue
+        alias = f"{kind.name}_{name}: {name}{arguments}"
+        named = get_named_type(field.type)
+        if is_leaf_type(named):
+            yield alias
+        elif depth > 0:
+            # A page costs no depth: what is wanted is what is on it.
+            wrapper = named.name.endswith(("Connection", "Edge", "PageInfo"))
+            yield f"{alias} {{ {selection(named, depth if wrapper and depth > 0 else depth - 1)} }}"
+
+
+SAMPLES = {"withinLatencyMs": "50", "first": "20", "input": None}
+
+
+def required_arguments(field: GraphQLField) -> str | None:
+    """Sample values for what a field must be given; None when there is no sample."""
+    given = []
+    for name, argument in field.args.items():
+        if not is_required_argument(argument):
+            continue
+        if SAMPLES.get(name) is None:
+            return None
+        given.append(f"{name}: {SAMPLES[name]}")
+    return f"({', '.join(given)})" if given else ""
+
+
+@cache
+def document(name: str, arguments: tuple[str, ...]) -> DocumentNode:
+    """The question for a root field with these arguments as variables: parsed and validated once."""
+    field = graphql_schema().query_type.fields[name]
+    named = get_named_type(field.type)
+    body = f"{{ {selection(named, DEPTH - 1)} }}" if not is_leaf_type(named) else ""
+    return prepared("query", name, arguments, body)
+
+
+@cache
+def prepared(operation: str, name: str, arguments: tuple[str, ...], body: str) -> DocumentNode:
+    """A root field with these arguments as variables and this selection: parsed and validated once."""
+    root = {"query": graphql_schema().query_type, "mutation": graphql_schema().mutation_type}[operation]
+    field = root.fields[name]
+    declared = ", ".join(f"${one}: {field.args[one].type}" for one in arguments)
+    passed = ", ".join(f"{one}: ${one}" for one in arguments)
+    head = f"{operation}({declared}) {{ {name}({passed})" if arguments else f"{operation} {{ {name}"
+    parsed = parse(f"{head} {body} }}")
+    assert validate(graphql_schema(), parsed) == [], name
+    return parsed
+
+
+async def told(
+    application: Application, viewer: Viewer, asked: DocumentNode, given: dict[str, Any]
+) -> tuple[Any, list[Any]]:
+    """The data and the errors of a prepared question's answer."""
+    context = Context(viewer=viewer, services=application.services, correlation_id="test")
+    found = execute(graphql_schema(), asked, context_value=context, variable_values=given)
+    answer = found if isinstance(found, ExecutionResult) else await found
+    return answer.data, answer.errors or []
+
+
+async def answer_to(
+    application: Application, viewer: Viewer, name: str, given: dict[str, Any]
+) -> tuple[Any, list[Any]]:
+    """What a root query answers with everything selected."""
+    return await told(application, viewer, document(name, tuple(given)), given)
+
+
+async def answer_of(
+    application: Application, viewer: Viewer, name: str, given: dict[str, Any]
+) -> tuple[Any, list[Any]]:
+    """What a mutation answers to an input with everything selected."""
+    named = get_named_type(graphql_schema().mutation_type.fields[name].type)
+    return await told(application, viewer, mutation(name, named), {"input": given})
+
+
+@cache
+def mutation(name: str, named: Any) -> DocumentNode:
+    """A mutation with everything selected, parsed and validated once."""
+    return prepared("mutation", name, ("input",), f"{{ {selection(named, 2)} }}")
+
+
+def echoed_by(world: World, given: dict[str, Any]) -> set[bytes]:
+    """The words that a question itself names: an answer may repeat them."""
+    text = orjson.dumps(given)
+    return {word for tenant in "ab" for word in world.words_of(tenant) if word in text}
+
+
+def text_of(found: Any, errors: list[Any]) -> bytes:
+    """All that an answer tells."""
+    return orjson.dumps([found, [error.formatted for error in errors]], default=str)
+
+
+def leaks(answer: bytes, world: World, tenant: str, echoed: set[bytes]) -> list[bytes]:
+    """What of the other tenant an answer holds that the question did not."""
+    return [word for word in world.words_of(OTHER[tenant]) - echoed if word in answer]
