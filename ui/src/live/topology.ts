@@ -189,6 +189,8 @@ export class Topology {
   version = 0;
   /** Counts the events after which rows came, went or moved. */
   structureVersion = 0;
+  /** Counts the events in which a link came, went or changed. */
+  linksVersion = 0;
   /** Counts the events that gave a site another position on the earth, or brought one. */
   positionsVersion = 0;
   /** Changes of rows since the page was opened. */
@@ -210,8 +212,16 @@ export class Topology {
     return () => this.listeners.delete(listener);
   }
 
-  /** Takes a snapshot in place of everything. */
+  /**
+   * Takes a snapshot in place of everything. What is known already keeps its row, and so its place in a picture: a feed
+   * that could not be resumed must not move what one looks at. Another graph altogether is begun anew.
+   */
   load(snapshot: Snapshot): void {
+    if (this.revision > 0 && this.holdsMostOf(snapshot)) this.loadOver(snapshot);
+    else this.loadAnew(snapshot);
+  }
+
+  private loadAnew(snapshot: Snapshot): void {
     this.regions = new RegionTable();
     this.sites = new SiteTable();
     this.nodes = new NodeTable();
@@ -226,8 +236,34 @@ export class Topology {
     this.revision = snapshot.revision;
     this.version += 1;
     this.structureVersion += 1;
+    this.linksVersion += 1;
     this.positionsVersion += 1;
     for (const listener of this.listeners) listener.reset();
+  }
+
+  private loadOver(snapshot: Snapshot): void {
+    const kept = new Set([snapshot.regions, snapshot.sites, snapshot.nodes, snapshot.links, snapshot.instances].flatMap(({ ids }) => ids));
+    const gone = [...this.tables()].flatMap(([, table]) => table.ids.filter((id) => id !== "" && !kept.has(id)));
+    this.put(snapshot, this.clock());
+    for (const id of gone) this.remove(id);
+    this.revision = snapshot.revision;
+    this.version += 1;
+    this.tell();
+  }
+
+  /** Whether most places of the snapshot, and most of what is known, are the same. */
+  private holdsMostOf({ regions, sites, nodes }: Snapshot): boolean {
+    const places = [
+      [this.regions, regions.ids],
+      [this.sites, sites.ids],
+      [this.nodes, nodes.ids],
+    ] as const;
+    let [known, all] = [0, 0];
+    for (const [table, ids] of places) {
+      all += Math.max(table.size, ids.length);
+      for (const id of ids) if (table.rowOf(id) >= 0) known += 1;
+    }
+    return known * 2 > all;
   }
 
   /** Brings the picture forward. False when the delta does not follow what is known, so that nothing was taken. */
@@ -432,6 +468,7 @@ export class Topology {
       to.bandwidthMbps[row] = from.bandwidthsMbps[index] ?? NaN;
       to.state[row] = state;
     }
+    if (from.ids.length > 0) this.linksVersion += 1;
     this.changes += from.ids.length;
   }
 
@@ -478,11 +515,17 @@ export class Topology {
     if (kind === "site") {
       this.countSite(row, -1);
       this.addSiteNodes(row, -1);
+      // Its nodes may be removed after it: they are counted in no region any more.
+      this.sites.region[row] = -1;
     }
     if (kind === "instance") {
       this.countInstance(this.instances.site[row] as number, this.instances.state[row] as StateCode, -1);
     }
-    if (kind === "region") this.addSubtree(row, this.regions.parent[row] as number, -1);
+    if (kind === "region") {
+      this.addSubtree(row, this.regions.parent[row] as number, -1);
+      this.regions.parent[row] = -1;
+    }
+    if (kind === "link") this.linksVersion += 1;
     this.table(kind).drop(row);
     this.removed.push(place);
     this.changes += 1;

@@ -63,3 +63,10 @@ export function useTopology(): Live {
   useSyncExternalStore(live.subscribe, live.now);
   return live;
 }
+
+/** The live picture; the component is drawn again when rows came, went or moved, not when they changed. */
+export function useStructure(): Live {
+  const live = useLive();
+  useSyncExternalStore(live.subscribe, () => live.topology.structureVersion);
+  return live;
+}

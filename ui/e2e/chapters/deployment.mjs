@@ -1,0 +1,150 @@
+// A deployment from the list to its reasons, its sites, and an operation that goes on while one looks.
+import { allIsWell, configure } from "../demo.mjs";
+import { check, eventually, isMarked, mark, query, same } from "../story.mjs";
+import { camera, treeItem } from "../topology-page.mjs";
+
+const DECIDED = `query($name: String!) {
+  deployments(first: 1, filter: { name: { eq: $name } }) {
+    nodes {
+      id
+      decision {
+        placements { score site { id name } terms { name } components { replicas component { name } } }
+        refusalsByRule { rule sites }
+        refusals(first: 50, filter: { rule: "capacity" }) { nodes { site { name } reasons { rule need have unit } } }
+      }
+    }
+  }
+}`;
+const SCALE = `mutation($id: ID!, $name: String!, $count: Int!) {
+  scaleDeployment(input: { id: $id, replicas: [{ name: $name, count: $count }] }) {
+    ... on ScaleDeploymentPayload { operation { id } }
+    ... on Error { code message remedy path }
+  }
+}`;
+
+export async function tell(story) {
+  const { page } = story;
+  await story.signIn();
+  await allIsWell(story);
+  const {
+    deployments: {
+      nodes: [video],
+    },
+  } = await story.ask(DECIDED.replace('"capacity"', `"${await aRule(story)}"`), { name: "video" });
+  const { decision } = video;
+
+  await story.step("the list of deployments leads to the page of one", async () => {
+    await page.getByRole("link", { name: "Deployments" }).first().click();
+    await page.getByRole("row", { name: /video/ }).getByRole("link", { name: "video", exact: true }).first().click();
+    await page.getByRole("heading", { level: 1, name: "video" }).waitFor();
+    same(new URL(page.url()).pathname, `/entity/${video.id}`, "the address");
+  });
+
+  await story.step("it says which sites were chosen, with the terms of their scores as bars", async () => {
+    const chosen = page.locator(".why-table", { hasText: "Score by its terms" });
+    await chosen.waitFor();
+    const names = await chosen.locator("tbody th").allInnerTexts();
+    same(names.sort(), decision.placements.map(({ site }) => site.name).sort(), "chosen sites");
+    same(await chosen.locator("meter").count(), decision.placements.flatMap(({ terms }) => terms).length, "bars");
+    check(/\d/.test(await chosen.locator(".why-term-value").first().innerText()), "a term has no value");
+  });
+
+  await story.step("it says which were refused, by which rule, and what was needed and what there was", async () => {
+    const options = await page.locator(".why-rule option").allInnerTexts();
+    same(options.length, decision.refusalsByRule.length + 1, "rules to choose from");
+    const rule = decision.refusals.nodes[0].reasons[0].rule;
+    await page.locator(".why-rule select").selectOption(rule);
+    const refused = page.locator(".why-table", { hasText: "Reasons" }).locator("tbody tr");
+    const wanted = decision.refusals.nodes.map(({ site }) => site.name);
+    await eventually(
+      () => refused.locator("th").allInnerTexts(),
+      (names) => JSON.stringify(names) === JSON.stringify(wanted),
+      `the first refused by ${rule}`,
+    );
+    const [reason] = decision.refusals.nodes[0].reasons;
+    const words = await refused.first().innerText();
+    check(words.includes(reason.rule.replaceAll("_", " ")) && words.includes(String(reason.need)), words);
+    check(reason.have === null || words.includes(String(reason.have)), words);
+  });
+
+  const site = decision.placements[0].site;
+  await story.step("a chosen site leads to its page, with what runs there", async () => {
+    await page.locator(".why-table").first().getByRole("link", { name: site.name, exact: true }).click();
+    await page.getByRole("heading", { level: 1, name: site.name }).waitFor();
+    await page.getByRole("tab", { name: "Instances" }).click();
+    same(query(page, "tab"), "instances", "the tab in the address");
+    await page.locator('.related [role="row"]').nth(1).waitFor();
+  });
+
+  await story.step("and from there into the topology, where it is selected", async () => {
+    await page.getByRole("link", { name: "Show in the topology" }).click();
+    await story.live();
+    same(query(page, "select"), site.id, "what is selected");
+    await page.locator(".topology-details h2", { hasText: site.name }).waitFor();
+    await eventually(() => treeItem(page, site.id).getAttribute("aria-selected"), (is) => is === "true", "selected in the tree");
+    const before = await camera(page);
+    await page.getByRole("button", { name: "Show it" }).click();
+    await eventually(() => camera(page), (now) => now.scale > before.scale, "the picture comes nearer");
+  });
+
+  const { component, replicas } = decision.placements[0].components[0];
+  await configure(story, { readyAfterMs: 2_500, readyJitterMs: 0, failureRate: 0 });
+  await story.step("an operation is followed release by release without a reload", async () => {
+    const { scaleDeployment } = await story.ask(SCALE, { id: video.id, name: component.name, count: replicas + 1 });
+    const { id } = scaleDeployment.operation;
+    await page.getByRole("link", { name: "Operations" }).first().click();
+    await page.locator(`.list-body a[href="/entity/${id}"]`).first().click();
+    await mark(page);
+    const progress = page.locator(".operation-progress");
+    await progress.waitFor();
+    const seen = new Set();
+    await eventually(
+      async () => {
+        seen.add(await progress.evaluate((bar) => `${bar.value}/${bar.max}`));
+        return page.locator(".tab-panel [role='status']").innerText();
+      },
+      (words) => /^(\d+) of \1 releases are done/.test(words) && !words.startsWith("0 "),
+      "all releases are done",
+      { timeout: 40_000 },
+    );
+    check([...seen][0].startsWith("0/") && seen.size > 1, [...seen].join(", "));
+    await page.locator(".entity-facts", { hasText: "Succeeded" }).waitFor();
+    check(await isMarked(page), "the page was loaded again");
+    const releases = page.locator('.related [role="row"]');
+    check((await releases.count()) > decision.placements.length - 1, "no releases below the progress");
+  });
+  await allIsWell(story);
+
+  await story.step("desired and observed stand beside each other for a release", async () => {
+    await page.locator('.related [role="cell"] a[href^="/entity/release_"]').first().click();
+    await page.getByRole("heading", { name: "Desired and observed" }).waitFor();
+    check((await page.locator(".entity-pairs tbody tr").count()) > 1, "nothing to compare");
+  });
+
+  await story.step("a list is ordered and its columns chosen in the address, and taken away as CSV and JSON", async () => {
+    await story.goTo("/list/nodes?find=arch:arm64");
+    await page.getByRole("button", { name: "Name" }).click();
+    await page.waitForURL((url) => url.searchParams.get("order") === "NAME");
+    const names = await eventually(
+      () => page.locator('[role="row"] [role="cell"]:first-child').allInnerTexts(),
+      (all) => all.length > 5,
+      "rows",
+    );
+    const { nodes } = await story.ask('{ nodes(first: 5, filter: { arch: { eq: "arm64" } }) { nodes { name } } }');
+    same(names.slice(0, 5), nodes.nodes.map(({ name }) => name), "the first five by name");
+    for (const format of ["csv", "json"]) {
+      const [file] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("button", { name: `Export ${format.toUpperCase()}` }).click(),
+      ]);
+      same(file.suggestedFilename(), `nodes.${format}`, "the file's name");
+    }
+  });
+}
+
+/** The rule that refused the most sites. */
+async function aRule(story) {
+  const { deployments } = await story.ask(DECIDED, { name: "video" });
+  const rules = deployments.nodes[0].decision.refusalsByRule;
+  return [...rules].sort((a, b) => b.sites - a.sites)[0].rule;
+}
