@@ -1,11 +1,11 @@
 // What is looked for now, from the address, and what it finds in the live picture. One search a page, shared by its canvas,
 // its tree and its counts.
 
-import { useMemo, useRef } from "react";
+import { useMemo, useRef, useSyncExternalStore } from "react";
 
 import { FIND } from "../dashboard/routes";
 import { useQueryState } from "../dashboard/useQueryState";
-import { useTopology } from "../live/useTopology";
+import { useLive } from "../live/useTopology";
 import { type Expression, parseExpression } from "./expression";
 import { match, type Match } from "./match";
 
@@ -31,9 +31,13 @@ interface Done {
 }
 
 export function useFind(): Find {
-  const { topology } = useTopology();
+  const live = useLive();
+  const { topology } = live;
   const [text, setText] = useQueryState(FIND);
   const expression = useMemo(() => parseExpression(text), [text]);
+  // While nothing is looked for, changes are no reason to look again.
+  const idle = expression.terms.length === 0 && expression.within === null;
+  useSyncExternalStore(live.subscribe, idle ? () => topology.structureVersion : live.now);
   const done = useRef<Done | null>(null);
   const last = done.current;
   const now = performance.now();

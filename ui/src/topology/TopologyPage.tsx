@@ -9,7 +9,7 @@ import { useQueryState } from "../dashboard/useQueryState";
 import { FindBox } from "../find/FindBox";
 import { useFind } from "../find/useFind";
 import type { Place } from "../live/topology";
-import { useTopology } from "../live/useTopology";
+import { useStructure } from "../live/useTopology";
 import { count, t } from "../messages";
 import { download } from "../parts/download";
 import { EntityTree } from "./EntityTree";
@@ -21,7 +21,7 @@ import "./topology.css";
 const ZOOM_STEP = 1.5;
 
 export function TopologyPage() {
-  const { topology } = useTopology();
+  const { topology } = useStructure();
   const find = useFind();
   const [selectedId, setSelectedId] = useQueryState(SELECT);
   const canvas = useRef<CanvasHandle>(null);

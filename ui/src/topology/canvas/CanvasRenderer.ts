@@ -1,9 +1,10 @@
 // The topology on a 2D canvas. Without a GPU, which is how most operators' terminals and all their jump hosts are, this is
 // ten times as fast as any WebGL library at five thousand nodes.
 //
-// A whole picture is drawn when something changed. While the camera moves, the last whole picture stands in, shifted and
-// scaled, and a new one is made only every so often: fifty thousand nodes are not drawn sixty times a second for somebody
-// who is on the way elsewhere.
+// A picture is drawn when something in it changed, and kept. What has just changed is outlined over the kept one, a few
+// times a second. While the camera moves, a picture that reaches a little beyond the view stands in, shifted and scaled,
+// and a new one is made only every so often: fifty thousand nodes are not drawn sixty times a second for somebody who is on
+// the way elsewhere.
 
 import type { Place } from "../../live/topology";
 import type { Camera } from "../camera";
@@ -16,25 +17,22 @@ import { type Frame, inView } from "./frame";
 import { drawRegionNames, drawSiteNames } from "./labels";
 import { LinkLayer } from "./links";
 import { NodeLayer } from "./nodes";
+import { contextOf, Picture } from "./picture";
 import { TextWidths } from "./text";
 
-/** Around what is in view so many pixels are drawn as well, so that a move has something to show. */
-const MARGIN_PX = 160;
-/** While moving, a whole picture at most so often; seldomer still where it takes long. */
-const WHOLE_EVERY_MS = 120;
-const WHOLE_SHARE = 4;
-
-interface Whole {
-  readonly x: number;
-  readonly y: number;
-  readonly scale: number;
-}
+/** While moving, so many pixels around what is in view are drawn as well, so that a move has something to show. */
+const AROUND_PX = 160;
+/** While moving, a picture at most so often; seldomer still where it takes long. */
+const PICTURE_EVERY_MS = 120;
+const PICTURE_SHARE = 4;
+/** Outlines of what has just changed fade in steps. */
+const FLASH_EVERY_MS = 60;
 
 export class CanvasRenderer implements Renderer {
   shownRevision = 0;
   private readonly context: CanvasRenderingContext2D;
-  private readonly still: OffscreenCanvas;
-  private readonly stillContext: OffscreenCanvasRenderingContext2D;
+  private readonly still = new Picture(0);
+  private readonly ahead = new Picture(AROUND_PX);
   private readonly nodes = new NodeLayer();
   private readonly links = new LinkLayer();
   private readonly text = new TextWidths();
@@ -42,44 +40,43 @@ export class CanvasRenderer implements Renderer {
   private width = 1;
   private height = 1;
   private ratio = 1;
-  private whole: Whole | null = null;
-  private wholeAt = -Infinity;
-  private wholeTook = 0;
+  private flashing = false;
+  private flashedAt = -Infinity;
+  /** What the canvas shows, so that nothing is done to show it again. */
+  private shown: { readonly picture: Picture; readonly number: number; readonly camera: number } | null = null;
 
   constructor(private readonly canvas: HTMLCanvasElement) {
     this.context = contextOf(canvas);
-    this.still = new OffscreenCanvas(1, 1);
-    this.stillContext = contextOf(this.still);
   }
 
   resize(width: number, height: number, ratio: number): void {
     [this.width, this.height, this.ratio] = [Math.max(1, width), Math.max(1, height), ratio];
     this.canvas.width = Math.round(this.width * ratio);
     this.canvas.height = Math.round(this.height * ratio);
-    this.still.width = Math.round((this.width + 2 * MARGIN_PX) * ratio);
-    this.still.height = Math.round((this.height + 2 * MARGIN_PX) * ratio);
-    this.whole = null;
+    this.forget();
   }
 
   restyle(): void {
     this.palette = null;
     this.text.clear();
-    this.whole = null;
+    this.forget();
   }
 
   draw(scene: Scene, camera: Camera, now: number, moving: boolean): boolean {
-    const since = now - this.wholeAt;
-    const due = since >= Math.max(WHOLE_EVERY_MS, this.wholeTook * WHOLE_SHARE);
-    if (moving && this.whole !== null && !due) {
-      this.show(camera, this.whole);
+    if (moving) {
+      this.drawMoving(scene, camera, now);
       return true;
     }
-    const began = performance.now();
-    const again = this.drawWhole(scene, camera, now);
-    this.wholeTook = performance.now() - began;
-    this.wholeAt = now;
-    this.show(camera, this.whole as Whole);
-    return again;
+    const { still } = this;
+    if (!still.isOf(scene, camera)) {
+      this.paint(still, scene, camera, now);
+      this.flashing = true;
+    } else if (!this.flashing && this.shows(still, camera)) return false;
+    else if (now - this.flashedAt < FLASH_EVERY_MS) return true;
+    this.show(still, camera);
+    this.flashing = this.nodes.drawFlashes({ ...this.frame(this.context, 0, scene, camera, now), regions: [], sites: [] });
+    this.flashedAt = now;
+    return this.flashing;
   }
 
   pick(scene: Scene, camera: Camera, px: number, py: number): Place | null {
@@ -96,34 +93,36 @@ export class CanvasRenderer implements Renderer {
 
   dispose(): void {
     this.canvas.width = this.canvas.height = 1;
-    this.still.width = this.still.height = 1;
+    this.forget();
   }
 
-  private drawWhole(scene: Scene, camera: Camera, now: number): boolean {
-    this.palette ??= readPalette();
-    const context = this.stillContext;
-    const { topology, layout, match } = scene;
+  private forget(): void {
+    this.still.forget();
+    this.ahead.forget();
+    this.shown = null;
+  }
+
+  private drawMoving(scene: Scene, camera: Camera, now: number): void {
+    const { ahead } = this;
+    const due = now - ahead.at >= Math.max(PICTURE_EVERY_MS, ahead.took * PICTURE_SHARE);
+    if (ahead.view === null || (due && !ahead.isOf(scene, camera))) {
+      this.paint(ahead, scene, camera, now);
+      this.nodes.drawFlashes({ ...this.frame(ahead.context, ahead.around, scene, camera, now), regions: [], sites: [] });
+    } else if (this.shows(ahead, camera)) return;
+    this.show(ahead, camera);
+  }
+
+  /** Draws everything into a picture. */
+  private paint(picture: Picture, scene: Scene, camera: Camera, now: number): void {
+    const began = performance.now();
+    picture.resize(this.width, this.height, this.ratio);
+    const { context, around } = picture;
     const frame: Frame = {
-      context,
-      scene,
-      topology,
-      layout,
-      match,
-      palette: this.palette,
-      detail: detailAt(SLOT * camera.scale),
-      scale: camera.scale,
-      left: camera.width / 2 - camera.x * camera.scale + MARGIN_PX,
-      top: camera.height / 2 - camera.y * camera.scale + MARGIN_PX,
-      width: this.width + 2 * MARGIN_PX,
-      height: this.height + 2 * MARGIN_PX,
-      margin: MARGIN_PX,
-      now,
-      text: this.text,
-      ...inView(layout, camera.view(MARGIN_PX)),
-      again: false,
+      ...this.frame(context, around, scene, camera, now),
+      ...inView(scene.layout, camera.view(around)),
     };
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    context.fillStyle = this.palette.ground;
+    context.fillStyle = frame.palette.ground;
     context.fillRect(0, 0, frame.width, frame.height);
     drawRegions(frame);
     drawSites(frame);
@@ -133,32 +132,55 @@ export class CanvasRenderer implements Renderer {
     drawRegionNames(frame);
     drawOutline(frame, scene.hovered, 1.5, true);
     drawOutline(frame, scene.selected, 3, false);
-    this.shownRevision = topology.revision;
-    this.whole = { x: camera.x, y: camera.y, scale: camera.scale };
-    return frame.again;
+    picture.painted(scene, camera, { at: now, took: performance.now() - began });
   }
 
-  /** Puts the last whole picture where the camera sees it now. */
-  private show(camera: Camera, whole: Whole): void {
+  private frame(context: Frame["context"], around: number, scene: Scene, camera: Camera, now: number): Omit<Frame, "regions" | "sites"> {
+    const { topology, layout, match } = scene;
+    return {
+      context,
+      scene,
+      topology,
+      layout,
+      match,
+      palette: (this.palette ??= readPalette()),
+      detail: detailAt(SLOT * camera.scale),
+      scale: camera.scale,
+      left: camera.width / 2 - camera.x * camera.scale + around,
+      top: camera.height / 2 - camera.y * camera.scale + around,
+      width: this.width + 2 * around,
+      height: this.height + 2 * around,
+      margin: around,
+      now,
+      text: this.text,
+    };
+  }
+
+  private shows(picture: Picture, camera: Camera): boolean {
+    const { shown } = this;
+    return shown?.picture === picture && shown.number === picture.number && shown.camera === camera.version;
+  }
+
+  /** Puts a picture where the camera sees it now. */
+  private show(picture: Picture, camera: Camera): void {
     const { context, ratio } = this;
+    const { view, around, canvas } = picture;
+    if (view === null) return;
+    this.shown = { picture, number: picture.number, camera: camera.version };
+    this.shownRevision = picture.revision;
     context.setTransform(1, 0, 0, 1, 0, 0);
-    if (whole.x === camera.x && whole.y === camera.y && whole.scale === camera.scale) {
-      context.drawImage(this.still, -MARGIN_PX * ratio, -MARGIN_PX * ratio);
-      return;
+    if (view.x === camera.x && view.y === camera.y && view.scale === camera.scale) {
+      context.drawImage(canvas, -around * ratio, -around * ratio);
+    } else {
+      const factor = camera.scale / view.scale;
+      const x = (view.x - camera.x) * camera.scale + (camera.width / 2) * (1 - factor) - around * factor;
+      const y = (view.y - camera.y) * camera.scale + (camera.height / 2) * (1 - factor) - around * factor;
+      context.fillStyle = (this.palette ??= readPalette()).ground;
+      context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+      context.imageSmoothingEnabled = false;
+      context.drawImage(canvas, Math.round(x * ratio), Math.round(y * ratio), canvas.width * factor, canvas.height * factor);
     }
-    const factor = camera.scale / whole.scale;
-    const x = (whole.x - camera.x) * camera.scale + (camera.width / 2) * (1 - factor) - MARGIN_PX * factor;
-    const y = (whole.y - camera.y) * camera.scale + (camera.height / 2) * (1 - factor) - MARGIN_PX * factor;
-    context.fillStyle = (this.palette ??= readPalette()).ground;
-    context.fillRect(0, 0, this.canvas.width, this.canvas.height);
-    context.imageSmoothingEnabled = false;
-    context.drawImage(
-      this.still,
-      Math.round(x * ratio),
-      Math.round(y * ratio),
-      this.still.width * factor,
-      this.still.height * factor,
-    );
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
   }
 }
 
@@ -179,17 +201,4 @@ function drawOutline(frame: Frame, place: Place | null, width: number, dashed: b
   }
   context.setLineDash([]);
   context.lineWidth = 1;
-}
-
-function contextOf(canvas: HTMLCanvasElement): CanvasRenderingContext2D;
-function contextOf(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D;
-function contextOf(
-  canvas: HTMLCanvasElement | OffscreenCanvas,
-): CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D {
-  const context = canvas.getContext("2d", { alpha: false }) as
-    | CanvasRenderingContext2D
-    | OffscreenCanvasRenderingContext2D
-    | null;
-  if (context === null) throw new Error("this browser draws no 2D canvas");
-  return context;
 }

@@ -30,8 +30,6 @@ export interface Frame {
   /** The boxes in view, each region before those within it. */
   readonly regions: readonly RegionBox[];
   readonly sites: readonly SiteBox[];
-  /** Set by a layer that wants a further frame. */
-  again: boolean;
 }
 
 /** Boxes that are in view. */

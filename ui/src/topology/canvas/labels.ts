@@ -28,7 +28,7 @@ function drawHead(frame: Frame, box: RegionBox, taken: Taken): void {
   const [x, y, width] = [left + box.x * scale, top + box.y * scale, box.width * scale];
   // A head that is wider than the picture keeps its name in view.
   const [from, to] = [Math.max(x, frame.margin), Math.min(x + width, frame.width - frame.margin)];
-  const size = Math.min(15, Math.max(LEAST_PX + 1, REGION_HEAD * scale * 0.45));
+  const size = halves(Math.min(15, Math.max(LEAST_PX + 1, REGION_HEAD * scale * 0.45)));
   text.use(context, `600 ${size}px ${palette.font}`);
   context.textBaseline = "middle";
   const middle = y + (REGION_HEAD * scale) / 2;
@@ -85,7 +85,7 @@ export function drawSiteNames(frame: Frame): void {
   const { context, palette, topology, scale, left, top, text } = frame;
   const head = SITE_HEAD * scale;
   if (head < LEAST_PX) return;
-  const size = Math.min(13, Math.max(LEAST_PX, head * 0.62));
+  const size = halves(Math.min(13, Math.max(LEAST_PX, head * 0.62)));
   text.use(context, `${size}px ${palette.font}`);
   context.textBaseline = "middle";
   for (const box of frame.sites) {
@@ -99,6 +99,11 @@ export function drawSiteNames(frame: Frame): void {
     context.fillStyle = mark === "" ? palette.text : (palette.states[state] as string);
     context.fillText(name, x + 3, y + head / 2 + 1);
   }
+}
+
+/** Sizes of text go by half a pixel: what was measured in one is of use again. */
+function halves(size: number): number {
+  return Math.round(size * 2) / 2;
 }
 
 function title(frame: Frame, box: RegionBox): string {

@@ -5,16 +5,7 @@ import { State } from "../../live/states";
 import type { Place, Topology } from "../../live/topology";
 import { SLOT } from "../layout";
 import { dimmed, type Frame } from "./frame";
-
-/** Links of a pair of regions. */
-export interface Bundle {
-  readonly from: number;
-  readonly to: number;
-  count: number;
-  down: number;
-  leastMs: number;
-  mostMs: number;
-}
+import { LinkEnds } from "./linkEnds";
 
 /** Pixels of a slot from which links between sites are drawn, not only those between regions. */
 const EACH_FROM_PX = 5;
@@ -23,10 +14,10 @@ const EACH_AT_MOST = 250;
 const LABELS_AT_MOST = 60;
 
 export class LinkLayer {
-  private bundles: readonly Bundle[] = [];
-  private bundledAt = -1;
+  private readonly known = new LinkEnds();
 
   draw(frame: Frame): void {
+    this.known.refresh(frame.topology, frame.layout);
     const focus = focusOf(frame);
     if (frame.scale * SLOT >= EACH_FROM_PX) {
       const { links } = frame.topology;
@@ -36,24 +27,17 @@ export class LinkLayer {
     if (focus !== null) this.drawFocused(frame, focus);
   }
 
-  /** How many links would be drawn. */
+  /** How many links are in view, what is drawn around it apart; counting ends where they are too many. */
   private inView(frame: Frame): number {
-    const { links } = frame.topology;
+    const { limit } = frame.topology.links;
     let many = 0;
-    for (let row = 0; row < links.limit; row += 1) {
-      const [a, b] = [siteCentre(frame, links.from[row] as number), siteCentre(frame, links.to[row] as number)];
-      if (a !== null && b !== null && !outside(frame, a, b)) many += 1;
-    }
+    for (let row = 0; row < limit && many <= EACH_AT_MOST; row += 1) if (this.visible(frame, row, frame.margin)) many += 1;
     return many;
   }
 
   private drawBundles(frame: Frame): void {
-    const { context, palette, topology } = frame;
-    if (this.bundledAt !== topology.version) {
-      this.bundles = bundle(topology);
-      this.bundledAt = topology.version;
-    }
-    for (const one of this.bundles) {
+    const { context, palette } = frame;
+    for (const one of this.known.bundles) {
       const [a, b] = [regionCentre(frame, one.from), regionCentre(frame, one.to)];
       if (a === null || b === null || outside(frame, a, b)) continue;
       context.strokeStyle = one.down > 0 ? (palette.states[State.DOWN] as string) : palette.link;
@@ -61,7 +45,7 @@ export class LinkLayer {
       context.lineWidth = Math.min(5, 0.8 + Math.log2(1 + one.count) * 0.7);
       context.setLineDash(one.down === one.count ? [4, 3] : []);
       context.beginPath();
-      curve(context, a, b);
+      curve(context, a[0], a[1], b[0], b[1]);
       context.stroke();
     }
     context.setLineDash([]);
@@ -72,6 +56,8 @@ export class LinkLayer {
   private drawEach(frame: Frame, wanted: (row: number) => boolean, alpha: number): void {
     const { context, palette, topology, match } = frame;
     const { links } = topology;
+    const shown: number[] = [];
+    for (let row = 0; row < links.limit; row += 1) if (this.visible(frame, row) && wanted(row)) shown.push(row);
     for (const down of [false, true]) {
       context.strokeStyle = down ? (palette.states[State.DOWN] as string) : palette.link;
       context.setLineDash(down ? [5, 3] : []);
@@ -79,10 +65,8 @@ export class LinkLayer {
       for (const faint of match === null ? [false] : [true, false]) {
         context.globalAlpha = faint ? 0.1 : alpha;
         context.beginPath();
-        for (let row = 0; row < links.limit; row += 1) {
-          if (!links.has(row) || (links.state[row] === State.DOWN) !== down || !wanted(row)) continue;
-          if (dimmed(match?.links, row) !== faint) continue;
-          this.trace(frame, row);
+        for (const row of shown) {
+          if ((links.state[row] === State.DOWN) === down && dimmed(match?.links, row) === faint) this.trace(frame, row);
         }
         context.stroke();
       }
@@ -92,12 +76,29 @@ export class LinkLayer {
     context.lineWidth = 1;
   }
 
-  private trace(frame: Frame, row: number): [number, number] | null {
-    const { links } = frame.topology;
-    const [a, b] = [siteCentre(frame, links.from[row] as number), siteCentre(frame, links.to[row] as number)];
-    if (a === null || b === null || outside(frame, a, b)) return null;
-    curve(frame.context, a, b);
-    return [(a[0] + b[0]) / 2 + (a[1] - b[1]) * 0.06, (a[1] + b[1]) / 2 + (b[0] - a[0]) * 0.06];
+  /** Whether a link has both ends and may cross what is drawn, but for an edge of so many pixels. */
+  private visible({ scale, left, top, width, height }: Frame, row: number, edge = 0): boolean {
+    const { ends } = this.known;
+    const [ax, bx] = [(ends[row * 4] as number) * scale + left, (ends[row * 4 + 2] as number) * scale + left];
+    // Of NaN neither holds.
+    if (!((ax >= edge || bx >= edge) && (ax <= width - edge || bx <= width - edge))) return false;
+    const [ay, by] = [(ends[row * 4 + 1] as number) * scale + top, (ends[row * 4 + 3] as number) * scale + top];
+    return (ay >= edge || by >= edge) && (ay <= height - edge || by <= height - edge);
+  }
+
+  private trace({ context, scale, left, top }: Frame, row: number): void {
+    const { ends } = this.known;
+    const [ax, ay] = [(ends[row * 4] as number) * scale + left, (ends[row * 4 + 1] as number) * scale + top];
+    const [bx, by] = [(ends[row * 4 + 2] as number) * scale + left, (ends[row * 4 + 3] as number) * scale + top];
+    curve(context, ax, ay, bx, by);
+  }
+
+  /** The middle of a link's bow. */
+  private middle({ scale, left, top }: Frame, row: number): [number, number] {
+    const { ends } = this.known;
+    const [ax, ay] = [(ends[row * 4] as number) * scale + left, (ends[row * 4 + 1] as number) * scale + top];
+    const [bx, by] = [(ends[row * 4 + 2] as number) * scale + left, (ends[row * 4 + 3] as number) * scale + top];
+    return [(ax + bx) / 2 + (ay - by) * 0.06, (ay + by) / 2 + (bx - ax) * 0.06];
   }
 
   /** The links of what is selected or pointed at, on top, with their latencies. */
@@ -106,15 +107,15 @@ export class LinkLayer {
     const { links } = topology;
     const labels: { row: number; at: [number, number] }[] = [];
     for (let row = 0; row < links.limit; row += 1) {
-      if (!links.has(row) || !focus(row)) continue;
+      if (!focus(row) || !this.visible(frame, row)) continue;
       const down = links.state[row] === State.DOWN;
       context.strokeStyle = down ? (palette.states[State.DOWN] as string) : palette.linkStrong;
       context.lineWidth = 2;
       context.setLineDash(down ? [5, 3] : []);
       context.beginPath();
-      const at = this.trace(frame, row);
+      this.trace(frame, row);
       context.stroke();
-      if (at !== null && labels.length < LABELS_AT_MOST) labels.push({ row, at });
+      if (labels.length < LABELS_AT_MOST) labels.push({ row, at: this.middle(frame, row) });
     }
     context.setLineDash([]);
     context.lineWidth = 1;
@@ -131,31 +132,6 @@ export class LinkLayer {
     }
     context.textAlign = "left";
   }
-}
-
-/** Joins links by the regions of their ends; links within a region are not among them. */
-export function bundle(topology: Topology): Bundle[] {
-  const { links, sites } = topology;
-  const found = new Map<number, Bundle>();
-  const many = topology.regions.limit + 1;
-  for (let row = 0; row < links.limit; row += 1) {
-    const [a, b] = [links.from[row] as number, links.to[row] as number];
-    if (!links.has(row) || a < 0 || b < 0) continue;
-    const [first, second] = [sites.region[a] as number, sites.region[b] as number].sort((x, y) => x - y) as [number, number];
-    if (first < 0 || first === second) continue;
-    const key = first * many + second;
-    const latencyMs = links.latencyMs[row] as number;
-    let one = found.get(key);
-    if (one === undefined) {
-      one = { from: first, to: second, count: 0, down: 0, leastMs: latencyMs, mostMs: latencyMs };
-      found.set(key, one);
-    }
-    one.count += 1;
-    if (links.state[row] === State.DOWN) one.down += 1;
-    one.leastMs = Math.min(one.leastMs, latencyMs);
-    one.mostMs = Math.max(one.mostMs, latencyMs);
-  }
-  return [...found.values()];
 }
 
 /** Milliseconds for people: `0.42 ms`, `7.1 ms`, `120 ms`. */
@@ -195,12 +171,6 @@ function linkTest(topology: Topology, place: Place): ((row: number) => boolean) 
 
 type Point = readonly [number, number];
 
-function siteCentre(frame: Frame, site: number): Point | null {
-  const box = site >= 0 ? frame.layout.boxOf(site) : null;
-  if (box === null) return null;
-  return [frame.left + (box.x + box.width / 2) * frame.scale, frame.top + (box.y + box.height / 2) * frame.scale];
-}
-
 function regionCentre(frame: Frame, region: number): Point | null {
   const box = frame.layout.boxesOfRegion(region)[0];
   if (box === undefined) return null;
@@ -208,9 +178,9 @@ function regionCentre(frame: Frame, region: number): Point | null {
 }
 
 /** A slight bow, so that a line between boxes in a row does not run through those between them. */
-function curve(context: Frame["context"], a: Point, b: Point): void {
-  context.moveTo(a[0], a[1]);
-  context.quadraticCurveTo((a[0] + b[0]) / 2 + (a[1] - b[1]) * 0.12, (a[1] + b[1]) / 2 + (b[0] - a[0]) * 0.12, b[0], b[1]);
+function curve(context: Frame["context"], ax: number, ay: number, bx: number, by: number): void {
+  context.moveTo(ax, ay);
+  context.quadraticCurveTo((ax + bx) / 2 + (ay - by) * 0.12, (ay + by) / 2 + (bx - ax) * 0.12, bx, by);
 }
 
 function outside(frame: Frame, a: Point, b: Point): boolean {

@@ -39,10 +39,13 @@ class Buckets {
 
 export class NodeLayer {
   private readonly buckets = new Buckets();
+  /** Rows of the last picture that had changed just before it. */
+  private changed: number[] = [];
   private instancesOf: (number[] | undefined)[] = [];
   private instancesAt = -1;
 
   draw(frame: Frame): void {
+    this.changed = [];
     if (frame.detail === "regions" || frame.detail === "sites") return;
     this.collect(frame);
     const { context, layout, palette, scale, left, top } = frame;
@@ -59,7 +62,7 @@ export class NodeLayer {
     context.globalAlpha = 1;
     if (frame.detail === "nodes") return;
     this.drawMarks(frame, size);
-    this.drawFlashes(frame, size);
+    if (frame.scene.motion) this.collectChanged(frame);
     if (frame.detail === "names") this.drawNames(frame, size);
   }
 
@@ -91,25 +94,36 @@ export class NodeLayer {
     context.lineWidth = 1;
   }
 
-  /** What has just changed is outlined for a moment. */
-  private drawFlashes(frame: Frame, size: number): void {
-    if (!frame.scene.motion) return;
-    const { context, layout, palette, scale, left, top, now } = frame;
+  private collectChanged(frame: Frame): void {
     const { changedAt } = frame.topology.nodes;
-    context.strokeStyle = palette.accent;
-    context.lineWidth = 2;
     for (const state of STATES) {
       for (const row of this.buckets.of(state, false)) {
-        const age = now - (changedAt[row] as number);
-        if (changedAt[row] === 0 || age >= FLASH_MS) continue;
-        frame.again = true;
-        context.globalAlpha = 1 - age / FLASH_MS;
-        const [x, y] = [left + (layout.nodeX[row] as number) * scale, top + (layout.nodeY[row] as number) * scale];
-        context.strokeRect(x - 1, y - 1, size + 2, size + 2);
+        const at = changedAt[row] as number;
+        if (at !== 0 && frame.now - at < FLASH_MS) this.changed.push(row);
       }
+    }
+  }
+
+  /** Outlines what has just changed, over the last picture; true while there is any such. */
+  drawFlashes(frame: Frame): boolean {
+    if (this.changed.length === 0) return false;
+    const { context, layout, palette, scale, left, top, now } = frame;
+    const { changedAt } = frame.topology.nodes;
+    const size = Math.max(1, SLOT * scale * FILL);
+    context.strokeStyle = palette.accent;
+    context.lineWidth = 2;
+    let some = false;
+    for (const row of this.changed) {
+      const age = now - (changedAt[row] as number);
+      if (age >= FLASH_MS) continue;
+      some = true;
+      context.globalAlpha = Math.min(1, 1 - age / FLASH_MS);
+      const [x, y] = [left + (layout.nodeX[row] as number) * scale, top + (layout.nodeY[row] as number) * scale];
+      context.strokeRect(x - 1, y - 1, size + 2, size + 2);
     }
     context.globalAlpha = 1;
     context.lineWidth = 1;
+    return some;
   }
 
   private drawNames(frame: Frame, size: number): void {
