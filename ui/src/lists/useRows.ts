@@ -92,7 +92,8 @@ export function useRows(question: Question, revision: number): Rows {
     rows,
     total,
     more: state.more,
-    loading,
+    // A question that was only just asked is not answered with nothing: the table stays, and the focus in it.
+    loading: loading || state.key !== key,
     problem,
     loadMore: () => {
       if (state.more && problem === null && state.key === key) void load(state, PAGE);
