@@ -10,15 +10,15 @@ import hashlib
 from html import escape
 
 _STYLE = """
-:root{color-scheme:light dark;font-family:system-ui,sans-serif;line-height:1.5}
+:root{color-scheme:light dark;--quiet:color-mix(in srgb,CanvasText 70%,Canvas);font-family:system-ui,sans-serif;line-height:1.5;background:Canvas;color:CanvasText}
 body{margin:0;min-height:100vh;display:grid;place-items:center}
 main{width:min(22rem,calc(100vw - 2rem))}
 h1{font-size:1.4rem;margin:0 0 1rem}
 label{display:block;margin:.75rem 0 .25rem}
-input{box-sizing:border-box;width:100%;font:inherit;padding:.5rem;border:1px solid GrayText;border-radius:.25rem}
-button{font:inherit;padding:.5rem 1rem;margin-top:1rem;border:1px solid GrayText;border-radius:.25rem;cursor:pointer}
+input{box-sizing:border-box;width:100%;font:inherit;padding:.5rem;border:1px solid var(--quiet);border-radius:.25rem}
+button{font:inherit;padding:.5rem 1rem;margin-top:1rem;border:1px solid var(--quiet);border-radius:.25rem;cursor:pointer}
 .message{border:1px solid;border-radius:.25rem;padding:.5rem .75rem}
-.note{color:GrayText;font-size:.9rem}
+.note{color:var(--quiet);font-size:.9rem}
 code{font-size:.9em}
 """.strip()
 

@@ -2,7 +2,7 @@
 // and not letters.
 
 import { useEffect, useId, useRef, useState } from "react";
-import { Button, Dialog, DialogTrigger, Popover } from "react-aria-components";
+import { Button, DialogTrigger, Popover } from "react-aria-components";
 
 import { count, t } from "../messages";
 import type { Find } from "./useFind";
@@ -69,8 +69,9 @@ export function FindBox({ find }: { readonly find: Find }) {
         <Button className="quiet" aria-label={t.find.help}>
           ?
         </Button>
+        {/* A popover is a dialog by itself, named by its button; one within it would leave its dismiss buttons outside. */}
         <Popover className="popover">
-          <Dialog aria-label={t.find.help} className="find-help">
+          <div className="find-help">
             <dl>
               {t.find.words.map(([word, meaning]) => (
                 <div key={word}>
@@ -81,7 +82,7 @@ export function FindBox({ find }: { readonly find: Find }) {
                 </div>
               ))}
             </dl>
-          </Dialog>
+          </div>
         </Popover>
       </DialogTrigger>
       <span id={described} role="status" className="find-result">

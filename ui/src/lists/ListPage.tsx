@@ -1,7 +1,7 @@
 // The list of a kind: what is looked for, the columns, the order, and the file to take away.
 
 import { useMemo, useState } from "react";
-import { Button, Checkbox, Dialog, DialogTrigger, Popover } from "react-aria-components";
+import { Button, Checkbox, DialogTrigger, Popover } from "react-aria-components";
 import { Link } from "wouter";
 
 import { isListKind, LIST_KINDS, listPath, type ListKind } from "../dashboard/routes";
@@ -97,7 +97,7 @@ function KnownList({ word }: { readonly word: ListKind }) {
           <DialogTrigger>
             <Button>{t.lists.chooseColumns}</Button>
             <Popover className="popover">
-              <Dialog aria-label={t.lists.chooseColumns} className="list-columns">
+              <div className="list-columns">
                 {kind.columns.map((column) => (
                   <Checkbox
                     key={column.key}
@@ -111,7 +111,7 @@ function KnownList({ word }: { readonly word: ListKind }) {
                     <span aria-hidden="true" className="check-box" /> {t.lists.columns[column.key] ?? column.key}
                   </Checkbox>
                 ))}
-              </Dialog>
+              </div>
             </Popover>
           </DialogTrigger>
           <Button onPress={() => void save("csv")}>{t.lists.exportCsv}</Button>
