@@ -126,6 +126,8 @@ export class SiteTable extends Rows {
   instanceCounts = new Int32Array(0);
   /** When the state last changed while watched, in ms of `performance.now()`; 0: not since the snapshot. */
   changedAt = new Float64Array(0);
+  /** The picture's `version` at which it, or anything in it, was last told: what is newer than a drawing of it. */
+  toldAt = new Int32Array(0);
 }
 
 export class NodeTable extends Rows {
@@ -415,6 +417,7 @@ export class Topology {
         this.positionsVersion += 1;
       }
       to.state[row] = state;
+      to.toldAt[row] = this.version + 1;
       this.countSite(row, 1);
     }
     this.changes += from.ids.length;
@@ -537,6 +540,7 @@ export class Topology {
     this.nodeTotals[state] = (this.nodeTotals[state] as number) + by;
     if (site < 0) return;
     bump(this.sites.nodeCounts, site, state, by);
+    this.sites.toldAt[site] = this.version + 1;
     this.upwards(this.sites.region[site] as number, (region) => bump(this.regions.nodeCounts, region, state, by));
   }
 
@@ -549,7 +553,9 @@ export class Topology {
 
   private countInstance(site: number, state: StateCode, by: number): void {
     this.instanceTotals[state] = (this.instanceTotals[state] as number) + by;
-    if (site >= 0) bump(this.sites.instanceCounts, site, state, by);
+    if (site < 0) return;
+    bump(this.sites.instanceCounts, site, state, by);
+    this.sites.toldAt[site] = this.version + 1;
   }
 
   /** Adds or takes a site's nodes to or from its regions. */
@@ -602,6 +608,8 @@ export class Topology {
     to.nodeCounts = grown(to.nodeCounts, size * STATE_COUNT);
     to.instanceCounts = grown(to.instanceCounts, size * STATE_COUNT);
     to.changedAt = grown(to.changedAt, size);
+    to.toldAt = grown(to.toldAt, size);
+    to.toldAt = grown(to.toldAt, size);
   }
 
   private growNodes(size: number): void {

@@ -1,8 +1,9 @@
 // The topology on a 2D canvas. Without a GPU, which is how most operators' terminals and all their jump hosts are, this is
 // ten times as fast as any WebGL library at five thousand nodes.
 //
-// A picture is drawn when something in it changed, and kept. What has just changed is outlined over the kept one, a few
-// times a second. While the camera moves, a picture that reaches a little beyond the view stands in, shifted and scaled,
+// A picture is drawn when something in it changed, and kept. Places are kept apart from the names over them: where only
+// states have changed, the sites that have are drawn again and no others. What has just changed is outlined over the kept
+// picture, a few times a second. While the camera moves, a picture that reaches a little beyond the view stands in, shifted and scaled,
 // and a new one is made only every so often: fifty thousand nodes are not drawn sixty times a second for somebody who is on
 // the way elsewhere.
 
@@ -12,7 +13,7 @@ import { SLOT } from "../layout";
 import { type Palette, readPalette } from "../palette";
 import { placeAt } from "../pick";
 import { detailAt, type Renderer, type Scene } from "../renderer";
-import { drawRegions, drawSites } from "./boxes";
+import { drawRegions, drawSites, pixelsOf } from "./boxes";
 import { type Frame, inView } from "./frame";
 import { drawRegionNames, drawSiteNames } from "./labels";
 import { LinkLayer } from "./links";
@@ -25,12 +26,15 @@ const AROUND_PX = 160;
 /** While moving, a picture at most so often; seldomer still where it takes long. */
 const PICTURE_EVERY_MS = 120;
 const PICTURE_SHARE = 4;
+/** Of the sites in view; if more of them have changed, all are drawn. */
+const MOST_AGAIN = 0.5;
 /** Outlines of what has just changed fade in steps. */
 const FLASH_EVERY_MS = 60;
 
 export class CanvasRenderer implements Renderer {
   shownRevision = 0;
   private readonly context: CanvasRenderingContext2D;
+  private readonly places = new Picture(0);
   private readonly still = new Picture(0);
   private readonly ahead = new Picture(AROUND_PX);
   private readonly nodes = new NodeLayer();
@@ -69,12 +73,13 @@ export class CanvasRenderer implements Renderer {
     }
     const { still } = this;
     if (!still.isOf(scene, camera)) {
-      this.paint(still, scene, camera, now);
+      this.paintPlaces(scene, camera, now);
+      this.paintStill(scene, camera, now);
       this.flashing = true;
     } else if (!this.flashing && this.shows(still, camera)) return false;
     else if (now - this.flashedAt < FLASH_EVERY_MS) return true;
     this.show(still, camera);
-    this.flashing = this.nodes.drawFlashes({ ...this.frame(this.context, 0, scene, camera, now), regions: [], sites: [] });
+    this.flashing = this.nodes.drawFlashes(this.frame({ context: this.context, around: 0 }, scene, camera, now));
     this.flashedAt = now;
     return this.flashing;
   }
@@ -97,6 +102,7 @@ export class CanvasRenderer implements Renderer {
   }
 
   private forget(): void {
+    this.places.forget();
     this.still.forget();
     this.ahead.forget();
     this.shown = null;
@@ -106,36 +112,85 @@ export class CanvasRenderer implements Renderer {
     const { ahead } = this;
     const due = now - ahead.at >= Math.max(PICTURE_EVERY_MS, ahead.took * PICTURE_SHARE);
     if (ahead.view === null || (due && !ahead.isOf(scene, camera))) {
-      this.paint(ahead, scene, camera, now);
-      this.nodes.drawFlashes({ ...this.frame(ahead.context, ahead.around, scene, camera, now), regions: [], sites: [] });
+      this.paintAhead(scene, camera, now);
     } else if (this.shows(ahead, camera)) return;
     this.show(ahead, camera);
   }
 
-  /** Draws everything into a picture. */
-  private paint(picture: Picture, scene: Scene, camera: Camera, now: number): void {
+  /** Draws what is at the places, or again where it is another now. */
+  private paintPlaces(scene: Scene, camera: Camera, now: number): void {
+    const { places } = this;
     const began = performance.now();
-    picture.resize(this.width, this.height, this.ratio);
-    const { context, around } = picture;
-    const frame: Frame = {
-      ...this.frame(context, around, scene, camera, now),
-      ...inView(scene.layout, camera.view(around)),
-    };
-    context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    context.fillStyle = frame.palette.ground;
+    if (!places.isOfPlaces(scene, camera)) places.view = null;
+    places.resize(this.width, this.height, this.ratio);
+    const frame = this.frame(places, scene, camera, now);
+    const { toldAt } = scene.topology.sites;
+    const told = places.view === null ? frame.sites : frame.sites.filter((box) => (toldAt[box.site] as number) > places.version);
+    if (told.length > frame.sites.length * MOST_AGAIN || places.view === null) this.drawPlaces(frame);
+    else if (told.length > 0) this.drawAgain({ ...frame, sites: told });
+    places.painted(scene, camera, { at: now, took: performance.now() - began });
+  }
+
+  private paintStill(scene: Scene, camera: Camera, now: number): void {
+    const { still } = this;
+    still.resize(this.width, this.height, this.ratio);
+    still.context.setTransform(1, 0, 0, 1, 0, 0);
+    still.context.drawImage(this.places.canvas, 0, 0);
+    this.drawOver(this.frame(still, scene, camera, now));
+    still.painted(scene, camera, { at: now, took: 0 });
+  }
+
+  private paintAhead(scene: Scene, camera: Camera, now: number): void {
+    const { ahead } = this;
+    const began = performance.now();
+    ahead.resize(this.width, this.height, this.ratio);
+    const frame = this.frame(ahead, scene, camera, now);
+    this.drawPlaces(frame);
+    this.drawOver(frame);
+    this.nodes.drawFlashes(frame);
+    ahead.painted(scene, camera, { at: now, took: performance.now() - began });
+  }
+
+  /** Regions, sites, links and nodes. */
+  private drawPlaces(frame: Frame): void {
+    const { context, palette, ratio } = frame;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.fillStyle = palette.ground;
     context.fillRect(0, 0, frame.width, frame.height);
     drawRegions(frame);
     drawSites(frame);
     this.links.draw(frame);
     this.nodes.draw(frame);
+  }
+
+  /** The frame's sites, and the parts of links that run over them. */
+  private drawAgain(frame: Frame): void {
+    const { context } = frame;
+    context.save();
+    context.beginPath();
+    for (const box of frame.sites) {
+      const { x, y, width, height } = pixelsOf(frame, box);
+      context.rect(x, y, width, height);
+    }
+    context.clip();
+    drawSites(frame, { again: true });
+    this.links.draw(frame);
+    this.nodes.draw(frame, { again: true });
+    context.restore();
+  }
+
+  /** What stands over the places: what is focused, and names. */
+  private drawOver(frame: Frame): void {
+    const { context, scene, ratio } = frame;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.links.drawFocus(frame);
     drawSiteNames(frame);
     drawRegionNames(frame);
     drawOutline(frame, scene.hovered, 1.5, true);
     drawOutline(frame, scene.selected, 3, false);
-    picture.painted(scene, camera, { at: now, took: performance.now() - began });
   }
 
-  private frame(context: Frame["context"], around: number, scene: Scene, camera: Camera, now: number): Omit<Frame, "regions" | "sites"> {
+  private frame({ context, around }: Pick<Picture, "around"> & Pick<Frame, "context">, scene: Scene, camera: Camera, now: number): Frame {
     const { topology, layout, match } = scene;
     return {
       context,
@@ -148,11 +203,13 @@ export class CanvasRenderer implements Renderer {
       scale: camera.scale,
       left: camera.width / 2 - camera.x * camera.scale + around,
       top: camera.height / 2 - camera.y * camera.scale + around,
+      ratio: this.ratio,
       width: this.width + 2 * around,
       height: this.height + 2 * around,
       margin: around,
       now,
       text: this.text,
+      ...inView(layout, camera.view(around)),
     };
   }
 

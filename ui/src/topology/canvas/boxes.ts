@@ -1,13 +1,13 @@
 // Regions and sites as boxes: their grounds and, where nodes are too small to be drawn, a bar of their states. A bar counts
 // every state, each at least a pixel and a half high: one node that is down among a hundred is seen.
 
-import { allReady } from "../../live/topology";
 import { STATE_COUNT, State } from "../../live/states";
-import type { SiteBox } from "../layout";
+import type { Box } from "../boxes";
+import type { RegionBox, SiteBox } from "../layout";
 import { dimmed, type Frame } from "./frame";
 
-/** From the bottom of a bar: what is well first, what is not on top of it. */
-const BAR_ORDER = [State.READY, State.CORDONED, State.UNKNOWN, State.DEGRADED, State.DOWN] as const;
+/** From the top of a bar: what is worst first, then what is well. */
+const BAR_ORDER = [State.DOWN, State.DEGRADED, State.UNKNOWN, State.CORDONED, State.READY] as const;
 const LEAST_BAR_PX = 1.5;
 const DIMMED = 0.22;
 
@@ -16,7 +16,7 @@ export function drawRegions(frame: Frame): void {
   context.lineWidth = 1;
   for (const box of frame.regions) {
     const [x, y, width, height] = [left + box.x * scale, top + box.y * scale, box.width * scale, box.height * scale];
-    context.fillStyle = palette.region[box.depth % 2 === 0 ? 1 : 0] as string;
+    context.fillStyle = ground(frame, box);
     context.strokeStyle = palette.regionLine;
     context.beginPath();
     context.roundRect(x, y, width, height, Math.min(8, 4 * scale + 2));
@@ -25,13 +25,27 @@ export function drawRegions(frame: Frame): void {
   }
 }
 
-export function drawSites(frame: Frame): void {
-  const { context, palette, topology, scale, left, top } = frame;
+/** Where a site's box is drawn: on whole pixels of the device, so that drawing it again leaves no edge. */
+export function pixelsOf(frame: Frame, box: SiteBox): Box {
+  const { ratio, scale, left, top } = frame;
+  const snap = (at: number) => Math.round(at * ratio) / ratio;
+  const [x, y] = [snap(left + box.x * scale), snap(top + box.y * scale)];
+  const [right, bottom] = [snap(left + (box.x + box.width) * scale), snap(top + (box.y + box.height) * scale)];
+  return { x, y, width: Math.max(1 / ratio, right - x), height: Math.max(1 / ratio, bottom - y) };
+}
+
+/** The sites of the frame; with `again`, over what was drawn of them before. */
+export function drawSites(frame: Frame, { again = false } = {}): void {
+  const { context, palette, topology } = frame;
   const bars = frame.detail === "sites" || frame.detail === "regions";
   for (const box of frame.sites) {
-    const [x, y, width, height] = [left + box.x * scale, top + box.y * scale, box.width * scale, box.height * scale];
-    const faint = dimmed(frame.match?.leadingSites, box.site);
-    context.globalAlpha = faint ? DIMMED : 1;
+    const { x, y, width, height } = pixelsOf(frame, box);
+    if (again) {
+      context.globalAlpha = 1;
+      context.fillStyle = ground(frame, box.regionBox);
+      context.fillRect(x, y, width, height);
+    }
+    context.globalAlpha = dimmed(frame.match?.leadingSites, box.site) ? DIMMED : 1;
     if (topology.sites.transit[box.site] === 1 && box.columns === 0) {
       drawWaypoint(frame, box, x, y, width);
       continue;
@@ -46,6 +60,10 @@ export function drawSites(frame: Frame): void {
     }
   }
   context.globalAlpha = 1;
+}
+
+function ground({ palette }: Frame, box: RegionBox): string {
+  return palette.region[box.depth % 2 === 0 ? 1 : 0] as string;
 }
 
 /** A point that is routed through only, drawn as what it is: an empty diamond. */
@@ -78,14 +96,16 @@ function drawBar(frame: Frame, box: SiteBox, x: number, y: number, width: number
     return;
   }
   const room = height - 2 * inset;
-  let bottom = y + height - inset;
+  const bottom = y + inset + room;
+  let edge = y + inset;
   for (const state of BAR_ORDER) {
     const count = counts[at + state] as number;
     if (count === 0) continue;
-    const share = Math.min(bottom - y, Math.max((count / total) * room, state === State.READY ? 0 : LEAST_BAR_PX));
-    bottom -= share;
+    // What is well has the rest: the others' least heights are at its expense.
+    const share = state === State.READY ? bottom - edge : Math.min(bottom - edge, Math.max((count / total) * room, LEAST_BAR_PX));
     context.fillStyle = palette.states[state] as string;
-    context.fillRect(x + inset, bottom, width - 2 * inset, share);
+    context.fillRect(x + inset, edge, width - 2 * inset, share);
+    edge += share;
   }
 }
 
@@ -93,7 +113,6 @@ function drawBar(frame: Frame, box: SiteBox, x: number, y: number, width: number
 function drawSiteState(frame: Frame, box: SiteBox, x: number, y: number, width: number, height: number): void {
   const { context, palette, topology } = frame;
   const state = topology.sites.state[box.site] as number;
-  if (state === State.READY && allReady(topology.sites.nodeCounts, box.site)) return;
   if (state === State.READY) return;
   context.fillStyle = palette.states[state] as string;
   context.fillRect(x, y, Math.max(2, width * 0.02), height);

@@ -20,6 +20,8 @@ export interface Frame {
   readonly scale: number;
   readonly left: number;
   readonly top: number;
+  /** Pixels of the device of one pixel. */
+  readonly ratio: number;
   /** Pixels of the whole. */
   readonly width: number;
   readonly height: number;

@@ -16,15 +16,22 @@ const LABELS_AT_MOST = 60;
 export class LinkLayer {
   private readonly known = new LinkEnds();
 
+  /** All links, beneath the nodes. */
   draw(frame: Frame): void {
     this.known.refresh(frame.topology, frame.layout);
-    const focus = focusOf(frame);
     if (frame.scale * SLOT >= EACH_FROM_PX) {
       const { links } = frame.topology;
       const many = this.inView(frame) > EACH_AT_MOST;
-      this.drawEach(frame, (row) => focus?.(row) !== true && (!many || links.state[row] === State.DOWN), 0.5);
+      this.drawEach(frame, (row) => !many || links.state[row] === State.DOWN, 0.5);
     } else this.drawBundles(frame);
-    if (focus !== null) this.drawFocused(frame, focus);
+  }
+
+  /** The links of what is selected or pointed at, over everything, with their latencies. */
+  drawFocus(frame: Frame): void {
+    const focus = focusOf(frame);
+    if (focus === null) return;
+    this.known.refresh(frame.topology, frame.layout);
+    this.drawFocused(frame, focus);
   }
 
   /** How many links are in view, what is drawn around it apart; counting ends where they are too many. */
@@ -101,7 +108,6 @@ export class LinkLayer {
     return [(ax + bx) / 2 + (ay - by) * 0.06, (ay + by) / 2 + (bx - ax) * 0.06];
   }
 
-  /** The links of what is selected or pointed at, on top, with their latencies. */
   private drawFocused(frame: Frame, focus: (row: number) => boolean): void {
     const { context, palette, topology, text } = frame;
     const { links } = topology;

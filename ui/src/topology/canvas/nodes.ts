@@ -12,6 +12,7 @@ const FILL = 0.84;
 const FLASH_MS = 700;
 const DIMMED = 0.16;
 const INSTANCE_PX = 9;
+const LEAST_ILL_PX = 2.8;
 
 /** Rows in view by state, found ones and dimmed ones apart; kept from frame to frame. */
 class Buckets {
@@ -39,23 +40,27 @@ class Buckets {
 
 export class NodeLayer {
   private readonly buckets = new Buckets();
-  /** Rows of the last picture that had changed just before it. */
-  private changed: number[] = [];
+  /** Rows that had changed just before they were drawn. */
+  private readonly changed = new Set<number>();
   private instancesOf: (number[] | undefined)[] = [];
   private instancesAt = -1;
 
-  draw(frame: Frame): void {
-    this.changed = [];
+  /** The nodes of the frame's sites; with `again`, in a picture that has the others already. */
+  draw(frame: Frame, { again = false } = {}): void {
+    if (!again) this.changed.clear();
     if (frame.detail === "regions" || frame.detail === "sites") return;
     this.collect(frame);
     const { context, layout, palette, scale, left, top } = frame;
     const size = Math.max(1, SLOT * scale * FILL);
     for (const state of STATES) {
       context.fillStyle = palette.states[state] as string;
+      // One that is not ready is seen among ten thousand that are.
+      const side = state === State.READY ? size : Math.max(size, LEAST_ILL_PX);
+      const [x, y] = [left - (side - size) / 2, top - (side - size) / 2];
       for (const faint of [true, false]) {
         context.globalAlpha = faint ? DIMMED : 1;
         for (const row of this.buckets.of(state, faint)) {
-          context.fillRect(left + (layout.nodeX[row] as number) * scale, top + (layout.nodeY[row] as number) * scale, size, size);
+          context.fillRect(x + (layout.nodeX[row] as number) * scale, y + (layout.nodeY[row] as number) * scale, side, side);
         }
       }
     }
@@ -99,31 +104,32 @@ export class NodeLayer {
     for (const state of STATES) {
       for (const row of this.buckets.of(state, false)) {
         const at = changedAt[row] as number;
-        if (at !== 0 && frame.now - at < FLASH_MS) this.changed.push(row);
+        if (at !== 0 && frame.now - at < FLASH_MS) this.changed.add(row);
       }
     }
   }
 
   /** Outlines what has just changed, over the last picture; true while there is any such. */
   drawFlashes(frame: Frame): boolean {
-    if (this.changed.length === 0) return false;
+    if (this.changed.size === 0) return false;
     const { context, layout, palette, scale, left, top, now } = frame;
     const { changedAt } = frame.topology.nodes;
     const size = Math.max(1, SLOT * scale * FILL);
     context.strokeStyle = palette.accent;
     context.lineWidth = 2;
-    let some = false;
     for (const row of this.changed) {
       const age = now - (changedAt[row] as number);
-      if (age >= FLASH_MS) continue;
-      some = true;
+      if (age >= FLASH_MS) {
+        this.changed.delete(row);
+        continue;
+      }
       context.globalAlpha = Math.min(1, 1 - age / FLASH_MS);
       const [x, y] = [left + (layout.nodeX[row] as number) * scale, top + (layout.nodeY[row] as number) * scale];
       context.strokeRect(x - 1, y - 1, size + 2, size + 2);
     }
     context.globalAlpha = 1;
     context.lineWidth = 1;
-    return some;
+    return this.changed.size > 0;
   }
 
   private drawNames(frame: Frame, size: number): void {

@@ -25,8 +25,10 @@ export class Picture {
   at = -Infinity;
   took = 0;
 
+  /** The topology's version that it shows. */
+  version = -1;
   private camera = -1;
-  private version = -1;
+  private links = -1;
   private layout = -1;
   private topology: Topology | null = null;
   private match: Match | null = null;
@@ -52,14 +54,22 @@ export class Picture {
   /** Whether it shows this as it is now, seen from here. */
   isOf(scene: Scene, camera: Camera): boolean {
     return (
-      this.view !== null &&
-      this.camera === camera.version &&
       this.version === scene.topology.version &&
-      this.layout === scene.layout.version &&
-      this.topology === scene.topology &&
-      this.match === scene.match &&
+      this.isOfPlaces(scene, camera) &&
       same(this.selected, scene.selected) &&
       same(this.hovered, scene.hovered)
+    );
+  }
+
+  /** Whether what it shows is at the same places and dimmed the same, so that only states within sites may be others. */
+  isOfPlaces({ topology, layout, match }: Scene, camera: Camera): boolean {
+    return (
+      this.view !== null &&
+      this.camera === camera.version &&
+      this.layout === layout.version &&
+      this.links === topology.linksVersion &&
+      this.topology === topology &&
+      this.match === match
     );
   }
 
@@ -73,6 +83,7 @@ export class Picture {
     this.camera = camera.version;
     this.version = scene.topology.version;
     this.layout = scene.layout.version;
+    this.links = scene.topology.linksVersion;
     this.topology = scene.topology;
     this.match = scene.match;
     this.selected = scene.selected;
