@@ -79,10 +79,6 @@ const acts = {
 
   moving: ({ seconds, profile }) => watched(seconds, profile, () => journey(seconds * 1000)),
 
-  nop: () => ({}),
-  async shot({ path }) { await page.screenshot({ path }); return {}; },
-  async zoom({ steps }) { const b = await page.locator("canvas.topology-canvas").boundingBox(); await page.mouse.move(b.x+b.width/2,b.y+b.height/2); for (let i=0;i<Math.abs(steps);i++) await page.mouse.wheel(0,-27*Math.sign(steps)); return {}; },
-
   async heap() {
     await session.send("HeapProfiler.enable");
     await session.send("HeapProfiler.collectGarbage");

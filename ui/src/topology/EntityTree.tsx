@@ -11,7 +11,7 @@ import type { Place } from "../live/topology";
 import { LOCALE, t } from "../messages";
 import { StateCounts, StateMark } from "../parts/StateMark";
 import { nameOf, stateOf } from "./placeText";
-import { pathTo, treeIndex, type TreeRow, treeRows } from "./treeRows";
+import { pathTo, type TreeIndex, treeIndex, type TreeRow, treeRows } from "./treeRows";
 
 const ROW_PX = 28;
 const collator = new Intl.Collator(LOCALE, { numeric: true });
@@ -30,7 +30,11 @@ export function EntityTree({ match, selected, onSelect, onShow }: TreeProps) {
   const [focused, setFocused] = useState<string | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const structure = topology.structureVersion;
-  const index = useMemo(() => treeIndex(topology, collator), [topology, structure]);
+  const lastIndex = useRef<TreeIndex>(undefined);
+  const index = useMemo(() => treeIndex(topology, collator, lastIndex.current), [topology, structure]);
+  useEffect(() => {
+    lastIndex.current = index;
+  }, [index]);
   // The outermost regions are open at first.
   const opened = useMemo(() => open ?? new Set(index.roots.map((row) => topology.regions.ids[row] ?? "")), [open, index, topology]);
   // With something looked for, regions are open unless they were closed by hand meanwhile.

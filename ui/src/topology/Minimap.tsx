@@ -26,7 +26,7 @@ export function Minimap({ layout, camera }: { readonly layout: SlotLayout; reado
     const ground = new OffscreenCanvas(WIDTH, HEIGHT);
     const groundContext = ground.getContext("2d");
     let palette: Palette | null = null;
-    let seen = "";
+    let seen = -1;
     let drawnAt = -Infinity;
     let drawnVersion = -1;
     const stopTheme = theme.subscribe(() => {
@@ -35,15 +35,14 @@ export function Minimap({ layout, camera }: { readonly layout: SlotLayout; reado
     });
     let handle = requestAnimationFrame(function loop(now: number) {
       const stale = drawnVersion !== topology.version && now - drawnAt > DRAW_EVERY_MS;
-      const key = `${camera.version}`;
-      if (groundContext && (stale || key !== seen) && layout.width > 0) {
+      if (groundContext && (stale || camera.version !== seen) && layout.width > 0) {
         palette ??= readPalette();
         if (stale) {
           drawGround(groundContext, { layout, topology, palette });
           drawnVersion = topology.version;
           drawnAt = now;
         }
-        seen = key;
+        seen = camera.version;
         context.drawImage(ground, 0, 0);
         drawView(context, { layout, camera, palette });
       }
@@ -91,15 +90,21 @@ function drawGround(
   context.fillStyle = palette.ground;
   context.fillRect(0, 0, WIDTH, HEIGHT);
   const { sites } = topology;
+  const troubled = (site: number) =>
+    (sites.nodeCounts[site * STATE_COUNT + State.DOWN] as number) > 0 || sites.state[site] === State.DOWN;
+  // One colour after the other: changing it for each of ten thousand squares takes longer than drawing them.
+  context.fillStyle = palette.region[0];
   for (const box of layout.regionBoxes) {
-    context.fillStyle = palette.region[0];
     context.fillRect(left + box.x * scale, top + box.y * scale, box.width * scale, box.height * scale);
-    for (const site of box.siteBoxes) {
-      const at = site.site * STATE_COUNT;
-      const trouble = (sites.nodeCounts[at + State.DOWN] as number) > 0 || sites.state[site.site] === State.DOWN;
-      context.fillStyle = trouble ? (palette.states[State.DOWN] as string) : palette.siteLine;
-      const side = Math.max(1, site.width * scale);
-      context.fillRect(left + site.x * scale, top + site.y * scale, side, side);
+  }
+  for (const trouble of [false, true]) {
+    context.fillStyle = trouble ? (palette.states[State.DOWN] as string) : palette.siteLine;
+    for (const box of layout.regionBoxes) {
+      for (const site of box.siteBoxes) {
+        if (troubled(site.site) !== trouble) continue;
+        const side = Math.max(1, site.width * scale);
+        context.fillRect(left + site.x * scale, top + site.y * scale, side, side);
+      }
     }
   }
 }

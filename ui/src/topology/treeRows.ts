@@ -24,8 +24,11 @@ export interface TreeIndex {
   readonly nodesOf: readonly (readonly number[] | undefined)[];
 }
 
-/** Who is in whom, each by name. */
-export function treeIndex(topology: Topology, collator: Intl.Collator): TreeIndex {
+/**
+ * Who is in whom, each by name. `before` is what this answered last for the same topology: what was in order then nearly is
+ * now, and putting it in order again costs a comparison each.
+ */
+export function treeIndex(topology: Topology, collator: Intl.Collator, before?: TreeIndex): TreeIndex {
   const { regions, sites, nodes } = topology;
   const roots: number[] = [];
   const regionsOf: (number[] | undefined)[] = new Array(regions.limit);
@@ -37,15 +40,20 @@ export function treeIndex(topology: Topology, collator: Intl.Collator): TreeInde
     if (parent < 0) roots.push(row);
     else (regionsOf[parent] ??= []).push(row);
   }
-  for (let row = 0; row < sites.limit; row += 1) {
+  const placed = new Uint8Array(sites.limit);
+  const place = (row: number) => {
     const region = sites.region[row] as number;
-    if (sites.has(row) && region >= 0) (sitesOf[region] ??= []).push(row);
-  }
+    if (placed[row] === 1 || !sites.has(row) || region < 0) return;
+    placed[row] = 1;
+    (sitesOf[region] ??= []).push(row);
+  };
+  for (const list of before?.sitesOf ?? []) list?.forEach(place);
+  for (let row = 0; row < sites.limit; row += 1) place(row);
   for (let row = 0; row < nodes.limit; row += 1) {
     const site = nodes.site[row] as number;
     if (nodes.has(row) && site >= 0) (nodesOf[site] ??= []).push(row);
   }
-  const byTitle = (titles: readonly string[]) => (a: number, b: number) => collator.compare(titles[a] ?? "", titles[b] ?? "");
+  const byTitle = (titles: readonly string[]) => (a: number, b: number) => collator.compare(titles[a] ?? "", titles[b] ?? "") || a - b;
   roots.sort(byTitle(regions.titles));
   for (const list of regionsOf) list?.sort(byTitle(regions.titles));
   for (const list of sitesOf) list?.sort(byTitle(sites.titles));
