@@ -118,10 +118,8 @@ class DemoServer:
     def sign_in_link(self) -> str:
         """A link that signs its administrator in, once."""
         user = self.post('{ users(first: 1, filter: { name: { eq: "admin" } }) { nodes { id } } }')["users"]["nodes"][0]
-        made = self.post(
-            "mutation($user: ID!) { createSignInLink(input: { userId: $user }) { ... on CreateSignInLinkPayload { link } } }",
-            user=user["id"],
-        )
+        fields = "createSignInLink(input: { userId: $user }) { ... on CreateSignInLinkPayload { link } }"
+        made = self.post(f"mutation($user: ID!) {{ {fields} }}", user=user["id"])
         return f"{self.origin}{made['createSignInLink']['link']}"
 
 

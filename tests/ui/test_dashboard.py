@@ -12,16 +12,17 @@ import pytest
 from server.ui_build import UiPaths
 
 if TYPE_CHECKING:
-    from conftest import DemoServer
+    from conftest import DemoServer, RunningServer
 
 LIMIT_S = 180.0
-CHAPTERS = {"find": 12}
+CHAPTERS = {"find": 12, "deployment": 9, "live": 7, "keyboard": 14, "accessibility": 8, "stability": 8}
 """Each chapter (ui/e2e/chapters/) with the number of its steps, the last of which looks at what no page may do."""
+EMPTY_STEPS = 6
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_dashboard(
-    built_pages: UiPaths, demo_server: "DemoServer", chromium: str, tmp_path: Path, chapter: str
+    chromium: str, built_pages: UiPaths, demo_server: "DemoServer", tmp_path: Path, chapter: str
 ) -> None:
     arguments = {
         "chapter": chapter,
@@ -33,6 +34,25 @@ def test_the_dashboard(
     wishes = {"kill": demo_server.process.kill, "start": demo_server.process.start}
     told = run_chapter(arguments, folder=built_pages.sources, wishes=wishes)
     assert told.count("ok: ") == CHAPTERS[chapter], told
+
+
+def test_the_dashboard_of_an_empty_graph(
+    chromium: str, built_pages: UiPaths, server: "RunningServer", tmp_path: Path
+) -> None:
+    arguments = {
+        "chapter": "empty",
+        "browser": chromium,
+        "origin": server.origin,
+        "signIn": server.link,
+        "failure": str(tmp_path / "failure.png"),
+    }
+    told = run_chapter(arguments, folder=built_pages.sources, wishes={})
+    assert told.count("ok: ") == EMPTY_STEPS, told
+
+
+def test_every_chapter_is_told(built_pages: UiPaths) -> None:
+    written = {path.stem for path in (built_pages.sources / "e2e" / "chapters").glob("*.mjs")}
+    assert written == {*CHAPTERS, "empty"}
 
 
 def run_chapter(arguments: Mapping[str, str], *, folder: Path, wishes: Mapping[str, Callable[[], object]]) -> str:

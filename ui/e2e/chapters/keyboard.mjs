@@ -1,7 +1,7 @@
 // Everything without a pointer. Where the focus is, is read from the page; only keys are pressed.
 import { allIsWell } from "../demo.mjs";
 import { check, eventually, query, same } from "../story.mjs";
-import { camera, lookFor } from "../topology-page.mjs";
+import { camera } from "../topology-page.mjs";
 
 const MOST_STOPS = 80;
 
@@ -39,7 +39,7 @@ export async function tell(story) {
   });
 
   await story.step("the pages are reached from the bar", async () => {
-    await tabTo(page, ({ tag, name }) => tag === "A" && name === "Map", { from: "/topology" });
+    await tabTo(({ tag, name }) => tag === "A" && name === "Map", { from: "/topology" });
     await keyboard.press("Enter");
     await page.waitForURL((url) => url.pathname === "/map");
     same(await page.locator('nav a[aria-current="page"]').first().innerText(), "Map", "the current page");
@@ -56,7 +56,7 @@ export async function tell(story) {
   });
 
   await story.step("the tree is walked with arrows, Home, End and letters", async () => {
-    await tabTo(page, ({ role }) => role === "treeitem", { from: "/topology" });
+    await tabTo(({ role }) => role === "treeitem", { from: "/topology" });
     const item = async () => page.evaluate(() => document.activeElement?.querySelector(".tree-name")?.textContent);
     const press = async (key, holds, words) => {
       await keyboard.press(key);
@@ -80,7 +80,13 @@ export async function tell(story) {
   });
 
   await story.step("Space selects in the tree, Enter shows it in the picture as well", async () => {
-    await press(page, "s");
+    await tabTo(({ role }) => role === "treeitem", { from: "/topology" });
+    await keyboard.press("s");
+    await eventually(
+      () => page.evaluate(() => document.activeElement?.querySelector(".tree-name")?.textContent ?? ""),
+      (name) => name.startsWith("S"),
+      "a name with S",
+    );
     const before = await camera(page);
     await keyboard.press(" ");
     await page.waitForURL((url) => url.searchParams.get("select")?.startsWith("site_"));
@@ -91,7 +97,7 @@ export async function tell(story) {
   });
 
   await story.step("the picture is moved and zoomed, and lets go of what is selected", async () => {
-    await tabTo(page, ({ role }) => role === "application");
+    await tabTo(({ role }) => role === "application");
     const moves = [
       ["0", () => true],
       ["+", (was, is) => is.scale > was.scale],
@@ -114,7 +120,7 @@ export async function tell(story) {
   });
 
   await story.step("a state of the legend is a switch", async () => {
-    await tabTo(page, ({ name }) => name.startsWith("Ready:"), { from: "/topology" });
+    await tabTo(({ name }) => name.startsWith("Ready:"), { from: "/topology" });
     await keyboard.press(" ");
     await page.waitForURL((url) => url.searchParams.get("find") === "state:ready");
     same(await page.evaluate(() => document.activeElement?.getAttribute("aria-pressed")), "true", "pressed");
@@ -123,7 +129,7 @@ export async function tell(story) {
   });
 
   await story.step("the account's menu changes the theme and gives the focus back", async () => {
-    await tabTo(page, ({ name }) => name.startsWith("Signed in as"), { from: "/topology" });
+    await tabTo(({ name }) => name.startsWith("Signed in as"), { from: "/topology" });
     const theme = () => page.evaluate(() => document.documentElement.dataset.theme ?? "system");
     for (const wanted of ["dark", "system"]) {
       await keyboard.press("Enter");
@@ -137,7 +143,7 @@ export async function tell(story) {
   });
 
   await story.step("the help of the find box opens, is read and is closed", async () => {
-    await tabTo(page, ({ name }) => name === "What can be looked for", { from: "/map" });
+    await tabTo(({ name }) => name === "What can be looked for", { from: "/map" });
     await keyboard.press("Enter");
     await page.getByRole("dialog", { name: "What can be looked for" }).waitFor();
     await keyboard.press("Escape");
@@ -145,7 +151,7 @@ export async function tell(story) {
   });
 
   await story.step("the map is moved and zoomed", async () => {
-    await tabTo(page, ({ role }) => role === "application");
+    await tabTo(({ role }) => role === "application");
     const picture = () => page.evaluate(() => document.activeElement.toDataURL());
     let before = await picture();
     for (const key of ["+", "ArrowRight", "ArrowDown", "-", "0"]) {
@@ -155,54 +161,43 @@ export async function tell(story) {
   });
 
   await story.step("a list is ordered, its columns chosen, and a row opened", async () => {
-    await tabTo(page, ({ tag, name }) => tag === "BUTTON" && name === "Name", { from: "/list/sites" });
+    await tabTo(({ tag, name }) => tag === "BUTTON" && name === "Name", { from: "/list/sites" });
     const sorted = () => page.locator('[role="columnheader"]', { hasText: "Name" }).getAttribute("aria-sort");
     for (const [order, is] of [["NAME", "ascending"], ["-NAME", "descending"], ["", null]]) {
       await keyboard.press("Enter");
       await page.waitForURL((url) => (url.searchParams.get("order") ?? "") === order);
       same(await sorted(), is, "the order that is read out");
     }
-    await tabTo(page, ({ name }) => name === "Columns", { from: "/list/sites" });
+    await tabTo(({ name }) => name === "Columns", { from: "/list/sites" });
     await keyboard.press("Enter");
     const tier = page.getByRole("checkbox", { name: "Tier" });
     await tier.waitFor();
-    await tabTo(page, ({ name }) => name.trim() === "Tier");
+    await tabTo(({ name }) => name.trim() === "Tier");
     await keyboard.press(" ");
     await page.waitForURL((url) => url.searchParams.has("columns"));
     await keyboard.press("Escape");
     await eventually(() => page.locator('[role="columnheader"]', { hasText: "Tier" }).count(), (many) => many === 0, "no such column");
-    await tabTo(page, ({ tag, within }) => tag === "A" && within === "row");
+    await tabTo(({ tag, within }) => tag === "A" && within === "row");
     await keyboard.press("Enter");
     await page.waitForURL((url) => url.pathname.startsWith("/entity/"));
   });
 
   await story.step("tabs are changed with arrows", async () => {
     const { deployments } = await story.ask('{ deployments(first: 1, filter: { name: { eq: "video" } }) { nodes { id } } }');
-    await tabTo(page, ({ role }) => role === "tab", { from: `/entity/${deployments.nodes[0].id}` });
+    await tabTo(({ role }) => role === "tab", { from: `/entity/${deployments.nodes[0].id}` });
     await keyboard.press("ArrowRight");
     await page.waitForURL((url) => url.searchParams.get("tab") === "releases");
     same(await page.evaluate(() => document.activeElement?.getAttribute("aria-selected")), "true", "the tab with the focus");
     await keyboard.press("ArrowLeft");
     await page.locator(".why-rule select").waitFor();
-    await tabTo(page, ({ tag }) => tag === "SELECT");
+    await tabTo(({ tag }) => tag === "SELECT");
     await keyboard.press("ArrowDown");
     check((await page.locator(".why-rule select").inputValue()) !== "", "no rule was chosen");
   });
   same(query(page, "find"), "", "what is looked for at the end");
 
-  async function press(_page, letter) {
-    await lookFor(page, "");
-    await tabTo(page, ({ role }) => role === "treeitem", { from: "/topology" });
-    await keyboard.press(letter);
-    await eventually(
-      () => page.evaluate(() => document.activeElement?.querySelector(".tree-name")?.textContent ?? ""),
-      (name) => name.toLowerCase().startsWith(letter),
-      `a name with ${letter}`,
-    );
-  }
-
   /** Presses Tab until what is wanted has the focus; from the top of a page when one is given. */
-  async function tabTo(_page, wanted, { from } = {}) {
+  async function tabTo(wanted, { from } = {}) {
     if (from !== undefined) await story.goTo(from);
     for (let stop = 0; stop < MOST_STOPS; stop += 1) {
       await keyboard.press("Tab");
