@@ -66,7 +66,7 @@ class UlidSource:
 
 
 _source = UlidSource()
-os.register_at_fork(after_in_child=_source.begin_anew)
+os.register_at_fork(after_in_child=lambda: _source.begin_anew())
 
 
 def new_ulid(*, at_ms: int | None = None) -> str:

@@ -12,10 +12,17 @@ from collections import Counter
 import pytest
 
 from beds.parts import SKIP_MARK
+from graph import identifiers
 
 pytest_plugins = ["beds.chromium.fixtures", "beds.neo4j.fixtures", "beds.node.fixtures", "beds.proxy.fixtures"]
 
 _ran = pytest.StashKey[int]()
+
+
+@pytest.fixture(autouse=True)
+def identifiers_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Identifiers rise for as long as a process lives: one test's clock of next month must not be the next test's."""
+    monkeypatch.setattr(identifiers, "_source", identifiers.UlidSource())
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -185,7 +185,8 @@ def test_what_ends_a_client_leaves_nothing_at_all(
 ) -> None:
     _, run = large
     file = tmp_path / "graph.sqlite"
-    options: dict[str, Any] = {}
+    # A shell has its background jobs ignore an interruption, and their children after them.
+    options: dict[str, Any] = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     if end == "full disk":
         limit = FILL_BYTES // 2
         options["preexec_fn"] = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
