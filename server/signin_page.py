@@ -10,7 +10,8 @@ import hashlib
 from html import escape
 
 _STYLE = """
-:root{color-scheme:light dark;--quiet:color-mix(in srgb,CanvasText 70%,Canvas);font-family:system-ui,sans-serif;line-height:1.5;background:Canvas;color:CanvasText}
+:root{color-scheme:light dark;--quiet:color-mix(in srgb,CanvasText 70%,Canvas)}
+:root{font-family:system-ui,sans-serif;line-height:1.5;background:Canvas;color:CanvasText}
 body{margin:0;min-height:100vh;display:grid;place-items:center}
 main{width:min(22rem,calc(100vw - 2rem))}
 h1{font-size:1.4rem;margin:0 0 1rem}

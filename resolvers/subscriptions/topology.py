@@ -1,8 +1,8 @@
 """`topology`: a picture of the whole that stays current, as a snapshot in columns and deltas in the same columns.
 
-The query of the same name answers with the same snapshot. A filter chooses sites; nodes and instances come with their site, links
-with both of theirs. When a site begins or ceases to match, what hangs on it does too; then a new snapshot is sent in
-place of a delta.
+The query of the same name answers with the same snapshot. A filter chooses sites; nodes and instances come with their
+site, links with both of theirs. When a site begins or ceases to match, what hangs on it does too; then a new snapshot is
+sent in place of a delta.
 """
 
 from __future__ import annotations
