@@ -34,8 +34,8 @@ from graph.view import each, get_as
 from server import logs
 from server.app import Application, running
 from server.first_start import first_link
-from server.run import listening_socket
 from server.settings import Settings
+from server.start_checks import listening_socket
 from server.ui_build import UiBuild
 from server.websocket_transport import websocket_options
 

@@ -87,7 +87,7 @@ class Lines:
 
     def said(self) -> list[Any]:
         """What it has said and nobody has read yet."""
-        out = []
+        out: list[Any] = []
         while True:
             try:
                 line = self._lines.get_nowait()
