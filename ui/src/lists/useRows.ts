@@ -62,8 +62,11 @@ export function useRows(question: Question, revision: number): Rows {
       if (error instanceof SignedOut) location.assign(signInUrl(location.pathname + location.search));
       else if (current.current.key === asked) setProblem(error instanceof Error ? error.message : String(error));
     } finally {
-      if (current.current === held) held.busy = false;
-      setLoading(false);
+      // The end of an older question says nothing of the one that is asked now.
+      if (current.current === held) {
+        held.busy = false;
+        setLoading(false);
+      }
     }
   }, []);
 
