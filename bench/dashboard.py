@@ -72,14 +72,19 @@ def figures(bench: Bench) -> None:
                 at_scale(bench, scale, folder=folder / part, browser=browser, pages=pages)
 
 
+def prepared(bench: Bench, size: Size, *, folder: Path, pages: Path) -> ChangingServer:
+    """A server on a graph of this size, made in an empty folder."""
+    bench.say(f"making a graph of {size.text}")
+    store = f"sqlite://{folder / 'graph.sqlite'}"
+    on_loop(stored(store, World(size)))
+    return ChangingServer(folder, store=store, pages=pages)
+
+
 def at_scale(bench: Bench, scale: Scale, *, folder: Path, browser: str, pages: Path) -> None:
     """All figures of one size."""
     name = f"{scale.size.nodes:,} nodes"
-    bench.say(f"making a graph of {scale.size.text}")
     folder.mkdir(parents=True)
-    store = f"sqlite://{folder / 'graph.sqlite'}"
-    on_loop(stored(store, World(scale.size)))
-    server = ChangingServer(folder, store=store, pages=pages)
+    server = prepared(bench, scale.size, folder=folder, pages=pages)
     try:
         with Page(browser=browser, server=server) as page:
             bench.say(f"Chromium {page.version}, without a GPU")

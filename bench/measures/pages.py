@@ -173,7 +173,7 @@ class Page:
         return self._watch("moving", seconds)
 
     def heap(self) -> tuple[float, int]:
-        """MB of the page's live objects, and elements and other nodes of its document."""
+        """MB of the page's live objects and typed arrays, and elements and other nodes of its document."""
         answer = self._ask("heap")
         return answer["heapMb"], answer["elements"]
 

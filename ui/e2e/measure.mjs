@@ -7,7 +7,7 @@
 //   {"do": "still", "seconds"}, {"do": "moving", "seconds"}
 //       frames, the main thread and what became visible: {"frames", "meanMs", "p95Ms", "longestMs", "busy", "moves",
 //       "visible": [[revision, ms of the wall clock], ...]}; "moving" drags and zooms with a pointer all the while
-//   {"do": "heap"}                                     after a collection: {"heapMb", "elements", "listeners"}
+//   {"do": "heap"}         after a collection, typed arrays among it: {"heapMb", "elements", "listeners"}
 //
 // With "profile": PATH a `still` or `moving` writes a CPU profile there; its figures are then not to be quoted.
 import { writeFile } from "node:fs/promises";
@@ -83,8 +83,10 @@ const acts = {
     await session.send("HeapProfiler.enable");
     await session.send("HeapProfiler.collectGarbage");
     await session.send("HeapProfiler.disable");
+    const { usedSize, embedderHeapUsedSize, backingStorageSize } = await session.send("Runtime.getHeapUsage");
+    const heapMb = (usedSize + (embedderHeapUsedSize ?? 0) + (backingStorageSize ?? 0)) / 1e6;
     const now = await metrics();
-    return { heapMb: now.JSHeapUsedSize / 1e6, elements: now.Nodes, listeners: now.JSEventListeners };
+    return { heapMb, elements: now.Nodes, listeners: now.JSEventListeners };
   },
 };
 
