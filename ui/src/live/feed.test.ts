@@ -12,8 +12,13 @@ class Server {
   readonly pauses: number[] = [];
   private sink: Sink | null = null;
   private waiting: (() => void) | null = null;
+  private connected: () => void = () => undefined;
 
   readonly client = {
+    on: (_: "connected", listener: () => void) => {
+      this.connected = listener;
+      return () => undefined;
+    },
     subscribe: (payload: { variables?: Record<string, unknown> }, sink: Sink) => {
       this.asked.push(payload.variables?.after as string | null);
       this.sink = sink;
@@ -25,6 +30,11 @@ class Server {
   /** Waits for a further subscription. */
   async subscribed(many: number): Promise<void> {
     while (this.asked.length < many) await new Promise<void>((resolve) => (this.waiting = resolve));
+  }
+
+  /** Says that the connection stands. */
+  accept(): void {
+    this.connected();
   }
 
   tell(topology: object): void {
@@ -79,6 +89,19 @@ describe("the feed", () => {
     expect([feed.status, server.asked]).toEqual(["reconnecting", [null, cursor]]);
     server.tell({ __typename: "TopologyHeartbeat", revision: 13, cursor: "c13" });
     expect([feed.status, feed.resumes]).toEqual(["live", 1]);
+    feed.close();
+  });
+
+  test("is live again with the connection, for a graph at rest has nothing to tell", async () => {
+    const { server, feed } = follow();
+    server.accept();
+    expect(feed.status).toBe("connecting");
+    server.tell(SNAPSHOT);
+    server.error(new Event("close"));
+    await server.subscribed(2);
+    const heard = feed.heardAt;
+    server.accept();
+    expect([feed.status, feed.heardAt > heard]).toEqual(["live", true]);
     feed.close();
   });
 

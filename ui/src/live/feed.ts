@@ -48,6 +48,12 @@ export class TopologyFeed {
 
   constructor(private readonly options: FeedOptions) {
     this.clock = options.clock ?? (() => performance.now());
+    // A subscription that was taken up again may have nothing to tell for a while: the server is back all the same, and
+    // says what it has to say about the cursor before anything else.
+    options.client.on("connected", () => {
+      this.heardAt = this.clock();
+      if (this.cursor !== null) this.become("live");
+    });
   }
 
   /** Told when the status changes. */
