@@ -15,17 +15,19 @@ export async function tell(story) {
   const site = await siteNamed(story, "Stockholm");
   const item = treeItem(page, site.id);
   const words = async () => (await item.innerText()).replace(/\s+/g, " ");
+  let frame;
   let view;
   let places;
 
   await story.step("one looks at a site from near by", async () => {
     await story.goTo(`/topology?select=${site.id}`);
     await page.getByRole("button", { name: "Show it" }).click();
-    const box = await page.locator(".topology-canvas").boundingBox();
-    await page.mouse.move(box.x + box.width / 3, box.y + box.height / 3);
+    frame = await page.locator(".topology-canvas").boundingBox();
+    const [x, y] = [frame.x + frame.width / 3, frame.y + frame.height / 3];
+    await page.mouse.move(x, y);
     await page.mouse.wheel(0, -120);
     await page.mouse.down();
-    await page.mouse.move(box.x + box.width / 3 + 60, box.y + box.height / 3 + 40, { steps: 4 });
+    await page.mouse.move(x + 60, y + 40, { steps: 4 });
     await page.mouse.up();
     same(query(page, "select"), site.id, "what is selected after moving the picture");
     view = await camera(page);
@@ -53,6 +55,7 @@ export async function tell(story) {
     await story.please("kill");
     await page.locator('.feed[data-status="reconnecting"]').waitFor();
     await page.locator(".stale").waitFor();
+    same(await page.locator(".topology-canvas").boundingBox(), frame, "where the picture is");
     await untouched("without a server");
   });
 
