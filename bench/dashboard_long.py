@@ -29,7 +29,7 @@ def figures(bench: Bench) -> None:
     """All of it."""
     logs.configure(level="warning", format="console")
     try:
-        browser, pages = browser_path(), pages_folder(bench.say)
+        pages, browser = pages_folder(bench.say), browser_path()
     except PartAbsent as absent:
         bench.say(f"NOT MEASURED: the dashboard. {absent}")
         return

@@ -175,16 +175,20 @@ async function journey(forMs) {
   const [midX, midY] = [box.x + box.width / 2, box.y + box.height / 2];
   await page.locator("canvas.topology-canvas").focus();
   await page.keyboard.press("0");
-  let [step, began, unanswered] = [0, performance.now(), 0];
+  let [step, began, unanswered, failed] = [0, performance.now(), 0, null];
   // Sixty a second, as a pointer gives them; a page that does not keep up is not flooded.
   const send = async (event) => {
     unanswered += 1;
-    void session.send("Input.dispatchMouseEvent", event).finally(() => (unanswered -= 1));
+    session
+      .send("Input.dispatchMouseEvent", event)
+      .catch((error) => (failed ??= error))
+      .finally(() => (unanswered -= 1));
     step += 1;
     do {
       const wait = Math.max(began + step * FRAME_MS - performance.now(), unanswered > 3 ? 1 : 0);
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     } while (unanswered > 3);
+    if (failed !== null) throw failed;
     step = Math.max(step, Math.floor((performance.now() - began) / FRAME_MS));
     return performance.now() < end;
   };
