@@ -3,9 +3,9 @@
 //
 // A picture is drawn when something in it changed, and kept. Places are kept apart from the names over them: where only
 // states have changed, the sites that have are drawn again and no others. What has just changed is outlined over the kept
-// picture, a few times a second. While the camera moves, a picture that reaches a little beyond the view stands in, shifted and scaled,
-// and a new one is made only every so often: fifty thousand nodes are not drawn sixty times a second for somebody who is on
-// the way elsewhere.
+// picture, a few times a second. While the camera moves, a picture that reaches a little beyond the view stands in, shifted
+// and scaled, and a new one is made only every so often: fifty thousand nodes are not drawn sixty times a second for
+// somebody who is on the way elsewhere.
 
 import type { Place } from "../../live/topology";
 import type { Camera } from "../camera";
