@@ -27,7 +27,7 @@ async function drawn(page) {
 }
 
 async function picture(page, name) {
-  await page.mouse.move(720, 20);
+  await page.mouse.move(1_435, 895);
   await page.waitForTimeout(300);
   await page.screenshot({ path: target(name) });
   console.log(target(name));

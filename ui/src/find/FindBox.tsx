@@ -4,7 +4,7 @@
 import { useEffect, useId, useRef, useState } from "react";
 import { Button, DialogTrigger, Popover } from "react-aria-components";
 
-import { count, t } from "../messages";
+import { t } from "../messages";
 import type { Find } from "./useFind";
 import "./find.css";
 
@@ -86,7 +86,7 @@ export function FindBox({ find }: { readonly find: Find }) {
         </Popover>
       </DialogTrigger>
       <span id={described} role="status" className="find-result">
-        {find.match && t.find.found(count(find.match.counts.site), count(find.match.counts.node))}
+        {find.match && t.find.found(find.match.counts.site, find.match.counts.node)}
         {find.expression.problems.map((problem) => (
           <span key={problem.word} className="find-problem">
             {t.find.problems[problem.reason](problem.word)}

@@ -9,7 +9,7 @@ import { FindBox } from "../find/FindBox";
 import { useFind } from "../find/useFind";
 import type { Place, Topology } from "../live/topology";
 import { useTopology } from "../live/useTopology";
-import { count, t } from "../messages";
+import { t } from "../messages";
 import { Legend } from "../topology/Legend";
 import { SelectionPanel } from "../topology/SelectionPanel";
 import { MapCanvas } from "./MapCanvas";
@@ -79,7 +79,7 @@ export function MapPage() {
           </div>
         )}
         <p className="topology-summary" role="status">
-          {reach ? t.map.reachOf(reach.name, count(reach.siteIds.length)) : unplaced > 0 && t.map.unplaced(count(unplaced))}
+          {reach ? t.map.reachOf(reach.name, reach.siteIds.length) : unplaced > 0 && t.map.unplaced(unplaced)}
         </p>
       </div>
       <section className="topology-details" aria-label={t.topology.details}>

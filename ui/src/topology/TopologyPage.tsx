@@ -10,7 +10,7 @@ import { FindBox } from "../find/FindBox";
 import { useFind } from "../find/useFind";
 import type { Place } from "../live/topology";
 import { useStructure } from "../live/useTopology";
-import { count, t } from "../messages";
+import { t } from "../messages";
 import { download } from "../parts/download";
 import { EntityTree } from "./EntityTree";
 import { Legend } from "./Legend";
@@ -74,12 +74,7 @@ export function TopologyPage() {
           </div>
         )}
         <p className="topology-summary">
-          {t.topology.summary(
-            count(topology.regions.size),
-            count(topology.sites.size),
-            count(topology.nodes.size),
-            count(topology.links.size),
-          )}
+          {t.topology.summary(topology.regions.size, topology.sites.size, topology.nodes.size, topology.links.size)}
         </p>
       </div>
       <section className="topology-details" aria-label={t.topology.details}>

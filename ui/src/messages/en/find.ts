@@ -1,10 +1,11 @@
 import type { Problem } from "../../find/expression";
+import { counted } from "./counted";
 
 export const find = {
   label: "Find",
   hint: "name, kind:node, state:down, site:paris, zone=west, -exclude, within:3hops",
   shortcut: "Press / to write here",
-  found: (sites: string, nodes: string) => `${sites} sites, ${nodes} nodes found`,
+  found: (sites: number, nodes: number) => `${counted(sites, "site")}, ${counted(nodes, "node")} found`,
   clear: "Clear what is looked for",
   help: "What can be looked for",
   problems: {

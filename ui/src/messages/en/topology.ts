@@ -1,10 +1,12 @@
+import { counted } from "./counted";
+
 export const topology = {
   title: "Topology",
   canvas: "Picture of the topology",
   canvasHelp:
     "Arrow keys move, plus and minus zoom, 0 shows everything, Escape lets go of what is selected. The tree beside it holds the same and can be read out.",
-  summary: (regions: string, sites: string, nodes: string, links: string) =>
-    `${regions} regions, ${sites} sites, ${nodes} nodes, ${links} links`,
+  summary: (regions: number, sites: number, nodes: number, links: number) =>
+    [counted(regions, "region"), counted(sites, "site"), counted(nodes, "node"), counted(links, "link")].join(", "),
   tree: "Regions, sites and nodes",
   showTree: "Tree",
   legend: "States of nodes",
