@@ -19,13 +19,13 @@ export function treeItem(page, id) {
 
 export async function legendCount(page, state) {
   const label = await page.locator(".legend-state", { hasText: state }).getAttribute("aria-label");
-  return Number(/: ([\d,]+) nodes/.exec(label)[1].replaceAll(",", ""));
+  return Number(/: ([\d,]+) nodes?/.exec(label)[1].replaceAll(",", ""));
 }
 
 /** `[sites, nodes]` that are found, or null while nothing is looked for. */
 export async function found(page) {
   const words = await page.locator(".find-result").innerText();
-  const numbers = /([\d,]+) sites, ([\d,]+) nodes/.exec(words);
+  const numbers = /([\d,]+) sites?, ([\d,]+) nodes?/.exec(words);
   return numbers && numbers.slice(1).map((number) => Number(number.replaceAll(",", "")));
 }
 

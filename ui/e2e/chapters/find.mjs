@@ -24,6 +24,7 @@ export async function tell(story) {
 
   await story.step("a name drives the address, the tree, the counts and the picture", async () => {
     const before = await pixels(page);
+    const frame = await page.locator(".topology-canvas").boundingBox();
     await lookFor(page, "stockholm");
     const [sites] = await eventually(() => found(page), (many) => many !== null, "nothing is counted");
     const named = await story.ask('{ sites(first: 0, filter: { name: { contains: "stockholm" } }) { totalCount } }');
@@ -32,6 +33,7 @@ export async function tell(story) {
     same(items.length, sites + 1, "the region and the sites found in it");
     check(items.slice(1).every((item) => /stockholm/i.test(item)), items.join(", "));
     check((await pixels(page)) !== before, "the picture is the same as before");
+    same(await page.locator(".topology-canvas").boundingBox(), frame, "where the picture is");
   });
 
   const [lost, other] = await Promise.all(["Stockholm", "Zaragoza"].map((name) => siteNamed(story, name)));

@@ -87,11 +87,15 @@ export function FindBox({ find }: { readonly find: Find }) {
       </DialogTrigger>
       <span id={described} role="status" className="find-result">
         {find.match && t.find.found(find.match.counts.site, find.match.counts.node)}
-        {find.expression.problems.map((problem) => (
-          <span key={problem.word} className="find-problem">
-            {t.find.problems[problem.reason](problem.word)}
+        {find.expression.problems.length > 0 && (
+          <span className="find-problems">
+            {find.expression.problems.map((problem) => (
+              <span key={problem.word} className="find-problem">
+                {t.find.problems[problem.reason](problem.word)}
+              </span>
+            ))}
           </span>
-        ))}
+        )}
       </span>
     </search>
   );
