@@ -4,7 +4,8 @@
 // or whose site's name has it. Found regions are those that match themselves; a region or site that only holds something
 // found is told apart, so that a tree can lead to it.
 
-import type { PictureKind, Topology } from "../live/topology";
+import type { PictureKind } from "../live/tables";
+import type { Topology } from "../live/topology";
 import type { Expression, Term } from "./expression";
 import { within } from "./within";
 

@@ -6,7 +6,8 @@ import type { Client } from "graphql-ws";
 
 import { FORBIDDEN, UNAUTHORIZED, isClose } from "../api/graphql";
 import { TOPOLOGY } from "./query";
-import type { Delta, Snapshot, Topology } from "./topology";
+import type { Delta, Snapshot } from "./tables";
+import type { Topology } from "./topology";
 
 /** How the feed stands. `refused` is final: the viewer may not, or the server did not understand. */
 export type FeedStatus = "connecting" | "live" | "reconnecting" | "signed-out" | "refused";

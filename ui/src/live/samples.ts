@@ -1,6 +1,6 @@
 // Topologies made from a seed, for tests: the same picture for the same numbers.
 
-import type { Snapshot, Tables } from "./topology";
+import type { Snapshot, Tables } from "./tables";
 
 /** A generator of numbers from 0 to 1 (mulberry32). */
 export function seeded(seed: number): () => number {

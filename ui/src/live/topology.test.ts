@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 
 import { nodeColumns, noRows, regionColumns, seeded, siteColumns, world } from "./samples";
 import { State, STATE_COUNT } from "./states";
-import { type Delta, type Place, type Snapshot, Topology } from "./topology";
+import type { Delta, Place, Snapshot } from "./tables";
+import { Topology } from "./topology";
 
 const WORLD = world({ countries: 3, sitesEach: 8, nodesEach: 6 });
 

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "react";
 
 import { theme } from "../dashboard/theme";
 import type { Match } from "../find/match";
-import type { Place } from "../live/topology";
+import type { Place } from "../live/tables";
 import { useLive } from "../live/useTopology";
 import { count, t } from "../messages";
 import { titleOf } from "../topology/placeText";

@@ -7,7 +7,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import type { Match } from "../find/match";
 import { STATE_KEYS } from "../live/states";
 import { useTopology } from "../live/useTopology";
-import type { Place } from "../live/topology";
+import type { Place } from "../live/tables";
 import { LOCALE, t } from "../messages";
 import { StateCounts, StateMark } from "../parts/StateMark";
 import { nameOf, stateOf } from "./placeText";

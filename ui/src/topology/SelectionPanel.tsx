@@ -5,7 +5,8 @@ import { Link } from "wouter";
 
 import { entityPath } from "../dashboard/routes";
 import { STATE_COUNT } from "../live/states";
-import type { Place, Topology } from "../live/topology";
+import type { Place } from "../live/tables";
+import type { Topology } from "../live/topology";
 import { useTopology } from "../live/useTopology";
 import { count, t } from "../messages";
 import { StateBadge, StateCounts } from "../parts/StateMark";

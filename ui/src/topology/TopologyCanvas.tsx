@@ -6,7 +6,7 @@ import { useEffect, useImperativeHandle, useRef, useState, type Ref } from "reac
 import { theme } from "../dashboard/theme";
 import type { Match } from "../find/match";
 import { useLive } from "../live/useTopology";
-import type { Place } from "../live/topology";
+import type { Place } from "../live/tables";
 import { t } from "../messages";
 import { boxOfPlace } from "./boxOfPlace";
 import { Camera } from "./camera";

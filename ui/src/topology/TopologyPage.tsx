@@ -8,7 +8,7 @@ import { SELECT } from "../dashboard/routes";
 import { useQueryState } from "../dashboard/useQueryState";
 import { FindBox } from "../find/FindBox";
 import { useFind } from "../find/useFind";
-import type { Place } from "../live/topology";
+import type { Place } from "../live/tables";
 import { useStructure } from "../live/useTopology";
 import { t } from "../messages";
 import { download } from "../parts/download";

@@ -1,6 +1,7 @@
 // The part of the world to look at for a thing: itself with something around it.
 
-import type { Place, Topology } from "../live/topology";
+import type { Place } from "../live/tables";
+import type { Topology } from "../live/topology";
 import type { Box } from "./boxes";
 import { SLOT, type SlotLayout } from "./layout";
 

@@ -7,7 +7,8 @@
 // the next free place; what goes leaves its place free.
 
 import { grown } from "../live/columns";
-import type { Place, StructureListener, Topology } from "../live/topology";
+import type { Place, StructureListener } from "../live/tables";
+import type { Topology } from "../live/topology";
 import { type Box, pack, Shelves } from "./boxes";
 
 /** World units of a node's slot. A node's square is a little smaller. */

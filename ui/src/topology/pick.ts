@@ -1,6 +1,6 @@
 // What is at a point of the world, found through the boxes: no list of everything is gone through.
 
-import type { Place } from "../live/topology";
+import type { Place } from "../live/tables";
 import type { Box } from "./boxes";
 import { type RegionBox, SITE_HEAD, SITE_PAD, type SiteBox, SLOT, type SlotLayout } from "./layout";
 

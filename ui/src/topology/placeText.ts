@@ -1,7 +1,8 @@
 // A thing in words: what a pointer and a screen reader are told of it.
 
 import { STATE_COUNT, STATE_KEYS, STATES } from "../live/states";
-import type { Place, Topology } from "../live/topology";
+import type { Place } from "../live/tables";
+import type { Topology } from "../live/topology";
 import { count, t } from "../messages";
 import { latency } from "./canvas/links";
 

@@ -1,7 +1,8 @@
 // What draws a topology. The page knows this much of it, so that another way to draw (a GPU's) can be put in its place.
 
 import type { Match } from "../find/match";
-import type { Place, Topology } from "../live/topology";
+import type { Place } from "../live/tables";
+import type { Topology } from "../live/topology";
 import type { Camera } from "./camera";
 import type { SlotLayout } from "./layout";
 

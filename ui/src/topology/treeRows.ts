@@ -2,7 +2,8 @@
 // when something came or went, was opened, or was looked for; thousands of rows are cheap, for only those in view are drawn.
 
 import type { Match } from "../find/match";
-import type { Place, Topology } from "../live/topology";
+import type { Place } from "../live/tables";
+import type { Topology } from "../live/topology";
 
 export interface TreeRow extends Place {
   readonly id: string;

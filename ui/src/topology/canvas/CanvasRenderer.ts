@@ -7,7 +7,7 @@
 // and scaled, and a new one is made only every so often: fifty thousand nodes are not drawn sixty times a second for
 // somebody who is on the way elsewhere.
 
-import type { Place } from "../../live/topology";
+import type { Place } from "../../live/tables";
 import type { Camera } from "../camera";
 import { SLOT } from "../layout";
 import { type Palette, readPalette } from "../palette";

@@ -2,7 +2,8 @@
 // selected or pointed at, each is drawn, with its latency. A link that is down is dashed as well as red.
 
 import { State } from "../../live/states";
-import type { Place, Topology } from "../../live/topology";
+import type { Place } from "../../live/tables";
+import type { Topology } from "../../live/topology";
 import { SLOT } from "../layout";
 import { dimmed, type Frame } from "./frame";
 import { LinkEnds } from "./linkEnds";

@@ -1,7 +1,8 @@
 // A picture that was drawn and is kept, with what it shows: it stands until something in it changes.
 
 import type { Match } from "../../find/match";
-import type { Place, Topology } from "../../live/topology";
+import type { Place } from "../../live/tables";
+import type { Topology } from "../../live/topology";
 import type { Camera } from "../camera";
 import type { Scene } from "../renderer";
 
