@@ -101,7 +101,7 @@ export function DeploymentWhy({ id, generation }: { readonly id: string; readonl
         </tbody>
       </table>
       <h2>{w.refused}</h2>
-      <Refused id={id} generation={generation} byRule={rowsOf(decision.refusalsByRule)} />
+      <Refused id={id} generation={generation} byRule={rowsOf(decision.refusalsByRule)} sites={Number(decision.lookedAt) - placements.length} />
     </>
   );
 }
@@ -131,16 +131,17 @@ interface RefusedProps {
   readonly id: string;
   readonly generation: number;
   readonly byRule: readonly Row[];
+  /** How many were refused; fewer than the rules' sum, for several rules may refuse one. */
+  readonly sites: number;
 }
 
-function Refused({ id, generation, byRule }: RefusedProps) {
+function Refused({ id, generation, byRule, sites }: RefusedProps) {
   const w = t.details.why;
   const [rule, setRule] = useState("");
   const [first, setFirst] = useState(PAGE);
   const filter = rule === "" ? null : { rule };
   const asked = useAsked(REFUSALS, filter === null ? { id, first } : { id, first, filter }, generation);
   const refusals = at(asked.data, "entity", "decision", "refusals");
-  const all = byRule.reduce((sum, each) => sum + Number(each.sites), 0);
   return (
     <>
       <label className="why-rule">
@@ -152,7 +153,7 @@ function Refused({ id, generation, byRule }: RefusedProps) {
             setFirst(PAGE);
           }}
         >
-          <option value="">{w.all(count(all))}</option>
+          <option value="">{w.all(count(sites))}</option>
           {byRule.map((each) => (
             <option key={String(each.rule)} value={String(each.rule)}>
               {w.rule(String(each.rule).replaceAll("_", " "), count(Number(each.sites)))}
