@@ -199,6 +199,8 @@ export async function tell(story) {
   /** Presses Tab until what is wanted has the focus; from the top of a page when one is given. */
   async function tabTo(wanted, { from } = {}) {
     if (from !== undefined) await story.goTo(from);
+    // Before its rows are there a list has no heads that Tab could come to.
+    if (from?.startsWith("/list/")) await page.locator('[role="cell"]').first().waitFor();
     for (let stop = 0; stop < MOST_STOPS; stop += 1) {
       await keyboard.press("Tab");
       const now = await focused(page);
