@@ -1,37 +1,25 @@
 """Where a deployment is to run: the words of the placement policy.
 
 These are values of the graph because they are kept in deployments and their revisions; what they mean is decided in
-`placement`, one rule a file.
+`placement`, one rule a file. A word that is left out does not restrict. Words of geography are in `graph.kinds.geography`.
 """
 
 from __future__ import annotations
 
+import enum
 from typing import Annotated
 
 import msgspec
 
 from graph.entity import doc
-from graph.values import NonNegativeFloat, Position
+from graph.kinds.geography import Circle, Coverage, LatencyTarget, Place, SiteReach
+from graph.values import Count, NonNegativeFloat, Position, TaintEffect
 
-
-class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Where users are: exactly one of a position, a site and a region's centre."""
-
-    name: Annotated[str | None, doc("What to call it in reasons.")] = None
-    position: Annotated[Position | None, doc("A point.")] = None
-    site_id: Annotated[str | None, doc("A site, TRANSIT ones included.")] = None
-    region_id: Annotated[str | None, doc("A region that has a centre.")] = None
-
-
-class LatencyTarget(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A place that must have an open site within reach."""
-
-    place: Annotated[Place, doc("Where the users are.")]
-    within_ms: Annotated[float, msgspec.Meta(gt=0, le=10_000, description="Most latency, one way, in milliseconds.")]
+Few = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class SiteSelector(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Which sites may be chosen; what is left out does not restrict."""
+    """Which sites may be chosen; what is left out does not restrict, and what is given must all hold."""
 
     site_ids: Annotated[list[str], msgspec.Meta(max_length=10_000, description="Only these sites.")] = []
     excluded_site_ids: Annotated[list[str], msgspec.Meta(max_length=10_000, description="Never these sites.")] = []
@@ -44,28 +32,254 @@ class SiteSelector(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
         msgspec.Meta(max_length=16, description="Only these tiers: NATIONAL, REGIONAL, METRO, DISTRICT."),
     ] = []
     labels: Annotated[str | None, doc("Label selector in Kubernetes syntax.")] = None
+    polygon: Annotated[
+        list[list[Position]],
+        doc("Only sites inside: closed rings, the outline first, then holes, straight in longitude and latitude."),
+    ] = []
+    circle: Annotated[Circle | None, doc("Only sites inside a circle.")] = None
+
+
+class SiteGroup(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Sites that are wanted together or one for another: exactly one of `sites`, `allOf` and `anyOf`.
+
+    `sites` in `allOf` means every site that it selects, in `anyOf` any one of them. Groups may be nested.
+    """
+
+    sites: Annotated[SiteSelector | None, doc("Sites.")] = None
+    all_of: Annotated[list[SiteGroup], msgspec.Meta(max_length=64, description="Every one of these.")] = []
+    any_of: Annotated[list[SiteGroup], msgspec.Meta(max_length=64, description="At least one of these.")] = []
+
+
+class DivisionMode(enum.Enum):
+    """By what a total of replicas is divided over the chosen sites."""
+
+    STATIC = "STATIC"
+    """By the weights given; a site that none of them selects has weight 1 when there are none at all, else 0."""
+    FREE_CAPACITY = "FREE_CAPACITY"
+    """By how many replicas each site has room for."""
+    DEMAND = "DEMAND"
+    """By the demand of the places that each site is the nearest chosen one of."""
+
+
+class SiteWeight(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A weight for sites; of several that select a site the first counts."""
+
+    sites: Annotated[SiteSelector, doc("The sites.")]
+    weight: Annotated[Count, doc("Each site's weight.")]
+
+
+class Division(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The numbers of replicas are totals, divided over the chosen sites (Balinski and Young's quota method)."""
+
+    mode: Annotated[DivisionMode, doc("By what they are divided.")] = DivisionMode.STATIC
+    weights: Annotated[list[SiteWeight], msgspec.Meta(max_length=1_000, description="With STATIC: the weights.")] = []
+    min_each: Annotated[Few, doc("At least so many of each component at each chosen site.")] = 0
+    max_each: Annotated[Few | None, doc("At most so many of each component at a site.")] = None
+
+
+class SpreadBy(enum.Enum):
+    """What is counted as one domain when an app is spread."""
+
+    SITE = "SITE"
+    REGION = "REGION"
+    LABEL = "LABEL"
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Chosen sites are spread over domains: regions of a level, or what a label says (a failure domain, a provider)."""
+
+    by: Annotated[SpreadBy, doc("What a domain is.")]
+    level: Annotated[
+        str | None, doc("With REGION: the level of the regions, such as COUNTRY; none: the site's own.")
+    ] = None
+    label: Annotated[str | None, doc("With LABEL: the key. A site without it is refused.")] = None
+    min_domains: Annotated[Few, doc("At least so many domains have a chosen site.")] = 1
+    max_domains: Annotated[Few | None, doc("At most so many domains have one.")] = None
+    max_sites_each: Annotated[Few | None, doc("At most so many chosen sites in one domain.")] = None
+
+
+class AffinityScope(enum.Enum):
+    """How near is together."""
+
+    SITE = "SITE"
+    REGION = "REGION"
+
+
+class AppAffinity(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Other deployments of the same tenant, by id, by app or by label: at least one of the three."""
+
+    deployment_ids: Annotated[list[str], msgspec.Meta(max_length=100, description="These deployments.")] = []
+    app_ids: Annotated[list[str], msgspec.Meta(max_length=100, description="Deployments of any version of these.")] = []
+    labels: Annotated[str | None, doc("Label selector of deployments, in Kubernetes syntax.")] = None
+    scope: Annotated[AffinityScope, doc("How near is together.")] = AffinityScope.SITE
+
+
+class TolerationOperator(enum.Enum):
+    """How a toleration's value is compared (Kubernetes, Taints and Tolerations)."""
+
+    EXISTS = "EXISTS"
+    EQUAL = "EQUAL"
+
+
+class Toleration(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A taint that does not keep the app away (Kubernetes, Taints and Tolerations)."""
+
+    key: Annotated[str | None, doc("The taint's key; none, with EXISTS: every key.")] = None
+    operator: Annotated[TolerationOperator, doc("How the value is compared.")] = TolerationOperator.EQUAL
+    value: Annotated[str, doc("With EQUAL: the taint's value.")] = ""
+    effect: Annotated[TaintEffect | None, doc("The taint's effect; none: every effect.")] = None
+
+
+class ComponentPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What holds for one component. With `apart` it is placed at sites of its own choice; else where the app is."""
+
+    component: Annotated[str, doc("The component's name.")]
+    apart: Annotated[bool, doc("Whether it has sites of its own, besides those of the rest of the app.")] = False
+    sites: Annotated[SiteSelector, doc("With `apart`: which sites it may run at, of those that the app may.")] = (
+        SiteSelector()
+    )
+    min_sites: Annotated[Few, doc("With `apart`: at least so many sites.")] = 1
+    max_sites: Annotated[Few | None, doc("With `apart`: at most so many sites.")] = None
+    serves: Annotated[
+        list[str],
+        msgspec.Meta(
+            max_length=16,
+            description="With `apart`: components each of whose sites must be within `withinMs` of a site of this one.",
+        ),
+    ] = []
+    within_ms: Annotated[
+        Annotated[float, msgspec.Meta(ge=0, le=10_000)] | None,
+        doc("With `serves`: most latency between the sites, one way, in milliseconds. 0: at the same site."),
+    ] = None
+    min_bandwidth_mbps: Annotated[
+        Annotated[float, msgspec.Meta(gt=0)] | None, doc("With `serves`: least free bandwidth on the way, Mbit/s.")
+    ] = None
+    never_with: Annotated[
+        list[str], msgspec.Meta(max_length=16, description="With `apart`: components at none of whose sites it runs.")
+    ] = []
+    one_per_node: Annotated[bool, doc("Its replicas are on different nodes.")] = False
+    dedicated_nodes: Annotated[bool, doc("Its nodes run nothing else, of this or any other app.")] = False
+    node_labels: Annotated[str | None, doc("Features: label selector that its nodes match, in Kubernetes syntax.")] = (
+        None
+    )
+
+
+class Term(enum.Enum):
+    """A term of the objective. Each is a number in its unit, less is better."""
+
+    SITES = "SITES"
+    """Chosen sites."""
+    LATENCY = "LATENCY"
+    """Mean latency to the places, weighted by their demand, ms."""
+    HEADROOM = "HEADROOM"
+    """The share of the scarcest resource asked for that is in use after placing, summed over the sites."""
+    PRICE = "PRICE"
+    """Price units an hour."""
+    MOVES = "MOVES"
+    """Sites of a component that it did not run at before."""
 
 
 class ScoreWeights(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """How much each score counts; each is scaled to 0-1 over the candidates first."""
+    """How much each term of the objective counts."""
 
-    latency: Annotated[NonNegativeFloat, doc("Closeness to the places.")] = 1.0
-    headroom: Annotated[NonNegativeFloat, doc("Free capacity left after placing.")] = 0.5
-    price: Annotated[NonNegativeFloat, doc("Cheapness.")] = 0.5
+    latency: Annotated[NonNegativeFloat, doc("A mean of 10 ms costs so much.")] = 1.0
+    headroom: Annotated[NonNegativeFloat, doc("A site whose scarcest resource is used up costs so much.")] = 0.5
+    price: Annotated[NonNegativeFloat, doc("A price unit an hour costs so much.")] = 0.5
+    sites: Annotated[NonNegativeFloat, doc("A chosen site costs so much.")] = 1.0
+    moves: Annotated[NonNegativeFloat, doc("A component at a site where it was not costs so much.")] = 1.0
 
 
 class PlacementPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Where an app is to run."""
 
     sites: Annotated[SiteSelector, doc("Which sites may be chosen.")] = SiteSelector()
+    groups: Annotated[
+        list[SiteGroup],
+        msgspec.Meta(max_length=64, description="Only sites of these groups, and every group's demand."),
+    ] = []
+    preferences: Annotated[
+        list[SiteSelector],
+        msgspec.Meta(
+            max_length=16,
+            description="Sites in order of preference: a later group only takes what the earlier have no room for.",
+        ),
+    ] = []
+    pinned_site_ids: Annotated[list[str], msgspec.Meta(max_length=1_000, description="Chosen in any case.")] = []
     latency: Annotated[
         list[LatencyTarget],
         msgspec.Meta(max_length=500, description="Places that must each have an open site within reach."),
     ] = []
+    coverage: Annotated[
+        list[Coverage],
+        msgspec.Meta(max_length=16, description="Regions of users, each of which must have an open site within reach."),
+    ] = []
+    near: Annotated[
+        list[SiteReach],
+        msgspec.Meta(max_length=64, description="Sites that every chosen site must be within reach of."),
+    ] = []
+    residency_region_ids: Annotated[
+        list[str],
+        msgspec.Meta(max_length=1_000, description="Data residency: nothing of the app runs outside these regions."),
+    ] = []
+    spread: Annotated[list[Spread], msgspec.Meta(max_length=8, description="Domains that it is spread over.")] = []
+    affinity: Annotated[
+        list[AppAffinity],
+        msgspec.Meta(max_length=32, description="Apps, each of which runs at or near every chosen site."),
+    ] = []
+    anti_affinity: Annotated[
+        list[AppAffinity], msgspec.Meta(max_length=32, description="Apps that run at or near no chosen site.")
+    ] = []
+    tolerations: Annotated[
+        list[Toleration], msgspec.Meta(max_length=64, description="Taints that do not keep it away.")
+    ] = []
+    components: Annotated[
+        list[ComponentPolicy], msgspec.Meta(max_length=64, description="What holds for single components.")
+    ] = []
+    division: Annotated[
+        Division | None, doc("Numbers of replicas are totals and divided; none: they are numbers at each site.")
+    ] = None
     min_sites: Annotated[int, msgspec.Meta(ge=1, le=10_000, description="At least so many sites.")] = 1
     max_sites: Annotated[
         Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None,
-        doc("At most so many sites; none: as many as the latency targets need."),
+        doc("At most so many sites; none: as many as the places need."),
     ] = None
     everywhere: Annotated[bool, doc("Every site that passes, as a daemon would; `maxSites` still bounds it.")] = False
-    weights: Annotated[ScoreWeights, doc("How much each score counts.")] = ScoreWeights()
+    max_price_per_hour: Annotated[
+        NonNegativeFloat | None, doc("The most that all of it may cost, price units an hour.")
+    ] = None
+    max_moves: Annotated[
+        Few | None, doc("The most sites of a component that it did not run at before, when it is placed again.")
+    ] = None
+    weights: Annotated[ScoreWeights, doc("How much each term of the objective counts.")] = ScoreWeights()
+    objective: Annotated[
+        list[list[Term]],
+        msgspec.Meta(
+            max_length=5,
+            description="Terms, the most important first: those of a list count together by their weights, and those of a "
+            "later one only between choices that are equal in the earlier. Empty: SITES, then all others together.",
+        ),
+    ] = []
+
+
+__all__ = [
+    "AffinityScope",
+    "AppAffinity",
+    "Circle",
+    "ComponentPolicy",
+    "Coverage",
+    "Division",
+    "DivisionMode",
+    "LatencyTarget",
+    "Place",
+    "PlacementPolicy",
+    "ScoreWeights",
+    "SiteGroup",
+    "SiteReach",
+    "SiteSelector",
+    "SiteWeight",
+    "Spread",
+    "SpreadBy",
+    "Term",
+    "Toleration",
+    "TolerationOperator",
+]
