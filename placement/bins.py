@@ -15,9 +15,10 @@ import numpy as np
 from graph.kinds import Component, Release
 from graph.selectors import LabelSelector, ids_matching
 from graph.view import Reader, each
+from placement.arrays import Floats, Ints, Mask
 from placement.capacity import instances_by_node, node_use, use_at_site
 from placement.clusters import ClusterState
-from placement.inventory import LARGEST, RESOURCES, Floats, Ints, Inventory, Mask, amounts_of
+from placement.inventory import LARGEST, RESOURCES, Inventory, amounts_of
 from placement.visibility import Visible
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from placement.inventory import Floats, Ints, Mask
+from placement.arrays import Floats, Ints, Mask
 
 MAX_EXACT_PATTERNS = 2_000
 """Sites that serve the same places are one pattern; a problem with more patterns is not given to HiGHS."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from graph.kinds import Cluster
+from placement.arrays import Ints, Mask
 from placement.conditions import cluster_problem
-from placement.inventory import Ints, Inventory, Mask
+from placement.inventory import Inventory
 from placement.visibility import Visible
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placement.arrays import Floats, Ints, Mask
 from placement.choice import Cover, best, cover, most_served
 from placement.decision import (
     ComponentPlacement,
@@ -24,7 +25,6 @@ from placement.decision import (
     SiteRefusal,
     UnmetTarget,
 )
-from placement.inventory import Floats, Ints, Mask
 from placement.problem import Problem
 from placement.rules import RULES, Rule
 from placement.rules.latency import RULE as LATENCY

@@ -11,20 +11,15 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from graph.kinds import Cluster, Instance, Node, Release, Site, SiteRole
 from graph.values import Resources
 from graph.view import Reader, each
+from placement.arrays import Floats, Ints, Mask
 from placement.capacity import holds_resources, placed_replicas, replicas_of
 from placement.conditions import blocking_taint, is_not_ready
-
-Ints: TypeAlias = NDArray[np.int64]
-Floats: TypeAlias = NDArray[np.float64]
-Mask: TypeAlias = NDArray[np.bool_]
 
 RESOURCES = ("cpu_millicores", "memory_bytes", "storage_bytes")
 """The columns of every amount; accelerators are kept apart, for few nodes have any."""

@@ -19,8 +19,9 @@ from graph.refusal import InvalidInput, NotFound
 from graph.spatial import EARTH_RADIUS_KM, estimated_latency_ms, unit_vectors
 from graph.values import Position
 from graph.view import Reader, get_as
+from placement.arrays import Floats, Mask
 from placement.conditions import is_seen_by
-from placement.inventory import Floats, Inventory, Mask
+from placement.inventory import Inventory
 
 ACCESS_MS = 0.15
 """From a user to the first vertex of the network, added once."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placement.arrays import Floats, Ints, Mask
 from placement.bins import Bins, ComponentNeed, needed_in_all
-from placement.inventory import Floats, Ints, Mask
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,11 @@ from graph.refusal import InvalidInput, NotFound
 from graph.selectors import LabelSelector, ids_matching, parse_selector
 from graph.spatial import regions_below
 from graph.view import Reader, get_as
+from placement.arrays import Floats, Mask
 from placement.bins import Bins, ComponentNeed, bins_of, needed_in_all, needs_of
 from placement.clusters import ClusterState, cluster_state
 from placement.conditions import is_seen_by
-from placement.inventory import Floats, Inventory, Mask, inventory_of
+from placement.inventory import Inventory, inventory_of
 from placement.latency import Target, latencies, targets_of
 from placement.projection import Projection
 from placement.visibility import Visible, visible_to

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placement.arrays import Mask
 from placement.decision import Reason
-from placement.inventory import Mask
 from placement.packing import Packing, pack
 from placement.problem import Problem
 from placement.rules.rule import CapacityRule, NodeRule, Rule, Shortage, SiteRule

@@ -12,8 +12,9 @@ import numpy as np
 
 from graph.kinds import Node
 from graph.view import Reader, get_as
+from placement.arrays import Mask
 from placement.conditions import is_seen_by
-from placement.inventory import Inventory, Mask
+from placement.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from placement.arrays import Mask
 from placement.decision import Reason
-from placement.inventory import Mask
 from placement.problem import Problem
 from placement.rules.rule import SiteRule
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from placement.arrays import Floats, Mask
 from placement.decision import Reason
-from placement.inventory import Floats, Mask
 from placement.problem import Problem
 from placement.rules.rule import SiteRule
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from placement.arrays import Mask
 from placement.decision import Reason
-from placement.inventory import Mask
 from placement.problem import Problem
 from placement.rules.rule import SiteRule
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from placement.arrays import Mask
 from placement.bins import Bins
 from placement.decision import Reason
-from placement.inventory import Mask
 from placement.packing import Packing
 from placement.problem import Problem
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from graph.kinds.policy import ScoreWeights
-from placement.inventory import Floats, Ints
+from placement.arrays import Floats, Ints
 from placement.packing import Packing
 from placement.problem import Problem
 from placement.rules.latency import in_time

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graph.kinds.policy import ScoreWeights
-from placement.inventory import Floats, Ints
+from placement.arrays import Floats, Ints
 from placement.packing import Packing
 from placement.problem import Problem
 
