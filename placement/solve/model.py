@@ -156,7 +156,8 @@ class Broken:
     """What a choice does not keep."""
 
     rule: str
-    """`clients`, `min_sites`, `max_sites`, `group`, `spread`, `price_ceiling`, `total`, `serves`, `never_with`, `no_site`."""
+    """One of `no_site`, `clients`, `min_sites`, `max_sites`, `group`, `spread`, `price_ceiling`, `total`, `serves` and
+    `never_with`."""
     unit: int
     need: float
     have: float
@@ -192,12 +193,12 @@ class Choice:
         return not self.broken
 
     def gap(self) -> float | None:
-        """How far the cost is above the bound, as a share of the bound, in the first tier in which they differ; None: no bound."""
+        """By what share the cost is above the bound, in the first tier in which they differ; None without a bound."""
         if self.bound is None:
             return None
         for cost, bound in zip(self.cost.tolist(), self.bound.tolist(), strict=True):
             if cost - bound > 1e-9 * max(1.0, abs(bound)):
-                return (cost - bound) / max(abs(bound), 1e-12)
+                return float((cost - bound) / max(abs(bound), 1e-12))
         return 0.0
 
 
