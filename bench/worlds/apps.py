@@ -1,0 +1,122 @@
+"""Apps to place on a `FibreWorld`: a front end near its users, an API near it, a database near that, and at times inference.
+
+Every place of users has a front end within its latency, every front end an API within reach, every API a database; each
+part has sites of its own, so the choice is a joint one. A third may run anywhere, a third within a continent, a third
+within a country.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from bench.worlds.fibre import GIB, MODELS, City, FibreWorld
+from graph.kinds import Artifact, ArtifactType, Component
+from graph.kinds.geography import LatencyTarget, Place
+from graph.kinds.policy import ComponentPolicy, PlacementPolicy, ScoreWeights, Term
+from graph.values import Accelerator, Resources
+
+TENANT, VERSION = "tenant_00000000000000000000000001", "appversion_0000000000000000000000001"
+
+
+@dataclass(frozen=True, slots=True)
+class AppToPlace:
+    """One app: what it is made of and where it is to run."""
+
+    name: str
+    components: tuple[Component, ...]
+    policy: PlacementPolicy
+
+
+def apps(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:
+    """So many apps; the same for the same world and seed."""
+    return [_app(world, number, random.Random(f"{world.scale.name}-{seed}-{number}")) for number in range(count)]
+
+
+def simple(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:
+    """Apps of one unit: their first component alone, with the same places."""
+    return [AppToPlace(one.name, one.components[:1], _alone(one.policy)) for one in apps(world, count, seed=seed)]
+
+
+def _alone(policy: PlacementPolicy) -> PlacementPolicy:
+    return PlacementPolicy(
+        latency=policy.latency,
+        residency_region_ids=policy.residency_region_ids,
+        weights=policy.weights,
+        objective=policy.objective,
+    )
+
+
+def _app(world: FibreWorld, number: int, chance: random.Random) -> AppToPlace:
+    residency, cities = _residence(world, chance)
+    wanted = min(len(cities), chance.randrange(4, world.scale.places + 1))
+    places = chance.sample(cities, wanted)
+    within_ms = chance.choice((12.0, 18.0, 25.0, 40.0))
+    parts = [
+        ("fe", Resources(cpu_millicores=chance.choice((500, 1000, 2000)), memory_bytes=GIB), 2),
+        ("api", Resources(cpu_millicores=chance.choice((1000, 2000)), memory_bytes=2 * GIB), 2),
+        (
+            "db",
+            Resources(cpu_millicores=2000, memory_bytes=8 * GIB, storage_bytes=chance.choice((20, 100)) * GIB),
+            chance.choice((1, 2)),
+        ),
+    ]
+    if chance.random() < 0.35:
+        model = chance.choice(MODELS)
+        parts.append(
+            ("infer", Resources(cpu_millicores=2000, memory_bytes=8 * GIB, accelerators=[Accelerator(model, 1)]), 1)
+        )
+    components = tuple(
+        Component(
+            id=f"component_{number:020d}{at:06d}",
+            name=name,
+            app_version_id=VERSION,
+            tenant_id=TENANT,
+            artifact=Artifact(type=ArtifactType.CONTAINER_IMAGE, reference=f"example.org/{name}:1"),
+            resources=resources,
+            replicas=replicas,
+            architectures=["amd64"] if chance.random() < 0.5 else [],
+            node_selector="disk=ssd" if name == "db" and chance.random() < 0.5 else None,
+        )
+        for at, (name, resources, replicas) in enumerate(parts)
+    )
+    policy = PlacementPolicy(
+        latency=[
+            LatencyTarget(
+                place=Place(name=city.name, position=city.position), within_ms=within_ms, demand=city.population / 1e6
+            )
+            for city in places
+        ],
+        residency_region_ids=residency,
+        components=[
+            ComponentPolicy(component="api", apart=True, serves=["fe"], within_ms=chance.choice((4.0, 8.0, 12.0))),
+            ComponentPolicy(
+                component="db",
+                apart=True,
+                serves=["api"],
+                within_ms=chance.choice((6.0, 12.0, 20.0)),
+                min_sites=chance.choice((1, 1, 2)),
+                one_per_node=True,
+            ),
+            *(
+                [ComponentPolicy(component="infer", apart=True, serves=["fe"], within_ms=chance.choice((15.0, 25.0)))]
+                if len(parts) > 3
+                else []
+            ),
+        ],
+        weights=ScoreWeights(sites=0.2, latency=1.0, price=1.0, headroom=0.0),
+        objective=[[Term.SITES, Term.LATENCY, Term.PRICE]],
+    )
+    return AppToPlace(f"app-{number}", components, policy)
+
+
+def _residence(world: FibreWorld, chance: random.Random) -> tuple[list[str], list[City]]:
+    kind = chance.choice(("any", "continent", "country"))
+    if kind == "any":
+        return [], world.cities
+    anchor = chance.choice(world.cities[: max(20, len(world.cities) // 10)])
+    if kind == "continent":
+        return [world.regions[anchor.continent].id], [one for one in world.cities if one.continent == anchor.continent]
+    return [world.regions[f"{anchor.continent}/{anchor.country}"].id], [
+        one for one in world.cities if one.country == anchor.country
+    ]
