@@ -7,6 +7,8 @@ decided. A decision is kept as it is, as JSON, by `msgspec.json`.
 
 from __future__ import annotations
 
+import enum
+
 import msgspec
 
 
@@ -22,18 +24,20 @@ class ComponentPlacement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ScoreTerm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One term of a site's score."""
+    """One term of a site's score. A score is a cost: less is better."""
 
     name: str
     value: float
     """What was measured, in `unit`."""
     unit: str
     scaled: float
-    """0-1 over the sites that passed every rule; 1 is the best of them."""
+    """`value` / the term's scale, which is a constant: the same value is the same share beside any other sites."""
     weight: float
     weighted: float
     """`scaled` x `weight`; a site's score is the sum of these."""
     explanation: str
+    tier: int = 0
+    """Its place in the objective: terms of tier 0 decide first."""
 
 
 class ServedPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -50,6 +54,7 @@ class SitePlacement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     site_id: str
     components: list[ComponentPlacement]
     score: float
+    """The sum of the weighted terms; less is better."""
     terms: list[ScoreTerm] = []
     serves: list[ServedPlace] = []
     """The places for which this is the nearest chosen site, in the policy's order."""
@@ -78,6 +83,8 @@ class SiteRefusal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     site_id: str
     reasons: list[Reason]
+    components: list[str] = []
+    """Names of the components that it was not chosen for, when they have sites of their own; empty: for the whole app."""
 
 
 class NearMiss(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -101,17 +108,41 @@ class UnmetTarget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Nearer sites, refused by other rules: nearest first, at most five."""
 
 
+class Tier(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One tier of the objective: what the choice costs in it, and how much less any choice could."""
+
+    terms: list[str]
+    """The names of the terms that count in it."""
+    cost: float
+    bound: float | None
+    """No choice costs less, given the tiers before it; None when nothing is known."""
+
+
 class Objective(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the choice amounts to: fewest sites first, then the greatest score."""
+    """What the choice amounts to."""
 
     sites: int
     score: float
-    """Sum of the sites' scores."""
+    """Sum of the sites' scores; less is better."""
     price_per_hour: float
     """Price units an hour for the cores asked for."""
     mean_latency_ms: float | None
-    """Over the places; None without any."""
+    """Over the places, weighted by their demand; None without any."""
     worst_latency_ms: float | None
+    moves: int = 0
+    """Components at sites where they did not run before."""
+    tiers: list[Tier] = []
+    """The most important first."""
+
+
+class Status(enum.Enum):
+    """How a decision ended."""
+
+    FEASIBLE = "FEASIBLE"
+    INFEASIBLE = "INFEASIBLE"
+    """It is proved that nothing keeps the policy."""
+    NOT_FOUND_WITHIN_LIMITS = "NOT_FOUND_WITHIN_LIMITS"
+    """Nothing was found that keeps the policy; that there is nothing is not proved."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -128,7 +159,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     unmet: list[UnmetTarget] = []
     """The places that cannot be served, when that is what makes it not feasible."""
     conflicts: list[Reason] = []
-    """What makes it not feasible as a whole: `min_sites`, `max_sites`, `latency` or `no_site`."""
+    """What makes it not feasible as a whole."""
+    status: Status = Status.FEASIBLE
+    irreducible: list[str] = []
+    """When it is proved not feasible: a set of demands of which none can be left out of the proof."""
     looked_at: int = 0
     """COMPUTE sites that were looked at."""
     passed: int = 0
@@ -136,6 +170,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     transit_sites: int = 0
     """Sites that are only routed through; they are counted, not listed."""
     iterations: int = 0
-    """Improvements that the search tried: its limits are counts, never seconds."""
+    """Steps of search that were made: its limits are counts, never seconds."""
     proven: bool = True
-    """Whether no choice has fewer sites."""
+    """Whether no choice is better; of one that is not feasible, whether it is proved that there is none."""
+    bound_kind: str = "NONE"
+    """Where the bound comes from: `EXACT` the whole problem was solved, `LP` a relaxation of it, `NONE` nothing is known."""
+    gap: float | None = None
+    """By what share the cost is above the bound in the first tier in which they differ; None when nothing is known."""

@@ -1,315 +1,144 @@
-"""The decision: filter every site once, score what is left, choose, and say why.
+"""The decision: filter every site once, choose among what is left, verify it on nodes, and say why.
 
 A pure function of the problem: no clock, no randomness, no I/O, and limits that are counts. It may run in a thread.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
-from placement.arrays import Floats, Ints, Mask
-from placement.choice import Cover, best, cover, most_served
-from placement.decision import (
-    ComponentPlacement,
-    Decision,
-    NearMiss,
-    Objective,
-    Reason,
-    ScoreTerm,
-    ServedPlace,
-    SitePlacement,
-    SiteRefusal,
-    UnmetTarget,
-)
+from placement.arrays import Ints, Mask
+from placement.conflicts import conflicts_of, unmet_of
+from placement.decision import Decision, Objective, Status, Tier
+from placement.modelling import Modelled, modelled
+from placement.placements import Layout, laid_out, placements_of
 from placement.problem import Problem
+from placement.refusals import refusals_of
 from placement.rules import RULES, Rule
 from placement.rules.latency import RULE as LATENCY
-from placement.rules.latency import in_time
-from placement.scores import SCORES, Score
-from placement.scores.price import price_per_hour
-from placement.scores.score import scaled
-from placement.screening import Screening, screen
+from placement.scores.moves import moves
+from placement.screening import screen
+from placement.solve.model import Choice, Limits
+from placement.solve.solve import solve
+from placement.unit_problems import units_of
 
-NEAR_MISSES = 5
-"""How many nearer but refused sites are told of a place that cannot be served."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """The scores of the sites that passed; arrays are by the place in `rows`."""
-
-    rows: Ints
-    total: Floats
-    terms: list[tuple[Score, float, Floats, Floats]]
-    """Each score with its weight, its values and its values scaled."""
-
-    def terms_of(self, at: int) -> list[ScoreTerm]:
-        return [
-            ScoreTerm(
-                name=score.name,
-                value=float(values[at]),
-                unit=score.unit,
-                scaled=float(shares[at]),
-                weight=weight,
-                weighted=float(shares[at] * weight),
-                explanation=score.explain(float(values[at])),
-            )
-            for score, weight, values, shares in self.terms
-        ]
+MAX_CUTS = 12
+"""How often a choice is made anew because what was chosen does not fit on the nodes of a site together."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """Places in `_Scored.rows` that are chosen, or what stands against any choice."""
+def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | None = None) -> Decision:
+    """Where the components run, why there, and why not elsewhere.
 
-    chosen: list[int]
-    cover: Cover
-    conflicts: list[Reason]
-    unmet: list[UnmetTarget]
-
-
-def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, scores: Sequence[Score] = SCORES) -> Decision:
-    """Where the components run: the fewest sites that serve every place in time, and of those the best.
-
-    `min_sites` and `everywhere` add the best of the others. A decision that is not feasible has no placements; it says which
-    places cannot be served, the nearest miss, and what else is in conflict. Deterministic: ties go to smaller ids.
+    A decision that is not feasible has no placements; it says which places cannot be served, the nearest miss, and what else is
+    in conflict. Deterministic: ties go to smaller ids.
     """
-    screening = screen(problem, rules)
-    scored = _score(problem, screening, scores)
+    units = units_of(problem)
     timed = any(one is LATENCY for one in rules)
-    reached = in_time(problem)[:, scored.rows].T if timed else np.ones((len(scored.rows), 0), dtype=bool)
-    choice = _choose(problem, screening, scored, reached)
-    rows = [int(scored.rows[one]) for one in choice.chosen]
-    placements = _placements(problem, screening, scored, choice.chosen)
+    # Places are served by the first unit alone, so they keep no site from the others.
+    others = [one for one in rules if one is not LATENCY]
+    screenings = [screen(unit.problem, others if at else rules) for at, unit in enumerate(units)]
+    candidates: list[Mask] = [one.passed for one in screenings]
+    iterations, cuts = 0, 0
+    while True:
+        made = modelled(problem, units, screenings, candidates, timed=timed, limits=limits)
+        choice = solve(made.model)
+        iterations += choice.iterations
+        if not choice.feasible:
+            break
+        layout = laid_out(made, choice)
+        if not layout.crowded or cuts == MAX_CUTS:
+            break
+        cuts += 1
+        # The nodes are the truth: the last unit that does not fit there goes elsewhere.
+        for unit, row in layout.crowded:
+            candidates[unit] = candidates[unit].copy()
+            candidates[unit][row] = False
+    if not choice.feasible or layout.crowded:
+        return _infeasible(made, choice, iterations=iterations, cut=bool(cuts))
+    return _feasible(made, choice, layout, iterations=iterations, cut=bool(cuts))
+
+
+def _feasible(made: Modelled, choice: Choice, layout: Layout, *, iterations: int, cut: bool) -> Decision:
+    problem = made.problem
     return Decision(
         revision=problem.revision,
-        feasible=not choice.conflicts,
-        placements=placements,
-        refusals=_refusals(problem, screening, scored, choice, reached),
-        objective=_objective(problem, scored, choice.chosen, np.array(rows, dtype=np.int64)),
-        unmet=choice.unmet,
-        conflicts=choice.conflicts,
+        feasible=True,
+        placements=placements_of(made, layout),
+        refusals=refusals_of(made, choice, layout),
+        objective=_objective(made, choice, layout, cut=cut),
+        status=Status.FEASIBLE,
         looked_at=len(problem),
-        passed=len(scored.rows),
+        passed=_passed(made),
         transit_sites=problem.transit_sites,
-        iterations=choice.cover.iterations,
-        proven=choice.cover.proven,
+        iterations=iterations,
+        # A cut takes more away than what did not fit, so a bound of what is left is none of the whole.
+        proven=choice.proved and not cut,
+        bound_kind="NONE" if cut else choice.bound_kind,
+        gap=None if cut else choice.gap(),
     )
 
 
-def _score(problem: Problem, screening: Screening, scores: Sequence[Score]) -> _Scored:
-    rows = np.flatnonzero(screening.passed)
-    total, terms = np.zeros(len(rows)), []
-    for score in scores if len(rows) else ():
-        values = score.measure(problem, screening.packing, rows)
-        if values is None:
-            continue
-        weight = float(score.weight(problem.policy.weights))
-        shares = scaled(values, more_is_better=score.more_is_better)
-        total += shares * weight
-        terms.append((score, weight, values, shares))
-    return _Scored(rows=rows, total=total, terms=terms)
+def _infeasible(made: Modelled, choice: Choice, *, iterations: int, cut: bool) -> Decision:
+    problem = made.problem
+    unmet = unmet_of(made, choice)
+    proved = choice.proved and not cut
+    return Decision(
+        revision=problem.revision,
+        feasible=False,
+        placements=[],
+        refusals=refusals_of(made, None, None),
+        objective=Objective(sites=0, score=0.0, price_per_hour=0.0, mean_latency_ms=None, worst_latency_ms=None),
+        unmet=unmet,
+        conflicts=conflicts_of(made, choice, unmet),
+        status=Status.INFEASIBLE if proved else Status.NOT_FOUND_WITHIN_LIMITS,
+        irreducible=list(choice.conflict) if proved else [],
+        looked_at=len(problem),
+        passed=_passed(made),
+        transit_sites=problem.transit_sites,
+        iterations=iterations,
+        proven=proved,
+    )
 
 
-def _choose(problem: Problem, screening: Screening, scored: _Scored, reached: Mask) -> _Choice:
-    policy, nothing = problem.policy, Cover([], 0, proven=True)
-    count = len(scored.rows)
-    conflicts: list[Reason] = []
-    if not count:
-        conflicts.append(_no_site(problem, screening))
-    elif count < policy.min_sites:
-        conflicts.append(_conflict("min_sites", policy.min_sites, count, f"{count} sites pass every rule"))
-    out_of_reach = np.flatnonzero(~reached.any(axis=0)) if count else np.arange(reached.shape[1])
-    if len(out_of_reach):
-        unmet = [_unmet(problem, screening, int(one)) for one in out_of_reach]
-        if count:
-            conflicts.append(
-                Reason(
-                    rule="latency",
-                    need=str(len(problem.targets)),
-                    have=str(len(problem.targets) - len(unmet)),
-                    unit="places",
-                    message=f"no site that passes is in time for {', '.join(one.place for one in unmet)}",
-                )
-            )
-        return _Choice([], nothing, conflicts, unmet)
-    if conflicts:
-        return _Choice([], nothing, conflicts, [])
-    found = cover(reached, scored.total)
-    most = policy.max_sites
-    if most is not None and len(found.rows) > most:
-        kept = most_served(reached, scored.total, sites=most)
-        left = np.flatnonzero(~reached[kept].any(axis=0))
-        names = ", ".join(problem.targets[one].place for one in left.tolist())
-        said = "no choice serves every place with fewer" if found.proven else "none was found that does with fewer"
-        conflicts.append(
-            _conflict("max_sites", len(found.rows), most, f"{said}; with the most allowed, {names} is left out")
-        )
-        unmet = [_unmet(problem, screening, int(one)) for one in left]
-        return _Choice([], found, conflicts, unmet)
-    wanted = max(len(found.rows), policy.min_sites)
-    if policy.everywhere:
-        wanted = count if most is None else max(wanted, min(count, most))
-    others = np.ones(count, dtype=bool)
-    others[found.rows] = False
-    chosen = sorted((*found.rows, *best(scored.total, others, wanted - len(found.rows))))
-    return _Choice(chosen, found, [], [])
+def _passed(made: Modelled) -> int:
+    passed = made.screenings[0].passed
+    for one in made.screenings[1:]:
+        passed = passed | one.passed
+    return int(np.count_nonzero(passed))
 
 
-def _placements(problem: Problem, screening: Screening, scored: _Scored, chosen: Sequence[int]) -> list[SitePlacement]:
-    rows = [int(scored.rows[one]) for one in chosen]
-    serves: list[list[ServedPlace]] = [[] for _ in rows]
-    for target, latency in zip(problem.targets, problem.latency[:, rows] if rows else (), strict=False):
-        nearest = int(np.argmin(latency))
-        if np.isfinite(latency[nearest]):
-            serves[nearest].append(
-                ServedPlace(place=target.place, latency_ms=float(latency[nearest]), within_ms=target.within_ms)
-            )
-    return [
-        SitePlacement(
-            site_id=problem.sites[row].id,
-            components=_components(problem, screening, row),
-            score=float(scored.total[at]),
-            terms=scored.terms_of(at),
-            serves=served,
-        )
-        for at, row, served in zip(chosen, rows, serves, strict=True)
-    ]
-
-
-def _components(problem: Problem, screening: Screening, row: int) -> list[ComponentPlacement]:
-    bins, packing = problem.bins, screening.packing
-    group = int(packing.group[row])
-    cluster_id = bins.group_cluster[group] if group >= 0 else problem.clusters.callable_id(row)
-    here = bins.of_site(row)
-    inside = [at for at in range(here.start, here.stop) if bins.group[at] == group and bins.node[at] >= 0]
-    return [
-        ComponentPlacement(
-            component_id=component.id,
-            replicas=component.replicas,
-            assignments={bins.node_ids[bins.node[at]]: taken for at in inside if (taken := int(packing.take[n, at]))},
-            cluster_id=cluster_id,
-        )
-        for n, component in enumerate(problem.components)
-    ]
-
-
-def _refusals(
-    problem: Problem, screening: Screening, scored: _Scored, choice: _Choice, reached: Mask
-) -> list[SiteRefusal]:
-    place_of = {row: at for at, row in enumerate(scored.rows.tolist())}
-    chosen = set(choice.chosen)
-    rivals = _Rivals(scored, reached, np.array(choice.chosen, dtype=np.int64)) if chosen else None
-    refusals = []
-    for row, site in enumerate(problem.sites):
-        at = place_of.get(row)
-        if at in chosen:
-            continue
-        if at is None:
-            reasons = screening.reasons(row)
-        else:
-            reasons = [_NO_CHOICE if rivals is None else rivals.not_needed(at)]
-        refusals.append(SiteRefusal(site_id=site.id, reasons=reasons))
-    return refusals
-
-
-_NO_CHOICE = Reason(
-    rule="not_needed",
-    need="a feasible decision",
-    have="none",
-    unit="",
-    message="it passes every rule, but the policy as a whole cannot be met",
-)
-
-
-class _Rivals:
-    """The chosen sites, beside which another may not be needed; all by their places in `_Scored.rows`."""
-
-    def __init__(self, scored: _Scored, reached: Mask, chosen: Ints) -> None:
-        self._scores, self._reached, self._chosen = scored.total, reached, chosen
-        served = reached[chosen]
-        self._alone = served & (served.sum(axis=0) == 1)
-        """(chosen, targets): what each alone of them serves in time."""
-
-    def not_needed(self, at: int) -> Reason:
-        """Why a site that passed was not taken instead of one of these."""
-        replaceable = self._chosen[~(self._alone & ~self._reached[at]).any(axis=1)]
-        against = replaceable if len(replaceable) else self._chosen
-        rival = int(against[np.argmin(self._scores[against])])
-        mine, other = float(self._scores[at]), float(self._scores[rival])
-        tied = math.isclose(mine, other, rel_tol=0.0, abs_tol=1e-12)
-        digits = 4 if tied or f"{mine:.4f}" != f"{other:.4f}" else 12
-        have, need = f"{mine:.{digits}f}", f"{other:.{digits}f}"
-        if not len(replaceable):
-            told = f"it scores {have}, and each chosen site alone serves places that it does not"
-        elif not tied:
-            told = f"it scores {have}, the least of the chosen sites whose place it could take {need}"
-        elif rival < at:
-            told = f"it scores {have}, the same as a chosen site whose place it could take; ties go to the smaller id"
-        else:
-            told = (
-                f"it scores {have}, the same as a chosen site whose place it could take: the choice is as good without"
-            )
-        return Reason(
-            rule="not_needed",
-            need=need,
-            have=have,
-            unit="score",
-            message=f"it passes every rule and is not needed: {told}",
-        )
-
-
-def _objective(problem: Problem, scored: _Scored, chosen: Sequence[int], rows: Ints) -> Objective:
-    served = problem.latency[:, rows].min(axis=1) if len(rows) and problem.targets else np.empty(0)
+def _objective(made: Modelled, choice: Choice, layout: Layout, *, cut: bool) -> Objective:
+    problem = made.problem
+    price = _price(made, layout)
+    moved = sum(int(moves(unit.problem, rows).sum()) for unit, rows in zip(made.units, layout.rows, strict=True))
+    latency = problem.latency[:, layout.rows[0]].min(axis=1) if problem.targets else np.empty(0)
+    bounds = [None] * made.model.tiers if cut or choice.bound is None else choice.bound.tolist()
+    everywhere: list[Ints] = [rows for rows in layout.rows if len(rows)]
     return Objective(
-        sites=len(rows),
-        score=float(scored.total[list(chosen)].sum()),
-        price_per_hour=float(price_per_hour(problem, rows).sum()),
-        mean_latency_ms=float(served.mean()) if len(served) else None,
-        worst_latency_ms=float(served.max()) if len(served) else None,
-    )
-
-
-def _unmet(problem: Problem, screening: Screening, target: int) -> UnmetTarget:
-    wanted, latency = problem.targets[target], problem.latency[target]
-    passing = np.flatnonzero(screening.passed_but_for(LATENCY.name) & np.isfinite(latency))
-    nearest = int(passing[np.argmin(latency[passing])]) if len(passing) else None
-    bound = np.inf if nearest is None else float(latency[nearest])
-    closer = np.flatnonzero(np.isfinite(latency) & (latency < bound))
-    closer = closer[np.argsort(latency[closer], kind="stable")][:NEAR_MISSES]
-    if nearest is None:
-        message = f"no site with a way to {wanted.place} passes the other rules"
-    elif bound <= wanted.within_ms:
-        message = f"{wanted.place} could be served in {bound:.2f} ms, but not by so few sites together with the others"
-    else:
-        message = f"{wanted.place} needs {wanted.within_ms:g} ms; the nearest site that passes is {bound:.2f} ms away"
-    return UnmetTarget(
-        place=wanted.place,
-        within_ms=wanted.within_ms,
-        site_id=None if nearest is None else problem.sites[nearest].id,
-        latency_ms=None if nearest is None else bound,
-        message=message,
-        nearer=[
-            NearMiss(
-                site_id=problem.sites[row].id,
-                latency_ms=float(latency[row]),
-                rules=[one for one in screening.rules_against(row) if one != LATENCY.name],
-            )
-            for row in closer.tolist()
+        sites=len(np.unique(np.concatenate(everywhere))) if everywhere else 0,
+        score=float(choice.cost[made.preferences :].sum()),
+        price_per_hour=price,
+        mean_latency_ms=float((latency * made.demand).sum()) if len(latency) else None,
+        worst_latency_ms=float(latency.max()) if len(latency) else None,
+        moves=moved,
+        tiers=[
+            Tier(terms=list(names), cost=float(cost), bound=bound)
+            for names, cost, bound in zip(made.tiers, choice.cost.tolist(), bounds, strict=True)
         ],
     )
 
 
-def _no_site(problem: Problem, screening: Screening) -> Reason:
-    counts = [(name, int(refused.sum())) for name, refused in screening.refused.items() if refused.any()]
-    said = ", ".join(f"{name} refuses {count}" for name, count in sorted(counts, key=lambda one: (-one[1], one[0])))
-    message = f"no site passes: {said}" if len(problem) else "there is no site with role COMPUTE to place on"
-    return Reason(rule="no_site", need=str(problem.policy.min_sites), have="0", unit="sites", message=message)
+def _price(made: Modelled, layout: Layout) -> float:
+    problem, total = made.problem, 0.0
+    for at, unit in enumerate(made.units):
+        cores = np.array([problem.components[one].need[0] for one in unit.components], dtype=np.float64) / 1000
+        total += float((layout.replicas[at] * cores[:, None] * problem.prices[layout.rows[at]]).sum())
+    return total
 
 
-def _conflict(rule: str, need: int, have: int, message: str) -> Reason:
-    return Reason(rule=rule, need=str(need), have=str(have), unit="sites", message=message)
+def without_core(limits: Limits) -> Limits:
+    """The limits of a decision by the heuristics alone."""
+    return replace(limits, core_candidates=0, exact_candidates=0)

@@ -8,17 +8,17 @@ thread, and the same for a dry run. What the reader does not see, or what is pri
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from graph.kinds import Component, Region, Site, SiteRole, Tier
+from graph.kinds import Component, Region, Release, Site, SiteRole, Tier
 from graph.kinds.policy import PlacementPolicy
 from graph.paths import LinkGraph
 from graph.refusal import InvalidInput, NotFound
 from graph.selectors import LabelSelector, ids_matching, parse_selector
 from graph.spatial import regions_below
-from graph.view import Reader, get_as
+from graph.view import Reader, each, get_as
 from placement.arrays import Floats, Mask
 from placement.bins import Bins, ComponentNeed, bins_of, needed_in_all, needs_of
 from placement.clusters import ClusterState, cluster_state
@@ -56,6 +56,10 @@ class Problem:
     needed: Floats
     """Of each resource in `bins.resources`: what all replicas of all components need together at a site."""
     bins: Bins
+    prices: Floats
+    """Price units of a core for an hour, by site."""
+    current: Mapping[str, Mask] = field(default_factory=dict)
+    """By component id: the sites that it runs at now, when a deployment is placed anew."""
 
     def __len__(self) -> int:
         return len(self.sites)
@@ -112,6 +116,7 @@ def problem_from(
     needs, models = needs_of(components, replicas=replicas, selectors=selectors)
     state = cluster_state(inventory, visible, rows=rows, drivers=drivers)
     sites = tuple(inventory.sites.sites[row] for row in rows.tolist())
+    prices = np.fromiter((one.price_per_core_hour for one in sites), dtype=np.float64, count=len(sites))
     return Problem(
         revision=reader.revision,
         policy=policy,
@@ -125,6 +130,8 @@ def problem_from(
         latency=to_sites[:, rows],
         clusters=state,
         needed=needed_in_all(needs),
+        prices=prices,
+        current=_current(everything, sites, needs, deployment_id=excluding_deployment_id),
         bins=bins_of(
             inventory,
             visible,
@@ -207,6 +214,24 @@ def _check_sites(inventory: Inventory, visible: Visible, policy: PlacementPolicy
                     remedy="name sites with role COMPUTE",
                     path=f"{path}.{field}[{n}]",
                 )
+
+
+def _current(
+    reader: Reader, sites: Sequence[Site], components: Sequence[ComponentNeed], *, deployment_id: str | None
+) -> Mapping[str, Mask]:
+    if deployment_id is None:
+        return {}
+    found = {one.id: np.zeros(len(sites), dtype=bool) for one in components}
+    row_of = {one.id: row for row, one in enumerate(sites)}
+    names = {one.name: one.id for one in components}
+    for release in each(reader, Release, "deployment_id", deployment_id):
+        component = get_as(reader, Component, release.component_id)
+        row = row_of.get(release.site_id)
+        # Another version's component of the same name is the same work.
+        mine = found.get(names.get(component.name, "")) if component is not None else None
+        if release.wanted and row is not None and mine is not None:
+            mine[row] = True
+    return found if any(one.any() for one in found.values()) else {}
 
 
 def _matching(reader: Reader, sites: Sequence[Site], selector: LabelSelector) -> Mask:

@@ -1,10 +1,10 @@
-"""Room left: the share of the scarcest resource that is free at the site once the replicas are there."""
+"""Room left: the share of the scarcest resource that is in use at the site once the replicas are there."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from graph.kinds.policy import ScoreWeights
+from graph.kinds.policy import ScoreWeights, Term
 from placement.arrays import Floats, Ints
 from placement.packing import Packing
 from placement.problem import Problem
@@ -15,18 +15,18 @@ def _weight(weights: ScoreWeights) -> float:
     return weights.headroom
 
 
-def _measure(problem: Problem, packing: Packing, rows: Ints) -> Floats | None:
+def _measure(problem: Problem, packing: Packing, rows: Ints) -> Floats:
     bins, needed = problem.bins, problem.needed
-    left = np.ones(len(rows))
+    used = np.zeros(len(rows))
     for resource in np.flatnonzero(needed):
         usable = np.bincount(bins.site, weights=bins.usable[:, resource].astype(np.float64), minlength=len(problem))
         after = packing.free[rows, resource] - needed[resource]
-        left = np.minimum(left, after / np.maximum(usable[rows], 1.0))
-    return np.maximum(left, 0.0)
+        np.maximum(used, 1.0 - after / np.maximum(usable[rows], 1.0), out=used)
+    return np.minimum(used, 1.0)
 
 
 def _explain(value: float) -> str:
-    return f"{value:.0%} of its scarcest resource stays free"
+    return f"{value:.0%} of its scarcest resource is in use then"
 
 
-SCORE = Score("headroom", "share", _weight, _measure, more_is_better=True, explain=_explain, tells_use=True)
+SCORE = Score("headroom", Term.HEADROOM, "share", 1.0, _weight, _measure, explain=_explain, tells_use=True)

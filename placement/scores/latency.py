@@ -1,14 +1,8 @@
-"""Closeness: the mean latency to the places for which the site is in time."""
+"""Closeness: the mean latency to the places, weighted by their demand. A site has the share of the places it serves."""
 
 from __future__ import annotations
 
-import numpy as np
-
-from graph.kinds.policy import ScoreWeights
-from placement.arrays import Floats, Ints
-from placement.packing import Packing
-from placement.problem import Problem
-from placement.rules.latency import in_time
+from graph.kinds.policy import ScoreWeights, Term
 from placement.scores.score import Score
 
 
@@ -16,17 +10,8 @@ def _weight(weights: ScoreWeights) -> float:
     return weights.latency
 
 
-def _measure(problem: Problem, packing: Packing, rows: Ints) -> Floats | None:
-    if not problem.targets:
-        return None
-    reached, latency = in_time(problem)[:, rows], problem.latency[:, rows]
-    total = np.where(reached, latency, 0.0).sum(axis=0)
-    mean: Floats = total / np.maximum(reached.sum(axis=0), 1)
-    return mean
-
-
 def _explain(value: float) -> str:
-    return f"{value:.2f} ms on average to the places that it serves in time"
+    return f"{value:.2f} ms of the mean latency over all places, from those that it serves"
 
 
-SCORE = Score("latency", "ms", _weight, _measure, more_is_better=False, explain=_explain)
+SCORE = Score("latency", Term.LATENCY, "ms", 10.0, _weight, None, explain=_explain)

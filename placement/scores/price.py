@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from graph.kinds.policy import ScoreWeights
+from graph.kinds.policy import ScoreWeights, Term
 from placement.arrays import Floats, Ints
 from placement.packing import Packing
 from placement.problem import Problem
@@ -14,14 +12,15 @@ from placement.scores.score import Score
 def price_per_hour(problem: Problem, rows: Ints) -> Floats:
     """Price units an hour of all replicas at each of the sites: cores x price of a core."""
     cores = float(problem.needed[0]) / 1000
-    return np.array([problem.sites[row].price_per_core_hour * cores for row in rows.tolist()], dtype=np.float64)
+    prices: Floats = problem.prices[rows] * cores
+    return prices
 
 
 def _weight(weights: ScoreWeights) -> float:
     return weights.price
 
 
-def _measure(problem: Problem, packing: Packing, rows: Ints) -> Floats | None:
+def _measure(problem: Problem, packing: Packing, rows: Ints) -> Floats:
     return price_per_hour(problem, rows)
 
 
@@ -29,4 +28,4 @@ def _explain(value: float) -> str:
     return f"{value:g} price units an hour for its cores"
 
 
-SCORE = Score("price", "price units/h", _weight, _measure, more_is_better=False, explain=_explain)
+SCORE = Score("price", Term.PRICE, "price units/h", 1.0, _weight, _measure, explain=_explain)

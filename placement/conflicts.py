@@ -1,0 +1,146 @@
+"""What stands against a policy as a whole: which places cannot be served, and what else cannot be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from placement.arrays import Mask
+from placement.decision import NearMiss, Reason, UnmetTarget
+from placement.modelling import Modelled
+from placement.rules.latency import RULE as LATENCY
+from placement.solve.model import Broken, Choice
+
+NEAR_MISSES = 5
+"""How many nearer but refused sites are told of a place that cannot be served."""
+
+
+def unmet_of(made: Modelled, choice: Choice) -> list[UnmetTarget]:
+    """The places that the nearest choice leaves out."""
+    left = sorted({item for one in choice.broken if one.rule == "clients" and one.unit == 0 for item in one.items})
+    return [_unmet(made, one) for one in left]
+
+
+def conflicts_of(made: Modelled, choice: Choice, unmet: Sequence[UnmetTarget]) -> list[Reason]:
+    """What the nearest choice does not keep, in the policy's words."""
+    found = []
+    for one in choice.broken:
+        whose = made.units[one.unit].name if one.unit < len(made.units) else ""
+        of = f" of {whose!r}" if whose else ""
+        found.append(_REASONS[one.rule](made, one, unmet, of))
+    return found
+
+
+def _no_site(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+    screening, problem = made.screenings[broken.unit], made.problem
+    counts = [(name, int(refused.sum())) for name, refused in screening.refused.items() if refused.any()]
+    said = ", ".join(f"{name} refuses {count}" for name, count in sorted(counts, key=lambda one: (-one[1], one[0])))
+    message = f"no site{of} passes: {said}" if len(problem) else "there is no site with role COMPUTE to place on"
+    return Reason(rule="no_site", need=f"{max(broken.need, 1):g}", have="0", unit="sites", message=message)
+
+
+def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+    places = len(made.problem.targets)
+    return Reason(
+        rule="latency",
+        need=str(places),
+        have=str(places - len(unmet)),
+        unit="places",
+        message=f"no choice of sites that pass is in time for {', '.join(one.place for one in unmet)}",
+    )
+
+
+def _min_sites(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+    passed = len(made.rows(broken.unit))
+    return _counted("min_sites", broken, "sites", f"{passed} sites{of} pass every rule, of which {broken.have:g} can be kept")
+
+
+def _max_sites(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+    return _counted("max_sites", broken, "sites", f"no choice{of} keeps the rest with at most {broken.need:g} sites")
+
+
+def _group(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+    return _counted("group", broken, "sites", f"{broken.label}: {broken.need:g} wanted, {broken.have:g} can be chosen")
+
+
+def _spread(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+    return _counted("spread", broken, "domains", f"{broken.label}: {broken.need:g} wanted, {broken.have:g} found")
+
+
+def _ceiling(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+    moved = broken.label == "max_moves"
+    unit = "moves" if moved else "price units/h"
+    return _counted(
+        broken.label or broken.rule, broken, unit, f"at most {broken.need:g} {unit}, the least found is {broken.have:g}"
+    )
+
+
+def _total(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+    share = broken.have / broken.need if broken.need else 1.0
+    return Reason(
+        rule="total",
+        need="1",
+        have=f"{share:.3f}",
+        unit="share of the replicas",
+        message=f"the sites{of} that pass have room for {share:.0%} of the replicas",
+        untold=f"the sites{of} that pass have no room for all replicas",
+    )
+
+
+def _serves(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+    return _counted("serves", broken, "sites", f"{broken.label}: that holds for no choice that was found")
+
+
+def _never_with(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+    return _counted("never_with", broken, "sites", f"{broken.label}: no choice was found in which they share no site")
+
+
+_REASONS = {
+    "no_site": _no_site,
+    "clients": _clients,
+    "min_sites": _min_sites,
+    "max_sites": _max_sites,
+    "group": _group,
+    "spread": _spread,
+    "price_ceiling": _ceiling,
+    "total": _total,
+    "serves": _serves,
+    "never_with": _never_with,
+}
+
+
+def _counted(rule: str, broken: Broken, unit: str, message: str) -> Reason:
+    return Reason(rule=rule, need=f"{broken.need:g}", have=f"{broken.have:g}", unit=unit, message=message)
+
+
+def _unmet(made: Modelled, target: int) -> UnmetTarget:
+    problem, screening = made.problem, made.screenings[0]
+    wanted, latency = problem.targets[target], problem.latency[target]
+    passing = np.flatnonzero(screening.passed_but_for(LATENCY.name) & np.isfinite(latency))
+    nearest = int(passing[np.argmin(latency[passing])]) if len(passing) else None
+    bound = np.inf if nearest is None else float(latency[nearest])
+    nearer: Mask = np.isfinite(latency) & (latency < bound)
+    closer = np.flatnonzero(nearer)
+    closer = closer[np.argsort(latency[closer], kind="stable")][:NEAR_MISSES]
+    if nearest is None:
+        message = f"no site with a way to {wanted.place} passes the other rules"
+    elif bound <= wanted.within_ms:
+        message = f"{wanted.place} could be served in {bound:.2f} ms, but not together with all else that is asked for"
+    else:
+        message = f"{wanted.place} needs {wanted.within_ms:g} ms; the nearest site that passes is {bound:.2f} ms away"
+    return UnmetTarget(
+        place=wanted.place,
+        within_ms=wanted.within_ms,
+        site_id=None if nearest is None else problem.sites[nearest].id,
+        latency_ms=None if nearest is None else bound,
+        message=message,
+        nearer=[
+            NearMiss(
+                site_id=problem.sites[row].id,
+                latency_ms=float(latency[row]),
+                rules=[one for one in screening.rules_against(row) if one != LATENCY.name],
+            )
+            for row in closer.tolist()
+        ],
+    )

@@ -1,0 +1,309 @@
+"""From sites that passed every rule to what a solver is given: costs in tiers, and what a choice must keep.
+
+The policy's words that are about one site are rules, and have refused what they refuse. What is left are the words about the
+choice as a whole: places, groups, spread, ceilings, units that serve each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from graph.kinds.policy import Term
+from placement.arrays import Floats, Ints, Mask
+from placement.between import reach_between
+from placement.problem import Problem
+from placement.rules.latency import in_time
+from placement.scores import SCORES, Score
+from placement.scores.moves import moves
+from placement.scores.price import price_per_hour
+from placement.screening import Screening
+from placement.solve.model import Apart, Budget, Clients, Domains, Group, Limits, Model, Serving
+from placement.solve.model import Unit as Solved
+from placement.unit_problems import Unit
+
+DEFAULT_OBJECTIVE: tuple[tuple[Term, ...], ...] = (
+    (Term.SITES,),
+    (Term.LATENCY, Term.HEADROOM, Term.PRICE, Term.MOVES),
+)
+"""The fewest sites, and of these what is best in all else."""
+WHOLE = 1_000_000
+"""A total of replicas in parts, so that room for several components is one number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One score of one unit's candidates."""
+
+    score: Score
+    tier: int
+    weight: float
+    values: Floats
+    """(candidates,) in the score's unit; of places served: zeros."""
+
+    @property
+    def cost(self) -> Floats:
+        """(candidates,) what each costs by it."""
+        found: Floats = self.values / self.score.scale * self.weight
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Modelled:
+    """A model, and what it was made from."""
+
+    problem: Problem
+    model: Model
+    units: tuple[Unit, ...]
+    screenings: tuple[Screening, ...]
+    measured: tuple[tuple[Measured, ...], ...]
+    """By unit."""
+    tiers: tuple[tuple[str, ...], ...]
+    """The names of the scores in each tier."""
+    preferences: int
+    """How many of the tiers are of preference groups; these come first and have no scores."""
+    demand: Floats
+    """(places,) each one's share of all demand."""
+    rooms: tuple[Ints, ...]
+    """By unit, with a total to divide: (components, candidates) for how many replicas of each there is room."""
+
+    def eligible(self, unit: int, component: int) -> Mask:
+        """The bins that no rule keeps a component of a unit out of."""
+        return self.screenings[unit].eligible[self.units[unit].components.index(component)]
+
+    def rows(self, unit: int) -> Ints:
+        """The candidates of a unit as rows of the problem."""
+        return self.model.units[unit].sites
+
+
+def modelled(
+    problem: Problem,
+    units: Sequence[Unit],
+    screenings: Sequence[Screening],
+    candidates: Sequence[Mask],
+    *,
+    timed: bool,
+    limits: Limits | None = None,
+) -> Modelled:
+    """The model of a problem whose rules have been asked.
+
+    candidates: by unit, the sites that may be chosen, of those that passed.
+    timed: whether places must be served in time.
+    """
+    policy = problem.policy
+    ranks = _preference_tiers(problem)
+    objective = tuple(tuple(one) for one in policy.objective) or DEFAULT_OBJECTIVE
+    tier_of = {term: len(ranks) + at for at, terms in reversed(list(enumerate(objective))) for term in terms}
+    tiers = len(ranks) + len(objective)
+    demand = _shares(problem)
+    solved, measured = [], []
+    rooms = tuple(
+        _rooms(problem, unit, screening, np.flatnonzero(passed))
+        for unit, screening, passed in zip(units, screenings, candidates, strict=True)
+    )
+    for at, (unit, screening) in enumerate(zip(units, screenings, strict=True)):
+        rows = np.flatnonzero(candidates[at])
+        found = _measures(unit.problem, screening, rows, tier_of=tier_of)
+        costs = np.zeros((tiers, len(rows)))
+        for one in found:
+            costs[one.tier] += one.cost
+        for tier, rank in enumerate(ranks):
+            costs[tier] += rank[rows]
+        measured.append(tuple(found))
+        solved.append(
+            _solved(
+                problem,
+                unit,
+                rows,
+                costs,
+                clients=_clients(problem, rows, tier_of, demand) if timed and not at else None,
+                rooms=rooms[at],
+            )
+        )
+    order = {unit.name: at for at, unit in enumerate(units)}
+    home = {component.name: at for at, unit in enumerate(units) for component in unit.problem.components}
+    budgets = _budgets(problem, units, solved)
+    start = _start(units, solved)
+    model = Model(
+        units=tuple(solved),
+        tiers=tiers,
+        serving=tuple(_servings(problem, units, solved, home, tier_of)),
+        apart=tuple(
+            Apart(order[unit.name], home[other], label=f"{unit.name} never with {other}")
+            for unit in units
+            if unit.policy is not None
+            for other in unit.policy.never_with
+        ),
+        budgets=tuple(budgets),
+        alternatives=_alternatives(problem, solved[0].sites),
+        start=start,
+        limits=limits or Limits(),
+    )
+    names = tuple((f"preference {len(ranks) - at}",) for at in range(len(ranks))) + tuple(
+        tuple(term.name.lower() for term in terms) for terms in objective
+    )
+    return Modelled(
+        problem=problem,
+        model=model,
+        units=tuple(units),
+        screenings=tuple(screenings),
+        measured=tuple(measured),
+        tiers=names,
+        preferences=len(ranks),
+        demand=demand,
+        rooms=rooms,
+    )
+
+
+def _measures(problem: Problem, screening: Screening, rows: Ints, *, tier_of: dict[Term, int]) -> list[Measured]:
+    found = []
+    for score in SCORES:
+        tier = tier_of.get(score.term)
+        weight = float(score.weight(problem.policy.weights))
+        if tier is None or (score.term is Term.LATENCY and not problem.targets):
+            continue
+        if score.term is Term.MOVES and not problem.current:
+            continue
+        values = np.zeros(len(rows)) if score.measure is None else score.measure(problem, screening.packing, rows)
+        found.append(Measured(score, tier, weight, values))
+    return found
+
+
+def _rooms(problem: Problem, unit: Unit, screening: Screening, rows: Ints) -> Ints:
+    if problem.policy.division is None:
+        return np.empty((0, len(rows)), dtype=np.int64)
+    return np.array([screening.room(at)[rows] for at in range(len(unit.components))], dtype=np.int64)
+
+
+def _room(problem: Problem, unit: Unit, rooms: Ints) -> Ints:
+    """(candidates,) for how many parts in `WHOLE` of the totals of all components there is room."""
+    most = problem.policy.division.max_each if problem.policy.division is not None else None
+    limited = rooms if most is None else np.minimum(rooms, most)
+    totals = np.array([problem.components[one].replicas for one in unit.components], dtype=np.int64)
+    asked = totals > 0
+    parts: Ints = (limited[asked] * WHOLE // totals[asked, None]).min(axis=0, initial=WHOLE)
+    return parts
+
+
+def _solved(
+    problem: Problem, unit: Unit, rows: Ints, costs: Floats, *, clients: Clients | None, rooms: Ints
+) -> Solved:
+    policy, own = problem.policy, unit.policy
+    least = policy.min_sites if own is None else own.min_sites
+    most = policy.max_sites if own is None else own.max_sites
+    if own is None and (policy.everywhere or policy.division is not None):
+        # Every site that passes; with a total, those that get nothing are left out afterwards.
+        least = max(least, len(rows) if most is None else min(len(rows), most))
+    return Solved(
+        name=unit.name,
+        sites=rows,
+        open_cost=costs,
+        clients=clients,
+        groups=() if own is not None else _mandatory(problem, rows),
+        domains=() if own is not None else tuple(_domains(problem, rows)),
+        min_open=least,
+        max_open=most,
+        room=None if policy.division is None else _room(problem, unit, rooms),
+        total=0 if policy.division is None else WHOLE,
+    )
+
+
+def _clients(problem: Problem, rows: Ints, tier_of: dict[Term, int], demand: Floats) -> Clients | None:
+    if not problem.targets:
+        return None
+    reached = in_time(problem)[:, rows]
+    places, candidates = np.nonzero(reached)
+    tier = tier_of.get(Term.LATENCY)
+    factor = 0.0 if tier is None else problem.policy.weights.latency / 10.0
+    cost = problem.latency[:, rows][places, candidates] * demand[places] * factor
+    pointers = np.zeros(len(problem.targets) + 1, dtype=np.int32)
+    np.cumsum(reached.sum(axis=1), out=pointers[1:])
+    matrix = csr_array((cost, candidates.astype(np.int32), pointers), shape=reached.shape)
+    return Clients(cost=matrix, tier=tier or 0)
+
+
+def _shares(problem: Problem) -> Floats:
+    weights = np.array([one.demand for one in problem.targets], dtype=np.float64)
+    total = float(weights.sum())
+    return weights / total if total > 0 else np.full(len(weights), 1.0 / max(len(weights), 1))
+
+
+def _servings(
+    problem: Problem, units: Sequence[Unit], solved: Sequence[Solved], home: dict[str, int], tier_of: dict[Term, int]
+) -> list[Serving]:
+    found = []
+    for server, unit in enumerate(units):
+        own = unit.policy
+        if own is None or own.within_ms is None:
+            continue
+        for client in sorted({home[name] for name in own.serves} - {server}):
+            reach = reach_between(
+                problem,
+                solved[client].sites,
+                solved[server].sites,
+                within_ms=own.within_ms,
+                min_bandwidth_mbps=own.min_bandwidth_mbps,
+            )
+            label = f"{unit.name} within {own.within_ms:g} ms of {units[client].name or 'the app'}"
+            # It must be in reach; that it is as near as can be is not asked for.
+            reach.data[:] = 0.0
+            found.append(Serving(server, client, reach, tier=tier_of.get(Term.LATENCY, 0), label=label))
+    return found
+
+
+def _budgets(problem: Problem, units: Sequence[Unit], solved: Sequence[Solved]) -> list[Budget]:
+    policy, budgets = problem.policy, []
+    if policy.max_price_per_hour is not None:
+        amounts = tuple(price_per_hour(unit.problem, one.sites) for unit, one in zip(units, solved, strict=True))
+        budgets.append(Budget(amounts, policy.max_price_per_hour, label="max_price_per_hour"))
+    if policy.max_moves is not None and problem.current:
+        amounts = tuple(moves(unit.problem, one.sites) for unit, one in zip(units, solved, strict=True))
+        budgets.append(Budget(amounts, float(policy.max_moves), label="max_moves"))
+    return budgets
+
+
+def _start(units: Sequence[Unit], solved: Sequence[Solved]) -> tuple[Ints, ...] | None:
+    start = []
+    for unit, one in zip(units, solved, strict=True):
+        current = [unit.problem.current[each.id] for each in unit.problem.components if each.id in unit.problem.current]
+        if not current:
+            return None
+        start.append(np.flatnonzero(np.logical_or.reduce(current)[one.sites]))
+    return tuple(start) if start else None
+
+
+def _preference_tiers(problem: Problem) -> list[Floats]:
+    """For each preference group but the first, the last first: 1.0 at its sites."""
+    ranks = problem.words.preference
+    if ranks is None:
+        return []
+    return [(ranks == rank).astype(np.float64) for rank in range(int(ranks.max(initial=0)), 0, -1)]
+
+
+def _mandatory(problem: Problem, rows: Ints) -> tuple[Group, ...]:
+    return tuple(_narrowed(one, rows, len(problem)) for one in problem.words.groups)
+
+
+def _alternatives(problem: Problem, rows: Ints) -> tuple[tuple[tuple[Group, ...], ...], ...]:
+    return tuple(
+        tuple(tuple(_narrowed(one, rows, len(problem)) for one in groups) for groups in alternatives)
+        for alternatives in problem.words.alternatives
+    )
+
+
+def _domains(problem: Problem, rows: Ints) -> list[Domains]:
+    return [
+        Domains(one.domain[rows], one.min_domains, one.max_domains, one.max_each, one.label)
+        for one in problem.words.domains
+    ]
+
+
+def _narrowed(group: Group, rows: Ints, count: int) -> Group:
+    """A group of sites as one of candidates."""
+    place = np.full(count, -1, dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    members = place[group.members]
+    return Group(members[members >= 0], group.at_least, group.at_most, group.label)

@@ -1,0 +1,214 @@
+"""What a choice becomes on nodes: replicas by site, packed with everything else that was chosen for the same site.
+
+Sites were screened unit by unit, so units that meet at a site are packed there once more together, and totals are divided
+here. What does not fit is told as crowded; the choice is then made anew without it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+
+from graph.kinds.policy import Term
+from placement.arrays import Floats, Ints
+from placement.bins import Bins
+from placement.decision import ComponentPlacement, ScoreTerm, ServedPlace, SitePlacement
+from placement.modelling import Measured, Modelled
+from placement.packing import Packing, pack
+from placement.sharing import shared_out
+from placement.solve.model import Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A choice on nodes."""
+
+    rows: tuple[Ints, ...]
+    """By unit: the sites that run something of it, as rows of the problem, ascending."""
+    replicas: tuple[Ints, ...]
+    """By unit: (components, sites) replicas."""
+    assigned: dict[tuple[int, int], dict[str, int]]
+    """By (component, site): replicas by node id."""
+    cluster: dict[int, str | None]
+    """By site: the control plane."""
+    crowded: tuple[tuple[int, int], ...] = ()
+    """Units and sites that do not fit on nodes."""
+    undivided: bool = False
+    """Whether a total cannot be divided over the open sites."""
+
+
+def laid_out(made: Modelled, choice: Choice) -> Layout:
+    """The choice on nodes: exact, for pooled capacity is not to be trusted."""
+    shared = shared_out(made, choice)
+    if shared is None:
+        nothing = tuple(np.empty(0, dtype=np.int64) for _ in made.units)
+        return Layout(nothing, nothing, {}, {}, undivided=True)
+    rows, replicas = shared
+    assigned: dict[tuple[int, int], dict[str, int]] = {}
+    cluster: dict[int, str | None] = {}
+    if len(made.units) == 1 and made.problem.policy.division is None:
+        unit, packing = made.units[0], made.screenings[0].packing
+        for row in rows[0].tolist():
+            cluster[row] = _packed(made, packing, row, row, unit.components, assigned)
+        return Layout(rows, replicas, assigned, cluster)
+    crowded: list[tuple[int, int]] = []
+    for wanted, sites in _alike(made, rows, replicas).items():
+        components = [component for _, component, _ in wanted]
+        at = np.array(sites, dtype=np.int64)
+        bins, index = made.problem.bins.at_sites(at)
+        packing = pack(
+            bins,
+            [replace(made.problem.components[component], replicas=count) for _, component, count in wanted],
+            eligible=[made.eligible(unit, component)[index] for unit, component, _ in wanted],
+            sites=len(sites),
+        )
+        for place, row in enumerate(sites):
+            if packing.fits[place]:
+                cluster[row] = _packed(made, packing, place, row, components, assigned, bins=bins)
+            else:
+                crowded.append((max(unit for unit, _, _ in wanted), row))
+    return Layout(rows, replicas, assigned, cluster, tuple(sorted(crowded)))
+
+
+def placements_of(made: Modelled, layout: Layout) -> list[SitePlacement]:
+    """The chosen sites by ascending id, each with what runs there, what it costs and whom it serves."""
+    problem = made.problem
+    components: defaultdict[int, list[tuple[int, ComponentPlacement]]] = defaultdict(list)
+    terms: defaultdict[int, list[ScoreTerm]] = defaultdict(list)
+    served, latency = _serves(made, layout.rows[0])
+    for at, unit in enumerate(made.units):
+        sites = layout.rows[at]
+        told = _terms(made, at, layout, latency if not at else np.zeros(len(sites)))
+        for place, row in enumerate(sites.tolist()):
+            terms[row] += told[place]
+            for n, component in enumerate(unit.components):
+                placed = ComponentPlacement(
+                    component_id=problem.components[component].id,
+                    replicas=int(layout.replicas[at][n, place]),
+                    assignments=layout.assigned.get((component, row), {}),
+                    cluster_id=layout.cluster[row],
+                )
+                components[row].append((component, placed))
+    serves = dict(zip(layout.rows[0].tolist(), served, strict=True))
+    found = []
+    for row in sorted(components):
+        merged = _merged(made, terms[row])
+        found.append(
+            SitePlacement(
+                site_id=problem.sites[row].id,
+                components=[one for _, one in sorted(components[row], key=lambda each: each[0])],
+                score=sum(one.weighted for one in merged),
+                terms=merged,
+                serves=serves.get(row, []),
+            )
+        )
+    return found
+
+
+def _alike(
+    made: Modelled, rows: tuple[Ints, ...], replicas: tuple[Ints, ...]
+) -> dict[tuple[tuple[int, int, int], ...], list[int]]:
+    """Sites that run the same: by (unit, component, replicas) of all that runs there."""
+    wanted: defaultdict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    for at, unit in enumerate(made.units):
+        for place, row in enumerate(rows[at].tolist()):
+            wanted[row] += [(at, one, int(replicas[at][n, place])) for n, one in enumerate(unit.components)]
+    found: defaultdict[tuple[tuple[int, int, int], ...], list[int]] = defaultdict(list)
+    for row in sorted(wanted):
+        found[tuple(wanted[row])].append(row)
+    return dict(found)
+
+
+def _packed(
+    made: Modelled,
+    packing: Packing,
+    place: int,
+    row: int,
+    components: Sequence[int],
+    assigned: dict[tuple[int, int], dict[str, int]],
+    *,
+    bins: Bins | None = None,
+) -> str | None:
+    """Notes which nodes the components have at a site; the cluster that they go to."""
+    bins = made.problem.bins if bins is None else bins
+    group = int(packing.group[place])
+    if group < 0:
+        return made.problem.clusters.callable_id(row)
+    here = bins.of_site(place)
+    inside = [at for at in range(here.start, here.stop) if bins.group[at] == group and bins.node[at] >= 0]
+    for n, component in enumerate(components):
+        taken = {bins.node_ids[bins.node[at]]: count for at in inside if (count := int(packing.take[n, at]))}
+        if taken:
+            assigned[component, row] = taken
+    return bins.group_cluster[group]
+
+
+def _terms(made: Modelled, unit: int, layout: Layout, latency: Floats) -> list[list[ScoreTerm]]:
+    """By the unit's sites: the terms of each. `latency`: (sites,) each one's part of the mean latency, ms."""
+    sites = layout.rows[unit]
+    place = np.searchsorted(made.rows(unit), sites)
+    usual = sum(one.replicas for one in made.units[unit].problem.components)
+    share = layout.replicas[unit].sum(axis=0) / usual if usual else np.ones(len(sites))
+    found: list[list[ScoreTerm]] = [[] for _ in sites]
+    for one in made.measured[unit]:
+        values = latency if one.score.measure is None else one.values[place]
+        if one.score.term is Term.PRICE:
+            values = values * share
+        for at, value in enumerate(values.tolist()):
+            found[at].append(_term(one, value))
+    return found
+
+
+def _term(measured: Measured, value: float) -> ScoreTerm:
+    score = measured.score
+    return ScoreTerm(
+        name=score.name,
+        value=value,
+        unit=score.unit,
+        scaled=value / score.scale,
+        weight=measured.weight,
+        weighted=value / score.scale * measured.weight,
+        explanation=score.explain(value),
+        tier=measured.tier,
+    )
+
+
+def _merged(made: Modelled, terms: Sequence[ScoreTerm]) -> list[ScoreTerm]:
+    """Terms of several units at one site, each name once."""
+    named: dict[str, ScoreTerm] = {}
+    scores = {one.score.name: one.score for of_unit in made.measured for one in of_unit}
+    for one in terms:
+        before = named.get(one.name)
+        if before is not None:
+            value = before.value + one.value
+            one = msgspec.structs.replace(
+                before,
+                value=value,
+                scaled=before.scaled + one.scaled,
+                weighted=before.weighted + one.weighted,
+                explanation=scores[one.name].explain(value),
+            )
+        named[one.name] = one
+    return list(named.values())
+
+
+def _serves(made: Modelled, sites: Ints) -> tuple[list[list[ServedPlace]], Floats]:
+    """By the first unit's sites: the places that each is the nearest of, and each one's part of the mean latency, ms."""
+    problem = made.problem
+    found: list[list[ServedPlace]] = [[] for _ in sites]
+    part = np.zeros(len(sites))
+    if not len(sites):
+        return found, part
+    for n, target in enumerate(problem.targets):
+        latency = problem.latency[n, sites]
+        nearest = int(np.argmin(latency))
+        if np.isfinite(latency[nearest]):
+            found[nearest].append(
+                ServedPlace(place=target.place, latency_ms=float(latency[nearest]), within_ms=target.within_ms)
+            )
+            part[nearest] += float(latency[nearest]) * float(made.demand[n])
+    return found, part
