@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -23,10 +24,12 @@ from placement.arrays import Floats, Mask
 from placement.bins import Bins, ComponentNeed, bins_of, needed_in_all, needs_of
 from placement.clusters import ClusterState, cluster_state
 from placement.conditions import is_seen_by
+from placement.coverage import coverage_targets
 from placement.inventory import Inventory, inventory_of
 from placement.latency import Target, latencies, targets_of
 from placement.projection import Projection
 from placement.visibility import Visible, visible_to
+from placement.words import PolicyWords, words_of
 
 MAX_COMPONENTS = 64
 """The most components of one app version that are placed together."""
@@ -56,6 +59,8 @@ class Problem:
     needed: Floats
     """Of each resource in `bins.resources`: what all replicas of all components need together at a site."""
     bins: Bins
+    words: PolicyWords
+    """What the policy's words mean for these sites and components."""
 
     def __len__(self) -> int:
         return len(self.sites)
@@ -101,7 +106,10 @@ def problem_from(
     inventory = projection.inventory() if projection is not None else inventory_of(everything)
     visible = visible_to(inventory, reader, tenant_id=tenant_id, lists_all=everything is reader)
     _check_sites(inventory, visible, policy, path=f"{path}.policy.sites")
-    targets = targets_of(reader, policy.latency, tenant_id=tenant_id, path=f"{path}.policy.latency")
+    targets = (
+        *targets_of(reader, policy.latency, tenant_id=tenant_id, path=f"{path}.policy.latency"),
+        *coverage_targets(reader, policy.coverage, tenant_id=tenant_id, path=f"{path}.policy.coverage"),
+    )
     rows = np.flatnonzero(visible.sites & inventory.sites.compute)
     graph = latency if latency is not None else (projection.links if projection is not None else LinkGraph(reader))
     to_sites = (
@@ -135,6 +143,21 @@ def problem_from(
             uses=everything,
             reader=reader,
             excluding_deployment_id=excluding_deployment_id,
+        ),
+        words=words_of(
+            reader,
+            policy,
+            inventory=inventory,
+            visible=visible,
+            rows=rows,
+            components=components,
+            replicas=replicas,
+            targets=targets,
+            network=partial(graph.network, reader, tenant_id=tenant_id),
+            uses=everything,
+            tenant_id=tenant_id,
+            excluding_deployment_id=excluding_deployment_id,
+            path=f"{path}.policy",
         ),
     )
 
