@@ -37,7 +37,8 @@ def room_weights(room: Ints, *, current: Ints) -> Ints:
 
     `room` is how many more fit at each site, `current` how many of them are there now and so do not count as free.
     """
-    return np.clip(np.maximum(room, 0) + np.maximum(current, 0), 0, MOST_ROOM).astype(np.int64)
+    in_all: Ints = np.maximum(room, 0) + np.maximum(current, 0)
+    return np.minimum(in_all, np.int64(MOST_ROOM))
 
 
 def demand_weights(demand: Floats, *, nearest: Ints, count: int) -> Ints:
