@@ -154,6 +154,32 @@ def test_the_order_in_which_sites_are_given_does_not_matter(sites: Sites, random
     assert [int(one) for one in shuffled] == [expected[place] for place in order]
 
 
+@pytest.mark.parametrize(
+    ("weights", "least", "most"),
+    [
+        ([1224, 101, 296, 157, 4991, 880], [0, 1, 0, 0, 0, 0], [40, 100, 40, 99, 99, 1]),
+        (
+            [116, 909, 177, 111, 7724, 123, 284, 111, 134, 246, 199, 2757, 2450],
+            [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0],
+            [101, 41, 5, 3, 99, 99, 1, 5, 1, 1, 3, 5, 5],
+        ),
+        (
+            [7416, 141, 147, 130, 315, 151, 171, 393, 136, 220, 1448, 282],
+            [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 2],
+            [41, 3, 5, 5, 1, 40, 5, 1, 7, 1, 5, 7],
+        ),
+    ],
+)
+def test_a_replica_that_is_due_late_may_be_given_before_an_earlier_one_was_allowed(
+    weights: list[int], least: list[int], most: list[int]
+) -> None:
+    sites = Sites(weights, least, most)
+    for total, expected in sites.one_by_one():
+        assert sites.divided(total) == expected
+        if total > 80:
+            break
+
+
 @pytest.mark.parametrize("largest", [7, 2**31 - 1])
 @pytest.mark.parametrize("bounded", [False, True])
 def test_ten_thousand_sites_and_a_million_replicas_keep_to_the_same_rules(largest: int, bounded: bool) -> None:
