@@ -55,6 +55,17 @@ def distance_km(a: Position, b: Position) -> float:
     return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(chord)))
 
 
+def distances_km(position: Position, degrees: Vectors) -> Vectors:
+    """`distance_km` from a position to rows of (longitude, latitude) in degrees; not a number where a row is none."""
+    radians = np.radians(degrees)
+    latitude = math.radians(position.latitude)
+    half_latitude = (radians[:, 1] - latitude) / 2
+    half_longitude = (radians[:, 0] - math.radians(position.longitude)) / 2
+    chord = np.sin(half_latitude) ** 2 + math.cos(latitude) * np.cos(radians[:, 1]) * np.sin(half_longitude) ** 2
+    distance: Vectors = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(1.0, np.sqrt(chord)))
+    return distance
+
+
 def line_latency_ms(length_km: float) -> float:
     """One-way latency of a line of this length, in milliseconds: 5 us/km."""
     return length_km * FIBRE_MS_PER_KM

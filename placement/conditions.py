@@ -6,18 +6,34 @@ what placement chose and what the check accepts cannot come to differ in their m
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from graph.kinds import Cluster, Component, Node, NodeStatus, Region, Site
+from graph.kinds.policy import Toleration, TolerationOperator
 from graph.selectors import matches
 from graph.values import HealthStatus, Taint, TaintEffect
 
 _BLOCKING = frozenset({TaintEffect.NO_SCHEDULE, TaintEffect.NO_EXECUTE})
 
 
-def blocking_taint(node: Node) -> Taint | None:
-    """The first taint that keeps work away that does not tolerate it; components tolerate none."""
-    return next((one for one in node.taints if one.effect in _BLOCKING), None)
+def blocking_taint(node: Node, tolerations: Sequence[Toleration] = ()) -> Taint | None:
+    """The first taint that keeps work away that does not tolerate it."""
+    return next((one for one in node.taints if one.effect in _BLOCKING and not is_tolerated(one, tolerations)), None)
+
+
+def is_tolerated(taint: Taint, tolerations: Sequence[Toleration]) -> bool:
+    """Whether one of the tolerations matches the taint, as Kubernetes' `ToleratesTaint` has it."""
+    return any(_matches(one, taint) for one in tolerations)
+
+
+def _matches(toleration: Toleration, taint: Taint) -> bool:
+    if toleration.effect is not None and toleration.effect is not taint.effect:
+        return False
+    if toleration.key is not None and toleration.key != taint.key:
+        return False
+    return toleration.operator is TolerationOperator.EXISTS or (
+        toleration.key is not None and toleration.value == taint.value
+    )
 
 
 def taint_text(taint: Taint) -> str:
@@ -51,13 +67,13 @@ def cluster_problem(cluster: Cluster, drivers: Collection[str] | None) -> str | 
     return None
 
 
-def node_problem(node: Node, component: Component) -> str | None:
+def node_problem(node: Node, component: Component, tolerations: Sequence[Toleration] = ()) -> str | None:
     """Why a component cannot run on this node whatever is free on it; None when it can."""
     if not node.schedulable:
         return "is cordoned"
     if is_not_ready(node):
         return "is not ready"
-    taint = blocking_taint(node)
+    taint = blocking_taint(node, tolerations)
     if taint is not None:
         return f"has taint {taint_text(taint)}"
     if component.architectures and node.arch not in component.architectures:

@@ -26,8 +26,8 @@ def conflicts_of(made: Modelled, choice: Choice, unmet: Sequence[UnmetTarget]) -
     """What the nearest choice does not keep, in the policy's words."""
     found = []
     for one in choice.broken:
-        whose = made.units[one.unit].name if one.unit < len(made.units) else ""
-        of = f" of {whose!r}" if whose else ""
+        whose = made.units[one.unit] if one.unit < len(made.units) else None
+        of = f" for {whose.words.name}" if whose is not None and len(made.units) > 1 else ""
         found.append(_REASONS[one.rule](made, one, unmet, of))
     return found
 
@@ -53,7 +53,9 @@ def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
 
 def _min_sites(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
     passed = len(made.rows(broken.unit))
-    return _counted("min_sites", broken, "sites", f"{passed} sites{of} pass every rule, of which {broken.have:g} can be kept")
+    return _counted(
+        "min_sites", broken, "sites", f"{passed} sites{of} pass every rule, of which {broken.have:g} can be kept"
+    )
 
 
 def _max_sites(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:

@@ -23,7 +23,7 @@ from placement.scores.moves import moves
 from placement.screening import screen
 from placement.solve.model import Choice, Limits
 from placement.solve.solve import solve
-from placement.unit_problems import units_of
+from placement.unit_problems import unit_problems
 
 MAX_CUTS = 12
 """How often a choice is made anew because what was chosen does not fit on the nodes of a site together."""
@@ -32,10 +32,10 @@ MAX_CUTS = 12
 def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | None = None) -> Decision:
     """Where the components run, why there, and why not elsewhere.
 
-    A decision that is not feasible has no placements; it says which places cannot be served, the nearest miss, and what else is
-    in conflict. Deterministic: ties go to smaller ids.
+    A decision that is not feasible has no placements; it says which places cannot be served, the nearest miss, and what
+    else is in conflict. Deterministic: ties go to smaller ids.
     """
-    units = units_of(problem)
+    units = unit_problems(problem)
     timed = any(one is LATENCY for one in rules)
     # Places are served by the first unit alone, so they keep no site from the others.
     others = [one for one in rules if one is not LATENCY]

@@ -19,7 +19,7 @@ from graph.refusal import InvalidInput, NotFound
 from graph.spatial import EARTH_RADIUS_KM, estimated_latency_ms, unit_vectors
 from graph.values import Position
 from graph.view import Reader, get_as
-from placement.arrays import Floats, Mask
+from placement.arrays import Floats, Ints, Mask
 from placement.conditions import is_seen_by
 from placement.inventory import Inventory
 
@@ -40,6 +40,12 @@ class Target:
     within_ms: float
     position: Position | None
     site_id: str | None
+    demand: float = 1.0
+    """The weight of its users."""
+    within_km: float | None = None
+    """Most distance by great circle; then `within_ms` is infinite."""
+    min_bandwidth_mbps: float | None = None
+    """Least free bandwidth on the way of least latency."""
 
 
 def targets_of(
@@ -70,7 +76,7 @@ def _target(reader: Reader, wanted: LatencyTarget, *, tenant_id: str | None, pat
         site = get_as(reader, Site, place.site_id)
         if site is None or not is_seen_by(site, tenant_id):
             raise NotFound("Site", place.site_id, path=f"{path}.place.siteId")
-        return Target(place.name or site.name, wanted.within_ms, None, site.id)
+        return _named(wanted, place.name or site.name, site_id=site.id)
     if place.region_id is not None:
         region = get_as(reader, Region, place.region_id)
         if region is None or not is_seen_by(region, tenant_id):
@@ -81,8 +87,26 @@ def _target(reader: Reader, wanted: LatencyTarget, *, tenant_id: str | None, pat
                 remedy="give the region a centre, or name a position",
                 path=f"{path}.place.regionId",
             )
-        return Target(place.name or region.name, wanted.within_ms, region.centre, None)
-    return Target(_name(place), wanted.within_ms, place.position, None)
+        return _named(wanted, place.name or region.name, position=region.centre, demand=region.demand or 1.0)
+    return _named(wanted, _name(place), position=place.position)
+
+
+def _named(
+    wanted: LatencyTarget,
+    name: str,
+    *,
+    position: Position | None = None,
+    site_id: str | None = None,
+    demand: float = 1.0,
+) -> Target:
+    return Target(
+        place=name,
+        within_ms=wanted.within_ms,
+        position=position,
+        site_id=site_id,
+        demand=demand if wanted.demand is None else wanted.demand,
+        min_bandwidth_mbps=wanted.min_bandwidth_mbps,
+    )
 
 
 def _name(place: Place) -> str:
@@ -95,9 +119,7 @@ def latencies(inventory: Inventory, network: Network, targets: Sequence[Target],
 
     `seen` are the sites that the caller sees: no others are entered.
     """
-    ids = inventory.sites.row_of
-    same = len(network.site_ids) == len(ids) and network.site_ids == list(ids)
-    to_network = np.arange(len(ids)) if same else np.array([network.row_of.get(one, -1) for one in ids], dtype=np.int64)
+    to_network, same = _in_network(inventory, network)
     found = network.latencies([_entries(inventory, one, seen=seen, to_network=to_network) for one in targets])
     if same:
         return found
@@ -106,9 +128,22 @@ def latencies(inventory: Inventory, network: Network, targets: Sequence[Target],
     return columns
 
 
-def _entries(
-    inventory: Inventory, target: Target, *, seen: Mask, to_network: np.typing.NDArray[np.int64]
-) -> list[tuple[int, float]]:
+def entries_of(inventory: Inventory, network: Network, target: Target, *, seen: Mask) -> list[tuple[int, float]]:
+    """Where a place enters a network: pairs of a site's row in it and the milliseconds up to it."""
+    to_network, _ = _in_network(inventory, network)
+    return _entries(inventory, target, seen=seen, to_network=to_network)
+
+
+def _in_network(inventory: Inventory, network: Network) -> tuple[Ints, bool]:
+    """The row in a network of each site of the inventory, -1 where it has none; and whether both have the same rows."""
+    ids = inventory.sites.row_of
+    same = len(network.site_ids) == len(ids) and network.site_ids == list(ids)
+    if same:
+        return np.arange(len(ids)), True
+    return np.array([network.row_of.get(one, -1) for one in ids], dtype=np.int64), False
+
+
+def _entries(inventory: Inventory, target: Target, *, seen: Mask, to_network: Ints) -> list[tuple[int, float]]:
     if target.site_id is not None:
         row = inventory.sites.row_of.get(target.site_id)
         return [] if row is None or to_network[row] < 0 else [(int(to_network[row]), ACCESS_MS)]

@@ -14,16 +14,17 @@ from scipy.sparse import csr_array
 
 from graph.kinds.policy import Term
 from placement.arrays import Floats, Ints, Mask
-from placement.between import reach_between
 from placement.problem import Problem
+from placement.reach import reach_between
 from placement.rules.latency import in_time
 from placement.scores import SCORES, Score
 from placement.scores.moves import moves
 from placement.scores.price import price_per_hour
 from placement.screening import Screening
-from placement.solve.model import Apart, Budget, Clients, Domains, Group, Limits, Model, Serving
+from placement.solve.model import Apart, Budget, Clients, Group, Limits, Model, Serving
 from placement.solve.model import Unit as Solved
 from placement.unit_problems import Unit
+from placement.units import UnitWords
 
 DEFAULT_OBJECTIVE: tuple[tuple[Term, ...], ...] = (
     (Term.SITES,),
@@ -123,22 +124,19 @@ def modelled(
                 rooms=rooms[at],
             )
         )
-    order = {unit.name: at for at, unit in enumerate(units)}
-    home = {component.name: at for at, unit in enumerate(units) for component in unit.problem.components}
     budgets = _budgets(problem, units, solved)
     start = _start(units, solved)
     model = Model(
         units=tuple(solved),
         tiers=tiers,
-        serving=tuple(_servings(problem, units, solved, home, tier_of)),
+        serving=tuple(_servings(problem, solved, tier_of)),
         apart=tuple(
-            Apart(order[unit.name], home[other], label=f"{unit.name} never with {other}")
-            for unit in units
-            if unit.policy is not None
-            for other in unit.policy.never_with
+            Apart(at, other, label=f"{words.name} never with {problem.words.units[other].name}")
+            for at, words in enumerate(problem.words.units)
+            for other in words.never_with
         ),
         budgets=tuple(budgets),
-        alternatives=_alternatives(problem, solved[0].sites),
+        alternatives=() if problem.words.groups is None else problem.words.groups.among(solved[0].sites)[1],
         start=start,
         limits=limits or Limits(),
     )
@@ -188,22 +186,19 @@ def _room(problem: Problem, unit: Unit, rooms: Ints) -> Ints:
     return parts
 
 
-def _solved(
-    problem: Problem, unit: Unit, rows: Ints, costs: Floats, *, clients: Clients | None, rooms: Ints
-) -> Solved:
-    policy, own = problem.policy, unit.policy
-    least = policy.min_sites if own is None else own.min_sites
-    most = policy.max_sites if own is None else own.max_sites
-    if own is None and (policy.everywhere or policy.division is not None):
+def _solved(problem: Problem, unit: Unit, rows: Ints, costs: Floats, *, clients: Clients | None, rooms: Ints) -> Solved:
+    policy, words = problem.policy, unit.words
+    least, most = words.min_sites, words.max_sites
+    if not unit.apart and (policy.everywhere or policy.division is not None):
         # Every site that passes; with a total, those that get nothing are left out afterwards.
         least = max(least, len(rows) if most is None else min(len(rows), most))
     return Solved(
-        name=unit.name,
+        name=unit.words.name,
         sites=rows,
         open_cost=costs,
         clients=clients,
-        groups=() if own is not None else _mandatory(problem, rows),
-        domains=() if own is not None else tuple(_domains(problem, rows)),
+        groups=() if unit.apart else _mandatory(problem, rows),
+        domains=() if unit.apart else tuple(one.among(rows) for one in problem.words.spread),
         min_open=least,
         max_open=most,
         room=None if policy.division is None else _room(problem, unit, rooms),
@@ -226,32 +221,42 @@ def _clients(problem: Problem, rows: Ints, tier_of: dict[Term, int], demand: Flo
 
 
 def _shares(problem: Problem) -> Floats:
-    weights = np.array([one.demand for one in problem.targets], dtype=np.float64)
+    weights = problem.words.demand
     total = float(weights.sum())
     return weights / total if total > 0 else np.full(len(weights), 1.0 / max(len(weights), 1))
 
 
-def _servings(
-    problem: Problem, units: Sequence[Unit], solved: Sequence[Solved], home: dict[str, int], tier_of: dict[Term, int]
-) -> list[Serving]:
+def _servings(problem: Problem, solved: Sequence[Solved], tier_of: dict[Term, int]) -> list[Serving]:
     found = []
-    for server, unit in enumerate(units):
-        own = unit.policy
-        if own is None or own.within_ms is None:
+    for server, words in enumerate(problem.words.units):
+        if words.within_ms is None:
             continue
-        for client in sorted({home[name] for name in own.serves} - {server}):
-            reach = reach_between(
-                problem,
-                solved[client].sites,
-                solved[server].sites,
-                within_ms=own.within_ms,
-                min_bandwidth_mbps=own.min_bandwidth_mbps,
-            )
-            label = f"{unit.name} within {own.within_ms:g} ms of {units[client].name or 'the app'}"
+        for client in words.serves:
+            label = f"{words.name} within {words.within_ms:g} ms of {problem.words.units[client].name}"
+            reach = _reach(problem, solved[client].sites, solved[server].sites, words)
             # It must be in reach; that it is as near as can be is not asked for.
-            reach.data[:] = 0.0
+            reach.data = np.zeros(len(reach.data))
             found.append(Serving(server, client, reach, tier=tier_of.get(Term.LATENCY, 0), label=label))
     return found
+
+
+def _reach(problem: Problem, clients: Ints, servers: Ints, words: UnitWords) -> csr_array:
+    """(clients, servers): explicit entries are in reach. The search begins at the side that has fewer sites."""
+    network = problem.network
+    assert network is not None, "a problem with components that serve others has its network"
+    assert words.within_ms is not None, "the caller has looked"
+    vertex = np.array([network.row_of.get(one.id, -1) for one in problem.sites], dtype=np.int64)
+    turned = len(servers) < len(clients)
+    sources, ends = (servers, clients) if turned else (clients, servers)
+    found = reach_between(
+        network,
+        vertex[sources],
+        vertex[ends],
+        within_ms=words.within_ms,
+        min_mbps=words.min_bandwidth_mbps,
+        free=problem.free_bandwidth,
+    )
+    return csr_array(found.T) if turned else found
 
 
 def _budgets(problem: Problem, units: Sequence[Unit], solved: Sequence[Solved]) -> list[Budget]:
@@ -271,7 +276,7 @@ def _start(units: Sequence[Unit], solved: Sequence[Solved]) -> tuple[Ints, ...] 
         current = [unit.problem.current[each.id] for each in unit.problem.components if each.id in unit.problem.current]
         if not current:
             return None
-        start.append(np.flatnonzero(np.logical_or.reduce(current)[one.sites]))
+        start.append(np.flatnonzero(np.any(current, axis=0)[one.sites]))
     return tuple(start) if start else None
 
 
@@ -284,26 +289,12 @@ def _preference_tiers(problem: Problem) -> list[Floats]:
 
 
 def _mandatory(problem: Problem, rows: Ints) -> tuple[Group, ...]:
-    return tuple(_narrowed(one, rows, len(problem)) for one in problem.words.groups)
-
-
-def _alternatives(problem: Problem, rows: Ints) -> tuple[tuple[tuple[Group, ...], ...], ...]:
-    return tuple(
-        tuple(tuple(_narrowed(one, rows, len(problem)) for one in groups) for groups in alternatives)
-        for alternatives in problem.words.alternatives
-    )
-
-
-def _domains(problem: Problem, rows: Ints) -> list[Domains]:
-    return [
-        Domains(one.domain[rows], one.min_domains, one.max_domains, one.max_each, one.label)
-        for one in problem.words.domains
-    ]
-
-
-def _narrowed(group: Group, rows: Ints, count: int) -> Group:
-    """A group of sites as one of candidates."""
-    place = np.full(count, -1, dtype=np.int64)
-    place[rows] = np.arange(len(rows))
-    members = place[group.members]
-    return Group(members[members >= 0], group.at_least, group.at_most, group.label)
+    """What the groups demand, and the sites that are chosen in any case: also of sites that no longer are candidates."""
+    words = problem.words
+    demanded = () if words.groups is None else words.groups.among(rows)[0]
+    if not len(words.pinned):
+        return demanded
+    place = np.searchsorted(rows, words.pinned)
+    there = place < len(rows)
+    there[there] = rows[place[there]] == words.pinned[there]
+    return (*demanded, Group(place[there], at_least=len(words.pinned), label="pinnedSiteIds"))

@@ -16,6 +16,9 @@ import numpy as np
 from placement.arrays import Floats, Ints, Mask
 from placement.bins import Bins, ComponentNeed, needed_in_all
 
+MOST_ROOM = 2**31 - 1
+"""More room than this counts as this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Packing:
@@ -70,6 +73,18 @@ def pack(bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[
     none_wanted = not wanted.any()
     fits = (has & whole[at] if groups else np.zeros(sites, dtype=bool)) & enough
     return Packing(take=take, placed=per_site, fits=fits | none_wanted, group=group, free=free)
+
+
+def room_for(bins: Bins, component: ComponentNeed, eligible: Mask, *, sites: int) -> Ints:
+    """(sites,) how many replicas of a component alone go into the group of each site that takes most."""
+    fit = np.where(eligible, MOST_ROOM, 0)
+    for resource in np.flatnonzero(component.need):
+        np.minimum(fit, bins.free[:, resource] // component.need[resource], out=fit)
+    fit[~eligible] = 0
+    by_group = np.bincount(bins.group, weights=fit.astype(np.float64), minlength=len(bins.group_site))
+    room = np.zeros(sites)
+    np.maximum.at(room, bins.group_site, by_group)
+    return np.minimum(room, MOST_ROOM).astype(np.int64)
 
 
 def _fill(

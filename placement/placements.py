@@ -17,6 +17,7 @@ from graph.kinds.policy import Term
 from placement.arrays import Floats, Ints
 from placement.bins import Bins
 from placement.decision import ComponentPlacement, ScoreTerm, ServedPlace, SitePlacement
+from placement.excerpt import excerpt
 from placement.modelling import Measured, Modelled
 from placement.packing import Packing, pack
 from placement.sharing import shared_out
@@ -59,7 +60,7 @@ def laid_out(made: Modelled, choice: Choice) -> Layout:
     for wanted, sites in _alike(made, rows, replicas).items():
         components = [component for _, component, _ in wanted]
         at = np.array(sites, dtype=np.int64)
-        bins, index = made.problem.bins.at_sites(at)
+        bins, index = excerpt(made.problem.bins, at)
         packing = pack(
             bins,
             [replace(made.problem.components[component], replicas=count) for _, component, count in wanted],

@@ -8,30 +8,36 @@ thread, and the same for a dry run. What the reader does not see, or what is pri
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
+from functools import partial
 
 import numpy as np
 
 from graph.kinds import Component, Region, Release, Site, SiteRole, Tier
 from graph.kinds.policy import PlacementPolicy
-from graph.paths import LinkGraph
+from graph.paths import LinkGraph, Network
 from graph.refusal import InvalidInput, NotFound
 from graph.selectors import LabelSelector, ids_matching, parse_selector
 from graph.spatial import regions_below
 from graph.view import Reader, each, get_as
-from placement.arrays import Floats, Mask
+from placement.arrays import Floats, Ints, Mask
 from placement.bins import Bins, ComponentNeed, bins_of, needed_in_all, needs_of
 from placement.clusters import ClusterState, cluster_state
 from placement.conditions import is_seen_by
+from placement.coverage import coverage_targets
 from placement.inventory import Inventory, inventory_of
 from placement.latency import Target, latencies, targets_of
 from placement.projection import Projection
+from placement.reach import FreeBandwidth
 from placement.visibility import Visible, visible_to
+from placement.words import PolicyWords, words_of
 
 MAX_COMPONENTS = 64
 """The most components of one app version that are placed together."""
 MAX_REPLICAS = 1_000
 """The most replicas of a component at one site."""
+NOTHING_RUNS: Mapping[str, Ints] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +62,16 @@ class Problem:
     needed: Floats
     """Of each resource in `bins.resources`: what all replicas of all components need together at a site."""
     bins: Bins
+    words: PolicyWords
+    """What the policy's words mean for these sites and components."""
     prices: Floats
     """Price units of a core for an hour, by site."""
-    current: Mapping[str, Mask] = field(default_factory=dict)
-    """By component id: the sites that it runs at now, when a deployment is placed anew."""
+    current: Mapping[str, Ints] = NOTHING_RUNS
+    """By component id: replicas that each site has now, when a deployment is placed anew."""
+    network: Network | None = None
+    """Of the reader's graph, when components must be near each other."""
+    free_bandwidth: FreeBandwidth | None = None
+    """Of that network, when there must be bandwidth between components."""
 
     def __len__(self) -> int:
         return len(self.sites)
@@ -105,7 +117,10 @@ def problem_from(
     inventory = projection.inventory() if projection is not None else inventory_of(everything)
     visible = visible_to(inventory, reader, tenant_id=tenant_id, lists_all=everything is reader)
     _check_sites(inventory, visible, policy, path=f"{path}.policy.sites")
-    targets = targets_of(reader, policy.latency, tenant_id=tenant_id, path=f"{path}.policy.latency")
+    targets = (
+        *targets_of(reader, policy.latency, tenant_id=tenant_id, path=f"{path}.policy.latency"),
+        *coverage_targets(reader, policy.coverage, tenant_id=tenant_id, path=f"{path}.policy.coverage"),
+    )
     rows = np.flatnonzero(visible.sites & inventory.sites.compute)
     graph = latency if latency is not None else (projection.links if projection is not None else LinkGraph(reader))
     to_sites = (
@@ -116,6 +131,8 @@ def problem_from(
     needs, models = needs_of(components, replicas=replicas, selectors=selectors)
     state = cluster_state(inventory, visible, rows=rows, drivers=drivers)
     sites = tuple(inventory.sites.sites[row] for row in rows.tolist())
+    near = any(one.serves for one in policy.components)
+    network = graph.network(reader, tenant_id=tenant_id) if near else None
     prices = np.fromiter((one.price_per_core_hour for one in sites), dtype=np.float64, count=len(sites))
     return Problem(
         revision=reader.revision,
@@ -131,6 +148,8 @@ def problem_from(
         clusters=state,
         needed=needed_in_all(needs),
         prices=prices,
+        network=network,
+        free_bandwidth=_free_bandwidth(reader, network, policy),
         current=_current(everything, sites, needs, deployment_id=excluding_deployment_id),
         bins=bins_of(
             inventory,
@@ -142,6 +161,21 @@ def problem_from(
             uses=everything,
             reader=reader,
             excluding_deployment_id=excluding_deployment_id,
+        ),
+        words=words_of(
+            reader,
+            policy,
+            inventory=inventory,
+            visible=visible,
+            rows=rows,
+            components=components,
+            replicas=replicas,
+            targets=targets,
+            network=partial(graph.network, reader, tenant_id=tenant_id),
+            uses=everything,
+            tenant_id=tenant_id,
+            excluding_deployment_id=excluding_deployment_id,
+            path=f"{path}.policy",
         ),
     )
 
@@ -216,12 +250,21 @@ def _check_sites(inventory: Inventory, visible: Visible, policy: PlacementPolicy
                 )
 
 
+def _free_bandwidth(reader: Reader, network: Network | None, policy: PlacementPolicy) -> FreeBandwidth | None:
+    if network is None or not any(one.min_bandwidth_mbps is not None for one in policy.components):
+        return None
+    free = FreeBandwidth(reader, network)
+    # All of it now: what a solver reads must not be the graph.
+    free.of(np.arange(len(network.link_ids)))
+    return free
+
+
 def _current(
     reader: Reader, sites: Sequence[Site], components: Sequence[ComponentNeed], *, deployment_id: str | None
-) -> Mapping[str, Mask]:
+) -> Mapping[str, Ints]:
     if deployment_id is None:
-        return {}
-    found = {one.id: np.zeros(len(sites), dtype=bool) for one in components}
+        return NOTHING_RUNS
+    found = {one.id: np.zeros(len(sites), dtype=np.int64) for one in components}
     row_of = {one.id: row for row, one in enumerate(sites)}
     names = {one.name: one.id for one in components}
     for release in each(reader, Release, "deployment_id", deployment_id):
@@ -230,8 +273,8 @@ def _current(
         # Another version's component of the same name is the same work.
         mine = found.get(names.get(component.name, "")) if component is not None else None
         if release.wanted and row is not None and mine is not None:
-            mine[row] = True
-    return found if any(one.any() for one in found.values()) else {}
+            mine[row] += release.replicas
+    return found if any(one.any() for one in found.values()) else NOTHING_RUNS
 
 
 def _matching(reader: Reader, sites: Sequence[Site], selector: LabelSelector) -> Mask:

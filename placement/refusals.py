@@ -21,8 +21,8 @@ NO_CHOICE = Reason(
 )
 
 
-def refusals_of(made: Modelled, choice: Choice | None, layout: Layout | None) -> Sequence[SiteRefusal]:
-    """Every site that was looked at and runs nothing of a unit, unit by unit, by ascending id. No choice: none is feasible."""
+def refusals_of(made: Modelled, choice: Choice | None, layout: Layout | None) -> list[SiteRefusal]:
+    """Every site that was looked at and runs nothing of a unit, by ascending id; without a choice none was feasible."""
     found: list[SiteRefusal] = []
     several = len(made.units) > 1
     problem = made.problem

@@ -52,21 +52,25 @@ class Rivals:
             terms = " and ".join(made.tiers[tier])
             if after > before:
                 told = f"in the place of {name!r} it would make the cost of {terms} {after:.4f}, and not {before:.4f}"
-                return _reason(f"it passes every rule and is not needed: {told}", need=f"{before:.4f}", have=f"{after:.4f}")
+                return _reason(
+                    f"it passes every rule and is not needed: {told}", need=f"{before:.4f}", have=f"{after:.4f}"
+                )
             return self._forbidden(candidate, rival, before=before, after=after, terms=terms, name=name)
         added = self._added(candidate)
         tier = next((at for at in range(tiers) if abs(added[at]) > EQUAL), tiers - 1)
         before = float(self._choice.cost[tier])
         after = before + float(added[tier])
         terms = " and ".join(made.tiers[tier])
-        told = f"it could take the place of none of the chosen, and besides them the cost of {terms} would be {after:.4f}"
+        told = (
+            f"it could take the place of none of the chosen, and besides them the cost of {terms} would be {after:.4f}"
+        )
         return _reason(
-            f"it passes every rule and is not needed: {told}, and not {before:.4f}", need=f"{before:.4f}", have=f"{after:.4f}"
+            f"it passes every rule and is not needed: {told}, and not {before:.4f}",
+            need=f"{before:.4f}",
+            have=f"{after:.4f}",
         )
 
-    def _forbidden(
-        self, candidate: int, rival: int, *, before: float, after: float, terms: str, name: str
-    ) -> Reason:
+    def _forbidden(self, candidate: int, rival: int, *, before: float, after: float, terms: str, name: str) -> Reason:
         """The exchange would cost less: what of the policy as a whole forbids it, or that it was not found."""
         exchanged = np.union1d(np.delete(self._open, rival), [candidate])
         opened = tuple(exchanged if at == self._unit else one for at, one in enumerate(self._choice.open))
@@ -74,9 +78,13 @@ class Rivals:
         need, have = f"{before:.4f}", f"{after:.4f}"
         if broken:
             said = ", ".join(dict.fromkeys(one.label or one.rule for one in broken))
-            told = f"in the place of {name!r} the cost of {terms} would be {have}, and not {need}, but that breaks {said}"
+            told = (
+                f"in the place of {name!r} the cost of {terms} would be {have}, and not {need}, but that breaks {said}"
+            )
         else:
-            told = f"in the place of {name!r} the cost of {terms} would be {have}, and not {need}: the search ended before"
+            told = (
+                f"in the place of {name!r} the cost of {terms} would be {have}, and not {need}: the search ended before"
+            )
         return _reason(f"it passes every rule; {told}", need=need, have=have)
 
     def _exchanges(self) -> Floats:
@@ -127,11 +135,12 @@ def _served_besides(clients: Clients, chosen: Ints) -> Floats:
     cost = clients.cost
     rows = np.repeat(np.arange(cost.shape[0]), np.diff(cost.indptr))
     gain = np.minimum(cost.data - best[rows], 0.0)
-    return np.bincount(cost.indices, weights=gain, minlength=cost.shape[1])
+    found: Floats = np.bincount(cost.indices, weights=gain, minlength=cost.shape[1])
+    return found
 
 
 def _served_instead(clients: Clients, chosen: Ints) -> list[Floats]:
-    """For each of the chosen: (candidates,) the change of what serving costs with each in its place; infinite: not served."""
+    """For each of the chosen: (candidates,) by how much serving changes with each in its place; infinite: some is not served."""
     best, which, second = _cheapest(clients, chosen)
     cost = clients.cost
     rows = np.repeat(np.arange(cost.shape[0]), np.diff(cost.indptr))
@@ -141,7 +150,7 @@ def _served_instead(clients: Clients, chosen: Ints) -> list[Floats]:
         alone = ~np.isfinite(left)
         known = np.where(alone, 0.0, left)
         entry = np.where(alone[rows], cost.data, np.minimum(cost.data - known[rows], 0.0))
-        change = np.bincount(cost.indices, weights=entry, minlength=cost.shape[1])
+        change: Floats = np.bincount(cost.indices, weights=entry, minlength=cost.shape[1])
         change += float((known - best)[~alone].sum()) - float(best[alone].sum())
         if alone.any():
             reached = np.bincount(cost.indices[alone[rows]], minlength=cost.shape[1])

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.arrays import Mask
+from placement.arrays import Ints, Mask
 from placement.decision import Reason
-from placement.packing import Packing, pack
+from placement.packing import Packing, pack, room_for
 from placement.problem import Problem
 from placement.rules.rule import CapacityRule, NodeRule, Rule, Shortage, SiteRule
 
@@ -30,6 +30,8 @@ class Screening:
     """Into the nodes that no rule leaves out."""
     packing_of_all: Packing
     """Into all nodes: what capacity is judged by."""
+    eligible: tuple[Mask, ...]
+    """For each component: the bins that no rule keeps it out of."""
 
     def rules_against(self, site: int) -> list[str]:
         """The names of the rules that refuse a site."""
@@ -58,6 +60,12 @@ class Screening:
             if name != rule_name:
                 kept &= ~refused
         return kept
+
+    def room(self, component: int) -> Ints:
+        """(sites,) for how many replicas of a component alone there is room, in one cluster of each site."""
+        return room_for(
+            self.problem.bins, self.problem.components[component], self.eligible[component], sites=len(self.problem)
+        )
 
     def _shortage(self, packing: Packing, site: int) -> Shortage:
         placed = packing.placed[:, site].tolist()
@@ -101,4 +109,5 @@ def screen(problem: Problem, rules: Sequence[Rule]) -> Screening:
         passed=passed,
         packing=packing,
         packing_of_all=packing_of_all,
+        eligible=tuple(eligible),
     )

@@ -7,12 +7,10 @@ import numpy as np
 from graph.kinds.policy import Division, DivisionMode
 from placement.arrays import Ints
 from placement.division import Indivisible
-from placement.division_preference import divide_with_preference
+from placement.division_layers import divide_with_preference
+from placement.division_weights import demand_weights, room_weights
 from placement.modelling import Modelled
 from placement.solve.model import Choice
-
-LARGEST_SHARE = 1_000_000
-"""Demand is counted in so many parts of the whole."""
 
 
 def shared_out(made: Modelled, choice: Choice) -> tuple[tuple[Ints, ...], tuple[Ints, ...]] | None:
@@ -49,6 +47,7 @@ def _divided(
     most = room if division.max_each is None else np.minimum(room, division.max_each)
     total = problem.components[component].replicas
     ranks = problem.words.preference
+    now = problem.current.get(problem.components[component].id)
     found = divide_with_preference(
         total,
         weights,
@@ -56,7 +55,8 @@ def _divided(
         ids=[problem.sites[row].id for row in sites.tolist()],
         salt=problem.components[component].id,
         at_least=np.full(len(sites), min(division.min_each, total), dtype=np.int64),
-        at_most=most,
+        room=most,
+        current=None if now is None else now[sites],
     )
     return None if isinstance(found, Indivisible) else found
 
@@ -64,11 +64,15 @@ def _divided(
 def _weights(made: Modelled, unit: int, sites: Ints, division: Division) -> Ints:
     problem = made.problem
     if division.mode is DivisionMode.STATIC:
-        weights: Ints = problem.words.static_weights[sites]
+        assert problem.words.weights is not None, "a division by weights has them"
+        weights: Ints = problem.words.weights[sites]
         return weights
     if division.mode is DivisionMode.FREE_CAPACITY:
+        # The room is that without this deployment's own replicas, so what it has there is not added once more.
         place = np.searchsorted(made.rows(unit), sites)
-        return np.min([one[place] for one in made.rooms[unit]], axis=0)
-    nearest = np.argmin(problem.latency[:, sites], axis=1) if problem.targets else np.empty(0, dtype=np.int64)
-    served = np.bincount(nearest, weights=made.demand, minlength=len(sites))
-    return np.rint(served * LARGEST_SHARE).astype(np.int64)
+        return room_weights(made.rooms[unit][:, place].min(axis=0), current=np.zeros(len(sites), dtype=np.int64))
+    if not problem.targets:
+        return np.ones(len(sites), dtype=np.int64)
+    latency = problem.latency[:, sites]
+    nearest = np.where(np.isfinite(latency).any(axis=1), np.argmin(latency, axis=1), -1)
+    return demand_weights(problem.words.demand, nearest=nearest, count=len(sites))

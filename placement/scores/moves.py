@@ -17,7 +17,7 @@ def _weight(weights: ScoreWeights) -> float:
 
 def moves(problem: Problem, rows: Ints) -> Floats:
     """How many of the components each of the sites would be new for; 0 everywhere when none runs anywhere."""
-    there = np.array([problem.current[one.id][rows] for one in problem.components if one.id in problem.current])
+    there = np.array([problem.current[one.id][rows] > 0 for one in problem.components if one.id in problem.current])
     return (~there).sum(axis=0).astype(np.float64) if len(there) else np.zeros(len(rows))
 
 

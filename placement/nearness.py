@@ -1,0 +1,164 @@
+"""What is in reach beyond plain latency: of a given site, of places by distance, and of places by free bandwidth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.spatial import cKDTree
+
+from graph.kinds import Site
+from graph.kinds.geography import SiteReach
+from graph.paths import Network
+from graph.refusal import InvalidInput
+from graph.spatial import EARTH_RADIUS_KM, distances_km, unit_vectors
+from placement.arrays import Floats, Ints, Mask
+from placement.latency import Target, entries_of
+from placement.reach import FreeBandwidth, reach_from
+from placement.selection import Ground, seen_site
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A site that every chosen site must be within reach of."""
+
+    wanted: SiteReach
+    site: Site
+    latency: Floats
+    """(sites,): milliseconds, one way; infinite beyond the limit or where there is no way."""
+    width: Floats
+    """(sites,): free Mbit/s on the way; infinite for the site itself, not a number where it is not known."""
+
+    def too_far(self) -> Mask:
+        """The sites that are too far."""
+        return ~(self.latency <= (np.inf if self.wanted.within_ms is None else self.wanted.within_ms)) | np.isinf(
+            self.latency
+        )
+
+    def too_narrow(self) -> Mask:
+        """The sites to which the way has too little free, or none knows how much."""
+        least = self.wanted.min_bandwidth_mbps
+        return np.zeros(len(self.width), dtype=bool) if least is None else ~(self.width >= least)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """For places with a limit other than latency: the sites that keep it."""
+
+    restricted: Mask
+    """(targets,): whether the place has such a limit."""
+    pairs: csr_array
+    """(targets, sites): an explicit entry keeps the limit; rows of other places are empty. With a bandwidth the entry is
+    what is free on the way, Mbit/s, with a distance the kilometres."""
+
+    def sites_of(self, target: int) -> Ints:
+        """The sites that keep a restricted place's limit, ascending."""
+        row = self.pairs.indices[self.pairs.indptr[target] : self.pairs.indptr[target + 1]]
+        return row.astype(np.int64)
+
+
+def nears_of(
+    ground: Ground, wanted: Sequence[SiteReach], network: Callable[[], Network], *, path: str
+) -> tuple[Near, ...]:
+    """How near the sites are to each of the given ones. Raises InvalidInput for a reach without a limit, and NotFound."""
+    if not wanted:
+        return ()
+    links = network()
+    free = FreeBandwidth(ground.reader, links)
+    found = []
+    for n, one in enumerate(wanted):
+        where = f"{path}[{n}]"
+        site = seen_site(ground, one.site_id, path=f"{where}.siteId")
+        if one.within_ms is None and one.min_bandwidth_mbps is None:
+            raise InvalidInput(
+                "a reach is a latency, a bandwidth or both",
+                remedy="give withinMs or minBandwidthMbps",
+                path=where,
+            )
+        if one.within_ms is not None and not 0 < one.within_ms <= 10_000:
+            raise InvalidInput(
+                "a latency is above 0 and at most 10,000 ms",
+                remedy="give milliseconds, one way",
+                path=f"{where}.withinMs",
+            )
+        row = links.row_of.get(site.id)
+        reach = reach_from(links, free, [] if row is None else [(row, 0.0)])
+        rows = rows_in_network(ground, links)
+        found.append(Near(one, site, _taken(reach.latency, rows, np.inf), _taken(reach.width, rows, np.nan)))
+    return tuple(found)
+
+
+def allowed_pairs(ground: Ground, targets: Sequence[Target], network: Callable[[], Network]) -> Allowed | None:
+    """Which sites keep the limits of places that have others than latency; None when none has.
+
+    Cost: for a distance what is within it; for a bandwidth a search within the place's latency.
+    """
+    restricted = np.array(
+        [one.within_km is not None or one.min_bandwidth_mbps is not None for one in targets], dtype=bool
+    )
+    if not restricted.any():
+        return None
+    rows: list[Ints] = [np.empty(0, dtype=np.int64)] * len(targets)
+    values: list[Floats] = [np.empty(0)] * len(targets)
+    _by_distance(ground, targets, rows, values)
+    _by_bandwidth(ground, targets, network, rows, values)
+    pointers = np.concatenate(([0], np.cumsum([len(one) for one in rows])))
+    pairs = csr_array((np.concatenate(values), np.concatenate(rows), pointers), shape=(len(targets), ground.size))
+    return Allowed(restricted, pairs)
+
+
+def rows_in_network(ground: Ground, network: Network) -> Ints:
+    """(sites,): each site's row in a network; -1 where it has none."""
+    ids = ground.inventory.sites.row_of
+    if len(network.site_ids) == len(ids) and network.row_of.keys() == ids.keys():
+        return ground.rows
+    sites = ground.inventory.sites.sites
+    return np.array([network.row_of.get(sites[row].id, -1) for row in ground.rows.tolist()], dtype=np.int64)
+
+
+def _by_distance(ground: Ground, targets: Sequence[Target], rows: list[Ints], values: list[Floats]) -> None:
+    wanted = [n for n, one in enumerate(targets) if one.within_km is not None and one.position is not None]
+    degrees = ground.degrees
+    placed = np.flatnonzero(~np.isnan(degrees[:, 0]))
+    if not wanted or not len(placed):
+        return
+    tree = cKDTree(unit_vectors(degrees[placed]))
+    for n in wanted:
+        target = targets[n]
+        assert target.position is not None
+        assert target.within_km is not None
+        centre = unit_vectors(np.array([[target.position.longitude, target.position.latitude]]))[0]
+        # A little more than the chord, since the distance itself decides.
+        angle = min(target.within_km / (2 * EARTH_RADIUS_KM), np.pi / 2)
+        near = placed[sorted(tree.query_ball_point(centre, 2 * np.sin(angle) * (1 + 1e-9) + 1e-12))]
+        distance = distances_km(target.position, degrees[near])
+        within = distance <= target.within_km
+        rows[n], values[n] = near[within].astype(np.int64), distance[within]
+
+
+def _by_bandwidth(
+    ground: Ground,
+    targets: Sequence[Target],
+    network: Callable[[], Network],
+    rows: list[Ints],
+    values: list[Floats],
+) -> None:
+    wanted = [n for n, one in enumerate(targets) if one.min_bandwidth_mbps is not None]
+    if not wanted:
+        return
+    links = network()
+    free, at = FreeBandwidth(ground.reader, links), rows_in_network(ground, links)
+    for n in wanted:
+        target = targets[n]
+        entries = entries_of(ground.inventory, links, target, seen=ground.visible.sites)
+        # A hair more than the limit: time is judged apart, by sums that are rounded in another order.
+        reach = reach_from(links, free, entries, limit=target.within_ms + 1e-6)
+        width = _taken(reach.width, at, np.nan)
+        wide = np.flatnonzero(width >= (target.min_bandwidth_mbps or 0.0))
+        rows[n], values[n] = wide.astype(np.int64), width[wide]
+
+
+def _taken(column: Floats, rows: Ints, otherwise: float) -> Floats:
+    return np.where(rows >= 0, column[rows], otherwise) if len(column) else np.full(len(rows), otherwise)

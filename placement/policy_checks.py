@@ -1,0 +1,120 @@
+"""Contradictions in a policy's numbers and lists, told with the field before anything is decided.
+
+What depends on the graph is no contradiction: a site that is selected today and relabelled tomorrow makes the decision
+infeasible, with its reasons, and leaves the policy as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from graph.kinds import Component
+from graph.kinds.policy import Division, DivisionMode, PlacementPolicy, Spread, Term
+from graph.refusal import InvalidInput
+
+
+def check_policy(
+    policy: PlacementPolicy, *, components: Sequence[Component], replicas: Mapping[str, int], path: str
+) -> None:
+    """Raises InvalidInput for what cannot be kept whatever the graph is.
+
+    components: what is placed; replicas: their numbers by name where they are not their own.
+    """
+    _check_pinned(policy, path=path)
+    for n, spread in enumerate(policy.spread):
+        _check_spread(policy, spread, path=f"{path}.spread[{n}]")
+    if policy.division is not None:
+        totals = {one.name: replicas.get(one.name, one.replicas) for one in components}
+        _check_division(policy, policy.division, totals, path=f"{path}.division")
+    _check_objective(policy.objective, path=f"{path}.objective")
+
+
+def _check_pinned(policy: PlacementPolicy, *, path: str) -> None:
+    pinned = policy.pinned_site_ids
+    listed, excluded = frozenset(policy.sites.site_ids), frozenset(policy.sites.excluded_site_ids)
+    for n, site_id in enumerate(pinned):
+        where = f"{path}.pinnedSiteIds[{n}]"
+        if site_id in excluded:
+            raise InvalidInput(
+                "the site is chosen in any case and excluded: both cannot be",
+                remedy="take it out of sites.excludedSiteIds, or do not pin it",
+                path=where,
+            )
+        if listed and site_id not in listed:
+            raise InvalidInput(
+                "the site is chosen in any case, and none of those that may be",
+                remedy="add it to sites.siteIds, or do not pin it",
+                path=where,
+            )
+    if policy.max_sites is not None and len(set(pinned)) > policy.max_sites:
+        raise InvalidInput(
+            f"{len(set(pinned))} sites are chosen in any case and at most {policy.max_sites} may be",
+            remedy="raise maxSites or pin fewer",
+            path=f"{path}.maxSites",
+        )
+
+
+def _check_spread(policy: PlacementPolicy, spread: Spread, *, path: str) -> None:
+    if policy.max_sites is not None and spread.min_domains > policy.max_sites:
+        raise InvalidInput(
+            f"at least {spread.min_domains} domains need as many sites, and at most {policy.max_sites} are chosen",
+            remedy="raise maxSites or lower minDomains",
+            path=f"{path}.minDomains",
+        )
+    if spread.max_domains is not None and spread.max_sites_each is not None:
+        most = spread.max_domains * spread.max_sites_each
+        if most < policy.min_sites:
+            raise InvalidInput(
+                f"{spread.max_domains} domains with {spread.max_sites_each} sites each are {most} sites at most, and at "
+                f"least {policy.min_sites} are asked for",
+                remedy="raise maxDomains or maxSitesEach, or lower minSites",
+                path=f"{path}.maxSitesEach",
+            )
+
+
+def _check_division(policy: PlacementPolicy, division: Division, totals: Mapping[str, int], *, path: str) -> None:
+    if division.weights and division.mode is not DivisionMode.STATIC:
+        raise InvalidInput(
+            f"weights are for STATIC, and the mode is {division.mode.name}",
+            remedy="leave the weights out, or divide by STATIC",
+            path=f"{path}.weights",
+        )
+    if division.mode is DivisionMode.DEMAND and not (policy.latency or policy.coverage):
+        raise InvalidInput(
+            "to divide by demand takes places whose demand it is",
+            remedy="give latency or coverage, or another mode",
+            path=f"{path}.mode",
+        )
+    least, most = division.min_each, division.max_each
+    if most is not None and most < max(least, 1):
+        raise InvalidInput(
+            f"at least {max(least, 1)} replicas at a site and at most {most} cannot both be",
+            remedy="raise maxEach or lower minEach",
+            path=f"{path}.maxEach",
+        )
+    for name, total in totals.items():
+        if total and least * policy.min_sites > total:
+            raise InvalidInput(
+                f"at least {policy.min_sites} sites with {least} replicas each are more than the {total} of {name!r}",
+                remedy="lower minEach or minSites, or ask for more replicas",
+                path=f"{path}.minEach",
+            )
+        if most is not None and policy.max_sites is not None and most * policy.max_sites < total:
+            raise InvalidInput(
+                f"{policy.max_sites} sites with {most} replicas each are fewer than the {total} of {name!r}",
+                remedy="raise maxEach or maxSites, or ask for fewer replicas",
+                path=f"{path}.maxEach",
+            )
+
+
+def _check_objective(objective: Sequence[Sequence[Term]], *, path: str) -> None:
+    seen: set[Term] = set()
+    for n, terms in enumerate(objective):
+        if not terms:
+            raise InvalidInput(
+                "a list without terms compares nothing", remedy="leave the list out", path=f"{path}[{n}]"
+            )
+        for at, term in enumerate(terms):
+            if term in seen:
+                raise InvalidInput(f"{term.name} counts twice", remedy="name each term once", path=f"{path}[{n}][{at}]")
+            seen.add(term)

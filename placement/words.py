@@ -1,0 +1,179 @@
+"""What the words of a policy mean for the sites and components of one problem: resolved, checked, as arrays.
+
+A policy keeps ids, selectors and names. Here they become rows and masks, once for each problem, so that rules, division and
+solver read arrays and never the graph. What contradicts itself is refused with the field that does, before anything is
+decided: a policy that can be read in two ways would be obeyed in the wrong one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from graph.kinds import Component, Deployment
+from graph.kinds.policy import DivisionMode, PlacementPolicy, SiteSelector
+from graph.paths import Network
+from graph.refusal import LimitExceeded
+from graph.view import Reader, get_as
+from placement.affinity import Company, Itself, app_of, companies, keeping_away
+from placement.arrays import Floats, Ints, Mask
+from placement.claims import binding
+from placement.coverage import MAX_TARGETS
+from placement.dedication import busy_nodes, taken_nodes
+from placement.division_weights import given_weights
+from placement.domains import SpreadDomains, domains_of
+from placement.groups import SiteGroups, groups_of
+from placement.inventory import Inventory
+from placement.latency import Target
+from placement.nearness import Allowed, Near, allowed_pairs, nears_of
+from placement.policy_checks import check_policy
+from placement.selection import Ground, check_sites, in_regions, parts_of, selected
+from placement.tolerations import check_tolerations, tolerated_nodes
+from placement.units import ComponentWords, UnitWords, component_words, units_of
+from placement.visibility import Visible
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyWords:
+    """A policy's words over the sites that are looked at. None and empty tuples: the policy does not say.
+
+    Columns of (sites,) are by the problem's rows, columns of (nodes + 1,) by the inventory's rows of nodes, the last for
+    what is no node.
+    """
+
+    selected: dict[str, Mask]
+    """(sites,): what each part of `sites` that is given selects, by the name of its rule."""
+    residency: Mask | None
+    """(sites,): in the regions that nothing may leave."""
+    preference: Ints | None
+    """(sites,): the first group of `preferences` that has the site, from 0; -1: none has."""
+    groups: SiteGroups | None
+    pinned: Ints
+    """Rows that are chosen in any case, ascending; of sites that are looked at."""
+    near: tuple[Near, ...]
+    spread: tuple[SpreadDomains, ...]
+    affinity: tuple[Company, ...]
+    anti_affinity: tuple[Company, ...]
+    """The policy's own, then those of others whose policies keep this one away."""
+    tolerated: Mask | None
+    """(nodes + 1,): tainted nodes that may be used all the same."""
+    taken: Mask | None
+    """(nodes + 1,): nodes that others have to themselves."""
+    busy: Mask | None
+    """(nodes + 1,): nodes on which others run; only when a component wants nodes to itself."""
+    components: tuple[ComponentWords, ...]
+    """In the order of the problem's components."""
+    units: tuple[UnitWords, ...]
+    """The first is the one whose clients the places are."""
+    weights: Ints | None
+    """(sites,): with a division by STATIC, each site's weight."""
+    demand: Floats
+    """(targets,): the weight of each place's users."""
+    allowed: Allowed | None
+    """Which sites keep the places' limits of distance and bandwidth; None when no place has any."""
+
+    @property
+    def many_units(self) -> bool:
+        """Whether there are components that run apart."""
+        return len(self.units) > 1
+
+
+def words_of(
+    reader: Reader,
+    policy: PlacementPolicy,
+    *,
+    inventory: Inventory,
+    visible: Visible,
+    rows: Ints,
+    components: Sequence[Component],
+    replicas: Mapping[str, int],
+    targets: Sequence[Target],
+    network: Callable[[], Network],
+    uses: Reader,
+    tenant_id: str | None,
+    excluding_deployment_id: str | None,
+    claimants: Iterable[str] | None = None,
+    path: str = "input.policy",
+) -> PolicyWords:
+    """What a policy's words mean.
+
+    reader: what the tenant may use; `inventory`, `visible` and `rows` are the sites that are looked at in it.
+    targets: the places of `latency` and `coverage`.
+    network: gives the network of the reader's graph; only called by words of bandwidth and `near`.
+    uses: sees all tenants' releases.
+    excluding_deployment_id: the deployment that is placed anew.
+    claimants: ids of deployments whose words bind others (`Claims`); without it all are looked through.
+    path: of the policy, for refusals.
+
+    Raises InvalidInput, LimitExceeded and NotFound that name the field.
+    """
+    ground = Ground(reader=reader, inventory=inventory, visible=visible, rows=rows, tenant_id=tenant_id)
+    check_policy(policy, components=components, replicas=replicas, path=path)
+    check_tolerations(policy.tolerations, path=f"{path}.tolerations")
+    if len(targets) > MAX_TARGETS:
+        raise LimitExceeded(
+            f"at most {MAX_TARGETS:,} places are served at once, these are {len(targets):,}",
+            remedy="name fewer places, or cover a smaller area",
+            path=f"{path}.coverage" if policy.coverage else f"{path}.latency",
+        )
+    itself = _itself(uses, components, excluding_deployment_id, tenant_id)
+    claims = list(binding(uses) if claimants is None else claimants)
+    return PolicyWords(
+        selected=parts_of(ground, policy.sites, path=f"{path}.sites"),
+        residency=(
+            in_regions(ground, policy.residency_region_ids, path=f"{path}.residencyRegionIds")
+            if policy.residency_region_ids
+            else None
+        ),
+        preference=_preference(ground, policy.preferences, path=f"{path}.preferences"),
+        groups=groups_of(ground, policy.groups, path=f"{path}.groups"),
+        pinned=_pinned(ground, policy, path=f"{path}.pinnedSiteIds"),
+        near=nears_of(ground, policy.near, network, path=f"{path}.near"),
+        spread=domains_of(ground, policy.spread, path=f"{path}.spread"),
+        affinity=companies(ground, policy.affinity, itself=itself, staying=True, path=f"{path}.affinity"),
+        anti_affinity=(
+            *companies(ground, policy.anti_affinity, itself=itself, staying=False, path=f"{path}.antiAffinity"),
+            *keeping_away(ground, claims, itself=itself, uses=uses),
+        ),
+        tolerated=tolerated_nodes(ground, policy.tolerations),
+        taken=taken_nodes(inventory, uses, claims, excluding_deployment_id=excluding_deployment_id),
+        busy=(
+            busy_nodes(inventory, uses, excluding_deployment_id=excluding_deployment_id)
+            if any(one.dedicated_nodes for one in policy.components)
+            else None
+        ),
+        components=component_words(ground, components, policy.components, path=f"{path}.components"),
+        units=units_of(ground, components, policy, path=f"{path}.components"),
+        weights=_weights(ground, policy, path=f"{path}.division.weights"),
+        demand=np.array([one.demand for one in targets], dtype=np.float64),
+        allowed=allowed_pairs(ground, targets, network),
+    )
+
+
+def _itself(uses: Reader, components: Sequence[Component], deployment_id: str | None, tenant_id: str | None) -> Itself:
+    app_id = app_of(uses, components[0].app_version_id) if components else None
+    return Itself(deployment=get_as(uses, Deployment, deployment_id), app_id=app_id, tenant_id=tenant_id)
+
+
+def _preference(ground: Ground, preferences: Sequence[SiteSelector], *, path: str) -> Ints | None:
+    if not preferences:
+        return None
+    rank = np.full(ground.size, -1, dtype=np.int64)
+    for n, one in enumerate(preferences):
+        rank[selected(ground, one, path=f"{path}[{n}]") & (rank < 0)] = n
+    return rank
+
+
+def _pinned(ground: Ground, policy: PlacementPolicy, *, path: str) -> Ints:
+    check_sites(ground, policy.pinned_site_ids, path=path, runs=True)
+    return ground.rows_of(policy.pinned_site_ids)
+
+
+def _weights(ground: Ground, policy: PlacementPolicy, *, path: str) -> Ints | None:
+    division = policy.division
+    if division is None or division.mode is not DivisionMode.STATIC:
+        return None
+    masks = [selected(ground, one.sites, path=f"{path}[{n}].sites") for n, one in enumerate(division.weights)]
+    return given_weights(ground.size, selected=masks, weights=[one.weight for one in division.weights])
