@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.rule import SiteRule
-
-
-def _refuses(problem: Problem) -> Mask:
-    return ~problem.labels_match
+from placement.rules.rule import selecting_rule
 
 
 def _reason(problem: Problem, site: int) -> Reason:
@@ -20,4 +15,4 @@ def _reason(problem: Problem, site: int) -> Reason:
     return Reason(rule="labels", need=need, have=have, unit="", message=f"its labels must match {need}: it has {have}")
 
 
-RULE = SiteRule("labels", _refuses, _reason)
+RULE = selecting_rule("labels", _reason)

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.rule import SiteRule
-
-
-def _refuses(problem: Problem) -> Mask:
-    listed = frozenset(problem.policy.sites.site_ids)
-    if not listed:
-        return np.zeros(len(problem), dtype=bool)
-    return np.fromiter((one.id not in listed for one in problem.sites), dtype=bool, count=len(problem))
+from placement.rules.rule import selecting_rule
 
 
 def _reason(problem: Problem, site: int) -> Reason:
@@ -23,4 +13,4 @@ def _reason(problem: Problem, site: int) -> Reason:
     return Reason(rule="listed", need="named by the policy", have="not named", unit="", message=message)
 
 
-RULE = SiteRule("listed", _refuses, _reason)
+RULE = selecting_rule("listed", _reason)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.rule import SiteRule
-
-
-def _refuses(problem: Problem) -> Mask:
-    return ~problem.in_region
+from placement.rules.rule import selecting_rule
 
 
 def _reason(problem: Problem, site: int) -> Reason:
@@ -18,4 +13,4 @@ def _reason(problem: Problem, site: int) -> Reason:
     return Reason(rule="region", need=need, have=have, unit="", message=message)
 
 
-RULE = SiteRule("region", _refuses, _reason)
+RULE = selecting_rule("region", _reason)

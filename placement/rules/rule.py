@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+
 from placement.arrays import Mask
 from placement.bins import Bins
 from placement.decision import Reason
@@ -90,6 +92,53 @@ def shortage_reason(problem: Problem, *, rule: str, shortage: Shortage, because:
         unit="replicas",
         message=f"{because}; what is left takes {shortage.placed} of {count} of {component.name!r}",
         untold=f"{because}; what is left does not take all {count} of {component.name!r}",
+    )
+
+
+def selecting_rule(name: str, reason: Callable[[Problem, int], Reason]) -> SiteRule:
+    """The rule that a part of the policy's `sites` is; `name` is that of the part (placement/selection.py)."""
+
+    def refuses(problem: Problem) -> Mask:
+        selected = problem.words.selected.get(name)
+        return nobody(problem) if selected is None else ~selected
+
+    return SiteRule(name, refuses, reason)
+
+
+def nobody(problem: Problem) -> Mask:
+    """No site."""
+    return np.zeros(len(problem), dtype=bool)
+
+
+def no_bin(problem: Problem) -> Mask:
+    """No bin."""
+    return np.zeros(len(problem.bins.site), dtype=bool)
+
+
+def place_of(problem: Problem, site: int) -> str:
+    """Where a site is, in words."""
+    position = problem.sites[site].position
+    if position is None:
+        return "no position"
+    return f"longitude {position.longitude:.4f}, latitude {position.latitude:.4f}"
+
+
+def bandwidth_reason(rule: str, *, need: float, have: float, to: str) -> Reason:
+    """The reason when the way has too little free, or a link on it does not say how much; in Mbit/s."""
+    if np.isnan(have):
+        return Reason(
+            rule=rule,
+            need=f"{need:g} Mbit/s",
+            have="not known",
+            unit="",
+            message=f"the way from {to} needs {need:g} Mbit/s free, and a link on it does not state its bandwidth",
+        )
+    return Reason(
+        rule=rule,
+        need=f"{need:g}",
+        have=f"{have:g}",
+        unit="Mbit/s",
+        message=f"the way from {to} needs {need:g} Mbit/s free, and has {have:g}",
     )
 
 

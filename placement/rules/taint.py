@@ -1,4 +1,4 @@
-"""Taints with NO_SCHEDULE or NO_EXECUTE. Components tolerate none; PREFER_NO_SCHEDULE keeps nothing away."""
+"""Taints with NO_SCHEDULE or NO_EXECUTE that the policy does not tolerate; PREFER_NO_SCHEDULE keeps nothing away."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from placement.rules.rule import NodeRule, Shortage, left_out_of, shortage_reaso
 
 
 def _leaves_out(problem: Problem, component: int) -> Mask:
-    return problem.bins.tainted
+    bins, tolerated = problem.bins, problem.words.tolerated
+    return bins.tainted if tolerated is None else bins.tainted & ~tolerated[bins.node]
 
 
 def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
-    count, of = left_out_of(problem, site, problem.bins.tainted)
-    because = f"{count} of its {of} nodes tainted NO_SCHEDULE or NO_EXECUTE"
+    count, of = left_out_of(problem, site, _leaves_out(problem, shortage.component))
+    tolerated = " and not tolerated" if problem.words.tolerated is not None else ""
+    because = f"{count} of its {of} nodes tainted NO_SCHEDULE or NO_EXECUTE{tolerated}"
     return shortage_reason(problem, rule="taint", shortage=shortage, because=because)
 
 
