@@ -1,7 +1,7 @@
 """What choosing another site would have cost: in the place of a chosen one, or besides them.
 
 A local search ends where no single exchange is better, so this is what decided. All candidates are weighed at once: an
-exchange changes the costs of opening, and for each place the cheapest open site in reach, of which the two cheapest are known.
+exchange changes the costs of opening, and for each place the cheapest open site in reach, of which two are known.
 """
 
 from __future__ import annotations
@@ -135,12 +135,11 @@ def _served_besides(clients: Clients, chosen: Ints) -> Floats:
     cost = clients.cost
     rows = np.repeat(np.arange(cost.shape[0]), np.diff(cost.indptr))
     gain = np.minimum(cost.data - best[rows], 0.0)
-    found: Floats = np.bincount(cost.indices, weights=gain, minlength=cost.shape[1])
-    return found
+    return np.bincount(cost.indices, weights=gain, minlength=cost.shape[1]).astype(np.float64)
 
 
 def _served_instead(clients: Clients, chosen: Ints) -> list[Floats]:
-    """For each of the chosen: (candidates,) by how much serving changes with each in its place; infinite: some is not served."""
+    """For each of the chosen: (candidates,) by how much serving changes with each in its place, infinite if a place is left out."""
     best, which, second = _cheapest(clients, chosen)
     cost = clients.cost
     rows = np.repeat(np.arange(cost.shape[0]), np.diff(cost.indptr))
@@ -150,7 +149,7 @@ def _served_instead(clients: Clients, chosen: Ints) -> list[Floats]:
         alone = ~np.isfinite(left)
         known = np.where(alone, 0.0, left)
         entry = np.where(alone[rows], cost.data, np.minimum(cost.data - known[rows], 0.0))
-        change: Floats = np.bincount(cost.indices, weights=entry, minlength=cost.shape[1])
+        change = np.bincount(cost.indices, weights=entry, minlength=cost.shape[1]).astype(np.float64)
         change += float((known - best)[~alone].sum()) - float(best[alone].sum())
         if alone.any():
             reached = np.bincount(cost.indices[alone[rows]], minlength=cost.shape[1])
