@@ -1,10 +1,10 @@
 """How a total of replicas is divided over sites: the quota method of Balinski and Young, with bounds.
 
 Rounding shares is where systems go wrong. Rounding by largest remainders takes a replica from a site when the total
-grows, and divisor methods such as Webster's may leave a site outside its share rounded down or up. The quota method does
-neither (Balinski and Young, The quota method of apportionment, American Mathematical Monthly 82, 1975): replicas are
-given one by one, the next to the site with the largest w / (a + 1) of those whose share of the new total is above the
-a that they have.
+grows, and divisor methods such as Webster's may leave a site outside its share rounded down or up. The quota method
+does neither (Balinski and Young, The quota method of apportionment, American Mathematical Monthly 82, 1975): replicas
+are given one by one, the next to the site with the largest w / (a + 1) of those whose share of the new total is above
+the a that they have.
 
 Bounds. Shares are those of `division_shares`, the rule stays the same: begin with `at_least`, and a site is passed
 over when it has its share rounded up. Why this is within quota: read totals as days. Replica k of a site may be given

@@ -32,12 +32,15 @@ def given_weights(count: int, *, selected: Sequence[Mask], weights: Sequence[int
     return found
 
 
-def room_weights(room: Ints, *, current: Ints) -> Ints:
+def room_weights(room: Ints, *, current: Ints | None = None) -> Ints:
     """(sites,) for how many replicas there would be room if none of these were placed.
 
-    `room` is how many more fit at each site, `current` how many of them are there now and so do not count as free.
+    `room` is how many more fit at each site. `current` is how many of these run there now, when they count as used in
+    `room`; None when they do not.
     """
-    in_all: Ints = np.maximum(room, 0) + np.maximum(current, 0)
+    in_all: Ints = np.maximum(room, 0)
+    if current is not None:
+        in_all = in_all + np.maximum(current, 0)
     return np.minimum(in_all, np.int64(MOST_ROOM))
 
 

@@ -20,6 +20,7 @@ def test_without_entries_all_sites_are_alike() -> None:
 
 def test_room_counts_what_the_replicas_themselves_take() -> None:
     assert room_weights(np.array([5, 3, 0]), current=np.array([0, 2, 4])).tolist() == [5, 5, 4]
+    assert room_weights(np.array([5, 5, 4])).tolist() == [5, 5, 4]
     assert room_weights(np.array([2**40, -1]), current=np.array([1, 0])).tolist() == [MOST_ROOM, 0]
 
 
