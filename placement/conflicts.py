@@ -42,6 +42,16 @@ def _no_site(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
 
 def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
     places = len(made.problem.targets)
+    most = made.model.units[broken.unit].max_open
+    clients = made.model.units[broken.unit].clients
+    if most is not None and clients is not None and (np.diff(clients.cost.indptr) > 0).all():
+        return Reason(
+            rule="max_sites",
+            need=str(most + 1),
+            have=str(most),
+            unit="sites",
+            message=f"each place could be served, but at most {most} sites leave out {', '.join(one.place for one in unmet)}",
+        )
     return Reason(
         rule="latency",
         need=str(places),

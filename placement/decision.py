@@ -135,7 +135,7 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The most important first."""
 
 
-class Status(enum.Enum):
+class PlacementStatus(enum.Enum):
     """How a decision ended."""
 
     FEASIBLE = "FEASIBLE"
@@ -160,7 +160,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The places that cannot be served, when that is what makes it not feasible."""
     conflicts: list[Reason] = []
     """What makes it not feasible as a whole."""
-    status: Status = Status.FEASIBLE
+    status: PlacementStatus = PlacementStatus.FEASIBLE
     irreducible: list[str] = []
     """When it is proved not feasible: a set of demands of which none can be left out of the proof."""
     looked_at: int = 0

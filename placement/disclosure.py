@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from placement.decision import Objective, Reason, ScoreTerm, SitePlacement
+from placement.decision import Decision, Objective, Reason, ScoreTerm, SitePlacement, Tier
 from placement.scores import SCORES
 
 STEP = 0.25
 """The step in which shares and scores are told that follow from what others use."""
-SCORE_UNIT = "score"
+SCORE_UNIT = "cost"
 _TELLING = frozenset(one.name for one in SCORES if one.tells_use)
 
 
@@ -56,8 +56,23 @@ def placement_without_use(placement: SitePlacement) -> SitePlacement:
 
 
 def objective_without_use(objective: Objective, placements: Sequence[SitePlacement]) -> Objective:
-    """The objective with the score that the placements have for whoever may not see what others use."""
-    return msgspec.structs.replace(objective, score=sum(placement_without_use(one).score for one in placements))
+    """The objective with the score that the placements have for whoever may not see what others use, and costs in steps."""
+    return msgspec.structs.replace(
+        objective,
+        score=sum(placement_without_use(one).score for one in placements),
+        tiers=[_tier_without_use(one) for one in objective.tiers],
+    )
+
+
+def tells_use(decision: Decision) -> bool:
+    """Whether free room counts in the tier by which the gap of a decision is told."""
+    return any(_TELLING & set(one.terms) for one in decision.objective.tiers)
+
+
+def _tier_without_use(tier: Tier) -> Tier:
+    if not _TELLING & set(tier.terms):
+        return tier
+    return msgspec.structs.replace(tier, cost=_floor(tier.cost), bound=None)
 
 
 def _term_without_use(term: ScoreTerm) -> ScoreTerm:

@@ -12,7 +12,7 @@ import numpy as np
 
 from placement.arrays import Ints, Mask
 from placement.conflicts import conflicts_of, unmet_of
-from placement.decision import Decision, Objective, Status, Tier
+from placement.decision import Decision, Objective, PlacementStatus, Tier
 from placement.modelling import Modelled, modelled
 from placement.placements import Layout, laid_out, placements_of
 from placement.problem import Problem
@@ -69,7 +69,7 @@ def _feasible(made: Modelled, choice: Choice, layout: Layout, *, iterations: int
         placements=placements_of(made, layout),
         refusals=refusals_of(made, choice, layout),
         objective=_objective(made, choice, layout, cut=cut),
-        status=Status.FEASIBLE,
+        status=PlacementStatus.FEASIBLE,
         looked_at=len(problem),
         passed=_passed(made),
         transit_sites=problem.transit_sites,
@@ -93,7 +93,7 @@ def _infeasible(made: Modelled, choice: Choice, *, iterations: int, cut: bool) -
         objective=Objective(sites=0, score=0.0, price_per_hour=0.0, mean_latency_ms=None, worst_latency_ms=None),
         unmet=unmet,
         conflicts=conflicts_of(made, choice, unmet),
-        status=Status.INFEASIBLE if proved else Status.NOT_FOUND_WITHIN_LIMITS,
+        status=PlacementStatus.INFEASIBLE if proved else PlacementStatus.NOT_FOUND_WITHIN_LIMITS,
         irreducible=list(choice.conflict) if proved else [],
         looked_at=len(problem),
         passed=_passed(made),

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 
 import numpy as np
 
-from graph.kinds import Component, Region, Release, Site, SiteRole, Tier
+from graph.kinds import AppVersion, Component, Region, Release, Site, SiteRole, Tier
 from graph.kinds.policy import PlacementPolicy
 from graph.paths import LinkGraph, Network
 from graph.refusal import InvalidInput, NotFound
@@ -37,7 +36,6 @@ MAX_COMPONENTS = 64
 """The most components of one app version that are placed together."""
 MAX_REPLICAS = 1_000
 """The most replicas of a component at one site."""
-NOTHING_RUNS: Mapping[str, Ints] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +64,10 @@ class Problem:
     """What the policy's words mean for these sites and components."""
     prices: Floats
     """Price units of a core for an hour, by site."""
-    current: Mapping[str, Ints] = NOTHING_RUNS
-    """By component id: replicas that each site has now, when a deployment is placed anew."""
+    current: Mapping[str, Ints]
+    """By component id: replicas that each site has now; empty when none runs anywhere."""
+    salt: str
+    """What decides ties of a division: the same for all versions of an app."""
     network: Network | None = None
     """Of the reader's graph, when components must be near each other."""
     free_bandwidth: FreeBandwidth | None = None
@@ -148,6 +148,7 @@ def problem_from(
         clusters=state,
         needed=needed_in_all(needs),
         prices=prices,
+        salt=version.app_id if (version := get_as(reader, AppVersion, components[0].app_version_id)) else "",
         network=network,
         free_bandwidth=_free_bandwidth(reader, network, policy),
         current=_current(everything, sites, needs, deployment_id=excluding_deployment_id),
@@ -263,7 +264,7 @@ def _current(
     reader: Reader, sites: Sequence[Site], components: Sequence[ComponentNeed], *, deployment_id: str | None
 ) -> Mapping[str, Ints]:
     if deployment_id is None:
-        return NOTHING_RUNS
+        return {}
     found = {one.id: np.zeros(len(sites), dtype=np.int64) for one in components}
     row_of = {one.id: row for row, one in enumerate(sites)}
     names = {one.name: one.id for one in components}
@@ -274,7 +275,7 @@ def _current(
         mine = found.get(names.get(component.name, "")) if component is not None else None
         if release.wanted and row is not None and mine is not None:
             mine[row] += release.replicas
-    return found if any(one.any() for one in found.values()) else NOTHING_RUNS
+    return found if any(one.any() for one in found.values()) else {}
 
 
 def _matching(reader: Reader, sites: Sequence[Site], selector: LabelSelector) -> Mask:

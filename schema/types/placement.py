@@ -14,16 +14,25 @@ from graph.entity import Entity
 from graph.kinds import Site
 from graph.refusal import InvalidInput
 from graph.view import get_as
-from placement.decision import Decision, Objective, Reason, SitePlacement, SiteRefusal
-from placement.disclosure import objective_without_use, placement_without_use, reason_without_use, reasons_without_use
+from placement.decision import Decision, Objective, PlacementStatus, Reason, SitePlacement, SiteRefusal
+from placement.disclosure import (
+    objective_without_use,
+    placement_without_use,
+    reason_without_use,
+    reasons_without_use,
+    tells_use,
+)
 from placement.rules import RULES
 from schema.connections import Edge, PageInfo
 from schema.types.deployments import NodeAssignment
-from schema.vocabulary import Member, input_type, object_type, resolver_field
+from schema.vocabulary import Member, enum_type, input_type, object_type, resolver_field
 
 UNSET = strawberry.UNSET
 _RULE = f"The rule, a word for programs (a string, for rules are added): {', '.join(f'`{one.name}`' for one in RULES)}"
-_WHOLE = "of a plan as a whole `no_site`, `min_sites`, `max_sites` or `latency`"
+_WHOLE = (
+    "of a plan as a whole `no_site`, `min_sites`, `max_sites`, `latency`, `group`, `spread`, `max_price_per_hour`, `max_moves`, "
+    "`total`, `serves`, `never_with` or `crowded`"
+)
 
 
 def _entity(name: str, kind: str, text: str, *, always: bool = False) -> Member:
@@ -88,6 +97,14 @@ def _objective(decision: Decision, info: Any) -> Objective:
     return objective_without_use(decision.objective, decision.placements)
 
 
+def _gap(decision: Decision, info: Any) -> float | None:
+    return decision.gap if info.context.view.may_see_use() or not tells_use(decision) else None
+
+
+def _status(decision: Decision, info: Any) -> PlacementStatus:
+    return decision.status
+
+
 def _conflicts(decision: Decision, info: Any) -> list[Reason]:
     if info.context.view.may_see_use():
         return decision.conflicts
@@ -128,6 +145,7 @@ def _assignments(placement: Any, info: Any) -> list[Any]:
 
 def define_plans() -> None:
     """Defines the types of placement plans."""
+    status = enum_type(PlacementStatus)
     object_type(
         "ComponentPlacement",
         {
@@ -151,10 +169,11 @@ def define_plans() -> None:
             "name": _plain("str", "The score's name."),
             "value": _plain("float", "What was measured, in `unit`."),
             "unit": _plain("str", "The measure's unit."),
-            "scaled": _plain("float", "0-1 over the sites that passed every rule; 1 is the best of them."),
+            "scaled": _plain("float", "Value / the term's scale, a constant: the same beside any other sites."),
             "weight": _plain("float", "How much it counts."),
-            "weighted": _plain("float", "Scaled x weight; a site's score is the sum of these."),
+            "weighted": _plain("float", "Scaled x weight; a site's score is the sum of these. Less is better."),
             "explanation": _plain("str", "The term in words."),
+            "tier": _plain("int", "Its place in the objective: terms of tier 0 decide first."),
         },
         description="One term of a site's score.",
     )
@@ -171,7 +190,7 @@ def define_plans() -> None:
         "Placement",
         {
             "site": _entity("site_id", "Site", "The site."),
-            "score": _plain("float", "The sum of the terms."),
+            "score": _plain("float", "The sum of the weighted terms: a cost, less is better."),
             "terms": _plain("list[ScoreTerm]", "What the score is made of."),
             "components": _plain("list[ComponentPlacement]", "What runs there."),
             "serves": _plain("list[ServedPlace]", "The places for which this is the nearest chosen site."),
@@ -203,6 +222,10 @@ def define_plans() -> None:
                     returns="list[PlacementReason]",
                     description="Why it was not chosen; without all of these it would have passed.",
                 ),
+            ),
+            "components": _plain(
+                "list[str]",
+                "Names of the components that it was not chosen for, when some have sites of their own; empty: the whole app.",
             ),
         },
         description="A site that was looked at and not chosen.",
@@ -237,13 +260,26 @@ def define_plans() -> None:
         description="Which refusals.",
     )
     object_type(
+        "ObjectiveTier",
+        {
+            "terms": _plain("list[str]", "The names of the terms that count in it."),
+            "cost": _plain("float", "What the choice costs in it; less is better."),
+            "bound": _plain(
+                "Optional[float]", "No choice costs less, given the tiers before; null when nothing is known."
+            ),
+        },
+        description="One tier of the objective. Choices are compared by the first, and by a later one when they are equal.",
+    )
+    object_type(
         "Objective",
         {
             "sites": _plain("int", "How many sites were chosen."),
-            "score": _plain("float", "The sum of their scores."),
+            "score": _plain("float", "The sum of their scores: a cost, less is better."),
             "price_per_hour": _plain("float", "Price units an hour for the cores asked for."),
-            "mean_latency_ms": _plain("Optional[float]", "Over the places; null without any."),
+            "mean_latency_ms": _plain("Optional[float]", "Over the places, weighted by demand; null without any."),
             "worst_latency_ms": _plain("Optional[float]", "The worst place's; null without any."),
+            "moves": _plain("int", "Components at sites where they did not run before."),
+            "tiers": _plain("list[ObjectiveTier]", "What it costs tier by tier, the most important first."),
         },
         description="What the choice amounts to.",
     )
@@ -323,8 +359,33 @@ def define_plans() -> None:
             "looked_at": _plain("int", "COMPUTE sites that were looked at."),
             "passed": _plain("int", "Of these, how many passed every rule."),
             "transit_sites": _plain("int", "Sites that are only routed through; they are counted, not listed."),
-            "iterations": _plain("int", "Improvements that the search tried; its limits are counts, never seconds."),
-            "proven": _plain("bool", "Whether it is proved that no choice has fewer sites."),
+            "iterations": _plain("int", "Steps of search that were made; its limits are counts, never seconds."),
+            "status": (
+                None,
+                resolver_field(
+                    _status,
+                    returns=status,
+                    description="How it ended: not feasible is proved, or nothing was found within limits.",
+                ),
+            ),
+            "irreducible": _plain(
+                "list[str]",
+                "When it is proved not feasible: demands of which none can be left out of the proof. Empty when none is known.",
+            ),
+            "proven": _plain("bool", "Whether it is proved that no choice is better, or that there is none at all."),
+            "bound_kind": _plain(
+                "str",
+                "Where the bound is from: `EXACT` the whole problem, `LP` its relaxation, `NONE` nothing is known.",
+            ),
+            "gap": (
+                None,
+                resolver_field(
+                    _gap,
+                    returns="Optional[float]",
+                    description="By what share the cost is above the bound, in the first tier in which they differ. Null "
+                    "when nothing is known, or when it would tell what other tenants use, which you may not see.",
+                ),
+            ),
         },
         description="Where the components would run, why there, and why not elsewhere.",
     )
@@ -335,6 +396,7 @@ def define_plans() -> None:
         "Placement",
         "PlacementReason",
         "Refusal",
+        "ObjectiveTier",
         "Objective",
         "NearMiss",
         "UnmetTarget",

@@ -256,11 +256,11 @@ def test_a_site_that_is_not_needed_says_what_it_was_weighed_against(build: Build
     said = {one.site_id: one.reasons[0] for one in decision.refusals}
     assert said[twin.id].need == said[twin.id].have
     assert "ties go to the smaller id" in said[twin.id].message
-    assert float(said[dearer.id].have) < float(said[dearer.id].need)
+    assert float(said[dearer.id].have) > float(said[dearer.id].need)
     assert "ties" not in said[dearer.id].message
 
 
-def test_a_site_with_a_tied_score_that_serves_less_does_not_speak_of_ties(build: Builder) -> None:
+def test_a_site_that_can_take_no_chosen_sites_place_is_weighed_besides_them(build: Builder) -> None:
     lesser, middle, other = (build.site(position=at(longitude, 0)) for longitude in (0, 5, 10))
     build.link(lesser, middle, 4.0)
     build.link(middle, other, 4.0)
@@ -268,8 +268,8 @@ def test_a_site_with_a_tied_score_that_serves_less_does_not_speak_of_ties(build:
     decision = build.decide(build.component(), policy=PlacementPolicy(latency=targets, weights=ScoreWeights(latency=0)))
     assert [one.site_id for one in decision.placements] == [middle.id]
     (reason,) = next(one.reasons for one in decision.refusals if one.site_id == lesser.id)
-    assert reason.need == reason.have
-    assert "alone serves places that it does not" in reason.message
+    assert (float(reason.need), float(reason.have)) == (1.0, 2.0)
+    assert "besides them the cost of sites" in reason.message
 
 
 def test_a_decision_is_json_and_back(build: Builder) -> None:
@@ -327,7 +327,7 @@ def test_too_few_sites_allowed_names_the_places_left_out(build: Builder) -> None
     decision = build.decide(build.component(), policy=policy)
     assert not decision.feasible
     (conflict,) = decision.conflicts
-    assert (conflict.rule, conflict.need, conflict.have) == ("max_sites", "3", "2")
+    assert (conflict.rule, conflict.need, conflict.have, conflict.unit) == ("max_sites", "3", "2", "sites")
     assert [one.place for one in decision.unmet] == ["p2"]
 
 
