@@ -1,0 +1,133 @@
+"""Units moved together: alternatives of one unit, each judged by what the units that serve it become.
+
+Unit by unit, a site is good or bad with the servers as they stand, and a better site whose servers would have to move looks
+bad. So each unit that is served is given alternatives: its best moves if it were served as cheaply as it could be. For each,
+the units that serve it are solved anew, and the whole is compared. How many are tried is limited, for each costs a few
+searches.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from placement.arrays import Floats, Ints
+from placement.solve.coupling import Link, Stage
+from placement.solve.evaluation import better, cheapest
+from placement.solve.ground import Ground, stand
+from placement.solve.local import search
+from placement.solve.model import mask_of
+from placement.solve.moves import moves
+
+TRIES = 8
+"""Alternatives of one unit that are tried before the next unit's turn."""
+SWEEPS = 4
+"""Times that all units are searched in turn."""
+
+
+def settle(stage: Stage, order: list[int], open: list[Ints], *, rounds: int) -> tuple[list[Ints], int]:
+    """Searches the units in turn, each beside the others as they stand, until none moves; and the steps made."""
+    steps = 0
+    still = 0
+    for number in order * SWEEPS:
+        ground = stage.ground(number, list(open))
+        found = search(ground, ground.open_columns(open[number]), rounds=rounds)
+        steps += found.steps
+        after = ground.candidates(found.standing.open)
+        still = still + 1 if np.array_equal(after, open[number]) else 0
+        open = [*open[:number], after, *open[number + 1 :]]
+        if still >= len(order) or len(order) == 1:
+            break
+    return open, steps
+
+
+def joint(stage: Stage, order: list[int], open: list[Ints], *, most: int, rounds: int) -> tuple[list[Ints], int]:
+    """Tries at most so many alternatives; the best choice found, and the steps made."""
+    levels, steps, left = stage.levels(open), 0, most
+    served = [one for one in order if any(link.serving.client == one for link in stage.links)]
+    moved = True
+    while moved and left > 0:
+        moved = False
+        for number in served:
+            for alternative in _alternatives(stage, number, open)[: min(TRIES, left)]:
+                left -= 1
+                after, made = _followed(stage, order, number, alternative, open, rounds=rounds)
+                steps += made
+                reached = stage.levels(after)
+                if better(reached, levels):
+                    open, levels, moved = after, reached, True
+                    break
+    return open, steps
+
+
+def _followed(
+    stage: Stage, order: list[int], number: int, alternative: Ints, open: list[Ints], *, rounds: int
+) -> tuple[list[Ints], int]:
+    """The choice with an alternative of one unit, and the units that serve it, and those that serve them, anew."""
+    after, steps, changed = list(open), 1, {number}
+    after[number] = alternative
+    for one in order[order.index(number) + 1 :]:
+        if not any(link.serving.server == one and link.serving.client in changed for link in stage.links):
+            continue
+        ground = stage.ground(one, list(after))
+        found = search(ground, ground.open_columns(after[one]), rounds=rounds)
+        steps += found.steps
+        after[one] = ground.candidates(found.standing.open)
+        changed.add(one)
+    return after, steps
+
+
+def _alternatives(stage: Stage, number: int, open: list[Ints]) -> list[Ints]:
+    """Candidates of the unit after its best moves, if its servers were what suits them; best first."""
+    ground = stage.ground(number, list(open), charged=False)
+    standing = stand(ground, ground.open_columns(open[number]))
+    table = moves(ground, standing)
+    costs, saved = np.zeros(ground.count), np.zeros(ground.count)
+    for one in stage.links:
+        if one.serving.client == number:
+            at = np.searchsorted(one.clients, ground.columns)
+            costs += _served(stage, one, ground, open)[at]
+            saved += _exclusive(stage, one, open)[at]
+    hope = table.merit.copy()
+    hope[:, 1:] += costs
+    dropped = standing.open[table.drops]
+    hope[1:] -= (costs + saved)[dropped, None]
+    hope[0, 0] = np.inf
+    flat = np.argsort(hope, axis=None, kind="stable")[:TRIES]
+    rows, columns = np.unravel_index(flat[np.isfinite(hope.ravel()[flat])], hope.shape)
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return [ground.candidates(table.after(standing, row, column)) for row, column in pairs]
+
+
+def _served(stage: Stage, link: Link, ground: Ground, open: list[Ints]) -> Floats:
+    """(the link's clients,): what being served costs each: by an open server, or with one that is opened for it."""
+    server = stage.layouts[link.serving.server]
+    weight = ground.weights[link.serving.tier]
+    cost = weight * cheapest(link.matrix, mask_of(open[link.serving.server], link.matrix.shape[1]))
+    own = ground.weights @ server.unit.open_cost
+    count = link.matrix.shape[0]
+    lengths = np.diff(link.matrix.indptr)
+    some = np.flatnonzero(lengths)
+    opened = np.full(count, np.inf)
+    if len(some):
+        prices = own.take(link.matrix.indices) + weight * link.matrix.data
+        opened[some] = np.minimum.reduceat(prices, link.matrix.indptr[some])
+    found = np.where(np.isfinite(cost), cost, opened)
+    return np.where(np.isfinite(found), found, 1e12)
+
+
+def _exclusive(stage: Stage, link: Link, open: list[Ints]) -> Floats:
+    """(the link's clients,): for an open one that alone uses its server, what that server's opening costs."""
+    number = link.serving.server
+    saved = np.zeros(len(link.clients))
+    server = stage.layouts[number]
+    rows = link.rows(open[link.serving.client])
+    ground = server.ground(rows=[rows])
+    standing = stand(ground, ground.open_columns(open[number]))
+    slot = standing.slot
+    uses = np.bincount(slot[slot >= 0], minlength=len(standing.open))
+    own = ground.weights @ ground.opening[:, standing.open]
+    mine = slot[ground.demand.count - len(rows.rows) :]
+    alone = np.flatnonzero(mine >= 0)
+    alone = alone[uses[mine[alone]] == 1]
+    saved[rows.rows[alone]] = own[mine[alone]]
+    return saved
