@@ -91,5 +91,5 @@ def without(policy: PlacementPolicy, site_id: str) -> PlacementPolicy:
 
 
 def _choose(problem: Problem) -> Chosen:
-    decision: Decision = decide(problem)
+    decision: Decision = decide(problem).whole()
     return Chosen(decision=decision, body=filed(decision))

@@ -50,7 +50,7 @@ def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
             need=str(most + 1),
             have=str(most),
             unit="sites",
-            message=f"each place could be served, but at most {most} sites leave out {', '.join(one.place for one in unmet)}",
+            message=f"at most {most} sites leave out {', '.join(one.place for one in unmet)}, though each could be served",
         )
     return Reason(
         rule="latency",

@@ -12,11 +12,11 @@ import numpy as np
 
 from placement.arrays import Ints, Mask
 from placement.conflicts import conflicts_of, unmet_of
-from placement.decision import Decision, Objective, PlacementStatus, Tier
+from placement.decision import Objective, PlacementStatus, Tier
 from placement.modelling import Modelled, modelled
 from placement.placements import Layout, laid_out, placements_of
 from placement.problem import Problem
-from placement.refusals import refusals_of
+from placement.refusals import Refusals
 from placement.rules import RULES, Rule
 from placement.rules.latency import RULE as LATENCY
 from placement.scores.moves import moves
@@ -24,12 +24,13 @@ from placement.screening import screen
 from placement.solve.model import Choice, Limits
 from placement.solve.solve import solve
 from placement.unit_problems import unit_problems
+from placement.verdict import Verdict
 
 MAX_CUTS = 12
 """How often a choice is made anew because what was chosen does not fit on the nodes of a site together."""
 
 
-def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | None = None) -> Decision:
+def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | None = None) -> Verdict:
     """Where the components run, why there, and why not elsewhere.
 
     A decision that is not feasible has no placements; it says which places cannot be served, the nearest miss, and what
@@ -61,13 +62,14 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
     return _feasible(made, choice, layout, iterations=iterations, cut=bool(cuts))
 
 
-def _feasible(made: Modelled, choice: Choice, layout: Layout, *, iterations: int, cut: bool) -> Decision:
+def _feasible(made: Modelled, choice: Choice, layout: Layout, *, iterations: int, cut: bool) -> Verdict:
     problem = made.problem
-    return Decision(
+    return Verdict(
         revision=problem.revision,
         feasible=True,
         placements=placements_of(made, layout),
-        refusals=refusals_of(made, choice, layout),
+        refusals=[],
+        told=Refusals(made, choice, layout),
         objective=_objective(made, choice, layout, cut=cut),
         status=PlacementStatus.FEASIBLE,
         looked_at=len(problem),
@@ -81,15 +83,16 @@ def _feasible(made: Modelled, choice: Choice, layout: Layout, *, iterations: int
     )
 
 
-def _infeasible(made: Modelled, choice: Choice, *, iterations: int, cut: bool) -> Decision:
+def _infeasible(made: Modelled, choice: Choice, *, iterations: int, cut: bool) -> Verdict:
     problem = made.problem
     unmet = unmet_of(made, choice)
     proved = choice.proved and not cut
-    return Decision(
+    return Verdict(
         revision=problem.revision,
         feasible=False,
         placements=[],
-        refusals=refusals_of(made, None, None),
+        refusals=[],
+        told=Refusals(made, None, None),
         objective=Objective(sites=0, score=0.0, price_per_hour=0.0, mean_latency_ms=None, worst_latency_ms=None),
         unmet=unmet,
         conflicts=conflicts_of(made, choice, unmet),

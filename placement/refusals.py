@@ -1,11 +1,19 @@
-"""Why each other site was not chosen: the rules that refuse it, or what choosing it would have cost."""
+"""Why each other site was not chosen: the rules that refuse it, or what choosing it would have cost.
+
+A decision looks at every site, and of thousands of refusals a reader wants a page. What decided is kept as masks and arrays,
+each site's words are made from them when they are asked for, and nothing is worked out anew: the problem, the screening and
+the choice are immutable.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import overload
 
 import numpy as np
 
+from placement.arrays import Ints, Mask
 from placement.decision import Reason, SiteRefusal
 from placement.modelling import Modelled
 from placement.placements import Layout
@@ -21,36 +29,136 @@ NO_CHOICE = Reason(
 )
 
 
-def refusals_of(made: Modelled, choice: Choice | None, layout: Layout | None) -> list[SiteRefusal]:
-    """Every site that was looked at and runs nothing of a unit, by ascending id; without a choice none was feasible."""
-    found: list[SiteRefusal] = []
-    several = len(made.units) > 1
-    problem = made.problem
-    for at, (unit, screening) in enumerate(zip(made.units, made.screenings, strict=True)):
-        chosen = np.zeros(len(problem), dtype=bool)
+class Refusals(Sequence[SiteRefusal]):
+    """Every site that was looked at and runs nothing of a unit, by ascending site id, then by unit."""
+
+    def __init__(self, made: Modelled, choice: Choice | None, layout: Layout | None) -> None:
+        """Without a choice and a layout none was feasible."""
+        self._made = made
+        self._choice = choice
+        count, units = len(made.problem), len(made.units)
+        self._chosen: Mask = np.zeros((units, count), dtype=bool)
         if layout is not None:
-            chosen[layout.rows[at]] = True
-        place = np.full(len(problem), -1, dtype=np.int64)
-        place[made.rows(at)] = np.arange(len(made.rows(at)))
-        rivals = None if choice is None else Rivals(made, choice, at)
-        names = unit.names if several else []
-        for row in np.flatnonzero(~chosen).tolist():
-            if not screening.passed[row]:
-                reasons = screening.reasons(row)
-            elif rivals is None:
-                reasons = [NO_CHOICE]
-            elif place[row] < 0:
-                reasons = [_crowded(unit.names)]
+            for at, rows in enumerate(layout.rows):
+                self._chosen[at, rows] = True
+        self._candidate: Mask = np.zeros((units, count), dtype=bool)
+        for at in range(units):
+            self._candidate[at, made.rows(at)] = True
+        # Row by row, so that a site's units are beside each other.
+        self._rows, self._units = (found.astype(np.int64) for found in np.nonzero(~self._chosen.T))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[SiteRefusal]:
+        for at in range(len(self)):
+            yield self._refusal(at)
+
+    @overload
+    def __getitem__(self, index: int) -> SiteRefusal: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[SiteRefusal]: ...
+    def __getitem__(self, index: int | slice) -> SiteRefusal | list[SiteRefusal]:
+        if isinstance(index, slice):
+            return [self._refusal(at) for at in range(*index.indices(len(self)))]
+        at = index + len(self) if index < 0 else index
+        if not 0 <= at < len(self):
+            raise IndexError(index)
+        return self._refusal(at)
+
+    def where(self, *, rule: str | None = None, site_id: str | None = None) -> Ints:
+        """The places of those by a rule and of a site, ascending."""
+        keep = np.ones(len(self), dtype=bool)
+        if rule is not None:
+            keep &= self._by_rule.get(rule, np.zeros(len(self), dtype=bool))
+        if site_id is not None:
+            row = self._row_of.get(site_id, -1)
+            keep &= self._rows == row
+        return np.flatnonzero(keep)
+
+    def after(self, site_id: str) -> int:
+        """The place of the first that is of a greater site id."""
+        ids = self._ids
+        low, high = 0, len(self)
+        while low < high:
+            middle = (low + high) // 2
+            if ids[self._rows[middle]] <= site_id:
+                low = middle + 1
             else:
-                reasons = [rivals.not_needed(int(place[row]))]
-            found.append(SiteRefusal(site_id=problem.sites[row].id, reasons=reasons, components=names))
-    return sorted(found, key=lambda one: one.site_id) if several else found
+                high = middle
+        return low
+
+    def by_rule(self) -> dict[str, int]:
+        """How many sites each rule refused."""
+        counts = {name: len(np.unique(self._rows[mask])) for name, mask in self._by_rule.items()}
+        return {name: count for name, count in counts.items() if count}
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        return [one.id for one in self._made.problem.sites]
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {one: row for row, one in enumerate(self._ids)}
+
+    @cached_property
+    def _by_rule(self) -> dict[str, Mask]:
+        found: dict[str, Mask] = {}
+        for at, screening in enumerate(self._made.screenings):
+            mine = self._units == at
+            for name, refused in screening.refused.items():
+                mask = found.setdefault(name, np.zeros(len(self), dtype=bool))
+                mask |= mine & refused[self._rows]
+            passed = mine & screening.passed[self._rows]
+            candidate = self._candidate[at][self._rows]
+            for name, which in (("not_needed", candidate), (CROWDED, ~candidate)):
+                mask = found.setdefault(name, np.zeros(len(self), dtype=bool))
+                mask |= passed & which
+        return found
+
+    @cached_property
+    def _rivals(self) -> list[Rivals | None]:
+        return [
+            None if self._choice is None else Rivals(self._made, self._choice, at)
+            for at in range(len(self._made.units))
+        ]
+
+    @cached_property
+    def _places(self) -> list[Ints]:
+        """By unit: the candidate at each row, -1 for none."""
+        places = []
+        for at in range(len(self._made.units)):
+            place = np.full(len(self._made.problem), -1, dtype=np.int64)
+            rows = self._made.rows(at)
+            place[rows] = np.arange(len(rows))
+            places.append(place)
+        return places
+
+    def _refusal(self, at: int) -> SiteRefusal:
+        row, unit = int(self._rows[at]), int(self._units[at])
+        made = self._made
+        names = made.units[unit].names if len(made.units) > 1 else []
+        return SiteRefusal(site_id=self._ids[row], reasons=self._reasons(unit, row), components=names)
+
+    def _reasons(self, unit: int, row: int) -> list[Reason]:
+        made = self._made
+        if not made.screenings[unit].passed[row]:
+            return made.screenings[unit].reasons(row)
+        if not self._candidate[unit, row]:
+            return [_crowded(made.units[unit].names)]
+        rivals = self._rivals[unit]
+        if rivals is None:
+            return [NO_CHOICE]
+        return [rivals.not_needed(int(self._places[unit][row]))]
+
+
+CROWDED = "crowded"
 
 
 def _crowded(names: Sequence[str]) -> Reason:
     what = ", ".join(repr(one) for one in names)
     return Reason(
-        rule="crowded",
+        rule=CROWDED,
         need=f"room for {what} and what else was chosen for the site",
         have="room for one of them",
         unit="",

@@ -139,7 +139,7 @@ def _served_besides(clients: Clients, chosen: Ints) -> Floats:
 
 
 def _served_instead(clients: Clients, chosen: Ints) -> list[Floats]:
-    """For each of the chosen: (candidates,) by how much serving changes with each in its place, infinite if a place is left out."""
+    """For each of the chosen: (candidates,) the change of serving with each in its place; infinite: one is left out."""
     best, which, second = _cheapest(clients, chosen)
     cost = clients.cost
     rows = np.repeat(np.arange(cost.shape[0]), np.diff(cost.indptr))

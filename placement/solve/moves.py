@@ -10,7 +10,6 @@ that are cheaper than a client's second choice matter, so the work follows the e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 

@@ -23,6 +23,7 @@ from placement.disclosure import (
     tells_use,
 )
 from placement.rules import RULES
+from placement.verdict import refusals_page, sites_by_rule
 from schema.connections import Edge, PageInfo
 from schema.types.deployments import NodeAssignment
 from schema.vocabulary import Member, enum_type, input_type, object_type, resolver_field
@@ -30,8 +31,8 @@ from schema.vocabulary import Member, enum_type, input_type, object_type, resolv
 UNSET = strawberry.UNSET
 _RULE = f"The rule, a word for programs (a string, for rules are added): {', '.join(f'`{one.name}`' for one in RULES)}"
 _WHOLE = (
-    "of a plan as a whole `no_site`, `min_sites`, `max_sites`, `latency`, `group`, `spread`, `max_price_per_hour`, `max_moves`, "
-    "`total`, `serves`, `never_with` or `crowded`"
+    "of a plan as a whole `no_site`, `min_sites`, `max_sites`, `latency`, `group`, `spread`, `max_price_per_hour`, "
+    "`max_moves`, `total`, `serves`, `never_with` or `crowded`"
 )
 
 
@@ -74,15 +75,16 @@ def _refusals(decision: Decision, info: Any, *, first: int, after: Any, filter: 
     most = info.context.page_size_max
     if not 0 <= first <= most:
         raise InvalidInput(f"first is {first}, a page has 0 to {most}", remedy="ask for smaller pages", path="first")
-    wanted = decision.refusals
-    if filter not in (UNSET, None):
-        if filter.rule not in (UNSET, None):
-            wanted = [one for one in wanted if any(reason.rule == filter.rule for reason in one.reasons)]
-        if filter.site not in (UNSET, None):
-            wanted = [one for one in wanted if one.site_id == filter.site]
     position = None if after is UNSET else after
-    rest = [one for one in wanted if position is None or one.site_id > position]
-    return RefusalPage(rest[:first], len(wanted), more=len(rest) > first, after=position)
+    wanted = None if filter is UNSET else filter
+    found, total, more = refusals_page(
+        decision,
+        first=first,
+        after=position,
+        rule=None if wanted is None or wanted.rule is UNSET else wanted.rule,
+        site_id=None if wanted is None or wanted.site is UNSET else wanted.site,
+    )
+    return RefusalPage(found, total, more=more, after=position)
 
 
 def _placements(decision: Decision, info: Any) -> list[SitePlacement]:
@@ -124,10 +126,7 @@ def _reasons(refusal: SiteRefusal, info: Any) -> list[Reason]:
 
 
 def _rules(decision: Decision, info: Any) -> list[Any]:
-    counts: dict[str, int] = {}
-    for refusal in decision.refusals:
-        for rule in {reason.rule for reason in refusal.reasons}:
-            counts[rule] = counts.get(rule, 0) + 1
+    counts = sites_by_rule(decision)
     return [RuleCount(rule, count) for rule, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
 
 
@@ -225,7 +224,7 @@ def define_plans() -> None:
             ),
             "components": _plain(
                 "list[str]",
-                "Names of the components that it was not chosen for, when some have sites of their own; empty: the whole app.",
+                "Names of the components that it was not chosen for, when some have sites of their own; else empty.",
             ),
         },
         description="A site that was looked at and not chosen.",
@@ -370,7 +369,7 @@ def define_plans() -> None:
             ),
             "irreducible": _plain(
                 "list[str]",
-                "When it is proved not feasible: demands of which none can be left out of the proof. Empty when none is known.",
+                "When it is proved not feasible: demands of which none can be left out of the proof, when known.",
             ),
             "proven": _plain("bool", "Whether it is proved that no choice is better, or that there is none at all."),
             "bound_kind": _plain(

@@ -162,7 +162,7 @@ class Builder:
         )
 
     def decide(self, *components: Component, policy: PlacementPolicy | None = None, **options: Any) -> Decision:
-        return decide(self.problem(*components, policy=policy, **options))
+        return decide(self.problem(*components, policy=policy, **options)).whole()
 
 
 def at(longitude: float, latitude: float) -> Position:

@@ -189,7 +189,7 @@ def test_a_feasible_decision_satisfies_every_rule_and_a_refused_site_passes_with
 ) -> None:
     build, components, policy = case
     problem = build.problem(*components, policy=policy)
-    decision = decide(problem)
+    decision = decide(problem).whole()
     compute = [one.id for one in each(build.view, Site) if one.role is SiteRole.COMPUTE]
     listed = [one.site_id for one in decision.refusals]
     assert sorted([*listed, *(one.site_id for one in decision.placements)]) == compute
@@ -208,7 +208,7 @@ def test_a_feasible_decision_satisfies_every_rule_and_a_refused_site_passes_with
             continue
         assert "not_needed" not in named
         if named not in decisions:
-            decisions[named] = decide(problem, rules=[one for one in RULES if one.name not in named])
+            decisions[named] = decide(problem, rules=[one for one in RULES if one.name not in named]).whole()
         left = next((one for one in decisions[named].refusals if one.site_id == refusal.site_id), None)
         assert left is None or [one.rule for one in left.reasons] == ["not_needed"]
     for rule in RULES:
