@@ -31,6 +31,9 @@ DEFAULT_TIERS = [[Term.SITES], [Term.LATENCY, Term.HEADROOM, Term.PRICE, Term.MO
 """The objective of a policy that states none."""
 
 
+NO_DECISION = msgspec.Raw(b"null")
+
+
 class PlanOutcome(enum.Enum):
     """What a plan would do with a deployment."""
 
@@ -64,8 +67,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why it stays or is stuck."""
     cost_before: PlanCost | None = None
     cost_after: PlanCost | None = None
-    decision: msgspec.Raw | None = None
-    """The decision as it is filed (`placement.filed_decision`); None: there is none."""
+    decision: msgspec.Raw = NO_DECISION
+    """The decision as it is filed (`placement.filed_decision`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +81,7 @@ class Planned:
     @property
     def chosen(self) -> Chosen | None:
         """The decision as it is committed, when it can be."""
-        if self.decision is None or self.step.decision is None or not self.decision.feasible:
+        if self.decision is None or not self.decision.feasible:
             return None
         return Chosen(decision=self.decision, body=bytes(self.step.decision))
 
@@ -113,7 +116,7 @@ def filed_step(plan_id: str, one: Planned, *, tenant_id: str | None, at_ms: int)
 def step_filed(record: Record) -> Planned:
     """The step of which that is the record. Some milliseconds for a decision on thousands of sites."""
     step = msgspec.json.decode(record.body, type=Step)
-    return Planned(step=step, decision=decision_filed(step.decision) if step.decision is not None else None)
+    return Planned(step=step, decision=decision_filed(step.decision) if bytes(step.decision) != b"null" else None)
 
 
 def revisions_of(components: Iterable[Component]) -> dict[str, int]:
