@@ -148,6 +148,13 @@ KIND_ACCESS: dict[str, KindAccess] = {
         unowned_read=Permission.WRITE_INFRASTRUCTURE,
         unowned_write=Permission.WRITE_INFRASTRUCTURE,
     ),
+    # A plan to drain shared infrastructure says where every tenant's releases go.
+    "Plan": _access(
+        Permission.READ_WORKLOADS,
+        Permission.WRITE_WORKLOADS,
+        unowned_read=Permission.WRITE_INFRASTRUCTURE,
+        unowned_write=Permission.WRITE_INFRASTRUCTURE,
+    ),
     # The kind of what it happened to decides besides; `access.visible` has the rule.
     "Event": _access(
         Permission.READ_WORKLOADS,

@@ -94,11 +94,13 @@ class Decisions:
             replicas=replicas,
         )
 
-    async def for_wish(self, reader: Reader, wish: Wish, *, excluding: str | None = None) -> Chosen:
+    async def for_wish(
+        self, reader: Reader, wish: Wish, *, excluding: str | None = None, path: str = "input"
+    ) -> Chosen:
         """Where a wish would run now. Raises NotFound, InvalidInput or InvalidState."""
-        version: AppVersion = seen_version(reader, wish.app_version_id)
-        components = components_of(reader, version)
-        check_replicas(wish.replicas, components, path="input.replicas")
+        version: AppVersion = seen_version(reader, wish.app_version_id, path=f"{path}.appVersionId")
+        components = components_of(reader, version, path=f"{path}.appVersionId")
+        check_replicas(wish.replicas, components, path=f"{path}.replicas")
         return await self._placing.choose(
             reader,
             components=components,
@@ -106,6 +108,7 @@ class Decisions:
             replicas=wish.replicas,
             tenant_id=wish.tenant_id,
             excluding_deployment_id=excluding,
+            path=path,
         )
 
     async def commit(

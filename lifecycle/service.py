@@ -46,9 +46,10 @@ from lifecycle.drainer import Drainer
 from lifecycle.operations import cancel_operation, ended, retry_operation, running_operation
 from lifecycle.placer import Placer
 from lifecycle.placing import Placing
+from lifecycle.plans import Plans
+from lifecycle.plans_sweep import PlanSweep
 from lifecycle.reconciler import Reconciler
 from lifecycle.settings import LifecycleSettings
-from placement.decision import Decision
 from placement.projection import Projection
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,7 @@ class Worker(Protocol):
 
 
 class Lifecycle:
-    """Deployments, operations, drains; `running()` has the workers."""
+    """Deployments, operations, drains, `plans`; `running()` has the workers."""
 
     def __init__(
         self,
@@ -87,6 +88,7 @@ class Lifecycle:
             ledger.view.follow(projection)
         placing = Placing(projection, drivers, at_once=self._settings.placements_at_once)
         self._decisions = Decisions(ledger, placing, attempts=self._settings.placement_attempts)
+        self.plans = Plans(ledger, placing, self._decisions, drivers, at_once=self._settings.placements_at_once)
         self.connections = Connections(
             ledger,
             drivers,
@@ -103,6 +105,7 @@ class Lifecycle:
             Bookkeeper(ledger, settings=self._settings, clock=self._clock),
             Placer(ledger, placing, settings=self._settings, clock=self._clock),
             Drainer(ledger, placing, settings=self._settings, clock=self._clock),
+            PlanSweep(ledger, clock=self._clock),
         )
 
     @contextlib.asynccontextmanager
@@ -124,17 +127,6 @@ class Lifecycle:
                 group.create_task(self._kept(worker), name=f"lifecycle-{type(worker).__name__}")
 
     # Deployments
-
-    async def plan(self, wish: Wish, *, visible: Visible, deployment_id: str | None = None) -> Decision:
-        """Where a wish would run and why, with nothing changed; `deployment_id` is a deployment that it would replace.
-
-        Raises NotFound, InvalidInput or InvalidState.
-        """
-        reader = visible(self._ledger.view)
-        if deployment_id is not None:
-            seen_deployment(reader, deployment_id, path="input.deploymentId")
-        chosen = await self._decisions.for_wish(reader, wish, excluding=deployment_id)
-        return chosen.decision
 
     async def deploy(
         self,

@@ -11,14 +11,16 @@ from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
 import schema.types  # noqa: F401 - declares what the kinds' types have beyond their own fields
-from resolvers.mutations.deployments import deployment_mutations, plan_query
+from resolvers.mutations.deployments import deployment_mutations
 from resolvers.mutations.documents import document_mutations
 from resolvers.mutations.entities import entity_mutations
 from resolvers.mutations.infrastructure import infrastructure_mutations
 from resolvers.mutations.people import people_mutations
+from resolvers.mutations.plans import plan_mutations
 from resolvers.queries.audit import audit_queries
 from resolvers.queries.entities import entity_queries
 from resolvers.queries.network import network_queries
+from resolvers.queries.plans import plan_queries
 from resolvers.queries.records import record_queries
 from resolvers.queries.server import server_queries
 from resolvers.subscriptions.changes import changes_field
@@ -30,6 +32,7 @@ from schema.finish import finish
 from schema.inputs import define_common_inputs
 from schema.scalars import SCALARS
 from schema.types.placement import define_plans
+from schema.types.plans import define_kept_plans
 from schema.vocabulary import NAMES, Member, object_type
 
 
@@ -39,6 +42,7 @@ def build_schema() -> strawberry.Schema:
     define_common_inputs()
     define_errors()
     define_plans()
+    define_kept_plans()
     topology_query, topology_subscription = topology_fields()
     mutations = {
         **entity_mutations(),
@@ -46,6 +50,7 @@ def build_schema() -> strawberry.Schema:
         **infrastructure_mutations(),
         **deployment_mutations(),
         **document_mutations(),
+        **plan_mutations(),
     }
     # What adds fields to kinds comes before the kinds' types are made.
     queries: dict[str, Member] = {
@@ -55,7 +60,7 @@ def build_schema() -> strawberry.Schema:
         **audit_queries(),
         **server_queries(),
         "topology": topology_query,
-        "plan_deployment": plan_query(),
+        **plan_queries(),
     }
     subscriptions: dict[str, Member] = {
         "topology": topology_subscription,

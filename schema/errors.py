@@ -16,6 +16,7 @@ from drivers.port import InvalidConfiguration, UnknownDriver
 from drivers.registry import DriverBroken
 from graph import refusal as refusals
 from graph.entity import Entity
+from lifecycle.plans_kept import PlanOutdated, PlanReason
 from lifecycle.unplaceable import Unplaceable
 from placement.decision import Decision
 from schema.vocabulary import NAMES, Member, object_type, register, resolver_field
@@ -102,6 +103,11 @@ def _plan(error: ErrorValue, info: Any) -> Decision:
     return error.refusal.decision
 
 
+def _reasons(error: ErrorValue, info: Any) -> Sequence[PlanReason]:
+    assert isinstance(error.refusal, PlanOutdated)
+    return error.refusal.reasons
+
+
 EXTRA: dict[type[refusals.Refusal], dict[str, Member]] = {
     refusals.AlreadyExists: {
         "existing": (
@@ -123,6 +129,12 @@ EXTRA: dict[type[refusals.Refusal], dict[str, Member]] = {
     },
     Unplaceable: {
         "plan": (None, resolver_field(_plan, returns="PlacementPlan", description="Why each site was refused.")),
+    },
+    PlanOutdated: {
+        "reasons": (
+            None,
+            resolver_field(_reasons, returns="list[PlanReason]", description="All that stands against it."),
+        ),
     },
     refusals.InUse: {
         "dependents": (
@@ -153,6 +165,7 @@ SHOWN: tuple[type[refusals.Refusal], ...] = (
     refusals.Unavailable,
     DriverBroken,
     InvalidConfiguration,
+    PlanOutdated,
     UnknownDriver,
     Unplaceable,
 )

@@ -35,6 +35,7 @@ from graph.kinds.operations import (  # isort: skip
     OperationStatus,
     Progress,
 )
+from graph.kinds.plans import Plan, PlanCost, PlanKind, PlanStatus  # isort: skip
 
 __all__ = [
     "ApiToken",
@@ -60,6 +61,10 @@ __all__ = [
     "OperationError",
     "OperationKind",
     "OperationStatus",
+    "Plan",
+    "PlanCost",
+    "PlanKind",
+    "PlanStatus",
     "Port",
     "Progress",
     "Protocol",

@@ -23,6 +23,8 @@ class OperationKind(enum.Enum):
     SCALE = "SCALE"
     TERMINATE = "TERMINATE"
     DRAIN = "DRAIN"
+    REBALANCE = "REBALANCE"
+    """Moves a deployment to where a plan found it better placed."""
     RETRY = "RETRY"
     """Starts releases again that were quarantined when their operation ended."""
     APPLY_DOCUMENTS = "APPLY_DOCUMENTS"

@@ -1,4 +1,4 @@
-"""Deployments and operations: deploy, update, scale, terminate, cancel, retry; and the dry run.
+"""Deployments and operations: deploy, update, scale, terminate, cancel, retry.
 
 Sight and rights are those of the caller at head: whoever loses a role while a decision is made is refused by the commit.
 """
@@ -12,7 +12,6 @@ import msgspec
 import strawberry
 
 from access.permissions import Permission, declare_root
-from access.refusals import told
 from access.rights import check_write, check_write_of
 from access.viewer import at_head
 from access.visible import VisibleView
@@ -21,18 +20,16 @@ from graph.entity import Entity
 from graph.kinds import Deployment, Operation
 from graph.kinds.policy import PlacementPolicy
 from graph.ledger import system_clock_ms
-from graph.refusal import InvalidInput, NotFound, Refusal
+from graph.refusal import InvalidInput, NotFound
 from graph.request import Committed
 from graph.view import Reader
 from lifecycle.deployments import Adjustment, Started, Wish
-from placement.decision import Decision
 from resolvers.answers import request_of, verb
 from resolvers.context import Context
-from resolvers.problems import RequestProblem
 from resolvers.records import filed_entity
 from schema.inputs import EXPECTED, IDEMPOTENCY, fields_from, value_from
 from schema.results import Payload, payload_type, result_union
-from schema.vocabulary import Member, input_type, resolver_field, struct_input
+from schema.vocabulary import Member, input_type, struct_input
 
 UNSET = strawberry.UNSET
 PLACING = ("AlreadyExists", "Conflict", "InvalidState", "Unplaceable", "CapacityGone")
@@ -58,35 +55,34 @@ def _policy(given: Any, *, path: str = "input.policy") -> PlacementPolicy | None
     return None if value is None else value_from(field, value, path=path)
 
 
-def _replicas(given: Any) -> dict[str, int] | None:
+def _replicas(given: Any, *, path: str = "input.replicas") -> dict[str, int] | None:
     value = _given(given, "replicas")
     if value is None:
         return None
     found: dict[str, int] = {}
     for at, one in enumerate(value):
         if one.name in found:
-            raise InvalidInput(
-                f"{one.name!r} is given twice", remedy="name each once", path=f"input.replicas[{at}].name"
-            )
+            raise InvalidInput(f"{one.name!r} is given twice", remedy="name each once", path=f"{path}[{at}].name")
         found[one.name] = one.count
     return found
 
 
-def wish_of(context: Context, given: Any) -> Wish:
+def wish_of(context: Context, given: Any, *, path: str = "input") -> Wish:
     """What a deploy input asks for; its labels and names are checked when it is made. Raises InvalidInput or a refusal."""
-    check_write(context.viewer, Deployment.SPEC, given.tenant_id, make=True, path="input.tenantId")
+    check_write(context.viewer, Deployment.SPEC, given.tenant_id, make=True, path=f"{path}.tenantId")
     fields = fields_from(
         Deployment.SPEC,
         given,
         names=[Deployment.SPEC.fields[one] for one in ("display_name", "labels")],
         patch=False,
+        path=path,
     )
     return Wish(
         tenant_id=given.tenant_id,
         name=given.name,
         app_version_id=given.app_version_id,
-        policy=_policy(given) or PlacementPolicy(),
-        replicas=_replicas(given) or {},
+        policy=_policy(given, path=f"{path}.policy") or PlacementPolicy(),
+        replicas=_replicas(given, path=f"{path}.replicas") or {},
         display_name=fields.get("display_name"),
         labels=fields.get("labels", {}),
     )
@@ -217,25 +213,6 @@ async def _retry(context: Context, given: Any) -> Payload:
     return _started("RetryOperationPayload", committed)
 
 
-async def _plan(source: Any, info: Any, *, input: Any, deployment: Any) -> Decision:
-    context: Context = info.context
-    try:
-        return await context.services.lifecycle.plan(
-            wish_of(context, input),
-            visible=sight(context),
-            deployment_id=None if deployment is UNSET else deployment,
-        )
-    except Refusal as refusal:
-        shown = told(refusal, context.view)
-        raise RequestProblem(
-            shown.code,
-            shown.message,
-            remedy=shown.remedy,
-            retryable=shown.retryable,
-            extensions={"argument": shown.path} if shown.path else {},
-        ) from None
-
-
 def _optional(kind: str, text: str) -> Member:
     return f"Optional[{kind}]", strawberry.field(description=text, default=UNSET)
 
@@ -345,22 +322,3 @@ def deployment_mutations() -> dict[str, Member]:
         members[field] = (None, verb(action, make, description=text))
         declare_root("Mutation", action, Permission.WRITE_WORKLOADS)
     return members
-
-
-def plan_query() -> Member:
-    """The dry run of a deployment."""
-    declare_root("Query", "planDeployment", Permission.WRITE_WORKLOADS)
-    return None, resolver_field(
-        _plan,
-        returns="PlacementPlan",
-        description="Where a deployment would run, why there, and why not elsewhere; nothing is changed. What `deploy` "
-        "answers with a typed error is an error here, with the same code and the input field as `argument`.",
-        arguments={
-            "input": ("DeployInput", UNSET, "What is wanted."),
-            "deployment": (
-                "Optional[ID]",
-                UNSET,
-                "A deployment that it would replace, whose place then counts as free.",
-            ),
-        },
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import math
 import types
 import typing
@@ -79,8 +80,14 @@ def values(annotation: Any) -> st.SearchStrategy[Any]:
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return st.sampled_from(list(annotation))
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        return structs(annotation)
+        return lazily(annotation)
     raise AssertionError(f"no values of {annotation} are made here")
+
+
+@functools.cache
+def lazily(cls: type[Any]) -> st.SearchStrategy[Any]:
+    """Of a struct that may hold its own type: one strategy that refers to itself."""
+    return st.deferred(lambda: structs(cls))
 
 
 def structs(cls: type[Any]) -> st.SearchStrategy[Any]:

@@ -93,8 +93,8 @@ def _reference(field: Field, made: dict[str, list[str]], random_: random.Random)
     return random_.choice(targets)
 
 
-def _value(annotation: Any, random_: random.Random, *, full: bool) -> Any:
-    """A value of the type as plain data, within its limits."""
+def _value(annotation: Any, random_: random.Random, *, full: bool, inside: tuple[type, ...] = ()) -> Any:
+    """A value of the type as plain data, within its limits; what holds its own type (`inside`) ends after two of them."""
     limits: dict[str, Any] = {}
     while typing.get_origin(annotation) is typing.Annotated:
         for meta in annotation.__metadata__:
@@ -108,20 +108,29 @@ def _value(annotation: Any, random_: random.Random, *, full: bool) -> Any:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (Union, types.UnionType):
         return (
-            _value(random_.choice([one for one in arguments if one is not type(None)]), random_, full=full)
+            _value(
+                random_.choice([one for one in arguments if one is not type(None)]), random_, full=full, inside=inside
+            )
             if (full)
             else None
         )
     if origin is list:
-        return [_value(arguments[0], random_, full=full) for _ in range(2 if full else 0)]
+        return [_value(arguments[0], random_, full=full, inside=inside) for _ in range(2 if full else 0)]
     if origin is dict:
-        return {random_.choice(TEXTS): _value(arguments[1], random_, full=full) for _ in range(2 if full else 0)}
+        return {
+            random_.choice(TEXTS): _value(arguments[1], random_, full=full, inside=inside)
+            for _ in range(2 if full else 0)
+        }
     if annotation is Any:
         return random_.choice([1, "two", None, [3.5, {"four": True}]])
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return random_.choice([one.value for one in annotation])
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        return {info.encode_name: _value(info.type, random_, full=full) for info in msgspec.structs.fields(annotation)}
+        full, inside = full and inside.count(annotation) < 2, (*inside, annotation)
+        return {
+            info.encode_name: _value(info.type, random_, full=full, inside=inside)
+            for info in msgspec.structs.fields(annotation)
+        }
     if annotation is bool:
         return random_.random() < 0.5
     if annotation is int:

@@ -1,0 +1,305 @@
+"""Change functions of kept plans: made, applied, deleted and expired, each at head.
+
+A plan is applied on another graph than it was made on. Under the lock each decision is verified on the head as every other
+is, and what it rests on must be as it was: the deployment's generation, the version's components, the plan itself. All
+reasons against it are told together, and nothing is done unless all of it can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from graph.edit import Edit
+from graph.kinds import (
+    AppVersion,
+    Component,
+    Deployment,
+    Operation,
+    OperationKind,
+    Plan,
+    PlanKind,
+    PlanStatus,
+)
+from graph.kinds.policy import PlacementPolicy
+from graph.kinds.what_if import Change
+from graph.refusal import CapacityGone, InvalidState, LimitExceeded, NotFound, Refusal
+from graph.view import Reader, each, get_as
+from lifecycle.deployments import Adjustment, Visible, Wish, deploy, update_deployment
+from lifecycle.drain import MOVABLE, move_deployment, start_drain
+from lifecycle.events import tell
+from lifecycle.plans_moving import move_placed
+from lifecycle.plans_steps import Planned, PlanOutcome, filed_step, sum_of
+
+MAX_PLANS = 100
+"""Plans that are kept of one tenant, or of those that belong to none."""
+EXPIRED_A_COMMIT = 256
+GOING = (PlanOutcome.PLACES, PlanOutcome.MOVES)
+"""What is done when a plan is applied."""
+Allowed = Callable[[Reader, Plan], None]
+"""Raises unless the caller may write such a plan, by the rights that it has in that graph."""
+
+
+class PlanReason(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a plan cannot be applied as it is."""
+
+    code: str
+    """One word for programs: EXPIRED, APPLIED, DEPLOYMENT_GONE, DEPLOYMENT_CHANGED, APP_VERSION_CHANGED, SITE_GONE,
+    CAPACITY_GONE, POLICY_BROKEN or REFUSED."""
+    message: str
+    figures: str | None = None
+    """The message with what is free, for those who may see what every tenant uses."""
+    deployment_id: str | None = None
+
+
+class PlanOutdated(Refusal):
+    """The graph has moved on too far for a plan; nothing of it was applied."""
+
+    code = "PLAN_OUTDATED"
+
+    def __init__(self, reasons: Sequence[PlanReason], *, path: str = "input.id") -> None:
+        first, more = reasons[0].message, len(reasons) - 1
+        super().__init__(
+            f"the plan cannot be applied any more: {first}" + (f" (and {more} reasons more)" if more else ""),
+            remedy="plan it anew",
+            path=path,
+        )
+        self.reasons = tuple(reasons)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewPlan:
+    """A plan as it is to be kept."""
+
+    kind: PlanKind
+    tenant_id: str | None
+    steps: Sequence[Planned]
+    revision: int
+    feasible: bool
+    lasts_ms: int
+    author: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Further fields of the Plan."""
+    changes: Sequence[Change] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applied:
+    """What applying a plan began."""
+
+    plan: Plan
+    operations: list[Operation]
+    deployments: list[Deployment]
+
+
+def seen_plan(reader: Reader, plan_id: str, *, path: str = "input.id") -> Plan:
+    """The plan, if the caller sees it. Raises NotFound."""
+    found = get_as(reader, Plan, plan_id)
+    if found is None:
+        raise NotFound("Plan", plan_id, path=path)
+    return found
+
+
+def keep_plan(edit: Edit, new: NewPlan, *, allowed: Allowed) -> Plan:
+    """Files the steps and makes the plan; expired ones of the same owner make room first.
+
+    Raises LimitExceeded, and what `allowed` raises.
+    """
+    owned = () if new.tenant_id is None else ("tenant_id", new.tenant_id)
+    kept = 0
+    for one in list(each(edit, Plan, *owned)):
+        if one.tenant_id != new.tenant_id:
+            continue
+        if one.expires_at <= edit.at:
+            edit.delete(one)
+        else:
+            kept += 1
+    if kept >= MAX_PLANS:
+        raise LimitExceeded(
+            f"{MAX_PLANS} plans are kept already", remedy="delete one, or wait until one expires", path="input"
+        )
+    plan = edit.create(
+        Plan,
+        tenant_id=new.tenant_id,
+        kind=new.kind,
+        planned_at_revision=new.revision,
+        what_if=list(new.changes),
+        expires_at=edit.at + new.lasts_ms,
+        author=new.author,
+        feasible=new.feasible,
+        step_count=len(new.steps),
+        moves=sum(one.step.moves for one in new.steps),
+        stuck=sum(one.step.outcome is PlanOutcome.STUCK for one in new.steps),
+        cost_before=sum_of(one.step.cost_before for one in new.steps),
+        cost_after=sum_of(one.step.cost_after for one in new.steps),
+        **new.fields,
+    )
+    allowed(edit, plan)
+    for step in new.steps:
+        edit.file(filed_step(plan.id, step, tenant_id=plan.tenant_id, at_ms=edit.at))
+    tell(
+        edit, plan, "PlanKept", f"A {plan.kind.name} plan of {plan.step_count} deployments is kept.", author=new.author
+    )
+    return plan
+
+
+def apply_plan(
+    edit: Edit,
+    plan_id: str,
+    steps: Sequence[Planned],
+    *,
+    broken: Sequence[PlanReason],
+    visible: Visible,
+    allowed: Allowed,
+    author: str,
+) -> Applied:
+    """Begins all that a plan says. `steps` are those filed under it; `broken` says of which the policy no longer holds.
+
+    Raises NotFound, PlanOutdated, InvalidState, AlreadyExists, and what `allowed` raises.
+    """
+    plan = seen_plan(visible(edit), plan_id)
+    allowed(edit, plan)
+    if plan.status is PlanStatus.APPLIED:
+        raise PlanOutdated([PlanReason(code="APPLIED", message="it has been applied already")])
+    if plan.expires_at <= edit.at:
+        raise PlanOutdated([PlanReason(code="EXPIRED", message="it has expired")])
+    doing = [one for one in steps if one.chosen is not None and one.step.outcome in GOING]
+    if not doing and plan.kind is not PlanKind.DRAIN:
+        raise InvalidState("the plan has nothing that could be done", remedy="plan it anew", path="input.id")
+    reasons = [*broken, *_changed(edit, doing)]
+    if reasons:
+        raise PlanOutdated(reasons)
+    applied = _apply(edit, plan, doing, visible=visible, author=author)
+    after = edit.replace(
+        plan,
+        status=PlanStatus.APPLIED,
+        applied_at=edit.at,
+        operation_ids=[one.id for one in applied.operations],
+    )
+    tell(edit, after, "PlanApplied", f"{len(applied.operations)} operations were begun.", author=author)
+    return Applied(plan=after, operations=applied.operations, deployments=applied.deployments)
+
+
+def delete_plan(
+    edit: Edit, plan_id: str, *, visible: Visible, allowed: Allowed, expected_revision: int | None = None
+) -> Plan:
+    """Deletes a plan; what it began goes on. Raises NotFound, Conflict, and what `allowed` raises."""
+    plan = seen_plan(visible(edit), plan_id)
+    allowed(edit, plan)
+    edit.delete(plan, expected_revision=expected_revision)
+    return plan
+
+
+def drop_expired_plans(edit: Edit, *, now: int) -> list[str]:
+    """Deletes plans that had expired at `now` (UTC ms), at most EXPIRED_A_COMMIT; gives their ids."""
+    expired = [one for one in each(edit, Plan) if one.expires_at <= min(now, edit.at)][:EXPIRED_A_COMMIT]
+    for one in expired:
+        edit.delete(one)
+    return [one.id for one in expired]
+
+
+def wish_of(plan: Plan) -> Wish:
+    """What a plan for a deployment asks for."""
+    return Wish(
+        tenant_id=plan.tenant_id or "",
+        name=plan.deployment_name or "",
+        app_version_id=plan.app_version_id or "",
+        policy=plan.policy or PlacementPolicy(),
+        replicas=plan.replicas,
+        display_name=plan.deployment_display_name,
+        labels=plan.deployment_labels,
+    )
+
+
+def _changed(edit: Edit, steps: Sequence[Planned]) -> list[PlanReason]:
+    """What of the things that a plan rests on is not as it was."""
+    reasons = []
+    for one in steps:
+        step = one.step
+        if step.deployment_id is not None:
+            deployment = get_as(edit, Deployment, step.deployment_id)
+            if deployment is None:
+                reasons.append(_reason("DEPLOYMENT_GONE", f"deployment {step.name!r} is gone", one))
+                continue
+            if deployment.generation != step.generation:
+                said = f"deployment {step.name!r} is at generation {deployment.generation}, not {step.generation}"
+                reasons.append(_reason("DEPLOYMENT_CHANGED", said, one))
+                continue
+        for component_id, revision in step.components.items():
+            component = get_as(edit, Component, component_id)
+            if component is None or component.revision != revision:
+                said = f"the app version of deployment {step.name!r} has changed"
+                reasons.append(_reason("APP_VERSION_CHANGED", said, one))
+                break
+    return reasons
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Begun:
+    operations: list[Operation]
+    deployments: list[Deployment]
+
+
+def _apply(edit: Edit, plan: Plan, doing: Sequence[Planned], *, visible: Visible, author: str) -> _Begun:
+    if plan.kind is PlanKind.DEPLOYMENT:
+        return _deployed(edit, plan, doing[0], visible=visible, author=author)
+    begun = _Begun(operations=[], deployments=[])
+    reasons: list[PlanReason] = []
+    drain: Operation | None = None
+    if plan.kind is PlanKind.DRAIN:
+        drain = start_drain(edit, plan.subject_id or "", visible=visible, author=author)
+        begun.operations.append(drain)
+    for one in doing:
+        chosen, deployment = one.chosen, get_as(edit, Deployment, one.step.deployment_id)
+        version = get_as(edit, AppVersion, deployment.app_version_id) if deployment is not None else None
+        if chosen is None or deployment is None or version is None or deployment.phase not in MOVABLE:
+            phase = "gone" if deployment is None or version is None else deployment.phase.name
+            reasons.append(_reason("DEPLOYMENT_CHANGED", f"deployment {one.step.name!r} is {phase}", one))
+            continue
+        components = list(each(edit, Component, "app_version_id", version.id))
+        try:
+            if drain is not None:
+                move_deployment(edit, drain.id, deployment.id, chosen, generation=deployment.generation)
+            else:
+                begun.operations.append(move_placed(edit, deployment, components, chosen, author=author))
+        except CapacityGone as gone:
+            reasons.append(_gone(gone, one))
+            continue
+        after = get_as(edit, Deployment, deployment.id)
+        if after is not None:
+            begun.deployments.append(after)
+    if reasons:
+        raise PlanOutdated(reasons)
+    return begun
+
+
+def _deployed(edit: Edit, plan: Plan, one: Planned, *, visible: Visible, author: str) -> _Begun:
+    wish, chosen = wish_of(plan), one.chosen
+    assert chosen is not None, "only what can be done is done"
+    try:
+        if plan.subject_id is None:
+            started = deploy(edit, wish, chosen, visible=visible, author=author)
+        else:
+            change = Adjustment(
+                deployment_id=plan.subject_id,
+                app_version_id=wish.app_version_id,
+                policy=wish.policy,
+                replicas=wish.replicas,
+            )
+            started = update_deployment(edit, change, chosen, visible=visible, author=author, kind=OperationKind.UPDATE)
+    except CapacityGone as gone:
+        raise PlanOutdated([_gone(gone, one)]) from None
+    return _Begun(operations=[started.operation], deployments=[started.deployment])
+
+
+def _gone(gone: CapacityGone, one: Planned) -> PlanReason:
+    return PlanReason(
+        code="CAPACITY_GONE", message=gone.message, figures=gone.figures, deployment_id=one.step.deployment_id
+    )
+
+
+def _reason(code: str, message: str, one: Planned) -> PlanReason:
+    return PlanReason(code=code, message=message, deployment_id=one.step.deployment_id)

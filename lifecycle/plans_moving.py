@@ -1,0 +1,197 @@
+"""Where a deployment goes with the fewest moves, and the change that begins it.
+
+Both plans of moves, drain and rebalance, ask in the same order: what stays where it is comes first, alone or with as few
+others as it takes, and only then is the whole policy looked at. The change is made before it is broken: what a deployment
+leaves is removed when what replaces it is ready, so a plan never counts on room that its own moves will free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from graph.edit import Edit
+from graph.kinds import (
+    AppVersion,
+    Component,
+    Deployment,
+    DeploymentPhase,
+    Operation,
+    OperationKind,
+    PlanCost,
+    PlanKind,
+    Progress,
+    Site,
+)
+from graph.kinds.policy import PlacementPolicy
+from graph.kinds.what_if import Change
+from graph.refusal import InvalidState
+from graph.view import Reader, get_as
+from lifecycle.components import components_of
+from lifecycle.deployments import Chosen, file_decision, open_operation, verify_at_head
+from lifecycle.drain import MOVABLE
+from lifecycle.events import tell
+from lifecycle.indulgence import Blemished
+from lifecycle.placing import pinned
+from lifecycle.plans_steps import Planned, PlanOutcome, planned, sum_of
+from lifecycle.releases import apply_decision, releases_of, sites_of
+from lifecycle.what_if_graph import SupposedGraph
+from placement.conditions import is_down
+
+MAX_STEPS = 100
+"""Deployments of one plan, or of one page of it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MovePlan:
+    """What would be done with some deployments, by ascending id."""
+
+    kind: PlanKind
+    subject_id: str | None
+    """What is drained."""
+    revision: int
+    """The revision of the graph that it was begun at."""
+    total: int
+    """Deployments that it is about, all pages together."""
+    more: bool
+    """Whether there are deployments after this page."""
+    steps: Sequence[Planned]
+    changes: Sequence[Change] = ()
+    """What was supposed."""
+
+    @property
+    def moves(self) -> int:
+        """Sites of a component that it would newly run at."""
+        return sum(one.step.moves for one in self.steps)
+
+    @property
+    def stuck(self) -> int:
+        """Deployments that should go and cannot."""
+        return sum(one.step.outcome is PlanOutcome.STUCK for one in self.steps)
+
+    @property
+    def cost_before(self) -> PlanCost | None:
+        """What it costs now, over all steps; None when one of them is not known."""
+        return sum_of(one.step.cost_before for one in self.steps)
+
+    @property
+    def cost_after(self) -> PlanCost | None:
+        """What it would cost."""
+        return sum_of(one.step.cost_after for one in self.steps)
+
+
+def movable(reader: Reader, deployment: Deployment) -> tuple[list[Component], str | None]:
+    """The components of a deployment, and why it cannot be moved, if so."""
+    version = get_as(reader, AppVersion, deployment.app_version_id)
+    if version is None:
+        return [], "its app version is gone"
+    try:
+        components = components_of(reader, version)
+    except InvalidState as refusal:
+        return [], refusal.message
+    if deployment.phase not in MOVABLE:
+        return components, f"it is {deployment.phase.name}"
+    return components, None
+
+
+async def nearest(
+    graph: SupposedGraph,
+    deployment: Deployment,
+    components: Sequence[Component],
+    policy: PlacementPolicy,
+    *,
+    staying: Sequence[str],
+    indulging: Blemished,
+) -> Chosen:
+    """The first choice that can be, in order of moves; when none can, the decision on the whole policy, which says why.
+
+    Raises as `Placing.choose`.
+    """
+    whole = staying == sites_of(graph.edit, deployment.id)
+    chosen: Chosen | None = None
+    for one in _attempts(policy, staying, whole=whole):
+        chosen = await choose_for(graph, deployment, components, one, indulging=indulging)
+        if chosen.decision.feasible:
+            break
+    assert chosen is not None, "there is at least one attempt"
+    return chosen
+
+
+async def choose_for(
+    graph: SupposedGraph,
+    deployment: Deployment,
+    components: Sequence[Component],
+    policy: PlacementPolicy,
+    *,
+    indulging: Blemished,
+) -> Chosen:
+    """Where a deployment that is there would run under a policy. Raises as `Placing.choose`."""
+    return await graph.choose(
+        components=components,
+        policy=policy,
+        replicas=deployment.replicas,
+        tenant_id=deployment.tenant_id,
+        excluding_deployment_id=deployment.id,
+        indulging=indulging,
+    )
+
+
+def _attempts(policy: PlacementPolicy, staying: Sequence[str], *, whole: bool) -> Iterator[PlacementPolicy]:
+    if staying:
+        if whole or (len(staying) >= policy.min_sites and not policy.everywhere):
+            yield pinned(policy, staying)
+        kept = list(dict.fromkeys([*policy.pinned_site_ids, *staying]))
+        yield msgspec.structs.replace(policy, pinned_site_ids=kept)
+    yield policy
+
+
+def places_now(reader: Reader, deployment_id: str) -> frozenset[tuple[str, str]]:
+    """(component id, site id) of all that a deployment runs and is to keep."""
+    found = releases_of(reader, deployment_id)
+    return frozenset((one.component_id, one.site_id) for one in found if one.wanted and one.retires_after is None)
+
+
+def down_sites(reader: Reader, site_ids: Sequence[str]) -> list[str]:
+    """Those of some sites that are down: a cordon keeps what runs there, but nothing is kept by a site that is lost."""
+    return [one for one in site_ids if (site := get_as(reader, Site, one)) is not None and is_down(site)]
+
+
+def stays(
+    deployment: Deployment, reader: Reader, *, stuck: bool, why: str | None, chosen: Chosen | None = None
+) -> Planned:
+    """A step that leaves a deployment where it is."""
+    return planned(
+        chosen,
+        outcome=PlanOutcome.STUCK if stuck else PlanOutcome.STAYS,
+        name=deployment.name,
+        deployment_id=deployment.id,
+        generation=deployment.generation,
+        before=sites_of(reader, deployment.id),
+        why=why,
+    )
+
+
+def move_placed(
+    edit: Edit, deployment: Deployment, components: Sequence[Component], chosen: Chosen, *, author: str
+) -> Operation:
+    """Begins to move a deployment to where a decision puts it: made before it is broken, as an operation of its own.
+
+    Raises CapacityGone.
+    """
+    here = sites_of(edit, deployment.id)
+    verify_at_head(edit, chosen.decision, components, deployment_id=deployment.id, leave_out=down_sites(edit, here))
+    operation = open_operation(edit, deployment, kind=OperationKind.REBALANCE, author=author)
+    after = edit.replace(
+        deployment,
+        generation=deployment.generation + 1,
+        decision_id=file_decision(edit, deployment, chosen),
+        operation_id=operation.id,
+        phase=DeploymentPhase.PROGRESSING,
+    )
+    total = apply_decision(edit, after, chosen.decision, components, operation_id=operation.id, replace_first=True)
+    operation = edit.replace(operation, progress=Progress(total=total))
+    sites = len(chosen.decision.placements)
+    tell(edit, after, "RebalanceAccepted", f"Deployment {after.name} is to run at {sites} sites.", author=author)
+    return operation

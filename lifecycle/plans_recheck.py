@@ -1,0 +1,130 @@
+"""Whether what a plan chose still keeps the policies it was chosen by, on the graph as it is now.
+
+What is verified under the lock is that sites, clusters and nodes are there and have room. The rest of a policy (latency,
+labels, residency) may have ceased to hold in the hour since; it is decided again with the policy held to the very sites that
+were chosen. If that cannot be, the rules that refuse these sites are the reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graph.kinds import AppVersion, Deployment, Plan, PlanKind, Site
+from graph.kinds.policy import PlacementPolicy
+from graph.refusal import Refusal, Unavailable
+from graph.view import Reader, get_as
+from lifecycle.components import components_of
+from lifecycle.indulgence import NONE, Blemished, blemished
+from lifecycle.placing import Placing, pinned, without
+from lifecycle.plans_kept import GOING, PlanReason, wish_of
+from lifecycle.plans_moving import down_sites
+from lifecycle.plans_steps import Planned, sites_chosen
+from lifecycle.releases import sites_of
+from placement.decision import Decision
+from placement.disclosure import reason_without_use
+
+REASONS_TOLD = 10
+"""Reasons that are told of one deployment."""
+
+
+class Recheck:
+    """Decides on planned sites again."""
+
+    def __init__(self, placing: Placing) -> None:
+        self._placing = placing
+
+    async def broken(self, reader: Reader, whole: Reader, plan: Plan, steps: Sequence[Planned]) -> list[PlanReason]:
+        """Why the policies do not allow what was planned, as far as the asker sees it; empty when they do.
+
+        `whole` is the graph of which `reader` is what the asker sees.
+        """
+        reasons: list[PlanReason] = []
+        for one in steps:
+            if one.step.outcome in GOING and one.chosen is not None:
+                reasons += await self._of(reader, whole, plan, one)
+        return reasons
+
+    async def _of(self, reader: Reader, whole: Reader, plan: Plan, one: Planned) -> list[PlanReason]:
+        assert one.decision is not None, "only what was chosen is looked at"
+        sites = sites_chosen(one.decision)
+        gone = [site_id for site_id in sites if get_as(reader, Site, site_id) is None]
+        if gone:
+            return [_reason("SITE_GONE", f"site {site_id} is gone", one) for site_id in gone]
+        asked = _asked(reader, plan, one)
+        if asked is None:
+            return []  # what is gone is told by the change itself
+        version, policy, replicas, tenant_id = asked
+        try:
+            chosen = await self._placing.choose(
+                reader,
+                components=components_of(reader, version),
+                policy=policy if _apart(policy) else pinned(policy, sites),
+                replicas=replicas,
+                tenant_id=tenant_id,
+                excluding_deployment_id=one.step.deployment_id,
+                indulging=NONE if one.step.deployment_id is None else _indulging(whole, plan, one.step.deployment_id),
+            )
+        except Unavailable:
+            raise
+        except Refusal as refusal:
+            return [_reason("REFUSED", refusal.message, one)]
+        return _told(reader, chosen.decision, sites, one)
+
+
+def _asked(reader: Reader, plan: Plan, one: Planned) -> tuple[AppVersion, PlacementPolicy, dict[str, int], str] | None:
+    """Version, policy, replicas and tenant of what is placed."""
+    if plan.kind is PlanKind.DEPLOYMENT:
+        wish = wish_of(plan)
+        version = get_as(reader, AppVersion, wish.app_version_id)
+        return None if version is None else (version, wish.policy, wish.replicas, wish.tenant_id)
+    deployment = get_as(reader, Deployment, one.step.deployment_id)
+    version = get_as(reader, AppVersion, deployment.app_version_id) if deployment is not None else None
+    if deployment is None or version is None:
+        return None
+    policy = deployment.policy
+    if plan.kind is PlanKind.DRAIN and plan.subject_id and get_as(reader, Site, plan.subject_id) is not None:
+        policy = without(policy, plan.subject_id)
+    return version, policy, deployment.replicas, deployment.tenant_id
+
+
+def _indulging(whole: Reader, plan: Plan, deployment_id: str) -> Blemished:
+    leave_out = [plan.subject_id or ""]
+    if plan.kind is not PlanKind.DRAIN:
+        leave_out += down_sites(whole, sites_of(whole, deployment_id))
+    return blemished(whole, deployment_id, leave_out=leave_out)
+
+
+def _apart(policy: PlacementPolicy) -> bool:
+    """Whether components have sites of their own: the policy cannot be held to one list of sites then."""
+    return any(one.apart for one in policy.components)
+
+
+def _told(reader: Reader, decision: Decision, sites: Sequence[str], one: Planned) -> list[PlanReason]:
+    found: list[PlanReason] = []
+    planned = frozenset(sites)
+    for refusal in decision.refusals:
+        if refusal.site_id not in planned:
+            continue
+        site = get_as(reader, Site, refusal.site_id)
+        name = site.name if site is not None else refusal.site_id
+        for reason in refusal.reasons:
+            if reason.rule == "not_needed":
+                continue
+            found.append(
+                PlanReason(
+                    code="CAPACITY_GONE" if reason.rule == "capacity" else "POLICY_BROKEN",
+                    message=f"deployment {one.step.name!r} at site {name!r}: {reason_without_use(reason).message}",
+                    figures=f"deployment {one.step.name!r} at site {name!r}: {reason.message}",
+                    deployment_id=one.step.deployment_id,
+                )
+            )
+    if not found and not decision.feasible:
+        messages = [unmet.message for unmet in decision.unmet] or [
+            reason_without_use(conflict).message for conflict in decision.conflicts
+        ]
+        found = [_reason("POLICY_BROKEN", f"deployment {one.step.name!r}: {message}", one) for message in messages]
+    return found[:REASONS_TOLD]
+
+
+def _reason(code: str, message: str, one: Planned) -> PlanReason:
+    return PlanReason(code=code, message=message, deployment_id=one.step.deployment_id)

@@ -1,0 +1,129 @@
+"""A supposed graph with what placement needs of it: its inventory, its network, and decisions on it.
+
+Decisions on the present graph share one projection that follows the commits. A supposed graph has one of its own, made
+from the edit that holds the changes; what changes in the graph below meanwhile is passed on to it, but for what the
+changes hide, and so is what a plan lays over it decision by decision. Making it reads every site and node once, some 0.3 s
+at 10,000 sites and 90,000 nodes, on the event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from drivers.registry import DriverRegistry
+from graph.change import Change as GraphChange
+from graph.change import Commit
+from graph.edit import Edit
+from graph.entity import Entity
+from graph.kinds import Component
+from graph.kinds.policy import PlacementPolicy
+from graph.kinds.what_if import Change
+from graph.view import View
+from lifecycle.deployments import Chosen, Visible
+from lifecycle.indulgence import NONE, Blemished
+from lifecycle.placing import Placing
+from lifecycle.what_if import supposed
+from placement.projection import Projection
+
+
+class SupposedGraph:
+    """The view with changes over it, of which one asker sees a part. It follows the view while `open_on` is entered."""
+
+    def __init__(self, edit: Edit, *, visible: Visible, drivers: DriverRegistry) -> None:
+        self.edit = edit
+        self.reader = visible(edit)
+        """What the asker sees of it."""
+        self._told: dict[str, Entity | None] = {}
+        self._whole = _Counting(edit)
+        self._projection = Projection(self._whole)
+        self._placing = Placing(self._projection, drivers, at_once=1)
+        self._known()
+
+    async def choose(
+        self,
+        *,
+        components: Sequence[Component],
+        policy: PlacementPolicy,
+        replicas: Mapping[str, int],
+        tenant_id: str,
+        excluding_deployment_id: str | None = None,
+        indulging: Blemished = NONE,
+        path: str = "input",
+    ) -> Chosen:
+        """A decision on this graph. Raises as `Placing.choose`."""
+        return await self._placing.choose(
+            self.reader,
+            components=components,
+            policy=policy,
+            replicas=replicas,
+            tenant_id=tenant_id,
+            excluding_deployment_id=excluding_deployment_id,
+            indulging=indulging,
+            path=path,
+        )
+
+    def laid(self) -> None:
+        """Tells placement of what the edit has changed since it was told last."""
+        changes = self._known()
+        if changes:
+            self._whole.steps += 1
+            self._projection.applied(self._commit(changes))
+
+    def applied(self, commit: Commit) -> None:
+        """The view has taken a commit in: what the changes do not hide is another here too."""
+        changes = [one for one in commit.changes if one.id not in self._told]
+        if changes:
+            self._projection.applied(self._commit(changes))
+
+    def reloaded(self) -> None:
+        """Everything below may differ."""
+        self._projection.reloaded()
+
+    def _known(self) -> list[GraphChange]:
+        """What the edit holds that was not told yet."""
+        new = [one for one in self.edit.changes if self._told.get(one.id, one.before) is not one.after]
+        self._told.update((one.id, one.after) for one in new)
+        return new
+
+    def _commit(self, changes: list[GraphChange]) -> Commit:
+        return Commit(
+            revision=self.edit.revision, draft_id="", at=self.edit.at, author="", action="whatIf", changes=changes
+        )
+
+
+@contextlib.contextmanager
+def open_on(
+    view: View, changes: Sequence[Change], *, visible: Visible, drivers: DriverRegistry, path: str = "whatIf"
+) -> Iterator[SupposedGraph]:
+    """The view with changes over it, kept current until the context ends. Raises as `supposed`."""
+    graph = SupposedGraph(supposed(view, changes, visible=visible, path=path), visible=visible, drivers=drivers)
+    end = view.follow(graph)
+    try:
+        yield graph
+    finally:
+        end()
+
+
+class _Counting:
+    """A reader whose revision rises with every step that is laid over it, as a projection expects of a graph."""
+
+    def __init__(self, edit: Edit) -> None:
+        self._edit = edit
+        self.steps = 0
+        self.get: Callable[[str], Entity | None] = edit.get
+        self.find = edit.find
+        self.find_external = edit.find_external
+        self.ids = edit.ids
+        self.ids_by_name = edit.ids_by_name
+        self.count = edit.count
+
+    @property
+    def revision(self) -> int:
+        """The graph's and the steps'."""
+        return self._edit.revision + self.steps
+
+    @property
+    def epoch(self) -> str:
+        """The graph's epoch."""
+        return self._edit.epoch

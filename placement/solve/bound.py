@@ -1,0 +1,44 @@
+"""What no choice can cost less than, from the relaxation of the whole model; it takes seconds, so it is asked for apart.
+
+A bound says how far an answer can be from the best at most. It is that of a relaxation, in which sites are open in part, and
+so mostly below what any choice costs: the gap to it overstates.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from placement.arrays import Floats
+from placement.solve.highs import Rows, relaxed
+from placement.solve.mip import held, rounded_up
+from placement.solve.model import Model
+from placement.solve.program import pairs, program
+
+MAX_PAIRS = 400_000
+"""Pairs in reach of a model whose relaxation is solved."""
+
+
+def lp_bound(model: Model, *, cost: Floats | None = None) -> Floats | None:
+    """(tiers,) no choice costs less in each tier: for `Choice.bound` of kind `LP`.
+
+    With the `cost` of a choice, a later tier's bound is for choices no worse than it in the tiers before; without, for all.
+    None: the model is too large, or nothing keeps it, or HiGHS came to no answer.
+    """
+    if pairs(model) > MAX_PAIRS:
+        return None
+    bounds = np.zeros(model.tiers)
+    for tier in range(model.tiers):
+        rows = program(model, served=tier + 1)
+        more: Rows | None = None
+        if cost is not None and tier:
+            before = [held(rows, one, float(cost[one])) for one in range(tier) if rows.costs[one].any()]
+            if before:
+                dense = np.array([row for row, _ in before])
+                high = np.array([most for _, most in before])
+                more = Rows(csr_array(dense), np.full(len(before), -np.inf), high)
+        found = relaxed(rows, rows.costs[tier], more=more)
+        if not found.feasible:
+            return None
+        bounds[tier] = rounded_up(found.value + float(rows.constants[tier]), rows.step(tier))
+    return bounds if cost is None else np.minimum(bounds, cost)

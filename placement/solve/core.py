@@ -1,0 +1,175 @@
+"""The exact answer over a core: the candidates that a better choice would be made of.
+
+A model of some hundred candidates is solved whole. Of ten thousand only a core is: what is open, and of each unit the most
+promising others. Promise is a reduced cost (as in Erlenkotter 1978, "A dual-based procedure for uncapacitated facility
+location"): each client is taken to pay no more than its cheapest share v(i) = min over j of c(ij) + f(j) / n(j), and a
+candidate is worth f(j) - sum of max(0, v(i) - c(ij)), less being better. The most promising by that alone would be
+neighbours of each other, so half of a core is dealt out over the clients, a candidate counting for the client it serves
+best. Every client, group and domain has some. What serves another unit is ranked by what it does for that unit's core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from placement.arrays import Floats, Ints, Mask
+from placement.solve.evaluation import better, rows_of
+from placement.solve.mip import exact
+from placement.solve.model import Choice, Group, Model, Unit
+from placement.solve.program import pairs
+
+SPARE = 3
+"""Candidates of each client, group and domain beyond those it needs."""
+MAX_WHOLE_ENTRIES = 40_000
+"""Pairs in reach of a model that is solved whole."""
+
+
+def improve(model: Model, incumbent: Choice) -> Choice:
+    """The incumbent or a better choice; with bound and proof when the model is small enough to be solved whole.
+
+    An incumbent that is not feasible is better than none: it comes back, proved when nothing is feasible.
+    """
+    limits = model.limits
+    if not limits.core_candidates:
+        return incumbent
+    if model.candidates <= limits.exact_candidates and pairs(model) <= MAX_WHOLE_ENTRIES:
+        found = exact(model, incumbent=incumbent)
+    else:
+        found = exact(model, among=core(model, incumbent), incumbent=incumbent)
+    if found is None:
+        return incumbent
+    if incumbent.feasible and (not found.feasible or better(incumbent.cost, found.cost)):
+        return replace(incumbent, iterations=found.iterations)
+    return found
+
+
+def core(model: Model, incumbent: Choice) -> tuple[Ints, ...]:
+    """By unit: the open candidates and about `limits.core_candidates` promising others, ascending."""
+    weights = tier_weights(model)
+    kept: list[Ints | None] = [None] * len(model.units)
+    waiting = list(range(len(model.units)))
+    while waiting:
+        # Those first whose clients are all known; of a circle the first.
+        ready = [
+            number
+            for number in waiting
+            if all(kept[one.client] is not None for one in model.serving if one.server == number)
+        ]
+        number = ready[0] if ready else waiting[0]
+        waiting.remove(number)
+        unit = model.units[number]
+        demands = []
+        if unit.clients is not None and unit.clients.count:
+            demands.append(_weighted(unit.clients.cost, weights[unit.clients.tier]))
+        for serving in model.serving:
+            clients = kept[serving.client]
+            if serving.server == number and clients is not None:
+                demands.append(_weighted(rows_of(serving.reach, clients), weights[serving.tier]))
+        groups = [*unit.groups]
+        if number == 0:
+            groups += [group for entry in model.alternatives for alternative in entry for group in alternative]
+        demand = _joined(demands, unit.count)
+        kept[number] = _kept(unit, weights @ unit.open_cost, demand, groups, incumbent.open[number], model)
+    return tuple(one for one in kept if one is not None)
+
+
+def tier_weights(model: Model) -> Floats:
+    """(tiers,) what makes one sum of the tiers, in which one open candidate more in a tier outweighs all later ones."""
+    weights = np.ones(model.tiers)
+    reach = 1.0
+    for tier in range(model.tiers - 1, -1, -1):
+        greatest = max((float(np.abs(unit.open_cost[tier]).max(initial=0.0)) for unit in model.units), default=0.0)
+        if greatest > 0.0:
+            weights[tier] = reach / greatest
+            reach *= 10.0
+    return weights
+
+
+def _kept(unit: Unit, cost: Floats, demand: csr_array, groups: list[Group], opened: Ints, model: Model) -> Ints:
+    most = model.limits.core_candidates + len(opened)
+    if unit.count <= most:
+        return np.arange(unit.count)
+    worth, home = _worth(cost, demand)
+    kept = np.zeros(unit.count, dtype=bool)
+    kept[opened] = True
+    order = np.argsort(worth, kind="stable")
+    kept[order[: model.limits.core_candidates // 2]] = True
+    dealt = order[np.argsort(_turn(home[order]), kind="stable")]
+    left = dealt[~kept[dealt]]
+    kept[left[: max(0, most - int(kept.sum()))]] = True
+    rank = np.empty(unit.count, dtype=np.int64)
+    rank[order] = np.arange(unit.count)
+    _some_for_each_client(demand, rank, kept)
+    for group in groups:
+        if group.at_least:
+            members = group.members[np.argsort(rank[group.members], kind="stable")]
+            kept[members[: group.at_least + SPARE]] = True
+    for domains in unit.domains:
+        if domains.min_domains or domains.max_each is not None:
+            turn = _turn(domains.domain[order])
+            spread = order[np.argsort(turn, kind="stable")]
+            kept[spread[: model.limits.core_candidates // 2]] = True
+    if unit.room is not None:
+        roomy = np.argsort(-np.minimum(unit.room, unit.total), kind="stable")
+        kept[roomy[: model.limits.core_candidates // 4]] = True
+    return np.flatnonzero(kept)
+
+
+def _worth(cost: Floats, demand: csr_array) -> tuple[Floats, Ints]:
+    """(candidates,) the reduced cost of each, and for which client it counts; -1: for none."""
+    count = len(cost)
+    home = np.full(count, -1, dtype=np.int64)
+    lengths = np.diff(demand.indptr)
+    some = np.flatnonzero(lengths)
+    if not len(some):
+        return cost, home
+    served = np.bincount(demand.indices, minlength=count)
+    share = cost[demand.indices] / served[demand.indices] + demand.data
+    pays = np.minimum.reduceat(share, demand.indptr[some])
+    client = np.repeat(np.arange(len(lengths)), lengths)
+    saved = np.maximum(np.repeat(pays, lengths[some]) - demand.data, 0.0)
+    worth = cost - np.bincount(demand.indices, saved, count)
+    # Counts for the client it serves most cheaply; of equal ones, for that with the fewest in reach.
+    order = np.lexsort((client, lengths[client], demand.data, demand.indices))
+    candidates, first = np.unique(demand.indices[order], return_index=True)
+    home[candidates] = client[order][first]
+    return worth, home
+
+
+def _turn(of: Ints) -> Ints:
+    """How many before each are of the same kind."""
+    order = np.argsort(of, kind="stable")
+    new = np.append(True, np.diff(of[order]) != 0)
+    begin = np.flatnonzero(new)
+    turn = np.empty(len(of), dtype=np.int64)
+    turn[order] = np.arange(len(of)) - np.repeat(begin, np.diff(np.append(begin, len(of))))
+    return turn
+
+
+def _some_for_each_client(demand: csr_array, rank: Ints, kept: Mask) -> None:
+    """Keeps the best for each client that fewer than `SPARE` of the kept can serve."""
+    lengths = np.diff(demand.indptr)
+    inside = np.flatnonzero(kept[demand.indices])
+    have = np.diff(np.searchsorted(inside, demand.indptr))
+    for client in np.flatnonzero((have < SPARE) & (have < lengths)).tolist():
+        reached = demand.indices[demand.indptr[client] : demand.indptr[client + 1]]
+        if int(kept[reached].sum()) < SPARE:
+            kept[reached[np.argsort(rank[reached], kind="stable")[:SPARE]]] = True
+
+
+def _weighted(cost: csr_array, weight: float) -> csr_array:
+    return csr_array((cost.data * weight, cost.indices, cost.indptr), shape=cost.shape)
+
+
+def _joined(parts: list[csr_array], candidates: int) -> csr_array:
+    """The rows of all parts."""
+    if not parts:
+        return csr_array((0, candidates), dtype=np.float64)
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.concatenate([[0], *(np.diff(one.indptr) for one in parts)]).cumsum()
+    data, indices = np.concatenate([one.data for one in parts]), np.concatenate([one.indices for one in parts])
+    return csr_array((data, indices, starts), shape=(len(starts) - 1, candidates))

@@ -1,0 +1,101 @@
+"""What serving in steps demands of the last step: rows that hold anyway, and without which the relaxation is far too weak.
+
+A client must have an open candidate of the front end in reach, and that an open candidate of its database. In a relaxation
+each of ten front ends is open to a tenth, so a tenth of a database does for all of them. But whichever serves the client,
+some database in reach of *some* front end in reach of the client is open as a whole. That cover row, composed from both
+steps, often closes the whole gap between the relaxation and the exact answer.
+
+Of covers only the least are kept: one that contains another follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from placement.arrays import Ints
+from placement.solve.model import Model
+
+MAX_ROWS = 2_000
+MAX_CELLS = 2_000_000
+"""Rows x candidates of one unit. Larger covers are left out; they are never needed for a right answer."""
+
+
+def covers(model: Model, places: Sequence[Ints]) -> dict[int, csr_array]:
+    """By unit that serves others: sets of its kept candidates of each of which one is open in every feasible choice.
+
+    `places` is, by unit, (candidates,) its column or -1. The sets are rows over the unit's kept candidates, numbered from 0.
+    """
+    known: dict[int, csr_array] = {}
+    for number, unit in enumerate(model.units):
+        if unit.clients is not None and unit.clients.count:
+            found = _pattern(unit.clients.cost, np.arange(unit.clients.count), places[number])
+            if found is not None:
+                known[number] = found
+    composed: dict[int, csr_array] = {}
+    waiting = list(model.serving)
+    while ready := next((one for one in waiting if one.client in known), None):
+        waiting.remove(ready)
+        kept = np.flatnonzero(places[ready.client] >= 0)
+        reach = _pattern(ready.reach, kept, places[ready.server])
+        sets = known[ready.client]
+        if reach is None or sets.shape[0] * reach.shape[1] > MAX_CELLS:
+            continue
+        steps = csr_array(sets @ reach)
+        if ready.server in composed:
+            steps = _stacked(composed[ready.server], steps)
+        composed[ready.server] = least_sets(steps)
+        if ready.server in known:
+            both = _stacked(known[ready.server], composed[ready.server])
+            known[ready.server] = least_sets(both) if both.shape[0] <= MAX_ROWS else known[ready.server]
+        else:
+            known[ready.server] = composed[ready.server]
+    return composed
+
+
+def least_sets(sets: csr_array) -> csr_array:
+    """Those rows that contain no other row, of equal ones the first; ascending."""
+    sizes = np.diff(sets.indptr)
+    ones = _ones(sets)
+    common = (ones @ ones.T).tocoo()
+    row, other, shared = common.row, common.col, common.data
+    contains = (row != other) & (shared == sizes[other]) & ((sizes[row] > sizes[other]) | (other < row))
+    dropped = np.zeros(sets.shape[0], dtype=bool)
+    dropped[row[contains]] = True
+    if (sizes == 0).any():
+        dropped[:] = True
+        dropped[int(np.argmin(sizes))] = False
+    return csr_array(ones[np.flatnonzero(~dropped)])
+
+
+def _pattern(matrix: csr_array, rows: Ints, places: Ints) -> csr_array | None:
+    """The rows' entries in kept columns, as ones; None when it is too large."""
+    kept = np.flatnonzero(places >= 0)
+    if len(rows) > MAX_ROWS or len(rows) * len(kept) > MAX_CELLS:
+        return None
+    number = np.full(len(places), -1, dtype=np.int64)
+    number[kept] = np.arange(len(kept))
+    row_number = np.full(matrix.shape[0], -1, dtype=np.int64)
+    row_number[rows] = np.arange(len(rows))
+    of_row = row_number[np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))]
+    column = number[matrix.indices]
+    there = (of_row >= 0) & (column >= 0)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(of_row[there], minlength=len(rows)))])
+    return csr_array((np.ones(int(there.sum())), column[there], starts), shape=(len(rows), len(kept)))
+
+
+def _ones(matrix: csr_array) -> csr_array:
+    return csr_array((np.ones(len(matrix.indices)), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _stacked(one: csr_array, other: csr_array) -> csr_array:
+    return csr_array(
+        (
+            np.ones(len(one.indices) + len(other.indices)),
+            np.append(one.indices, other.indices),
+            np.append(one.indptr, other.indptr[1:] + one.indptr[-1]),
+        ),
+        shape=(one.shape[0] + other.shape[0], one.shape[1]),
+    )

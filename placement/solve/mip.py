@@ -1,0 +1,228 @@
+"""The exact answer, tier by tier.
+
+Each tier is minimised with the tiers before it held at what they came to. First as a relaxation: its value often proves at
+once that what is known already is best, its fractions are often none, and its reduced costs name the candidates that no
+choice as good as the known one opens, so that HiGHS searches what is left. Every answer is evaluated from the model before
+it is believed; one that HiGHS's tolerance let through is forbidden, and the search repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from placement.arrays import Floats, Ints
+from placement.solve.evaluation import better, evaluate
+from placement.solve.highs import SCALE, Relaxed, Rows, relaxed, solved
+from placement.solve.model import Choice, Model, nobody
+from placement.solve.program import Program, program
+
+PROOF = 1e-6
+"""Relative: HiGHS's own tolerance. A bound this near to a cost proves it."""
+WHOLE = 1e-6
+"""A value this near to a whole number is one."""
+SAME = 1e-9
+"""Relative: costs of a tier that are no further apart are equal."""
+MAX_FORBIDDEN = 8
+"""Answers that were let through by tolerance, before the search gives up."""
+
+
+def exact(
+    model: Model,
+    *,
+    among: tuple[Ints, ...] | None = None,
+    incumbent: Choice | None = None,
+    node_limit: int | None = None,
+    tiers: int | None = None,
+) -> Choice | None:
+    """The best choice that opens only the given candidates of each unit (all), or the incumbent when none is better.
+
+    `tiers` is how many are minimised (all), and `node_limit` is for all of them together (the model's). Over all candidates
+    the choice has a bound, of kind `EXACT` and proved when the search ended; and a model that no choice keeps comes back as
+    a choice that is broken and proved. Over some candidates there is no bound, and `proved` only says what the incumbent
+    does. None: nothing feasible was found, and it is not proved that there is nothing.
+    """
+    whole = tiers is None and (
+        among is None or all(len(kept) == unit.count for kept, unit in zip(among, model.units, strict=True))
+    )
+    kept = tuple(np.arange(unit.count) for unit in model.units) if among is None else among
+    nodes = model.limits.mip_nodes if node_limit is None else node_limit
+    search = Search(model=model, among=kept, left=nodes, best=incumbent if incumbent and incumbent.feasible else None)
+    search.run(model.tiers if tiers is None else tiers)
+    return search.answer(incumbent, whole=whole)
+
+
+@dataclass(slots=True)
+class Search:
+    """One exact search: what is known so far."""
+
+    model: Model
+    among: tuple[Ints, ...]
+    """Candidates that can be in a choice as good as the best known."""
+    left: int
+    """Nodes that may still be searched."""
+    best: Choice | None
+    nodes: int = 0
+    bounds: list[float] = field(default_factory=list)
+    """Of the tiers so far; only for choices no worse than the best in the tiers before."""
+    proved: bool = True
+    infeasible: bool = False
+    """Proved, over `among`."""
+    forbidden: list[tuple[Ints, ...]] = field(default_factory=list)
+
+    def run(self, tiers: int) -> None:
+        """Minimises so many tiers."""
+        for tier in range(tiers):
+            self._tier(tier)
+            if self.infeasible or self.best is None:
+                return
+
+    def answer(self, incumbent: Choice | None, *, whole: bool) -> Choice | None:
+        """What came of it."""
+        best = self.best
+        if best is None:
+            if not (whole and self.infeasible):
+                return None
+            near = incumbent or evaluate(self.model, self.model.start or tuple(nobody() for _ in self.model.units))
+            return replace(near, bound=None, bound_kind="NONE", proved=True, iterations=near.iterations + self.nodes)
+        steps = (incumbent.iterations if incumbent else 0) + self.nodes
+        if not whole:
+            if incumbent is not None and best is incumbent:
+                return replace(best, iterations=steps)
+            bound, kind = (incumbent.bound, incumbent.bound_kind) if incumbent else (None, "NONE")
+            return replace(best, bound=bound, bound_kind=kind, proved=False, iterations=steps)
+        bounds = np.minimum(np.array(self.bounds), best.cost)
+        kind = "EXACT" if self.proved else "LP"
+        return replace(best, bound=bounds, bound_kind=kind, proved=self.proved, iterations=steps)
+
+    def _tier(self, tier: int) -> None:
+        rows = program(self.model, among=self.among, served=tier + 1)
+        relaxation = relaxed(rows, rows.costs[tier], more=self._more(rows, tier))
+        if relaxation.feasible is False:
+            self._none_left(rows, tier)
+            return
+        low = rounded_up(relaxation.value + float(rows.constants[tier]), rows.step(tier))
+        if not self._reached(tier, low):
+            self._take_whole(rows, relaxation)
+        if self._reached(tier, low):
+            self._end(tier)
+            return
+        if self._fix(rows, relaxation, tier, low):
+            rows = program(self.model, among=self.among, served=tier + 1)
+        self._branch(rows, tier, low)
+
+    def _take_whole(self, rows: Program, relaxation: Relaxed) -> None:
+        """Takes the relaxation's answer for the best when it has no fractions and is."""
+        if relaxation.values is not None:
+            values = relaxation.values[rows.integral]
+            if np.abs(values - np.rint(values)).max(initial=0.0) <= WHOLE:
+                self._take(rows.opened(relaxation.values))
+
+    def _take(self, opened: tuple[Ints, ...]) -> None:
+        """The choice is the best known when it is feasible and better."""
+        choice = evaluate(self.model, opened)
+        if choice.feasible and (self.best is None or better(choice.cost, self.best.cost)):
+            self.best = choice
+
+    def _reached(self, tier: int, low: float) -> bool:
+        """Whether the best known costs no more than the bound."""
+        if self.best is None:
+            return False
+        cost = float(self.best.cost[tier])
+        return low >= cost - PROOF * max(1.0, abs(cost))
+
+    def _fix(self, rows: Program, relaxation: Relaxed, tier: int, low: float) -> bool:
+        """Leaves out the candidates that only a worse choice opens; whether there are any."""
+        if self.best is None or relaxation.reduced is None:
+            return False
+        gap = float(self.best.cost[tier]) - float(rows.constants[tier]) - relaxation.value
+        slack = PROOF * max(1.0, abs(low), abs(gap))
+        stays = (relaxation.reduced[: rows.opens] <= gap + slack) | rows.column_values(self.best.open)
+        if stays.all():
+            return False
+        start, among = 0, []
+        for kept in self.among:
+            among.append(kept[stays[start : start + len(kept)]])
+            start += len(kept)
+        self.among = tuple(among)
+        return True
+
+    def _branch(self, rows: Program, tier: int, low: float) -> None:
+        """Searches the tier to its end, or to the limit."""
+        while self.left > 0:
+            found = solved(rows, rows.costs[tier], more=self._more(rows, tier), nodes=self.left)
+            self.left -= max(1, found.nodes)
+            self.nodes += max(1, found.nodes)
+            if found.status == "infeasible":
+                self._none_left(rows, tier)
+                return
+            low = max(low, rounded_up(found.bound + float(rows.constants[tier]), rows.step(tier)))
+            opened = None if found.values is None else rows.opened(found.values)
+            if opened is not None:
+                self._take(opened)
+            if self._reached(tier, low):
+                self._end(tier)
+                return
+            if found.status != "optimal" or opened is None or len(self.forbidden) >= MAX_FORBIDDEN:
+                break
+            self.forbidden.append(opened)
+        self._open_end(rows, tier, low)
+
+    def _end(self, tier: int) -> None:
+        """The best known is best in this tier."""
+        assert self.best is not None
+        self.bounds.append(float(self.best.cost[tier]))
+
+    def _open_end(self, rows: Program, tier: int, low: float) -> None:
+        """The tier's search ended without a proof."""
+        least = float(rows.constants[tier] + np.minimum(rows.costs[tier], 0.0) @ rows.upper)
+        self.bounds.append(max(low, least))
+        self.proved = False
+
+    def _none_left(self, rows: Program, tier: int) -> None:
+        """No choice keeps everything and is as good as the best known in the tiers before."""
+        if self.best is None:
+            self.infeasible = not self.forbidden
+        else:
+            # The best known is one: only rounding says otherwise.
+            self._open_end(rows, tier, -np.inf)
+
+    def _more(self, rows: Program, tier: int) -> Rows | None:
+        """Holds the tiers before, and forbids what was let through by tolerance."""
+        dense, low, high = [], [], []
+        for before in range(tier):
+            if self.best is None or not rows.costs[before].any():
+                continue
+            row, most = held(rows, before, float(self.best.cost[before]))
+            dense.append(row)
+            low.append(-np.inf)
+            high.append(most)
+        for opened in self.forbidden:
+            if not all(np.isin(one, kept).all() for one, kept in zip(opened, self.among, strict=True)):
+                continue
+            chosen = rows.column_values(opened)
+            row = np.zeros(rows.columns)
+            row[: rows.opens] = np.where(chosen, -1.0, 1.0)
+            dense.append(row)
+            low.append(1.0 - float(chosen.sum()))
+            high.append(np.inf)
+        if not dense:
+            return None
+        return Rows(csr_array(np.array(dense)), np.array(low), np.array(high))
+
+
+def held(rows: Program, tier: int, cost: float) -> tuple[Floats, float]:
+    """A row, and what it is at most, that holds for choices that cost no more in the tier; it costs something there."""
+    coefficients = rows.costs[tier]
+    most = cost - float(rows.constants[tier])
+    scale = SCALE / float(np.abs(coefficients).max())
+    step = rows.step(tier)
+    spare = step / 2 if step else SAME * max(1.0, abs(most))
+    return coefficients * scale, (most + spare) * scale
+
+
+def rounded_up(low: float, step: float) -> float:
+    """The least multiple of the step that is not below, when there is a step."""
+    return float(np.ceil(low / step - WHOLE) * step) if step and np.isfinite(low) else low
