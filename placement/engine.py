@@ -42,11 +42,14 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
     others = [one for one in rules if one is not LATENCY]
     screenings = [screen(unit.problem, others if at else rules) for at, unit in enumerate(units)]
     candidates: list[Mask] = [one.passed for one in screenings]
-    iterations, cuts = 0, 0
+    iterations, cuts, narrow = 0, 0, True
     while True:
-        made = modelled(problem, units, screenings, candidates, timed=timed, limits=limits)
+        made = modelled(problem, units, screenings, candidates, timed=timed, narrow=narrow, limits=limits)
         choice = solve(made.model)
         iterations += choice.iterations
+        if not choice.feasible and made.narrow:
+            narrow = False
+            continue
         if not choice.feasible:
             break
         layout = laid_out(made, choice)
@@ -58,8 +61,8 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
             candidates[unit] = candidates[unit].copy()
             candidates[unit][row] = False
     if not choice.feasible or layout.crowded:
-        return _infeasible(made, choice, iterations=iterations, cut=bool(cuts))
-    return _feasible(made, choice, layout, iterations=iterations, cut=bool(cuts))
+        return _infeasible(made, choice, iterations=iterations, cut=bool(cuts) or made.narrow)
+    return _feasible(made, choice, layout, iterations=iterations, cut=bool(cuts) or made.narrow)
 
 
 def _feasible(made: Modelled, choice: Choice, layout: Layout, *, iterations: int, cut: bool) -> Verdict:

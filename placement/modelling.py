@@ -7,13 +7,15 @@ choice as a whole: places, groups, spread, ceilings, units that serve each other
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from graph.kinds.policy import Term
 from placement.arrays import Floats, Ints, Mask
+from placement.narrowing import cut, cut_group, narrowed
 from placement.problem import Problem
 from placement.reach import reach_between
 from placement.rules.latency import in_time
@@ -70,6 +72,10 @@ class Modelled:
     """(places,) each one's share of all demand."""
     rooms: tuple[Ints, ...]
     """By unit, with a total to divide: (components, candidates) for how many replicas of each there is room."""
+    candidates: tuple[Mask, ...]
+    """By unit: the sites that might have been chosen; a narrow model has only some of them."""
+    narrow: bool
+    """Whether units were cut to their best candidates."""
 
     def eligible(self, unit: int, component: int) -> Mask:
         """The bins that no rule keeps a component of a unit out of."""
@@ -87,12 +93,14 @@ def modelled(
     candidates: Sequence[Mask],
     *,
     timed: bool,
+    narrow: bool = True,
     limits: Limits | None = None,
 ) -> Modelled:
     """The model of a problem whose rules have been asked.
 
     candidates: by unit, the sites that may be chosen, of those that passed.
     timed: whether places must be served in time.
+    narrow: whether units that must be near each other may be cut to their best candidates.
     """
     policy = problem.policy
     ranks = _preference_tiers(problem)
@@ -124,8 +132,26 @@ def modelled(
                 rooms=rooms[at],
             )
         )
-    budgets = _budgets(problem, units, solved)
     start = _start(units, solved)
+    alternatives = () if problem.words.groups is None else problem.words.groups.among(solved[0].sites)[1]
+    narrow = narrow and any(words.within_ms for words in problem.words.units)
+    if narrow:
+        kept = narrowed(solved, problem.words.units, partial(_reach, problem), tiers=tiers, start=start)
+        narrow = any(len(mine) < one.count for mine, one in zip(kept, solved, strict=True))
+        if narrow:
+            alternatives = _kept_alternatives(alternatives, kept[0], solved[0].count)
+            start = (
+                None
+                if start is None
+                else tuple(np.searchsorted(mine, one) for mine, one in zip(kept, start, strict=True))
+            )
+            measured = [
+                tuple(replace(one, values=one.values[mine]) for one in found)
+                for mine, found in zip(kept, measured, strict=True)
+            ]
+            rooms = tuple(room[:, mine] for mine, room in zip(kept, rooms, strict=True))
+            solved = [cut(one, mine) for mine, one in zip(kept, solved, strict=True)]
+    budgets = _budgets(problem, units, solved)
     model = Model(
         units=tuple(solved),
         tiers=tiers,
@@ -136,7 +162,7 @@ def modelled(
             for other in words.never_with
         ),
         budgets=tuple(budgets),
-        alternatives=() if problem.words.groups is None else problem.words.groups.among(solved[0].sites)[1],
+        alternatives=alternatives,
         start=start,
         limits=limits or Limits(),
     )
@@ -153,6 +179,8 @@ def modelled(
         preferences=len(ranks),
         demand=demand,
         rooms=rooms,
+        candidates=tuple(candidates),
+        narrow=narrow,
     )
 
 
@@ -245,7 +273,8 @@ def _reach(problem: Problem, clients: Ints, servers: Ints, words: UnitWords) -> 
     network = problem.network
     assert network is not None, "a problem with components that serve others has its network"
     assert words.within_ms is not None, "the caller has looked"
-    vertex = np.array([network.row_of.get(one.id, -1) for one in problem.sites], dtype=np.int64)
+    vertex = problem.vertices
+    assert vertex is not None, "it has them with the network"
     turned = len(servers) < len(clients)
     sources, ends = (servers, clients) if turned else (clients, servers)
     found = reach_between(
@@ -286,6 +315,14 @@ def _preference_tiers(problem: Problem) -> list[Floats]:
     if ranks is None:
         return []
     return [(ranks == rank).astype(np.float64) for rank in range(int(ranks.max(initial=0)), 0, -1)]
+
+
+def _kept_alternatives(
+    alternatives: tuple[tuple[tuple[Group, ...], ...], ...], kept: Ints, count: int
+) -> tuple[tuple[tuple[Group, ...], ...], ...]:
+    return tuple(
+        tuple(tuple(cut_group(one, kept, count) for one in groups) for groups in entry) for entry in alternatives
+    )
 
 
 def _mandatory(problem: Problem, rows: Ints) -> tuple[Group, ...]:

@@ -70,6 +70,8 @@ class Problem:
     """What decides ties of a division: the same for all versions of an app."""
     network: Network | None = None
     """Of the reader's graph, when components must be near each other."""
+    vertices: Ints | None = None
+    """(sites,) each one's row in that network."""
     free_bandwidth: FreeBandwidth | None = None
     """Of that network, when there must be bandwidth between components."""
 
@@ -150,6 +152,7 @@ def problem_from(
         prices=prices,
         salt=version.app_id if (version := get_as(reader, AppVersion, components[0].app_version_id)) else "",
         network=network,
+        vertices=None if network is None else np.array([network.row_of[one.id] for one in sites], dtype=np.int64),
         free_bandwidth=_free_bandwidth(reader, network, policy),
         current=_current(everything, sites, needs, deployment_id=excluding_deployment_id),
         bins=bins_of(

@@ -27,6 +27,13 @@ NO_CHOICE = Reason(
     unit="",
     message="it passes every rule, but the policy as a whole cannot be met",
 )
+NOT_SEARCHED = Reason(
+    rule="not_needed",
+    need="to be among the most promising of the sites that pass",
+    have="less promising",
+    unit="",
+    message="it passes every rule, and promised less, by what it costs and whom it reaches, than the sites searched",
+)
 
 
 class Refusals(Sequence[SiteRefusal]):
@@ -111,7 +118,8 @@ class Refusals(Sequence[SiteRefusal]):
                 mask |= mine & refused[self._rows]
             passed = mine & screening.passed[self._rows]
             candidate = self._candidate[at][self._rows]
-            for name, which in (("not_needed", candidate), (CROWDED, ~candidate)):
+            crowded = ~self._made.candidates[at][self._rows]
+            for name, which in (("not_needed", candidate | ~crowded), (CROWDED, crowded)):
                 mask = found.setdefault(name, np.zeros(len(self), dtype=bool))
                 mask |= passed & which
         return found
@@ -145,7 +153,7 @@ class Refusals(Sequence[SiteRefusal]):
         if not made.screenings[unit].passed[row]:
             return made.screenings[unit].reasons(row)
         if not self._candidate[unit, row]:
-            return [_crowded(made.units[unit].names)]
+            return [_crowded(made.units[unit].names)] if not self._made.candidates[unit][row] else [NOT_SEARCHED]
         rivals = self._rivals[unit]
         if rivals is None:
             return [NO_CHOICE]

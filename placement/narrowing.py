@@ -1,0 +1,117 @@
+"""Fewer candidates for components that must be near each other, so that no distances are asked for that cannot matter.
+
+How near the sites of two units are is one search through the network a site, and thousands of them would take seconds. So
+each unit that others serve is cut to those of its candidates that promise most (`solve.shortlist`), and the units that serve
+it to what is in reach of these, most promising first as well. What was left out is told as such, and such a model says
+nothing of a bound. If nothing is found in it, the whole is searched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from placement.arrays import Ints, Mask
+from placement.solve.layout import Rows
+from placement.solve.model import Clients, Group, Serving, Unit
+from placement.solve.shortlist import promise, shortlist
+from placement.units import UnitWords
+
+WIDE = 400
+"""Units of at most so many candidates are not cut."""
+KEPT = 128
+"""Candidates that a unit is cut to, about."""
+
+Reach = Callable[[Ints, Ints, UnitWords], csr_array]
+"""(clients, servers): which of these rows of sites reach each other."""
+
+
+def narrowed(
+    units: Sequence[Unit], words: Sequence[UnitWords], reach: Reach, *, tiers: int, start: Sequence[Ints] | None
+) -> list[Ints]:
+    """By unit: the candidates that are kept, ascending."""
+    kept = [np.arange(one.count) for one in units]
+    if all(one.count <= WIDE for one in units):
+        return kept
+    weights = np.ones(tiers)
+    for at in clients_first(words):
+        unit = units[at]
+        rows = [] if unit.clients is None else [_rows(unit.clients.cost, unit.clients.tier)]
+        near = [reach(units[client].sites[kept[client]], unit.sites, words[at]) for client in words[at].serves]
+        rows += [_rows(one, 0) for one in near]
+        inside = np.ones(unit.count, dtype=bool)
+        if near and unit.clients is None:
+            # Whoever only serves others is of no use where nothing that it serves can be.
+            inside = np.logical_or.reduce([_reached(one, unit.count) for one in near])
+            inside[start[at] if start is not None else []] = True
+        listed = np.flatnonzero(inside)
+        part = cut(unit, listed)
+        narrow_rows = [Rows(csr_array(one.matrix[:, listed]), one.rows, one.tier) for one in rows]
+        keep = np.empty(0, dtype=np.int64) if start is None else np.flatnonzero(np.isin(listed, start[at]))
+        chosen = shortlist(
+            part,
+            promise(part, narrow_rows, weights),
+            groups=part.groups,
+            rows=narrow_rows,
+            keep=keep,
+            most=KEPT,
+        )
+        kept[at] = listed[chosen]
+    return kept
+
+
+def clients_first(words: Sequence[UnitWords]) -> list[int]:
+    """The units in an order in which each comes after those that it serves."""
+    order: list[int] = []
+    left = list(range(len(words)))
+    while left:
+        ready = [at for at in left if all(one in order for one in words[at].serves)]
+        assert ready, "units that serve each other in a circle were refused"
+        order += ready
+        left = [at for at in left if at not in ready]
+    return order
+
+
+def cut(unit: Unit, kept: Ints) -> Unit:
+    """The unit with some of its candidates alone, which keep their order."""
+    if len(kept) == unit.count:
+        return unit
+    clients = unit.clients
+    return replace(
+        unit,
+        sites=unit.sites[kept],
+        open_cost=unit.open_cost[:, kept],
+        clients=None if clients is None else Clients(csr_array(clients.cost[:, kept]), clients.tier),
+        groups=tuple(cut_group(one, kept, unit.count) for one in unit.groups),
+        domains=tuple(replace(one, domain=_renumbered(one.domain[kept])) for one in unit.domains),
+        room=None if unit.room is None else unit.room[kept],
+    )
+
+
+def cut_group(group: Group, kept: Ints, count: int) -> Group:
+    """The group with its members as places among those kept; what it asks for stays."""
+    place = np.full(count, -1, dtype=np.int64)
+    place[kept] = np.arange(len(kept))
+    members = place[group.members]
+    return replace(group, members=members[members >= 0])
+
+
+def cut_serving(serving: Serving, kept: Sequence[Ints]) -> Serving:
+    """The serving between what is kept of both units."""
+    return replace(serving, reach=csr_array(serving.reach[kept[serving.client]][:, kept[serving.server]]))
+
+
+def _rows(matrix: csr_array, tier: int) -> Rows:
+    return Rows(matrix, np.arange(matrix.shape[0]), tier)
+
+
+def _reached(matrix: csr_array, count: int) -> Mask:
+    found: Mask = np.bincount(matrix.indices, minlength=count) > 0
+    return found
+
+
+def _renumbered(domain: Ints) -> Ints:
+    return np.unique(domain, return_inverse=True)[1].astype(np.int64)
