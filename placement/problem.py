@@ -22,13 +22,15 @@ from graph.spatial import regions_below
 from graph.view import Reader, get_as
 from placement.arrays import Floats, Mask
 from placement.bins import Bins, ComponentNeed, bins_of, needed_in_all, needs_of
-from placement.clusters import ClusterState, cluster_state
+from placement.clusters import ClusterState
 from placement.conditions import is_seen_by
 from placement.coverage import coverage_targets
 from placement.inventory import Inventory, inventory_of
 from placement.latency import Target, latencies, targets_of
+from placement.outlook import Outlooks
 from placement.projection import Projection
-from placement.visibility import Visible, visible_to
+from placement.sites import SiteColumns
+from placement.visibility import Visible
 from placement.words import PolicyWords, words_of
 
 MAX_COMPONENTS = 64
@@ -44,8 +46,10 @@ class Problem:
     revision: int
     policy: PlacementPolicy
     components: tuple[ComponentNeed, ...]
-    sites: tuple[Site, ...]
+    sites: Sequence[Site]
     """The COMPUTE sites that are looked at."""
+    columns: SiteColumns
+    """The same as columns."""
     transit_sites: int
     labels: LabelSelector
     labels_match: Mask
@@ -104,13 +108,14 @@ def problem_from(
     tenant_id = tenant_id or components[0].tenant_id
     everything = projection.reader if projection is not None else (uses or reader)
     inventory = projection.inventory() if projection is not None else inventory_of(everything)
-    visible = visible_to(inventory, reader, tenant_id=tenant_id, lists_all=everything is reader)
+    outlooks = projection.outlooks if projection is not None else Outlooks()
+    outlook = outlooks.of(inventory, reader, tenant_id=tenant_id, lists_all=everything is reader, drivers=drivers)
+    visible, rows = outlook.visible, outlook.rows
     _check_sites(inventory, visible, policy, path=f"{path}.policy.sites")
     targets = (
         *targets_of(reader, policy.latency, tenant_id=tenant_id, path=f"{path}.policy.latency"),
         *coverage_targets(reader, policy.coverage, tenant_id=tenant_id, path=f"{path}.policy.coverage"),
     )
-    rows = np.flatnonzero(visible.sites & inventory.sites.compute)
     graph = latency if latency is not None else (projection.links if projection is not None else LinkGraph(reader))
     to_sites = (
         latencies(inventory, graph.network(reader, tenant_id=tenant_id), targets, seen=visible.sites)
@@ -118,30 +123,28 @@ def problem_from(
         else np.empty((0, len(inventory.sites.sites)))
     )
     needs, models = needs_of(components, replicas=replicas, selectors=selectors)
-    state = cluster_state(inventory, visible, rows=rows, drivers=drivers)
-    sites = tuple(inventory.sites.sites[row] for row in rows.tolist())
+    sites = outlook.sites.sites
     return Problem(
         revision=reader.revision,
         policy=policy,
         components=needs,
         sites=sites,
-        transit_sites=int(np.count_nonzero(visible.sites)) - len(rows),
+        columns=outlook.sites,
+        transit_sites=outlook.transit_sites,
         labels=labels,
         labels_match=_matching(reader, sites, labels),
         in_region=_in_region(reader, sites, policy, tenant_id=tenant_id, path=f"{path}.policy.sites.regionIds"),
         targets=targets,
         latency=to_sites[:, rows],
-        clusters=state,
+        clusters=outlook.clusters,
         needed=needed_in_all(needs),
         bins=bins_of(
             inventory,
-            visible,
+            outlook.layout,
             rows=rows,
-            state=state,
-            components=needs,
             models=models,
+            selector_match=tuple(outlooks.nodes_matching(inventory, everything, one.node_selector) for one in needs),
             uses=everything,
-            reader=reader,
             excluding_deployment_id=excluding_deployment_id,
         ),
         words=words_of(

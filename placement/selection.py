@@ -24,7 +24,8 @@ from graph.values import Position
 from graph.view import Reader, get_as
 from placement.arrays import Floats, Ints, Mask
 from placement.conditions import is_seen_by
-from placement.inventory import Inventory, SiteColumns
+from placement.inventory import Inventory
+from placement.sites import SiteColumns
 from placement.visibility import Visible
 
 TIERS = tuple(one.name for one in Tier)
