@@ -173,7 +173,7 @@ class _Made:
         taints = np.full(len(real), untainted, dtype=np.int64)
         blocked = np.zeros(len(real), dtype=bool)
         for at in [at for at, one in enumerate(real) if one.taints]:
-            taints[at], blocked[at] = taint_sets[tuple(real[at].taints)], blocking_taint(real[at]) is not None
+            taints[at], blocked[at] = taint_sets[tuple(real[at].taints)], blocking_taint(real[at].taints) is not None
         under = np.array([cluster_row(one.cluster_id or "", -1) for one in real], dtype=np.int64)
         archs_of = np.array([archs[one.arch] for one in real], dtype=np.int64)
         cordoned = np.array([not one.schedulable for one in real], dtype=bool)

@@ -8,7 +8,7 @@ thread, and the same for a dry run. What the reader does not see, or what is pri
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -122,7 +122,28 @@ def problem_from(
         if targets
         else np.empty((0, len(inventory.sites.sites)))
     )
+    words = words_of(
+        reader,
+        policy,
+        inventory=inventory,
+        visible=visible,
+        rows=rows,
+        components=components,
+        replicas=replicas,
+        targets=targets,
+        network=partial(graph.network, reader, tenant_id=tenant_id),
+        nodes_matching=partial(outlooks.nodes_matching, inventory, everything),
+        uses=everything,
+        tenant_id=tenant_id,
+        excluding_deployment_id=excluding_deployment_id,
+        claimants=None if projection is None else projection.claims.deployment_ids(),
+        path=f"{path}.policy",
+    )
     needs, models = needs_of(components, replicas=replicas, selectors=selectors)
+    needs = tuple(
+        replace(one, most_per_node=1 if said.one_per_node else None, alone=said.dedicated)
+        for one, said in zip(needs, words.components, strict=True)
+    )
     sites = outlook.sites.sites
     return Problem(
         revision=reader.revision,
@@ -147,21 +168,7 @@ def problem_from(
             uses=everything,
             excluding_deployment_id=excluding_deployment_id,
         ),
-        words=words_of(
-            reader,
-            policy,
-            inventory=inventory,
-            visible=visible,
-            rows=rows,
-            components=components,
-            replicas=replicas,
-            targets=targets,
-            network=partial(graph.network, reader, tenant_id=tenant_id),
-            uses=everything,
-            tenant_id=tenant_id,
-            excluding_deployment_id=excluding_deployment_id,
-            path=f"{path}.policy",
-        ),
+        words=words,
     )
 
 

@@ -11,6 +11,7 @@ from graph.change import Change, Commit
 from graph.kinds import Instance, Node
 from graph.paths import LinkGraph
 from graph.view import Reader
+from placement.claims import Claims
 from placement.inventory import Inventory, Noted, brought_up, inventory_of
 from placement.outlook import Outlooks
 from placement.shares import Shares
@@ -24,6 +25,8 @@ class Projection:
         self.links = LinkGraph(reader)
         self.outlooks = Outlooks()
         """What was worked out of the inventory for those who ask, kept for as long as it holds."""
+        self.claims = Claims(reader)
+        """The deployments whose words bind others."""
         self._inventory: Inventory | None = None
         self._shares = Shares()
         self._noted = Noted()
@@ -31,6 +34,7 @@ class Projection:
     def applied(self, commit: Commit) -> None:
         """Notes what the commit touches."""
         self.links.applied(commit)
+        self.claims.applied(commit)
         if self._inventory is not None:
             for change in commit.changes:
                 self._note(change)
@@ -38,6 +42,7 @@ class Projection:
     def reloaded(self) -> None:
         """Everything may differ."""
         self.links.reloaded()
+        self.claims.reloaded()
         self.outlooks.reloaded()
         self._inventory = None
 
@@ -64,6 +69,7 @@ class Projection:
         other._inventory = self.inventory()
         other._shares = self._shares.copy()
         other.links = self.links.beside(reader)
+        other.claims = self.claims.beside(reader)
         if commit is not None:
             other.applied(commit)
         return other
