@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import msgspec
@@ -182,17 +182,22 @@ class LinkGraph:
             found, _ = _within(network_of(reader), from_site_id, within_ms=within_ms, first=first)
         return found
 
+    def beside(self, reader: Reader) -> LinkGraph:
+        """One of a reader that shows this one's graph with changes, which `applied` then tells it: a cheap copy."""
+        self._know()
+        other = LinkGraph(reader)
+        other._stale = False
+        other._columns = self._columns.copy()
+        other._private = list(self._private)
+        other._networks = dict(self._networks)
+        return other
+
     def network(self, reader: Reader, *, tenant_id: str | None = None) -> Network:
         """The network that the reader sees, on the rule that what has no tenant is seen by everyone.
 
         With a tenant also without what is private to others, whatever else the reader sees.
         """
-        if self._stale:
-            self._columns = _columns_of(self._reader)
-            self._private = [site.id for site in each(self._reader, Site) if site.tenant_id is not None]
-            self._private += [link.id for link in each(self._reader, Link) if link.tenant_id is not None]
-            self._networks.clear()
-            self._stale = False
+        self._know()
         hidden = frozenset(one for one in self._private if not _may_use(reader.get(one), tenant_id))
         found = self._networks.pop(hidden, None)
         if found is None:
@@ -201,6 +206,15 @@ class LinkGraph:
                 del self._networks[next(iter(self._networks))]
         self._networks[hidden] = found
         return found
+
+    def _know(self) -> None:
+        """Reads all links when it is not known what became of them."""
+        if self._stale:
+            self._columns = _columns_of(self._reader)
+            self._private = [site.id for site in each(self._reader, Site) if site.tenant_id is not None]
+            self._private += [link.id for link in each(self._reader, Link) if link.tenant_id is not None]
+            self._networks.clear()
+            self._stale = False
 
 
 def _way(network: Network, start: str, end: str, *, minimize: PathMetric) -> tuple[list[str], list[str]] | None:
@@ -246,6 +260,12 @@ class _Columns:
     latency: Floats
     cost: Floats
     up: Mask
+    order: Rows
+    """All arcs, two a link: first those from `a` to `b`, then the others; ordered by (from, to, link)."""
+
+    def copy(self) -> _Columns:
+        """A copy whose links change by themselves."""
+        return replace(self, latency=self.latency.copy(), cost=self.cost.copy(), up=self.up.copy())
 
     def takes(self, link: Link) -> bool:
         """Takes in a changed link; whether it changes the network."""
@@ -266,19 +286,21 @@ class _Columns:
             unseen = np.zeros(len(self.site_ids), dtype=bool)
             unseen[[self.row_of[one] for one in hidden if one in self.row_of]] = True
             used &= ~(unseen[self.a] | unseen[self.b])
-        rows = np.flatnonzero(used)
-        a, b, latency, cost = self.a[rows], self.b[rows], self.latency[rows], self.cost[rows]
-        tail, head, link = np.concatenate((a, b)), np.concatenate((b, a)), np.concatenate((rows, rows))
-        order = np.lexsort((link, head, tail))
+        order = self.order
+        if not used.all():
+            order = order[used[order % max(1, len(used))]]
+        link = order % max(1, len(used))
+        turned = order >= len(used)
+        a, b = self.a[link], self.b[link]
         return Network(
             site_ids=self.site_ids,
             row_of=self.row_of,
             link_ids=self.link_ids,
-            tail=tail[order],
-            head=head[order],
-            link=link[order],
-            latency=np.concatenate((latency, latency))[order],
-            cost=np.concatenate((cost, cost))[order],
+            tail=np.where(turned, b, a),
+            head=np.where(turned, a, b),
+            link=link,
+            latency=self.latency[link],
+            cost=self.cost[link],
         )
 
 
@@ -287,13 +309,17 @@ def _columns_of(reader: Reader | None) -> _Columns:
     row_of = {one: row for row, one in enumerate(site_ids)}
     links = [] if reader is None else list(each(reader, Link))
     links = [one for one in links if one.from_site_id in row_of and one.to_site_id in row_of]
+    a = np.array([row_of[one.from_site_id] for one in links], dtype=np.int64)
+    b = np.array([row_of[one.to_site_id] for one in links], dtype=np.int64)
+    rows = np.arange(len(links))
     return _Columns(
         site_ids=site_ids,
         row_of=row_of,
         link_ids=[one.id for one in links],
         link_row={one.id: row for row, one in enumerate(links)},
-        a=np.array([row_of[one.from_site_id] for one in links], dtype=np.int64),
-        b=np.array([row_of[one.to_site_id] for one in links], dtype=np.int64),
+        a=a,
+        b=b,
+        order=np.lexsort((np.r_[rows, rows], np.r_[b, a], np.r_[a, b])),
         latency=np.array([one.latency_ms for one in links], dtype=np.float64),
         cost=np.array([one.cost for one in links], dtype=np.float64),
         up=np.array([one.state is LinkState.UP for one in links], dtype=bool),

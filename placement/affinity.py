@@ -19,7 +19,7 @@ from graph.refusal import InvalidInput, NotFound
 from graph.selectors import ids_matching, matches, parse_selector
 from graph.view import Reader, each, get_as
 from placement.arrays import Ints, Mask
-from placement.selection import Ground, facts_of
+from placement.selection import Ground
 
 UNNAMED = "another deployment of the tenant"
 
@@ -189,10 +189,10 @@ def _at_or_near(ground: Ground, uses: Reader, deployment_id: str, *, scope: Affi
     here = np.zeros(len(row_of), dtype=bool)
     here[list(at)] = True
     if scope is AffinityScope.REGION:
-        facts = facts_of(ground.inventory.sites)
-        regions = np.zeros(len(facts.regions), dtype=bool)
-        regions[facts.region[here]] = True
-        here = regions[facts.region]
+        region = ground.inventory.sites.region
+        regions = np.zeros(len(ground.regions), dtype=bool)
+        regions[region[here]] = True
+        here = regions[region]
     return np.flatnonzero(here[ground.rows]).astype(np.int64)
 
 

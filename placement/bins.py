@@ -2,24 +2,30 @@
 
 A bin belongs to one group, a cluster at a site, because all components of a deployment at a site go through one control
 plane. A node that is under no cluster is under the first of its site that can be called. Bins are ordered by group, then
-those without accelerators first, so that ordinary work does not fill the machines that have them, then by node id.
+those without accelerators first, so that ordinary work does not fill the machines that have them, then by node id. That
+is the order of the inventory's own rows, so bins are its columns, or what was taken from them once while they hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from graph.kinds import Component, Release
-from graph.selectors import LabelSelector, ids_matching
+from graph.selectors import LabelSelector
 from graph.view import Reader, each
 from placement.arrays import Floats, Ints, Mask
 from placement.capacity import instances_by_node, node_use, use_at_site
 from placement.clusters import ClusterState
-from placement.inventory import LARGEST, RESOURCES, Inventory, amounts_of
+from placement.inventory import Inventory, amounts_of
+from placement.nodes import LARGEST, RESOURCES
 from placement.visibility import Visible
+
+Column: TypeAlias = np.ndarray[Any, Any]
+"""A column of any type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,44 @@ class ComponentNeed:
     """Of each resource for one replica, in the order of `Bins.resources`."""
     architectures: tuple[str, ...]
     node_selector: LabelSelector
+    most_per_node: int | None = None
+    """At most so many of its replicas on one node."""
+    alone: bool = False
+    """Whether its nodes run no other component."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which rows of the inventory are bins, and how they are grouped; without amounts, so that it holds for long."""
+
+    rows: Ints | None
+    """The inventory's row of each bin; None: all of them in their order."""
+    site: Ints
+    group: Ints
+    starts: Ints
+    """(groups + 1): where each group's bins begin."""
+    node: Ints
+    group_site: Ints
+    group_cluster: tuple[str | None, ...]
+    withheld: Ints
+    observed: Mask
+    """For each site: whether it has nodes that are seen."""
+    first: Ints
+    taken: dict[str, tuple[Column, Column]] = field(default_factory=dict)
+    """By column: the inventory's, and what was taken from it."""
+
+    def of(self, name: str, column: Column) -> Column:
+        """A column of the inventory by bin; its last axis is the inventory's rows."""
+        if self.rows is None:
+            return column
+        found = self.taken.get(name)
+        if found is None or found[0] is not column:
+            found = self.taken[name] = column, self.picked(column)
+        return found[1]
+
+    def picked(self, column: Column) -> Column:
+        """The same, for a column that is not there again."""
+        return column if self.rows is None else np.ascontiguousarray(column[..., self.rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +89,16 @@ class Bins:
     site: Ints
     """The site, as an index into the problem's sites."""
     group: Ints
+    starts: Ints
+    """(groups + 1): where each group's bins begin."""
     node: Ints
     """The node's row in the inventory; -1 for a site's stated capacity."""
-    node_ids: list[str]
+    node_ids: Sequence[str]
     """By row in the inventory."""
     free: Ints
+    """(bins, resources), each column contiguous."""
     usable: Ints
+    """The same."""
     cordoned: Mask
     not_ready: Mask
     tainted: Mask
@@ -73,206 +121,201 @@ class Bins:
         """The bins of a site."""
         return slice(int(self.first[site]), int(self.first[site + 1]))
 
+    def only(self, rows: Ints, *, group: Ints, starts: Ints, groups: Ints) -> Bins:
+        """Some bins in some order, for packing: numbered anew by group, where `groups` are what these are here."""
+        return replace(
+            self,
+            site=self.site[rows],
+            group=group,
+            starts=starts,
+            node=self.node[rows],
+            free=np.asfortranarray(self.free[rows]),
+            usable=self.usable[rows],
+            group_site=self.group_site[groups],
+            group_cluster=tuple(self.group_cluster[one] for one in groups.tolist()),
+        )
 
-def bins_of(
-    inventory: Inventory,
-    visible: Visible,
-    *,
-    rows: Ints,
-    state: ClusterState,
-    components: Sequence[ComponentNeed],
-    models: tuple[str, ...],
-    uses: Reader,
-    reader: Reader,
-    excluding_deployment_id: str | None,
-) -> Bins:
-    """The bins of the sites at these rows of the inventory, without the use of one deployment if one is named."""
+
+def summed(values: Column, bounds: Ints) -> Column:
+    """Sums of values over the ranges between ascending bounds; an empty range sums to zero."""
+    totals = np.zeros(len(bounds) - 1, dtype=values.dtype)
+    filled = np.flatnonzero(np.diff(bounds))
+    if len(filled):
+        totals[filled] = np.add.reduceat(values, bounds[filled])
+    return totals
+
+
+def layout_of(inventory: Inventory, visible: Visible, *, rows: Ints, state: ClusterState) -> Layout:
+    """The bins of the sites at these rows of the inventory."""
     nodes, clusters = inventory.nodes, inventory.clusters
     local = np.full(len(inventory.sites.sites), -1, dtype=np.int64)
     local[rows] = np.arange(len(rows))
-    own = np.flatnonzero(visible.nodes)
-    own = own[local[nodes.site[own]] >= 0]
-    at_site = local[nodes.site[own]]
+    at_site = local[nodes.site] if len(rows) else np.full(len(nodes.ids), -1, dtype=np.int64)
+    there = visible.nodes & (at_site >= 0)
     observed = np.zeros(len(rows), dtype=bool)
-    observed[at_site] = True
-    can = state.can_be_called & visible.clusters
-    under = nodes.cluster[own]
-    first = state.first_callable[at_site]
-    dead = (under >= 0) & ~(can[under] if len(can) else np.zeros(len(under), dtype=bool))
-    left_out = dead & (first >= 0)
-    withheld = np.bincount(at_site[left_out], minlength=len(rows)).astype(np.int64)
-    via = np.where(first < 0, -1, np.where(under >= 0, under, first))[~left_out]
-    own, at_site = own[~left_out], at_site[~left_out]
+    observed[at_site[there]] = True
     # Sites whose nodes are not observed have one bin: their stated capacity.
-    stated = [
-        row
-        for row, inv in enumerate(rows.tolist())
-        if not observed[row] and inventory.sites.sites[inv].capacity is not None
-    ]
-    stated_rows = np.array(stated, dtype=np.int64)
-    node = np.concatenate((own, np.full(len(stated), -1, dtype=np.int64)))
-    site = np.concatenate((at_site, stated_rows))
-    via = np.concatenate((via, state.first_callable[stated_rows]))
-    has_accelerators = np.zeros(len(nodes.ids) + 1, dtype=np.int64)
-    has_accelerators[list(nodes.accelerators)] = 1
+    own = there | (nodes.stated & (at_site >= 0) & ~_at(observed, at_site))
+    first = _at(state.first_callable, at_site)
+    under = nodes.cluster
+    can = np.append(state.can_be_called & visible.clusters, True)
+    left_out = own & ~can[under] & (first >= 0)
+    withheld = np.bincount(at_site[left_out], minlength=len(rows)).astype(np.int64)
+    own &= ~left_out
+    chosen = np.flatnonzero(own)
+    site = at_site[chosen]
+    via = np.where(first < 0, -1, np.where(under >= 0, under, first))[chosen]
     span = len(clusters.clusters) + 1
-    order = np.argsort((site * span + via + 1) * 2 + has_accelerators[node], kind="stable")
-    node, site, via = node[order], site[order], via[order]
-    keys, group = np.unique(site * span + via + 1, return_inverse=True)
-    amounts = _Amounts(
-        inventory,
-        rows=rows,
-        models=models,
-        uses=uses,
-        excluding_deployment_id=excluding_deployment_id,
+    keys = site * span + via + 1
+    if len(keys) and np.any(keys[1:] < keys[:-1]):
+        # Rows are in the order of bins within a site, which a stable sort by cluster keeps.
+        order = np.argsort(keys, kind="stable")
+        chosen, site, keys = chosen[order], site[order], keys[order]
+    begins = np.flatnonzero(np.diff(keys, prepend=-1))
+    group_keys = keys[begins]
+    everything = len(chosen) == len(nodes.ids) and bool(np.array_equal(chosen, np.arange(len(chosen))))
+    cluster_ids = [None, *(one.id for one in clusters.clusters)]
+    starts = np.append(begins, len(keys))
+    return Layout(
+        rows=None if everything else chosen,
+        site=site,
+        group=np.repeat(np.arange(len(begins)), np.diff(starts)),
+        starts=starts,
+        node=np.where(nodes.stated[chosen], -1, chosen),
+        group_site=group_keys // span,
+        group_cluster=tuple(cluster_ids[one] for one in (group_keys % span).tolist()),
+        withheld=withheld,
+        observed=observed,
+        first=np.searchsorted(site, np.arange(len(rows) + 1)),
     )
-    free, usable = amounts.of(node, site)
-    unknown = node < 0
-    flag = {
-        name: np.where(unknown, False, column[node]) if len(column) else np.zeros(len(node), dtype=bool)
-        for name, column in (
-            ("cordoned", nodes.cordoned),
-            ("not_ready", nodes.not_ready),
-            ("tainted", nodes.tainted),
-        )
-    }
+
+
+def bins_of(
+    inventory: Inventory,
+    layout: Layout,
+    *,
+    rows: Ints,
+    models: tuple[str, ...],
+    selector_match: tuple[Mask | None, ...],
+    uses: Reader,
+    excluding_deployment_id: str | None,
+) -> Bins:
+    """The bins with their amounts, without the use of one deployment if one is named.
+
+    rows: the inventory's rows of the sites that are looked at, for which the layout was made.
+    selector_match: for each component whether the inventory's nodes match its selector.
+    uses: sees the releases of all tenants.
+    """
+    nodes = inventory.nodes
+    free, usable = layout.of("free", nodes.free), layout.of("usable", nodes.usable)
+    if models:
+        columns = [nodes.accelerator_columns(one) for one in models]
+        usable = np.vstack([usable, *(layout.picked(offered) for offered, _ in columns)])
+        free = np.vstack([free, *(layout.picked(left) for _, left in columns)])
+    unplaced = _unplaced(inventory, rows, models)
+    unplaced[~layout.observed] = 0
+    without = _Without(uses, inventory, models, excluding_deployment_id)
+    if without:
+        free, unplaced = without.applied(layout, rows, free, usable, unplaced)
     return Bins(
         resources=(*RESOURCES, *models),
-        site=site,
-        group=group.astype(np.int64),
-        node=node,
+        site=layout.site,
+        group=layout.group,
+        starts=layout.starts,
+        node=layout.node,
         node_ids=nodes.ids,
-        free=free,
-        usable=usable,
-        arch=np.where(unknown, -1, nodes.arch[node]) if len(nodes.ids) else np.full(len(node), -1, dtype=np.int64),
+        free=free.T,
+        usable=usable.T,
+        cordoned=layout.of("cordoned", nodes.cordoned),
+        not_ready=layout.of("not_ready", nodes.not_ready),
+        tainted=layout.of("tainted", nodes.tainted),
+        arch=layout.of("arch", nodes.arch),
         archs=inventory.archs,
-        selector_match=tuple(_matching(reader, inventory, node, one.node_selector) for one in components),
-        group_site=keys // span,
-        group_cluster=tuple(None if one == 0 else clusters.clusters[one - 1].id for one in (keys % span).tolist()),
-        withheld=withheld,
-        unplaced=amounts.unplaced(observed),
-        first=np.searchsorted(site, np.arange(len(rows) + 1)),
-        **flag,
+        selector_match=tuple(
+            None if one is None else layout.of(f"selector {at}", one) for at, one in enumerate(selector_match)
+        ),
+        group_site=layout.group_site,
+        group_cluster=layout.group_cluster,
+        withheld=layout.withheld,
+        unplaced=unplaced,
+        first=layout.first,
     )
 
 
-def _matching(reader: Reader, inventory: Inventory, node: Ints, selector: LabelSelector) -> Mask | None:
-    if not selector.requirements:
-        return None
-    # One more than there are nodes: a stated capacity, whose labels nobody knows, matches nothing.
-    matched = np.zeros(len(inventory.nodes.ids) + 1, dtype=bool)
-    row_of = inventory.nodes.row_of
-    matched[[row for one in ids_matching(reader, "Node", selector) if (row := row_of.get(one)) is not None]] = True
-    return matched[node]
+def _unplaced(inventory: Inventory, rows: Ints, models: tuple[str, ...]) -> Ints:
+    use = inventory.use
+    found = np.zeros((len(rows), len(RESOURCES) + len(models)), dtype=np.int64)
+    found[:, : len(RESOURCES)] = use.unplaced[rows]
+    row_of = inventory.sites.row_of
+    for column, model in enumerate(models, start=len(RESOURCES)):
+        for site_id, count in use.unplaced_accelerators.get(model, {}).items():
+            at = int(np.searchsorted(rows, row_of[site_id]))
+            if at < len(rows) and rows[at] == row_of[site_id]:
+                found[at, column] = count
+    return found
 
 
-class _Amounts:
-    """Free and usable amounts of bins, with the columns of the accelerator models that are asked for."""
+class _Without:
+    """Amounts without the use of one deployment: its nodes and sites are added up anew."""
 
-    def __init__(
-        self,
-        inventory: Inventory,
-        *,
-        rows: Ints,
-        models: tuple[str, ...],
-        uses: Reader,
-        excluding_deployment_id: str | None,
-    ) -> None:
-        self._inventory, self._rows, self._models, self._uses = inventory, rows, models, uses
-        self._excluded = excluding_deployment_id
-        releases = (
-            []
-            if excluding_deployment_id is None
-            else list(each(uses, Release, "deployment_id", excluding_deployment_id))
+    def __init__(self, uses: Reader, inventory: Inventory, models: tuple[str, ...], deployment_id: str | None) -> None:
+        self._uses, self._inventory, self._models, self._deployment_id = uses, inventory, models, deployment_id
+        releases = [] if deployment_id is None else list(each(uses, Release, "deployment_id", deployment_id))
+        placed = dict.fromkeys(
+            one for release in releases for one in (*release.assignments, *instances_by_node(uses, release.id))
         )
-        self._node_rows = [
-            row
-            for node_id in dict.fromkeys(
-                one for release in releases for one in (*release.assignments, *instances_by_node(uses, release.id))
-            )
-            if (row := inventory.nodes.row_of.get(node_id)) is not None
-        ]
-        row_of = inventory.sites.row_of
-        self._site_rows = [
-            row
-            for one in dict.fromkeys(release.site_id for release in releases)
-            if (row := row_of.get(one)) is not None
-        ]
+        nodes, row_of = inventory.nodes, inventory.sites.row_of
+        self._nodes = [row for one in placed if (row := nodes.row(one)) is not None]
+        site_ids = dict.fromkeys(release.site_id for release in releases)
+        self._sites = [row for one in site_ids if (row := row_of.get(one)) is not None]
 
-    def of(self, node: Ints, site: Ints) -> tuple[Ints, Ints]:
-        """(bins, resources) twice: free, and usable."""
-        nodes, use, width = self._inventory.nodes, self._inventory.use, len(RESOURCES)
-        free = np.zeros((len(node), width + len(self._models)), dtype=np.int64)
-        usable = np.zeros_like(free)
-        real = node >= 0
-        rows = node[real]
-        usable[real, :width] = nodes.usable[rows]
-        free[real, :width] = nodes.available[rows] - use.nodes[rows]
-        bin_of = dict(zip(rows.tolist(), np.flatnonzero(real).tolist(), strict=True)) if self._needs_lookup() else {}
-        for column, model in enumerate(self._models, start=width):
-            for row, counts in nodes.accelerators.items():
-                at = bin_of.get(row)
-                if at is not None and model in counts:
-                    usable[at, column] = counts[model]
-                    free[at, column] = counts[model] - use.node_accelerators.get(row, {}).get(model, 0)
-        for row in self._node_rows:
-            at = bin_of.get(row)
-            if at is not None:
-                used = node_use(self._uses, nodes.ids[row], excluding_deployment_id=self._excluded)
+    def __bool__(self) -> bool:
+        return bool(self._nodes or self._sites)
+
+    def applied(self, layout: Layout, rows: Ints, free: Ints, usable: Ints, unplaced: Ints) -> tuple[Ints, Ints]:
+        """Free and unplaced amounts without it; `unplaced` is overwritten."""
+        nodes, sites = self._inventory.nodes, self._inventory.sites
+        free = free.copy()
+        bin_of = np.full(len(nodes.ids), -1, dtype=np.int64)
+        bins = np.arange(free.shape[1])
+        bin_of[bins if layout.rows is None else layout.rows] = bins
+        width = len(RESOURCES)
+        for row in self._nodes:
+            at = int(bin_of[row])
+            if at >= 0:
+                used = node_use(self._uses, nodes.ids[row], excluding_deployment_id=self._deployment_id)
+                free[:width, at] = np.maximum(nodes.available[:, row] - _clipped(amounts_of(used)), 0)
                 counts = used.accelerator_counts()
-                free[at, :width] = nodes.available[row] - amounts_of(used)
                 for column, model in enumerate(self._models, start=width):
-                    free[at, column] = usable[at, column] - counts.get(model, 0)
-        for at in np.flatnonzero(~real).tolist():
-            self._stated(free, usable, at, int(self._rows[site[at]]))
-        return np.maximum(free, 0), usable
+                    free[column, at] = max(0, self._available(model, row) - counts.get(model, 0))
+        for row in self._sites:
+            site = int(np.searchsorted(rows, row))
+            if site >= len(rows) or rows[site] != row:
+                continue
+            observed = bool(layout.observed[site])
+            used_here = self._site_use(sites.sites[row].id, nodes_observed=observed)
+            if observed:
+                unplaced[site] = used_here
+            else:
+                for at in range(int(layout.first[site]), int(layout.first[site + 1])):
+                    free[:, at] = np.maximum(usable[:, at] - used_here, 0)
+        return free, unplaced
 
-    def unplaced(self, observed: Mask) -> Ints:
-        """(sites, resources): in use at sites with nodes, but not known on which."""
-        use = self._inventory.use
-        found = self._with_models(use.unplaced[self._rows], use.unplaced_accelerators)
-        local = {row: at for at, row in enumerate(self._rows.tolist())} if self._site_rows else {}
-        for row in self._site_rows:
-            at = local.get(row)
-            if at is not None:
-                found[at] = self._site_use(row, nodes_observed=True)
-        found[~observed] = 0
-        return found
+    def _available(self, model: str, row: int) -> int:
+        """What a node has of a model less foreign use."""
+        found = self._inventory.nodes.accelerators.get(model)
+        if found is None:
+            return 0
+        slot = int(self._inventory.nodes.slot[row])
+        at = int(np.searchsorted(found.slots, slot))
+        return int(found.available[at]) if at < len(found.slots) and found.slots[at] == slot else 0
 
-    def _stated(self, free: Ints, usable: Ints, at: int, row: int) -> None:
-        site, use = self._inventory.sites.sites[row], self._inventory.use
-        capacity = site.capacity
-        assert capacity is not None, "only stated capacities are bins"
-        counts = capacity.accelerator_counts()
-        usable[at] = [*amounts_of(capacity), *(counts.get(model, 0) for model in self._models)]
-        if row in self._site_rows:
-            taken = self._site_use(row, nodes_observed=False)
-        else:
-            models = use.site_accelerators.get(row, {})
-            taken = [*use.sites[row].tolist(), *(models.get(model, 0) for model in self._models)]
-        free[at] = usable[at] - np.array(taken, dtype=np.int64)
-
-    def _site_use(self, row: int, *, nodes_observed: bool) -> list[int]:
-        site = self._inventory.sites.sites[row]
-        used = use_at_site(self._uses, site.id, nodes_observed=nodes_observed, excluding_deployment_id=self._excluded)
+    def _site_use(self, site_id: str, *, nodes_observed: bool) -> Ints:
+        used = use_at_site(
+            self._uses, site_id, nodes_observed=nodes_observed, excluding_deployment_id=self._deployment_id
+        )
         counts = used.accelerator_counts()
-        amounts = (*amounts_of(used), *(counts.get(model, 0) for model in self._models))
-        return [min(one, LARGEST) for one in amounts]
-
-    def _with_models(self, amounts: Ints, accelerators: Mapping[int, Mapping[str, int]]) -> Ints:
-        found = np.zeros((len(amounts), len(RESOURCES) + len(self._models)), dtype=np.int64)
-        found[:, : len(RESOURCES)] = amounts
-        if self._models and accelerators:
-            local = {row: at for at, row in enumerate(self._rows.tolist())}
-            for row, counts in accelerators.items():
-                at = local.get(row)
-                if at is not None:
-                    for column, model in enumerate(self._models, start=len(RESOURCES)):
-                        found[at, column] = counts.get(model, 0)
-        return found
-
-    def _needs_lookup(self) -> bool:
-        return bool(self._models or self._node_rows)
+        return _clipped((*amounts_of(used), *(counts.get(model, 0) for model in self._models)))
 
 
 def needs_of(
@@ -303,3 +346,12 @@ def needed_in_all(components: Sequence[ComponentNeed]) -> Floats:
     """What all replicas of all components need together, of each resource. As floats: sums may pass 64 bits."""
     total: Floats = np.sum([one.need.astype(np.float64) * one.replicas for one in components], axis=0)
     return total
+
+
+def _at(values: Column, at_site: Ints) -> Column:
+    """Values of sites by row of the inventory, where -1 is no site that is looked at: any value."""
+    return values[at_site] if len(values) else np.full(len(at_site), -1, dtype=np.int64).astype(values.dtype)
+
+
+def _clipped(amounts: Sequence[int]) -> Ints:
+    return np.array([min(one, LARGEST) for one in amounts], dtype=np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,37 @@ from placement.visibility import Visible
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """The clusters of each site, whether they can be called or not: pairs by ascending site and then cluster id."""
+
+    site: Ints
+    """As an index into the sites that are looked at."""
+    cluster: Ints
+    """The cluster's row."""
+    first: Ints
+    """(sites + 1): where each site's pairs begin."""
+
+
+class Problems:
+    """Why nothing can be placed through a cluster now, by its row; None where something can. Told as it is asked for."""
+
+    __slots__ = ("_clusters", "_drivers")
+
+    def __init__(self, clusters: Sequence[Cluster], drivers: Collection[str] | None) -> None:
+        self._clusters, self._drivers = clusters, drivers
+
+    def __getitem__(self, row: int) -> str | None:
+        return cluster_problem(self._clusters[row], self._drivers)
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterState:
     """How the sites that are looked at stand with their clusters."""
 
-    clusters: list[Cluster]
-    problems: tuple[str | None, ...]
-    """For each cluster: why nothing can be placed through it now."""
+    clusters: Sequence[Cluster]
+    problems: Problems
     can_be_called: Mask
+    cordoned: Mask
     first_callable: Ints
     """For each site: the first cluster by id that can be called; -1: none."""
     pair_cluster: Ints
@@ -41,48 +65,58 @@ class ClusterState:
 
     def all_cordoned(self) -> Mask:
         """The sites that have clusters, all of which are cordoned."""
-        sites = len(self.first_pair) - 1
-        of_pair = np.repeat(np.arange(sites), np.diff(self.first_pair))
-        cordoned = np.array([not one.schedulable for one in self.clusters], dtype=bool)
-        count = np.bincount(of_pair, minlength=sites)
-        held = cordoned[self.pair_cluster] if len(cordoned) else np.zeros(0, dtype=bool)
-        mask: Mask = (count > 0) & (np.bincount(of_pair[held], minlength=sites) == count)
+        count = np.diff(self.first_pair)
+        held = np.concatenate(([0], np.cumsum(self.cordoned[self.pair_cluster]))) if len(self.cordoned) else None
+        if held is None:
+            return np.zeros(len(count), dtype=bool)
+        mask: Mask = (count > 0) & (held[self.first_pair[1:]] - held[self.first_pair[:-1]] == count)
         return mask
 
 
-def cluster_state(
-    inventory: Inventory, visible: Visible, *, rows: Ints, drivers: Collection[str] | None
-) -> ClusterState:
-    """Which clusters serve the sites at these rows, by their own word or by a node there, and which can be called."""
+def serving_of(inventory: Inventory, visible: Visible, *, rows: Ints) -> Serving:
+    """Which clusters serve the sites at these rows, by their own word or by a node there."""
     clusters, nodes = inventory.clusters, inventory.nodes
-    problems = tuple(cluster_problem(one, drivers) for one in clusters.clusters)
-    can = np.array([one is None for one in problems], dtype=bool)
     local = np.full(len(inventory.sites.sites) + 1, -1, dtype=np.int64)
     local[rows] = np.arange(len(rows))
-    span = max(1, len(problems))
-    under = visible.nodes & (nodes.cluster >= 0)
-    keys = np.concatenate(
-        (
-            local[clusters.serves_site] * span + clusters.serves_cluster,
-            local[nodes.site[under]] * span + nodes.cluster[under],
-        )
-    )
+    span = max(1, len(clusters.clusters))
+    under = np.where(visible.nodes & (nodes.cluster >= 0), nodes.site * span + nodes.cluster, -1)
+    # Most nodes are under the same cluster as the one before: what repeats is left out before it is sorted.
+    under = under[np.flatnonzero(np.diff(under, prepend=-1))]
+    under = under[under >= 0]
+    keys = np.concatenate((local[clusters.serves_site] * span + clusters.serves_cluster, _local(under, local, span)))
     keys = np.unique(keys[keys >= 0])
     site, cluster = keys // span, keys % span
     if len(cluster):
         seen = visible.clusters[cluster]
         site, cluster = site[seen], cluster[seen]
-    first = np.full(len(rows), -1, dtype=np.int64)
-    if len(cluster):
+    return Serving(site=site, cluster=cluster, first=np.searchsorted(site, np.arange(len(rows) + 1)))
+
+
+def cluster_state(inventory: Inventory, serving: Serving, *, drivers: Collection[str] | None) -> ClusterState:
+    """Which of the clusters that serve sites can be called."""
+    columns = inventory.clusters
+    can = ~columns.cordoned & ~columns.down
+    if drivers is not None:
+        can &= np.array([one in drivers for one in columns.drivers.values], dtype=bool)[columns.driver]
+    sites = len(serving.first) - 1
+    first = np.full(sites, -1, dtype=np.int64)
+    if len(serving.cluster):
+        callable_pair = np.flatnonzero(can[serving.cluster])
+        site = serving.site[callable_pair]
         # Pairs ascend by (site, cluster): the first that can be called has the smallest id.
-        callable_pair = can[cluster]
-        sites, at = np.unique(site[callable_pair], return_index=True)
-        first[sites] = cluster[callable_pair][at]
+        leading = np.flatnonzero(np.diff(site, prepend=-1))
+        first[site[leading]] = serving.cluster[callable_pair[leading]]
     return ClusterState(
-        clusters=clusters.clusters,
-        problems=problems,
+        clusters=columns.clusters,
+        problems=Problems(columns.clusters, drivers),
         can_be_called=can,
+        cordoned=columns.cordoned,
         first_callable=first,
-        pair_cluster=cluster,
-        first_pair=np.searchsorted(site, np.arange(len(rows) + 1)),
+        pair_cluster=serving.cluster,
+        first_pair=serving.first,
     )
+
+
+def _local(keys: Ints, local: Ints, span: int) -> Ints:
+    site = local[keys // span]
+    return np.where(site < 0, -1, site * span + keys % span)

@@ -16,9 +16,9 @@ from graph.values import HealthStatus, Taint, TaintEffect
 _BLOCKING = frozenset({TaintEffect.NO_SCHEDULE, TaintEffect.NO_EXECUTE})
 
 
-def blocking_taint(node: Node, tolerations: Sequence[Toleration] = ()) -> Taint | None:
-    """The first taint that keeps work away that does not tolerate it."""
-    return next((one for one in node.taints if one.effect in _BLOCKING and not is_tolerated(one, tolerations)), None)
+def blocking_taint(taints: Sequence[Taint], tolerations: Sequence[Toleration] = ()) -> Taint | None:
+    """The first of a node's taints that keeps work away that does not tolerate it."""
+    return next((one for one in taints if one.effect in _BLOCKING and not is_tolerated(one, tolerations)), None)
 
 
 def is_tolerated(taint: Taint, tolerations: Sequence[Toleration]) -> bool:
@@ -73,7 +73,7 @@ def node_problem(node: Node, component: Component, tolerations: Sequence[Tolerat
         return "is cordoned"
     if is_not_ready(node):
         return "is not ready"
-    taint = blocking_taint(node, tolerations)
+    taint = blocking_taint(node.taints, tolerations)
     if taint is not None:
         return f"has taint {taint_text(taint)}"
     if component.architectures and node.arch not in component.architectures:

@@ -84,14 +84,14 @@ def _domains(ground: Ground, spread: Spread, *, path: str, label: str) -> Spread
 
 
 def _regions(ground: Ground, spread: Spread, label: str) -> SpreadDomains:
-    numbers, number_of = ground.region_of_sites()
     names: dict[str, int] = {}
-    domain_of = np.full(len(number_of) + 1, -1, dtype=np.int64)
-    for region_id, number in number_of.items():
+    domain_of = np.full(len(ground.regions), -1, dtype=np.int64)
+    for number in np.unique(ground.region).tolist():
+        region_id = ground.regions.values[number]
         found = region_id if spread.level is None else _above(ground, region_id, spread.level)
         if found is not None:
             domain_of[number] = names.setdefault(found, len(names))
-    return SpreadDomains(spread, domain_of[numbers], tuple(names), label)
+    return SpreadDomains(spread, domain_of[ground.region], tuple(names), label)
 
 
 def _above(ground: Ground, region_id: str, level: str) -> str | None:

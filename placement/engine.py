@@ -26,6 +26,8 @@ from placement.solve.solve import solve
 from placement.unit_problems import unit_problems
 from placement.verdict import Verdict
 
+OF_PLACES = frozenset({"latency", "distance", "bandwidth"})
+"""The rules that ask whether a site serves any of the policy's places."""
 MAX_CUTS = 12
 """How often a choice is made anew because what was chosen does not fit on the nodes of a site together."""
 
@@ -39,7 +41,7 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
     units = unit_problems(problem)
     timed = any(one is LATENCY for one in rules)
     # Places are served by the first unit alone, so they keep no site from the others.
-    others = [one for one in rules if one is not LATENCY]
+    others = [one for one in rules if one.name not in OF_PLACES]
     screenings = [screen(unit.problem, others if at else rules) for at, unit in enumerate(units)]
     candidates: list[Mask] = [one.passed for one in screenings]
     iterations, cuts, narrow = 0, 0, True
@@ -141,7 +143,7 @@ def _price(made: Modelled, layout: Layout) -> float:
     problem, total = made.problem, 0.0
     for at, unit in enumerate(made.units):
         cores = np.array([problem.components[one].need[0] for one in unit.components], dtype=np.float64) / 1000
-        total += float((layout.replicas[at] * cores[:, None] * problem.prices[layout.rows[at]]).sum())
+        total += float((layout.replicas[at] * cores[:, None] * problem.columns.price[layout.rows[at]]).sum())
     return total
 
 

@@ -1,138 +1,37 @@
 """Sites, clusters and nodes as columns: what a decision filters, one array operation a rule instead of one look a site.
 
 An inventory is a value: whoever holds one may read it in any thread while the graph goes on. `Projection` (projection.py)
-keeps the current one; `inventory_of` makes one from any reader. Rows ascend by id.
+keeps the current one; `inventory_of` makes one from any reader. `brought_up` gives the next one from what has changed: its
+cost follows the change, and the columns that did not change are the same ones.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from graph.kinds import Cluster, Instance, Node, Release, Site, SiteRole
+from graph.kinds import Cluster, Node, Site
 from graph.values import Resources
-from graph.view import Reader, each
-from placement.arrays import Floats, Ints, Mask
-from placement.capacity import holds_resources, placed_replicas, replicas_of
-from placement.conditions import blocking_taint, is_not_ready
-
-RESOURCES = ("cpu_millicores", "memory_bytes", "storage_bytes")
-"""The columns of every amount; accelerators are kept apart, for few nodes have any."""
-LARGEST = 2**53 - 1
-"""The largest amount of the model; more in use than that is as much, and sums stay within 64 bits."""
-
-
-@dataclass(frozen=True, slots=True)
-class SiteColumns:
-    """Sites by row."""
-
-    sites: list[Site]
-    row_of: dict[str, int]
-    compute: Mask
-    private: Mask
-    """Private to a tenant."""
-    degrees: Floats
-    """(sites, 2): longitude and latitude, not a number where there is no position."""
-
-    @property
-    def ids(self) -> list[str]:
-        """The ids by row."""
-        return list(self.row_of)
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterColumns:
-    """Clusters, and which serve which sites by what they state of themselves."""
-
-    clusters: list[Cluster]
-    row_of: dict[str, int]
-    serves_site: Ints
-    """Pairs (site row, cluster row), as two arrays."""
-    serves_cluster: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class NodeColumns:
-    """Nodes by row."""
-
-    ids: list[str]
-    row_of: dict[str, int]
-    site: Ints
-    cluster: Ints
-    """-1: under none."""
-    arch: Ints
-    """An index into `Inventory.archs`."""
-    cordoned: Mask
-    not_ready: Mask
-    tainted: Mask
-    """Has a taint that keeps work away."""
-    private: Mask
-    usable: Ints
-    """(nodes, resources): allocatable."""
-    available: Ints
-    """(nodes, resources): allocatable less foreign use, never below zero."""
-    accelerators: dict[int, dict[str, int]]
-    """By row and model, for nodes that have any."""
-
-    def merged(self, gone: Collection[str], others: NodeColumns) -> NodeColumns:
-        """These columns without some nodes and with others, whose ids these no longer have; no argument is changed."""
-        keep = np.ones(len(self.ids), dtype=bool)
-        keep[[row for node_id in gone if (row := self.row_of.get(node_id)) is not None]] = False
-        left = [self.ids[row] for row in np.flatnonzero(keep).tolist()]
-        before = np.array([bisect_left(left, one) for one in others.ids], dtype=np.int64)
-        old_rows = np.arange(len(left)) + np.searchsorted(before, np.arange(len(left)), side="right")
-        new_rows = before + np.arange(len(others.ids))
-        columns = {}
-        for name in _COLUMNS:
-            column, other = getattr(self, name)[keep], getattr(others, name)
-            columns[name] = np.empty((len(column) + len(other), *column.shape[1:]), dtype=column.dtype)
-            columns[name][old_rows] = column
-            columns[name][new_rows] = other
-        moved = np.full(len(self.ids), -1, dtype=np.int64)
-        moved[keep] = old_rows
-        accelerators = {at: one for row, one in self.accelerators.items() if (at := int(moved[row])) >= 0}
-        accelerators |= {int(new_rows[row]): one for row, one in others.accelerators.items()}
-        ids = sorted([*left, *others.ids])
-        row_of = dict(zip(ids, range(len(ids)), strict=True))
-        return NodeColumns(ids=ids, row_of=row_of, accelerators=accelerators, **columns)
-
-    def replaced(self, rows: Ints, others: NodeColumns) -> NodeColumns:
-        """These columns with some rows taken from others, which are not changed."""
-        columns = {}
-        for name in _COLUMNS:
-            column = getattr(self, name).copy()
-            column[rows] = getattr(others, name)
-            columns[name] = column
-        accelerators = dict(self.accelerators)
-        for at, row in enumerate(rows.tolist()):
-            accelerators.pop(row, None)
-            if at in others.accelerators:
-                accelerators[row] = others.accelerators[at]
-        return NodeColumns(ids=self.ids, row_of=self.row_of, accelerators=accelerators, **columns)
-
-
-_COLUMNS = ("site", "cluster", "arch", "cordoned", "not_ready", "tainted", "private", "usable", "available")
-"""The columns of `NodeColumns` that are arrays."""
+from graph.view import Reader, get_as
+from placement.arrays import Ints
+from placement.node_changes import Holder, columns_of, moved_to, with_holders, with_use
+from placement.nodes import RESOURCES, NodeColumns
+from placement.shares import Shares, Sums
+from placement.sites import ClusterColumns, SiteColumns, cluster_columns, site_columns
 
 
 @dataclass(frozen=True, slots=True)
 class UseColumns:
-    """What our releases take up."""
+    """What our releases take up that is on no particular node."""
 
-    nodes: Ints
-    """(nodes, resources)."""
-    node_accelerators: dict[int, dict[str, int]]
     unplaced: Ints
     """(sites, resources): known to exist, but not on which node."""
-    unplaced_accelerators: dict[int, dict[str, int]]
-    sites: Ints
-    """(sites, resources): all at the site, for where nodes are not observed."""
-    site_accelerators: dict[int, dict[str, int]]
+    unplaced_accelerators: Mapping[str, Mapping[str, int]]
+    """By model and site id."""
+    nodes: Ints
+    """(nodes, resources): all that is in use on each; the nodes' own column, turned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,127 +44,66 @@ class Inventory:
     nodes: NodeColumns
     use: UseColumns
     archs: tuple[str, ...]
+    """Architectures by number."""
 
 
-def inventory_of(reader: Reader) -> Inventory:
-    """The inventory of all that a reader lists; releases included, so ask with one that sees all tenants'."""
+@dataclass(slots=True)
+class Noted:
+    """What may differ since an inventory was made, by id."""
+
+    sites: dict[str, None] = field(default_factory=dict)
+    clusters: dict[str, None] = field(default_factory=dict)
+    nodes: dict[str, None] = field(default_factory=dict)
+    releases: dict[str, None] = field(default_factory=dict)
+    relabelled: bool = False
+    """Whether the labels of a node differ."""
+
+    def __bool__(self) -> bool:
+        return bool(self.sites or self.clusters or self.nodes or self.releases)
+
+
+def inventory_of(reader: Reader, *, shares: Shares | None = None) -> Inventory:
+    """The inventory of all that a reader lists; releases included, so ask with one that sees all tenants'.
+
+    `shares` are those of the reader's releases; they are read when not given.
+    """
     sites = site_columns(reader)
     clusters = cluster_columns(reader, sites)
-    archs: dict[str, int] = {}
     listed = [one for node_id in reader.ids("Node") if type(one := reader.get(node_id)) is Node]
-    nodes = node_columns(listed, sites=sites, clusters=clusters, archs=archs)
-    return Inventory(
-        revision=reader.revision,
-        sites=sites,
-        clusters=clusters,
-        nodes=nodes,
-        use=use_columns(reader, sites=sites, nodes=nodes),
-        archs=tuple(archs),
-    )
+    nodes = columns_of(listed, sites=sites, cluster_row_of=clusters.row_of)
+    use = (shares or Shares.of(reader)).total()
+    nodes = with_use(nodes, use.holders.amounts, use.holders.accelerators)
+    nothing = np.zeros((len(sites.sites), len(RESOURCES)), dtype=np.int64)
+    unplaced, models = _with_unplaced(nothing, {}, use.unplaced, sites)
+    return _inventory(reader.revision, sites, clusters, nodes, unplaced, models)
 
 
-def site_columns(reader: Reader) -> SiteColumns:
-    """The columns of all sites."""
-    sites = list(each(reader, Site))
-    count = len(sites)
-    nowhere = (np.nan, np.nan)
-    degrees = chain.from_iterable(
-        nowhere if (at := one.position) is None else (at.longitude, at.latitude) for one in sites
-    )
-    return SiteColumns(
-        sites=sites,
-        row_of={one.id: row for row, one in enumerate(sites)},
-        compute=np.fromiter((one.role is SiteRole.COMPUTE for one in sites), dtype=bool, count=count),
-        private=np.fromiter((one.tenant_id is not None for one in sites), dtype=bool, count=count),
-        degrees=np.fromiter(degrees, dtype=np.float64, count=2 * count).reshape(count, 2),
-    )
-
-
-def cluster_columns(reader: Reader, sites: SiteColumns) -> ClusterColumns:
-    """The columns of all clusters."""
-    clusters = list(each(reader, Cluster))
-    pairs = [
-        (sites.row_of[site_id], row)
-        for row, one in enumerate(clusters)
-        for site_id in one.site_ids
-        if site_id in sites.row_of
-    ]
-    return ClusterColumns(
-        clusters=clusters,
-        row_of={one.id: row for row, one in enumerate(clusters)},
-        serves_site=np.array([one[0] for one in pairs], dtype=np.int64),
-        serves_cluster=np.array([one[1] for one in pairs], dtype=np.int64),
-    )
-
-
-def node_columns(
-    nodes: Sequence[Node], *, sites: SiteColumns, clusters: ClusterColumns, archs: dict[str, int]
-) -> NodeColumns:
-    """The columns of some nodes; new architectures are added to `archs`. Nodes of sites that are not listed get site -1."""
-    count = len(nodes)
-    usable = [one.usable for one in nodes]
-    foreign = [one.foreign_use for one in nodes]
-    arch = [one.arch for one in nodes]
-    for one in dict.fromkeys(arch):
-        archs.setdefault(one, len(archs))
-    site_row, cluster_row = sites.row_of.get, clusters.row_of.get
-    offered = _amounts(usable)
-    accelerators = {}
-    for row in [row for row, one in enumerate(usable) if one.accelerators]:
-        counts = usable[row].accelerator_counts()
-        for model, taken in foreign[row].accelerator_counts().items():
-            if model in counts:
-                counts[model] = max(0, counts[model] - taken)
-        accelerators[row] = counts
-    tainted = np.zeros(count, dtype=bool)
-    tainted[[row for row, one in enumerate(nodes) if one.taints and blocking_taint(one) is not None]] = True
-    private = np.zeros(count, dtype=bool)
-    private[[row for row, one in enumerate(nodes) if one.tenant_id is not None]] = True
-    ids = [one.id for one in nodes]
-    return NodeColumns(
-        ids=ids,
-        row_of=dict(zip(ids, range(count), strict=True)),
-        site=np.array([site_row(one.site_id, -1) for one in nodes], dtype=np.int64),
-        cluster=np.array([cluster_row(one.cluster_id or "", -1) for one in nodes], dtype=np.int64),
-        arch=np.array([archs[one] for one in arch], dtype=np.int64),
-        cordoned=np.fromiter((not one.schedulable for one in nodes), dtype=bool, count=count),
-        not_ready=np.fromiter((is_not_ready(one) for one in nodes), dtype=bool, count=count),
-        tainted=tainted,
-        private=private,
-        usable=offered,
-        available=np.maximum(offered - _amounts(foreign), 0),
-        accelerators=accelerators,
-    )
-
-
-def use_columns(reader: Reader, *, sites: SiteColumns, nodes: NodeColumns) -> UseColumns:
-    """What all releases take up; the same sums as placement/capacity.py makes for one node or site."""
-    seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for instance in each(reader, Instance):
-        if instance.node_id is not None and holds_resources(instance):
-            seen[instance.release_id][instance.node_id] += 1
-    on_nodes = _Sums(len(nodes.ids))
-    unplaced, at_sites = _Sums(len(sites.sites)), _Sums(len(sites.sites))
-    nothing: Counter[str] = Counter()
-    for release in each(reader, Release):
-        placed = placed_replicas(release, seen.get(release.id, nothing))
-        for node_id, count in placed.items():
-            row = nodes.row_of.get(node_id)
-            if row is not None:
-                on_nodes.add(row, release.resources, count)
-        site = sites.row_of.get(release.site_id)
-        if site is not None:
-            count = replicas_of(release)
-            at_sites.add(site, release.resources, count)
-            unplaced.add(site, release.resources, count - sum(placed.values()))
-    return UseColumns(
-        nodes=on_nodes.total(),
-        node_accelerators=on_nodes.accelerators,
-        unplaced=unplaced.total(),
-        unplaced_accelerators=unplaced.accelerators,
-        sites=at_sites.total(),
-        site_accelerators=at_sites.accelerators,
-    )
+def brought_up(old: Inventory, reader: Reader, noted: Noted, shares: Shares) -> Inventory:
+    """The inventory of the reader, which differs from that of `old` in what was noted; takes the releases into `shares`."""
+    sites, moved = _next_sites(old.sites, reader, noted.sites)
+    clusters, cluster_rows = _next_clusters(old.clusters, reader, noted.clusters, sites, moved)
+    nodes, unplaced, models = old.nodes, old.use.unplaced, old.use.unplaced_accelerators
+    if moved is not None or cluster_rows is not None:
+        nodes = moved_to(nodes, site_rows=moved, cluster_rows=cluster_rows, sites=len(sites.sites))
+    if moved is not None:
+        unplaced, models = _moved_unplaced(unplaced, models, moved, sites)
+    use = shares.changed(reader, noted.releases)
+    come = [one for one in noted.sites if one in sites.row_of and one not in old.sites.row_of]
+    use.unplaced.forget(come)  # all of it is added below
+    nodes = with_use(nodes, use.holders.amounts, use.holders.accelerators)
+    unplaced, models = _with_unplaced(unplaced, models, use.unplaced, sites)
+    holders: dict[str, Holder | None] = {one: get_as(reader, Node, one) for one in noted.nodes}
+    holders |= {one: get_as(reader, Site, one) for one in noted.sites}
+    new: list[str] = []
+    if holders:
+        nodes, new = with_holders(
+            nodes, holders, sites=sites, cluster_row_of=clusters.row_of, relabelled=noted.relabelled
+        )
+    if new or come:
+        there = shares.on(reader, new, come)
+        nodes = with_use(nodes, there.holders.amounts, there.holders.accelerators)
+        unplaced, models = _with_unplaced(unplaced, models, there.unplaced, sites)
+    return _inventory(reader.revision, sites, clusters, nodes, unplaced, models)
 
 
 def amounts_of(resources: Resources) -> tuple[int, int, int]:
@@ -273,36 +111,83 @@ def amounts_of(resources: Resources) -> tuple[int, int, int]:
     return resources.cpu_millicores, resources.memory_bytes, resources.storage_bytes
 
 
-class _Sums:
-    """Adds amounts up by row."""
-
-    def __init__(self, rows: int) -> None:
-        self.accelerators: dict[int, dict[str, int]] = {}
-        self._size = rows
-        self._rows: list[int] = []
-        self._amounts: list[int] = []
-
-    def add(self, row: int, resources: Resources, count: int) -> None:
-        if count <= 0:
-            return
-        self._rows.append(row)
-        self._amounts += (min(one * count, LARGEST) for one in amounts_of(resources))
-        if resources.accelerators:
-            models = self.accelerators.setdefault(row, {})
-            for model, each_replica in resources.accelerator_counts().items():
-                models[model] = models.get(model, 0) + each_replica * count
-
-    def total(self) -> Ints:
-        total = np.zeros((self._size, len(RESOURCES)), dtype=np.int64)
-        amounts = np.array(self._amounts, dtype=np.int64).reshape(-1, len(RESOURCES))
-        np.add.at(total, np.array(self._rows, dtype=np.int64), amounts)
-        return total
+def _inventory(
+    revision: int,
+    sites: SiteColumns,
+    clusters: ClusterColumns,
+    nodes: NodeColumns,
+    unplaced: Ints,
+    models: Mapping[str, Mapping[str, int]],
+) -> Inventory:
+    return Inventory(
+        revision=revision,
+        sites=sites,
+        clusters=clusters,
+        nodes=nodes,
+        use=UseColumns(unplaced=unplaced, unplaced_accelerators=models, nodes=nodes.used.T),
+        archs=nodes.archs.values,
+    )
 
 
-def _amounts(resources: Sequence[Resources]) -> Ints:
-    count = len(resources)
-    amounts = np.empty((count, len(RESOURCES)), dtype=np.int64)
-    amounts[:, 0] = np.fromiter((one.cpu_millicores for one in resources), dtype=np.int64, count=count)
-    amounts[:, 1] = np.fromiter((one.memory_bytes for one in resources), dtype=np.int64, count=count)
-    amounts[:, 2] = np.fromiter((one.storage_bytes for one in resources), dtype=np.int64, count=count)
-    return amounts
+def _next_sites(old: SiteColumns, reader: Reader, changed: Collection[str]) -> tuple[SiteColumns, Ints | None]:
+    """The sites now, and for each row before its row now (-1: gone) when some came or went."""
+    if not changed:
+        return old, None
+    found = {one: get_as(reader, Site, one) for one in changed}
+    if all((site is not None) == (one in old.row_of) for one, site in found.items()):
+        return old.replaced([one for one in found.values() if one is not None]), None
+    sites = site_columns(reader, before=old)
+    return sites, np.array([sites.row_of.get(one, -1) for one in old.row_of], dtype=np.int64)
+
+
+def _next_clusters(
+    old: ClusterColumns, reader: Reader, changed: Collection[str], sites: SiteColumns, moved: Ints | None
+) -> tuple[ClusterColumns, Ints | None]:
+    if not changed and moved is None:
+        return old, None
+    found = {one: get_as(reader, Cluster, one) for one in changed}
+    same = moved is None and all(
+        cluster is not None
+        and (row := old.row_of.get(one)) is not None
+        and cluster.site_ids == old.clusters[row].site_ids
+        and cluster.driver == old.clusters[row].driver
+        for one, cluster in found.items()
+    )
+    if same:
+        return old.replaced([one for one in found.values() if one is not None]), None
+    clusters = cluster_columns(reader, sites)
+    if clusters.row_of == old.row_of:
+        return clusters, None
+    return clusters, np.array([clusters.row_of.get(one, -1) for one in old.row_of], dtype=np.int64)
+
+
+def _moved_unplaced(
+    unplaced: Ints, models: Mapping[str, Mapping[str, int]], moved: Ints, sites: SiteColumns
+) -> tuple[Ints, Mapping[str, Mapping[str, int]]]:
+    there = moved >= 0
+    found = np.zeros((len(sites.sites), len(RESOURCES)), dtype=np.int64)
+    found[moved[there]] = unplaced[there]
+    kept = {model: {one: n for one, n in by_site.items() if one in sites.row_of} for model, by_site in models.items()}
+    return found, kept
+
+
+def _with_unplaced(
+    unplaced: Ints, models: Mapping[str, Mapping[str, int]], more: Sums, sites: SiteColumns
+) -> tuple[Ints, Mapping[str, Mapping[str, int]]]:
+    changes = [
+        (row, one) for key, one in more.amounts.items() if (row := sites.row_of.get(key)) is not None and any(one)
+    ]
+    if changes:
+        unplaced = unplaced.copy()
+        unplaced[[row for row, _ in changes]] += np.array([one for _, one in changes], dtype=np.int64)
+    if not any(more.accelerators.values()):
+        return unplaced, models
+    found = {model: dict(by_site) for model, by_site in models.items()}
+    for model, by_site in more.accelerators.items():
+        column = found.setdefault(model, {})
+        for site_id, count in by_site.items():
+            if site_id in sites.row_of:
+                column[site_id] = column.get(site_id, 0) + count
+                if not column[site_id]:
+                    del column[site_id]
+    return unplaced, {model: by_site for model, by_site in found.items() if by_site}

@@ -79,7 +79,7 @@ class Modelled:
 
     def eligible(self, unit: int, component: int) -> Mask:
         """The bins that no rule keeps a component of a unit out of."""
-        return self.screenings[unit].eligible[self.units[unit].components.index(component)]
+        return self.screenings[unit].packing.eligible[self.units[unit].components.index(component)]
 
     def rows(self, unit: int) -> Ints:
         """The candidates of a unit as rows of the problem."""

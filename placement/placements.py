@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
 from graph.kinds.policy import Term
 from placement.arrays import Floats, Ints
-from placement.bins import Bins
 from placement.decision import ComponentPlacement, ScoreTerm, ServedPlace, SitePlacement
-from placement.excerpt import excerpt
 from placement.modelling import Measured, Modelled
 from placement.packing import Packing, pack
 from placement.sharing import shared_out
@@ -54,25 +52,29 @@ def laid_out(made: Modelled, choice: Choice) -> Layout:
     if len(made.units) == 1 and made.problem.policy.division is None:
         unit, packing = made.units[0], made.screenings[0].packing
         for row in rows[0].tolist():
-            cluster[row] = _packed(made, packing, row, row, unit.components, assigned)
+            cluster[row] = _packed(made, packing, row, unit.components, assigned)
         return Layout(rows, replicas, assigned, cluster)
-    crowded: list[tuple[int, int]] = []
-    for wanted, sites in _alike(made, rows, replicas).items():
-        components = [component for _, component, _ in wanted]
-        at = np.array(sites, dtype=np.int64)
-        bins, index = excerpt(made.problem.bins, at)
-        packing = pack(
-            bins,
-            [replace(made.problem.components[component], replicas=count) for _, component, count in wanted],
-            eligible=[made.eligible(unit, component)[index] for unit, component, _ in wanted],
-            sites=len(sites),
-        )
-        for place, row in enumerate(sites):
-            if packing.fits[place]:
-                cluster[row] = _packed(made, packing, place, row, components, assigned, bins=bins)
-            else:
-                crowded.append((max(unit for unit, _, _ in wanted), row))
-    return Layout(rows, replicas, assigned, cluster, tuple(sorted(crowded)))
+    count, size = len(made.problem.components), len(made.problem)
+    wanted = np.zeros((count, size), dtype=np.int64)
+    last = np.full(size, -1, dtype=np.int64)
+    for at, unit in enumerate(made.units):
+        for n, component in enumerate(unit.components):
+            wanted[component, rows[at]] = replicas[at][n]
+        last[rows[at]] = at
+    unit_of = {component: at for at, unit in enumerate(made.units) for component in unit.components}
+    packing = pack(
+        made.problem.bins,
+        made.problem.components,
+        eligible=[made.eligible(unit_of[component], component) for component in range(count)],
+        sites=size,
+        replicas=wanted,
+        among=last >= 0,
+    )
+    everything = range(count)
+    for row in np.flatnonzero(packing.fits & (last >= 0)).tolist():
+        cluster[row] = _packed(made, packing, row, everything, assigned)
+    crowded = [(int(last[row]), row) for row in np.flatnonzero(~packing.fits & (last >= 0)).tolist()]
+    return Layout(rows, replicas, assigned, cluster, tuple(crowded))
 
 
 def placements_of(made: Modelled, layout: Layout) -> list[SitePlacement]:
@@ -110,36 +112,19 @@ def placements_of(made: Modelled, layout: Layout) -> list[SitePlacement]:
     return found
 
 
-def _alike(
-    made: Modelled, rows: tuple[Ints, ...], replicas: tuple[Ints, ...]
-) -> dict[tuple[tuple[int, int, int], ...], list[int]]:
-    """Sites that run the same: by (unit, component, replicas) of all that runs there."""
-    wanted: defaultdict[int, list[tuple[int, int, int]]] = defaultdict(list)
-    for at, unit in enumerate(made.units):
-        for place, row in enumerate(rows[at].tolist()):
-            wanted[row] += [(at, one, int(replicas[at][n, place])) for n, one in enumerate(unit.components)]
-    found: defaultdict[tuple[tuple[int, int, int], ...], list[int]] = defaultdict(list)
-    for row in sorted(wanted):
-        found[tuple(wanted[row])].append(row)
-    return dict(found)
-
-
 def _packed(
     made: Modelled,
     packing: Packing,
-    place: int,
     row: int,
     components: Sequence[int],
     assigned: dict[tuple[int, int], dict[str, int]],
-    *,
-    bins: Bins | None = None,
 ) -> str | None:
     """Notes which nodes the components have at a site; the cluster that they go to."""
-    bins = made.problem.bins if bins is None else bins
-    group = int(packing.group[place])
+    bins = made.problem.bins
+    group = int(packing.group[row])
     if group < 0:
         return made.problem.clusters.callable_id(row)
-    here = bins.of_site(place)
+    here = bins.of_site(row)
     inside = [at for at in range(here.start, here.stop) if bins.group[at] == group and bins.node[at] >= 0]
     for n, component in enumerate(components):
         taken = {bins.node_ids[bins.node[at]]: count for at in inside if (count := int(packing.take[n, at]))}

@@ -8,7 +8,7 @@ thread, and the same for a dry run. What the reader does not see, or what is pri
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -22,14 +22,16 @@ from graph.spatial import regions_below
 from graph.view import Reader, each, get_as
 from placement.arrays import Floats, Ints, Mask
 from placement.bins import Bins, ComponentNeed, bins_of, needed_in_all, needs_of
-from placement.clusters import ClusterState, cluster_state
+from placement.clusters import ClusterState
 from placement.conditions import is_seen_by
 from placement.coverage import coverage_targets
 from placement.inventory import Inventory, inventory_of
 from placement.latency import Target, latencies, targets_of
+from placement.outlook import Outlooks
 from placement.projection import Projection
 from placement.reach import FreeBandwidth
-from placement.visibility import Visible, visible_to
+from placement.sites import SiteColumns
+from placement.visibility import Visible
 from placement.words import PolicyWords, words_of
 
 MAX_COMPONENTS = 64
@@ -45,8 +47,10 @@ class Problem:
     revision: int
     policy: PlacementPolicy
     components: tuple[ComponentNeed, ...]
-    sites: tuple[Site, ...]
+    sites: Sequence[Site]
     """The COMPUTE sites that are looked at."""
+    columns: SiteColumns
+    """The same as columns."""
     transit_sites: int
     labels: LabelSelector
     labels_match: Mask
@@ -62,8 +66,6 @@ class Problem:
     bins: Bins
     words: PolicyWords
     """What the policy's words mean for these sites and components."""
-    prices: Floats
-    """Price units of a core for an hour, by site."""
     current: Mapping[str, Ints]
     """By component id: replicas that each site has now; empty when none runs anywhere."""
     salt: str
@@ -117,70 +119,74 @@ def problem_from(
     tenant_id = tenant_id or components[0].tenant_id
     everything = projection.reader if projection is not None else (uses or reader)
     inventory = projection.inventory() if projection is not None else inventory_of(everything)
-    visible = visible_to(inventory, reader, tenant_id=tenant_id, lists_all=everything is reader)
+    outlooks = projection.outlooks if projection is not None else Outlooks()
+    outlook = outlooks.of(inventory, reader, tenant_id=tenant_id, lists_all=everything is reader, drivers=drivers)
+    visible, rows = outlook.visible, outlook.rows
     _check_sites(inventory, visible, policy, path=f"{path}.policy.sites")
     targets = (
         *targets_of(reader, policy.latency, tenant_id=tenant_id, path=f"{path}.policy.latency"),
         *coverage_targets(reader, policy.coverage, tenant_id=tenant_id, path=f"{path}.policy.coverage"),
     )
-    rows = np.flatnonzero(visible.sites & inventory.sites.compute)
     graph = latency if latency is not None else (projection.links if projection is not None else LinkGraph(reader))
     to_sites = (
         latencies(inventory, graph.network(reader, tenant_id=tenant_id), targets, seen=visible.sites)
         if targets
         else np.empty((0, len(inventory.sites.sites)))
     )
+    words = words_of(
+        reader,
+        policy,
+        inventory=inventory,
+        visible=visible,
+        rows=rows,
+        components=components,
+        replicas=replicas,
+        targets=targets,
+        network=partial(graph.network, reader, tenant_id=tenant_id),
+        nodes_matching=partial(outlooks.nodes_matching, inventory, everything),
+        uses=everything,
+        tenant_id=tenant_id,
+        excluding_deployment_id=excluding_deployment_id,
+        claimants=None if projection is None else projection.claims.deployment_ids(),
+        path=f"{path}.policy",
+    )
     needs, models = needs_of(components, replicas=replicas, selectors=selectors)
-    state = cluster_state(inventory, visible, rows=rows, drivers=drivers)
-    sites = tuple(inventory.sites.sites[row] for row in rows.tolist())
+    needs = tuple(
+        replace(one, most_per_node=1 if said.one_per_node else None, alone=said.dedicated)
+        for one, said in zip(needs, words.components, strict=True)
+    )
+    sites = outlook.sites.sites
     near = any(one.serves for one in policy.components)
     network = graph.network(reader, tenant_id=tenant_id) if near else None
-    prices = np.fromiter((one.price_per_core_hour for one in sites), dtype=np.float64, count=len(sites))
     return Problem(
         revision=reader.revision,
         policy=policy,
         components=needs,
         sites=sites,
-        transit_sites=int(np.count_nonzero(visible.sites)) - len(rows),
+        columns=outlook.sites,
+        transit_sites=outlook.transit_sites,
         labels=labels,
         labels_match=_matching(reader, sites, labels),
         in_region=_in_region(reader, sites, policy, tenant_id=tenant_id, path=f"{path}.policy.sites.regionIds"),
         targets=targets,
         latency=to_sites[:, rows],
-        clusters=state,
+        clusters=outlook.clusters,
         needed=needed_in_all(needs),
-        prices=prices,
         salt=version.app_id if (version := get_as(reader, AppVersion, components[0].app_version_id)) else "",
         network=network,
-        vertices=None if network is None else np.array([network.row_of[one.id] for one in sites], dtype=np.int64),
+        vertices=None if network is None else rows,
         free_bandwidth=_free_bandwidth(reader, network, policy),
         current=_current(everything, sites, needs, deployment_id=excluding_deployment_id),
         bins=bins_of(
             inventory,
-            visible,
+            outlook.layout,
             rows=rows,
-            state=state,
-            components=needs,
             models=models,
+            selector_match=tuple(outlooks.nodes_matching(inventory, everything, one.node_selector) for one in needs),
             uses=everything,
-            reader=reader,
             excluding_deployment_id=excluding_deployment_id,
         ),
-        words=words_of(
-            reader,
-            policy,
-            inventory=inventory,
-            visible=visible,
-            rows=rows,
-            components=components,
-            replicas=replicas,
-            targets=targets,
-            network=partial(graph.network, reader, tenant_id=tenant_id),
-            uses=everything,
-            tenant_id=tenant_id,
-            excluding_deployment_id=excluding_deployment_id,
-            path=f"{path}.policy",
-        ),
+        words=words,
     )
 
 

@@ -1,30 +1,20 @@
 """The current inventory, kept by the commits.
 
-A commit only notes what it touches; the next decision that is asked for brings the columns up to date: rows of nodes are
-overwritten, taken out or put in, in a copy; those of sites, clusters and reservations are made anew, of which there are
-fewer; and all is made anew when sites or clusters came or went. Inventories that were handed out before stay as they were.
+A commit only notes what it touches; the next decision that is asked for brings the columns up to date, at a cost that
+follows the change: rows are overwritten in copies of the columns that differ, nodes that come and go are spliced in and
+out, and a release is taken out of the sums and put in again. Inventories that were handed out before stay as they were.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-
 from graph.change import Change, Commit
-from graph.kinds import Node
+from graph.kinds import Instance, Node
 from graph.paths import LinkGraph
-from graph.view import Reader, get_as
-from placement.inventory import (
-    Inventory,
-    cluster_columns,
-    inventory_of,
-    node_columns,
-    site_columns,
-    use_columns,
-)
-
-_USERS = frozenset({"Release", "Instance"})
+from graph.view import Reader
+from placement.claims import Claims
+from placement.inventory import Inventory, Noted, brought_up, inventory_of
+from placement.outlook import Outlooks
+from placement.shares import Shares
 
 
 class Projection:
@@ -33,16 +23,18 @@ class Projection:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.links = LinkGraph(reader)
+        self.outlooks = Outlooks()
+        """What was worked out of the inventory for those who ask, kept for as long as it holds."""
+        self.claims = Claims(reader)
+        """The deployments whose words bind others."""
         self._inventory: Inventory | None = None
-        self._nodes: dict[str, None] = {}
-        self._nodes_differ = False
-        self._sites = False
-        self._clusters = False
-        self._use = False
+        self._shares = Shares()
+        self._noted = Noted()
 
     def applied(self, commit: Commit) -> None:
         """Notes what the commit touches."""
         self.links.applied(commit)
+        self.claims.applied(commit)
         if self._inventory is not None:
             for change in commit.changes:
                 self._note(change)
@@ -50,51 +42,53 @@ class Projection:
     def reloaded(self) -> None:
         """Everything may differ."""
         self.links.reloaded()
+        self.claims.reloaded()
+        self.outlooks.reloaded()
         self._inventory = None
 
     def inventory(self) -> Inventory:
         """The inventory at the reader's revision. Not from another thread than the one that applies commits."""
         found = self._inventory
         if found is None:
-            found = inventory_of(self.reader)
-        elif found.revision != self.reader.revision:
-            found = self._brought_up(found)
+            self._shares = Shares.of(self.reader)
+            found = inventory_of(self.reader, shares=self._shares)
+            self._noted = Noted()
+        elif self._noted or found.revision != self.reader.revision:
+            found = brought_up(found, self.reader, self._noted, self._shares)
+            self._noted = Noted()
         self._inventory = found
-        self._nodes, self._nodes_differ = {}, False
-        self._sites = self._clusters = self._use = False
         return found
 
-    def _note(self, change: Change) -> None:
-        came_or_went = change.before is None or change.after is None
-        if change.kind in _USERS:
-            self._use = True
-        elif change.kind == "Node":
-            self._nodes[change.id] = None
-            self._nodes_differ |= came_or_went
-        elif change.kind == "Site":
-            if came_or_went:
-                self._inventory = None
-            self._sites = True
-        elif change.kind == "Cluster":
-            if came_or_went:
-                self._inventory = None
-            self._clusters = True
+    def beside(self, reader: Reader, commit: Commit | None = None) -> Projection:
+        """A projection of a reader that shows this one's graph with changes, such as a what-if: those of the commit.
 
-    def _brought_up(self, old: Inventory) -> Inventory:
-        reader = self.reader
-        sites = site_columns(reader) if self._sites else old.sites
-        clusters = cluster_columns(reader, sites) if self._clusters else old.clusters
-        nodes, archs = old.nodes, {one: at for at, one in enumerate(old.archs)}
-        if self._nodes:
-            changed = [one for node_id in sorted(self._nodes) if (one := get_as(reader, Node, node_id)) is not None]
-            columns = node_columns(changed, sites=sites, clusters=clusters, archs=archs)
-            if self._nodes_differ:
-                nodes = nodes.merged(self._nodes, columns)
-            else:
-                rows = np.array([nodes.row_of[one] for one in columns.ids], dtype=np.int64)
-                nodes = nodes.replaced(rows, columns)
-        differs = self._use or self._nodes_differ
-        use = use_columns(reader, sites=sites, nodes=nodes) if differs else old.use
-        return replace(
-            old, revision=reader.revision, sites=sites, clusters=clusters, nodes=nodes, use=use, archs=tuple(archs)
-        )
+        Takes as long as the changes do, and follows nothing; give it further changes by `applied`. What changes in the
+        graph below meanwhile is not seen but by those.
+        """
+        other = Projection(reader)
+        other._inventory = self.inventory()
+        other._shares = self._shares.copy()
+        other.links = self.links.beside(reader)
+        other.claims = self.claims.beside(reader)
+        if commit is not None:
+            other.applied(commit)
+        return other
+
+    def _note(self, change: Change) -> None:
+        noted = self._noted
+        if change.kind == "Release":
+            noted.releases[change.id] = None
+        elif change.kind == "Instance":
+            for one in (change.before, change.after):
+                if isinstance(one, Instance):
+                    noted.releases[one.release_id] = None
+        elif change.kind == "Node":
+            noted.nodes[change.id] = None
+            before, after = change.before, change.after
+            noted.relabelled |= not (isinstance(before, Node) and isinstance(after, Node)) or (
+                before.labels != after.labels
+            )
+        elif change.kind == "Site":
+            noted.sites[change.id] = None
+        elif change.kind == "Cluster":
+            noted.clusters[change.id] = None

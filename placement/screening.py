@@ -29,9 +29,7 @@ class Screening:
     packing: Packing
     """Into the nodes that no rule leaves out."""
     packing_of_all: Packing
-    """Into all nodes: what capacity is judged by."""
-    eligible: tuple[Mask, ...]
-    """For each component: the bins that no rule keeps it out of."""
+    """Into all nodes, where it does not fit into those: what capacity is judged by."""
 
     def rules_against(self, site: int) -> list[str]:
         """The names of the rules that refuse a site."""
@@ -64,7 +62,10 @@ class Screening:
     def room(self, component: int) -> Ints:
         """(sites,) for how many replicas of a component alone there is room, in one cluster of each site."""
         return room_for(
-            self.problem.bins, self.problem.components[component], self.eligible[component], sites=len(self.problem)
+            self.problem.bins,
+            self.problem.components[component],
+            self.packing.eligible[component],
+            sites=len(self.problem),
         )
 
     def _shortage(self, packing: Packing, site: int) -> Shortage:
@@ -81,24 +82,23 @@ def screen(problem: Problem, rules: Sequence[Rule]) -> Screening:
     components = range(len(problem.components))
     of_nodes = [one for one in rules if isinstance(one, NodeRule)]
     left_out = {one.name: [one.leaves_out(problem, at) for at in components] for one in of_nodes}
-    everything = [np.ones(len(bins.site), dtype=bool) for _ in components]
-    eligible = [
-        ~np.logical_or.reduce([left_out[one.name][at] for one in of_nodes]) if of_nodes else everything[at]
-        for at in components
-    ]
+    everything = np.ones(len(bins.site), dtype=bool)
+    eligible = [_not_in([left_out[one.name][at] for one in of_nodes], everything) for at in components]
     packing = pack(bins, problem.components, eligible=eligible, sites=sites)
-    some_left_out = not all(one.all() for one in eligible)
-    packing_of_all = pack(bins, problem.components, eligible=everything, sites=sites) if some_left_out else packing
+    packing_of_all = packing
+    if not all(one is everything for one in eligible) and not packing.fits.all():
+        # Where all fits without the nodes left out it does with them.
+        packing_of_all = pack(
+            bins, problem.components, eligible=[everything for _ in components], sites=sites, among=~packing.fits
+        )
     refused: dict[str, Mask] = {}
     for rule in rules:
         if isinstance(rule, SiteRule):
             refused[rule.name] = rule.refuses(problem)
         elif isinstance(rule, CapacityRule):
-            refused[rule.name] = ~packing_of_all.fits
+            refused[rule.name] = ~(packing.fits | packing_of_all.fits)
         else:
-            touched = np.zeros(sites, dtype=bool)
-            touched[bins.site[np.logical_or.reduce(left_out[rule.name])]] = True
-            refused[rule.name] = ~packing.fits & touched
+            refused[rule.name] = ~packing.fits & _touched(problem, left_out[rule.name])
     passed = np.ones(sites, dtype=bool)
     for mask in refused.values():
         passed &= ~mask
@@ -109,5 +109,24 @@ def screen(problem: Problem, rules: Sequence[Rule]) -> Screening:
         passed=passed,
         packing=packing,
         packing_of_all=packing_of_all,
-        eligible=tuple(eligible),
     )
+
+
+def _not_in(masks: Sequence[Mask], everything: Mask) -> Mask:
+    """What is in none of some masks; the very mask of everything when that is all."""
+    some = [one for at, one in enumerate(masks) if not any(one is before for before in masks[:at]) and one.any()]
+    if not some:
+        return everything
+    found = some[0].copy()
+    for one in some[1:]:
+        found |= one
+    return np.logical_not(found, out=found)
+
+
+def _touched(problem: Problem, left_out: Sequence[Mask]) -> Mask:
+    """The sites of which nodes are left out for some component."""
+    touched = np.zeros(len(problem), dtype=bool)
+    for at, one in enumerate(left_out):
+        if not any(one is before for before in left_out[:at]):
+            touched[problem.bins.site[np.flatnonzero(one)]] = True
+    return touched

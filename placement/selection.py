@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import shapely
 
-from graph.kinds import Region, Site, SiteRole, Tier
+from graph.kinds import Region, Site, SiteRole
 from graph.kinds.geography import Circle
 from graph.kinds.policy import SiteSelector
 from graph.refusal import InvalidInput, NotFound
@@ -23,54 +22,11 @@ from graph.spatial import Ring, distances_km, polygon, regions_below
 from graph.values import Position
 from graph.view import Reader, get_as
 from placement.arrays import Floats, Ints, Mask
+from placement.codes import Codes
 from placement.conditions import is_seen_by
-from placement.inventory import Inventory, SiteColumns
+from placement.inventory import Inventory
+from placement.sites import TIERS
 from placement.visibility import Visible
-
-TIERS = tuple(one.name for one in Tier)
-
-
-@dataclass(frozen=True, slots=True)
-class SiteFacts:
-    """What selectors ask of sites, as columns by row of the inventory."""
-
-    region: Ints
-    """An index into `regions`."""
-    regions: dict[str, int]
-    tier: Ints
-    """An index into `TIERS`."""
-
-
-class _Columns:
-    """Columns by identity: they are values that are replaced and never changed."""
-
-    __slots__ = ("sites",)
-
-    def __init__(self, sites: SiteColumns) -> None:
-        self.sites = sites
-
-    def __hash__(self) -> int:
-        return id(self.sites)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Columns) and other.sites is self.sites
-
-
-def facts_of(sites: SiteColumns) -> SiteFacts:
-    """The facts of all sites; made once for each inventory's sites, which takes some 5 ms at 10,000."""
-    return _facts(_Columns(sites))
-
-
-@lru_cache(maxsize=4)
-def _facts(columns: _Columns) -> SiteFacts:
-    sites = columns.sites.sites
-    regions: dict[str, int] = {}
-    tiers = {one: at for at, one in enumerate(Tier)}
-    return SiteFacts(
-        region=np.array([regions.setdefault(one.region_id, len(regions)) for one in sites], dtype=np.int64),
-        regions=regions,
-        tier=np.array([tiers[one.tier] for one in sites], dtype=np.int64),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +51,15 @@ class Ground:
         """(sites, 2): longitude and latitude, not a number where there is no position."""
         return self.inventory.sites.degrees[self.rows]
 
-    def region_of_sites(self) -> tuple[Ints, dict[str, int]]:
-        """Each site's region as a number, and the number of each region id."""
-        facts = facts_of(self.inventory.sites)
-        return facts.region[self.rows], facts.regions
+    @property
+    def region(self) -> Ints:
+        """(sites,): the number of each site's region."""
+        return self.inventory.sites.region[self.rows]
+
+    @property
+    def regions(self) -> Codes[str]:
+        """Ids of regions by number."""
+        return self.inventory.sites.regions
 
     def rows_of(self, site_ids: Iterable[str]) -> Ints:
         """The sites among those looked at that have these ids, ascending, each once."""
@@ -181,13 +142,12 @@ def seen_region(ground: Ground, region_id: str, *, path: str) -> Region:
 
 def in_regions(ground: Ground, region_ids: Sequence[str], *, path: str) -> Mask:
     """The sites that lie in one of these regions or below. Raises NotFound."""
-    numbers, number_of = ground.region_of_sites()
-    wanted = np.zeros(len(number_of) + 1, dtype=bool)
+    wanted = np.zeros(len(ground.regions) + 1, dtype=bool)
     for n, region_id in enumerate(region_ids):
         seen_region(ground, region_id, path=f"{path}[{n}]")
-        wanted[[number_of.get(one, -1) for one in regions_below(ground.reader, region_id)]] = True
-    wanted[-1] = False  # what has no site
-    return wanted[numbers]
+        wanted[[ground.regions.get(one) for one in regions_below(ground.reader, region_id)]] = True
+    wanted[-1] = False  # the last stands for regions without sites
+    return wanted[ground.region]
 
 
 def inside_polygon(ground: Ground, rings: Sequence[Ring], *, path: str) -> Mask:
@@ -232,4 +192,4 @@ def _in_tiers(ground: Ground, tiers: Sequence[str], *, path: str) -> Mask:
                 f"there is no tier {tier!r}", remedy=f"name one of {', '.join(TIERS)}", path=f"{path}[{n}]"
             )
     wanted = np.array([one in tiers for one in TIERS], dtype=bool)
-    return wanted[facts_of(ground.inventory.sites).tier[ground.rows]]
+    return wanted[ground.inventory.sites.tier[ground.rows]]

@@ -12,10 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from graph.identifiers import label_key_problem
-from graph.kinds import Node
 from graph.kinds.policy import Toleration, TolerationOperator
 from graph.refusal import InvalidInput
-from graph.view import get_as
 from placement.arrays import Mask
 from placement.conditions import blocking_taint
 from placement.selection import Ground
@@ -43,13 +41,12 @@ def check_tolerations(tolerations: Sequence[Toleration], *, path: str) -> None:
 def tolerated_nodes(ground: Ground, tolerations: Sequence[Toleration]) -> Mask | None:
     """(nodes + 1,) by row of the inventory: the tainted nodes all of whose taints are tolerated; None without tolerations.
 
-    The last stands for what is no node. Cost: proportional to the tainted nodes.
+    The last stands for what is no node.
     """
     if not tolerations:
         return None
     nodes = ground.inventory.nodes
+    kept_off = np.array([blocking_taint(one, tolerations) is not None for one in nodes.taint_sets.values], dtype=bool)
     mask = np.zeros(len(nodes.ids) + 1, dtype=bool)
-    for row in np.flatnonzero(nodes.tainted & ground.visible.nodes).tolist():
-        node = get_as(ground.reader, Node, nodes.ids[row])
-        mask[row] = node is not None and blocking_taint(node, tolerations) is None
+    mask[:-1] = nodes.tainted & ~kept_off[nodes.taints]
     return mask

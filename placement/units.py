@@ -6,7 +6,7 @@ is checked against the app version that is placed, for a word about a component 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from graph.kinds import Component
 from graph.kinds.policy import ComponentPolicy, PlacementPolicy, SiteSelector
 from graph.refusal import InvalidInput
-from graph.selectors import LabelSelector, ids_matching, parse_selector
+from graph.selectors import LabelSelector, parse_selector
 from placement.arrays import Mask
 from placement.selection import Ground, selected
 
@@ -56,9 +56,17 @@ class UnitWords:
 
 
 def component_words(
-    ground: Ground, components: Sequence[Component], policies: Sequence[ComponentPolicy], *, path: str
+    components: Sequence[Component],
+    policies: Sequence[ComponentPolicy],
+    *,
+    nodes_matching: Callable[[LabelSelector], Mask | None],
+    path: str,
 ) -> tuple[ComponentWords, ...]:
-    """What is said of each component, in their order. Raises InvalidInput for a selector that cannot be read."""
+    """What is said of each component, in their order.
+
+    nodes_matching: (nodes,) of the inventory that match a selector, None for one that asks for nothing.
+    Raises InvalidInput for a selector that cannot be read.
+    """
     said = {one.component: (n, one) for n, one in enumerate(policies)}
     found = []
     for component in components:
@@ -67,12 +75,13 @@ def component_words(
             found.append(ComponentWords())
             continue
         features = parse_selector(one.node_labels or "", path=f"{path}[{n}].nodeLabels")
+        having = nodes_matching(features)
         found.append(
             ComponentWords(
                 one_per_node=one.one_per_node,
                 dedicated=one.dedicated_nodes,
                 features=features if features.requirements else None,
-                has_features=_matching(ground, features) if features.requirements else None,
+                has_features=None if having is None else np.append(having, False),
             )
         )
     return tuple(found)
@@ -224,12 +233,3 @@ def _check_name(name: str, names: set[str], *, path: str) -> None:
         raise InvalidInput(
             f"there is no component {name!r}", remedy=f"use one of {', '.join(sorted(names))}", path=path
         )
-
-
-def _matching(ground: Ground, selector: LabelSelector) -> Mask:
-    nodes = ground.inventory.nodes
-    mask = np.zeros(len(nodes.ids) + 1, dtype=bool)
-    mask[
-        [row for one in ids_matching(ground.reader, "Node", selector) if (row := nodes.row_of.get(one)) is not None]
-    ] = True
-    return mask

@@ -16,6 +16,7 @@ from graph.kinds import Component, Deployment
 from graph.kinds.policy import DivisionMode, PlacementPolicy, SiteSelector
 from graph.paths import Network
 from graph.refusal import LimitExceeded
+from graph.selectors import LabelSelector
 from graph.view import Reader, get_as
 from placement.affinity import Company, Itself, app_of, companies, keeping_away
 from placement.arrays import Floats, Ints, Mask
@@ -91,6 +92,7 @@ def words_of(
     replicas: Mapping[str, int],
     targets: Sequence[Target],
     network: Callable[[], Network],
+    nodes_matching: Callable[[LabelSelector], Mask | None],
     uses: Reader,
     tenant_id: str | None,
     excluding_deployment_id: str | None,
@@ -102,6 +104,7 @@ def words_of(
     reader: what the tenant may use; `inventory`, `visible` and `rows` are the sites that are looked at in it.
     targets: the places of `latency` and `coverage`.
     network: gives the network of the reader's graph; only called by words of bandwidth and `near`.
+    nodes_matching: (nodes,) of the inventory that match a selector, None for one that asks for nothing.
     uses: sees all tenants' releases.
     excluding_deployment_id: the deployment that is placed anew.
     claimants: ids of deployments whose words bind others (`Claims`); without it all are looked through.
@@ -144,7 +147,9 @@ def words_of(
             if any(one.dedicated_nodes for one in policy.components)
             else None
         ),
-        components=component_words(ground, components, policy.components, path=f"{path}.components"),
+        components=component_words(
+            components, policy.components, nodes_matching=nodes_matching, path=f"{path}.components"
+        ),
         units=units_of(ground, components, policy, path=f"{path}.components"),
         weights=_weights(ground, policy, path=f"{path}.division.weights"),
         demand=np.array([one.demand for one in targets], dtype=np.float64),

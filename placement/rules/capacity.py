@@ -36,7 +36,7 @@ def _reasons(problem: Problem, site: int, shortage: Shortage, packing: Packing) 
             )
         ]
     short: list[tuple[float, Reason]] = []
-    free = np.maximum(packing.free[site], 0.0)
+    free = np.maximum(packing.free_at(site), 0.0)
     most = bins.free[here].max(axis=0).clip(min=0)
     asking = [one for one in problem.components if one.replicas]
     for at, name in enumerate(bins.resources):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
@@ -11,8 +9,8 @@ from placement.rules.rule import SiteRule
 
 
 def _refuses(problem: Problem) -> Mask:
-    site = np.fromiter((not one.schedulable for one in problem.sites), dtype=bool, count=len(problem))
-    return site | problem.clusters.all_cordoned()
+    refused: Mask = ~problem.columns.schedulable | problem.clusters.all_cordoned()
+    return refused
 
 
 def _reason(problem: Problem, site: int) -> Reason:

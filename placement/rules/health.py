@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from placement.arrays import Mask
-from placement.conditions import is_down
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import SiteRule
 
 
 def _refuses(problem: Problem) -> Mask:
-    return np.fromiter((is_down(one) for one in problem.sites), dtype=bool, count=len(problem))
+    return problem.columns.down
 
 
 def _reason(problem: Problem, site: int) -> Reason:

@@ -6,6 +6,7 @@ import numpy as np
 
 from graph.kinds.policy import ScoreWeights, Term
 from placement.arrays import Floats, Ints
+from placement.bins import summed
 from placement.packing import Packing
 from placement.problem import Problem
 from placement.scores.score import Score
@@ -19,8 +20,8 @@ def _measure(problem: Problem, packing: Packing, rows: Ints) -> Floats:
     bins, needed = problem.bins, problem.needed
     used = np.zeros(len(rows))
     for resource in np.flatnonzero(needed):
-        usable = np.bincount(bins.site, weights=bins.usable[:, resource].astype(np.float64), minlength=len(problem))
-        after = packing.free[rows, resource] - needed[resource]
+        usable = summed(bins.usable[:, resource], bins.first)
+        after = packing.free_of(int(resource))[rows] - needed[resource]
         np.maximum(used, 1.0 - after / np.maximum(usable[rows], 1.0), out=used)
     return np.minimum(used, 1.0)
 

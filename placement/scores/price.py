@@ -12,7 +12,7 @@ from placement.scores.score import Score
 def price_per_hour(problem: Problem, rows: Ints) -> Floats:
     """Price units an hour of all replicas at each of the sites: cores x price of a core."""
     cores = float(problem.needed[0]) / 1000
-    prices: Floats = problem.prices[rows] * cores
+    prices: Floats = problem.columns.price[rows] * cores
     return prices
 
 

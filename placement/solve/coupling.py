@@ -81,15 +81,32 @@ class Stage:
 
     def levels(self, open: Sequence[Ints]) -> Floats:
         """(1 + tiers,): how much a choice of all units breaks, and what it costs."""
+        levels = self.shared(open)
+        for number in range(len(self.layouts)):
+            levels += self.alone(number, open)
+        return levels
+
+    def alone(self, number: int, open: Sequence[Ints]) -> Floats:
+        """(1 + tiers,): what the unit breaks and costs by itself and as a server; sums of these count nothing twice."""
+        rows = [
+            one.rows(open[one.serving.client])
+            for one in self.links
+            if one.serving.server == number and one.serving.client != number
+        ]
+        ground = self.layouts[number].ground(rows=rows)
+        return stand(ground, ground.open_columns(open[number])).levels
+
+    def independent(self, number: int) -> bool:
+        """Whether the unit's ground has nothing of other units but clients: it is served by none and shares nothing."""
+        return (
+            not self.model.budgets
+            and not any(number in (one.one, one.other) for one in self.model.apart)
+            and not any(one.serving.client == number for one in self.links)
+        )
+
+    def shared(self, open: Sequence[Ints]) -> Floats:
+        """(1 + tiers,): what units break together, by being not apart and by budgets."""
         levels = np.zeros(1 + self.model.tiers)
-        for number, layout in enumerate(self.layouts):
-            rows = [
-                one.rows(open[one.serving.client])
-                for one in self.links
-                if one.serving.server == number and one.serving.client != number
-            ]
-            ground = layout.ground(rows=rows)
-            levels += stand(ground, ground.open_columns(open[number])).levels
         for apart in self.model.apart:
             one, other = (self.model.units[at].sites[open[at]] for at in (apart.one, apart.other))
             levels[0] += np.count_nonzero(np.isin(one, other))

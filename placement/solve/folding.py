@@ -1,8 +1,8 @@
 """One figure for all tiers, where a search must rank by one.
 
-Choices are compared tier by tier, and nothing here decides between two of them. But a greedy step divides cost by use, and a
-shortlist orders thousands of candidates: for these a later tier is folded in so small that it seldom outweighs an earlier one,
-and decides where the earlier are equal.
+Choices are compared tier by tier, and nothing here decides between two of them. But a greedy step divides cost by use, and
+a shortlist orders thousands of candidates: for these a later tier is folded in so small that it seldom outweighs an earlier
+one, and decides where the earlier are equal.
 """
 
 from __future__ import annotations

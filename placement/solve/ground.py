@@ -65,8 +65,6 @@ class Sums:
 
     def broken(self, open: Ints) -> float:
         """By how much the sums are outside their bounds, weighted."""
-        if not len(self.low):
-            return 0.0
         return float((outside(self.amounts[:, open].sum(axis=1), self.low, self.high) * self.weight).sum())
 
 
@@ -126,7 +124,11 @@ class Ground:
 
     def open_columns(self, candidates: Ints) -> Ints:
         """The columns of those candidates that are one, ascending."""
-        return np.flatnonzero(np.isin(self.columns, candidates))
+        if not self.count or not len(candidates):
+            return np.empty(0, dtype=np.int64)
+        at: Ints = np.minimum(self.columns.searchsorted(candidates), self.count - 1)
+        found: Ints = at[self.columns[at] == candidates]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +186,22 @@ def _served(ground: Ground, open: Ints) -> tuple[Floats, Ints, Floats]:
     """Of each client the cheapest open, its place, and the cheapest without it."""
     demand = ground.demand
     first, second = demand.first.copy(), demand.second.copy()
-    slot = np.where(np.isfinite(first), -2, -1)
+    slot = np.where(np.isfinite(first), -2, -1) if len(ground.fixed) else np.full(demand.count, -1)
     places = np.full(ground.count, -1, dtype=np.int64)
     places[open] = np.arange(len(open))
-    entries = np.flatnonzero(places.take(demand.column) >= 0)
+    entries = (places.take(demand.column) >= 0).nonzero()[0]
     if not len(entries):
         return first, slot, second
     client, cost = demand.client.take(entries), demand.cost.take(entries)
-    begin = np.flatnonzero(client[1:] != client[:-1]) + 1
-    begin = np.concatenate((np.zeros(1, dtype=np.int64), begin))
+    new = np.empty(len(client), dtype=bool)
+    new[0] = True
+    np.not_equal(client[1:], client[:-1], out=new[1:])
+    begin = new.nonzero()[0]
     who = client.take(begin)
     least = np.minimum.reduceat(cost, begin)
-    equal = np.flatnonzero(cost == np.repeat(least, np.diff(begin, append=len(cost))))[::-1]
+    cheapest = np.empty(demand.count)
+    cheapest[who] = least
+    equal = (cost == cheapest.take(client)).nonzero()[0][::-1]
     place = np.empty(demand.count, dtype=np.int64)
     place[client.take(equal)] = equal
     place = place.take(who)

@@ -17,66 +17,91 @@ from placement.solve.ground import Ground, stand
 from placement.solve.local import search
 from placement.solve.model import mask_of
 from placement.solve.moves import moves
+from placement.solve.shortlist import least
 
 TRIES = 8
 """Alternatives of one unit that are tried before the next unit's turn."""
+HOPE = 0.005
+"""Of the whole cost: an alternative that would cost so much more, if its servers were what suits it, is not tried."""
 SWEEPS = 4
 """Times that all units are searched in turn."""
 
 
-def settle(stage: Stage, order: list[int], open: list[Ints], *, rounds: int) -> tuple[list[Ints], int]:
+def settle(
+    stage: Stage, order: list[int], open: list[Ints], *, rounds: int, merging: bool = False
+) -> tuple[list[Ints], int]:
     """Searches the units in turn, each beside the others as they stand, until none moves; and the steps made."""
-    steps = 0
-    still = 0
+    steps = still = 0
     for number in order * SWEEPS:
         ground = stage.ground(number, list(open))
-        found = search(ground, ground.open_columns(open[number]), rounds=rounds)
+        found = search(ground, ground.open_columns(open[number]), rounds=rounds, merging=merging)
         steps += found.steps
         after = ground.candidates(found.standing.open)
         still = still + 1 if np.array_equal(after, open[number]) else 0
         open = [*open[:number], after, *open[number + 1 :]]
-        if still >= len(order) or len(order) == 1:
+        if still >= len(order):
             break
     return open, steps
 
 
 def joint(stage: Stage, order: list[int], open: list[Ints], *, most: int, rounds: int) -> tuple[list[Ints], int]:
     """Tries at most so many alternatives; the best choice found, and the steps made."""
-    levels, steps, left = stage.levels(open), 0, most
+    parts = [stage.alone(number, open) for number in range(len(open))]
+    levels = stage.shared(open) + sum(parts)
     served = [one for one in order if any(link.serving.client == one for link in stage.links)]
-    moved = True
+    tried: set[tuple[int, bytes]] = set()
+    steps, left, moved = 0, most, True
     while moved and left > 0:
         moved = False
         for number in served:
-            for alternative in _alternatives(stage, number, open)[: min(TRIES, left)]:
+            for alternative in _alternatives(stage, number, open, parts=parts):
+                key = (number, b"".join(one.tobytes() for one in (*open, alternative)))
+                if key in tried or left <= 0:
+                    continue
+                tried.add(key)
                 left -= 1
-                after, made = _followed(stage, order, number, alternative, open, rounds=rounds)
+                after, renewed, made = _followed(stage, order, number, alternative, open, parts, rounds=rounds)
                 steps += made
-                reached = stage.levels(after)
+                reached = stage.shared(after) + sum(renewed)
                 if better(reached, levels):
-                    open, levels, moved = after, reached, True
+                    open, parts, levels, moved = after, renewed, reached, True
                     break
     return open, steps
 
 
 def _followed(
-    stage: Stage, order: list[int], number: int, alternative: Ints, open: list[Ints], *, rounds: int
-) -> tuple[list[Ints], int]:
-    """The choice with an alternative of one unit, and the units that serve it, and those that serve them, anew."""
-    after, steps, changed = list(open), 1, {number}
+    stage: Stage,
+    order: list[int],
+    number: int,
+    alternative: Ints,
+    open: list[Ints],
+    parts: list[Floats],
+    *,
+    rounds: int,
+) -> tuple[list[Ints], list[Floats], int]:
+    """The choice with an alternative of one unit, and the units that serve it, and those that serve them, anew.
+
+    With it what each unit then costs alone, and the steps made.
+    """
+    after, renewed, steps, touched = list(open), list(parts), 1, {number}
     after[number] = alternative
     for one in order[order.index(number) + 1 :]:
-        if not any(link.serving.server == one and link.serving.client in changed for link in stage.links):
+        if not any(link.serving.server == one and link.serving.client in touched for link in stage.links):
             continue
         ground = stage.ground(one, list(after))
-        found = search(ground, ground.open_columns(after[one]), rounds=rounds)
+        found = search(ground, ground.open_columns(after[one]), rounds=rounds, merging=False)
         steps += found.steps
         after[one] = ground.candidates(found.standing.open)
-        changed.add(one)
-    return after, steps
+        touched.add(one)
+        if stage.independent(one):
+            renewed[one] = found.standing.levels
+            touched.discard(one)
+    for one in touched:
+        renewed[one] = stage.alone(one, after)
+    return after, renewed, steps
 
 
-def _alternatives(stage: Stage, number: int, open: list[Ints]) -> list[Ints]:
+def _alternatives(stage: Stage, number: int, open: list[Ints], *, parts: list[Floats]) -> list[Ints]:
     """Candidates of the unit after its best moves, if its servers were what suits them; best first."""
     ground = stage.ground(number, list(open), charged=False)
     standing = stand(ground, ground.open_columns(open[number]))
@@ -92,8 +117,10 @@ def _alternatives(stage: Stage, number: int, open: list[Ints]) -> list[Ints]:
     dropped = standing.open[table.drops]
     hope[1:] -= (costs + saved)[dropped, None]
     hope[0, 0] = np.inf
-    flat = np.argsort(hope, axis=None, kind="stable")[:TRIES]
-    rows, columns = np.unravel_index(flat[np.isfinite(hope.ravel()[flat])], hope.shape)
+    most = HOPE * float(ground.weights @ np.sum(parts, axis=0)[1:])
+    places = least(hope.ravel(), TRIES)
+    places = places[np.argsort(hope.ravel()[places], kind="stable")]
+    rows, columns = np.unravel_index(places[hope.ravel()[places] <= most], hope.shape)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return [ground.candidates(table.after(standing, row, column)) for row, column in pairs]
 

@@ -1,7 +1,7 @@
 """A unit on a few of its candidates, before the other units are known: what a search may open and what it must keep.
 
-A layout is made once for a shortlist of candidates. What the other units mean for it changes with every choice of theirs, and
-is folded into it by `ground`, which copies nothing that stayed the same.
+A layout is made once for a shortlist of candidates. What the other units mean for it changes with every choice of theirs,
+and is folded into it by `ground`, which copies nothing that stayed the same.
 """
 
 from __future__ import annotations

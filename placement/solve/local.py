@@ -14,7 +14,7 @@ import numpy as np
 from placement.arrays import Ints
 from placement.solve.evaluation import better
 from placement.solve.ground import Ground, Standing, stand
-from placement.solve.moves import Moves, moves
+from placement.solve.moves import Moves, changed, moves
 
 TRIES = 6
 """Moves that are tried from one table after its best."""
@@ -33,13 +33,15 @@ class Searched:
     """The moves that were left at the end."""
 
 
-def search(ground: Ground, open: Ints, *, rounds: int) -> Searched:
+def search(ground: Ground, open: Ints, *, rounds: int, merging: bool = True) -> Searched:
     """Moves from these open columns until none is better, in at most so many tables."""
     standing = stand(ground, open)
     steps, left = 0, moves(ground, standing)
     while steps < rounds:
         steps += 1
-        after = _moved(ground, standing, left) or _merged(ground, standing, left)
+        after = _moved(ground, standing, left)
+        if after is None and merging:
+            after = _merged(ground, standing, left)
         if after is None:
             break
         standing = after
@@ -58,17 +60,14 @@ def _moved(ground: Ground, standing: Standing, table: Moves) -> Standing | None:
     order = order[np.isfinite(values[order])][: TRIES + 1]
     reached, added = standing, set[int]()
     for row, column in zip(order.tolist(), columns[order].tolist(), strict=True):
-        open = reached.open
-        if row:
-            open = open[open != standing.open[table.drops[row - 1]]]
-        if column:
-            if column in added:
-                continue
-            open = np.insert(open, int(np.searchsorted(open, column - 1)), column - 1)
-        after = stand(ground, open)
+        if column in added:
+            continue
+        dropped = int(standing.open[table.drops[row - 1]]) if row else -1
+        after = stand(ground, changed(reached.open, drop=dropped, add=column - 1))
         if better(after.levels, reached.levels):
             reached = after
-            added.add(column)
+            if column:
+                added.add(column)
     return None if reached is standing else reached
 
 
@@ -82,7 +81,7 @@ def _merged(ground: Ground, standing: Standing, table: Moves) -> Standing | None
     hope[standing.open] = np.inf
     order = np.argsort(hope, kind="stable")[:MERGES]
     for column in order[hope[order] < 0.0].tolist():
-        after = stand(ground, np.insert(standing.open, int(np.searchsorted(standing.open, column)), column))
+        after = stand(ground, changed(standing.open, add=column))
         while True:
             fewer = _dropped(ground, after)
             if fewer is None:

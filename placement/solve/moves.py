@@ -39,12 +39,17 @@ class Moves:
 
     def after(self, standing: Standing, row: int, column: int) -> Ints:
         """The open columns after a move."""
-        open = standing.open
-        if row:
-            open = np.delete(open, self.drops[row - 1])
-        if column:
-            open = np.insert(open, int(np.searchsorted(open, column - 1)), column - 1)
-        return open
+        dropped = int(standing.open[self.drops[row - 1]]) if row else -1
+        return changed(standing.open, drop=dropped, add=column - 1)
+
+
+def changed(open: Ints, *, drop: int = -1, add: int = -1) -> Ints:
+    """The open columns, ascending, without one and with another; -1: with none."""
+    found = open[open != drop] if drop >= 0 else open
+    if add >= 0:
+        found = np.concatenate((found, (add,)))
+        found.sort()
+    return found
 
 
 def moves(ground: Ground, standing: Standing, *, adding: bool = True) -> Moves:
@@ -68,7 +73,7 @@ def moves(ground: Ground, standing: Standing, *, adding: bool = True) -> Moves:
         _spread(spread, open, open[drops], broken)
     if adding:
         broken[:, 1 + open] = np.inf
-    folded = np.tensordot(ground.weights, cost, 1)
+    folded = cost[0] if len(cost) == 1 else (cost * ground.weights[:, None, None]).sum(axis=0)
     scale = 1e6 * (1.0 + float(np.abs(ground.weights @ standing.levels[1:])))
     return Moves(drops, broken, cost, folded + scale * broken, _improving(standing, broken, cost))
 

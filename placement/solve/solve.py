@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from placement.arrays import Floats, Ints
+from placement.solve.core import improve
 from placement.solve.coupling import Link, Opens, Stage, link, order_of
 from placement.solve.evaluation import better, evaluate
 from placement.solve.folding import weights_of
@@ -35,8 +36,18 @@ FINALISTS = 4
 
 
 def solve(model: Model) -> Choice:
-    """The best choice that was found: of those that break least the one that costs least; see `Choice`."""
-    return _searched(model)
+    """The best choice that was found: of those that break least the one that costs least; see `Choice`.
+
+    With `model.start` feasible it is feasible and costs no more. With `limits.core_candidates` an exact solver is asked too,
+    also when the searches found nothing feasible.
+    """
+    found = _searched(model)
+    if not model.limits.core_candidates:
+        return found
+    improved = improve(model, found)
+    if improved is found:
+        return found
+    return replace(improved, iterations=found.iterations + improved.iterations)
 
 
 def _searched(model: Model) -> Choice:
@@ -164,9 +175,10 @@ def _beside(
         near[number] = layout(one.unit, np.flatnonzero(chosen), groups=kept, fixed=fixed, weights=one.weights)
     links = tuple(link(one, near[one.client], near[one.server]) for one in model.serving)
     stage = Stage(model, tuple(near), links)
-    open, steps = settle(stage, order, open, rounds=model.limits.rounds)
-    most = model.limits.joint_moves
+    rounds, most = model.limits.rounds, model.limits.joint_moves
+    open, steps = settle(stage, order, open, rounds=rounds)
     if most and links:
-        open, made = joint(stage, order, open, most=most, rounds=model.limits.rounds)
-        steps += made
+        open, made = joint(stage, order, open, most=most, rounds=rounds)
+        open, more = settle(stage, order, open, rounds=rounds, merging=True)
+        steps += made + more
     return open, steps

@@ -17,6 +17,7 @@ from server.cli import (
     links,
     operating,
     people,
+    planning,
     reading,
     serving,
     signing,
@@ -90,7 +91,7 @@ app.command("watch", rich_help_panel=_GRAPH)(watching.watch)
 app.command("cordon", rich_help_panel=_GRAPH)(operating.cordon)
 app.command("uncordon", rich_help_panel=_GRAPH)(operating.uncordon)
 app.command("drain", rich_help_panel=_GRAPH)(operating.drain)
-app.command("plan", rich_help_panel=_APPS)(deploying.plan)
+app.command("plan", rich_help_panel=_APPS)(planning.plan)
 app.command("deploy", rich_help_panel=_APPS)(deploying.deploy)
 app.command("update", rich_help_panel=_APPS)(deploying.update)
 app.command("scale", rich_help_panel=_APPS)(deploying.scale)

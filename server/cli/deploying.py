@@ -1,4 +1,4 @@
-"""`plan`, `deploy`, `update`, `scale`, `terminate`: an app version in places."""
+"""`deploy`, `update`, `scale`, `terminate`: an app version in places."""
 
 from __future__ import annotations
 
@@ -50,43 +50,6 @@ class WishFlags:
 
 
 @takes_flags
-def plan(
-    ctx: typer.Context,
-    wish: WishFlags,
-    where: PlacementFlags,
-    replace: Annotated[
-        str | None, typer.Option("--replace", help="A deployment that it would replace.", metavar="NAME")
-    ] = None,
-    refusals: Annotated[bool, typer.Option("--refusals", help="List every refused site with its reasons.")] = False,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Say where an app would run, and why not elsewhere. Nothing is changed.
-
-    Exit code 4 says that it cannot be done.
-
-    Example: edgeatlas plan hello/1.0 --within 8ms --of Vienna --of Lyon --tier REGIONAL
-    """
-    api = api_of(ctx)
-    values = _wished(api, wish, where)
-    named = deployment_text(replace, None, tenant=wish.tenant) if replace else None
-    instead = find(api, KINDS["Deployment"], named)["id"] if named else None
-    document = (
-        "query($input: DeployInput!, $replace: ID) { planDeployment(input: $input, deployment: $replace) { "
-        f"{PLAN} }} }}"
-    )
-    found = api.query(document, {"input": values, "replace": instead})["planDeployment"]
-    if output in (Output.JSON, Output.YAML):
-        print_data(without_typenames(found), output)
-    elif output is Output.NAME:
-        for one in found["placements"]:
-            typer.echo(f"site/{one['site']['name']}")
-    else:
-        print_plan(found, every_refusal=refusals)
-    if not found["feasible"]:
-        raise typer.Exit(int(Exit.REFUSED))
-
-
-@takes_flags
 def deploy(
     ctx: typer.Context,
     *,
@@ -106,7 +69,7 @@ def deploy(
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
-    values = _wished(api, wish, where, name=name)
+    values = wished(api, wish, where, name=name)
     if later:
         values["waitForPlacement"] = True
     _started(ctx, api, "deploy", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
@@ -194,7 +157,7 @@ def terminate(
     _started(ctx, api, "terminateDeployment", values, output=output, wait=wait, seconds=seconds)
 
 
-def _wished(api: Api, wish: WishFlags, where: PlacementFlags, *, name: str | None = None) -> Json:
+def wished(api: Api, wish: WishFlags, where: PlacementFlags, *, name: str | None = None) -> Json:
     """The input of a deployment to be. Raises Failure."""
     app, tenant = wish.app or wish.app_version, wish.tenant
     if app is None:

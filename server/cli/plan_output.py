@@ -16,13 +16,14 @@ from server.cli.output import cell, console, plain_table, reference_text
 
 REFUSALS = 500
 EXAMPLES = 3
+REFUSAL_NODES = "nodes { site { id name } reasons { rule need have unit message } }"
 PLAN = (
     "revision feasible lookedAt passed transitSites iterations proven "
     "objective { sites score pricePerHour meanLatencyMs worstLatencyMs } "
     "placements { score site { id name } terms { name value unit scaled weight weighted } "
     "components { replicas component { id name } cluster { id name } } serves { place latencyMs withinMs } } "
     "refusalsByRule { rule sites } "
-    f"refusals(first: {REFUSALS}) {{ totalCount nodes {{ site {{ id name }} reasons {{ rule need have unit message }} }} }} "
+    f"refusals(first: {REFUSALS}) {{ totalCount pageInfo {{ hasNextPage endCursor }} {REFUSAL_NODES} }} "
     "unmet { place withinMs latencyMs message site { id name } nearer { latencyMs rules site { id name } } } "
     "conflicts { rule message }"
 )
@@ -46,6 +47,21 @@ def print_plan(plan: Json, *, every_refusal: bool = False) -> None:
         _print_every_refusal(out, plan)
     else:
         _print_refusals(out, plan)
+
+
+def print_site(plan: Json, site_id: str) -> None:
+    """Why one site was chosen, or by which rules it was refused; `plan` has no refusal but its own."""
+    out = console()
+    chosen = [one for one in plan["placements"] if one["site"] and one["site"]["id"] == site_id]
+    if chosen:
+        out.print(Text("chosen", style="bold green"))
+        _print_chosen(out, {**plan, "placements": chosen})
+        _print_serves(out, {**plan, "placements": chosen})
+    elif plan["refusals"]["nodes"]:
+        out.print(Text("not chosen", style="bold red"))
+        _print_every_refusal(out, plan)
+    else:
+        out.print(Text("not looked at: nothing can run there", style="bold red"))
 
 
 def _print_chosen(out: Console, plan: Json) -> None:
@@ -114,7 +130,7 @@ def _print_refusals(out: Console, plan: Json) -> None:
         table.add_row(Text(one["rule"], style="yellow"), str(one["sites"]), Text("; ".join(shown)))
     out.print()
     out.print(table)
-    out.print(Text("--refusals lists every refused site with its reasons", style="dim"))
+    out.print(Text("--all lists every refused site with its reasons, --why SITE one", style="dim"))
 
 
 def _print_every_refusal(out: Console, plan: Json) -> None:

@@ -109,19 +109,25 @@ def test_the_columns_say_what_the_sums_for_one_node_or_site_say(releases: list[t
         for n, status in instances:
             build.instance(made, None if n is None else nodes[n % len(nodes)], status=status)
     view, inventory = build.view, inventory_of(build.view)
-    for row, node in enumerate(each(view, Node)):
+    columns = inventory.nodes
+    usable, free = columns.accelerator_columns("a100")
+    for node in each(view, Node):
+        row = columns.row_of[node.id]
         used = node_use(view, node.id)
-        assert tuple(inventory.use.nodes[row]) == amounts_of(used)
-        assert inventory.use.node_accelerators.get(row, {}).get("a100", 0) == used.accelerator_counts().get("a100", 0)
-        assert tuple(inventory.nodes.available[row]) == amounts_of(node.usable.minus(node.foreign_use))
+        assert tuple(columns.used[:, row]) == amounts_of(used)
+        assert tuple(columns.free[:, row]) == amounts_of(free_at_node(view, node))
+        assert tuple(columns.available[:, row]) == amounts_of(node.usable.minus(node.foreign_use))
+        assert usable[row] == node.usable.accelerator_counts().get("a100", 0)
+        assert free[row] == free_at_node(view, node).accelerator_counts().get("a100", 0)
     for row, one in enumerate(each(view, Site)):
-        for observed, amounts, models in (
-            (True, inventory.use.unplaced, inventory.use.unplaced_accelerators),
-            (False, inventory.use.sites, inventory.use.site_accelerators),
-        ):
-            used = use_at_site(view, one.id, nodes_observed=observed)
-            assert tuple(amounts[row]) == amounts_of(used)
-            assert models.get(row, {}).get("a100", 0) == used.accelerator_counts().get("a100", 0)
+        unplaced = use_at_site(view, one.id, nodes_observed=True)
+        assert tuple(inventory.use.unplaced[row]) == amounts_of(unplaced)
+        models = inventory.use.unplaced_accelerators
+        assert models.get("a100", {}).get(one.id, 0) == unplaced.accelerator_counts().get("a100", 0)
+        stated = columns.row(one.id)
+        assert (stated is None) == (one.capacity is None)
+        if stated is not None:
+            assert tuple(columns.used[:, stated]) == amounts_of(use_at_site(view, one.id, nodes_observed=False))
 
 
 def test_resources_of_nothing_cover_nothing() -> None:

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from solve_models import NO_CORE, best, check, every, group, models, opened, sparse, unit
 
 from placement.solve.evaluation import better, evaluate
-from placement.solve.model import Apart, Budget, Clients, Domains, Model, Serving
+from placement.solve.model import Apart, Budget, Clients, Domains, Limits, Model, Serving
 from placement.solve.solve import solve
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +91,15 @@ def test_what_is_found_feasible_is_so_and_costs_what_it_says(model: Model) -> No
         least = best(model)
         assert least is not None
         assert not better(found.cost, np.array(least))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(models(Limits()))
+def test_with_a_core_nothing_better_is_missed_in_a_small_model(model: Model) -> None:
+    found, least = solve(model), best(model)
+    assert found.feasible == (least is not None)
+    if least is not None:
+        assert found.cost.tolist() == pytest.approx(least)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,0 +1,123 @@
+"""What a tenant may place on: its sites, their clusters and their bins, apart from any policy.
+
+Hardly any of it differs from one decision to the next, so it is worked out when sites, nodes or clusters come, go or change
+hands, and kept while they do not. An `Outlook` is a value; `Outlooks` keeps the newest of them, and the masks of label
+selectors, for one projection. Not for several threads at once: problems are made on one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from graph.selectors import LabelSelector, ids_matching
+from graph.view import Reader
+from placement.arrays import Ints, Mask
+from placement.bins import Layout, layout_of
+from placement.clusters import ClusterState, Serving, cluster_state, serving_of
+from placement.inventory import Inventory
+from placement.kept import Kept
+from placement.sites import SiteColumns
+from placement.visibility import Visible, visible_to
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What one tenant may place on."""
+
+    inventory: Inventory
+    visible: Visible
+    rows: Ints
+    """The inventory's rows of the COMPUTE sites that are seen, ascending: the sites that are looked at."""
+    sites: SiteColumns
+    """Their columns."""
+    transit_sites: int
+    clusters: ClusterState
+    layout: Layout
+
+
+class Outlooks:
+    """The outlooks of a projection's inventory, for those who ask."""
+
+    def __init__(self) -> None:
+        self._visible = Kept()
+        self._rows = Kept()
+        self._sites = Kept()
+        self._serving = Kept()
+        self._clusters = Kept()
+        self._layouts = Kept()
+        self._node_labels = Kept(most=64)
+
+    def reloaded(self) -> None:
+        """Everything may differ."""
+        for one in (
+            self._visible,
+            self._rows,
+            self._sites,
+            self._serving,
+            self._clusters,
+            self._layouts,
+            self._node_labels,
+        ):
+            one.clear()
+
+    def of(
+        self,
+        inventory: Inventory,
+        reader: Reader,
+        *,
+        tenant_id: str | None,
+        lists_all: bool,
+        drivers: Collection[str] | None,
+    ) -> Outlook:
+        """What `reader` shows and `tenant_id` may use; `lists_all` when the inventory was made from that very reader.
+
+        drivers: those that can be called; None for any.
+        """
+        visible = visible_to(inventory, reader, tenant_id=tenant_id, lists_all=lists_all, kept=self._visible)
+        sites, clusters, nodes = inventory.sites, inventory.clusters, inventory.nodes
+        rows: Ints = self._rows.get(
+            (visible, sites.structure), lambda: np.flatnonzero(visible.sites & sites.compute).astype(np.int64)
+        )
+        serving: Serving = self._serving.get(
+            (visible, rows, nodes.structure, clusters.structure), lambda: serving_of(inventory, visible, rows=rows)
+        )
+        can = None if drivers is None else frozenset(drivers)
+        state: ClusterState = self._clusters.get(
+            (serving, clusters, can), lambda: cluster_state(inventory, serving, drivers=can)
+        )
+        layout: Layout = self._layouts.get(
+            (visible, rows, nodes.structure, state, sites.structure),
+            lambda: layout_of(inventory, visible, rows=rows, state=state),
+        )
+        return Outlook(
+            inventory=inventory,
+            visible=visible,
+            rows=rows,
+            sites=self._sites.get((sites, rows), lambda: sites.at(rows)),
+            transit_sites=int(np.count_nonzero(visible.sites)) - len(rows),
+            clusters=state,
+            layout=layout,
+        )
+
+    def nodes_matching(self, inventory: Inventory, reader: Reader, selector: LabelSelector) -> Mask | None:
+        """(nodes,) of the inventory: whose labels match; None for a selector that asks for nothing.
+
+        `reader` is the one that the inventory is made from. A stated capacity, whose labels nobody knows, matches nothing.
+        """
+        if not selector.requirements:
+            return None
+        nodes = inventory.nodes
+
+        def make() -> Mask:
+            matched = np.zeros(len(nodes.ids), dtype=bool)
+            slots = [
+                slot for one in ids_matching(reader, "Node", selector) if (slot := nodes.slot_of.get(one)) is not None
+            ]
+            rows = nodes.row_of_slot[slots]
+            matched[rows[rows >= 0]] = True
+            return matched
+
+        return self._node_labels.get((nodes.labels, str(selector)), make)

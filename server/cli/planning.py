@@ -1,0 +1,278 @@
+"""`plan`: what would be done, without doing it; kept with `--save`, and done later with `plan apply`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from graph.entity import KINDS
+from server.cli.api import Api, Json, Refused
+from server.cli.deploying import WishFlags, wished
+from server.cli.failures import Exit, Failure
+from server.cli.lookup import entity_named, find, id_of, tenant_id
+from server.cli.move_output import MOVES, STEP, print_moves, print_reasons
+from server.cli.options import OutputOption, TimeoutOption, WaitOption, api_of, call_of, seconds_of
+from server.cli.output import Output, print_data, say, without_typenames
+from server.cli.plan_output import PLAN, REFUSAL_NODES, REFUSALS, print_plan, print_site
+from server.cli.policies import PlacementFlags
+from server.cli.supposing import WhatIfFlags, changes_of
+from server.cli.targets import deployment_text
+from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
+from server.flag_groups import takes_flags
+
+PAGE = 100
+"""Deployments of a plan of moves: as many as the API plans at once."""
+APPLY = "apply"
+"""The word that has a kept plan done instead."""
+APPLIED = f"plan {{ id status }} operations {{ {OPERATION} }} deployments {{ id name phase }} revision"
+OUTDATED = "... on PlanOutdated { reasons { code message deployment { id name } } }"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoveFlags:
+    """Plans of what is there already, instead of an app version's."""
+
+    drain: Annotated[
+        str | None,
+        typer.Option("--drain", help="Where would what runs on a site or node go? `node/n1`.", metavar="TARGET"),
+    ] = None
+    rebalance: Annotated[bool, typer.Option("--rebalance", help="Which deployments would gain by being moved?")] = False
+    deployment: Annotated[
+        list[str] | None,
+        typer.Option("--deployment", help="With --rebalance: only this deployment. Can be repeated.", metavar="NAME"),
+    ] = None
+    labelled: Annotated[
+        str | None,
+        typer.Option(
+            "--labelled", help="With --rebalance: only deployments with such labels: `team=blue`.", metavar="SELECTOR"
+        ),
+    ] = None
+    move_penalty: Annotated[
+        float | None, typer.Option("--move-penalty", help="With --rebalance: what a move costs.", min=0.0)
+    ] = None
+    max_moves: Annotated[
+        int | None, typer.Option("--max-moves", help="With --rebalance: at most so many moves.", min=0)
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepFlags:
+    """Whether it is kept, and how it is shown."""
+
+    save: Annotated[bool, typer.Option("--save", help="Keep the plan; `plan apply ID` does it later.")] = False
+    expires: Annotated[
+        str | None,
+        typer.Option("--expires", help="With --save: how long it can be applied, such as 4h; 1h.", metavar="TIME"),
+    ] = None
+    every: Annotated[bool, typer.Option("--all", "--refusals", help="List every refused site with its reasons.")] = (
+        False
+    )
+    why: Annotated[
+        str | None, typer.Option("--why", help="Only say why this site was chosen or refused.", metavar="SITE")
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="The same as `-o json`.")] = False
+    output: OutputOption = Output.TABLE
+
+    @property
+    def form(self) -> Output:
+        """How to print."""
+        return Output.JSON if self.as_json else self.output
+
+
+@takes_flags
+def plan(
+    ctx: typer.Context,
+    wish: WishFlags,
+    kept: Annotated[str | None, typer.Argument(help="With `plan apply`: the kept plan's id.", metavar="PLAN")] = None,
+    *,
+    where: PlacementFlags,
+    replace: Annotated[
+        str | None, typer.Option("--replace", help="A deployment that it would replace.", metavar="NAME")
+    ] = None,
+    moves: MoveFlags,
+    what_if: WhatIfFlags,
+    keep: KeepFlags,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+) -> None:
+    """Say where an app would run, and why not elsewhere; or what a drain or a rebalance would move. Nothing is changed.
+
+    Flags such as --lose and --price suppose something of the network first. With --save the plan is kept;
+    `edgeatlas plan apply PLAN` does it, unless too much has changed. See what is kept with `edgeatlas get plans`.
+
+    Exit code 4 says that it cannot be done.
+
+    Example: edgeatlas plan hello/1.0 --within 8ms --of Vienna --of Lyon --tier REGIONAL --lose Graz
+    """
+    api = api_of(ctx)
+    if wish.app == APPLY:
+        _apply(ctx, api, kept, wait=wait, seconds=seconds_of(timeout), output=keep.form)
+        return
+    if kept is not None:
+        raise Failure(f"what is {kept!r}?", remedy="write APP/VERSION, or `plan apply PLAN`", code=Exit.USAGE)
+    wanted = [bool(wish.app or wish.app_version), bool(moves.drain), moves.rebalance]
+    if sum(wanted) > 1:
+        raise Failure("an app version, --drain or --rebalance: one of them", code=Exit.USAGE)
+    if not moves.rebalance and (moves.deployment or moves.labelled or moves.move_penalty or moves.max_moves):
+        raise Failure("that belongs to --rebalance", remedy="give --rebalance", code=Exit.USAGE)
+    changes = changes_of(api, what_if)
+    if moves.drain:
+        target = entity_named(api, moves.drain, ("Site", "Node"))["id"]
+        feasible = _moves(api, "drain", {"id": target}, changes, keep)
+    elif moves.rebalance:
+        feasible = _moves(api, "rebalance", _rebalancing(api, wish, moves), changes, keep)
+    else:
+        feasible = _deployment(api, wish, where, replace, changes, keep)
+    if not feasible:
+        raise typer.Exit(int(Exit.REFUSED))
+
+
+def _deployment(
+    api: Api, wish: WishFlags, where: PlacementFlags, replace: str | None, changes: list[Json], keep: KeepFlags
+) -> bool:
+    values = wished(api, wish, where)
+    named = deployment_text(replace, None, tenant=wish.tenant) if replace else None
+    instead = find(api, KINDS["Deployment"], named)["id"] if named else None
+    site = id_of(api, KINDS["Site"], keep.why) if keep.why else None
+    if keep.save:
+        found = _kept(api, {"deployment": values, "replaces": instead}, changes, keep, decision=PLAN, steps=1)
+        shown = found["steps"]["nodes"][0]["decision"]
+    else:
+        found = shown = _asked(api, values, instead, changes, PLAN)
+        if keep.every or site:
+            shown["refusals"] = _all_refusals(api, values, instead, changes, shown["refusals"], site=site)
+    if keep.form in (Output.JSON, Output.YAML):
+        print_data(without_typenames(found), keep.form)
+    elif keep.form is Output.NAME:
+        for one in shown["placements"]:
+            typer.echo(f"site/{one['site']['name']}")
+    elif site is not None:
+        print_site(shown, site)
+    else:
+        print_plan(shown, every_refusal=keep.every)
+    if keep.save:
+        _say_kept(found)
+    return bool(shown["feasible"])
+
+
+def _asked(
+    api: Api,
+    values: Json,
+    instead: str | None,
+    changes: list[Json],
+    selection: str,
+    *,
+    declared: str = "",
+    **more: Any,
+) -> Json:
+    document = (
+        f"query($input: DeployInput!, $replace: ID, $whatIf: [ChangeInput!]{declared}) {{ "
+        f"planDeployment(input: $input, deployment: $replace, whatIf: $whatIf) {{ {selection} }} }}"
+    )
+    given = {"input": values, "replace": instead, "whatIf": changes, **more}
+    found: Json = api.query(document, given)["planDeployment"]
+    return found
+
+
+def _all_refusals(
+    api: Api, values: Json, instead: str | None, changes: list[Json], first: Json, *, site: str | None
+) -> Json:
+    """Every refusal, page by page; or that of one site."""
+    selection = (
+        f"refusals(first: {REFUSALS}, after: $after, filter: $filter) "
+        f"{{ totalCount pageInfo {{ hasNextPage endCursor }} {REFUSAL_NODES} }}"
+    )
+    declared = ", $after: String, $filter: RefusalFilter"
+    if site is not None:
+        given: Json = {"after": None, "filter": {"site": site}}
+        one: Json = _asked(api, values, instead, changes, selection, declared=declared, **given)["refusals"]
+        return one
+    page = first
+    nodes = list(first["nodes"])
+    while page["pageInfo"]["hasNextPage"]:
+        given = {"after": page["pageInfo"]["endCursor"], "filter": None}
+        page = _asked(api, values, instead, changes, selection, declared=declared, **given)["refusals"]
+        nodes += page["nodes"]
+    return {**first, "nodes": nodes}
+
+
+def _moves(api: Api, what: str, values: Json, changes: list[Json], keep: KeepFlags) -> bool:
+    """A drain or a rebalance; whether nothing is stuck."""
+    if keep.save:
+        found = _kept(api, {what: values}, changes, keep, decision="feasible", steps=PAGE)
+        shown: Json = {**found, "revision": found["plannedAtRevision"]}
+    else:
+        name = what[0].upper() + what[1:]
+        document = (
+            f"query($input: Plan{name}Input!, $whatIf: [ChangeInput!]) {{ "
+            f"found: plan{name}(input: $input, whatIf: $whatIf, first: {PAGE}) {{ {MOVES} }} }}"
+        )
+        found = shown = api.query(document, {"input": values, "whatIf": changes})["found"]
+    if keep.form in (Output.JSON, Output.YAML):
+        print_data(without_typenames(found), keep.form)
+    elif keep.form is Output.NAME:
+        for one in shown["steps"]["nodes"]:
+            if one["outcome"] == "MOVES":
+                typer.echo(f"deployment/{one['name']}")
+    else:
+        print_moves(shown)
+    if keep.save:
+        _say_kept(found)
+    return bool(shown["feasible"])
+
+
+def _rebalancing(api: Api, wish: WishFlags, moves: MoveFlags) -> Json:
+    values: Json = {
+        "tenantId": tenant_id(api, wish.tenant),
+        "labels": moves.labelled,
+        "movePenalty": moves.move_penalty,
+        "maxMoves": moves.max_moves,
+    }
+    if moves.deployment:
+        kind = KINDS["Deployment"]
+        named = [deployment_text(one, None, tenant=wish.tenant) for one in moves.deployment]
+        values["deploymentIds"] = [id_of(api, kind, one) for one in named]
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _kept(api: Api, values: Json, changes: list[Json], keep: KeepFlags, *, decision: str, steps: int) -> Json:
+    given: Json = {**values, "whatIf": changes}
+    if keep.expires is not None:
+        given["expiresInSeconds"] = round(seconds_of(keep.expires, what="--expires"))
+    selection = (
+        f"plan {{ id kind feasible expiresAt plannedAtRevision "
+        f"steps(first: {steps}) {{ totalCount nodes {{ {STEP} decision {{ {decision} }} }} }} }} revision"
+    )
+    found: Json = api.mutate("createPlan", given, selection)["plan"]
+    return found
+
+
+def _say_kept(found: Json) -> None:
+    say(f"plan/{found['id']} is kept until {found['expiresAt']}")
+    say(f"do it with `edgeatlas plan apply {found['id']}`", style="dim")
+
+
+def _apply(ctx: typer.Context, api: Api, kept: str | None, *, wait: bool, seconds: float, output: Output) -> None:
+    if kept is None:
+        raise Failure("which plan?", remedy="write `plan apply PLAN`; see `edgeatlas get plans`", code=Exit.USAGE)
+    try:
+        payload = api.mutate("applyPlan", {"id": kept.removeprefix("plan/")}, APPLIED, extra=OUTDATED)
+    except Refused as refused:
+        if refused.error.get("reasons") and output in (Output.TABLE, Output.WIDE):
+            print_reasons(refused.error["reasons"])
+        raise
+    if output in (Output.JSON, Output.YAML):
+        print_data(without_typenames(payload), output)
+    elif output is Output.NAME:
+        for one in payload["operations"]:
+            typer.echo(f"operation/{one['id']}")
+    else:
+        for one in payload["deployments"]:
+            say(f"deployment/{one['name']} {one['phase']}")
+        for one in payload["operations"]:
+            say(f"operation/{one['id']} {one['kind']} {one['status']}")
+    if wait:
+        for one in payload["operations"]:
+            wait_for(call_of(ctx).chosen()[1], one, timeout_s=seconds)
