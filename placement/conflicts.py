@@ -25,7 +25,11 @@ def unmet_of(made: Modelled, choice: Choice) -> list[UnmetTarget]:
 def conflicts_of(made: Modelled, choice: Choice, unmet: Sequence[UnmetTarget]) -> list[Reason]:
     """What the nearest choice does not keep, in the policy's words."""
     found = []
+    # Where no site passes, all else follows from that.
+    empty = {one.unit for one in choice.broken if one.rule == "no_site"}
     for one in choice.broken:
+        if one.unit in empty and one.rule != "no_site":
+            continue
         whose = made.units[one.unit] if one.unit < len(made.units) else None
         of = f" for {whose.words.name}" if whose is not None and len(made.units) > 1 else ""
         found.append(_REASONS[one.rule](made, one, unmet, of))
