@@ -28,7 +28,7 @@ from placement.decision import (
 from placement.problem import Problem
 from placement.rules import RULES, Rule
 from placement.rules.latency import RULE as LATENCY
-from placement.rules.latency import in_time
+from placement.rules.latency import reach
 from placement.scores import SCORES, Score
 from placement.scores.price import price_per_hour
 from placement.scores.score import scaled
@@ -81,7 +81,7 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, scores: Sequence[
     screening = screen(problem, rules)
     scored = _score(problem, screening, scores)
     timed = any(one is LATENCY for one in rules)
-    reached = in_time(problem)[:, scored.rows].T if timed else np.ones((len(scored.rows), 0), dtype=bool)
+    reached = _reached(problem, scored.rows) if timed else np.ones((len(scored.rows), 0), dtype=bool)
     choice = _choose(problem, screening, scored, reached)
     rows = [int(scored.rows[one]) for one in choice.chosen]
     placements = _placements(problem, screening, scored, choice.chosen)
@@ -113,6 +113,14 @@ def _score(problem: Problem, screening: Screening, scores: Sequence[Score]) -> _
         total += shares * weight
         terms.append((score, weight, values, shares))
     return _Scored(rows=rows, total=total, terms=terms)
+
+
+def _reached(problem: Problem, rows: Ints) -> Mask:
+    """(given sites, targets): whether the site is in reach."""
+    mask = np.zeros((len(problem.targets), len(problem)), dtype=bool)
+    pairs = reach(problem)
+    mask[np.repeat(np.arange(len(problem.targets)), np.diff(pairs.indptr)), pairs.indices] = True
+    return mask[:, rows].T
 
 
 def _choose(problem: Problem, screening: Screening, scored: _Scored, reached: Mask) -> _Choice:
@@ -163,7 +171,7 @@ def _choose(problem: Problem, screening: Screening, scored: _Scored, reached: Ma
 def _placements(problem: Problem, screening: Screening, scored: _Scored, chosen: Sequence[int]) -> list[SitePlacement]:
     rows = [int(scored.rows[one]) for one in chosen]
     serves: list[list[ServedPlace]] = [[] for _ in rows]
-    for target, latency in zip(problem.targets, problem.latency[:, rows] if rows else (), strict=False):
+    for target, latency in zip(problem.targets, problem.latency.to(np.array(rows)) if rows else (), strict=False):
         nearest = int(np.argmin(latency))
         if np.isfinite(latency[nearest]):
             serves[nearest].append(
@@ -264,7 +272,7 @@ class _Rivals:
 
 
 def _objective(problem: Problem, scored: _Scored, chosen: Sequence[int], rows: Ints) -> Objective:
-    served = problem.latency[:, rows].min(axis=1) if len(rows) and problem.targets else np.empty(0)
+    served = problem.latency.to(rows).min(axis=1) if len(rows) and problem.targets else np.empty(0)
     return Objective(
         sites=len(rows),
         score=float(scored.total[list(chosen)].sum()),
@@ -275,7 +283,7 @@ def _objective(problem: Problem, scored: _Scored, chosen: Sequence[int], rows: I
 
 
 def _unmet(problem: Problem, screening: Screening, target: int) -> UnmetTarget:
-    wanted, latency = problem.targets[target], problem.latency[target]
+    wanted, latency = problem.targets[target], problem.latency.row(target)
     passing = np.flatnonzero(screening.passed_but_for(LATENCY.name) & np.isfinite(latency))
     nearest = int(passing[np.argmin(latency[passing])]) if len(passing) else None
     bound = np.inf if nearest is None else float(latency[nearest])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -20,13 +20,14 @@ from graph.refusal import InvalidInput, NotFound
 from graph.selectors import LabelSelector, ids_matching, parse_selector
 from graph.spatial import regions_below
 from graph.view import Reader, get_as
-from placement.arrays import Floats, Mask
+from placement.arrays import Floats, Ints, Mask
 from placement.bins import Bins, ComponentNeed, bins_of, needed_in_all, needs_of
 from placement.clusters import ClusterState
 from placement.conditions import is_seen_by
 from placement.coverage import coverage_targets
 from placement.inventory import Inventory, inventory_of
-from placement.latency import Target, latencies, targets_of
+from placement.latencies import Latencies
+from placement.latency import Target, targets_of
 from placement.outlook import Outlooks
 from placement.projection import Projection
 from placement.sites import SiteColumns
@@ -56,8 +57,8 @@ class Problem:
     in_region: Mask
     """In the policy's regions or below; all true when it names none."""
     targets: tuple[Target, ...]
-    latency: Floats
-    """(targets, sites) in milliseconds, one way; infinite where there is no way."""
+    latency: Latencies
+    """Between the targets and the sites."""
     clusters: ClusterState
     """Which clusters serve the sites, and which of them can be called."""
     needed: Floats
@@ -117,11 +118,7 @@ def problem_from(
         *coverage_targets(reader, policy.coverage, tenant_id=tenant_id, path=f"{path}.policy.coverage"),
     )
     graph = latency if latency is not None else (projection.links if projection is not None else LinkGraph(reader))
-    to_sites = (
-        latencies(inventory, graph.network(reader, tenant_id=tenant_id), targets, seen=visible.sites)
-        if targets
-        else np.empty((0, len(inventory.sites.sites)))
-    )
+    network = cache(partial(graph.network, reader, tenant_id=tenant_id))
     words = words_of(
         reader,
         policy,
@@ -131,7 +128,7 @@ def problem_from(
         components=components,
         replicas=replicas,
         targets=targets,
-        network=partial(graph.network, reader, tenant_id=tenant_id),
+        network=network,
         nodes_matching=partial(outlooks.nodes_matching, inventory, everything),
         uses=everything,
         tenant_id=tenant_id,
@@ -156,7 +153,7 @@ def problem_from(
         labels_match=_matching(reader, sites, labels),
         in_region=_in_region(reader, sites, policy, tenant_id=tenant_id, path=f"{path}.policy.sites.regionIds"),
         targets=targets,
-        latency=to_sites[:, rows],
+        latency=outlooks.latencies(outlook, network(), targets, near_by=_near_by(targets, words)),
         clusters=outlook.clusters,
         needed=needed_in_all(needs),
         bins=bins_of(
@@ -170,6 +167,14 @@ def problem_from(
         ),
         words=words,
     )
+
+
+def _near_by(targets: Sequence[Target], words: PolicyWords) -> list[Ints | None] | None:
+    """For places whose reach is a distance the sites within it; None when there are no such places."""
+    allowed = words.allowed
+    if allowed is None or all(one.within_km is None for one in targets):
+        return None
+    return [None if one.within_km is None else allowed.sites_of(n) for n, one in enumerate(targets)]
 
 
 def check_replicas(replicas: Mapping[str, int], components: Sequence[Component], *, path: str) -> None:

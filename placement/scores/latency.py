@@ -8,7 +8,7 @@ from graph.kinds.policy import ScoreWeights
 from placement.arrays import Floats, Ints
 from placement.packing import Packing
 from placement.problem import Problem
-from placement.rules.latency import in_time
+from placement.rules.latency import reach
 from placement.scores.score import Score
 
 
@@ -19,9 +19,9 @@ def _weight(weights: ScoreWeights) -> float:
 def _measure(problem: Problem, packing: Packing, rows: Ints) -> Floats | None:
     if not problem.targets:
         return None
-    reached, latency = in_time(problem)[:, rows], problem.latency[:, rows]
-    total = np.where(reached, latency, 0.0).sum(axis=0)
-    mean: Floats = total / np.maximum(reached.sum(axis=0), 1)
+    pairs, sites = reach(problem), len(problem)
+    total = np.bincount(pairs.indices, weights=pairs.data, minlength=sites)
+    mean: Floats = total[rows] / np.maximum(np.bincount(pairs.indices, minlength=sites)[rows], 1)
     return mean
 
 
