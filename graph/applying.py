@@ -367,7 +367,12 @@ class Applier:
             fields[field.name] = (
                 self._references.of_field(field, value, fields.get("tenant_id"), where)
                 if field.ref is not None
-                else plain_value(field.type, value, field.meta, where)
+                else plain_value(
+                    field.type,
+                    self._references.in_value(field, value, fields.get("tenant_id"), where),
+                    field.meta,
+                    where,
+                )
             )
         self._inherit_tenant(kind, fields)
         if not kind.named and fields.get("external") is None:

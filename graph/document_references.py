@@ -13,9 +13,12 @@ from typing import Any
 
 from graph.document_values import MAX_REFERENCE
 from graph.entity import KINDS, Entity, Field, Kind
+from graph.kinds.policy import NAMES, PlacementPolicy
 from graph.refusal import InvalidInput, NotFound
+from graph.spelling import camel
 from graph.view import Reader
 
+_POLICY_NAMES = {camel(field): kind for field, kind in NAMES.items()}
 _ID = re.compile(r"[a-z]+_[0-9A-HJKMNP-TV-Z]{26}")
 
 
@@ -33,6 +36,26 @@ class References:
                 raise InvalidInput("a list of names or ids", remedy="write a list", path=path)
             return [self.named(field.ref.kinds[0], one, tenant_id, f"{path}[{at}]") for at, one in enumerate(value)]
         return self.named(field.ref.kinds[0], value, tenant_id, path)
+
+    def in_value(self, field: Field, value: Any, tenant_id: str | None, path: str) -> Any:
+        """A plain value with ids where a document has names: that is so in placement policies. Raises as `named` does."""
+        return self._in_words(value, tenant_id, path) if field.type is PlacementPolicy else value
+
+    def _in_words(self, value: Any, tenant_id: str | None, path: str) -> Any:
+        if isinstance(value, list):
+            return [self._in_words(one, tenant_id, f"{path}[{at}]") for at, one in enumerate(value)]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: self._in_word(_POLICY_NAMES.get(key), one, tenant_id, f"{path}.{key}") for key, one in value.items()
+        }
+
+    def _in_word(self, kind_name: str | None, value: Any, tenant_id: str | None, path: str) -> Any:
+        if kind_name is None or value is None:
+            return self._in_words(value, tenant_id, path)
+        if isinstance(value, list):
+            return [self.named(kind_name, one, tenant_id, f"{path}[{at}]") for at, one in enumerate(value)]
+        return self.named(kind_name, value, tenant_id, path)
 
     def named(self, kind_name: str, value: Any, tenant_id: str | None, path: str) -> str:
         """The id of what a text names. Raises InvalidInput or NotFound."""

@@ -16,7 +16,7 @@ import msgspec
 
 from graph.entity import HIDDEN, KINDS, MANAGED, Field, Kind, without_none
 from graph.refusal import InvalidInput
-from graph.spelling import camel
+from graph.spelling import camel, camel_path
 
 MAX_REFERENCE = 1_024
 """Characters of a name, a path of names or a key that are looked up and told of."""
@@ -68,7 +68,9 @@ def plain_value(declared: Any, value: Any, meta: Sequence[msgspec.Meta], path: s
     except msgspec.ValidationError as problem:
         text, _, inner = str(problem).partition(" - at `$")
         raise InvalidInput(
-            text[:MAX_TOLD], remedy="give a value of the stated type and range", path=path + inner.rstrip("`")
+            text[:MAX_TOLD],
+            remedy="give a value of the stated type and range",
+            path=path + camel_path(inner.rstrip("`")),
         ) from None
 
 

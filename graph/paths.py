@@ -74,7 +74,7 @@ _ORDER = {
 """What breaks ties. Hops are in each, so that what is left has no cycles of weight zero."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, slots=True)
 class Network:
     """Links as arcs, two a link, ordered by (from, to, link id): an immutable value that searches run on."""
 

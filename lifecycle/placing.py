@@ -14,6 +14,7 @@ import msgspec
 from drivers.registry import DriverRegistry
 from graph.kinds import Component
 from graph.kinds.policy import PlacementPolicy, SiteSelector
+from graph.refusal import InvalidInput
 from graph.view import Reader
 from lifecycle.deployments import Chosen
 from lifecycle.indulgence import NONE, Blemished, Indulgent
@@ -55,20 +56,26 @@ class Placing:
         chosen: Chosen | None = None
         async with self._turn:
             for one in policies:
-                problem = problem_from(
-                    Indulgent(reader, indulging) if indulging else reader,
-                    components=components,
-                    policy=one,
-                    replicas=replicas,
-                    tenant_id=tenant_id,
-                    excluding_deployment_id=excluding_deployment_id,
-                    # The projection has the blemishes: without it the inventory is made anew, which is seldom needed.
-                    projection=None if indulging else self._projection,
-                    latency=self._projection.links,
-                    uses=Indulgent(self._projection.reader, indulging),
-                    drivers=self._drivers.names,
-                    path=path,
-                )
+                try:
+                    problem = problem_from(
+                        Indulgent(reader, indulging) if indulging else reader,
+                        components=components,
+                        policy=one,
+                        replicas=replicas,
+                        tenant_id=tenant_id,
+                        excluding_deployment_id=excluding_deployment_id,
+                        # The projection has the blemishes: without it the inventory is made anew, which is seldom needed.
+                        projection=None if indulging else self._projection,
+                        latency=self._projection.links,
+                        uses=Indulgent(self._projection.reader, indulging),
+                        drivers=self._drivers.names,
+                        path=path,
+                    )
+                except InvalidInput:
+                    if one is policy:
+                        raise
+                    # Held to fewer sites than it was placed at, the policy may contradict itself: then it moves.
+                    continue
                 chosen = await asyncio.to_thread(_choose, problem)
                 if chosen.decision.feasible:
                     break

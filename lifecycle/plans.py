@@ -1,22 +1,20 @@
-"""Plans: what would be done, asked without doing it, kept, and done later.
+"""Kept plans: what a dry run came to, kept with its decisions filed under it, and done later.
 
-A dry run is decided by the same code as the real thing, on the graph or on a supposed one. A plan that is kept has its
-decisions filed under it. To apply one, its policies are looked at again on the present graph, off the event loop as all
-placement is; then everything is verified at head, and either all of it begins or nothing.
+To apply one, its policies are looked at again on the present graph, off the event loop as all placement is; then
+everything is verified at head, and either all of it begins or nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import structlog
 
-from drivers.registry import DriverRegistry
 from graph.change import Record
 from graph.edit import Edit
 from graph.kinds import Deployment, Plan, PlanKind, PlanStatus
@@ -28,12 +26,13 @@ from graph.store import RecordPage, StoreProblem
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.decisions import Decisions, Remember
-from lifecycle.deployments import Chosen, Visible, Wish, seen_deployment, seen_version
+from lifecycle.deployments import Visible, Wish, seen_version
 from lifecycle.placing import Placing
-from lifecycle.plans_drain import drain_plan, drain_target
+from lifecycle.plans_drain import drain_target
+from lifecycle.plans_dry_runs import DryRuns
 from lifecycle.plans_kept import Allowed, Applied, NewPlan, apply_plan, delete_plan, keep_plan, seen_plan
-from lifecycle.plans_moving import MAX_STEPS, MovePlan, places_now
-from lifecycle.plans_rebalance import Rebalancing, rebalance_plan
+from lifecycle.plans_moving import MAX_STEPS, places_now
+from lifecycle.plans_rebalance import Rebalancing
 from lifecycle.plans_recheck import Recheck
 from lifecycle.plans_steps import (
     COLLECTION,
@@ -47,10 +46,7 @@ from lifecycle.plans_steps import (
 )
 from lifecycle.releases import sites_of
 from lifecycle.unplaceable import Unplaceable
-from lifecycle.what_if_graph import SupposedGraph, open_on
-from placement.problem import check_replicas
 
-A = TypeVar("A")
 log = structlog.get_logger(__name__)
 DEFAULT_LASTS_S = 3_600
 LEAST_LASTS_S = 60
@@ -82,94 +78,13 @@ class KeptStep(NamedTuple):
 
 
 class Plans:
-    """Makes, keeps and applies plans."""
+    """Keeps and applies what dry runs come to."""
 
-    def __init__(
-        self, ledger: Ledger, placing: Placing, decisions: Decisions, drivers: DriverRegistry, *, at_once: int
-    ) -> None:
-        """`at_once`: how many plans on supposed graphs are made at the same time; the others wait."""
+    def __init__(self, ledger: Ledger, placing: Placing, decisions: Decisions, dry_runs: DryRuns) -> None:
         self._ledger = ledger
         self._decisions = decisions
-        self._drivers = drivers
-        self._turn = asyncio.Semaphore(at_once)
+        self._dry_runs = dry_runs
         self._recheck = Recheck(placing)
-
-    # Dry runs
-
-    async def deployment(
-        self,
-        wish: Wish,
-        *,
-        visible: Visible,
-        replaces: str | None = None,
-        changes: Sequence[Change] = (),
-        replaces_path: str = "deployment",
-        path: str = "input",
-    ) -> Chosen:
-        """Where a wish would run and why; `replaces` is a deployment whose place it would take.
-
-        Raises NotFound, InvalidInput or InvalidState.
-        """
-        reader = visible(self._ledger.view)
-        if replaces is not None:
-            seen_deployment(reader, replaces, path=replaces_path)
-        if not changes:
-            return await self._decisions.for_wish(reader, wish, excluding=replaces, path=path)
-
-        async def choose(graph: SupposedGraph) -> Chosen:
-            version = seen_version(graph.reader, wish.app_version_id, path=f"{path}.appVersionId")
-            components = components_of(graph.reader, version, path=f"{path}.appVersionId")
-            check_replicas(wish.replicas, components, path=f"{path}.replicas")
-            return await graph.choose(
-                components=components,
-                policy=wish.policy,
-                replicas=wish.replicas,
-                tenant_id=wish.tenant_id,
-                excluding_deployment_id=replaces,
-                path=path,
-            )
-
-        return await self._on(changes, choose, visible=visible)
-
-    async def drain(
-        self,
-        target_id: str,
-        *,
-        visible: Visible,
-        changes: Sequence[Change] = (),
-        first: int = MAX_STEPS,
-        after: str | None = None,
-        path: str = "input",
-    ) -> MovePlan:
-        """What draining a site or node would do to the deployments there that the asker sees, a page of them.
-
-        Raises NotFound, InvalidInput or LimitExceeded.
-        """
-        _check_page(first, path=path)
-        drain_target(visible(self._ledger.view), target_id, path=f"{path}.id")
-        plan = await self._on(
-            changes,
-            lambda graph: drain_plan(graph, target_id, first=first, after=after, path=f"{path}.id"),
-            visible=visible,
-        )
-        return dataclasses.replace(plan, changes=tuple(changes))
-
-    async def rebalance(
-        self, wanted: Rebalancing, *, visible: Visible, changes: Sequence[Change] = (), path: str = "input"
-    ) -> MovePlan:
-        """What placing a tenant's deployments anew would change, with a price for each move; a page of them.
-
-        Raises NotFound, InvalidInput or LimitExceeded.
-        """
-        _check_page(wanted.first, path=path)
-        if wanted.move_penalty is not None and wanted.move_penalty < 0:
-            raise InvalidInput("a move costs nothing or more", remedy="give 0 or more", path=f"{path}.movePenalty")
-        if wanted.max_moves is not None and wanted.max_moves < 0:
-            raise InvalidInput("there are no moves or more", remedy="give 0 or more", path=f"{path}.maxMoves")
-        plan = await self._on(changes, lambda graph: rebalance_plan(graph, wanted, path=path), visible=visible)
-        return dataclasses.replace(plan, changes=tuple(changes))
-
-    # Kept plans
 
     async def keep(
         self,
@@ -271,14 +186,6 @@ class Plans:
 
     # How it is done
 
-    async def _on(
-        self, changes: Sequence[Change], ask: Callable[[SupposedGraph], Awaitable[A]], *, visible: Visible
-    ) -> A:
-        """What is answered on the graph with changes over it, when it is this one's turn."""
-        async with self._turn:
-            with open_on(self._ledger.view, changes, visible=visible, drivers=self._drivers) as graph:
-                return await ask(graph)
-
     async def _new(self, wanted: Wanted, *, visible: Visible, author: str) -> NewPlan:
         given = [one for one in (wanted.wish, wanted.drain_id, wanted.rebalancing) if one is not None]
         if len(given) != 1:
@@ -298,13 +205,23 @@ class Plans:
         if wanted.wish is not None:
             return await self._new_deployment(wanted, wanted.wish, common, fields, visible=visible)
         if wanted.drain_id is not None:
-            plan = await self.drain(wanted.drain_id, visible=visible, changes=wanted.changes, path="input.drain")
+            plan = await self._dry_runs.drain(
+                wanted.drain_id,
+                visible=visible,
+                changes=wanted.changes,
+                path="input.drain",
+                changes_path="input.whatIf",
+            )
             target = drain_target(visible(self._ledger.view), wanted.drain_id, path="input.drain.id")
             tenant_id = target.tenant_id
         else:
             assert wanted.rebalancing is not None, "one of the three is given"
-            plan = await self.rebalance(
-                wanted.rebalancing, visible=visible, changes=wanted.changes, path="input.rebalance"
+            plan = await self._dry_runs.rebalance(
+                wanted.rebalancing,
+                visible=visible,
+                changes=wanted.changes,
+                path="input.rebalance",
+                changes_path="input.whatIf",
             )
             tenant_id = wanted.rebalancing.tenant_id
         if plan.more:
@@ -334,13 +251,14 @@ class Plans:
             )
         # Read before it is decided: what changes meanwhile is found to have changed when the plan is applied.
         rests_on = _rests_on(self._ledger.view, reader, wish, replaced)
-        chosen = await self.deployment(
+        chosen = await self._dry_runs.deployment(
             wish,
             visible=visible,
             replaces=wanted.replaces,
             changes=wanted.changes,
             replaces_path="input.replaces",
             path="input.deployment",
+            changes_path="input.whatIf",
         )
         decision = chosen.decision
         before = rests_on.pop("places")
@@ -395,12 +313,3 @@ def _rests_on(view: Reader, reader: Reader, wish: Wish, replaced: Deployment | N
             "places": places_now(view, replaced.id),
         }
     return found
-
-
-def _check_page(first: int, *, path: str) -> None:
-    if not 1 <= first <= MAX_STEPS:
-        raise InvalidInput(
-            f"first is {first}, a page of a plan has 1 to {MAX_STEPS} deployments",
-            remedy="ask for smaller pages and go on after the last",
-            path=f"{path}.first",
-        )

@@ -47,6 +47,7 @@ from lifecycle.operations import cancel_operation, ended, retry_operation, runni
 from lifecycle.placer import Placer
 from lifecycle.placing import Placing
 from lifecycle.plans import Plans
+from lifecycle.plans_dry_runs import DryRuns
 from lifecycle.plans_sweep import PlanSweep
 from lifecycle.reconciler import Reconciler
 from lifecycle.settings import LifecycleSettings
@@ -66,7 +67,7 @@ class Worker(Protocol):
 
 
 class Lifecycle:
-    """Deployments, operations, drains, `plans`; `running()` has the workers."""
+    """Deployments, operations, drains, `dry_runs` and `plans`; `running()` has the workers."""
 
     def __init__(
         self,
@@ -88,7 +89,8 @@ class Lifecycle:
             ledger.view.follow(projection)
         placing = Placing(projection, drivers, at_once=self._settings.placements_at_once)
         self._decisions = Decisions(ledger, placing, attempts=self._settings.placement_attempts)
-        self.plans = Plans(ledger, placing, self._decisions, drivers, at_once=self._settings.placements_at_once)
+        self.dry_runs = DryRuns(ledger, self._decisions, drivers, at_once=self._settings.placements_at_once)
+        self.plans = Plans(ledger, placing, self._decisions, self.dry_runs)
         self.connections = Connections(
             ledger,
             drivers,

@@ -132,7 +132,7 @@ def _counted(rule: str, broken: Broken, unit: str, message: str) -> Reason:
 
 def _unmet(made: Modelled, target: int) -> UnmetTarget:
     problem, screening = made.problem, made.screenings[0]
-    wanted, latency = problem.targets[target], problem.latency[target]
+    wanted, latency = problem.targets[target], problem.latency.row(target)
     passing = np.flatnonzero(screening.passed_but_for(LATENCY.name) & np.isfinite(latency))
     nearest = int(passing[np.argmin(latency[passing])]) if len(passing) else None
     bound = np.inf if nearest is None else float(latency[nearest])

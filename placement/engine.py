@@ -122,7 +122,7 @@ def _objective(made: Modelled, choice: Choice, layout: Layout, *, cut: bool) -> 
     problem = made.problem
     price = _price(made, layout)
     moved = sum(int(moves(unit.problem, rows).sum()) for unit, rows in zip(made.units, layout.rows, strict=True))
-    latency = problem.latency[:, layout.rows[0]].min(axis=1) if problem.targets else np.empty(0)
+    latency = problem.latency.to(layout.rows[0]).min(axis=1) if problem.targets else np.empty(0)
     bounds = [None] * made.model.tiers if cut or choice.bound is None else choice.bound.tolist()
     everywhere: list[Ints] = [rows for rows in layout.rows if len(rows)]
     return Objective(

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from graph.kinds import Region, Site
 from graph.kinds.policy import LatencyTarget, Place
@@ -23,6 +25,8 @@ from placement.arrays import Floats, Ints, Mask
 from placement.conditions import is_seen_by
 from placement.inventory import Inventory
 
+Entries: TypeAlias = tuple[tuple[int, float], ...]
+"""Where a place enters the network: pairs of a site's row in it and the milliseconds up to it."""
 ACCESS_MS = 0.15
 """From a user to the first vertex of the network, added once."""
 NEAREST_VERTICES = 3
@@ -114,53 +118,58 @@ def _name(place: Place) -> str:
     return place.name or f"{place.position.latitude:.4f}, {place.position.longitude:.4f}"
 
 
-def latencies(inventory: Inventory, network: Network, targets: Sequence[Target], *, seen: Mask) -> Floats:
-    """(targets, all sites of the inventory): one-way milliseconds, infinite where there is no way.
-
-    `seen` are the sites that the caller sees: no others are entered.
-    """
-    to_network, same = _in_network(inventory, network)
-    found = network.latencies([_entries(inventory, one, seen=seen, to_network=to_network) for one in targets])
-    if same:
-        return found
-    found = np.column_stack((found, np.full(len(targets), np.inf)))
-    columns: Floats = found[:, to_network]
-    return columns
-
-
-def entries_of(inventory: Inventory, network: Network, target: Target, *, seen: Mask) -> list[tuple[int, float]]:
-    """Where a place enters a network: pairs of a site's row in it and the milliseconds up to it."""
-    to_network, _ = _in_network(inventory, network)
-    return _entries(inventory, target, seen=seen, to_network=to_network)
-
-
-def _in_network(inventory: Inventory, network: Network) -> tuple[Ints, bool]:
-    """The row in a network of each site of the inventory, -1 where it has none; and whether both have the same rows."""
+def entries_of(inventory: Inventory, network: Network, target: Target, *, seen: Mask) -> Entries:
+    """Where a place enters a network; `seen` are the sites that the caller sees: no others are entered."""
     ids = inventory.sites.row_of
-    same = len(network.site_ids) == len(ids) and network.site_ids == list(ids)
-    if same:
-        return np.arange(len(ids)), True
-    return np.array([network.row_of.get(one, -1) for one in ids], dtype=np.int64), False
+    to_network = np.array([network.row_of.get(one, -1) for one in ids], dtype=np.int64)
+    return EntryPoints(inventory.sites.degrees, ids, to_network, seen=seen).of([target])[0]
 
 
-def _entries(inventory: Inventory, target: Target, *, seen: Mask, to_network: Ints) -> list[tuple[int, float]]:
-    if target.site_id is not None:
-        row = inventory.sites.row_of.get(target.site_id)
-        return [] if row is None or to_network[row] < 0 else [(int(to_network[row]), ACCESS_MS)]
-    assert target.position is not None
-    rows = np.flatnonzero(seen & (to_network >= 0) & ~np.isnan(inventory.sites.degrees[:, 0]))
-    if not len(rows):
-        return []
-    at = unit_vectors(np.array([[target.position.longitude, target.position.latitude]]))[0]
-    chord = np.linalg.norm(unit_vectors(inventory.sites.degrees[rows]) - at, axis=1)
-    farthest = (
-        np.partition(chord, NEAREST_VERTICES - 1)[NEAREST_VERTICES - 1] if len(rows) > NEAREST_VERTICES else np.inf
-    )
-    near = np.flatnonzero(chord <= farthest)
-    near = near[np.argsort(chord[near], kind="stable")][:NEAREST_VERTICES]
-    distance = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord[near] / 2, 1.0))
-    near = near[: int(np.count_nonzero(distance <= distance[0] + FARTHER_KM))]
-    return [
-        (int(to_network[row]), estimated_latency_ms(km) + ACCESS_MS)
-        for row, km in zip(rows[near].tolist(), distance.tolist(), strict=False)
-    ]
+class EntryPoints:
+    """Where places enter a network: at the sites nearest to them that are seen, or at their own site."""
+
+    def __init__(self, degrees: Floats, site_rows: dict[str, int], to_network: Ints, *, seen: Mask) -> None:
+        """degrees, site_rows, to_network, seen: of all sites of the inventory; `to_network` is -1 where it has none."""
+        self._site_rows, self._to_network = site_rows, to_network
+        self._rows = np.flatnonzero(seen & (to_network >= 0) & ~np.isnan(degrees[:, 0]))
+        self._vectors = unit_vectors(degrees[self._rows]) if len(self._rows) else np.empty((0, 3))
+        self._tree: cKDTree | None = None
+        self._found: dict[tuple[str | None, Position | None], Entries] = {}
+
+    def of(self, targets: Sequence[Target]) -> list[Entries]:
+        """The entries of each place; none when there is nothing to enter at."""
+        found = self._found
+        return [
+            entries if (entries := found.get((one.site_id, one.position))) is not None else self._add(one)
+            for one in targets
+        ]
+
+    def _add(self, target: Target) -> Entries:
+        entries: Entries = ()
+        if target.site_id is not None:
+            row = self._site_rows.get(target.site_id)
+            if row is not None and self._to_network[row] >= 0:
+                entries = ((int(self._to_network[row]), ACCESS_MS),)
+        elif target.position is not None and len(self._rows):
+            entries = self._nearest(target.position)
+        self._found[target.site_id, target.position] = entries
+        return entries
+
+    def _nearest(self, position: Position) -> Entries:
+        if self._tree is None:
+            self._tree = cKDTree(self._vectors)
+        at = unit_vectors(np.array([[position.longitude, position.latitude]]))[0]
+        count = min(NEAREST_VERTICES, len(self._rows))
+        farthest = float(np.max(self._tree.query(at, k=count)[0]))
+        # A hair more, so that of several that are as far the first by id is taken.
+        near = np.array(sorted(self._tree.query_ball_point(at, farthest * (1 + 1e-9) + 1e-15)), dtype=np.int64)
+        chord = np.linalg.norm(self._vectors[near] - at, axis=1)
+        order = np.argsort(chord, kind="stable")[:count]
+        near, chord = near[order], chord[order]
+        distance = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1.0))
+        rows = self._to_network[self._rows[near]].tolist()
+        return tuple(
+            (row, estimated_latency_ms(km) + ACCESS_MS)
+            for row, km in zip(rows, distance.tolist(), strict=True)
+            if km <= distance[0] + FARTHER_KM
+        )

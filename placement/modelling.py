@@ -15,11 +15,12 @@ from scipy.sparse import csr_array
 
 from graph.kinds.policy import Term
 from placement.arrays import Floats, Ints, Mask
-from placement.narrowing import cut, cut_group, narrowed
+from placement.narrowing import columns_of, cut, cut_group, narrowed
 from placement.problem import Problem
 from placement.reach import reach_between
-from placement.rules.latency import in_time
+from placement.rules.latency import reach
 from placement.scores import SCORES, Score
+from placement.scores.latency import SCALE_MS as LATENCY_SCALE_MS
 from placement.scores.moves import moves
 from placement.scores.price import price_per_hour
 from placement.screening import Screening
@@ -237,15 +238,11 @@ def _solved(problem: Problem, unit: Unit, rows: Ints, costs: Floats, *, clients:
 def _clients(problem: Problem, rows: Ints, tier_of: dict[Term, int], demand: Floats) -> Clients | None:
     if not problem.targets:
         return None
-    reached = in_time(problem)[:, rows]
-    places, candidates = np.nonzero(reached)
+    found = columns_of(reach(problem), rows)
     tier = tier_of.get(Term.LATENCY)
-    factor = 0.0 if tier is None else problem.policy.weights.latency / 10.0
-    cost = problem.latency[:, rows][places, candidates] * demand[places] * factor
-    pointers = np.zeros(len(problem.targets) + 1, dtype=np.int32)
-    np.cumsum(reached.sum(axis=1), out=pointers[1:])
-    matrix = csr_array((cost, candidates.astype(np.int32), pointers), shape=reached.shape)
-    return Clients(cost=matrix, tier=tier or 0)
+    factor = 0.0 if tier is None else problem.policy.weights.latency / LATENCY_SCALE_MS
+    found.data = found.data * np.repeat(demand * factor, np.diff(found.indptr))
+    return Clients(cost=found, tier=tier or 0)
 
 
 def _shares(problem: Problem) -> Floats:
@@ -270,21 +267,21 @@ def _servings(problem: Problem, solved: Sequence[Solved], tier_of: dict[Term, in
 
 def _reach(problem: Problem, clients: Ints, servers: Ints, words: UnitWords) -> csr_array:
     """(clients, servers): explicit entries are in reach. The search begins at the side that has fewer sites."""
-    network = problem.network
-    assert network is not None, "a problem with components that serve others has its network"
     assert words.within_ms is not None, "the caller has looked"
-    vertex = problem.vertices
-    assert vertex is not None, "it has them with the network"
     turned = len(servers) < len(clients)
     sources, ends = (servers, clients) if turned else (clients, servers)
-    found = reach_between(
-        network,
-        vertex[sources],
-        vertex[ends],
-        within_ms=words.within_ms,
-        min_mbps=words.min_bandwidth_mbps,
-        free=problem.free_bandwidth,
-    )
+    if problem.free_bandwidth is not None and words.min_bandwidth_mbps is not None:
+        vertex = problem.latency.rows
+        found = reach_between(
+            problem.latency.network,
+            vertex[sources],
+            vertex[ends],
+            within_ms=words.within_ms,
+            min_mbps=words.min_bandwidth_mbps,
+            free=problem.free_bandwidth,
+        )
+    else:
+        found = columns_of(problem.latency.between(sources, words.within_ms), ends)
     return csr_array(found.T) if turned else found
 
 

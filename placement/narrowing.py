@@ -49,7 +49,7 @@ def narrowed(
             inside[start[at] if start is not None else []] = True
         listed = np.flatnonzero(inside)
         part = cut(unit, listed)
-        narrow_rows = [Rows(csr_array(one.matrix[:, listed]), one.rows, one.tier) for one in rows]
+        narrow_rows = [Rows(columns_of(one.matrix, listed), one.rows, one.tier) for one in rows]
         keep = np.empty(0, dtype=np.int64) if start is None else np.flatnonzero(np.isin(listed, start[at]))
         chosen = shortlist(
             part,
@@ -84,7 +84,7 @@ def cut(unit: Unit, kept: Ints) -> Unit:
         unit,
         sites=unit.sites[kept],
         open_cost=unit.open_cost[:, kept],
-        clients=None if clients is None else Clients(csr_array(clients.cost[:, kept]), clients.tier),
+        clients=None if clients is None else Clients(columns_of(clients.cost, kept), clients.tier),
         groups=tuple(cut_group(one, kept, unit.count) for one in unit.groups),
         domains=tuple(replace(one, domain=_renumbered(one.domain[kept])) for one in unit.domains),
         room=None if unit.room is None else unit.room[kept],
@@ -101,7 +101,22 @@ def cut_group(group: Group, kept: Ints, count: int) -> Group:
 
 def cut_serving(serving: Serving, kept: Sequence[Ints]) -> Serving:
     """The serving between what is kept of both units."""
-    return replace(serving, reach=csr_array(serving.reach[kept[serving.client]][:, kept[serving.server]]))
+    return replace(serving, reach=columns_of(csr_array(serving.reach[kept[serving.client]]), kept[serving.server]))
+
+
+def columns_of(matrix: csr_array, columns: Ints) -> csr_array:
+    """Some columns of a matrix, which ascend; explicit zeros stay."""
+    if len(columns) == matrix.shape[1]:
+        return matrix.copy()
+    place = np.full(matrix.shape[1], -1, dtype=np.int32)
+    place[columns] = np.arange(len(columns), dtype=np.int32)
+    column = place[matrix.indices]
+    keep = column >= 0
+    before = np.concatenate(([0], np.cumsum(keep)))
+    return csr_array(
+        (matrix.data[keep], column[keep], before[matrix.indptr].astype(np.int32)),
+        shape=(matrix.shape[0], len(columns)),
+    )
 
 
 def _rows(matrix: csr_array, tier: int) -> Rows:

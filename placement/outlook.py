@@ -7,11 +7,12 @@ selectors, for one projection. Not for several threads at once: problems are mad
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from graph.paths import Network
 from graph.selectors import LabelSelector, ids_matching
 from graph.view import Reader
 from placement.arrays import Ints, Mask
@@ -19,6 +20,9 @@ from placement.bins import Layout, layout_of
 from placement.clusters import ClusterState, Serving, cluster_state, serving_of
 from placement.inventory import Inventory
 from placement.kept import Kept
+from placement.latencies import Latencies, latencies_of
+from placement.latency import EntryPoints, Target
+from placement.searches import Searches
 from placement.sites import SiteColumns
 from placement.visibility import Visible, visible_to
 
@@ -49,6 +53,10 @@ class Outlooks:
         self._clusters = Kept()
         self._layouts = Kept()
         self._node_labels = Kept(most=64)
+        self._in_network = Kept()
+        self._entry_points = Kept()
+        self._latencies = Kept(most=64)
+        self._searches = Searches()
 
     def reloaded(self) -> None:
         """Everything may differ."""
@@ -60,6 +68,10 @@ class Outlooks:
             self._clusters,
             self._layouts,
             self._node_labels,
+            self._in_network,
+            self._entry_points,
+            self._latencies,
+            self._searches,
         ):
             one.clear()
 
@@ -121,3 +133,41 @@ class Outlooks:
             return matched
 
         return self._node_labels.get((nodes.labels, str(selector)), make)
+
+    def latencies(
+        self,
+        outlook: Outlook,
+        network: Network,
+        targets: Sequence[Target],
+        *,
+        near_by: Sequence[Ints | None] | None = None,
+    ) -> Latencies:
+        """Latencies between places and the sites that are looked at.
+
+        near_by: for each place whose reach is a distance the sites within it, and None for the others.
+        """
+        sites, visible = outlook.inventory.sites, outlook.visible
+        to_network: Ints = self._in_network.get((sites.row_of, network.site_ids), lambda: _rows_in(network, sites))
+        points: EntryPoints = self._entry_points.get(
+            (sites.structure, visible, to_network),
+            lambda: EntryPoints(sites.degrees, sites.row_of, to_network, seen=visible.sites),
+        )
+        rows: Ints = self._in_network.get((to_network, outlook.rows), lambda: to_network[outlook.rows])
+        places = points.of(targets)
+
+        def make() -> Latencies:
+            near = near_by if near_by is not None else [None] * len(targets)
+            return latencies_of(targets, places, network, rows, searches=self._searches, near_by=near)
+
+        if near_by is not None:
+            return make()
+        made_of = (tuple(places), tuple(one.within_ms for one in targets), network, rows)
+        return self._latencies.get(made_of, make)
+
+
+def _rows_in(network: Network, sites: SiteColumns) -> Ints:
+    """The row in a network of each site of the inventory, -1 where it has none."""
+    ids = sites.ids
+    if network.site_ids == ids:
+        return np.arange(len(ids))
+    return np.array([network.row_of.get(one, -1) for one in ids], dtype=np.int64)

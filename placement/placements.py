@@ -189,8 +189,7 @@ def _serves(made: Modelled, sites: Ints) -> tuple[list[list[ServedPlace]], Float
     part = np.zeros(len(sites))
     if not len(sites):
         return found, part
-    for n, target in enumerate(problem.targets):
-        latency = problem.latency[n, sites]
+    for n, (target, latency) in enumerate(zip(problem.targets, problem.latency.to(sites), strict=True)):
         nearest = int(np.argmin(latency))
         if np.isfinite(latency[nearest]):
             found[nearest].append(

@@ -7,9 +7,9 @@ thread, and the same for a dry run. What the reader does not see, or what is pri
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -26,7 +26,8 @@ from placement.clusters import ClusterState
 from placement.conditions import is_seen_by
 from placement.coverage import coverage_targets
 from placement.inventory import Inventory, inventory_of
-from placement.latency import Target, latencies, targets_of
+from placement.latencies import Latencies
+from placement.latency import Target, targets_of
 from placement.outlook import Outlooks
 from placement.projection import Projection
 from placement.reach import FreeBandwidth
@@ -57,8 +58,8 @@ class Problem:
     in_region: Mask
     """In the policy's regions or below; all true when it names none."""
     targets: tuple[Target, ...]
-    latency: Floats
-    """(targets, sites) in milliseconds, one way; infinite where there is no way."""
+    latency: Latencies
+    """Between the targets and the sites."""
     clusters: ClusterState
     """Which clusters serve the sites, and which of them can be called."""
     needed: Floats
@@ -70,12 +71,8 @@ class Problem:
     """By component id: replicas that each site has now; empty when none runs anywhere."""
     salt: str
     """What decides ties of a division: the same for all versions of an app."""
-    network: Network | None = None
-    """Of the reader's graph, when components must be near each other."""
-    vertices: Ints | None = None
-    """(sites,) each one's row in that network."""
     free_bandwidth: FreeBandwidth | None = None
-    """Of that network, when there must be bandwidth between components."""
+    """Of the network of `latency`, when there must be bandwidth between components."""
 
     def __len__(self) -> int:
         return len(self.sites)
@@ -128,11 +125,7 @@ def problem_from(
         *coverage_targets(reader, policy.coverage, tenant_id=tenant_id, path=f"{path}.policy.coverage"),
     )
     graph = latency if latency is not None else (projection.links if projection is not None else LinkGraph(reader))
-    to_sites = (
-        latencies(inventory, graph.network(reader, tenant_id=tenant_id), targets, seen=visible.sites)
-        if targets
-        else np.empty((0, len(inventory.sites.sites)))
-    )
+    network = cache(partial(graph.network, reader, tenant_id=tenant_id))
     words = words_of(
         reader,
         policy,
@@ -142,7 +135,7 @@ def problem_from(
         components=components,
         replicas=replicas,
         targets=targets,
-        network=partial(graph.network, reader, tenant_id=tenant_id),
+        network=network,
         nodes_matching=partial(outlooks.nodes_matching, inventory, everything),
         uses=everything,
         tenant_id=tenant_id,
@@ -156,8 +149,6 @@ def problem_from(
         for one, said in zip(needs, words.components, strict=True)
     )
     sites = outlook.sites.sites
-    near = any(one.serves for one in policy.components)
-    network = graph.network(reader, tenant_id=tenant_id) if near else None
     return Problem(
         revision=reader.revision,
         policy=policy,
@@ -169,12 +160,10 @@ def problem_from(
         labels_match=_matching(reader, sites, labels),
         in_region=_in_region(reader, sites, policy, tenant_id=tenant_id, path=f"{path}.policy.sites.regionIds"),
         targets=targets,
-        latency=to_sites[:, rows],
+        latency=outlooks.latencies(outlook, network(), targets, near_by=_near_by(targets, words)),
         clusters=outlook.clusters,
         needed=needed_in_all(needs),
         salt=version.app_id if (version := get_as(reader, AppVersion, components[0].app_version_id)) else "",
-        network=network,
-        vertices=None if network is None else rows,
         free_bandwidth=_free_bandwidth(reader, network, policy),
         current=_current(everything, sites, needs, deployment_id=excluding_deployment_id),
         bins=bins_of(
@@ -188,6 +177,14 @@ def problem_from(
         ),
         words=words,
     )
+
+
+def _near_by(targets: Sequence[Target], words: PolicyWords) -> list[Ints | None] | None:
+    """For places whose reach is a distance the sites within it; None when there are no such places."""
+    allowed = words.allowed
+    if allowed is None or all(one.within_km is None for one in targets):
+        return None
+    return [None if one.within_km is None else allowed.sites_of(n) for n, one in enumerate(targets)]
 
 
 def check_replicas(replicas: Mapping[str, int], components: Sequence[Component], *, path: str) -> None:
@@ -260,12 +257,12 @@ def _check_sites(inventory: Inventory, visible: Visible, policy: PlacementPolicy
                 )
 
 
-def _free_bandwidth(reader: Reader, network: Network | None, policy: PlacementPolicy) -> FreeBandwidth | None:
-    if network is None or not any(one.min_bandwidth_mbps is not None for one in policy.components):
+def _free_bandwidth(reader: Reader, network: Callable[[], Network], policy: PlacementPolicy) -> FreeBandwidth | None:
+    if not any(one.min_bandwidth_mbps is not None for one in policy.components):
         return None
-    free = FreeBandwidth(reader, network)
+    free = FreeBandwidth(reader, network())
     # All of it now: what a solver reads must not be the graph.
-    free.of(np.arange(len(network.link_ids)))
+    free.of(np.arange(len(network().link_ids)))
     return free
 
 

@@ -7,12 +7,10 @@ that states none makes it unknown, which is not a number and never enough, for u
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
@@ -23,10 +21,6 @@ from placement.arrays import Floats, Ints
 
 CHUNK = 64
 """Sources that are searched from at once: what bounds the memory."""
-LEAST_MS = 12.0
-"""A search goes at least so far, so that it need not be made again for a somewhat wider question."""
-MOST_KEPT = 4_096
-"""Rows that are kept of a network: some 50 MB at 10,000 sites."""
 
 
 class FreeBandwidth:
@@ -92,67 +86,23 @@ def reach_between(
 
     `sources` and `targets` are rows of the network. With `min_mbps` the way has so much free, by `free`.
     """
+    pointers, columns, latencies = [0], [], []
+    matrix = network.matrix(network.latency)
+    for start in range(0, len(sources), CHUNK):
+        chunk = sources[start : start + CHUNK]
+        found = dijkstra(matrix, indices=chunk, limit=within_ms)[:, targets] if len(chunk) else np.empty((0, 0))
+        for at, row in enumerate(chunk.tolist()):
+            near = np.flatnonzero(found[at] <= within_ms)
+            if min_mbps is not None and free is not None:
+                width = _from_site(network, free, row, limit=within_ms)[1][targets[near]]
+                near = near[width >= min_mbps]
+            columns.append(near)
+            latencies.append(found[at][near])
+            pointers.append(pointers[-1] + len(near))
     shape = (len(sources), len(targets))
-    if not len(sources) or not len(targets):
+    if not columns:
         return csr_array(shape, dtype=np.float64)
-    place = np.full(len(network.site_ids), -1, dtype=np.int32)
-    place[targets] = np.arange(len(targets))
-    neighbours = NEIGHBOURS.setdefault(network, Neighbours(network))
-    parts = neighbours.of(sources, within_ms=within_ms)
-    lengths = np.array([len(one) for one, _ in parts])
-    rows, latency = np.concatenate([one for one, _ in parts]), np.concatenate([one for _, one in parts])
-    column = place[rows]
-    inside = (column >= 0) & (latency <= within_ms)
-    source = np.repeat(np.arange(len(sources)), lengths)
-    if min_mbps is not None and free is not None:
-        for at, row in enumerate(sources.tolist()):
-            mine = np.flatnonzero((source == at) & inside)
-            width = _from_site(network, free, row, limit=within_ms)[1][rows[mine]]
-            inside[mine[~(width >= min_mbps)]] = False
-    counts = np.bincount(source[inside], minlength=len(sources))
-    pointers = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
-    return csr_array((latency[inside], column[inside], pointers), shape=shape)
-
-
-class Neighbours:
-    """The sites around each site of a network, with their latency, kept from one question to the next.
-
-    A row is what one bounded search finds. Rows are small beside a matrix of all pairs, and of a network only those around
-    sites that are ever chosen from are asked for.
-    """
-
-    def __init__(self, network: Network) -> None:
-        self._matrix = network.matrix(network.latency)
-        self._kept: dict[int, tuple[float, NDArray[np.int32], Floats]] = {}
-
-    def of(self, sources: Ints, *, within_ms: float) -> list[tuple[NDArray[np.int32], Floats]]:
-        """For each source the rows of sites within reach, ascending, and their latency in ms; some may be beyond it."""
-        asked = sources.tolist()
-        missing = [row for row in asked if (kept := self._kept.get(row)) is None or kept[0] < within_ms]
-        limit = max(within_ms, LEAST_MS)
-        while len(self._kept) + len(missing) > MOST_KEPT and self._kept:
-            # The oldest first; a thread that reads meanwhile has its own reference.
-            self._kept.pop(next(iter(self._kept)), None)
-        found: dict[int, tuple[NDArray[np.int32], Floats]] = {}
-        for start in range(0, len(missing), CHUNK):
-            chunk = missing[start : start + CHUNK]
-            latency = dijkstra(self._matrix, indices=chunk, limit=limit)
-            for at, row in enumerate(chunk):
-                near = np.flatnonzero(latency[at] <= limit).astype(np.int32)
-                found[row] = near, latency[at][near]
-                self._kept[row] = limit, *found[row]
-        result = []
-        for row in asked:
-            one = found.get(row)
-            if one is None:
-                kept = self._kept.get(row)
-                one = (kept[1], kept[2]) if kept is not None else self.of(np.array([row]), within_ms=within_ms)[0]
-            result.append(one)
-        return result
-
-
-NEIGHBOURS: weakref.WeakKeyDictionary[Network, Neighbours] = weakref.WeakKeyDictionary()
-"""By network, as long as it is in use."""
+    return csr_array((np.concatenate(latencies), np.concatenate(columns), np.array(pointers)), shape=shape)
 
 
 def _from_site(network: Network, free: FreeBandwidth, row: int, *, limit: float) -> tuple[Floats, Floats]:

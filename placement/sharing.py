@@ -43,7 +43,7 @@ def _divided(made: Modelled, component: int, sites: Ints, *, room: Ints, divisio
     now = problem.current.get(one.id)
     nearest = np.full(len(problem.targets), -1, dtype=np.int64)
     if len(problem.targets) and len(sites):
-        latency = problem.latency[:, sites]
+        latency = problem.latency.to(sites)
         nearest = np.where(np.isfinite(latency).any(axis=1), np.argmin(latency, axis=1), -1)
     return divide_by_policy(
         one.replicas,

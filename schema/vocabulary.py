@@ -191,7 +191,7 @@ def struct_type(cls: type[msgspec.Struct]) -> str:
         }
         members.update({key: (None, made) for key, made in _value_fields.get(name, {}).items()})
         del NAMES[name]
-        object_type(name, members, description=(cls.__doc__ or "").strip())
+        object_type(name, members, description=inspect.cleandoc(cls.__doc__ or ""))
     return name
 
 
@@ -211,7 +211,7 @@ def struct_input(cls: type[msgspec.Struct]) -> str:
                     strawberry.field(description=text + default_note(field), default=strawberry.UNSET),
                 )
         del NAMES[name]
-        input_type(name, members, description=(cls.__doc__ or "").strip())
+        input_type(name, members, description=inspect.cleandoc(cls.__doc__ or ""))
     return name
 
 

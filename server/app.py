@@ -41,6 +41,7 @@ from lifecycle.settings import LifecycleSettings
 from placement.projection import Projection
 from resolvers.context import Context, ServerFacts, Services
 from resolvers.schema import graphql_schema
+from schema.types.policies import list_sizes
 from server.backups import Backups
 from server.endpoint_limits import EndpointLimits
 from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
@@ -217,6 +218,7 @@ def _endpoint(settings: Settings, services: Services, signin: SignIn, metrics: M
             max_aliases=settings.max_aliases,
             max_cost=settings.max_cost,
             max_list_size=settings.page_size_max,
+            list_sizes=list_sizes(),
             execution_s=settings.execution_timeout_s,
             max_connections_per_viewer=settings.connections_per_user,
             max_subscriptions_per_connection=settings.subscriptions_per_connection,

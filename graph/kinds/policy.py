@@ -106,7 +106,7 @@ class AffinityScope(enum.Enum):
 
 
 class AppAffinity(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Other deployments of the same tenant, by id, by app or by label: at least one of the three."""
+    """Other deployments of the same tenant: all that any of the ids, apps and labels names, one of which is given."""
 
     deployment_ids: Annotated[list[str], msgspec.Meta(max_length=100, description="These deployments.")] = []
     app_ids: Annotated[list[str], msgspec.Meta(max_length=100, description="Deployments of any version of these.")] = []
@@ -261,7 +261,21 @@ class PlacementPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     ] = []
 
 
+NAMES = {
+    "site_ids": "Site",
+    "excluded_site_ids": "Site",
+    "pinned_site_ids": "Site",
+    "site_id": "Site",
+    "region_ids": "Region",
+    "residency_region_ids": "Region",
+    "region_id": "Region",
+    "deployment_ids": "Deployment",
+    "app_ids": "App",
+}
+"""What is named by the fields of a policy's words that name something by id, wherever in a policy they stand."""
+
 __all__ = [
+    "NAMES",
     "AffinityScope",
     "AppAffinity",
     "Circle",

@@ -7,21 +7,18 @@ import numpy as np
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.latency import in_time, near_enough
+from placement.rules.latency import reach, sites_in
 from placement.rules.rule import SiteRule, nobody
 
 
 def _refuses(problem: Problem) -> Mask:
     if all(one.min_bandwidth_mbps is None for one in problem.targets):
         return nobody(problem)
-    near, wide = near_enough(problem), in_time(problem)
-    refused: Mask = np.logical_and(np.any(near, axis=0), np.logical_not(np.any(wide, axis=0)))
-    return refused
+    return sites_in(problem.latency.pairs) & ~sites_in(reach(problem))
 
 
 def _reason(problem: Problem, site: int) -> Reason:
-    near = np.flatnonzero(near_enough(problem)[:, site])
-    closest = int(near[np.argmin(problem.latency[near, site])])
+    closest = int(np.argmin(problem.latency.to(np.array([site]))[:, 0]))
     target = problem.targets[closest]
     need = target.min_bandwidth_mbps or 0.0
     return Reason(

@@ -8,44 +8,43 @@ choice, not for a filter of one site.
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from placement.arrays import Floats, Mask
+from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import SiteRule, nobody
 
 
-def limits(problem: Problem) -> Floats:
-    """(targets, 1): the most latency for each, ms; infinite for those whose reach is a distance."""
-    return np.array([one.within_ms for one in problem.targets], dtype=np.float64).reshape(-1, 1)
+def reach(problem: Problem) -> csr_array:
+    """(targets, sites): an explicit entry is in reach of the target by all its limits, time or distance, and bandwidth.
 
-
-def in_time(problem: Problem) -> Mask:
-    """(targets, sites): whether the site is in reach of the target by all its limits: time or distance, and bandwidth."""
-    return _in_reach(problem, bandwidth=True)
-
-
-def near_enough(problem: Problem) -> Mask:
-    """(targets, sites): whether the site is in reach of the target by time or distance, whatever the bandwidth."""
-    return _in_reach(problem, bandwidth=False)
-
-
-def _in_reach(problem: Problem, *, bandwidth: bool) -> Mask:
-    mask: Mask = problem.latency <= limits(problem)
-    allowed = problem.words.allowed
-    if allowed is not None:
-        for target in np.flatnonzero(allowed.restricted).tolist():
-            if bandwidth or problem.targets[target].within_km is not None:
-                keeping = np.zeros(len(problem), dtype=bool)
-                keeping[allowed.sites_of(target)] = True
-                mask[target] &= keeping
-    return mask
+    The entry is the latency in milliseconds, one way.
+    """
+    pairs, allowed = problem.latency.pairs, problem.words.allowed
+    narrow = (
+        [] if allowed is None else [n for n, one in enumerate(problem.targets) if one.min_bandwidth_mbps is not None]
+    )
+    if allowed is None or not narrow:
+        return pairs
+    keep = np.ones(len(pairs.indices), dtype=bool)
+    for target in narrow:
+        here = slice(pairs.indptr[target], pairs.indptr[target + 1])
+        keep[here] = np.isin(pairs.indices[here], allowed.sites_of(target))
+    before = np.concatenate(([0], np.cumsum(keep)))
+    return csr_array((pairs.data[keep], pairs.indices[keep], before[pairs.indptr]), shape=pairs.shape)
 
 
 def serves_nobody(problem: Problem) -> Mask:
     """(sites,): whether the site is in reach of no place by time or distance."""
-    refused: Mask = np.logical_not(np.any(near_enough(problem), axis=0))
-    return refused
+    return ~sites_in(problem.latency.pairs)
+
+
+def sites_in(pairs: csr_array) -> Mask:
+    """(sites,): whether the site is in reach of any place."""
+    mask = np.zeros(pairs.shape[1], dtype=bool)
+    mask[pairs.indices] = True
+    return mask
 
 
 def _refuses(problem: Problem) -> Mask:
@@ -55,11 +54,9 @@ def _refuses(problem: Problem) -> Mask:
 
 
 def _reason(problem: Problem, site: int) -> Reason:
-    timed = [n for n, one in enumerate(problem.targets) if one.within_km is None]
-    latency = problem.latency[timed, site]
-    closest = int(np.argmin(latency / limits(problem)[timed, 0]))
-    target = problem.targets[timed[closest]]
-    if not np.isfinite(latency[closest]):
+    closest, have = problem.latency.closest(site)
+    target = problem.targets[closest]
+    if not np.isfinite(have):
         return Reason(
             rule="latency",
             need="a way over links that are up",
@@ -67,7 +64,6 @@ def _reason(problem: Problem, site: int) -> Reason:
             unit="",
             message="no links that are up lead to it from any of the places",
         )
-    have = float(latency[closest])
     return Reason(
         rule="latency",
         need=f"{target.within_ms:g}",

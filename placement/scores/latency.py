@@ -5,6 +5,9 @@ from __future__ import annotations
 from graph.kinds.policy import ScoreWeights, Term
 from placement.scores.score import Score
 
+SCALE_MS = 10.0
+"""A mean of so much costs the term's weight."""
+
 
 def _weight(weights: ScoreWeights) -> float:
     return weights.latency
@@ -14,4 +17,4 @@ def _explain(value: float) -> str:
     return f"{value:.2f} ms of the mean latency over all places, from those that it serves"
 
 
-SCORE = Score("latency", Term.LATENCY, "ms", 10.0, _weight, None, explain=_explain)
+SCORE = Score("latency", Term.LATENCY, "ms", SCALE_MS, _weight, None, explain=_explain)

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Floats
-from placement.solve.highs import Rows, relaxed
-from placement.solve.mip import held, rounded_up
+from placement.solve.ladders import Rows, Told
+from placement.solve.mip import held, relaxed_whole, rounded_up
 from placement.solve.model import Model
 from placement.solve.program import pairs, program
 
@@ -37,7 +37,9 @@ def lp_bound(model: Model, *, cost: Floats | None = None) -> Floats | None:
                 dense = np.array([row for row, _ in before])
                 high = np.array([most for _, most in before])
                 more = Rows(csr_array(dense), np.full(len(before), -np.inf), high)
-        found = relaxed(rows, rows.costs[tier], more=more)
+        told = Told(rows.ladders)
+        told.begin(None)
+        found = relaxed_whole(rows, tier, told, more=more)
         if not found.feasible:
             return None
         bounds[tier] = rounded_up(found.value + float(rows.constants[tier]), rows.step(tier))

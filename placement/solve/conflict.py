@@ -115,6 +115,7 @@ def _elastic(rows: Program, which: Mask, sources: set[int]) -> set[int] | None:
         among=rows.among,
         elements=some.elements,
         names=rows.names,
+        ladders=rows.ladders,
     )
     objective: Floats = np.append(np.zeros(rows.columns), np.ones(count))
     answer = relaxed(loose, objective)
@@ -147,4 +148,5 @@ def _only(rows: Program, which: Ints) -> Program:
         among=rows.among,
         elements=rows.elements[which],
         names=rows.names,
+        ladders=rows.ladders,
     )

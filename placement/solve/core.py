@@ -30,7 +30,8 @@ MAX_WHOLE_ENTRIES = 40_000
 def improve(model: Model, incumbent: Choice) -> Choice:
     """The incumbent or a better choice; with bound and proof when the model is small enough to be solved whole.
 
-    An incumbent that is not feasible is better than none: it comes back, proved when nothing is feasible.
+    An incumbent that is not feasible is better than none: it comes back, proved when nothing is feasible. `iterations` are
+    the nodes of this search alone, except in an incumbent that comes back as it was.
     """
     limits = model.limits
     if not limits.core_candidates:
@@ -129,13 +130,17 @@ def _worth(cost: Floats, demand: csr_array) -> tuple[Floats, Ints]:
     served = np.bincount(demand.indices, minlength=count)
     share = cost[demand.indices] / served[demand.indices] + demand.data
     pays = np.minimum.reduceat(share, demand.indptr[some])
-    client = np.repeat(np.arange(len(lengths)), lengths)
     saved = np.maximum(np.repeat(pays, lengths[some]) - demand.data, 0.0)
     worth = cost - np.bincount(demand.indices, saved, count)
-    # Counts for the client it serves most cheaply; of equal ones, for that with the fewest in reach.
-    order = np.lexsort((client, lengths[client], demand.data, demand.indices))
-    candidates, first = np.unique(demand.indices[order], return_index=True)
-    home[candidates] = client[order][first]
+    # Counts for the client that it serves most cheaply; where nothing costs, for that with the fewest in reach.
+    price = demand.data if demand.data.any() else np.repeat(lengths, lengths).astype(np.float64)
+    columns = csr_array((price, demand.indices, demand.indptr), shape=demand.shape).tocsc()
+    each = np.diff(columns.indptr)
+    reached = np.flatnonzero(each)
+    least = np.minimum.reduceat(columns.data, columns.indptr[reached])
+    cheapest = np.flatnonzero(columns.data == np.repeat(least, each[reached]))
+    first = cheapest[np.searchsorted(cheapest, columns.indptr[reached])]
+    home[reached] = columns.indices[first]
     return worth, home
 
 

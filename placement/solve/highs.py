@@ -14,6 +14,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array
 
 from placement.arrays import Floats
+from placement.solve.ladders import Rows
 from placement.solve.program import Program
 
 SCALE = 1_000.0
@@ -46,15 +47,6 @@ class Solved:
     bound: float
     """No solution has less; without constants."""
     nodes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows beyond the program's own."""
-
-    matrix: csr_array
-    low: Floats
-    high: Floats
 
 
 def relaxed(program: Program, objective: Floats, *, upper: Floats | None = None, more: Rows | None = None) -> Relaxed:

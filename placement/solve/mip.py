@@ -15,7 +15,8 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints
 from placement.solve.evaluation import better, evaluate
-from placement.solve.highs import SCALE, Relaxed, Rows, relaxed, solved
+from placement.solve.highs import SCALE, Relaxed, relaxed, solved
+from placement.solve.ladders import Rows, Told, stacked
 from placement.solve.model import Choice, Model, nobody
 from placement.solve.program import Program, program
 
@@ -25,6 +26,8 @@ WHOLE = 1e-6
 """A value this near to a whole number is one."""
 SAME = 1e-9
 """Relative: costs of a tier that are no further apart are equal."""
+MAX_ROUNDS = 20
+"""Of telling rows to the relaxation of a tier."""
 MAX_FORBIDDEN = 8
 """Answers that were let through by tolerance, before the search gives up."""
 
@@ -42,7 +45,8 @@ def exact(
     `tiers` is how many are minimised (all), and `node_limit` is for all of them together (the model's). Over all candidates
     the choice has a bound, of kind `EXACT` and proved when the search ended; and a model that no choice keeps comes back as
     a choice that is broken and proved. Over some candidates there is no bound, and `proved` only says what the incumbent
-    does. None: nothing feasible was found, and it is not proved that there is nothing.
+    does. `iterations` are the nodes of this search alone. None: nothing feasible was found, and it is not proved that there
+    is nothing.
     """
     whole = tiers is None and (
         among is None or all(len(kept) == unit.count for kept, unit in zip(among, model.units, strict=True))
@@ -86,20 +90,21 @@ class Search:
             if not (whole and self.infeasible):
                 return None
             near = incumbent or evaluate(self.model, self.model.start or tuple(nobody() for _ in self.model.units))
-            return replace(near, bound=None, bound_kind="NONE", proved=True, iterations=near.iterations + self.nodes)
-        steps = (incumbent.iterations if incumbent else 0) + self.nodes
+            return replace(near, bound=None, bound_kind="NONE", proved=True, iterations=self.nodes)
         if not whole:
             if incumbent is not None and best is incumbent:
-                return replace(best, iterations=steps)
+                return replace(best, iterations=self.nodes)
             bound, kind = (incumbent.bound, incumbent.bound_kind) if incumbent else (None, "NONE")
-            return replace(best, bound=bound, bound_kind=kind, proved=False, iterations=steps)
+            return replace(best, bound=bound, bound_kind=kind, proved=False, iterations=self.nodes)
         bounds = np.minimum(np.array(self.bounds), best.cost)
         kind = "EXACT" if self.proved else "LP"
-        return replace(best, bound=bounds, bound_kind=kind, proved=self.proved, iterations=steps)
+        return replace(best, bound=bounds, bound_kind=kind, proved=self.proved, iterations=self.nodes)
 
     def _tier(self, tier: int) -> None:
         rows = program(self.model, among=self.among, served=tier + 1)
-        relaxation = relaxed(rows, rows.costs[tier], more=self._more(rows, tier))
+        told = Told(rows.ladders)
+        told.begin(None if self.best is None else rows.column_values(self.best.open).astype(np.float64))
+        relaxation = relaxed_whole(rows, tier, told, more=self._more(rows, tier))
         if relaxation.feasible is False:
             self._none_left(rows, tier)
             return
@@ -109,9 +114,8 @@ class Search:
         if self._reached(tier, low):
             self._end(tier)
             return
-        if self._fix(rows, relaxation, tier, low):
-            rows = program(self.model, among=self.among, served=tier + 1)
-        self._branch(rows, tier, low)
+        upper = self._fixed(rows, relaxation, tier, low)
+        self._branch(rows, tier, told, upper, low)
 
     def _take_whole(self, rows: Program, relaxation: Relaxed) -> None:
         """Takes the relaxation's answer for the best when it has no fractions and is."""
@@ -133,26 +137,28 @@ class Search:
         cost = float(self.best.cost[tier])
         return low >= cost - PROOF * max(1.0, abs(cost))
 
-    def _fix(self, rows: Program, relaxation: Relaxed, tier: int, low: float) -> bool:
-        """Leaves out the candidates that only a worse choice opens; whether there are any."""
+    def _fixed(self, rows: Program, relaxation: Relaxed, tier: int, low: float) -> Floats:
+        """(columns,) upper bounds; the candidates that only a worse choice opens have 0, and are left out from now on."""
+        upper = rows.upper.copy()
         if self.best is None or relaxation.reduced is None:
-            return False
+            return upper
         gap = float(self.best.cost[tier]) - float(rows.constants[tier]) - relaxation.value
         slack = PROOF * max(1.0, abs(low), abs(gap))
         stays = (relaxation.reduced[: rows.opens] <= gap + slack) | rows.column_values(self.best.open)
-        if stays.all():
-            return False
+        upper[: rows.opens][~stays] = 0.0
         start, among = 0, []
         for kept in self.among:
             among.append(kept[stays[start : start + len(kept)]])
             start += len(kept)
         self.among = tuple(among)
-        return True
+        return upper
 
-    def _branch(self, rows: Program, tier: int, low: float) -> None:
+    def _branch(self, rows: Program, tier: int, told: Told, upper: Floats, low: float) -> None:
         """Searches the tier to its end, or to the limit."""
         while self.left > 0:
-            found = solved(rows, rows.costs[tier], more=self._more(rows, tier), nodes=self.left)
+            parts = [self._more(rows, tier), told.rows(rows.columns)]
+            more = stacked([one for one in parts if one is not None])
+            found = solved(rows, rows.costs[tier], upper=upper, more=more, nodes=self.left)
             self.left -= max(1, found.nodes)
             self.nodes += max(1, found.nodes)
             if found.status == "infeasible":
@@ -165,7 +171,11 @@ class Search:
             if self._reached(tier, low):
                 self._end(tier)
                 return
-            if found.status != "optimal" or opened is None or len(self.forbidden) >= MAX_FORBIDDEN:
+            if found.status != "optimal" or opened is None or found.values is None:
+                break
+            if told.learn(found.values):
+                continue
+            if len(self.forbidden) >= MAX_FORBIDDEN:
                 break
             self.forbidden.append(opened)
         self._open_end(rows, tier, low)
@@ -211,6 +221,16 @@ class Search:
         if not dense:
             return None
         return Rows(csr_array(np.array(dense)), np.array(low), np.array(high))
+
+
+def relaxed_whole(rows: Program, tier: int, told: Told, *, more: Rows | None) -> Relaxed:
+    """The relaxation of a tier, with rows told until its answer breaks none; a lower bound when that takes too long."""
+    for _ in range(MAX_ROUNDS):
+        parts = [one for one in (more, told.rows(rows.columns)) if one is not None]
+        found = relaxed(rows, rows.costs[tier], more=stacked(parts))
+        if found.values is None or not told.learn(found.values):
+            break
+    return found
 
 
 def held(rows: Program, tier: int, cost: float) -> tuple[Floats, float]:

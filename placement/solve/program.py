@@ -1,16 +1,9 @@
 """A model as rows and columns for HiGHS: what may be open, and what must hold between that.
 
-The columns are the candidates (open or not), the alternatives (kept or not), the domains, and *levels*. Levels say what
-serving costs. Let a client's candidates in reach cost c1 < c2 < ... < cK, equal ones being one level. The column z(k) is 1
-when none of the levels 1 to k has an open candidate. Then the client costs c1 + sum of (c(k+1) - c(k)) z(k), and the rows
-
-    sum of open at level 1 + z(1) >= 1,    sum of open at level k + z(k) - z(k-1) >= 0,    z(K) = 0
-
-hold: the radius formulation of the p-median problem (García, Labbé, Marín 2011, "Solving large p-median problems with a
-radius formulation"). Its relaxation is as tight as that with one column for each pair, and costs that do not differ leave
-one row, the cover. A candidate that must be served by another unit is the same with its own column in the place of the 1;
-`covers` says what follows from several of these rows together. With open columns at 0 or 1 all others but the alternatives
-are whole by themselves.
+The columns are the candidates (open or not), the alternatives (kept or not), the domains, and what serving each client costs
+beyond the cheapest in reach. A client's row says that one in reach is open; the rows that say what that costs are many, and
+told by `ladders` as they are needed. `covers` says what follows from several rows of serving together. With open columns
+at 0 or 1 all others but the alternatives are whole by themselves.
 """
 
 from __future__ import annotations
@@ -22,10 +15,11 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
 from placement.solve.covers import covers
+from placement.solve.ladders import Ladders, joined
 from placement.solve.model import Domains, Group, Model, Unit
 
 SAME_COST = 1e-12
-"""Costs of serving that are no further apart, by their size, are one level."""
+"""Costs of serving a client that are no further apart, by their size, do not differ."""
 
 MEANING, COMPOSED = -1, -2
 """In `Program.elements`: a row that only says what columns mean; one that follows from clients and serving together."""
@@ -56,6 +50,8 @@ class Program:
     """(rows,): the place in `names` of what a row is for; or `MEANING` or `COMPOSED`."""
     names: tuple[str, ...]
     """Labels, or else rules as in `Broken.rule`."""
+    ladders: Ladders
+    """What serving costs: rows to be told."""
 
     @property
     def opens(self) -> int:
@@ -80,7 +76,9 @@ class Program:
         return np.concatenate([np.isin(kept, one) for kept, one in zip(self.among, opened, strict=True)])
 
     def step(self, tier: int) -> float:
-        """The tier's costs are whole multiples of this; 0 when there is none such."""
+        """The tier's costs are whole multiples of this; 0 when there is none such, or serving costs something in it."""
+        if self.costs[tier, self.ladders.extra].any():
+            return 0.0
         costs = np.append(self.costs[tier], self.constants[tier])
         costs = np.abs(costs[costs != 0.0])
         if not len(costs):
@@ -124,6 +122,7 @@ class _Assembly:
     entries: list[tuple[Ints, Ints, Floats]] = field(default_factory=list)
     costs: list[tuple[int, Ints, Floats]] = field(default_factory=list)
     constants: Floats = field(default_factory=lambda: np.zeros(0))
+    ladders: list[Ladders] = field(default_factory=list)
 
     def finished(self) -> Program:
         """Everything put together."""
@@ -201,9 +200,9 @@ class _Assembly:
         if unit.clients is None or not unit.clients.count:
             return
         demand = np.full(unit.clients.count, -1, dtype=np.int64)
-        self._levels(unit.clients.cost, demand, self.places[number], tier=unit.clients.tier, name="clients")
+        self._served(unit.clients.cost, demand, self.places[number], tier=unit.clients.tier, name="clients")
 
-    def _levels(self, cost: csr_array, demand: Ints, servers: Ints, *, tier: int, name: str) -> None:
+    def _served(self, cost: csr_array, demand: Ints, servers: Ints, *, tier: int, name: str) -> None:
         """Rows and columns of being served.
 
         `demand` is (rows of cost,): the column of what must be served, -1: it always must; -2: it has none, and so needs
@@ -224,27 +223,27 @@ class _Assembly:
             return
         order = np.lexsort((prices, rows))
         rows, columns, prices = rows[order], columns[order], prices[order]
-        new_row = np.append(True, rows[1:] != rows[:-1])
-        near = SAME_COST * np.maximum(1.0, np.abs(prices))
-        new = new_row | np.append(True, np.diff(prices) > near[1:])
-        level = np.cumsum(new) - 1
-        starts = np.flatnonzero(new)
-        owner, price, first_of = rows[starts], prices[starts], new_row[starts]
-        last_of = np.append(first_of[1:], True)
-        chain = self.new_rows(len(starts), low=0.0, high=np.inf, name=name)
-        self.lows[-1] = (first_of & (demand[owner] == -1)).astype(np.float64)
-        self.add(chain + level, columns, 1.0)
-        self.add(chain + np.flatnonzero(first_of), demand[owner[first_of]], -1.0)
-        going_on = np.flatnonzero(~last_of)
-        z = self.new_columns(len(going_on), integral=False) + np.arange(len(going_on))
-        self.add(chain + going_on, z, 1.0)
-        self.add(chain + going_on + 1, z, -1.0)
-        if told:
-            self.costs.append((tier, z, price[going_on + 1] - price[going_on]))
-            always = first_of & (demand[owner] == -1)
-            self.constants[tier] += float(price[always].sum())
-            other = first_of & ~always
-            self.costs.append((tier, demand[owner[other]], price[other]))
+        owner, starts = np.unique(rows, return_index=True)
+        lengths = np.diff(np.append(starts, len(rows)))
+        first = self.new_rows(len(owner), low=0.0, high=np.inf, name=name)
+        always = demand[owner] == -1
+        self.lows[-1] = always.astype(np.float64)
+        self.add(first + np.repeat(np.arange(len(owner)), lengths), columns, 1.0)
+        self.add(first + np.arange(len(owner)), demand[owner], -1.0)
+        if not told:
+            return
+        cheapest, dearest = prices[starts], prices[starts + lengths - 1]
+        self.constants[tier] += float(cheapest[always].sum())
+        self.costs.append((tier, demand[owner[~always]], cheapest[~always]))
+        span = dearest - cheapest
+        differs = span > SAME_COST * np.maximum(1.0, np.abs(dearest))
+        count = int(differs.sum())
+        extra = self.new_columns(count, integral=False) + np.arange(count)
+        self.costs.append((tier, extra, span[differs]))
+        inside = np.repeat(differs, lengths)
+        relative = (prices - np.repeat(cheapest, lengths))[inside] / np.repeat(span[differs], lengths[differs])
+        ends = np.concatenate([[0], np.cumsum(lengths[differs])])
+        self.ladders.append(Ladders(columns[inside], relative, ends, demand[owner[differs]], extra))
 
     def _group(self, number: int, group: Group, *, kept: int | None = None) -> None:
         """At least, at most so many; only when the column `kept` is 1, where it is given."""
@@ -289,7 +288,7 @@ class _Assembly:
             demand = self.places[serving.client].copy()
             demand[demand < 0] = -2
             servers = self.places[serving.server]
-            self._levels(serving.reach, demand, servers, tier=serving.tier, name=serving.label or "serves")
+            self._served(serving.reach, demand, servers, tier=serving.tier, name=serving.label or "serves")
         for apart in self.model.apart:
             one, other = self.model.units[apart.one], self.model.units[apart.other]
             _, first, second = np.intersect1d(one.sites, other.sites, assume_unique=True, return_indices=True)
@@ -338,4 +337,5 @@ class _Assembly:
             among=self.among,
             elements=np.concatenate([nothing, *self.row_elements]),
             names=tuple(self.names),
+            ladders=joined(self.ladders),
         )

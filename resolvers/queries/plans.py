@@ -78,7 +78,7 @@ async def _deployment(source: Any, info: Any, *, input: Any, deployment: Any, wh
     context: Context = info.context
 
     async def ask() -> Decision:
-        chosen = await context.services.lifecycle.plans.deployment(
+        chosen = await context.services.lifecycle.dry_runs.deployment(
             wish_of(context, input),
             visible=sight(context),
             replaces=None if deployment is UNSET else deployment,
@@ -94,7 +94,7 @@ async def _drain(source: Any, info: Any, *, input: Any, what_if: Any, first: int
     position = None if after is UNSET else after
 
     async def ask() -> ShownMovePlan:
-        plan = await context.services.lifecycle.plans.drain(
+        plan = await context.services.lifecycle.dry_runs.drain(
             input.id,
             visible=sight(context),
             changes=changes_of(what_if),
@@ -112,7 +112,7 @@ async def _rebalance(source: Any, info: Any, *, input: Any, what_if: Any, first:
 
     async def ask() -> ShownMovePlan:
         wanted = rebalancing_of(context, input, first=_size(first), after=position)
-        plan = await context.services.lifecycle.plans.rebalance(
+        plan = await context.services.lifecycle.dry_runs.rebalance(
             wanted, visible=sight(context), changes=changes_of(what_if)
         )
         return ShownMovePlan(plan, after=position)

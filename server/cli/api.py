@@ -160,12 +160,23 @@ def refused(error: Json) -> Failure:
     return Refused(error)
 
 
+class TooCostly(Failure):
+    """A request whose answer may be larger than the server allows; `share` is how much of it would not be."""
+
+    def __init__(self, message: str, *, remedy: str | None, share: float) -> None:
+        super().__init__(message, remedy=remedy, code=Exit.REFUSED)
+        self.share = share
+
+
 def failure_of(errors: list[Json]) -> Failure:
     """The failure that top-level errors are: the first, the others as details."""
     first = errors[0]
     extensions = first.get("extensions") or {}
     code = extensions.get("code")
     message = str(first.get("message", "the server refused the request"))
+    if extensions.get("limit") == "cost" and extensions.get("have"):
+        share = extensions["allowed"] / extensions["have"]
+        return TooCostly(message, remedy=extensions.get("remedy"), share=share)
     if code == "INTERNAL" and extensions.get("correlationId"):
         message += f" (correlation id {extensions['correlationId']})"
     return Failure(

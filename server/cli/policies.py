@@ -14,7 +14,9 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from graph.entity import KINDS
+from graph.entity import KINDS, Kind
+from graph.kinds.policy import NAMES
+from graph.spelling import camel
 from server.cli.api import Api, Json
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import entity_named, id_of
@@ -72,6 +74,7 @@ class PlacementFlags:
     ] = None
 
 
+_NAMES = {camel(field): kind for field, kind in NAMES.items()}
 _POSITION = re.compile(r"\s*(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,2}(?:\.\d+)?)\s*")
 
 
@@ -154,18 +157,29 @@ def _from_file(api: Api, path: Path) -> Json:
     if not isinstance(whole, dict):
         raise Failure(f"{path} is no policy", remedy="write sites, latency, minSites, …", code=Exit.USAGE)
     policy: Json = dict(whole)
-    sites = policy.get("sites")
-    if isinstance(sites, dict):
-        policy["sites"] = {key: _ids(api, key, value) for key, value in sites.items()}
     targets = policy.get("latency")
     if isinstance(targets, list):
         policy["latency"] = [_file_target(api, one, path) for one in targets]
-    return policy
+    named: Json = _with_ids(api, policy)
+    return named
 
 
-def _ids(api: Api, key: str, value: Any) -> Any:
-    kind = {"siteIds": "Site", "excludedSiteIds": "Site", "regionIds": "Region"}.get(key)
-    return [id_of(api, KINDS[kind], str(one)) for one in value] if kind and isinstance(value, list) else value
+def _with_ids(api: Api, value: Any) -> Any:
+    """The words of a policy with ids where a file has names."""
+    if isinstance(value, list):
+        return [_with_ids(api, one) for one in value]
+    if isinstance(value, dict):
+        return {
+            key: _ids(api, KINDS[_NAMES[key]], one) if key in _NAMES else _with_ids(api, one)
+            for key, one in value.items()
+        }
+    return value
+
+
+def _ids(api: Api, kind: Kind, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_ids(api, kind, one) for one in value]
+    return id_of(api, kind, str(value)) if isinstance(value, str | int) else value
 
 
 def _file_target(api: Api, value: Any, path: Path) -> Json:

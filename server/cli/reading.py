@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from graph.entity import KINDS, Kind
-from server.cli.api import IN_USE, Api, Json
+from server.cli.api import IN_USE, Api, Json, TooCostly
 from server.cli.failures import Exit, Failure
 from server.cli.kinds import Types, query_field
 from server.cli.lookup import find, id_of
@@ -156,7 +156,10 @@ def page_through(
     limit: int = 0,
     page: int = PAGE,
 ) -> tuple[list[Json], bool]:
-    """At most `limit` entities of a kind (0: all), asked for `page` at a time, and whether there are more."""
+    """At most `limit` entities of a kind (0: all), asked for `page` at a time, and whether there are more.
+
+    Pages are smaller where so many would be more than the server answers at once.
+    """
     order = None
     if sort:
         order = [{"field": _constant(sort.lstrip("-")), "direction": "DESC" if sort.startswith("-") else "ASC"}]
@@ -169,7 +172,13 @@ def page_through(
     after = None
     while True:
         first = page if not limit else min(page, limit - len(rows))
-        found = api.query(document, {"first": first, "after": after, "filter": condition, "order": order})["it"]
+        try:
+            found = api.query(document, {"first": first, "after": after, "filter": condition, "order": order})["it"]
+        except TooCostly as problem:
+            if first <= 1:
+                raise
+            page = max(1, min(first - 1, int(first * problem.share)))
+            continue
         rows.extend(found["nodes"])
         after = found["pageInfo"]["endCursor"]
         if not found["pageInfo"]["hasNextPage"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from graph.documents import Document
 from graph.entity import Entity
 from graph.kinds import (
     App,
+    Deployment,
     Node,
     Region,
     Role,
@@ -23,7 +25,8 @@ from graph.kinds import (
     Site,
     Tenant,
 )
-from graph.refusal import AlreadyExists, Forbidden, NotFound
+from graph.kinds.policy import AppAffinity, SiteSelector
+from graph.refusal import AlreadyExists, Forbidden, InvalidInput, NotFound
 from graph.view import Reader, each
 from graphkit.applied import NETWORK, OTHER, World, actions, doc
 
@@ -183,3 +186,50 @@ def test_nodes_are_found_by_their_cluster_or_their_site(world: World) -> None:
     assert world.view.count("Node") == 4
     assert isinstance(world.one(Service, "dns"), Service)
     assert {one.name for one in each(world.view, Node)} == {"n1", "n2"}
+
+
+def test_a_policy_names_what_it_means_by_name_in_every_word(world: World) -> None:
+    world.done(NETWORK)
+    a, b = (world.one(Site, one).id for one in ("a", "b"))
+    europe, shop = world.one(Region, "europe").id, world.one(App, "shop").id
+    first = {"sites": {"siteIds": ["a", b], "regionIds": ["europe"]}}
+    world.done([doc("Deployment", "first", "acme", appVersion="shop/1.4.2", policy=first)], source=OTHER)
+    policy = {
+        "groups": [{"anyOf": [{"sites": {"siteIds": ["a"]}}, {"allOf": [{"sites": {"excludedSiteIds": ["b"]}}]}]}],
+        "pinnedSiteIds": ["b"],
+        "near": [{"siteId": "a", "withinMs": 5}],
+        "latency": [{"place": {"regionId": "münchen"}, "withinMs": 9}, {"place": {"siteId": a}, "withinMs": 9}],
+        "residencyRegionIds": ["europe"],
+        "antiAffinity": [{"deploymentIds": ["first"], "appIds": ["shop"]}],
+    }
+    outcomes = world.done([doc("Deployment", "second", "acme", appVersion="shop/1.4.2", policy=policy)], source=OTHER)
+    assert actions(outcomes) == {Action.CREATED}
+    made = world.one(Deployment, "second").policy
+    assert world.one(Deployment, "first").policy.sites == SiteSelector(site_ids=[a, b], region_ids=[europe])
+    either = made.groups[0].any_of
+    assert either[0].sites == SiteSelector(site_ids=[a])
+    assert either[1].all_of[0].sites == SiteSelector(excluded_site_ids=[b])
+    assert (made.pinned_site_ids, made.near[0].site_id, made.residency_region_ids) == ([b], a, [europe])
+    assert [one.place.site_id for one in made.latency] == [None, a]
+    assert made.latency[0].place.region_id == world.one(Region, "münchen").id
+    assert made.anti_affinity == [AppAffinity(deployment_ids=[world.one(Deployment, "first").id], app_ids=[shop])]
+
+
+@pytest.mark.parametrize(
+    ("policy", "path"),
+    [
+        ({"groups": [{"allOf": [{"sites": {"siteIds": ["a", "nowhere"]}}]}]}, "groups[0].allOf[0].sites.siteIds[1]"),
+        ({"near": [{"siteId": "nowhere"}]}, "near[0].siteId"),
+        ({"affinity": [{"appIds": [3]}]}, "affinity[0].appIds[0]"),
+        ({"preferences": [{"colour": "red"}]}, "preferences[0].colour"),
+        ({"division": {"mode": "EVENLY"}}, "division.mode"),
+        ({"groups": [{"anyOf": "all"}]}, "groups[0].anyOf"),
+    ],
+)
+def test_a_word_of_a_policy_that_cannot_be_read_is_refused_at_its_place(
+    world: World, policy: dict[str, Any], path: str
+) -> None:
+    world.done(NETWORK)
+    refusal = world.refused(doc("Deployment", "x", "acme", appVersion="shop/1.4.2", policy=policy), source=OTHER)
+    assert isinstance(refusal, InvalidInput | NotFound)
+    assert refusal.path == f"set.yaml:Deployment-x: spec.policy.{path}"

@@ -37,13 +37,13 @@ async def placed(edge: Edge, name: str, site: str, **fields: Any) -> str:
 
 
 async def drained(edge: Edge, target: str, *changes: Change, **page: Any) -> MovePlan:
-    plan: MovePlan = await edge.lifecycle.plans.drain(target, visible=everything, changes=changes, **page)
+    plan: MovePlan = await edge.lifecycle.dry_runs.drain(target, visible=everything, changes=changes, **page)
     return plan
 
 
 async def rebalanced(edge: Edge, *changes: Change, **wanted: Any) -> MovePlan:
     asked = Rebalancing(tenant_id=edge.tenant_id, **wanted)
-    plan: MovePlan = await edge.lifecycle.plans.rebalance(asked, visible=everything, changes=changes)
+    plan: MovePlan = await edge.lifecycle.dry_runs.rebalance(asked, visible=everything, changes=changes)
     return plan
 
 

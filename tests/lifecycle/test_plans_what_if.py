@@ -35,7 +35,7 @@ async def world(edge: Edge, sites: int = 3) -> Edge:
 
 async def planned(edge: Edge, *changes: Change, **wish: Any) -> Any:
     wish.setdefault("policy", ONE)
-    chosen = await edge.lifecycle.plans.deployment(edge.wish("supposed", **wish), visible=everything, changes=changes)
+    chosen = await edge.lifecycle.dry_runs.deployment(edge.wish("supposed", **wish), visible=everything, changes=changes)
     return chosen.decision
 
 

@@ -278,6 +278,25 @@ def test_a_policy_can_come_from_a_file_with_names(cli: CommandLine, tmp_path: Pa
     assert cli("plan", "hello/1.0", "-f", f"{tmp_path}/p.yaml", "-o", "name").stdout == "site/Graz\n"
 
 
+def test_a_policy_file_has_names_in_every_word(cli: CommandLine, tmp_path: Path) -> None:
+    policy = {
+        "groups": [
+            {"anyOf": [{"sites": {"siteIds": ["Graz"]}}, {"allOf": [{"sites": {"siteIds": ["Linz", "Vienna"]}}]}]}
+        ],
+        "preferences": [{"siteIds": ["Graz"]}, {"labels": "type"}],
+        "pinnedSiteIds": ["Graz"],
+        "near": [{"siteId": "Vienna", "withinMs": 50}],
+        "spread": [{"by": "SITE", "maxSitesEach": 1}],
+        "maxSites": 1,
+    }
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(policy, allow_unicode=True))
+    answer = cli("plan", "hello/1.0", "-f", f"{tmp_path}/p.yaml", "-o", "name", code=int(Exit.NOT_FOUND))
+    assert "Linz" in answer.stderr
+    policy["groups"][0]["anyOf"].pop()
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(policy, allow_unicode=True))
+    assert cli("plan", "hello/1.0", "-f", f"{tmp_path}/p.yaml", "-o", "name").stdout == "site/Graz\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

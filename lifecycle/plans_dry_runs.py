@@ -1,0 +1,139 @@
+"""Dry runs: where a deployment would run, what a drain or a rebalance would move, on the graph or on a supposed one.
+
+They are decided by the same code as the real thing and write nothing. What is laid over the graph for it is gone when the
+answer is given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from drivers.registry import DriverRegistry
+from graph.kinds.what_if import Change
+from graph.ledger import Ledger
+from graph.refusal import InvalidInput
+from lifecycle.components import components_of
+from lifecycle.decisions import Decisions
+from lifecycle.deployments import Chosen, Visible, Wish, seen_deployment, seen_version
+from lifecycle.plans_drain import drain_plan, drain_target
+from lifecycle.plans_moving import MAX_STEPS, MovePlan
+from lifecycle.plans_rebalance import Rebalancing, rebalance_plan
+from lifecycle.what_if_graph import SupposedGraph, open_on
+from placement.problem import check_replicas
+
+A = TypeVar("A")
+
+
+class DryRuns:
+    """Answers what would be."""
+
+    def __init__(self, ledger: Ledger, decisions: Decisions, drivers: DriverRegistry, *, at_once: int) -> None:
+        """`at_once`: how many are made on supposed graphs at the same time; the others wait."""
+        self._ledger = ledger
+        self._decisions = decisions
+        self._drivers = drivers
+        self._turn = asyncio.Semaphore(at_once)
+
+    async def deployment(
+        self,
+        wish: Wish,
+        *,
+        visible: Visible,
+        replaces: str | None = None,
+        changes: Sequence[Change] = (),
+        replaces_path: str = "deployment",
+        path: str = "input",
+        changes_path: str = "whatIf",
+    ) -> Chosen:
+        """Where a wish would run and why; `replaces` is a deployment whose place it would take.
+
+        Raises NotFound, InvalidInput or InvalidState.
+        """
+        reader = visible(self._ledger.view)
+        if replaces is not None:
+            seen_deployment(reader, replaces, path=replaces_path)
+        if not changes:
+            return await self._decisions.for_wish(reader, wish, excluding=replaces, path=path)
+
+        async def choose(graph: SupposedGraph) -> Chosen:
+            version = seen_version(graph.reader, wish.app_version_id, path=f"{path}.appVersionId")
+            components = components_of(graph.reader, version, path=f"{path}.appVersionId")
+            check_replicas(wish.replicas, components, path=f"{path}.replicas")
+            return await graph.choose(
+                components=components,
+                policy=wish.policy,
+                replicas=wish.replicas,
+                tenant_id=wish.tenant_id,
+                excluding_deployment_id=replaces,
+                path=path,
+            )
+
+        return await self._on(changes, choose, visible=visible, path=changes_path)
+
+    async def drain(
+        self,
+        target_id: str,
+        *,
+        visible: Visible,
+        changes: Sequence[Change] = (),
+        first: int = MAX_STEPS,
+        after: str | None = None,
+        path: str = "input",
+        changes_path: str = "whatIf",
+    ) -> MovePlan:
+        """What draining a site or node would do to the deployments there that the asker sees, a page of them.
+
+        Raises NotFound, InvalidInput or LimitExceeded.
+        """
+        _check_page(first, path=path)
+        drain_target(visible(self._ledger.view), target_id, path=f"{path}.id")
+        plan = await self._on(
+            changes,
+            lambda graph: drain_plan(graph, target_id, first=first, after=after, path=f"{path}.id"),
+            visible=visible,
+            path=changes_path,
+        )
+        return dataclasses.replace(plan, changes=tuple(changes))
+
+    async def rebalance(
+        self,
+        wanted: Rebalancing,
+        *,
+        visible: Visible,
+        changes: Sequence[Change] = (),
+        path: str = "input",
+        changes_path: str = "whatIf",
+    ) -> MovePlan:
+        """What placing a tenant's deployments anew would change, with a price for each move; a page of them.
+
+        Raises NotFound, InvalidInput or LimitExceeded.
+        """
+        _check_page(wanted.first, path=path)
+        if wanted.move_penalty is not None and wanted.move_penalty < 0:
+            raise InvalidInput("a move costs nothing or more", remedy="give 0 or more", path=f"{path}.movePenalty")
+        if wanted.max_moves is not None and wanted.max_moves < 0:
+            raise InvalidInput("there are no moves or more", remedy="give 0 or more", path=f"{path}.maxMoves")
+        plan = await self._on(
+            changes, lambda graph: rebalance_plan(graph, wanted, path=path), visible=visible, path=changes_path
+        )
+        return dataclasses.replace(plan, changes=tuple(changes))
+
+    async def _on(
+        self, changes: Sequence[Change], ask: Callable[[SupposedGraph], Awaitable[A]], *, visible: Visible, path: str
+    ) -> A:
+        """What is answered on the graph with changes over it, when it is this one's turn."""
+        async with self._turn:
+            with open_on(self._ledger.view, changes, visible=visible, drivers=self._drivers, path=path) as graph:
+                return await ask(graph)
+
+
+def _check_page(first: int, *, path: str) -> None:
+    if not 1 <= first <= MAX_STEPS:
+        raise InvalidInput(
+            f"first is {first}, a page of a plan has 1 to {MAX_STEPS} deployments",
+            remedy="ask for smaller pages and go on after the last",
+            path=f"{path}.first",
+        )

@@ -1,0 +1,217 @@
+"""Latency between the places of a policy and the sites that are looked at, without a table of both.
+
+What a decision needs are the pairs in reach, which are few: they are a sparse matrix. Explanations ask for more, of few
+places or sites: how far is it to the place that a site nearly reaches, which site is nearest to a place that none reaches.
+Each of these is one search of the network, made when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from graph.paths import Network
+from graph.spatial import estimated_latency_ms
+from placement.arrays import Floats, Ints, Mask
+from placement.latency import Entries, Target
+from placement.searches import Searches, searched, with_places
+
+_FIRST_GUESS = 3.0
+"""How many times the estimate for a distance is searched first for the sites within it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """One-way milliseconds between places and sites. Sites are by the problem's rows, places by the order of the targets."""
+
+    pairs: csr_array
+    """(targets, sites): an explicit entry is in reach, by time or, where the place has a distance, by that; its ms."""
+    limits: Floats
+    """(targets,): the most latency for each, ms; infinite for those whose reach is a distance."""
+    network: Network
+    places: tuple[Entries, ...]
+    rows: Ints
+    """(sites,): each site's row in the network; -1: none."""
+    searches: Searches
+    memo: _Memo = field(default_factory=lambda: _Memo(), compare=False)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def sites_of(self, target: int) -> tuple[Ints, Floats]:
+        """The sites in reach of a place, ascending, and their latency."""
+        here = slice(self.pairs.indptr[target], self.pairs.indptr[target + 1])
+        return self.pairs.indices[here].astype(np.int64), self.pairs.data[here]
+
+    def to(self, sites: Ints) -> Floats:
+        """(targets, given sites): latency where it is in reach, otherwise infinite. For few sites."""
+        column = np.full(self.pairs.shape[1] + 1, -1, dtype=np.int64)
+        column[sites] = np.arange(len(sites))
+        at = column[self.pairs.indices]
+        there = np.flatnonzero(at >= 0)
+        found = np.full((len(self), len(sites)), np.inf)
+        found[self.target_of_pairs()[there], at[there]] = self.pairs.data[there]
+        return found
+
+    def target_of_pairs(self) -> Ints:
+        """The target of each entry of `pairs`."""
+        return np.repeat(np.arange(len(self)), np.diff(self.pairs.indptr))
+
+    def row(self, target: int) -> Floats:
+        """(sites,): latency from one place to every site, whatever the limit; infinite where there is no way."""
+        found = self.memo.rows.get(target)
+        if found is None:
+            found = self._at_sites(searched(self.searches.matrix(self.network), [self.places[target]])[0])
+            self.memo.rows[target] = found
+        return found
+
+    def closest(self, site: int) -> tuple[int, float]:
+        """The place with a limit of latency that the site comes closest to serving in time, and the latency.
+
+        That is the one for which it is the least beyond the limit, or the most within. Infinite when it has a way to none;
+        -1 when no place has such a limit.
+        """
+        if self.memo.closest is None:
+            self.memo.closest = self._closest()
+        targets, latency = self.memo.closest
+        return int(targets[site]), float(latency[site])
+
+    def nearest(self, among: Mask) -> tuple[Ints, Floats]:
+        """For each place the nearest of some sites, as (site, ms): -1 and infinite where there is a way to none."""
+        sources = np.flatnonzero(among & (self.rows >= 0))
+        site, latency = np.full(len(self), -1, dtype=np.int64), np.full(len(self), np.inf)
+        if not len(sources) or not len(self):
+            return site, latency
+        at = self.rows[sources]
+        distance, _, origin = dijkstra(
+            self.searches.matrix(self.network), indices=at, min_only=True, return_predecessors=True
+        )
+        site_at = np.full(len(self.network.site_ids), -1, dtype=np.int64)
+        site_at[at] = sources
+        for n, place in enumerate(self.places):
+            for row, up_to in place:
+                if distance[row] + up_to < latency[n]:
+                    site[n], latency[n] = site_at[origin[row]], distance[row] + up_to
+        return site, latency
+
+    def within(self, target: int, limit: float) -> tuple[Ints, Floats]:
+        """The sites within some milliseconds of a place, ascending, and their latency."""
+        row = self._at_sites(searched(self.searches.matrix(self.network), [self.places[target]], limit=limit)[0])
+        sites = np.flatnonzero(np.isfinite(row))
+        return sites, row[sites]
+
+    def between(self, sites: Ints, limit_ms: float) -> csr_array:
+        """(given sites, sites): from each of some sites those within some milliseconds, itself included at zero."""
+        places: list[Entries] = [((int(row), 0.0),) if row >= 0 else () for row in self.rows[sites].tolist()]
+        found = self.searches.rows(self.network, places, [limit_ms] * len(places))
+        return _pairs(
+            [one.sites for one in found],
+            [one.latency for one in found],
+            np.full(len(found), limit_ms),
+            _local(self.rows, len(self.network.site_ids)),
+            size=len(self.rows),
+        )
+
+    def _at_sites(self, by_vertex: Floats) -> Floats:
+        found = np.full(len(self.rows), np.inf)
+        there = self.rows >= 0
+        found[there] = by_vertex[self.rows[there]]
+        return found
+
+    def _closest(self) -> tuple[Ints, Floats]:
+        timed = np.flatnonzero(np.isfinite(self.limits))
+        if not len(timed):
+            return np.full(len(self.rows), -1, dtype=np.int64), np.full(len(self.rows), np.inf)
+        offsets = self.limits[timed].max() - self.limits[timed]
+        size = len(self.network.site_ids)
+        matrix = with_places(
+            self.searches.matrix(self.network), [self.places[one] for one in timed.tolist()], offsets=offsets.tolist()
+        )
+        distance, _, origin = dijkstra(
+            matrix, indices=np.arange(size, size + len(timed)), min_only=True, return_predecessors=True
+        )
+        reached = np.isfinite(distance[:size])
+        at = np.where(reached, origin[:size] - size, 0)
+        latency = np.where(reached, distance[:size] - offsets[at], np.inf)
+        there = self.rows >= 0
+        targets = np.where(there, timed[at[self.rows]], timed[0])
+        return targets, self._at_sites(latency)
+
+
+@dataclass(slots=True)
+class _Memo:
+    """What was asked for already."""
+
+    rows: dict[int, Floats] = field(default_factory=dict)
+    closest: tuple[Ints, Floats] | None = None
+
+
+def latencies_of(
+    targets: Sequence[Target],
+    places: Sequence[Entries],
+    network: Network,
+    rows: Ints,
+    *,
+    searches: Searches,
+    near_by: Sequence[Ints | None],
+) -> Latencies:
+    """The latencies between places and the sites at these rows of the network (-1: none).
+
+    near_by: for each place whose reach is a distance the sites within it; None for the others.
+    """
+    limits = np.array([one.within_ms for one in targets], dtype=np.float64)
+    local = _local(rows, len(network.site_ids))
+    reach = [
+        limit if sites is None else _reach(searches, network, place, rows[sites], target)
+        for limit, sites, place, target in zip(limits.tolist(), near_by, places, targets, strict=True)
+    ]
+    found = searches.rows(network, places, reach)
+    sites = [one.sites for one in found]
+    latency = [one.latency for one in found]
+    for n, near in enumerate(near_by):
+        if near is not None:
+            keep = np.isin(sites[n], rows[near])
+            sites[n], latency[n] = sites[n][keep], latency[n][keep]
+    return Latencies(
+        pairs=_pairs(sites, latency, limits, local, size=len(rows)),
+        limits=limits,
+        network=network,
+        places=tuple(places),
+        rows=rows,
+        searches=searches,
+    )
+
+
+def _reach(searches: Searches, network: Network, place: Entries, wanted: Ints, target: Target) -> float:
+    """A latency up to which all of some rows of the network are found that there is a way to, ms."""
+    wanted = np.sort(wanted[wanted >= 0])
+    limit = _FIRST_GUESS * estimated_latency_ms(target.within_km or 0.0) + 1.0
+    while len(wanted) and limit < 1_000.0:
+        [found] = searches.rows(network, [place], [limit])
+        if np.isin(wanted, found.sites, assume_unique=True).all():
+            return limit
+        limit *= 4
+    return np.inf if len(wanted) else 0.0
+
+
+def _pairs(sites: Sequence[Ints], latency: Sequence[Floats], limits: Floats, local: Ints, *, size: int) -> csr_array:
+    """Rows of the network in reach of each place as a matrix over sites; what is beyond a limit or no site is left out."""
+    counts = np.array([len(one) for one in sites], dtype=np.int64)
+    columns = local[np.concatenate(sites)] if len(sites) else np.empty(0, dtype=np.int64)
+    values = np.concatenate(latency) if len(latency) else np.empty(0)
+    keep = (columns >= 0) & (values <= np.repeat(limits, counts))
+    before = np.concatenate(([0], np.cumsum(keep)))
+    pointers = before[np.concatenate(([0], np.cumsum(counts)))]
+    return csr_array((values[keep], columns[keep], pointers), shape=(len(sites), size))
+
+
+def _local(rows: Ints, size: int) -> Ints:
+    """Of each row of the network the site, -1: none that is looked at."""
+    local = np.full(size, -1, dtype=np.int64)
+    there = rows >= 0
+    local[rows[there]] = np.flatnonzero(there)
+    return local

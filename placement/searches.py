@@ -1,0 +1,176 @@
+"""Searches through the network from places and sites, kept while they hold.
+
+A search ends at the latency that is asked for, so that what it finds and what it costs follow what is in reach and not the
+size of the network. Its row is kept. When links change, only the rows that reach an end of a changed link are searched for
+again: a way that is new, lost or longer within the limit passes such an end, within the limit.
+
+Deciding threads ask for rows too, so what is kept is behind a lock; networks and rows are values.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from graph.paths import Network
+from placement.arrays import Floats, Ints
+from placement.latency import Entries
+
+CHUNK = 64
+"""Searches that are made at once: what bounds the memory."""
+MOST_ROWS = 20_000
+"""Rows that are kept for one network; then those made first go."""
+MOST_NETWORKS = 8
+MOST_CHANGED = 64
+"""With more changed links all rows are searched for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one search found."""
+
+    sites: Ints
+    """Rows of the network in reach, ascending."""
+    latency: Floats
+    """To each, ms."""
+    limit: float
+    """Up to which latency was searched, ms."""
+
+
+@dataclass(slots=True)
+class _Known:
+    network: Network
+    matrix: csr_array
+    rows: dict[Entries, Row] = field(default_factory=dict)
+
+
+class Searches:
+    """Rows by network and place."""
+
+    def __init__(self) -> None:
+        self._known: list[_Known] = []
+        self._lock = threading.Lock()
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        with self._lock:
+            self._known.clear()
+
+    def beside(self) -> Searches:
+        """A copy that is kept by itself."""
+        other = Searches()
+        with self._lock:
+            other._known = [_Known(one.network, one.matrix, dict(one.rows)) for one in self._known]
+        return other
+
+    def rows(self, network: Network, places: Sequence[Entries], limits: Sequence[float]) -> list[Row]:
+        """What is in reach of each place, up to at least its limit in ms."""
+        known = self._of(network)
+        found = [known.rows.get(place) for place in places]
+        lacking: dict[Entries, float] = {}
+        for place, row, limit in zip(places, found, limits, strict=True):
+            if row is None or row.limit < limit:
+                lacking[place] = max(limit, lacking.get(place, 0.0))
+        if not lacking:
+            return [row for row in found if row is not None]
+        made = _searched(known.matrix, lacking)
+        with self._lock:
+            known.rows.update(made)
+            while len(known.rows) > MOST_ROWS:
+                del known.rows[next(iter(known.rows))]
+        found = [made.get(place, row) for place, row in zip(places, found, strict=True)]
+        return [row for row in found if row is not None]
+
+    def matrix(self, network: Network) -> csr_array:
+        """The network's latencies as a sparse matrix."""
+        return self._of(network).matrix
+
+    def _of(self, network: Network) -> _Known:
+        with self._lock:
+            for at, one in enumerate(self._known):
+                if one.network is network:
+                    if at:
+                        self._known.insert(0, self._known.pop(at))
+                    return one
+            known = _Known(network, network.matrix(network.latency))
+            for one in self._known:
+                if _carried_over(one, known):
+                    break
+            self._known.insert(0, known)
+            del self._known[MOST_NETWORKS:]
+            return known
+
+
+def searched(matrix: csr_array, places: Sequence[Entries], *, limit: float = np.inf) -> Floats:
+    """Least latency from places to all sites, ms: (places, sites), infinite beyond the limit or where there is no way."""
+    size = matrix.shape[0]
+    larger = with_places(matrix, places)
+    found: Floats = dijkstra(larger, indices=np.arange(size, size + len(places)), limit=limit)
+    return found[:, :size]
+
+
+def with_places(matrix: csr_array, places: Sequence[Entries], *, offsets: Sequence[float] | None = None) -> csr_array:
+    """A network's matrix with places as rows after its own; nothing leads into a place, so no way goes through one.
+
+    offsets: what is added to each place's entries.
+    """
+    counts = [len(place) for place in places]
+    heads = [row for place in places for row, _ in place]
+    weights = [latency for place in places for _, latency in place]
+    if offsets is not None:
+        weights = (np.array(weights) + np.repeat(np.array(offsets), counts)).tolist()
+    size = matrix.shape[0] + len(places)
+    pointers = np.concatenate((matrix.indptr, matrix.indptr[-1] + np.cumsum(counts, dtype=matrix.indptr.dtype)))
+    indices = np.concatenate((matrix.indices, np.array(heads, dtype=matrix.indices.dtype)))
+    data = np.concatenate((matrix.data, np.array(weights, dtype=np.float64)))
+    return csr_array((data, indices, pointers), shape=(size, size))
+
+
+def _searched(matrix: csr_array, lacking: dict[Entries, float]) -> dict[Entries, Row]:
+    # Those with like limits together: a chunk is searched up to its largest.
+    places = sorted(lacking, key=lambda place: lacking[place])
+    made: dict[Entries, Row] = {}
+    for start in range(0, len(places), CHUNK):
+        chunk = places[start : start + CHUNK]
+        limit = lacking[chunk[-1]]
+        found = searched(matrix, chunk, limit=limit)
+        reached = np.isfinite(found)
+        for at, place in enumerate(chunk):
+            sites = np.flatnonzero(reached[at])
+            made[place] = Row(sites=sites, latency=found[at, sites], limit=limit)
+    return made
+
+
+def _carried_over(old: _Known, new: _Known) -> bool:
+    """Takes over the rows that hold in the newer network; whether the two are near enough for that."""
+    before, after = old.network, new.network
+    if before.site_ids is not after.site_ids or before.link_ids is not after.link_ids:
+        return False
+    links = len(after.link_ids)
+    changed = np.flatnonzero(_by_link(before, links) != _by_link(after, links))
+    if len(changed) > MOST_CHANGED:
+        return False
+    ends = np.zeros(len(after.site_ids), dtype=bool)
+    for network in (before, after):
+        ends[network.tail[np.isin(network.link, changed)]] = True
+    kept = list(old.rows.items())
+    if kept:
+        sizes = np.array([len(row.sites) for _, row in kept])
+        at_end = ends[np.concatenate([row.sites for _, row in kept])].astype(np.int64)
+        before_each = np.concatenate(([0], np.cumsum(at_end)))
+        bounds = np.concatenate(([0], np.cumsum(sizes)))
+        touched = (before_each[bounds[1:]] - before_each[bounds[:-1]]) > 0
+        new.rows.update(one for one, gone in zip(kept, touched.tolist(), strict=True) if not gone)
+    return True
+
+
+def _by_link(network: Network, links: int) -> Floats:
+    """Latency by link; infinite for those that are not in the network."""
+    found = np.full(links, np.inf)
+    found[network.link] = network.latency
+    return found
