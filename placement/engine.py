@@ -194,12 +194,14 @@ def _components(problem: Problem, screening: Screening, row: int) -> list[Compon
     group = int(packing.group[row])
     cluster_id = bins.group_cluster[group] if group >= 0 else problem.clusters.callable_id(row)
     here = bins.of_site(row)
-    inside = [at for at in range(here.start, here.stop) if bins.group[at] == group and bins.node[at] >= 0]
+    inside = np.flatnonzero((bins.group[here] == group) & (bins.node[here] >= 0)).tolist()
+    taken = [packing.taken.of(n, here.start, here.stop).tolist() for n in range(len(problem.components))]
+    node_ids = [bins.node_ids[row] if row >= 0 else "" for row in bins.node[here].tolist()]
     return [
         ComponentPlacement(
             component_id=component.id,
             replicas=component.replicas,
-            assignments={bins.node_ids[bins.node[at]]: taken for at in inside if (taken := int(packing.take[n, at]))},
+            assignments={node_ids[at]: taken[n][at] for at in inside if taken[n][at]},
             cluster_id=cluster_id,
         )
         for n, component in enumerate(problem.components)
