@@ -75,6 +75,14 @@ class Layout:
             found = self.taken[name] = column, self.picked(column)
         return found[1]
 
+    def mean(self, usable: Column) -> Floats:
+        """(resources,): the mean over the bins."""
+        known = self.taken.get("mean")
+        if known is None or known[0] is not usable:
+            here = self.of("usable", usable)
+            known = self.taken["mean"] = usable, here.mean(axis=1) if here.shape[1] else np.ones(len(here))
+        return known[1]
+
     def picked(self, column: Column) -> Column:
         """The same, for a column that is not there again."""
         return column if self.rows is None else np.ascontiguousarray(column[..., self.rows])
@@ -116,6 +124,8 @@ class Bins:
     """(sites, resources): in use at the site, but not known on which node."""
     first: Ints
     """(sites + 1): where each site's bins begin."""
+    typical: Floats
+    """(resources,): what a bin has on average."""
 
     def of_site(self, site: int) -> slice:
         """The bins of a site."""
@@ -206,14 +216,13 @@ def bins_of(
     selector_match: for each component whether the inventory's nodes match its selector.
     uses: sees the releases of all tenants.
     """
-    nodes = inventory.nodes
+    nodes, width = inventory.nodes, len(RESOURCES)
     free, usable = layout.of("free", nodes.free), layout.of("usable", nodes.usable)
     if models:
         columns = [nodes.accelerator_columns(one) for one in models]
         usable = np.vstack([usable, *(layout.picked(offered) for offered, _ in columns)])
         free = np.vstack([free, *(layout.picked(left) for _, left in columns)])
-    unplaced = _unplaced(inventory, rows, models)
-    unplaced[~layout.observed] = 0
+    unplaced = _unplaced(inventory, layout, rows, models)
     without = _Without(uses, inventory, models, excluding_deployment_id)
     if without:
         free, unplaced = without.applied(layout, rows, free, usable, unplaced)
@@ -239,18 +248,29 @@ def bins_of(
         withheld=layout.withheld,
         unplaced=unplaced,
         first=layout.first,
+        typical=np.concatenate(
+            (layout.mean(nodes.usable), [row.mean() if len(row) else 0.0 for row in usable[width:]])
+        ),
     )
 
 
-def _unplaced(inventory: Inventory, rows: Ints, models: tuple[str, ...]) -> Ints:
+def _unplaced(inventory: Inventory, layout: Layout, rows: Ints, models: tuple[str, ...]) -> Ints:
+    """(sites, resources): not to be written to."""
     use = inventory.use
+    known = layout.taken.get("unplaced")
+    if known is None or known[0] is not use.unplaced:
+        amounts = use.unplaced[rows]
+        amounts[~layout.observed] = 0
+        known = layout.taken["unplaced"] = use.unplaced, amounts
+    if not models:
+        return known[1]
     found = np.zeros((len(rows), len(RESOURCES) + len(models)), dtype=np.int64)
-    found[:, : len(RESOURCES)] = use.unplaced[rows]
+    found[:, : len(RESOURCES)] = known[1]
     row_of = inventory.sites.row_of
     for column, model in enumerate(models, start=len(RESOURCES)):
         for site_id, count in use.unplaced_accelerators.get(model, {}).items():
             at = int(np.searchsorted(rows, row_of[site_id]))
-            if at < len(rows) and rows[at] == row_of[site_id]:
+            if at < len(rows) and rows[at] == row_of[site_id] and layout.observed[at]:
                 found[at, column] = count
     return found
 
@@ -273,9 +293,9 @@ class _Without:
         return bool(self._nodes or self._sites)
 
     def applied(self, layout: Layout, rows: Ints, free: Ints, usable: Ints, unplaced: Ints) -> tuple[Ints, Ints]:
-        """Free and unplaced amounts without it; `unplaced` is overwritten."""
+        """Free and unplaced amounts without it."""
         nodes, sites = self._inventory.nodes, self._inventory.sites
-        free = free.copy()
+        free, unplaced = free.copy(), unplaced.copy()
         bin_of = np.full(len(nodes.ids), -1, dtype=np.int64)
         bins = np.arange(free.shape[1])
         bin_of[bins if layout.rows is None else layout.rows] = bins

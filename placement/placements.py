@@ -125,9 +125,11 @@ def _packed(
     if group < 0:
         return made.problem.clusters.callable_id(row)
     here = bins.of_site(row)
-    inside = [at for at in range(here.start, here.stop) if bins.group[at] == group and bins.node[at] >= 0]
+    inside = np.flatnonzero((bins.group[here] == group) & (bins.node[here] >= 0)).tolist()
+    nodes = bins.node[here].tolist()
     for n, component in enumerate(components):
-        taken = {bins.node_ids[bins.node[at]]: count for at in inside if (count := int(packing.take[n, at]))}
+        counts = packing.taken.of(n, here.start, here.stop).tolist()
+        taken = {bins.node_ids[nodes[at]]: counts[at] for at in inside if counts[at]}
         if taken:
             assigned[component, row] = taken
     return bins.group_cluster[group]

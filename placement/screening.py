@@ -12,8 +12,9 @@ import numpy as np
 
 from placement.arrays import Ints, Mask
 from placement.decision import Reason
-from placement.packing import Packing, pack, room_for
+from placement.packing import Packing, pack
 from placement.problem import Problem
+from placement.room import room_for
 from placement.rules.rule import CapacityRule, NodeRule, Rule, Shortage, SiteRule
 
 
@@ -82,23 +83,24 @@ def screen(problem: Problem, rules: Sequence[Rule]) -> Screening:
     components = range(len(problem.components))
     of_nodes = [one for one in rules if isinstance(one, NodeRule)]
     left_out = {one.name: [one.leaves_out(problem, at) for at in components] for one in of_nodes}
+    touched = {name: _touched(problem, masks) for name, masks in left_out.items()}
     everything = np.ones(len(bins.site), dtype=bool)
     eligible = [_not_in([left_out[one.name][at] for one in of_nodes], everything) for at in components]
     packing = pack(bins, problem.components, eligible=eligible, sites=sites)
     packing_of_all = packing
-    if not all(one is everything for one in eligible) and not packing.fits.all():
-        # Where all fits without the nodes left out it does with them.
-        packing_of_all = pack(
-            bins, problem.components, eligible=[everything for _ in components], sites=sites, among=~packing.fits
-        )
+    # Where no node is left out there is nothing more, and where all fits already there is nothing to ask.
+    doubtful = np.logical_or.reduce([touched[one.name] for one in of_nodes]) & ~packing.fits if of_nodes else None
+    if doubtful is not None and doubtful.any():
+        again = pack(bins, problem.components, eligible=[everything for _ in components], sites=sites, among=doubtful)
+        packing_of_all = packing.or_else(again, doubtful)
     refused: dict[str, Mask] = {}
     for rule in rules:
         if isinstance(rule, SiteRule):
             refused[rule.name] = rule.refuses(problem)
         elif isinstance(rule, CapacityRule):
-            refused[rule.name] = ~(packing.fits | packing_of_all.fits)
+            refused[rule.name] = ~packing_of_all.fits
         else:
-            refused[rule.name] = ~packing.fits & _touched(problem, left_out[rule.name])
+            refused[rule.name] = ~packing.fits & touched[rule.name]
     passed = np.ones(sites, dtype=bool)
     for mask in refused.values():
         passed &= ~mask

@@ -27,21 +27,25 @@ def greedy(ground: Ground) -> Ints:
     serves, price = _initial(ground)
     order, begin = _by_column(ground)
     own = ground.weights @ ground.opening
-    shift = min(0.0, float(own.min()))
-    least = _CHEAPEST * float(np.abs(own).mean()) + 1e-12
+    # A column that costs nothing, or less, is taken to cost a little: the one that does more wins.
+    own = own - min(0.0, float(own.min())) + _CHEAPEST * float(np.abs(own).mean()) + 1e-12
+    sums = ground.sums
+    limited = bool(ground.spreads) or bool(ground.barred.any()) or bool(np.isfinite(sums.high).any())
     domains = [one.fixed.copy() for one in ground.spreads]
     have = np.zeros(len(ground.sums.low))
     while True:
-        progress = serves + _wanted(ground, have, domains)
-        ratio = np.full(count, np.inf)
-        some = np.flatnonzero(free & (progress > 0.0) & _allowed(ground, have, domains))
+        progress = serves
+        if ground.spreads or (sums.low > have).any():
+            progress = serves + _wanted(ground, have, domains)
+        may = free & _allowed(ground, have, domains) if limited else free
+        some = (may & (progress > 0.0)).nonzero()[0]
         if not len(some):
             break
-        ratio = (own[some] + price[some] - shift + least) / progress[some]
+        ratio = (own.take(some) + price.take(some)) / progress.take(some)
         column = int(some[ratio.argmin()])
         chosen.append(column)
         free[column] = False
-        have += ground.sums.amounts[:, column]
+        have += sums.amounts[:, column]
         for inside, spread in zip(domains, ground.spreads, strict=True):
             inside[spread.domain[column]] += 1
         clients = demand.client.take(order[begin[column] : begin[column + 1]])

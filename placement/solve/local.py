@@ -18,7 +18,9 @@ from placement.solve.moves import Moves, changed, moves
 
 TRIES = 6
 """Moves that are tried from one table after its best."""
-MERGES = 4
+FAILS = 2
+"""Moves of one table that turn out to be none any more, after which a new table is made."""
+MERGES = 2
 """Columns that are tried in the place of several."""
 
 
@@ -58,7 +60,7 @@ def _moved(ground: Ground, standing: Standing, table: Moves) -> Standing | None:
     values = merit[np.arange(len(merit)), columns]
     order = np.argsort(values, kind="stable")
     order = order[np.isfinite(values[order])][: TRIES + 1]
-    reached, added = standing, set[int]()
+    reached, added, failed = standing, set[int](), 0
     for row, column in zip(order.tolist(), columns[order].tolist(), strict=True):
         if column in added:
             continue
@@ -68,6 +70,10 @@ def _moved(ground: Ground, standing: Standing, table: Moves) -> Standing | None:
             reached = after
             if column:
                 added.add(column)
+        else:
+            failed += 1
+            if failed == FAILS:
+                break
     return None if reached is standing else reached
 
 

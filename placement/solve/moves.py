@@ -139,15 +139,17 @@ def _serving(ground: Ground, standing: Standing, drops: Ints, broken: Floats, co
 def _sums(ground: Ground, open: Ints, dropped: Ints, broken: Floats) -> None:
     """Adds what sums are further outside their bounds."""
     sums = ground.sums
-    for amounts, low, high, weight in zip(sums.amounts, sums.low, sums.high, sums.weight, strict=True):
-        now = amounts[open].sum()
+    inside = sums.amounts[:, open].sum(axis=1)
+    for amounts, low, high, weight, now in zip(
+        sums.amounts, sums.low.tolist(), sums.high.tolist(), sums.weight.tolist(), inside.tolist(), strict=True
+    ):
         less, more = amounts[dropped], amounts[: broken.shape[1] - 1]
         if now - less.max(initial=0.0) >= low and now + more.max(initial=0.0) <= high:
             continue
         after = np.full(broken.shape, now)
         after[1:] -= less[:, None]
         after[:, 1:] += more
-        broken += weight * (outside(after, low, high) - outside(now, low, high))
+        broken += weight * (outside(after, low, high) - float(outside(np.float64(now), low, high)))
 
 
 def _spread(spread: Spread, open: Ints, dropped: Ints, broken: Floats) -> None:

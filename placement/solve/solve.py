@@ -178,7 +178,9 @@ def _beside(
     rounds, most = model.limits.rounds, model.limits.joint_moves
     open, steps = settle(stage, order, open, rounds=rounds)
     if most and links:
-        open, made = joint(stage, order, open, most=most, rounds=rounds)
-        open, more = settle(stage, order, open, rounds=rounds, merging=True)
-        steps += made + more
+        after, made = joint(stage, order, open, most=most, rounds=rounds)
+        steps += made
+        if after is not open:
+            open, made = settle(stage, order, after, rounds=rounds, merging=True)
+            steps += made
     return open, steps
