@@ -181,7 +181,14 @@ def move_placed(
     Raises CapacityGone.
     """
     here = sites_of(edit, deployment.id)
-    verify_at_head(edit, chosen.decision, components, deployment_id=deployment.id, leave_out=down_sites(edit, here))
+    verify_at_head(
+        edit,
+        chosen.decision,
+        components,
+        policy=deployment.policy,
+        deployment_id=deployment.id,
+        leave_out=down_sites(edit, here),
+    )
     operation = open_operation(edit, deployment, kind=OperationKind.REBALANCE, author=author)
     after = edit.replace(
         deployment,

@@ -1,4 +1,4 @@
-"""Closeness: the mean latency to the places for which the site is in time."""
+"""Closeness: the mean latency to the places for which the site is in time, weighted by their demand."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ def _measure(problem: Problem, packing: Packing, rows: Ints) -> Floats | None:
     if not problem.targets:
         return None
     pairs, sites = reach(problem), len(problem)
-    total = np.bincount(pairs.indices, weights=pairs.data, minlength=sites)
-    mean: Floats = total[rows] / np.maximum(np.bincount(pairs.indices, minlength=sites)[rows], 1)
+    demand = problem.words.demand
+    # Without demand anywhere all places are alike.
+    each = np.repeat(demand if demand.any() else np.ones(len(demand)), np.diff(pairs.indptr))
+    total = np.bincount(pairs.indices, weights=pairs.data * each, minlength=sites)[rows]
+    weight = np.bincount(pairs.indices, weights=each, minlength=sites)[rows]
+    mean: Floats = np.divide(total, weight, out=np.zeros(len(rows)), where=weight > 0)
     return mean
 
 

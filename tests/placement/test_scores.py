@@ -52,6 +52,24 @@ def test_latency_is_the_mean_to_the_places_that_are_served_in_time(build: Builde
     assert (found[a.id]["latency"].scaled, found[b.id]["latency"].scaled) == (1.0, 0.0)
 
 
+def test_latency_counts_places_by_their_demand(build: Builder) -> None:
+    a, b = build.site(position=at(0, 0)), build.site(position=at(0, 1))
+    build.link(a, b, 3.0)
+
+    def mean(*demand: float) -> float:
+        targets = [
+            LatencyTarget(place=Place(site_id=site.id), within_ms=4.0, demand=one)
+            for site, one in zip((a, b), demand, strict=True)
+        ]
+        policy = PlacementPolicy(everywhere=True, latency=targets)
+        return terms(build, component, policy=policy)[a.id]["latency"].value
+
+    component = build.component()
+    assert mean(3.0, 1.0) == pytest.approx((3 * 0.15 + 3.15) / 4)
+    assert mean(0.0, 1.0) == pytest.approx(3.15)
+    assert mean(0.0, 0.0) == pytest.approx((0.15 + 3.15) / 2)
+
+
 def test_latency_says_nothing_when_no_place_is_given(build: Builder) -> None:
     site = build.site()
     assert set(terms(build, build.component(), policy=PlacementPolicy())[site.id]) == {"headroom", "price"}
