@@ -11,27 +11,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-import numpy as np
-
-from graph.kinds import Component, Region, Site, SiteRole, Tier
+from graph.kinds import Component, Site, Tier
 from graph.kinds.policy import PlacementPolicy
 from graph.paths import LinkGraph
-from graph.refusal import InvalidInput, NotFound
-from graph.selectors import LabelSelector, ids_matching, parse_selector
-from graph.spatial import regions_below
-from graph.view import Reader, get_as
-from placement.arrays import Floats, Ints, Mask
+from graph.refusal import InvalidInput
+from graph.selectors import LabelSelector, parse_selector
+from graph.view import Reader
+from placement.arrays import Floats, Ints
 from placement.bins import Bins, ComponentNeed, bins_of, needed_in_all, needs_of
 from placement.clusters import ClusterState
-from placement.conditions import is_seen_by
 from placement.coverage import coverage_targets
-from placement.inventory import Inventory, inventory_of
+from placement.inventory import inventory_of
 from placement.latencies import Latencies
 from placement.latency import Target, targets_of
 from placement.outlook import Outlooks
 from placement.projection import Projection
 from placement.sites import SiteColumns
-from placement.visibility import Visible
 from placement.words import PolicyWords, words_of
 
 MAX_COMPONENTS = 64
@@ -53,9 +48,6 @@ class Problem:
     """The same as columns."""
     transit_sites: int
     labels: LabelSelector
-    labels_match: Mask
-    in_region: Mask
-    """In the policy's regions or below; all true when it names none."""
     targets: tuple[Target, ...]
     latency: Latencies
     """Between the targets and the sites."""
@@ -112,7 +104,6 @@ def problem_from(
     outlooks = projection.outlooks if projection is not None else Outlooks()
     outlook = outlooks.of(inventory, reader, tenant_id=tenant_id, lists_all=everything is reader, drivers=drivers)
     visible, rows = outlook.visible, outlook.rows
-    _check_sites(inventory, visible, policy, path=f"{path}.policy.sites")
     targets = (
         *targets_of(reader, policy.latency, tenant_id=tenant_id, path=f"{path}.policy.latency"),
         *coverage_targets(reader, policy.coverage, tenant_id=tenant_id, path=f"{path}.policy.coverage"),
@@ -130,6 +121,7 @@ def problem_from(
         targets=targets,
         network=network,
         nodes_matching=partial(outlooks.nodes_matching, inventory, everything),
+        sites_matching=partial(outlooks.sites_matching, inventory, everything),
         uses=everything,
         tenant_id=tenant_id,
         excluding_deployment_id=excluding_deployment_id,
@@ -150,8 +142,6 @@ def problem_from(
         columns=outlook.sites,
         transit_sites=outlook.transit_sites,
         labels=labels,
-        labels_match=_matching(reader, sites, labels),
-        in_region=_in_region(reader, sites, policy, tenant_id=tenant_id, path=f"{path}.policy.sites.regionIds"),
         targets=targets,
         latency=outlooks.latencies(outlook, network(), targets, near_by=_near_by(targets, words)),
         clusters=outlook.clusters,
@@ -230,39 +220,3 @@ def _check_counts(
                 remedy=f"name one of {', '.join(tiers)}",
                 path=f"{path}.policy.sites.tiers[{n}]",
             )
-
-
-def _check_sites(inventory: Inventory, visible: Visible, policy: PlacementPolicy, *, path: str) -> None:
-    wanted = policy.sites
-    for field, ids in (("siteIds", wanted.site_ids), ("excludedSiteIds", wanted.excluded_site_ids)):
-        for n, site_id in enumerate(ids):
-            row = inventory.sites.row_of.get(site_id)
-            if row is None or not visible.sites[row]:
-                raise NotFound("Site", site_id, path=f"{path}.{field}[{n}]")
-            if field == "siteIds" and inventory.sites.sites[row].role is not SiteRole.COMPUTE:
-                raise InvalidInput(
-                    f"site {inventory.sites.sites[row].name!r} is only routed through: nothing can run there",
-                    remedy="name sites with role COMPUTE",
-                    path=f"{path}.{field}[{n}]",
-                )
-
-
-def _matching(reader: Reader, sites: Sequence[Site], selector: LabelSelector) -> Mask:
-    if not selector.requirements:
-        return np.ones(len(sites), dtype=bool)
-    matching = frozenset(ids_matching(reader, "Site", selector))
-    return np.fromiter((one.id in matching for one in sites), dtype=bool, count=len(sites))
-
-
-def _in_region(
-    reader: Reader, sites: Sequence[Site], policy: PlacementPolicy, *, tenant_id: str | None, path: str
-) -> Mask:
-    if not policy.sites.region_ids:
-        return np.ones(len(sites), dtype=bool)
-    regions: set[str] = set()
-    for n, region_id in enumerate(policy.sites.region_ids):
-        region = get_as(reader, Region, region_id)
-        if region is None or not is_seen_by(region, tenant_id):
-            raise NotFound("Region", region_id, path=f"{path}[{n}]")
-        regions.update(regions_below(reader, region_id))
-    return np.fromiter((one.region_id in regions for one in sites), dtype=bool, count=len(sites))
