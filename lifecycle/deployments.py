@@ -118,7 +118,7 @@ def deploy(edit: Edit, wish: Wish, chosen: Chosen, *, visible: Visible, author: 
     version = seen_version(visible(edit), wish.app_version_id)
     components = components_of(edit, version)
     check_replicas(wish.replicas, components, path="input.replicas")
-    _check_decision(edit, chosen, components, wait=wait)
+    _check_decision(edit, chosen, components, policy=wish.policy, wait=wait)
     deployment = edit.create(
         Deployment,
         tenant_id=wish.tenant_id,
@@ -154,7 +154,7 @@ def update_deployment(
     version, policy, replicas = adjusted(edit, deployment, change)
     components = components_of(edit, version)
     check_replicas(replicas, components, path="input.replicas")
-    _check_decision(edit, chosen, components, wait=waiting, excluding=deployment.id)
+    _check_decision(edit, chosen, components, policy=policy, wait=waiting, excluding=deployment.id)
     after = edit.replace(
         deployment,
         expected_revision=change.expected_revision,
@@ -240,7 +240,7 @@ def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation:
     if version is None or operation is None:
         return False
     components = components_of(edit, version)
-    verify_at_head(edit, chosen.decision, components, deployment_id=deployment.id)
+    verify_at_head(edit, chosen.decision, components, policy=deployment.policy, deployment_id=deployment.id)
     decision_id = file_decision(edit, deployment, chosen)
     after = edit.replace(
         deployment, phase=DeploymentPhase.PROGRESSING, message=None, decision_id=decision_id, operation_id=operation.id
@@ -334,7 +334,13 @@ def _begin(
 
 
 def _check_decision(
-    edit: Edit, chosen: Chosen, components: Sequence[Component], *, wait: bool, excluding: str | None = None
+    edit: Edit,
+    chosen: Chosen,
+    components: Sequence[Component],
+    *,
+    policy: PlacementPolicy,
+    wait: bool,
+    excluding: str | None = None,
 ) -> None:
     decision = chosen.decision
     if not decision.feasible:
@@ -349,7 +355,7 @@ def _check_decision(
             remedy="try again",
             path="input.appVersionId",
         )
-    verify_at_head(edit, decision, components, deployment_id=excluding)
+    verify_at_head(edit, decision, components, policy=policy, deployment_id=excluding)
 
 
 def verify_at_head(
@@ -357,6 +363,7 @@ def verify_at_head(
     decision: Decision,
     components: Sequence[Component],
     *,
+    policy: PlacementPolicy,
     deployment_id: str | None,
     leave_out: Collection[str] = (),
 ) -> None:
@@ -367,4 +374,4 @@ def verify_at_head(
     reader: Reader = edit
     if deployment_id is not None:
         reader = Indulgent(edit, blemished(edit, deployment_id, leave_out=leave_out))
-    verify(reader, decision, components=components, excluding_deployment_id=deployment_id)
+    verify(reader, decision, components=components, policy=policy, excluding_deployment_id=deployment_id)

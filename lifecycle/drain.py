@@ -107,7 +107,14 @@ def move_deployment(edit: Edit, operation_id: str, deployment_id: str, chosen: C
     components = components_of(edit, version)
     target = edit.get(operation.subject_id or "")
     leave_out = [operation.subject_id or ""]
-    verify_at_head(edit, chosen.decision, components, deployment_id=deployment.id, leave_out=leave_out)
+    verify_at_head(
+        edit,
+        chosen.decision,
+        components,
+        policy=deployment.policy,
+        deployment_id=deployment.id,
+        leave_out=leave_out,
+    )
     sites = frozenset([target.site_id] if isinstance(target, Node) else [])
     after = edit.replace(
         deployment,

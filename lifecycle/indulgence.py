@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from graph.change import Change, Commit
 from graph.entity import Entity
 from graph.kinds import Cluster, Node, NodeStatus, Site
 from graph.values import UNKNOWN_HEALTH, HealthStatus
@@ -88,6 +89,18 @@ class Indulgent:
     def count(self, kind: str, field: str | None = None, value: str | None = None) -> int:
         """How many `ids` would give."""
         return self._reader.count(kind, field, value)
+
+    def changes(self) -> Commit:
+        """What differs from the reader below, as a commit that was never made."""
+        what, reader = self._what, self._reader
+        ids = dict.fromkeys((*sorted(what.sites), *sorted(what.clusters)))
+        for site_id in what.sites:
+            ids.update(dict.fromkeys(reader.ids("Node", "site_id", site_id)))
+        for cluster_id in what.clusters:
+            ids.update(dict.fromkeys(reader.ids("Node", "cluster_id", cluster_id)))
+        both = [(before, after) for one in ids if (before := reader.get(one)) is not None and (after := self.get(one))]
+        changes = [Change(one.SPEC.name, one.id, one, after) for one, after in both if after is not one]
+        return Commit(revision=self.revision, draft_id="", at=0, author="", action="lifecycle.indulge", changes=changes)
 
     def _in_order(self, found: Entity | None) -> Entity | None:
         if isinstance(found, Site) and found.id in self._what.sites:

@@ -154,7 +154,7 @@ def _back_to(
     if not chosen.decision.feasible:
         raise Unplaceable(chosen.decision, path="input.id")
     components = components_of(edit, version, path="input.id")
-    verify_at_head(edit, chosen.decision, components, deployment_id=deployment.id)
+    verify_at_head(edit, chosen.decision, components, policy=revision.policy, deployment_id=deployment.id)
     after = edit.replace(
         deployment,
         app_version_id=version.id,

@@ -57,17 +57,18 @@ class Placing:
         async with self._turn:
             for one in policies:
                 try:
+                    shown, projection = reader, self._projection
+                    if indulging:
+                        shown, whole = Indulgent(reader, indulging), Indulgent(projection.reader, indulging)
+                        projection = projection.beside(whole, whole.changes())
                     problem = problem_from(
-                        Indulgent(reader, indulging) if indulging else reader,
+                        shown,
                         components=components,
                         policy=one,
                         replicas=replicas,
                         tenant_id=tenant_id,
                         excluding_deployment_id=excluding_deployment_id,
-                        # The projection has the blemishes: without it the inventory is made anew, which is seldom needed.
-                        projection=None if indulging else self._projection,
-                        latency=self._projection.links,
-                        uses=Indulgent(self._projection.reader, indulging),
+                        projection=projection,
                         drivers=self._drivers.names,
                         path=path,
                     )

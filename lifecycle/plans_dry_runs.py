@@ -23,6 +23,7 @@ from lifecycle.plans_moving import MAX_STEPS, MovePlan
 from lifecycle.plans_rebalance import Rebalancing, rebalance_plan
 from lifecycle.what_if_graph import SupposedGraph, open_on
 from placement.problem import check_replicas
+from placement.projection import Projection
 
 A = TypeVar("A")
 
@@ -30,9 +31,18 @@ A = TypeVar("A")
 class DryRuns:
     """Answers what would be."""
 
-    def __init__(self, ledger: Ledger, decisions: Decisions, drivers: DriverRegistry, *, at_once: int) -> None:
-        """`at_once`: how many are made on supposed graphs at the same time; the others wait."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        projection: Projection,
+        decisions: Decisions,
+        drivers: DriverRegistry,
+        *,
+        at_once: int,
+    ) -> None:
+        """`projection` follows the ledger's view; `at_once`: how many are made on supposed graphs at the same time."""
         self._ledger = ledger
+        self._projection = projection
         self._decisions = decisions
         self._drivers = drivers
         self._turn = asyncio.Semaphore(at_once)
@@ -126,7 +136,8 @@ class DryRuns:
     ) -> A:
         """What is answered on the graph with changes over it, when it is this one's turn."""
         async with self._turn:
-            with open_on(self._ledger.view, changes, visible=visible, drivers=self._drivers, path=path) as graph:
+            view, projection = self._ledger.view, self._projection
+            with open_on(view, projection, changes, visible=visible, drivers=self._drivers, path=path) as graph:
                 return await ask(graph)
 
 

@@ -27,7 +27,7 @@ from graph.kinds import (
 )
 from graph.kinds.policy import PlacementPolicy
 from graph.kinds.what_if import Change
-from graph.refusal import InvalidState
+from graph.refusal import InvalidInput, InvalidState
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.deployments import Chosen, file_decision, open_operation, verify_at_head
@@ -112,11 +112,35 @@ async def nearest(
     whole = staying == sites_of(graph.edit, deployment.id)
     chosen: Chosen | None = None
     for one in _attempts(policy, staying, whole=whole):
-        chosen = await choose_for(graph, deployment, components, one, indulging=indulging)
+        try:
+            chosen = await choose_for(graph, deployment, components, one, indulging=indulging)
+        except InvalidInput:
+            if one is policy:
+                raise
+            # Held to what is to stay, the policy may contradict itself.
+            continue
         if chosen.decision.feasible:
             break
     assert chosen is not None, "there is at least one attempt"
     return chosen
+
+
+async def held(
+    graph: SupposedGraph,
+    deployment: Deployment,
+    components: Sequence[Component],
+    policy: PlacementPolicy,
+    site_ids: Sequence[str],
+    *,
+    indulging: Blemished,
+) -> Chosen | None:
+    """The decision on a policy that is held to some sites; None when there are none, or it contradicts itself there."""
+    if not site_ids:
+        return None
+    try:
+        return await choose_for(graph, deployment, components, pinned(policy, site_ids), indulging=indulging)
+    except InvalidInput:
+        return None
 
 
 async def choose_for(
@@ -181,7 +205,14 @@ def move_placed(
     Raises CapacityGone.
     """
     here = sites_of(edit, deployment.id)
-    verify_at_head(edit, chosen.decision, components, deployment_id=deployment.id, leave_out=down_sites(edit, here))
+    verify_at_head(
+        edit,
+        chosen.decision,
+        components,
+        policy=deployment.policy,
+        deployment_id=deployment.id,
+        leave_out=down_sites(edit, here),
+    )
     operation = open_operation(edit, deployment, kind=OperationKind.REBALANCE, author=author)
     after = edit.replace(
         deployment,

@@ -23,12 +23,12 @@ from lifecycle.deployments import Chosen
 from lifecycle.drain import MOVABLE
 from lifecycle.events import AUTHOR
 from lifecycle.indulgence import Blemished, blemished
-from lifecycle.placing import pinned
 from lifecycle.plans_moving import (
     MAX_STEPS,
     MovePlan,
     choose_for,
     down_sites,
+    held,
     movable,
     move_placed,
     nearest,
@@ -176,7 +176,7 @@ async def _weighed(
     here, places = sites_of(edit, deployment.id), places_now(edit, deployment.id)
     gone = down_sites(edit, here)
     indulging = blemished(edit, deployment.id, leave_out=gone)
-    kept = await choose_for(graph, deployment, components, pinned(policy, here), indulging=indulging) if here else None
+    kept = await held(graph, deployment, components, policy, here, indulging=indulging)
     if kept is None or not kept.decision.feasible:
         return await _repaired(graph, deployment, components, policy, kept=kept, indulging=indulging)
     before = cost_of(kept.decision, policy, moves=0)

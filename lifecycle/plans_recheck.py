@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from graph.kinds import AppVersion, Deployment, Plan, PlanKind, Site
 from graph.kinds.policy import PlacementPolicy
-from graph.refusal import Refusal, Unavailable
+from graph.refusal import InvalidInput, Refusal, Unavailable
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.indulgence import NONE, Blemished, blemished
@@ -54,21 +54,30 @@ class Recheck:
         if asked is None:
             return []  # what is gone is told by the change itself
         version, policy, replicas, tenant_id = asked
-        try:
-            chosen = await self._placing.choose(
-                reader,
-                components=components_of(reader, version),
-                policy=policy if _apart(policy) else pinned(policy, sites),
-                replicas=replicas,
-                tenant_id=tenant_id,
-                excluding_deployment_id=one.step.deployment_id,
-                indulging=NONE if one.step.deployment_id is None else _indulging(whole, plan, one.step.deployment_id),
-            )
-        except Unavailable:
-            raise
-        except Refusal as refusal:
-            return [_reason("REFUSED", refusal.message, one)]
-        return _told(reader, chosen.decision, sites, one)
+        reasons: list[PlanReason] = []
+        for policy_now in (policy,) if _apart(policy) else (pinned(policy, sites), policy):
+            try:
+                chosen = await self._placing.choose(
+                    reader,
+                    components=components_of(reader, version),
+                    policy=policy_now,
+                    replicas=replicas,
+                    tenant_id=tenant_id,
+                    excluding_deployment_id=one.step.deployment_id,
+                    indulging=NONE
+                    if one.step.deployment_id is None
+                    else _indulging(whole, plan, one.step.deployment_id),
+                )
+            except InvalidInput as refusal:
+                # Held to these sites a policy may contradict itself; the whole one may still be well.
+                reasons = [_reason("REFUSED", refusal.message, one)]
+            except Unavailable:
+                raise
+            except Refusal as refusal:
+                return [_reason("REFUSED", refusal.message, one)]
+            else:
+                return _told(reader, chosen.decision, sites, one)
+        return reasons
 
 
 def _asked(reader: Reader, plan: Plan, one: Planned) -> tuple[AppVersion, PlacementPolicy, dict[str, int], str] | None:

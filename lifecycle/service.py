@@ -89,7 +89,7 @@ class Lifecycle:
             ledger.view.follow(projection)
         placing = Placing(projection, drivers, at_once=self._settings.placements_at_once)
         self._decisions = Decisions(ledger, placing, attempts=self._settings.placement_attempts)
-        self.dry_runs = DryRuns(ledger, self._decisions, drivers, at_once=self._settings.placements_at_once)
+        self.dry_runs = DryRuns(ledger, projection, self._decisions, drivers, at_once=self._settings.placements_at_once)
         self.plans = Plans(ledger, placing, self._decisions, self.dry_runs)
         self.connections = Connections(
             ledger,

@@ -94,7 +94,7 @@ def keeping_away(ground: Ground, claimants: Iterable[str], *, itself: Itself, us
         if other is None or other.id == itself.id or other.tenant_id != itself.tenant_id:
             continue
         for one in other.policy.anti_affinity:
-            if _names(one, itself):
+            if is_named(one, itself):
                 seen = ground.reader.get(other.id) is not None
                 name = repr(other.name) if seen else UNNAMED
                 found.append(
@@ -148,7 +148,7 @@ def _kept(policy: object, field: str, name: str) -> bool:
     return any(name in getattr(one, field) for one in entries)
 
 
-def _names(wanted: AppAffinity, itself: Itself) -> bool:
+def is_named(wanted: AppAffinity, itself: Itself) -> bool:
     """Whether an entry of another's policy names this one."""
     if itself.id is not None and itself.id in wanted.deployment_ids:
         return True

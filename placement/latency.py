@@ -16,14 +16,12 @@ from scipy.spatial import cKDTree
 
 from graph.kinds import Region, Site
 from graph.kinds.policy import LatencyTarget, Place
-from graph.paths import Network
 from graph.refusal import InvalidInput, NotFound
 from graph.spatial import EARTH_RADIUS_KM, estimated_latency_ms, unit_vectors
 from graph.values import Position
 from graph.view import Reader, get_as
 from placement.arrays import Floats, Ints, Mask
 from placement.conditions import is_seen_by
-from placement.inventory import Inventory
 
 Entries: TypeAlias = tuple[tuple[int, float], ...]
 """Where a place enters the network: pairs of a site's row in it and the milliseconds up to it."""
@@ -116,13 +114,6 @@ def _named(
 def _name(place: Place) -> str:
     assert place.position is not None
     return place.name or f"{place.position.latitude:.4f}, {place.position.longitude:.4f}"
-
-
-def entries_of(inventory: Inventory, network: Network, target: Target, *, seen: Mask) -> Entries:
-    """Where a place enters a network; `seen` are the sites that the caller sees: no others are entered."""
-    ids = inventory.sites.row_of
-    to_network = np.array([network.row_of.get(one, -1) for one in ids], dtype=np.int64)
-    return EntryPoints(inventory.sites.degrees, ids, to_network, seen=seen).of([target])[0]
 
 
 class EntryPoints:

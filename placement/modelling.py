@@ -18,6 +18,7 @@ from placement.arrays import Floats, Ints, Mask
 from placement.narrowing import columns_of, cut, cut_group, narrowed
 from placement.problem import Problem
 from placement.reach import reach_between
+from placement.room import room
 from placement.rules.latency import reach
 from placement.scores import SCORES, Score
 from placement.scores.latency import SCALE_MS as LATENCY_SCALE_MS
@@ -202,7 +203,7 @@ def _measures(problem: Problem, screening: Screening, rows: Ints, *, tier_of: di
 def _rooms(problem: Problem, unit: Unit, screening: Screening, rows: Ints) -> Ints:
     if problem.policy.division is None:
         return np.empty((0, len(rows)), dtype=np.int64)
-    return np.array([screening.room(at)[rows] for at in range(len(unit.components))], dtype=np.int64)
+    return room(problem.bins, unit.problem.components, eligible=screening.packing.eligible)[:, rows]
 
 
 def _room(problem: Problem, unit: Unit, rooms: Ints) -> Ints:

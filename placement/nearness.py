@@ -15,7 +15,7 @@ from graph.paths import Network
 from graph.refusal import InvalidInput
 from graph.spatial import EARTH_RADIUS_KM, distances_km, unit_vectors
 from placement.arrays import Floats, Ints, Mask
-from placement.latency import Target, entries_of
+from placement.latency import EntryPoints, Target
 from placement.reach import FreeBandwidth, reach_from
 from placement.selection import Ground, seen_site
 
@@ -49,14 +49,23 @@ class Allowed:
 
     restricted: Mask
     """(targets,): whether the place has such a limit."""
+    least: Floats
+    """(targets,): the bandwidth that it needs, Mbit/s; negative where its limit is a distance, or it has none."""
     pairs: csr_array
-    """(targets, sites): an explicit entry keeps the limit; rows of other places are empty. With a bandwidth the entry is
-    what is free on the way, Mbit/s, with a distance the kilometres."""
+    """(targets, sites): for a distance the sites within it and the kilometres; for a bandwidth those that are in time and
+    what is free on the way, Mbit/s, not a number where it is not known. Rows of other places are empty."""
 
     def sites_of(self, target: int) -> Ints:
         """The sites that keep a restricted place's limit, ascending."""
-        row = self.pairs.indices[self.pairs.indptr[target] : self.pairs.indptr[target + 1]]
-        return row.astype(np.int64)
+        here = slice(self.pairs.indptr[target], self.pairs.indptr[target + 1])
+        keeping: Ints = self.pairs.indices[here][self.pairs.data[here] >= self.least[target]].astype(np.int64)
+        return keeping
+
+    def free_to(self, target: int, site: int) -> float:
+        """What is free on the way from a place that needs bandwidth to a site in time, Mbit/s; not a number: not known."""
+        here = slice(self.pairs.indptr[target], self.pairs.indptr[target + 1])
+        found = self.pairs.data[here][self.pairs.indices[here] == site]
+        return float(found[0]) if len(found) else np.nan
 
 
 def nears_of(
@@ -106,7 +115,8 @@ def allowed_pairs(ground: Ground, targets: Sequence[Target], network: Callable[[
     _by_bandwidth(ground, targets, network, rows, values)
     pointers = np.concatenate(([0], np.cumsum([len(one) for one in rows])))
     pairs = csr_array((np.concatenate(values), np.concatenate(rows), pointers), shape=(len(targets), ground.size))
-    return Allowed(restricted, pairs)
+    least = np.array([-1.0 if (one := target.min_bandwidth_mbps) is None else one for target in targets])
+    return Allowed(restricted, least, pairs)
 
 
 def rows_in_network(ground: Ground, network: Network) -> Ints:
@@ -150,14 +160,16 @@ def _by_bandwidth(
         return
     links = network()
     free, at = FreeBandwidth(ground.reader, links), rows_in_network(ground, links)
+    sites = ground.inventory.sites
+    everywhere = np.array([links.row_of.get(one, -1) for one in sites.row_of], dtype=np.int64)
+    places = EntryPoints(sites.degrees, sites.row_of, everywhere, seen=ground.visible.sites)
     for n in wanted:
         target = targets[n]
-        entries = entries_of(ground.inventory, links, target, seen=ground.visible.sites)
+        (entries,) = places.of([target])
         # A hair more than the limit: time is judged apart, by sums that are rounded in another order.
         reach = reach_from(links, free, entries, limit=target.within_ms + 1e-6)
-        width = _taken(reach.width, at, np.nan)
-        wide = np.flatnonzero(width >= (target.min_bandwidth_mbps or 0.0))
-        rows[n], values[n] = wide.astype(np.int64), width[wide]
+        in_time = np.flatnonzero(np.isfinite(_taken(reach.latency, at, np.inf)))
+        rows[n], values[n] = in_time.astype(np.int64), _taken(reach.width, at, np.nan)[in_time]
 
 
 def _taken(column: Floats, rows: Ints, otherwise: float) -> Floats:

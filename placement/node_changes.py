@@ -19,6 +19,7 @@ from placement.arrays import Ints, Mask
 from placement.conditions import blocking_taint, is_not_ready
 from placement.nodes import RESOURCES, Accelerators, NodeColumns, no_nodes
 from placement.sites import SiteColumns
+from placement.splicing import Splice
 
 Holder = Node | Site
 """What a row is made of."""
@@ -46,7 +47,7 @@ def columns_of(nodes: Sequence[Node], *, sites: SiteColumns, cluster_row_of: Map
         slot_of=dict(zip(ids, range(count), strict=True)),
         row_of_slot=np.arange(count),
         site=site,
-        first=np.searchsorted(site, np.arange(len(sites.sites) + 1)),
+        first=_firsts(site, len(sites.sites)),
         usable=np.ascontiguousarray(made.usable[:, order]),
         available=np.ascontiguousarray(made.available[:, order]),
         used=np.zeros((len(RESOURCES), count), dtype=np.int64),
@@ -145,7 +146,7 @@ def moved_to(nodes: NodeColumns, *, site_rows: Ints | None, cluster_rows: Ints |
         if gone:
             nodes = _merged(nodes, gone, [], None, sites=sites)
         else:
-            nodes = replace(nodes, first=np.searchsorted(site, np.arange(sites + 1)))
+            nodes = replace(nodes, first=_firsts(site, sites))
     return nodes
 
 
@@ -225,80 +226,51 @@ def _merged(
     nodes: NodeColumns, gone: Sequence[int], come: Sequence[str], made: _Made | None, *, sites: int
 ) -> NodeColumns:
     """Without some rows, and with others, whose ids these no longer have, in their order."""
-    keep = np.ones(len(nodes.ids), dtype=bool)
-    keep[list(gone)] = False
-    left = _spliced(nodes.ids, sorted(gone), (), ())
-    kept_site, kept_accelerated = nodes.site[keep], nodes.accelerated[keep]
-    before = (
-        np.zeros(0, dtype=np.int64)
-        if made is None
-        else _places(left, kept_site, kept_accelerated, come, made, sites=sites)
-    )
-    old_rows = np.arange(len(left)) + np.searchsorted(before, np.arange(len(left)), side="right")
-    new_rows = before + np.arange(len(come))
-    size = len(left) + len(come)
+    before = [] if made is None else _places(nodes, come, made)
+    splice = Splice(len(nodes.ids), gone=sorted(gone), before=before)
     slot_of = nodes.slot_of
     for one in come:
         slot_of.setdefault(one, len(slot_of))
-
-    def joined(kept: np.ndarray, others: np.ndarray | None) -> np.ndarray:
-        column = np.empty((*kept.shape[:-1], size), dtype=kept.dtype)
-        column[..., old_rows] = kept
-        if others is not None:
-            column[..., new_rows] = others
-        return column
-
-    slot = joined(nodes.slot[keep], _ints(slot_of[one] for one in come))
+    ids = splice.items(nodes.ids, come)
+    slot = splice.column(nodes.slot, _ints(slot_of[one] for one in come))
     row_of_slot = np.full(len(slot_of), -1, dtype=np.int64)
-    row_of_slot[slot] = np.arange(size)
-    site = joined(kept_site, None if made is None else made.site)
+    row_of_slot[slot] = np.arange(len(ids))
+    site = splice.column(nodes.site, None if made is None else made.site)
     columns: dict[str, Any] = {
-        name: joined(getattr(nodes, name)[keep], None if made is None else made.columns[name]) for name in _SMALL
+        name: splice.column(getattr(nodes, name), None if made is None else made.columns[name]) for name in _SMALL
     }
-    amounts: dict[str, Any] = {
-        name: joined(getattr(nodes, name)[:, keep], None if made is None else getattr(made, name)) for name in _AMOUNTS
+    columns |= {
+        name: splice.column(getattr(nodes, name), None if made is None else getattr(made, name)) for name in _AMOUNTS
     }
     unused = np.zeros((len(RESOURCES), len(come)), dtype=np.int64)
     return replace(
         nodes,
-        ids=_spliced(left, (), before.tolist(), come),
+        ids=ids,
         slot=slot,
         row_of_slot=row_of_slot,
         site=site,
-        first=np.searchsorted(site, np.arange(sites + 1)),
-        used=joined(nodes.used[:, keep], unused),
-        free=joined(nodes.free[:, keep], None if made is None else made.available),
+        first=_firsts(site, sites),
+        used=splice.column(nodes.used, unused),
+        free=splice.column(nodes.free, None if made is None else made.available),
         structure=object(),
         **columns,
-        **amounts,
     )
 
 
-def _places(ids: Sequence[str], site: Ints, accelerated: Mask, come: Sequence[str], made: _Made, *, sites: int) -> Ints:
+def _places(nodes: NodeColumns, come: Sequence[str], made: _Made) -> list[int]:
     """Before which of the rows that are there each new one belongs."""
-    if not ids:
-        return np.zeros(len(come), dtype=np.int64)
-    keys = site * 2 + accelerated
-    wanted = made.site * 2 + made.columns["accelerated"]
-    low, high = np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, side="right")
-    return _ints(
-        bisect_left(ids, one, start, end) for one, start, end in zip(come, low.tolist(), high.tolist(), strict=True)
-    )
+    places = []
+    for one, site, last in zip(come, made.site.tolist(), made.columns["accelerated"].tolist(), strict=True):
+        start, stop = int(nodes.first[site]), int(nodes.first[site + 1])
+        middle = start + int(np.count_nonzero(~nodes.accelerated[start:stop]))
+        start, stop = (middle, stop) if last else (start, middle)
+        places.append(bisect_left(nodes.ids, one, start, stop))
+    return places
 
 
-def _spliced(ids: Sequence[str], gone: Sequence[int], before: Sequence[int], come: Sequence[str]) -> list[str]:
-    """The ids without some places, or with others put in before some places; both ascend."""
-    found: list[str] = []
-    at = 0
-    for row in gone:
-        found += ids[at:row]
-        at = row + 1
-    for row, one in zip(before, come, strict=True):
-        found += ids[at:row]
-        found.append(one)
-        at = row
-    found += ids[at:]
-    return found
+def _firsts(site: Ints, sites: int) -> Ints:
+    """(sites + 1): where each site's rows begin."""
+    return np.concatenate(([0], np.cumsum(np.bincount(site, minlength=sites))))
 
 
 def _with_stock(nodes: NodeColumns, holders: Mapping[str, Holder | None], listed: Mapping[str, Holder]) -> NodeColumns:

@@ -48,7 +48,10 @@ class Accelerators:
     ) -> Accelerators:
         """With what some slots have (offered and available) and with use set or, with `more_used`, added."""
         touched = np.array(sorted({*stock, *used}), dtype=np.int64)
-        slots = np.union1d(self.slots, touched)
+        place = np.searchsorted(self.slots, touched)
+        known = place < len(self.slots)
+        known[known] = self.slots[place[known]] == touched[known]
+        slots = self.slots if known.all() else np.union1d(self.slots, touched)
         at = np.searchsorted(slots, self.slots)
         columns = {}
         for name in ("offered", "available", "used"):

@@ -53,6 +53,7 @@ class Outlooks:
         self._clusters = Kept()
         self._layouts = Kept()
         self._node_labels = Kept(most=64)
+        self._site_labels = Kept(most=64)
         self._in_network = Kept()
         self._entry_points = Kept()
         self._latencies = Kept(most=64)
@@ -68,6 +69,7 @@ class Outlooks:
             self._clusters,
             self._layouts,
             self._node_labels,
+            self._site_labels,
             self._in_network,
             self._entry_points,
             self._latencies,
@@ -133,6 +135,20 @@ class Outlooks:
             return matched
 
         return self._node_labels.get((nodes.labels, str(selector)), make)
+
+    def sites_matching(self, inventory: Inventory, reader: Reader, selector: LabelSelector) -> Mask:
+        """(sites,) of the inventory: whose labels match. `reader` is the one that the inventory is made from."""
+        sites = inventory.sites
+
+        def make() -> Mask:
+            matched = np.zeros(len(sites.sites), dtype=bool)
+            row_of = sites.row_of
+            matched[[row for one in ids_matching(reader, "Site", selector) if (row := row_of.get(one)) is not None]] = (
+                True
+            )
+            return matched
+
+        return self._site_labels.get((sites.labels, str(selector)), make)
 
     def latencies(
         self,

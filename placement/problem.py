@@ -13,26 +13,24 @@ from functools import cache, partial
 
 import numpy as np
 
-from graph.kinds import AppVersion, Component, Region, Release, Site, SiteRole, Tier
+from graph.kinds import AppVersion, Component, Site, Tier
 from graph.kinds.policy import PlacementPolicy
 from graph.paths import LinkGraph, Network
-from graph.refusal import InvalidInput, NotFound
-from graph.selectors import LabelSelector, ids_matching, parse_selector
-from graph.spatial import regions_below
-from graph.view import Reader, each, get_as
-from placement.arrays import Floats, Ints, Mask
+from graph.refusal import InvalidInput
+from graph.selectors import LabelSelector, parse_selector
+from graph.view import Reader, get_as
+from placement.arrays import Floats, Ints
 from placement.bins import Bins, ComponentNeed, bins_of, needed_in_all, needs_of
 from placement.clusters import ClusterState
-from placement.conditions import is_seen_by
 from placement.coverage import coverage_targets
-from placement.inventory import Inventory, inventory_of
+from placement.current import current_replicas
+from placement.inventory import inventory_of
 from placement.latencies import Latencies
 from placement.latency import Target, targets_of
 from placement.outlook import Outlooks
 from placement.projection import Projection
 from placement.reach import FreeBandwidth
 from placement.sites import SiteColumns
-from placement.visibility import Visible
 from placement.words import PolicyWords, words_of
 
 MAX_COMPONENTS = 64
@@ -54,9 +52,6 @@ class Problem:
     """The same as columns."""
     transit_sites: int
     labels: LabelSelector
-    labels_match: Mask
-    in_region: Mask
-    """In the policy's regions or below; all true when it names none."""
     targets: tuple[Target, ...]
     latency: Latencies
     """Between the targets and the sites."""
@@ -119,7 +114,6 @@ def problem_from(
     outlooks = projection.outlooks if projection is not None else Outlooks()
     outlook = outlooks.of(inventory, reader, tenant_id=tenant_id, lists_all=everything is reader, drivers=drivers)
     visible, rows = outlook.visible, outlook.rows
-    _check_sites(inventory, visible, policy, path=f"{path}.policy.sites")
     targets = (
         *targets_of(reader, policy.latency, tenant_id=tenant_id, path=f"{path}.policy.latency"),
         *coverage_targets(reader, policy.coverage, tenant_id=tenant_id, path=f"{path}.policy.coverage"),
@@ -137,6 +131,7 @@ def problem_from(
         targets=targets,
         network=network,
         nodes_matching=partial(outlooks.nodes_matching, inventory, everything),
+        sites_matching=partial(outlooks.sites_matching, inventory, everything),
         uses=everything,
         tenant_id=tenant_id,
         excluding_deployment_id=excluding_deployment_id,
@@ -157,15 +152,13 @@ def problem_from(
         columns=outlook.sites,
         transit_sites=outlook.transit_sites,
         labels=labels,
-        labels_match=_matching(reader, sites, labels),
-        in_region=_in_region(reader, sites, policy, tenant_id=tenant_id, path=f"{path}.policy.sites.regionIds"),
         targets=targets,
         latency=outlooks.latencies(outlook, network(), targets, near_by=_near_by(targets, words)),
         clusters=outlook.clusters,
         needed=needed_in_all(needs),
         salt=version.app_id if (version := get_as(reader, AppVersion, components[0].app_version_id)) else "",
         free_bandwidth=_free_bandwidth(reader, network, policy),
-        current=_current(everything, sites, needs, deployment_id=excluding_deployment_id),
+        current=current_replicas(everything, outlook.sites.row_of, needs, deployment_id=excluding_deployment_id),
         bins=bins_of(
             inventory,
             outlook.layout,
@@ -242,21 +235,6 @@ def _check_counts(
             )
 
 
-def _check_sites(inventory: Inventory, visible: Visible, policy: PlacementPolicy, *, path: str) -> None:
-    wanted = policy.sites
-    for field, ids in (("siteIds", wanted.site_ids), ("excludedSiteIds", wanted.excluded_site_ids)):
-        for n, site_id in enumerate(ids):
-            row = inventory.sites.row_of.get(site_id)
-            if row is None or not visible.sites[row]:
-                raise NotFound("Site", site_id, path=f"{path}.{field}[{n}]")
-            if field == "siteIds" and inventory.sites.sites[row].role is not SiteRole.COMPUTE:
-                raise InvalidInput(
-                    f"site {inventory.sites.sites[row].name!r} is only routed through: nothing can run there",
-                    remedy="name sites with role COMPUTE",
-                    path=f"{path}.{field}[{n}]",
-                )
-
-
 def _free_bandwidth(reader: Reader, network: Callable[[], Network], policy: PlacementPolicy) -> FreeBandwidth | None:
     if not any(one.min_bandwidth_mbps is not None for one in policy.components):
         return None
@@ -264,42 +242,3 @@ def _free_bandwidth(reader: Reader, network: Callable[[], Network], policy: Plac
     # All of it now: what a solver reads must not be the graph.
     free.of(np.arange(len(network().link_ids)))
     return free
-
-
-def _current(
-    reader: Reader, sites: Sequence[Site], components: Sequence[ComponentNeed], *, deployment_id: str | None
-) -> Mapping[str, Ints]:
-    if deployment_id is None:
-        return {}
-    found = {one.id: np.zeros(len(sites), dtype=np.int64) for one in components}
-    row_of = {one.id: row for row, one in enumerate(sites)}
-    names = {one.name: one.id for one in components}
-    for release in each(reader, Release, "deployment_id", deployment_id):
-        component = get_as(reader, Component, release.component_id)
-        row = row_of.get(release.site_id)
-        # Another version's component of the same name is the same work.
-        mine = found.get(names.get(component.name, "")) if component is not None else None
-        if release.wanted and row is not None and mine is not None:
-            mine[row] += release.replicas
-    return found if any(one.any() for one in found.values()) else {}
-
-
-def _matching(reader: Reader, sites: Sequence[Site], selector: LabelSelector) -> Mask:
-    if not selector.requirements:
-        return np.ones(len(sites), dtype=bool)
-    matching = frozenset(ids_matching(reader, "Site", selector))
-    return np.fromiter((one.id in matching for one in sites), dtype=bool, count=len(sites))
-
-
-def _in_region(
-    reader: Reader, sites: Sequence[Site], policy: PlacementPolicy, *, tenant_id: str | None, path: str
-) -> Mask:
-    if not policy.sites.region_ids:
-        return np.ones(len(sites), dtype=bool)
-    regions: set[str] = set()
-    for n, region_id in enumerate(policy.sites.region_ids):
-        region = get_as(reader, Region, region_id)
-        if region is None or not is_seen_by(region, tenant_id):
-            raise NotFound("Region", region_id, path=f"{path}[{n}]")
-        regions.update(regions_below(reader, region_id))
-    return np.fromiter((one.region_id in regions for one in sites), dtype=bool, count=len(sites))

@@ -69,6 +69,7 @@ class Projection:
         other._inventory = self.inventory()
         other._shares = self._shares.copy()
         other.links = self.links.beside(reader)
+        other.outlooks = self.outlooks  # what it keeps is known by what it was made of
         other.claims = self.claims.beside(reader)
         if commit is not None:
             other.applied(commit)

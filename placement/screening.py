@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placement.arrays import Ints, Mask
+from placement.arrays import Mask
 from placement.decision import Reason
 from placement.packing import Packing, pack
 from placement.problem import Problem
-from placement.room import room_for
 from placement.rules.rule import CapacityRule, NodeRule, Rule, Shortage, SiteRule
 
 
@@ -59,15 +58,6 @@ class Screening:
             if name != rule_name:
                 kept &= ~refused
         return kept
-
-    def room(self, component: int) -> Ints:
-        """(sites,) for how many replicas of a component alone there is room, in one cluster of each site."""
-        return room_for(
-            self.problem.bins,
-            self.problem.components[component],
-            self.packing.eligible[component],
-            sites=len(self.problem),
-        )
 
     def _shortage(self, packing: Packing, site: int) -> Shortage:
         placed = packing.placed[:, site].tolist()

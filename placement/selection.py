@@ -7,7 +7,7 @@ what is private to another tenant is as if it were not there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from graph.kinds import Region, Site, SiteRole
 from graph.kinds.geography import Circle
 from graph.kinds.policy import SiteSelector
 from graph.refusal import InvalidInput, NotFound
-from graph.selectors import ids_matching, parse_selector
+from graph.selectors import LabelSelector, ids_matching, parse_selector
 from graph.spatial import Ring, distances_km, polygon, regions_below
 from graph.values import Position
 from graph.view import Reader, get_as
@@ -40,6 +40,8 @@ class Ground:
     rows: Ints
     """The inventory's rows of the sites that are looked at, ascending."""
     tenant_id: str | None
+    sites_matching: Callable[[LabelSelector], Mask] | None = None
+    """(sites,) of the inventory: whose labels match; asked of the reader when not given."""
 
     @property
     def size(self) -> int:
@@ -104,7 +106,11 @@ def parts_of(ground: Ground, selector: SiteSelector, *, path: str) -> dict[str, 
     if selector.labels:
         wanted = parse_selector(selector.labels, path=f"{path}.labels")
         if wanted.requirements:
-            found["labels"] = ground.mask_of(ids_matching(ground.reader, "Site", wanted))
+            found["labels"] = (
+                ground.mask_of(ids_matching(ground.reader, "Site", wanted))
+                if ground.sites_matching is None
+                else ground.sites_matching(wanted)[ground.rows]
+            )
     if selector.polygon:
         found["polygon"] = inside_polygon(ground, selector.polygon, path=f"{path}.polygon")
     if selector.circle is not None:

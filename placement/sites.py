@@ -54,6 +54,8 @@ class SiteColumns:
     tenants: Codes[str | None]
     regions: Codes[str]
     structure: object
+    labels: object
+    """Another object when which sites there are or what labels they have has changed."""
 
     @property
     def ids(self) -> list[str]:
@@ -80,6 +82,7 @@ class SiteColumns:
         newer = list(self.sites)
         for row, one in zip(rows, sites, strict=True):
             newer[row] = one
+        as_labelled = all(self.sites[row].labels == one.labels for row, one in zip(rows, sites, strict=True))
         same = all(columns[name] is getattr(self, name) for name in ("compute", "tenant", "degrees", "stated"))
         return SiteColumns(
             sites=newer,
@@ -87,6 +90,7 @@ class SiteColumns:
             tenants=tenants,
             regions=regions,
             structure=self.structure if same else object(),
+            labels=self.labels if as_labelled else object(),
             **columns,
         )
 
@@ -139,6 +143,7 @@ def site_columns(reader: Reader, *, before: SiteColumns | None = None) -> SiteCo
         tenants=tenants,
         regions=regions,
         structure=object(),
+        labels=object(),
         **_site_arrays(sites, tenants, regions),
     )
 

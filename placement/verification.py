@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from graph.kinds import Cluster, Component, Node, Site, SiteRole
+from graph.kinds.policy import PlacementPolicy
 from graph.refusal import CapacityGone, NotFound
 from graph.values import NO_RESOURCES, Resources
 from graph.view import Reader, get_as
 from placement.capacity import free_at_node, free_at_site, nodes_of
 from placement.conditions import cluster_problem, is_down, is_seen_by, node_problem
 from placement.decision import ComponentPlacement, Decision, SitePlacement
+from placement.verification_words import keeps_apart_problem, node_word_problem
 
+NO_WORDS = PlacementPolicy()
+"""A policy that restricts nothing."""
 _REMEDY = "place again: another site or node may have room"
 _UNITS = {"cpu_millicores": "millicores", "memory_bytes": "bytes of memory", "storage_bytes": "bytes of storage"}
 
@@ -26,17 +30,19 @@ def verify(
     decision_or_placements: Decision | Sequence[SitePlacement],
     *,
     components: Sequence[Component],
+    policy: PlacementPolicy = NO_WORDS,
     excluding_deployment_id: str | None = None,
     drivers: Collection[str] | None = None,
 ) -> None:
     """Checks at head all that was chosen: sites, clusters, nodes, and that every replica fits on its node.
 
-    `reader` is the head itself, with all tenants' releases; `excluding_deployment_id` is the deployment that the placements
-    replace, whose own use does not count; `drivers` are the drivers that can be called, None for any.
+    `reader` is the head itself, with all tenants' releases; `policy` is the one that they were chosen by;
+    `excluding_deployment_id` is the deployment that the placements replace, whose own use does not count; `drivers` are the
+    drivers that can be called, None for any.
 
     Raises CapacityGone that names the site or node and what is needed, with what is there for those who may see what
     others use; NotFound for a component that `components` does not have. Cost: proportional to the nodes and releases of
-    the chosen sites.
+    the chosen sites, and to the tenant's deployments.
     """
     placements = (
         decision_or_placements.placements if isinstance(decision_or_placements, Decision) else decision_or_placements
@@ -44,8 +50,18 @@ def verify(
     by_id = {one.id: one for one in components}
     for placement in placements:
         _verify_site(
-            reader, placement, components=by_id, excluding_deployment_id=excluding_deployment_id, drivers=drivers
+            reader,
+            placement,
+            components=by_id,
+            policy=policy,
+            excluding_deployment_id=excluding_deployment_id,
+            drivers=drivers,
         )
+    problem = keeps_apart_problem(
+        reader, placements, policy=policy, components=by_id, deployment_id=excluding_deployment_id
+    )
+    if problem is not None:
+        raise _gone(problem)
 
 
 def _verify_site(
@@ -53,6 +69,7 @@ def _verify_site(
     placement: SitePlacement,
     *,
     components: Mapping[str, Component],
+    policy: PlacementPolicy,
     excluding_deployment_id: str | None,
     drivers: Collection[str] | None,
 ) -> None:
@@ -71,18 +88,32 @@ def _verify_site(
         _verify_cluster(reader, site, cluster_id, tenant_id=tenant_id, drivers=drivers)
     total = NO_RESOURCES
     by_node: dict[str, Resources] = {}
+    nodes: dict[str, Node] = {}
     observed = next(nodes_of(reader, site.id, tenant_id=tenant_id), None) is not None
     for component, one in asked:
         total = total.plus(component.resources.times(one.replicas))
         if observed and sum(one.assignments.values()) != one.replicas:
             raise _gone(f"site {site.name!r} has nodes now on which {component.name!r} has no place yet")
         for node_id, replicas in one.assignments.items():
-            _verify_node(reader, site, node_id, component=component, cluster_id=one.cluster_id, tenant_id=tenant_id)
+            node = _verified_node(
+                reader,
+                site,
+                node_id,
+                component=component,
+                policy=policy,
+                cluster_id=one.cluster_id,
+                tenant_id=tenant_id,
+            )
+            problem = node_word_problem(
+                reader, node, component, one, policy=policy, deployment_id=excluding_deployment_id
+            )
+            if problem is not None:
+                raise _gone(f"node {node.name!r} of site {site.name!r} {problem}")
+            nodes[node_id] = node
             needed = component.resources.times(replicas)
             by_node[node_id] = by_node.get(node_id, NO_RESOURCES).plus(needed)
     for node_id, needed in by_node.items():
-        node = get_as(reader, Node, node_id)
-        assert node is not None, "it was found above"
+        node = nodes[node_id]
         free = free_at_node(reader, node, excluding_deployment_id=excluding_deployment_id)
         _verify_fit(f"node {node.name!r} of site {site.name!r}", needed, free)
     free_in_all = free_at_site(reader, site, tenant_id=tenant_id, excluding_deployment_id=excluding_deployment_id)
@@ -104,23 +135,25 @@ def _verify_cluster(
         raise _gone(f"cluster {cluster.name!r} no longer serves site {site.name!r}")
 
 
-def _verify_node(
+def _verified_node(
     reader: Reader,
     site: Site,
     node_id: str,
     *,
     component: Component,
+    policy: PlacementPolicy,
     cluster_id: str | None,
     tenant_id: str | None,
-) -> None:
+) -> Node:
     node = get_as(reader, Node, node_id)
     if node is None or node.site_id != site.id or not is_seen_by(node, tenant_id):
         raise _gone(f"node {node_id} is no longer at site {site.name!r}")
     if node.cluster_id is not None and node.cluster_id != cluster_id:
         raise _gone(f"node {node.name!r} of site {site.name!r} is part of another cluster now")
-    problem = node_problem(node, component)
+    problem = node_problem(node, component, policy.tolerations)
     if problem is not None:
         raise _gone(f"node {node.name!r} of site {site.name!r} {problem}")
+    return node
 
 
 def _verify_fit(where: str, needed: Resources, free: Resources) -> None:

@@ -93,6 +93,7 @@ def words_of(
     targets: Sequence[Target],
     network: Callable[[], Network],
     nodes_matching: Callable[[LabelSelector], Mask | None],
+    sites_matching: Callable[[LabelSelector], Mask],
     uses: Reader,
     tenant_id: str | None,
     excluding_deployment_id: str | None,
@@ -105,6 +106,7 @@ def words_of(
     targets: the places of `latency` and `coverage`.
     network: gives the network of the reader's graph; only called by words of bandwidth and `near`.
     nodes_matching: (nodes,) of the inventory that match a selector, None for one that asks for nothing.
+    sites_matching: (sites,) of the inventory that match a selector.
     uses: sees all tenants' releases.
     excluding_deployment_id: the deployment that is placed anew.
     claimants: ids of deployments whose words bind others (`Claims`); without it all are looked through.
@@ -112,7 +114,14 @@ def words_of(
 
     Raises InvalidInput, LimitExceeded and NotFound that name the field.
     """
-    ground = Ground(reader=reader, inventory=inventory, visible=visible, rows=rows, tenant_id=tenant_id)
+    ground = Ground(
+        reader=reader,
+        inventory=inventory,
+        visible=visible,
+        rows=rows,
+        tenant_id=tenant_id,
+        sites_matching=sites_matching,
+    )
     check_policy(policy, components=components, replicas=replicas, path=path)
     check_tolerations(policy.tolerations, path=f"{path}.tolerations")
     if len(targets) > MAX_TARGETS:

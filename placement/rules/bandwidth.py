@@ -8,7 +8,7 @@ from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.latency import reach, sites_in
-from placement.rules.rule import SiteRule, nobody
+from placement.rules.rule import SiteRule, bandwidth_reason, nobody
 
 
 def _refuses(problem: Problem) -> Mask:
@@ -20,14 +20,9 @@ def _refuses(problem: Problem) -> Mask:
 def _reason(problem: Problem, site: int) -> Reason:
     closest = int(np.argmin(problem.latency.to(np.array([site]))[:, 0]))
     target = problem.targets[closest]
-    need = target.min_bandwidth_mbps or 0.0
-    return Reason(
-        rule="bandwidth",
-        need=f"{need:g}",
-        have="less, or not known",
-        unit="Mbit/s",
-        message=f"the way from {target.place} has less than {need:g} Mbit/s free, or it is not known how much",
-    )
+    allowed = problem.words.allowed
+    have = np.nan if allowed is None else allowed.free_to(closest, site)
+    return bandwidth_reason("bandwidth", need=target.min_bandwidth_mbps or 0.0, have=have, to=target.place)
 
 
 RULE = SiteRule("bandwidth", _refuses, _reason)

@@ -18,11 +18,15 @@ from scipy.sparse import csr_array
 from placement.arrays import Floats, Ints, Mask
 from placement.solve.evaluation import better, rows_of
 from placement.solve.mip import exact
-from placement.solve.model import Choice, Group, Model, Unit
+from placement.solve.model import Choice, Group, Model
 from placement.solve.program import pairs
 
 SPARE = 3
 """Candidates of each client, group and domain beyond those it needs."""
+SEARCHED = 24
+"""Candidates of each unit of a core that are searched where serving costs something, after the relaxation of the core."""
+DEALT = 600
+"""The most promising candidates, which are dealt out over the clients."""
 MAX_WHOLE_ENTRIES = 40_000
 """Pairs in reach of a model that is solved whole."""
 
@@ -39,7 +43,7 @@ def improve(model: Model, incumbent: Choice) -> Choice:
     if model.candidates <= limits.exact_candidates and pairs(model) <= MAX_WHOLE_ENTRIES:
         found = exact(model, incumbent=incumbent)
     else:
-        found = exact(model, among=core(model, incumbent), incumbent=incumbent)
+        found = exact(model, among=core(model, incumbent), incumbent=incumbent, most=SEARCHED)
     if found is None:
         return incumbent
     if incumbent.feasible and (not found.feasible or better(incumbent.cost, found.cost)):
@@ -73,7 +77,7 @@ def core(model: Model, incumbent: Choice) -> tuple[Ints, ...]:
         if number == 0:
             groups += [group for entry in model.alternatives for alternative in entry for group in alternative]
         demand = _joined(demands, unit.count)
-        kept[number] = _kept(unit, weights @ unit.open_cost, demand, groups, incumbent.open[number], model)
+        kept[number] = _kept(model, number, weights @ unit.open_cost, demand, groups, incumbent.open[number])
     return tuple(one for one in kept if one is not None)
 
 
@@ -89,16 +93,18 @@ def tier_weights(model: Model) -> Floats:
     return weights
 
 
-def _kept(unit: Unit, cost: Floats, demand: csr_array, groups: list[Group], opened: Ints, model: Model) -> Ints:
-    most = model.limits.core_candidates + len(opened)
+def _kept(model: Model, number: int, cost: Floats, demand: csr_array, groups: list[Group], opened: Ints) -> Ints:
+    unit, wanted = model.units[number], model.limits.core_candidates
+    most = wanted + len(opened)
     if unit.count <= most:
         return np.arange(unit.count)
-    worth, home = _worth(cost, demand)
+    worth = _worth(cost, demand)
     kept = np.zeros(unit.count, dtype=bool)
     kept[opened] = True
     order = np.argsort(worth, kind="stable")
-    kept[order[: model.limits.core_candidates // 2]] = True
-    dealt = order[np.argsort(_turn(home[order]), kind="stable")]
+    kept[order[: wanted // 2]] = True
+    better = order[: max(DEALT, 2 * wanted)]
+    dealt = better[np.argsort(_turn(_home(demand, better, unit.count)), kind="stable")]
     left = dealt[~kept[dealt]]
     kept[left[: max(0, most - int(kept.sum()))]] = True
     rank = np.empty(unit.count, dtype=np.int64)
@@ -109,39 +115,50 @@ def _kept(unit: Unit, cost: Floats, demand: csr_array, groups: list[Group], open
             members = group.members[np.argsort(rank[group.members], kind="stable")]
             kept[members[: group.at_least + SPARE]] = True
     for domains in unit.domains:
-        if domains.min_domains or domains.max_each is not None:
-            turn = _turn(domains.domain[order])
-            spread = order[np.argsort(turn, kind="stable")]
-            kept[spread[: model.limits.core_candidates // 2]] = True
+        spread = order[np.argsort(_turn(domains.domain[order]), kind="stable")]
+        kept[spread[: wanted // 2]] = True
+    for budget in model.budgets:
+        kept[np.argsort(budget.amounts[number], kind="stable")[: wanted // 8]] = True
     if unit.room is not None:
         roomy = np.argsort(-np.minimum(unit.room, unit.total), kind="stable")
-        kept[roomy[: model.limits.core_candidates // 4]] = True
+        kept[roomy[: wanted // 4]] = True
     return np.flatnonzero(kept)
 
 
-def _worth(cost: Floats, demand: csr_array) -> tuple[Floats, Ints]:
-    """(candidates,) the reduced cost of each, and for which client it counts; -1: for none."""
+def _worth(cost: Floats, demand: csr_array) -> Floats:
+    """(candidates,) the reduced cost of each."""
     count = len(cost)
-    home = np.full(count, -1, dtype=np.int64)
     lengths = np.diff(demand.indptr)
     some = np.flatnonzero(lengths)
     if not len(some):
-        return cost, home
+        return cost
     served = np.bincount(demand.indices, minlength=count)
-    share = cost[demand.indices] / served[demand.indices] + demand.data
+    share = (cost / np.maximum(served, 1)).take(demand.indices) + demand.data
     pays = np.minimum.reduceat(share, demand.indptr[some])
     saved = np.maximum(np.repeat(pays, lengths[some]) - demand.data, 0.0)
-    worth = cost - np.bincount(demand.indices, saved, count)
-    # Counts for the client that it serves most cheaply; where nothing costs, for that with the fewest in reach.
-    price = demand.data if demand.data.any() else np.repeat(lengths, lengths).astype(np.float64)
-    columns = csr_array((price, demand.indices, demand.indptr), shape=demand.shape).tocsc()
-    each = np.diff(columns.indptr)
-    reached = np.flatnonzero(each)
-    least = np.minimum.reduceat(columns.data, columns.indptr[reached])
-    cheapest = np.flatnonzero(columns.data == np.repeat(least, each[reached]))
-    first = cheapest[np.searchsorted(cheapest, columns.indptr[reached])]
-    home[reached] = columns.indices[first]
-    return worth, home
+    worth: Floats = cost - np.bincount(demand.indices, saved, count)
+    return worth
+
+
+def _home(demand: csr_array, candidates: Ints, count: int) -> Ints:
+    """(candidates,) for which client each counts; -1: for none.
+
+    For that which it serves most cheaply, or where nothing costs anything, for that with the fewest in reach.
+    """
+    place = np.full(count, -1, dtype=np.int64)
+    place[candidates] = np.arange(len(candidates))
+    column = place.take(demand.indices)
+    there = np.flatnonzero(column >= 0)
+    lengths = np.diff(demand.indptr)
+    client = np.repeat(np.arange(len(lengths)), np.diff(np.searchsorted(there, demand.indptr)))
+    price = demand.data.take(there)
+    if not price.any():
+        price = lengths[client].astype(np.float64)
+    order = np.lexsort((client, price, column[there]))
+    some, first = np.unique(column[there][order], return_index=True)
+    home = np.full(len(candidates), -1, dtype=np.int64)
+    home[some] = client[order][first]
+    return home
 
 
 def _turn(of: Ints) -> Ints:

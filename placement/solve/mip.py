@@ -15,10 +15,11 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints
 from placement.solve.evaluation import better, evaluate
-from placement.solve.highs import SCALE, Relaxed, relaxed, solved
+from placement.solve.highs import Relaxed, relaxed, solved
 from placement.solve.ladders import Rows, Told, stacked
 from placement.solve.model import Choice, Model, nobody
 from placement.solve.program import Program, program
+from placement.solve.restriction import restricted
 
 PROOF = 1e-6
 """Relative: HiGHS's own tolerance. A bound this near to a cost proves it."""
@@ -26,6 +27,8 @@ WHOLE = 1e-6
 """A value this near to a whole number is one."""
 SAME = 1e-9
 """Relative: costs of a tier that are no further apart are equal."""
+ENOUGH = 1e-3
+"""Relative: a relaxation that grows by less in a round is left as it is."""
 MAX_ROUNDS = 20
 """Of telling rows to the relaxation of a tier."""
 MAX_FORBIDDEN = 8
@@ -38,24 +41,41 @@ def exact(
     among: tuple[Ints, ...] | None = None,
     incumbent: Choice | None = None,
     node_limit: int | None = None,
-    tiers: int | None = None,
+    most: int | None = None,
 ) -> Choice | None:
-    """The best choice that opens only the given candidates of each unit (all), or the incumbent when none is better.
+    """The best choice, or the incumbent when none is better; of the given candidates of each unit, ascending, or of all.
 
-    `tiers` is how many are minimised (all), and `node_limit` is for all of them together (the model's). Over all candidates
-    the choice has a bound, of kind `EXACT` and proved when the search ended; and a model that no choice keeps comes back as
-    a choice that is broken and proved. Over some candidates there is no bound, and `proved` only says what the incumbent
-    does. `iterations` are the nodes of this search alone. None: nothing feasible was found, and it is not proved that there
-    is nothing.
+    Over all candidates the choice has a bound, of kind `EXACT` and proved when the search ended; and a model that no choice
+    keeps comes back as a choice that is broken and proved. Over some there is no bound but what the incumbent has. There
+    `most` leaves out more: where serving costs something, all but so many of each unit with the least reduced costs.
+
+    `node_limit` is for all tiers together (the model's). `iterations` are the nodes of this search alone. None: nothing
+    feasible was found, and it is not proved that there is nothing.
     """
-    whole = tiers is None and (
-        among is None or all(len(kept) == unit.count for kept, unit in zip(among, model.units, strict=True))
-    )
-    kept = tuple(np.arange(unit.count) for unit in model.units) if among is None else among
     nodes = model.limits.mip_nodes if node_limit is None else node_limit
-    search = Search(model=model, among=kept, left=nodes, best=incumbent if incumbent and incumbent.feasible else None)
-    search.run(model.tiers if tiers is None else tiers)
-    return search.answer(incumbent, whole=whole)
+    known = incumbent if incumbent is not None and incumbent.feasible else None
+    if among is None or all(len(kept) == unit.count for kept, unit in zip(among, model.units, strict=True)):
+        search = Search(model, left=nodes, best=known)
+        search.run()
+        return search.answer(incumbent)
+    search = Search(restricted(model, among), left=nodes, best=_inside(known, among), most=most)
+    search.run()
+    found = None
+    if search.best is not None:
+        opened = tuple(kept[one] for kept, one in zip(among, search.best.open, strict=True))
+        found = replace(evaluate(model, opened), iterations=search.nodes)
+    if found is None or (known is not None and not better(found.cost, known.cost)):
+        return None if incumbent is None or known is None else replace(known, iterations=search.nodes)
+    if incumbent is None:
+        return found
+    return replace(found, bound=incumbent.bound, bound_kind=incumbent.bound_kind)
+
+
+def _inside(choice: Choice | None, among: tuple[Ints, ...]) -> Choice | None:
+    """The choice with its candidates numbered among the given ones; None when one is not given."""
+    if choice is None or not all(np.isin(one, kept).all() for one, kept in zip(choice.open, among, strict=True)):
+        return None
+    return replace(choice, open=tuple(np.searchsorted(kept, one) for kept, one in zip(among, choice.open, strict=True)))
 
 
 @dataclass(slots=True)
@@ -63,39 +83,36 @@ class Search:
     """One exact search: what is known so far."""
 
     model: Model
-    among: tuple[Ints, ...]
-    """Candidates that can be in a choice as good as the best known."""
     left: int
     """Nodes that may still be searched."""
     best: Choice | None
+    most: int | None = None
+    """Where serving costs something, only so many candidates of a unit are searched: those with the least reduced costs."""
+    among: tuple[Ints, ...] | None = None
+    """Candidates that can be in a choice as good as the best known; None: all."""
     nodes: int = 0
     bounds: list[float] = field(default_factory=list)
     """Of the tiers so far; only for choices no worse than the best in the tiers before."""
     proved: bool = True
     infeasible: bool = False
-    """Proved, over `among`."""
+    """Proved."""
     forbidden: list[tuple[Ints, ...]] = field(default_factory=list)
 
-    def run(self, tiers: int) -> None:
-        """Minimises so many tiers."""
-        for tier in range(tiers):
+    def run(self) -> None:
+        """Minimises every tier."""
+        for tier in range(self.model.tiers):
             self._tier(tier)
             if self.infeasible or self.best is None:
                 return
 
-    def answer(self, incumbent: Choice | None, *, whole: bool) -> Choice | None:
-        """What came of it."""
+    def answer(self, incumbent: Choice | None) -> Choice | None:
+        """What came of it, over all candidates."""
         best = self.best
         if best is None:
-            if not (whole and self.infeasible):
+            if not self.infeasible:
                 return None
             near = incumbent or evaluate(self.model, self.model.start or tuple(nobody() for _ in self.model.units))
             return replace(near, bound=None, bound_kind="NONE", proved=True, iterations=self.nodes)
-        if not whole:
-            if incumbent is not None and best is incumbent:
-                return replace(best, iterations=self.nodes)
-            bound, kind = (incumbent.bound, incumbent.bound_kind) if incumbent else (None, "NONE")
-            return replace(best, bound=bound, bound_kind=kind, proved=False, iterations=self.nodes)
         bounds = np.minimum(np.array(self.bounds), best.cost)
         kind = "EXACT" if self.proved else "LP"
         return replace(best, bound=bounds, bound_kind=kind, proved=self.proved, iterations=self.nodes)
@@ -104,7 +121,7 @@ class Search:
         rows = program(self.model, among=self.among, served=tier + 1)
         told = Told(rows.ladders)
         told.begin(None if self.best is None else rows.column_values(self.best.open).astype(np.float64))
-        relaxation = relaxed_whole(rows, tier, told, more=self._more(rows, tier))
+        relaxation = relaxed_whole(rows, tier, told, more=self._more(rows, tier), enough=ENOUGH)
         if relaxation.feasible is False:
             self._none_left(rows, tier)
             return
@@ -114,8 +131,7 @@ class Search:
         if self._reached(tier, low):
             self._end(tier)
             return
-        upper = self._fixed(rows, relaxation, tier, low)
-        self._branch(rows, tier, told, upper, low)
+        self._branch(rows, tier, told, relaxation, low)
 
     def _take_whole(self, rows: Program, relaxation: Relaxed) -> None:
         """Takes the relaxation's answer for the best when it has no fractions and is."""
@@ -144,18 +160,27 @@ class Search:
             return upper
         gap = float(self.best.cost[tier]) - float(rows.constants[tier]) - relaxation.value
         slack = PROOF * max(1.0, abs(low), abs(gap))
-        stays = (relaxation.reduced[: rows.opens] <= gap + slack) | rows.column_values(self.best.open)
-        upper[: rows.opens][~stays] = 0.0
+        reduced = relaxation.reduced[: rows.opens]
+        opened = rows.column_values(self.best.open)
+        stays = (reduced <= gap + slack) | opened
         start, among = 0, []
-        for kept in self.among:
-            among.append(kept[stays[start : start + len(kept)]])
-            start += len(kept)
+        for kept in rows.among:
+            end = start + len(kept)
+            among.append(kept[stays[start:end]])
+            if self.most is not None and rows.ladders.clients:
+                dear = np.argsort(reduced[start:end] - np.where(opened[start:end], np.inf, 0.0), kind="stable")[
+                    self.most :
+                ]
+                upper[start + dear] = np.where(opened[start + dear], 1.0, 0.0)
+            start = end
+        upper[: rows.opens][~stays] = 0.0
         self.among = tuple(among)
         return upper
 
-    def _branch(self, rows: Program, tier: int, told: Told, upper: Floats, low: float) -> None:
+    def _branch(self, rows: Program, tier: int, told: Told, relaxation: Relaxed, low: float) -> None:
         """Searches the tier to its end, or to the limit."""
         while self.left > 0:
+            upper = self._fixed(rows, relaxation, tier, low)
             parts = [self._more(rows, tier), told.rows(rows.columns)]
             more = stacked([one for one in parts if one is not None])
             found = solved(rows, rows.costs[tier], upper=upper, more=more, nodes=self.left)
@@ -210,7 +235,7 @@ class Search:
             low.append(-np.inf)
             high.append(most)
         for opened in self.forbidden:
-            if not all(np.isin(one, kept).all() for one, kept in zip(opened, self.among, strict=True)):
+            if not all(np.isin(one, kept).all() for one, kept in zip(opened, rows.among, strict=True)):
                 continue
             chosen = rows.column_values(opened)
             row = np.zeros(rows.columns)
@@ -223,13 +248,21 @@ class Search:
         return Rows(csr_array(np.array(dense)), np.array(low), np.array(high))
 
 
-def relaxed_whole(rows: Program, tier: int, told: Told, *, more: Rows | None) -> Relaxed:
-    """The relaxation of a tier, with rows told until its answer breaks none; a lower bound when that takes too long."""
+def relaxed_whole(rows: Program, tier: int, told: Told, *, more: Rows | None, enough: float = 0.0) -> Relaxed:
+    """The relaxation of a tier, with rows told until its answer breaks none, or its value grows by no more than `enough`.
+
+    `enough` is relative. The value is a lower bound in any case.
+    """
+    value = -np.inf
     for _ in range(MAX_ROUNDS):
         parts = [one for one in (more, told.rows(rows.columns)) if one is not None]
         found = relaxed(rows, rows.costs[tier], more=stacked(parts))
         if found.values is None or not told.learn(found.values):
             break
+        size = abs(found.value + float(rows.constants[tier]))
+        if found.value - value <= enough * size:
+            break
+        value = found.value
     return found
 
 
@@ -237,7 +270,8 @@ def held(rows: Program, tier: int, cost: float) -> tuple[Floats, float]:
     """A row, and what it is at most, that holds for choices that cost no more in the tier; it costs something there."""
     coefficients = rows.costs[tier]
     most = cost - float(rows.constants[tier])
-    scale = SCALE / float(np.abs(coefficients).max())
+    # A row of size 1: a greater one is broken by columns that are at their bounds but for HiGHS's tolerance.
+    scale = 1.0 / float(np.abs(coefficients).max())
     step = rows.step(tier)
     spare = step / 2 if step else SAME * max(1.0, abs(most))
     return coefficients * scale, (most + spare) * scale

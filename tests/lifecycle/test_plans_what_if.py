@@ -21,7 +21,7 @@ from graph.kinds.what_if import (
 from graph.refusal import InvalidInput, LimitExceeded, NotFound
 from graph.values import HealthStatus, Resources
 from graph.view import each
-from lifecycle.what_if import MAX_CHANGES, supposed
+from lifecycle.what_if import LOST, MAX_CHANGES, supposed
 from lifecyclekit.edge import NEED, NODE, Edge, everything
 
 ONE = PlacementPolicy(max_sites=1)
@@ -35,7 +35,9 @@ async def world(edge: Edge, sites: int = 3) -> Edge:
 
 async def planned(edge: Edge, *changes: Change, **wish: Any) -> Any:
     wish.setdefault("policy", ONE)
-    chosen = await edge.lifecycle.dry_runs.deployment(edge.wish("supposed", **wish), visible=everything, changes=changes)
+    chosen = await edge.lifecycle.dry_runs.deployment(
+        edge.wish("supposed", **wish), visible=everything, changes=changes
+    )
     return chosen.decision
 
 
@@ -61,12 +63,12 @@ async def test_a_lost_site_is_not_chosen_and_says_that_it_is_supposed(edge: Edge
 async def test_nothing_is_written_and_the_same_question_has_the_same_answer(edge: Edge) -> None:
     await world(edge)
     added = Change(nodes_added=NodesAdded(site_id=edge.site_ids[0], count=3))
-    before = edge.view.revision, edge.view.count("Node")
+    before = edge.view.count("Node"), edge.view.count("Plan")
     first = await planned(edge, added, replicas={"web": 20}, sites=[edge.site_ids[0]])
     again = await planned(edge, added, replicas={"web": 20}, sites=[edge.site_ids[0]])
     assert first.feasible
     assert (first.placements, first.refusals) == (again.placements, again.refusals)
-    assert before == (edge.view.revision, edge.view.count("Node"))
+    assert before == (edge.view.count("Node"), edge.view.count("Plan"))
 
 
 async def test_nodes_that_are_added_make_room(edge: Edge) -> None:
@@ -257,3 +259,50 @@ async def test_nodes_need_a_site_that_runs_things_a_cluster_and_a_shape(edge: Ed
     assert [one.capacity for one in made] == [small] * 4
     assert len({one.id for one in made}) == 4
     assert min(one.id for one in made) > max(edge.view.ids("Node")), "ties go to what there is"
+
+
+LIKENESSES: dict[str, Any] = {
+    "lost": lambda edge, links: (
+        Change(site_lost=SiteLost(site_id=edge.site_ids[0], with_links=True)),
+        lambda edit: [
+            edit.replace(edit.get(edge.site_ids[0]), health=LOST),
+            edit.replace(edit.get(links[0]), state=LinkState.DOWN),
+        ],
+    ),
+    "slow": lambda edge, links: (
+        Change(link=LinkChange(link_id=links[1], latency_ms=40.0)),
+        lambda edit: edit.replace(edit.get(links[1]), latency_ms=40.0),
+    ),
+    "dear": lambda edge, links: (
+        Change(price=PriceChange(site_id=edge.site_ids[1], price_per_core_hour=7.0)),
+        lambda edit: edit.replace(edit.get(edge.site_ids[1]), price_per_core_hour=7.0),
+    ),
+    "small": lambda edge, links: (
+        Change(capacity=CapacityChange(factor=0.5, node_ids=list(edge.view.ids("Node", "site_id", edge.site_ids[2])))),
+        lambda edit: [
+            edit.replace(node, allocatable=Resources(cpu_millicores=2_000, memory_bytes=4 << 30))
+            for node in list(each(edit, Node, "site_id", edge.site_ids[2]))
+        ],
+    ),
+    "cordoned": lambda edge, links: (
+        Change(cordon=Cordoning(entity_id=edge.view.ids("Node", "site_id", edge.site_ids[1])[0])),
+        lambda edit: edit.replace(edit.get(edit.ids("Node", "site_id", edge.site_ids[1])[0]), schedulable=False),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIKENESSES)
+async def test_what_is_supposed_is_decided_as_if_it_were_so(edges: Any, name: str) -> None:
+    # Without workers, for observers would write what they find.
+    async with edges(running=False) as edge:
+        links = await linked(edge)
+        place = Place(site_id=edge.site_ids[2])
+        policy = PlacementPolicy(everywhere=True, latency=[LatencyTarget(place=place, within_ms=30.0)])
+        given: dict[str, Any] = {"policy": policy, "replicas": {"web": 7}}
+        before = await planned(edge, **given)
+        change, really = LIKENESSES[name](edge, links)
+        told = await planned(edge, change, **given)
+        await edge.change(really)
+        so = await planned(edge, **given)
+        assert (told.placements, told.refusals, told.objective) == (so.placements, so.refusals, so.objective)
+        assert (so.placements, so.refusals) != (before.placements, before.refusals), "the control"

@@ -16,7 +16,8 @@ from tiny_models import best_by_force, tiny_model
 from placement.solve.core import core, improve
 from placement.solve.evaluation import better, evaluate
 from placement.solve.mip import exact
-from placement.solve.model import Clients, Limits, Model, Unit, nobody
+from placement.solve.model import Clients, Limits, Model, Serving, Unit, nobody
+from placement.solve.restriction import restricted
 
 
 @settings(max_examples=100, deadline=None)
@@ -69,6 +70,25 @@ def test_among_some_candidates_nothing_is_claimed_of_the_others(seed: int, other
         assert not better(found.cost, whole.cost)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+def test_a_choice_of_a_part_costs_and_keeps_the_same_in_the_whole(seed: int, other: int) -> None:
+    model = tiny_model(seed)
+    draw = np.random.default_rng(other)
+    among = tuple(np.flatnonzero(draw.random(unit.count) < 0.8) for unit in model.units)
+    part = restricted(model, among)
+    inside = tuple(np.flatnonzero(draw.random(unit.count) < 0.6) for unit in part.units)
+    of_part = evaluate(part, inside)
+    of_whole = evaluate(model, tuple(kept[one] for kept, one in zip(among, inside, strict=True)))
+    assert of_part.cost == pytest.approx(of_whole.cost)
+    rules = [(one.rule, one.unit, one.need, one.have, one.label) for one in of_whole.broken if one.rule != "no_site"]
+    assert [one for one in rules if one[0] != "min_sites"] == [
+        (one.rule, one.unit, one.need, one.have, one.label)
+        for one in of_part.broken
+        if one.rule not in ("no_site", "min_sites")
+    ]
+
+
 def test_places_that_nobody_reaches_are_proved_infeasible() -> None:
     clients = Clients(csr_array(np.array([[1.0, 2.0], [0.0, 0.0]])), 0)
     model = Model((Unit("app", np.arange(2), np.ones((1, 2)), clients),), 1)
@@ -116,8 +136,6 @@ def towns(seed: int, *, sites: int, places: int, core_candidates: int = 12) -> M
     far = np.hypot(*(towns[:, None] - where[None]).transpose(2, 0, 1))
     apart = np.hypot(*(where[:, None] - where[None]).transpose(2, 0, 1))
     units[0] = Unit("front", units[0].sites, units[0].open_cost, Clients(near(far, 0.35), 1))
-    from placement.solve.model import Serving
-
     reach = near(apart, 0.3)
     return Model(
         tuple(units),

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from placement_graphs import GIB, Builder, amount, at
 
+from graph.change import Commit
+from graph.edit import Edit
 from graph.kinds import Cluster, InstanceStatus, Node, NodeStatus, ReleaseObserved, Site, Tenant
 from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy
 from graph.refusal import Refusal
@@ -198,3 +200,58 @@ def test_a_view_that_is_loaded_anew_is_projected_anew() -> None:
     empty.loaded(revision=build.view.revision, at=1, epoch="other", counters={})
     build.view.become(empty)
     assert projection.inventory().nodes.ids == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 20)), max_size=6),
+    st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 20)), max_size=6),
+)
+def test_a_projection_beside_another_is_that_of_the_changed_graph(
+    before: list[tuple[str, int]], supposed: list[tuple[str, int]]
+) -> None:
+    build = Builder()
+    a, b = build.site(nodes=2, position=at(0, 0)), build.site(nodes=1, position=at(1, 0))
+    build.link(a, b, 1.0)
+    component = build.component()
+    projection = Projection(build.view)
+    build.view.follow(projection)
+    for name, pick in before:
+        with contextlib.suppress(Refusal):
+            step(build, name, pick)
+    whatever, changed = projection.inventory(), Supposing(build)
+    for name, pick in supposed:
+        with contextlib.suppress(Refusal):
+            step(changed, name, pick)
+    policy = PlacementPolicy(everywhere=True, latency=[LatencyTarget(place=Place(position=at(0, 0)), within_ms=4.0)])
+    beside = projection.beside(changed.edit, changed.commit())
+    assert_same(beside.inventory(), inventory_of(changed.edit))
+    asked: dict[str, Any] = {"policy": policy, "reader": changed.edit}
+    assert decide(changed.problem(component, projection=beside, **asked)) == decide(changed.problem(component, **asked))
+    # The graph itself is as it was.
+    assert projection.inventory() is whatever
+    assert_same(projection.inventory(), inventory_of(build.view))
+    asked = {"policy": policy, "projection": projection}
+    assert decide(build.problem(component, **asked)) == decide(build.problem(component, policy=policy))
+    step(build, "foreign_use", 3)
+    step(build, "link_slower", 3)
+    assert_same(projection.inventory(), inventory_of(build.view))
+
+
+class Supposing(Builder):
+    """A builder whose changes are laid over another's graph and never committed."""
+
+    def __init__(self, build: Builder) -> None:
+        self.edit = Edit(build.view, at=build.ids)
+        self.view = self.edit  # type: ignore[assignment]  # it is only read
+        self.ids = build.ids + 10_000
+        self.region, self.tenant, self.version = build.region, build.tenant, build.version
+
+    def commit(self) -> Commit:
+        return Commit(
+            revision=self.edit.revision, draft_id="", at=0, author="", action="whatIf", changes=self.edit.changes
+        )
+
+    def _commit(self, edit: Edit) -> None:
+        for one in edit.changes:
+            self.edit.lay(one.before, one.after)

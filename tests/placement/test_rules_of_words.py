@@ -215,8 +215,12 @@ def test_a_place_that_needs_bandwidth_refuses_what_is_near_and_narrow(build: Bui
     problem = build.problem(build.component(), policy=PlacementPolicy(latency=[target]))
     assert reasons(problem, here) == []
     assert reasons(problem, wide) == []
-    assert (only(problem, narrow).rule, only(problem, narrow).need) == ("bandwidth", "100")
+    reason = only(problem, narrow)
+    assert (reason.rule, reason.need, reason.have, reason.unit) == ("bandwidth", "100", "50", "Mbit/s")
     assert only(problem, far).rule == "latency"
+    build.link(here, narrow, 0.5)
+    reason = only(build.problem(build.component(), policy=PlacementPolicy(latency=[target])), narrow)
+    assert (reason.rule, reason.have, reason.unit) == ("bandwidth", "not known", "")
 
 
 def test_a_site_in_reach_of_no_place_is_refused_by_both_kinds_of_reach(build: Builder) -> None:

@@ -114,6 +114,7 @@ async def two_tenants(application: Application) -> World:
         await _deploy(application, world, tenant, marker)
     await _settle(application)
     for tenant, marker in MARKERS.items():
+        await _keep_a_plan(application, world, tenant, marker)
         await _collect(application, world, tenant)
         assert len(world.ids[tenant]["Release"]) == 1, marker
     return world
@@ -170,6 +171,16 @@ async def _deploy(application: Application, world: World, tenant: str, marker: s
             return
         await asyncio.sleep(0.1)  # the cluster has not been observed yet
     raise AssertionError(answer)
+
+
+async def _keep_a_plan(application: Application, world: World, tenant: str, marker: str) -> None:
+    given = {
+        "deployment": wish_of(application, world, tenant, name="kept-plan"),
+        "displayName": f"{marker} display",
+        "labels": [{"key": f"{marker}-key", "value": f"{marker}-value"}],
+        "expiresInSeconds": 604_800,
+    }
+    await _made(application, "Plan", given)
 
 
 def wish_of(

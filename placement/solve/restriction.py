@@ -1,0 +1,77 @@
+"""A model on some of its candidates: what a search of a few of ten thousand is given, so that it looks at those alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from placement.arrays import Ints
+from placement.solve.evaluation import rows_of
+from placement.solve.model import Budget, Domains, Group, Model, Serving, Unit
+
+
+def restricted(model: Model, among: tuple[Ints, ...]) -> Model:
+    """The model in which each unit has only these candidates (ascending), numbered from 0; without a start.
+
+    A choice of it, as candidates of the whole model, costs the same there and keeps the same.
+    """
+    places = tuple(_places(unit.count, kept) for unit, kept in zip(model.units, among, strict=True))
+    units = tuple(_unit(unit, kept, place) for unit, kept, place in zip(model.units, among, places, strict=True))
+    serving = tuple(
+        Serving(
+            server=one.server,
+            client=one.client,
+            reach=_columns(rows_of(one.reach, among[one.client]), places[one.server], len(among[one.server])),
+            tier=one.tier,
+            label=one.label,
+        )
+        for one in model.serving
+    )
+    budgets = tuple(
+        Budget(tuple(amounts[kept] for amounts, kept in zip(one.amounts, among, strict=True)), one.most, one.label)
+        for one in model.budgets
+    )
+    alternatives = tuple(
+        tuple(tuple(_group(group, places[0]) for group in alternative) for alternative in entry)
+        for entry in model.alternatives
+    )
+    return replace(model, units=units, serving=serving, budgets=budgets, alternatives=alternatives, start=None)
+
+
+def _unit(unit: Unit, kept: Ints, place: Ints) -> Unit:
+    clients = unit.clients
+    return replace(
+        unit,
+        sites=unit.sites[kept],
+        open_cost=unit.open_cost[:, kept],
+        clients=None if clients is None else replace(clients, cost=_columns(clients.cost, place, len(kept))),
+        groups=tuple(_group(group, place) for group in unit.groups),
+        domains=tuple(_domains(one, kept) for one in unit.domains),
+        room=None if unit.room is None else unit.room[kept],
+    )
+
+
+def _group(group: Group, place: Ints) -> Group:
+    members = place[group.members]
+    return replace(group, members=members[members >= 0])
+
+
+def _domains(domains: Domains, kept: Ints) -> Domains:
+    return replace(domains, domain=domains.domain[kept])
+
+
+def _places(count: int, kept: Ints) -> Ints:
+    """(candidates,): the number among those kept; -1: it is none of them."""
+    place = np.full(count, -1, dtype=np.int64)
+    place[kept] = np.arange(len(kept))
+    return place
+
+
+def _columns(matrix: csr_array, place: Ints, count: int) -> csr_array:
+    """The columns that have a place, zeros included."""
+    column = place.take(matrix.indices)
+    there = np.flatnonzero(column >= 0)
+    starts = np.searchsorted(there, matrix.indptr)
+    return csr_array((matrix.data.take(there), column.take(there), starts), shape=(matrix.shape[0], count))
