@@ -196,5 +196,5 @@ def _term(cost: PlanCost, term: Term) -> float:
 
 
 def _in_use(placement: SitePlacement) -> float:
-    """The share of the scarcest resource asked for that is in use after placing; the decision has what is left."""
-    return next((1.0 - one.value for one in placement.terms if one.name == "headroom"), 0.0)
+    """The share of the scarcest resource asked for that is in use after placing."""
+    return next((one.value for one in placement.terms if one.name == "headroom"), 0.0)

@@ -18,8 +18,8 @@ REFUSALS = 500
 EXAMPLES = 3
 REFUSAL_NODES = "nodes { site { id name } reasons { rule need have unit message } }"
 PLAN = (
-    "revision feasible lookedAt passed transitSites iterations proven "
-    "objective { sites score pricePerHour meanLatencyMs worstLatencyMs } "
+    "revision feasible status irreducible lookedAt passed transitSites iterations proven gap boundKind "
+    "objective { sites score pricePerHour meanLatencyMs worstLatencyMs moves tiers { terms cost bound } } "
     "placements { score site { id name } terms { name value unit scaled weight weighted } "
     "components { replicas component { id name } cluster { id name } } serves { place latencyMs withinMs } } "
     "refusalsByRule { rule sites } "
@@ -39,7 +39,13 @@ def print_plan(plan: Json, *, every_refusal: bool = False) -> None:
     out.print(Text.assemble(verdict, looked, f"; at revision {plan['revision']}"), soft_wrap=True)
     if plan["placements"]:
         _print_chosen(out, plan)
+        out.print(_quality(plan), soft_wrap=True)
         _print_serves(out, plan)
+    if plan["irreducible"]:
+        together = ", ".join(map(cell, plan["irreducible"]))
+        out.print(Text(f"proved: these cannot be kept together: {together}", style="red"), soft_wrap=True)
+    elif plan["status"] == "NOT_FOUND_WITHIN_LIMITS":
+        out.print(Text("nothing was found; that there is nothing is not proved", style="yellow"))
     for one in plan["conflicts"]:
         out.print(Text(f"\n{one['rule']}: {cell(one['message'])}", style="red"), soft_wrap=True)
     _print_unmet(out, plan)
@@ -64,9 +70,23 @@ def print_site(plan: Json, site_id: str) -> None:
         out.print(Text("not looked at: nothing can run there", style="bold red"))
 
 
+def _quality(plan: Json) -> Text:
+    """What it costs tier by tier, and how far that is from the best possible."""
+    tiers = [f"{' + '.join(one['terms'])} {one['cost']:.4g}" for one in plan["objective"]["tiers"]]
+    if plan["proven"]:
+        far = "proved: nothing costs less"
+    elif plan["gap"] is not None:
+        far = f"at most {plan['gap']:.2%} above the best possible ({plan['boundKind']})"
+    else:
+        far = "how far from the best possible is not known"
+    moves = plan["objective"]["moves"]
+    moved = f"; {moves} moves" if moves else ""
+    return Text(f"cost: {', then '.join(tiers)}; {far}{moved}", style="dim")
+
+
 def _print_chosen(out: Console, plan: Json) -> None:
     names = list(dict.fromkeys(term["name"] for one in plan["placements"] for term in one["terms"]))
-    table = plain_table(["SITE", "SCORE", *(name.upper() for name in names), "RUNS", "CLUSTER"])
+    table = plain_table(["SITE", "COST", *(name.upper() for name in names), "RUNS", "CLUSTER"])
     for one in plan["placements"]:
         terms = {term["name"]: _term(term) for term in one["terms"]}
         runs = ", ".join(f"{each['component']['name']}×{each['replicas']}" for each in one["components"])
@@ -83,7 +103,7 @@ def _print_chosen(out: Console, plan: Json) -> None:
 
 
 def _term(term: Json) -> str:
-    """`6.1 ms → 0.82 × 1`: what was measured, its share of the best, and how much it counts."""
+    """`6.1 ms → 0.61 × 1`: what was measured, what that is of the term's scale, and how much it counts."""
     return (
         f"{term['value']:.4g}{' ' + term['unit'] if term['unit'] else ''} → {term['scaled']:.2f} × {term['weight']:g}"
     )
@@ -185,7 +205,7 @@ def _amount(value: str, unit: str) -> str:
 def _need(reason: Json) -> str:
     """What was needed and what there is, in brief; a score that is tied says what decided."""
     need, have, unit = reason["need"], reason["have"], reason["unit"]
-    if unit == "score" and need == have:
-        return f"{cell(have)} score, as a chosen site"
+    if unit == "cost" and need == have:
+        return f"cost {cell(have)}, as with a chosen site"
     told = f"need {_amount(need, unit)}"
     return f"{told}, have less" if have is None else f"{told}, have {_amount(have, unit)}"
