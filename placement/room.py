@@ -45,7 +45,7 @@ def sets_of(bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequen
     asked = np.flatnonzero(replicas[:, 0])
     if not len(asked):
         return np.full(alone.shape[1], most, dtype=np.int64)
-    high = np.minimum((alone[asked] // replicas[asked]).min(axis=0), most)
+    high: Ints = np.minimum((alone[asked] // replicas[asked]).min(axis=0), most)
     low = np.zeros_like(high)
     if len(asked) == 1:
         return high
