@@ -1,4 +1,4 @@
-"""Ways through the network: shortest paths, what is within reach, and latencies from many places at once.
+"""Ways through the network: shortest paths and what is within reach.
 
 Links that are up are edges in both directions; TRANSIT sites are routed through like any other. Between the same two sites
 the best of parallel links counts. What a reader may not see is as if it were not there: neither shown nor used as a
@@ -99,24 +99,6 @@ class Network:
     def matrix(self, weights: Floats, among: Mask | None = None) -> csr_array:
         """The sparse matrix of the least weight between each two sites, of all arcs or of some."""
         return _least(self.tail, self.head, weights, among, size=len(self.site_ids))
-
-    def latencies(self, entries: Sequence[Sequence[tuple[int, float]]], *, limit: float = np.inf) -> Floats:
-        """Least latency from places to all sites, ms: shape (places, sites), infinite where there is no way.
-
-        Each place is given by where it enters the network: pairs of a site's row and the latency up to it.
-        """
-        size, places = len(self.site_ids), len(entries)
-        if not places or not size:
-            return np.full((places, size), np.inf)
-        pairs = [(size + n, row, latency) for n, entry in enumerate(entries) for row, latency in entry]
-        tail = np.concatenate((self.tail, np.array([one[0] for one in pairs], dtype=np.int64)))
-        head = np.concatenate((self.head, np.array([one[1] for one in pairs], dtype=np.int64)))
-        weights = np.concatenate((self.latency, np.array([one[2] for one in pairs], dtype=np.float64)))
-        order = np.lexsort((head, tail))
-        # Nothing leads into a place, so no way goes through one.
-        matrix = _least(tail[order], head[order], weights[order], None, size=size + places)
-        found: Floats = dijkstra(matrix, indices=np.arange(size, size + places), limit=limit)
-        return found[:, :size]
 
 
 class LinkGraph:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,7 +22,8 @@ from placement.arrays import Floats, Ints, Mask
 from placement.capacity import instances_by_node, node_use, use_at_site
 from placement.clusters import ClusterState
 from placement.inventory import Inventory, amounts_of
-from placement.nodes import LARGEST, RESOURCES
+from placement.kept import Kept
+from placement.nodes import LARGEST, RESOURCES, NodeColumns
 from placement.visibility import Visible
 
 Column: TypeAlias = np.ndarray[Any, Any]
@@ -65,6 +67,8 @@ class Layout:
     first: Ints
     taken: dict[str, tuple[Column, Column]] = field(default_factory=dict)
     """By column: the inventory's, and what was taken from it."""
+    stacked: Kept = field(default_factory=lambda: Kept(most=4))
+    """Amounts with those of accelerator models, of which few are asked for."""
 
     def of(self, name: str, column: Column) -> Column:
         """A column of the inventory by bin; its last axis is the inventory's rows."""
@@ -219,9 +223,8 @@ def bins_of(
     nodes, width = inventory.nodes, len(RESOURCES)
     free, usable = layout.of("free", nodes.free), layout.of("usable", nodes.usable)
     if models:
-        columns = [nodes.accelerator_columns(one) for one in models]
-        usable = np.vstack([usable, *(layout.picked(offered) for offered, _ in columns)])
-        free = np.vstack([free, *(layout.picked(left) for _, left in columns)])
+        made_of = (free, usable, nodes.accelerators, nodes.row_of_slot, models)
+        free, usable = layout.stacked.get(made_of, partial(_with_models, layout, nodes, free, usable, models))
     unplaced = _unplaced(inventory, layout, rows, models)
     without = _Without(uses, inventory, models, excluding_deployment_id)
     if without:
@@ -251,6 +254,17 @@ def bins_of(
         typical=np.concatenate(
             (layout.mean(nodes.usable), [row.mean() if len(row) else 0.0 for row in usable[width:]])
         ),
+    )
+
+
+def _with_models(
+    layout: Layout, nodes: NodeColumns, free: Ints, usable: Ints, models: tuple[str, ...]
+) -> tuple[Ints, Ints]:
+    """Free and usable amounts with a row more for each accelerator model."""
+    columns = [nodes.accelerator_columns(one) for one in models]
+    return (
+        np.vstack([free, *(layout.picked(left) for _, left in columns)]),
+        np.vstack([usable, *(layout.picked(offered) for offered, _ in columns)]),
     )
 
 

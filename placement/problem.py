@@ -95,7 +95,7 @@ def problem_from(
     tenant_id: whose private sites, clusters and nodes may be used; the components' tenant when not given.
     latency: the network of the reader's graph.
     projection: the inventory and network of the whole graph that the reader shows a part of; without it both are made
-        anew, which takes some 0.3 s at 90,000 nodes.
+        anew, which takes some 0.7 s at 100,000 nodes.
     uses: sees the releases of all tenants, when there is no projection; without it only the reader's count.
     drivers: those that can be called; None for any.
     path: the input field to name in refusals.

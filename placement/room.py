@@ -46,7 +46,7 @@ def sets_of(bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequen
     if not len(asked):
         return np.full(alone.shape[1], most, dtype=np.int64)
     high: Ints = np.minimum((alone[asked] // replicas[asked]).min(axis=0), most)
-    low: Ints = np.zeros_like(high)
+    low = np.zeros_like(high)
     if len(asked) == 1:
         return high
     sure = False

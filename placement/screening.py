@@ -106,13 +106,15 @@ def screen(problem: Problem, rules: Sequence[Rule]) -> Screening:
 
 def _not_in(masks: Sequence[Mask], everything: Mask) -> Mask:
     """What is in none of some masks; the very mask of everything when that is all."""
-    some = [one for at, one in enumerate(masks) if not any(one is before for before in masks[:at]) and one.any()]
-    if not some:
+    found: Mask | None = None
+    seen: set[int] = set()
+    for one in masks:
+        if id(one) not in seen:
+            seen.add(id(one))
+            found = one if found is None else found | one
+    if found is None or not found.any():
         return everything
-    found = some[0].copy()
-    for one in some[1:]:
-        found |= one
-    return np.logical_not(found, out=found)
+    return np.logical_not(found)
 
 
 def _touched(problem: Problem, left_out: Sequence[Mask]) -> Mask:

@@ -14,7 +14,7 @@ from graph.change import Commit
 from graph.edit import Edit
 from graph.entity import Entity
 from graph.kinds import Link, LinkState, Region, Site, SiteRole, Tenant
-from graph.paths import LinkGraph, PathMetric, network_of
+from graph.paths import LinkGraph, PathMetric
 from graph.refusal import NotFound
 from graph.view import View
 
@@ -280,11 +280,3 @@ def test_paths_follow_the_commits() -> None:
     other = view_of(site(1), site(3), link(1, 1, 3, 7.0))
     view.become(other)
     assert latency() == 7.0
-
-
-def test_latencies_from_places_never_lead_through_a_place() -> None:
-    view = view_of(site(1), site(2), site(3), link(1, 2, 3, 2.0))
-    network = network_of(view)
-    # The first place touches sites 1 and 2, yet is no way between them.
-    found = network.latencies([[(0, 0.25), (1, 0.5)], [(0, 0.0)]])
-    assert found.tolist() == [[0.25, 0.5, 2.5], [0.0, float("inf"), float("inf")]]

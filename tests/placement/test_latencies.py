@@ -171,3 +171,14 @@ def test_what_is_asked_again_is_kept_and_another_network_is_another_answer(build
     build.change(link, latency_ms=3.0)
     assert ask().to(np.array([1]))[0, 0] == pytest.approx(3.0 + ACCESS_MS)
     assert first.to(np.array([1]))[0, 0] == pytest.approx(2.0 + ACCESS_MS)
+
+
+def test_no_way_leads_through_a_place(build: Builder) -> None:
+    a, b, c = (build.site(nodes=0) for _ in range(3))
+    build.link(b, c, 2.0)
+    network = network_of(build.view)
+    rows = [network.row_of[one.id] for one in (a, b)]
+    # The first place touches two sites, yet is no way between them.
+    both, one = Searches().rows(network, [((rows[0], 0.25), (rows[1], 0.5)), ((rows[0], 0.0),)], [np.inf, np.inf])
+    assert both.latency.tolist() == [0.25, 0.5, 2.5]
+    assert (one.sites.tolist(), one.latency.tolist()) == ([rows[0]], [0.0])
