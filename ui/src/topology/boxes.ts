@@ -8,6 +8,18 @@ export interface Box {
   readonly height: number;
 }
 
+/** Shelves as plain numbers: their width and height (null where there is no end), what is begun, what is used, what is free. */
+export type KeptShelves = readonly [
+  width: number,
+  height: number | null,
+  x: number,
+  y: number,
+  shelf: number,
+  usedWidth: number,
+  usedHeight: number,
+  free: readonly number[],
+];
+
 export class Shelves {
   private x = 0;
   private y = 0;
@@ -23,6 +35,24 @@ export class Shelves {
     private readonly height: number,
     private readonly gap: number,
   ) {}
+
+  /** The shelves as they were kept. */
+  static of([width, height, x, y, shelf, usedWidth, usedHeight, free]: KeptShelves, gap: number): Shelves {
+    const shelves = new Shelves(width, height ?? Infinity, gap);
+    Object.assign(shelves, { x, y, shelf, usedWidth, usedHeight });
+    for (let at = 0; at + 3 < free.length; at += 4) {
+      const [boxX = 0, boxY = 0, boxWidth = 0, boxHeight = 0] = free.slice(at, at + 4);
+      shelves.free.push({ x: boxX, y: boxY, width: boxWidth, height: boxHeight });
+    }
+    return shelves;
+  }
+
+  /** What to make the same shelves from. */
+  kept(): KeptShelves {
+    const { width, height, x, y, shelf, usedWidth, usedHeight } = this;
+    const free = this.free.flatMap((box) => [box.x, box.y, box.width, box.height]);
+    return [width, Number.isFinite(height) ? height : null, x, y, shelf, usedWidth, usedHeight, free];
+  }
 
   /** A place for a box, or null when there is none. */
   put(width: number, height: number): Box | null {
