@@ -76,6 +76,8 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     element.picture = { layout, camera, topology };
     const motion = matchMedia("(prefers-reduced-motion: reduce)");
     let fitted = false;
+    // Before its size is known there is nothing to fit into.
+    let sized = false;
     let view: View | null = null;
     const lay = () => {
       const places = topology.sites.size > 0 ? keeping.places() : null;
@@ -85,7 +87,7 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
       view = known ? keeping.view() : null;
     };
     const fitFirst = () => {
-      if (layout.width === 0) return;
+      if (layout.width === 0 || !sized) return;
       camera.bounds(whole(layout));
       if (!fitted && view !== null) camera.look(view);
       else if (!fitted) camera.fit(whole(layout));
@@ -115,6 +117,7 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
       camera.resize(around.clientWidth, around.clientHeight);
       drawing.resize(around.clientWidth, around.clientHeight, Math.min(2, devicePixelRatio));
       wanted.current.dirty = true;
+      sized ||= around.clientWidth > 0;
       fitFirst();
     });
     resize.observe(around);

@@ -102,14 +102,25 @@ export class Shelves {
   }
 }
 
-/** Puts boxes, in their order, on shelves about `aspect` times as wide as high; their places by index, and the shelves. */
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The width at which boxes, those of several lists together, are about `aspect` times as wide as high. */
+export function widthFor(lists: readonly (readonly Size[])[], { gap, aspect }: { readonly gap: number; readonly aspect: number }): number {
+  let area = 0;
+  for (const size of lists.flat()) area += (size.width + gap) * (size.height + gap);
+  return Math.sqrt(area * aspect);
+}
+
+/** Puts boxes, in their order, on shelves of a width, or of the widest box's; their places by index, and the shelves. */
 export function pack(
-  sizes: readonly { readonly width: number; readonly height: number }[],
-  { gap, aspect }: { readonly gap: number; readonly aspect: number },
+  sizes: readonly Size[],
+  { gap, width }: { readonly gap: number; readonly width: number },
 ): { readonly places: readonly Box[]; readonly shelves: Shelves } {
-  const area = sizes.reduce((sum, size) => sum + (size.width + gap) * (size.height + gap), 0);
   const widest = sizes.reduce((most, size) => Math.max(most, size.width), 0);
-  const shelves = new Shelves(Math.max(widest, Math.sqrt(area * aspect)), Infinity, gap);
+  const shelves = new Shelves(Math.max(widest, width), Infinity, gap);
   const places = sizes.map((size) => {
     const place = shelves.put(size.width, size.height);
     if (place === null) throw new Error("a box is wider than the widest");

@@ -10,7 +10,7 @@
 import { grown } from "../live/columns";
 import type { Place, StructureListener } from "../live/tables";
 import type { Topology } from "../live/topology";
-import { type Box, pack, Shelves } from "./boxes";
+import { type Box, pack, Shelves, widthFor } from "./boxes";
 import { FORM, type KeptLayout, type KeptRegion, type KeptSite, runsOf, slotsOf } from "./keptLayout";
 
 /** World units of a node's slot. A node's square is a little smaller. */
@@ -24,6 +24,8 @@ const REGION_PAD = 14;
 export const REGION_HEAD = 30;
 const REGION_GAP = 18;
 const ASPECT = 1.5;
+/** Width of the smallest region: its name is to be read from far off. */
+const LEAST_REGION = 10 * SLOT;
 /** A site keeps at least so many slots, and a quarter of them free. */
 const FEWEST_SLOTS = 4;
 const SPARE = 1.25;
@@ -98,7 +100,8 @@ export class SlotLayout implements StructureListener {
       if (regions.has(row) && (regions.parent[row] as number) < 0) roots.push(row);
     }
     const drafts = roots.map((row) => this.draft(row, 0, { nodesOf, sitesOf, below })).sort(bySize);
-    const { places, shelves } = pack(drafts, { gap: REGION_GAP, aspect: ASPECT });
+    const width = widthFor([drafts], { gap: REGION_GAP, aspect: ASPECT });
+    const { places, shelves } = pack(drafts, { gap: REGION_GAP, width });
     for (const [index, draft] of drafts.entries()) this.settle(draft, places[index] as Box);
     this.world = shelves.within(Math.max(shelves.usedWidth, SLOT * 40), Infinity);
     this.measure();
@@ -219,15 +222,17 @@ export class SlotLayout implements StructureListener {
       .map((site) => this.siteDraft(site, groups.nodesOf[site] ?? []))
       // Compute sites before waypoints, so that the small boxes share their shelves.
       .sort((a, b) => Number(a.columns === 0) - Number(b.columns === 0));
-    const inner = pack(children, { gap: REGION_GAP, aspect: ASPECT });
-    const own = pack(boxes, { gap: SITE_GAP, aspect: ASPECT });
+    // What is in other regions stands over what is in none of them: both as wide as makes the whole a picture.
+    const wide = widthFor([children, boxes], { gap: children.length > 0 ? REGION_GAP : SITE_GAP, aspect: ASPECT });
+    const inner = pack(children, { gap: REGION_GAP, width: wide });
+    const own = pack(boxes, { gap: SITE_GAP, width: Math.max(wide, inner.shelves.usedWidth) });
     const spareBox = boxes.reduce((most, box) => Math.max(most, box.height), SITE_HEAD + 2 * SITE_PAD + 2 * SLOT);
     const spareShelves = boxes.length === 0 ? 0 : Math.max(1, Math.round((own.shelves.usedHeight / spareBox) * SPARE_SITES));
     const ownWidth = Math.max(own.shelves.usedWidth, boxes.length === 0 ? 0 : spareBox * 2);
     const ownHeight = own.shelves.usedHeight + spareShelves * (spareBox + SITE_GAP);
     const innerHeight = inner.shelves.usedHeight;
     const between = innerHeight > 0 && ownHeight > 0 ? REGION_GAP : 0;
-    const width = Math.max(inner.shelves.usedWidth, ownWidth, SLOT * 8) + 2 * REGION_PAD;
+    const width = Math.max(inner.shelves.usedWidth, ownWidth, LEAST_REGION) + 2 * REGION_PAD;
     const height = REGION_HEAD + innerHeight + between + ownHeight + REGION_PAD;
     return {
       region,
