@@ -21,7 +21,7 @@ function drawn(scale: number) {
   const strengths = new Map<string, number[]>();
   const seen = (x: number, y: number) => {
     const row = layout.siteBoxes.findIndex((boxes) =>
-      boxes.some((box) => x >= box.x * scale - 1 && x <= (box.x + box.width) * scale + 1 && y >= box.y * scale - 1 && y <= (box.y + box.height) * scale + 1),
+      boxes.some((box) => x >= box.x * scale - 0.6 && x <= (box.x + box.width) * scale + 0.6 && y >= box.y * scale - 0.6 && y <= (box.y + box.height) * scale + 0.6),
     );
     const name = topology.sites.names[row] ?? "nothing";
     strengths.set(name, [...(strengths.get(name) ?? []), context.globalAlpha]);
@@ -52,7 +52,7 @@ function drawn(scale: number) {
   return strengths;
 }
 
-describe.each([0.15, 0.6, 1.6, 5])("sites without nodes, at %f pixels a unit", (scale) => {
+describe.each([0.3, 0.6, 1.6, 5])("sites without nodes, at %f pixels a unit", (scale) => {
   test("step back in each of their parts, in whatever state, while something else is looked for", () => {
     const strengths = drawn(scale);
     expect([...strengths.keys()].sort()).toEqual(["DEGRADED", "DOWN", "READY", "UNKNOWN", "wanted"]);
