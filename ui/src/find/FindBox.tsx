@@ -87,7 +87,7 @@ export function FindBox({ find, found }: { readonly find: Find; readonly found?:
         </Popover>
       </DialogTrigger>
       <span id={described} role="status" className="find-result">
-        {found === undefined ? find.match && t.find.found(find.match.counts.site, find.match.counts.node) : found}
+        {found === undefined ? find.match && t.find.found(find.match.counts) : found}
         {find.expression.problems.length > 0 && (
           <span className="find-problems">
             {find.expression.problems.map((problem) => (
