@@ -30,8 +30,8 @@ export async function tell(story) {
     const named = await story.ask('{ sites(first: 0, filter: { name: { contains: "stockholm" } }) { totalCount } }');
     same(sites, named.sites.totalCount, "sites found");
     const items = await treeItems(page);
-    same(items.length, sites + 1, "the region and the sites found in it");
-    check(items.slice(1).every((item) => /stockholm/i.test(item)), items.join(", "));
+    same(items.length, sites + 2, "the continent, the country, and the sites found in it");
+    check(items[1].startsWith("Sweden") && items.slice(2).every((item) => /stockholm/i.test(item)), items.join(", "));
     check((await pixels(page)) !== before, "the picture is the same as before");
     same(await page.locator(".topology-canvas").boundingBox(), frame, "where the picture is");
   });
@@ -44,7 +44,7 @@ export async function tell(story) {
     await page.locator(".legend-state", { hasText: "Down" }).click();
     await page.waitForURL((url) => url.searchParams.get("find") === "state:down");
     same(await eventually(() => found(page), (many) => many?.[1] === 2, "two nodes are found"), [0, 2], "found");
-    same((await treeItems(page)).length, 3, "the region and the two sites with a node that is down");
+    same((await treeItems(page)).length, 5, "the continent, two countries, and the site in each with a node that is down");
   });
 
   await story.step("an exclusion takes one of them away", async () => {
@@ -76,6 +76,25 @@ export async function tell(story) {
     await page.locator(".list-said", { hasText: `${near.length} of ${near.length}` }).waitFor();
     const names = await page.locator('[role="row"] [role="cell"]:first-child').allInnerTexts();
     check(names.length > 2 && names.every((name) => near.includes(name)), names.join(", "));
+  });
+
+  await story.step("a list counts its own kind, and takes a region with however many places are in it", async () => {
+    for (const [kind, field, noun] of [
+      ["nodes", "nodes", "nodes"],
+      ["sites", "sites", "sites"],
+      ["links", "links", "links"],
+      ["instances", "instances", "instances"],
+    ]) {
+      await story.goTo(`/list/${kind}?find=region:europe`);
+      const { all } = await story.ask(`{ all: ${field}(first: 0) { totalCount } }`);
+      const words = () => page.locator(".find-result").innerText();
+      const number = new Intl.NumberFormat("en").format(all.totalCount);
+      await eventually(words, (now) => now.includes(`${number} ${noun} found`), `${number} ${noun} found`);
+    }
+    await story.goTo("/list/nodes?find=region:sweden");
+    const { sweden } = await story.ask('{ sweden: nodes(first: 0, filter: { atSite: { withinRegion: { name: { eq: "Sweden" } } } }) { totalCount } }');
+    await page.locator(".find-result", { hasText: `${sweden.totalCount} nodes found` }).waitFor();
+    check(sweden.totalCount > 3 && sweden.totalCount < 50, `${sweden.totalCount} nodes in Sweden`);
   });
 
   await story.step("a word that means nothing is told, and an empty result says what to do", async () => {

@@ -16,7 +16,7 @@ import { filterOf, type Sort } from "./document";
 import { toCsv, toJson } from "./exporting";
 import { KINDS } from "./kinds";
 import { ListTable } from "./ListTable";
-import { namesOf } from "./names";
+import { nearOf } from "./near";
 import { readAll, useRows } from "./useRows";
 import "./lists.css";
 
@@ -53,21 +53,21 @@ function KnownList({ word }: { readonly word: ListKind }) {
     [chosen, kind],
   );
   const columns = useMemo(() => kind.columns.filter((column) => keys.includes(column.key)), [kind, keys]);
-  const { filter, ignored } = filterOf(kind, find.expression, namesOf(topology, find));
+  const { filter, ignored, cut } = filterOf(kind, find.expression, nearOf(topology, find));
   const question = { kind, columns, filter, sort };
   const found = useRows(question, topology.revision);
   const title = t.lists.kinds[word];
   const save = async (format: "csv" | "json") => {
     try {
       setSaying(t.lists.exporting("0"));
-      const { rows, cut } = await readAll(question, {
+      const { rows, cut: shortened } = await readAll(question, {
         most: MOST_EXPORTED,
         onRead: (many) => setSaying(t.lists.exporting(count(many))),
       });
       const titles = (key: string) => t.lists.columns[key] ?? key;
       const content = format === "csv" ? toCsv(rows, columns, titles) : toJson(rows, columns);
       download(new Blob([content], { type: format === "csv" ? "text/csv" : "application/json" }), `${word}.${format}`);
-      setSaying(cut ? t.lists.exportCut(count(rows.length)) : null);
+      setSaying(shortened ? t.lists.exportCut(count(rows.length)) : null);
     } catch (error) {
       setSaying(error instanceof Error ? error.message : String(error));
     }
@@ -93,7 +93,7 @@ function KnownList({ word }: { readonly word: ListKind }) {
       <div className="list-main">
         <div className="list-tools">
           <h1>{title}</h1>
-          <FindBox find={find} />
+          <FindBox find={find} found={filter === null || found.total === null ? null : t.lists.found(word, found.total)} />
           <DialogTrigger>
             <Button>{t.lists.chooseColumns}</Button>
             <Popover className="popover">
@@ -122,7 +122,8 @@ function KnownList({ word }: { readonly word: ListKind }) {
           {found.loading && found.rows.length === 0
             ? t.lists.loading
             : found.total !== null && t.lists.count(count(found.rows.length), count(found.total))}{" "}
-          {ignored.length > 0 && <span className="find-problem">{t.lists.ignored([...new Set(ignored)].join(", "))}</span>} {saying}
+          {ignored.length > 0 && <span className="find-problem">{t.lists.ignored([...new Set(ignored)].join(", "))}</span>}{" "}
+          {cut !== null && <span className="find-problem">{t.lists.nearCut(count(cut.taken), count(cut.all))}</span>} {saying}
         </p>
         {found.problem !== null && (
           <div role="alert" className="list-problem">

@@ -37,40 +37,44 @@ export function orderBy(kind: Kind, sort: Sort | null): readonly { field: string
 export interface Filtered {
   readonly filter: Readonly<Record<string, unknown>> | null;
   readonly ignored: readonly string[];
+  /** Where a distance finds more sites than a filter takes: how many it takes, of how many. */
+  readonly cut: { readonly taken: number; readonly all: number } | null;
 }
 
-/** What a name of a site or region in an expression stands for, in ids; looked up in the live picture. */
-export interface Names {
-  sites(name: string): readonly string[];
-  regions(name: string): readonly string[];
-  /** Sites within the expression's distance of what it finds; null where it gives none. */
-  near: readonly string[] | null;
+/** Sites within the expression's distance of what it finds: so many of them as a filter takes, and how many there are. */
+export interface Near {
+  readonly ids: readonly string[];
+  readonly all: number;
 }
 
 type Condition = Readonly<Record<string, unknown>>;
 
 /** An `or` with nothing in it finds nothing: a filter on no id at all says so. */
 const NOTHING: Condition = { id: [] };
+/** The server takes so many ids in one list. */
+const IDS_AT_MOST = 1_000;
 
-export function filterOf(kind: Kind, expression: Expression, names: Names): Filtered {
+export function filterOf(kind: Kind, expression: Expression, near: Near | null): Filtered {
   const all: Condition[] = [];
   const ignored: string[] = [];
-  const { filters } = kind;
   const add = (condition: Condition, not: boolean) => all.push(not ? { not: condition } : condition);
   for (const term of expression.terms) {
-    const one = condition(kind, term, names);
+    const one = condition(kind, term);
     if (one === null) ignored.push(term.field === "label" ? "label" : term.field === "text" ? term.value : term.field);
     else add(one, term.not);
   }
   if (expression.within !== null) {
-    if (names.near !== null && filters.site === "self") return { filter: { id: [...names.near] }, ignored };
-    if (names.near !== null && filters.site === "site") return { filter: oneOf(names.near.map((id) => ({ site: id }))), ignored };
+    const nearby = near === null ? null : ofSite(kind, amongIds(near.ids));
+    // The distance is from all that the other words find, so it stands in their place.
+    if (near !== null && nearby !== null) {
+      return { filter: nearby, ignored, cut: near.all > near.ids.length ? { taken: near.ids.length, all: near.all } : null };
+    }
     ignored.push("within");
   }
-  return { filter: all.length === 0 ? null : all.length === 1 ? (all[0] as Condition) : { and: all }, ignored };
+  return { filter: all.length === 0 ? null : all.length === 1 ? (all[0] as Condition) : { and: all }, ignored, cut: null };
 }
 
-function condition(kind: Kind, term: Expression["terms"][number], names: Names): Condition | null {
+function condition(kind: Kind, term: Expression["terms"][number]): Condition | null {
   const { filters } = kind;
   switch (term.field) {
     case "text":
@@ -83,14 +87,13 @@ function condition(kind: Kind, term: Expression["terms"][number], names: Names):
       return key === undefined || filters.state === undefined ? null : filters.state(key);
     }
     case "site":
-      if (filters.site === "self") return { id: [...names.sites(term.value)] };
-      return filters.site === "site" ? oneOf(names.sites(term.value).map((id) => ({ site: id }))) : null;
+      return ofSite(kind, called(term.value));
     case "region":
-      return filters.region === true ? oneOf(names.regions(term.value).map((id) => ({ inRegion: id }))) : null;
+      return ofSite(kind, { withinRegion: called(term.value) });
     case "tier":
-      return kind.type === "Site" ? { tier: { eq: term.value.toUpperCase() } } : null;
+      return ofSite(kind, TIERS.includes(term.value) ? { tier: { eq: term.value.toUpperCase() } } : NOTHING);
     case "role":
-      return kind.type === "Site" ? { role: { eq: term.value.toUpperCase() } } : null;
+      return ofSite(kind, ROLES.includes(term.value) ? { role: { eq: term.value.toUpperCase() } } : NOTHING);
     case "arch":
       return kind.type === "Node" ? { arch: { eq: term.value } } : null;
     case "kind":
@@ -99,6 +102,22 @@ function condition(kind: Kind, term: Expression["terms"][number], names: Names):
   }
 }
 
-function oneOf(conditions: readonly Condition[]): Condition {
-  return conditions.length === 0 ? NOTHING : { or: conditions };
+const TIERS = ["national", "regional", "metro", "district"];
+const ROLES = ["compute", "transit"];
+
+/** What is asked of a site, asked of the kind; null where it is at none. The server looks for the sites: however many. */
+function ofSite({ filters }: Kind, site: Condition): Condition | null {
+  if (filters.site === "self") return site;
+  return filters.site === "site" ? { atSite: site } : null;
+}
+
+/** A name as the picture finds it: a part of the name or of what is shown in its place. */
+function called(name: string): Condition {
+  return { or: [{ name: { contains: name } }, { displayName: { contains: name } }] };
+}
+
+function amongIds(ids: readonly string[]): Condition {
+  if (ids.length <= IDS_AT_MOST) return { id: [...ids] };
+  const lists = Array.from({ length: Math.ceil(ids.length / IDS_AT_MOST) }, (_, at) => ids.slice(at * IDS_AT_MOST, (at + 1) * IDS_AT_MOST));
+  return { or: lists.map((id) => ({ id })) };
 }

@@ -20,8 +20,8 @@ export interface Filters {
   /** The field of free text: `{ contains }` of it. */
   readonly text?: string;
   readonly labels?: boolean;
+  /** Whether it is a site, or is at one: words that ask something of a place. */
   readonly site?: "self" | "site";
-  readonly region?: boolean;
   /** What a state of the picture is on this kind. */
   readonly state?: (key: string) => Readonly<Record<string, unknown>> | null;
 }
@@ -124,7 +124,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true, site: "self", region: true, state: siteHealth },
+    filters: { text: "name", labels: true, site: "self", state: siteHealth },
   },
   nodes: {
     field: "nodes",
@@ -166,6 +166,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
     ],
     filters: {
       labels: true,
+      site: "site",
       state: (key) => (key === "ready" ? { state: { eq: "UP" } } : key === "down" ? { state: { eq: "DOWN" } } : null),
     },
   },

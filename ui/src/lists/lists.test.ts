@@ -5,9 +5,12 @@ import { beforeAll, describe, expect, test } from "vitest";
 
 import { LIST_KINDS } from "../dashboard/routes";
 import { parseExpression } from "../find/expression";
+import { nodeColumns, siteColumns, world } from "../live/samples";
+import { Topology } from "../live/topology";
 import { countDocument, filterOf, listDocument, orderBy } from "./document";
 import { toCsv, toJson } from "./exporting";
 import { type Column, KINDS } from "./kinds";
+import { MOST_NEAR, nearOf } from "./near";
 import { text } from "./values";
 
 let schema: GraphQLSchema;
@@ -15,7 +18,7 @@ beforeAll(() => {
   schema = buildSchema(readFileSync(new URL("../../../schema/schema.graphql", import.meta.url), "utf8"));
 });
 
-const names = { sites: () => ["site_1", "site_2"], regions: () => ["region_1"], near: ["site_3"] };
+const near = { ids: ["site_3"], all: 1 };
 
 describe.each(LIST_KINDS)("the list of %s", (word) => {
   const kind = KINDS[word];
@@ -38,10 +41,10 @@ describe.each(LIST_KINDS)("the list of %s", (word) => {
     expect(new Set(kind.columns.map((column) => column.key)).size).toBe(kind.columns.length);
   });
 
-  test.each(["paris", "state:down", "state:ready", "state:cordoned -x", "site:a zone=west", "region:b within:3hops", "tier:metro arch:arm64"])(
+  test.each(["paris", "state:down", "state:ready", "state:cordoned -x", "site:a zone=west", "region:b within:3hops", "tier:metro arch:arm64", "tier:nonsense -role:transit"])(
     "filters by %s as the schema's filter",
     (expression) => {
-      const { filter } = filterOf(kind, parseExpression(expression), names);
+      const { filter } = filterOf(kind, parseExpression(expression), near);
       const literal = filter === null ? "null" : graphqlLiteral(filter);
       const document = `{ list: ${kind.field}(first: 1, filter: ${literal}) { nodes { id } } }`;
       expect(validate(schema, parse(document)).map((error) => error.message)).toEqual([]);
@@ -62,17 +65,70 @@ function graphqlLiteral(value: unknown): string {
 
 describe("what a word cannot mean for a kind", () => {
   test("is told", () => {
-    expect(filterOf(KINDS.users, parseExpression("anna state:down"), names)).toEqual({
+    expect(filterOf(KINDS.users, parseExpression("anna state:down tier:nonsense"), near)).toEqual({
       filter: { name: { contains: "anna" } },
-      ignored: ["state"],
+      ignored: ["state", "tier"],
+      cut: null,
     });
   });
 
   test("another kind's name finds nothing, its own changes nothing", () => {
-    expect(filterOf(KINDS.sites, parseExpression("kind:node"), names).filter).toEqual({ id: [] });
-    expect(filterOf(KINDS.sites, parseExpression("kind:site"), names).filter).toEqual({});
+    expect(filterOf(KINDS.sites, parseExpression("kind:node"), near).filter).toEqual({ id: [] });
+    expect(filterOf(KINDS.sites, parseExpression("kind:site"), near).filter).toEqual({});
   });
 });
+
+describe("words of places", () => {
+  test("are asked of the server's sites and regions, so that no number of them is too large", () => {
+    const paris = { or: [{ name: { contains: "paris" } }, { displayName: { contains: "paris" } }] };
+    expect(filterOf(KINDS.sites, parseExpression("site:paris"), null).filter).toEqual(paris);
+    expect(filterOf(KINDS.nodes, parseExpression("site:paris"), null).filter).toEqual({ atSite: paris });
+    expect(filterOf(KINDS.links, parseExpression("-region:paris"), null).filter).toEqual({ not: { atSite: { withinRegion: paris } } });
+    expect(filterOf(KINDS.instances, parseExpression("tier:metro"), null).filter).toEqual({ atSite: { tier: { eq: "METRO" } } });
+  });
+
+  test.each([3, 1_000, 1_001, MOST_NEAR, MOST_NEAR + 1, 12_000])("%i sites within a distance are all asked for, or the rest is told", (many) => {
+    const topology = chain(many);
+    const text = `${"0".repeat(26)} within:20000hops`;
+    const find = { text, expression: parseExpression(text) };
+    const { filter, cut, ignored } = filterOf(KINDS.nodes, find.expression, nearOf(topology, find));
+    const asked = idsOf(filter);
+    const taken = Math.min(many, MOST_NEAR);
+    expect([asked.length, new Set(asked).size]).toEqual([taken, taken]);
+    expect(listsOf(filter).every((list) => list.length <= 1_000)).toBe(true);
+    expect(cut).toEqual(taken < many ? { taken, all: many } : null);
+    expect(ignored).toEqual([]);
+    expect(JSON.stringify(filter).length).toBeLessThan(200 * 1024);
+  });
+});
+
+/** Sites in a row, each linked with the next. */
+function chain(many: number): Topology {
+  const topology = new Topology(() => 1);
+  const id = (at: number) => `site_${String(at).padStart(26, "0")}`;
+  const rows = Array.from({ length: many }, (_, at) => ({ id: id(at), region: "region_0", ordinal: at }));
+  const next = rows.slice(1).map((row) => row.id);
+  const base = world({ countries: 1, sitesEach: 1, nodesEach: 1 });
+  const links = {
+    ids: next.map((_, at) => `link_${at}`),
+    fromSiteIds: next.map((_, at) => id(at)),
+    toSiteIds: next,
+    latenciesMs: next.map(() => 1),
+    bandwidthsMbps: next.map(() => null),
+    states: next.map(() => "UP"),
+  };
+  topology.load({ ...base, sites: siteColumns(rows), nodes: nodeColumns([]), links });
+  return topology;
+}
+
+function listsOf(value: unknown): string[][] {
+  if (Array.isArray(value)) return value.every((each) => typeof each === "string") ? [value] : value.flatMap(listsOf);
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(listsOf) : [];
+}
+
+function idsOf(value: unknown): string[] {
+  return listsOf(value).flat();
+}
 
 describe("a list as a file", () => {
   const columns: Column[] = [{ key: "name", select: "name", cell: (row) => text(row.name) }];

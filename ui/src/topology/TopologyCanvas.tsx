@@ -9,8 +9,9 @@ import { useLive } from "../live/useTopology";
 import type { Place } from "../live/tables";
 import { t } from "../messages";
 import { boxOfPlace } from "./boxOfPlace";
-import { Camera } from "./camera";
+import { Camera, type View } from "./camera";
 import { CanvasRenderer } from "./canvas/CanvasRenderer";
+import { Keeping } from "./keeping";
 import { SlotLayout } from "./layout";
 import { Minimap } from "./Minimap";
 import { titleOf } from "./placeText";
@@ -22,12 +23,16 @@ const WHEEL = 0.0016;
 /** The camera counts as moving for so long after its last move. */
 const MOVING_MS = 140;
 const DRAG_PX = 4;
+/** Places are kept so often while they change, and the view; and when the page goes. */
+const KEEP_EVERY_MS = 5_000;
 
 /** What the page does with its picture. */
 export interface CanvasHandle {
   fit(): void;
   zoom(factor: number): void;
   show(place: Place): void;
+  /** Lays everything out anew, and shows it. */
+  arrange(): void;
   toPng(): Promise<Blob>;
 }
 
@@ -47,8 +52,8 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
   const { topology } = useLive();
   const canvas = useRef<PictureElement>(null);
   const frame = useRef<HTMLDivElement>(null);
-  const [parts] = useState(() => ({ layout: new SlotLayout(topology), camera: new Camera() }));
-  const { layout, camera } = parts;
+  const [parts] = useState(() => ({ layout: new SlotLayout(topology), camera: new Camera(), keeping: new Keeping() }));
+  const { layout, camera, keeping } = parts;
   const renderer = useRef<CanvasRenderer | null>(null);
   const movedAt = useRef(-Infinity);
   const wanted = useRef({ match, selected, hovered: null as Place | null, dirty: true });
@@ -71,27 +76,48 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     element.picture = { layout, camera, topology };
     const motion = matchMedia("(prefers-reduced-motion: reduce)");
     let fitted = false;
+    // Before its size is known there is nothing to fit into.
+    let sized = false;
+    let view: View | null = null;
+    const lay = () => {
+      const places = topology.sites.size > 0 ? keeping.places() : null;
+      const known = places !== null && layout.restore(places);
+      if (!known) layout.reset();
+      // A view is of use where things are where they were.
+      view = known ? keeping.view() : null;
+    };
     const fitFirst = () => {
-      if (layout.width === 0) return;
+      if (layout.width === 0 || !sized) return;
       camera.bounds(whole(layout));
-      if (!fitted) camera.fit(whole(layout));
+      if (!fitted && view !== null) camera.look(view);
+      else if (!fitted) camera.fit(whole(layout));
       fitted = true;
     };
+    let kept = { places: -1, view: -1 };
+    const keep = () => {
+      if (topology.sites.size === 0 || !fitted) return;
+      if (kept.places !== layout.version) keeping.keepPlaces(layout.kept());
+      if (kept.view !== camera.version) keeping.keepView(camera);
+      kept = { places: layout.version, view: camera.version };
+    };
+    const keepTimer = setInterval(keep, KEEP_EVERY_MS);
+    addEventListener("pagehide", keep);
     const stopListening = topology.listen({
       changed: (added, removed) => {
         layout.changed(added, removed);
         fitFirst();
       },
       reset: () => {
-        layout.reset();
+        lay();
         fitFirst();
       },
     });
-    if (layout.version === 0 || topology.structureVersion > 0) layout.reset();
+    if (topology.structureVersion > 0) lay();
     const resize = new ResizeObserver(() => {
       camera.resize(around.clientWidth, around.clientHeight);
       drawing.resize(around.clientWidth, around.clientHeight, Math.min(2, devicePixelRatio));
       wanted.current.dirty = true;
+      sized ||= around.clientWidth > 0;
       fitFirst();
     });
     resize.observe(around);
@@ -120,13 +146,16 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     });
     return () => {
       cancelAnimationFrame(handle);
+      clearInterval(keepTimer);
+      removeEventListener("pagehide", keep);
+      keep();
       stopListening();
       stopTheme();
       resize.disconnect();
       drawing.dispose();
       renderer.current = null;
     };
-  }, [topology, layout, camera]);
+  }, [topology, layout, camera, keeping]);
 
   useImperativeHandle(ref, () => ({
     fit: () => camera.fit(whole(layout)),
@@ -134,6 +163,11 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     show: (place) => {
       const box = boxOfPlace(topology, layout, place);
       if (box) camera.fit(box);
+    },
+    arrange: () => {
+      layout.reset();
+      camera.bounds(whole(layout));
+      camera.fit(whole(layout));
     },
     toPng: () => renderer.current?.toPng() ?? Promise.reject(new Error(t.topology.empty)),
   }));

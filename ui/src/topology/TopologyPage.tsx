@@ -50,6 +50,9 @@ export function TopologyPage() {
             −
           </Button>
           <Button onPress={() => canvas.current?.fit()}>{t.topology.fit}</Button>
+          <Button aria-label={t.topology.arrange} onPress={() => canvas.current?.arrange()}>
+            {t.topology.arrangeShort}
+          </Button>
           <Button aria-label={t.topology.png} onPress={save}>
             PNG
           </Button>

@@ -14,6 +14,8 @@ export const topology = {
   zoomIn: "Zoom in",
   zoomOut: "Zoom out",
   fit: "Show everything",
+  arrange: "Arrange everything anew",
+  arrangeShort: "Arrange",
   png: "Save the picture as PNG",
   empty: "There is nothing in the graph yet.",
   emptyRemedy: "Import a network with `edgeatlas import`, or start the server with --demo for a first look.",

@@ -19,6 +19,7 @@ import { drawRegionNames, drawSiteNames } from "./labels";
 import { LinkLayer } from "./links";
 import { NodeLayer } from "./nodes";
 import { contextOf, Picture } from "./picture";
+import { Taken } from "./taken";
 import { TextWidths } from "./text";
 
 /** While moving, so many pixels around what is in view are drawn as well, so that a move has something to show. */
@@ -183,9 +184,11 @@ export class CanvasRenderer implements Renderer {
   private drawOver(frame: Frame): void {
     const { context, scene, ratio } = frame;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.links.drawFocus(frame);
+    const taken = new Taken();
+    const focused = this.links.drawFocus(frame);
     drawSiteNames(frame);
-    drawRegionNames(frame);
+    drawRegionNames(frame, taken);
+    this.links.drawLatencies(frame, focused, taken);
     drawOutline(frame, scene.hovered, 1.5, true);
     drawOutline(frame, scene.selected, 3, false);
   }

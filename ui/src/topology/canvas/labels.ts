@@ -5,15 +5,18 @@ import { STATE_COUNT, State, STATES } from "../../live/states";
 import { count } from "../../messages";
 import { STATE_GLYPHS } from "../glyphs";
 import { REGION_HEAD, SITE_HEAD, type RegionBox } from "../layout";
-import type { Frame } from "./frame";
+import { dimmed, type Frame } from "./frame";
+import type { Taken } from "./taken";
 
 const LEAST_PX = 11;
+/** Names of what is not found step back, and can be read all the same. */
+const DIMMED = 0.5;
 
-export function drawRegionNames(frame: Frame): void {
-  const taken = new Taken();
+/** Leaves in `taken` where names stand. */
+export function drawRegionNames(frame: Frame, taken: Taken): void {
   // Outer regions first, then the larger ones: what leads further.
   const boxes = [...frame.regions].sort((a, b) => a.depth - b.depth || b.width * b.height - a.width * a.height);
-  const leaf = leaves(frame.regions);
+  const leaf = leaves(frame);
   for (const box of boxes) {
     const head = REGION_HEAD * frame.scale;
     if (head >= LEAST_PX + 4) drawHead(frame, box, taken);
@@ -96,9 +99,11 @@ export function drawSiteNames(frame: Frame): void {
     const whole = `${mark}${topology.sites.titles[box.site] ?? ""}${part}`;
     const name = text.fitting(context, whole, width - 6);
     if (name === "") continue;
+    context.globalAlpha = dimmed(frame.match?.leadingSites, box.site) ? DIMMED : 1;
     context.fillStyle = mark === "" ? palette.text : (palette.states[state] as string);
     context.fillText(name, x + 3, y + head / 2 + 1);
   }
+  context.globalAlpha = 1;
 }
 
 /** Sizes of text go by half a pixel: what was measured in one is of use again. */
@@ -119,21 +124,9 @@ export function countsOf(frame: Frame, region: number): string {
   }).join("  ");
 }
 
-/** Boxes with no other region's box within them. */
-function leaves(boxes: readonly RegionBox[]): Set<RegionBox> {
-  return new Set(boxes.filter((box) => box.siteBoxes.length > 0));
-}
-
-/** Where text stands already in this frame. */
-class Taken {
-  private readonly boxes: (readonly [number, number, number, number])[] = [];
-
-  /** Takes a rectangle unless it touches one that was taken. */
-  take(x: number, y: number, width: number, height: number): boolean {
-    for (const [left, top, right, bottom] of this.boxes) {
-      if (x < right && x + width > left && y < bottom && y + height > top) return false;
-    }
-    this.boxes.push([x, y, x + width, y + height]);
-    return true;
-  }
+/** Boxes with no other region's box within them: one that has is seen by those, and its name stands at its edge. */
+function leaves(frame: Frame): Set<RegionBox> {
+  const { parent } = frame.topology.regions;
+  const around = new Set(frame.regions.filter((box) => box.depth > 0).map((box) => parent[box.region]));
+  return new Set(frame.regions.filter((box) => !around.has(box.region)));
 }
