@@ -160,6 +160,22 @@ export async function tell(story) {
     }
   });
 
+  await story.step("the tree of the map is walked, and Enter shows a place on it", async () => {
+    await tabTo(({ role }) => role === "treeitem", { from: "/map" });
+    await page.locator(".map .topology-canvas[data-revision]").waitFor();
+    const view = () => page.evaluate(() => ({ ...document.querySelector(".topology-canvas").map.stage.view }));
+    const before = await view();
+    await keyboard.press("s");
+    await eventually(
+      () => page.evaluate(() => document.activeElement?.querySelector(".tree-name")?.textContent ?? ""),
+      (name) => name.startsWith("S"),
+      "a name with S",
+    );
+    await keyboard.press("Enter");
+    await page.waitForURL((url) => url.searchParams.has("select"));
+    await eventually(view, (now) => now.x !== before.x, "the map moves there");
+  });
+
   await story.step("a list is ordered, its columns chosen, and a row opened", async () => {
     await tabTo(({ tag, name }) => tag === "BUTTON" && name === "Name", { from: "/list/sites" });
     const sorted = () => page.locator('[role="columnheader"]', { hasText: "Name" }).getAttribute("aria-sort");

@@ -8,14 +8,14 @@ import type { Match } from "../find/match";
 import { useLive } from "../live/useTopology";
 import type { Place } from "../live/tables";
 import { t } from "../messages";
-import { boxOfPlace } from "./boxOfPlace";
-import { Camera, type View } from "./camera";
+import type { Camera } from "./camera";
+import type { Caption } from "./caption";
 import { CanvasRenderer } from "./canvas/CanvasRenderer";
-import { Keeping } from "./keeping";
-import { SlotLayout } from "./layout";
+import type { SlotLayout } from "./layout";
 import { Minimap } from "./Minimap";
 import { titleOf } from "./placeText";
 import type { Scene } from "./renderer";
+import { stageOf } from "./stage";
 
 const KEY_STEP_PX = 80;
 const ZOOM_STEP = 1.3;
@@ -33,7 +33,7 @@ export interface CanvasHandle {
   show(place: Place): void;
   /** Lays everything out anew, and shows it. */
   arrange(): void;
-  toPng(): Promise<Blob>;
+  toPng(caption: Caption): Promise<Blob>;
 }
 
 interface CanvasProps {
@@ -49,11 +49,12 @@ export interface PictureElement extends HTMLCanvasElement {
 }
 
 export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) {
-  const { topology } = useLive();
+  const live = useLive();
+  const { topology } = live;
   const canvas = useRef<PictureElement>(null);
   const frame = useRef<HTMLDivElement>(null);
-  const [parts] = useState(() => ({ layout: new SlotLayout(topology), camera: new Camera(), keeping: new Keeping() }));
-  const { layout, camera, keeping } = parts;
+  const stage = stageOf(live);
+  const { layout, camera } = stage;
   const renderer = useRef<CanvasRenderer | null>(null);
   const movedAt = useRef(-Infinity);
   const wanted = useRef({ match, selected, hovered: null as Place | null, dirty: true });
@@ -75,50 +76,11 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     renderer.current = drawing;
     element.picture = { layout, camera, topology };
     const motion = matchMedia("(prefers-reduced-motion: reduce)");
-    let fitted = false;
-    // Before its size is known there is nothing to fit into.
-    let sized = false;
-    let view: View | null = null;
-    const lay = () => {
-      const places = topology.sites.size > 0 ? keeping.places() : null;
-      const known = places !== null && layout.restore(places);
-      if (!known) layout.reset();
-      // A view is of use where things are where they were.
-      view = known ? keeping.view() : null;
-    };
-    const fitFirst = () => {
-      if (layout.width === 0 || !sized) return;
-      camera.bounds(whole(layout));
-      if (!fitted && view !== null) camera.look(view);
-      else if (!fitted) camera.fit(whole(layout));
-      fitted = true;
-    };
-    let kept = { places: -1, view: -1 };
-    const keep = () => {
-      if (topology.sites.size === 0 || !fitted) return;
-      if (kept.places !== layout.version) keeping.keepPlaces(layout.kept());
-      if (kept.view !== camera.version) keeping.keepView(camera);
-      kept = { places: layout.version, view: camera.version };
-    };
-    const keepTimer = setInterval(keep, KEEP_EVERY_MS);
-    addEventListener("pagehide", keep);
-    const stopListening = topology.listen({
-      changed: (added, removed) => {
-        layout.changed(added, removed);
-        fitFirst();
-      },
-      reset: () => {
-        lay();
-        fitFirst();
-      },
-    });
-    if (topology.structureVersion > 0) lay();
+    const keepTimer = setInterval(() => stage.keep(), KEEP_EVERY_MS);
     const resize = new ResizeObserver(() => {
-      camera.resize(around.clientWidth, around.clientHeight);
+      stage.resize(around.clientWidth, around.clientHeight);
       drawing.resize(around.clientWidth, around.clientHeight, Math.min(2, devicePixelRatio));
       wanted.current.dirty = true;
-      sized ||= around.clientWidth > 0;
-      fitFirst();
     });
     resize.observe(around);
     const stopTheme = theme.subscribe(() => {
@@ -147,29 +109,20 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     return () => {
       cancelAnimationFrame(handle);
       clearInterval(keepTimer);
-      removeEventListener("pagehide", keep);
-      keep();
-      stopListening();
+      stage.keep();
       stopTheme();
       resize.disconnect();
       drawing.dispose();
       renderer.current = null;
     };
-  }, [topology, layout, camera, keeping]);
+  }, [topology, stage, layout, camera]);
 
   useImperativeHandle(ref, () => ({
-    fit: () => camera.fit(whole(layout)),
+    fit: () => stage.fit(),
     zoom: (factor) => camera.zoom(factor),
-    show: (place) => {
-      const box = boxOfPlace(topology, layout, place);
-      if (box) camera.fit(box);
-    },
-    arrange: () => {
-      layout.reset();
-      camera.bounds(whole(layout));
-      camera.fit(whole(layout));
-    },
-    toPng: () => renderer.current?.toPng() ?? Promise.reject(new Error(t.topology.empty)),
+    show: (place) => stage.show(place),
+    arrange: () => stage.arrange(),
+    toPng: (caption) => renderer.current?.toPng(caption) ?? Promise.reject(new Error(t.topology.empty)),
   }));
 
   // Once, not after each render: what is being dragged must outlast the changes that come in meanwhile.
@@ -245,7 +198,7 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     "+": () => camera.zoom(ZOOM_STEP),
     "=": () => camera.zoom(ZOOM_STEP),
     "-": () => camera.zoom(1 / ZOOM_STEP),
-    "0": () => camera.fit(whole(layout)),
+    "0": () => stage.fit(),
     Escape: () => onSelect(null),
   };
   return (
@@ -272,8 +225,4 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
       <Minimap layout={layout} camera={camera} />
     </div>
   );
-}
-
-function whole(layout: SlotLayout) {
-  return { x: 0, y: 0, width: layout.width, height: layout.height };
 }

@@ -12,6 +12,7 @@ import type { Place } from "../live/tables";
 import { useStructure } from "../live/useTopology";
 import { t } from "../messages";
 import { download } from "../parts/download";
+import { captionOf } from "./caption";
 import { EntityTree } from "./EntityTree";
 import { Legend } from "./Legend";
 import { SelectionPanel } from "./SelectionPanel";
@@ -31,7 +32,7 @@ export function TopologyPage() {
   const show = (place: Place) => canvas.current?.show(place);
   const save = () => {
     canvas.current
-      ?.toPng()
+      ?.toPng(captionOf({ title: t.topology.title, things: t.topology.nodesByState, totals: topology.nodeTotals, revision: topology.revision, find: find.text }, new Date()))
       .then((blob) => download(blob, `topology-${topology.revision}.png`))
       .catch((error: unknown) => setProblem(error instanceof Error ? error.message : String(error)));
   };

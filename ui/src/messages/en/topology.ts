@@ -17,6 +17,8 @@ export const topology = {
   arrange: "Arrange everything anew",
   arrangeShort: "Arrange",
   png: "Save the picture as PNG",
+  atRevision: (revision: string) => `Revision ${revision}`,
+  lookedFor: (words: string) => `Found: ${words}`,
   empty: "There is nothing in the graph yet.",
   emptyRemedy: "Import a network with `edgeatlas import`, or start the server with --demo for a first look.",
   noneVisible: "Nothing is found.",

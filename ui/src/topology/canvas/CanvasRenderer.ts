@@ -9,6 +9,8 @@
 
 import type { Place } from "../../live/tables";
 import type { Camera } from "../camera";
+import type { Caption } from "../caption";
+import { captioned } from "../captioned";
 import { SLOT } from "../layout";
 import { type Palette, readPalette } from "../palette";
 import { placeAt } from "../pick";
@@ -91,10 +93,8 @@ export class CanvasRenderer implements Renderer {
     return placeAt(scene.layout, x, y, { nodes: detail !== "sites" && detail !== "regions" && SLOT * camera.scale >= 4 });
   }
 
-  toPng(): Promise<Blob> {
-    return new Promise((resolve, reject) => {
-      this.canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the picture could not be encoded"))), "image/png");
-    });
+  toPng(caption: Caption): Promise<Blob> {
+    return captioned(this.canvas, caption);
   }
 
   dispose(): void {

@@ -9,7 +9,12 @@ export class Taken {
     for (const [left, top, right, bottom] of this.boxes) {
       if (x < right && x + width > left && y < bottom && y + height > top) return false;
     }
-    this.boxes.push([x, y, x + width, y + height]);
+    this.block(x, y, width, height);
     return true;
+  }
+
+  /** Takes a rectangle, whatever is there. */
+  block(x: number, y: number, width: number, height: number): void {
+    this.boxes.push([x, y, x + width, y + height]);
   }
 }
