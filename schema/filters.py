@@ -33,11 +33,11 @@ MAX_FILTER_TERMS = 128
 """Terms of a filter, the filters within `and`, `or` and `not` counted."""
 WEIGHTS = {"near": 10, "within_region": 4}
 """Terms that take so many times as long as the others do."""
-SITE_FIELDS = ("site_id", "from_site_id", "to_site_id")
-"""The references that say at which site something is: its own, or the ends of a link."""
+SITE_FIELDS = ("site_id", "from_site_id", "to_site_id", "site_ids")
+"""The references that say at which site something is: its own, the ends of a link, or all that a control plane has."""
 NESTED = {
     "at_site": ("Site", "At a site that this finds."),
-    "within_region": ("Region", "In a region that this finds, or in one below it."),
+    "within_region": ("Region", "In a region that this finds, or in one below it; a region is in itself."),
 }
 """Filters by what another filter finds: the kind that it is of, and the description."""
 MAX_VALUES = 1_000
@@ -147,7 +147,7 @@ def filter_type(kind: Kind) -> str:
             members[called + SUFFIX] = _optional("bool", f"Whether `{camel(called)}` is null. {field.description}")
     for key, (wanted, text, _) in SPECIAL.get(kind.name, {}).items():
         members[key] = _optional(wanted, text)
-    for key in ("at_site",) if site_fields(kind) else ("within_region",) if kind.name == "Site" else ():
+    for key in ("at_site",) if site_fields(kind) else ("within_region",) if kind.name in ("Site", "Region") else ():
         of, text = NESTED[key]
         members[key] = _optional(filter_type(KINDS[of]), text)
     del NAMES[name]
@@ -417,10 +417,11 @@ def _in_region(value: str, path: str, reader: Reader) -> Condition:
 def _at_site(site: Condition, fields: Sequence[str], reader: Reader) -> Condition:
     def at_such(entity: Entity) -> bool:
         for field in fields:
-            at = getattr(entity, field)
-            found = get_as(reader, Site, at) if at is not None else None
-            if found is not None and site.holds(found):
-                return True
+            value = getattr(entity, field)
+            for at in [value] if isinstance(value, str) else value or ():
+                found = get_as(reader, Site, at)
+                if found is not None and site.holds(found):
+                    return True
         return False
 
     def at_those(view: Reader, kind: str) -> Sequence[str] | None:
@@ -435,7 +436,7 @@ def _at_site(site: Condition, fields: Sequence[str], reader: Reader) -> Conditio
 
 def _within_region(region: Condition, reader: Reader) -> Condition:
     def lies_within(entity: Entity) -> bool:
-        at = getattr(entity, "region_id", None)
+        at = entity.id if isinstance(entity, Region) else getattr(entity, "region_id", None)
         while at is not None:
             found = get_as(reader, Region, at)
             if found is None:

@@ -34,6 +34,8 @@ from graph.kinds.operations import (  # isort: skip
     OperationKind,
     OperationStatus,
     Progress,
+    ReleaseOutcome,
+    ReleaseStanding,
 )
 
 __all__ = [
@@ -67,7 +69,9 @@ __all__ = [
     "RegionLevel",
     "Release",
     "ReleaseObserved",
+    "ReleaseOutcome",
     "ReleasePhase",
+    "ReleaseStanding",
     "Role",
     "RoleBinding",
     "Secret",

@@ -396,12 +396,12 @@ async def test_what_is_at_a_site_is_found_by_what_is_asked_of_the_site(view: Vie
     ]
     several = 0
     for kind in LISTED:
-        fields = [name for name in ("site_id", "from_site_id", "to_site_id") if name in kind.fields]
+        fields = [name for name in ("site_id", "from_site_id", "to_site_id", "site_ids") if name in kind.fields]
         assert ("atSite" in filter_of(kind)) == bool(fields)
         for wanted, meaning in asked if fields else ():
             at = {id for id, site in sites.items() if meaning(site)}
             there = entities(view, kind)
-            expected = sorted(one.id for one in there if any(getattr(one, name) in at for name in fields))
+            expected = sorted(one.id for one in there if at & sites_of(one, fields))
             several += len(expected)
             assert (await found(view, kind, {"atSite": wanted}))[0] == expected
             rest = sorted({one.id for one in there} - set(expected))
@@ -409,11 +409,17 @@ async def test_what_is_at_a_site_is_found_by_what_is_asked_of_the_site(view: Vie
     assert several > 20
 
 
-async def test_within_a_region_is_in_one_that_is_found_or_anywhere_below() -> None:
+def sites_of(one: Any, fields: list[str]) -> set[str]:
+    values = [getattr(one, name) for name in fields]
+    return {at for value in values for at in (value if isinstance(value, list) else [value])}
+
+
+@pytest.mark.parametrize("kind", ["Site", "Region"])
+async def test_within_a_region_is_in_one_that_is_found_or_anywhere_below(kind: str) -> None:
     view = places()
 
-    def lies_in(site: Any, part: str) -> bool:
-        at = site.region_id
+    def lies_in(one: Any, part: str) -> bool:
+        at = one.id if isinstance(one, Region) else one.region_id
         while at is not None:
             region = view.get(at)
             assert isinstance(region, Region)
@@ -422,14 +428,14 @@ async def test_within_a_region_is_in_one_that_is_found_or_anywhere_below() -> No
             at = region.parent_id
         return False
 
-    sites = entities(view, KINDS["Site"])
+    there = entities(view, KINDS[kind])
     names = [one.name for one in entities(view, KINDS["Region"]) if isinstance(one, Region)]
     for part in [*names, names[0][0], "nowhere"]:
-        expected = sorted(one.id for one in sites if lies_in(one, part))
+        expected = sorted(one.id for one in there if lies_in(one, part))
         wanted = {"withinRegion": {"name": {"contains": part}}}
-        assert (await found(view, KINDS["Site"], wanted))[0] == expected
-        rest = sorted({one.id for one in sites} - set(expected))
-        assert (await found(view, KINDS["Site"], {"not": wanted}))[0] == rest
+        assert (await found(view, KINDS[kind], wanted))[0] == expected
+        rest = sorted({one.id for one in there} - set(expected))
+        assert (await found(view, KINDS[kind], {"not": wanted}))[0] == rest
 
 
 SITES = "query($f: SiteFilter) { sites(filter: $f) { nodes { id } } }"

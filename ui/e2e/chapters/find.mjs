@@ -61,6 +61,18 @@ export async function tell(story) {
     check(near.length > 2, near.join(", "));
   });
 
+  await story.step("around a distance, what is excluded stays so, and a kind is what is shown of it", async () => {
+    const other = near.find((name) => !/stockholm/i.test(name));
+    const called = (name) => name.toLowerCase().includes(other.toLowerCase());
+    const left = near.filter((name) => !called(name)).length;
+    await lookFor(page, `stockholm within:2hops -"${other}"`);
+    await eventually(() => found(page), (many) => many?.[0] === left, `${left} are left without ${other}`);
+    await lookFor(page, "kind:site stockholm within:2hops");
+    same(await eventually(() => found(page), (many) => many?.[1] === 0, "no nodes"), [near.length, 0], "found");
+    await lookFor(page, "stockholm within:2hops");
+    await eventually(() => found(page), (many) => many?.[0] === near.length, "all that are near");
+  });
+
   await story.step("a reload keeps what is looked for", async () => {
     await page.reload();
     await story.live();
@@ -92,6 +104,10 @@ export async function tell(story) {
       await eventually(words, (now) => now.includes(`${number} ${noun} found`), `${number} ${noun} found`);
     }
     await story.goTo("/list/nodes?find=region:sweden");
+    await page.getByRole("navigation", { name: "Kinds" }).getByRole("link", { name: "Links" }).click();
+    await page.waitForURL((url) => url.pathname === "/list/links" && url.searchParams.get("find") === "region:sweden");
+    same(await page.title(), "Links · EdgeAtlas", "the title");
+    await page.goBack();
     const { sweden } = await story.ask('{ sweden: nodes(first: 0, filter: { atSite: { withinRegion: { name: { eq: "Sweden" } } } }) { totalCount } }');
     await page.locator(".find-result", { hasText: `${sweden.totalCount} nodes found` }).waitFor();
     check(sweden.totalCount > 3 && sweden.totalCount < 50, `${sweden.totalCount} nodes in Sweden`);
@@ -115,7 +131,10 @@ export async function tell(story) {
     const state = await story.context.storageState();
     const bare = await (await story.opened.newContext({ javaScriptEnabled: false, storageState: state })).newPage();
     await bare.goto(`${origin}/topology`);
-    await bare.getByRole("link", { name: "The plain table of sites" }).click();
+    const link = bare.getByRole("link", { name: "The plain table of sites" });
+    const box = await link.boundingBox();
+    check(box !== null && box.y >= 0 && box.y + box.height < 800, `the way out is at ${JSON.stringify(box)}`);
+    await link.click();
     await bare.locator("tbody th", { hasText: "Aalborg" }).waitFor();
     await bare.getByRole("link", { name: "Next page" }).click();
     await bare.locator("tbody tr").nth(99).waitFor();

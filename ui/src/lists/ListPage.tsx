@@ -4,9 +4,10 @@ import { useMemo, useState } from "react";
 import { Button, Checkbox, DialogTrigger, Popover } from "react-aria-components";
 import { Link } from "wouter";
 
-import { isListKind, LIST_KINDS, listPath, type ListKind } from "../dashboard/routes";
+import { FIND, isListKind, LIST_KINDS, listPath, type ListKind, withQuery } from "../dashboard/routes";
 import { NotFound } from "../dashboard/NotFound";
 import { useQueryState } from "../dashboard/useQueryState";
+import { useTitle } from "../dashboard/useTitle";
 import { FindBox } from "../find/FindBox";
 import { useFind } from "../find/useFind";
 import { useTopology } from "../live/useTopology";
@@ -57,6 +58,7 @@ function KnownList({ word }: { readonly word: ListKind }) {
   const question = { kind, columns, filter, sort };
   const found = useRows(question, topology.revision);
   const title = t.lists.kinds[word];
+  useTitle(title);
   const save = async (format: "csv" | "json") => {
     try {
       setSaying(t.lists.exporting("0"));
@@ -81,7 +83,8 @@ function KnownList({ word }: { readonly word: ListKind }) {
             <ul>
               {words.map((each) => (
                 <li key={each}>
-                  <Link href={listPath(each)} aria-current={each === word ? "page" : undefined}>
+                  {/* What is looked for goes along; order and columns are the list's own. */}
+                  <Link href={withQuery(listPath(each), "", { [FIND]: find.text })} aria-current={each === word ? "page" : undefined}>
                     {t.lists.kinds[each]}
                   </Link>
                 </li>

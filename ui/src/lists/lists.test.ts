@@ -9,7 +9,9 @@ import { nodeColumns, siteColumns, world } from "../live/samples";
 import { Topology } from "../live/topology";
 import { countDocument, filterOf, listDocument, orderBy } from "./document";
 import { toCsv, toJson } from "./exporting";
-import { type Column, KINDS } from "./kinds";
+import { t } from "../messages";
+import { type Column, type Kind, KINDS } from "./kinds";
+import { widthsOf } from "./ListTable";
 import { MOST_NEAR, nearOf } from "./near";
 import { text } from "./values";
 
@@ -66,10 +68,18 @@ function graphqlLiteral(value: unknown): string {
 describe("what a word cannot mean for a kind", () => {
   test("is told", () => {
     expect(filterOf(KINDS.users, parseExpression("anna state:down tier:nonsense"), near)).toEqual({
-      filter: { name: { contains: "anna" } },
+      filter: { or: [{ name: { contains: "anna" } }, { displayName: { contains: "anna" } }] },
       ignored: ["state", "tier"],
       cut: null,
     });
+  });
+
+  test("states are those of the picture: a waypoint has none, and what is not well is not cordoned", () => {
+    expect(filterOf(KINDS.sites, parseExpression("state:unknown"), near).filter).toEqual({ role: { eq: "COMPUTE" }, health: { eq: "UNKNOWN" } });
+    expect(filterOf(KINDS.nodes, parseExpression("state:cordoned"), near).filter).toEqual({ status: { eq: "READY" }, schedulable: false });
+    expect(filterOf(KINDS.releases, parseExpression("state:down"), near).filter).toEqual({ phase: { eq: "QUARANTINED" } });
+    expect(filterOf(KINDS.deployments, parseExpression("state:cordoned"), near).filter).toEqual({ id: [] });
+    expect(filterOf(KINDS.links, parseExpression("state:degraded"), near)).toEqual({ filter: { id: [] }, ignored: [], cut: null });
   });
 
   test("another kind's name finds nothing, its own changes nothing", () => {
@@ -87,10 +97,32 @@ describe("words of places", () => {
     expect(filterOf(KINDS.instances, parseExpression("tier:metro"), null).filter).toEqual({ atSite: { tier: { eq: "METRO" } } });
   });
 
+  test("free text finds by the name of the site too, as in the picture", () => {
+    const paris = { or: [{ name: { contains: "paris" } }, { displayName: { contains: "paris" } }] };
+    expect(filterOf(KINDS.links, parseExpression("paris"), null).filter).toEqual({ atSite: paris });
+    expect(filterOf(KINDS.releases, parseExpression("-paris"), null).filter).toEqual({
+      not: { or: [{ backendName: { contains: "paris" } }, { atSite: paris }] },
+    });
+    expect(filterOf(KINDS.clusters, parseExpression("site:paris"), null).filter).toEqual({ atSite: paris });
+    expect(filterOf(KINDS.regions, parseExpression("region:paris"), null).filter).toEqual({ withinRegion: paris });
+  });
+
+  test("around a distance, what is excluded stays so and a kind is that of the list", () => {
+    const asked = (kind: Kind, text: string) => filterOf(kind, parseExpression(text), near);
+    const wien = { or: [{ name: { contains: "wien" } }, { displayName: { contains: "wien" } }] };
+    expect(asked(KINDS.sites, "site:a -wien within:1hop").filter).toEqual({ and: [{ id: ["site_3"] }, { not: wien }] });
+    expect(asked(KINDS.nodes, "kind:site a within:1hop").filter).toEqual({ and: [{ atSite: { id: ["site_3"] } }, { id: [] }] });
+    expect(asked(KINDS.links, "arch:arm64 within:1hop")).toEqual({
+      filter: { not: { atSite: { not: { id: ["site_3"] } } } },
+      ignored: [],
+      cut: null,
+    });
+  });
+
   test.each([3, 1_000, 1_001, MOST_NEAR, MOST_NEAR + 1, 12_000])("%i sites within a distance are all asked for, or the rest is told", (many) => {
     const topology = chain(many);
     const text = `${"0".repeat(26)} within:20000hops`;
-    const find = { text, expression: parseExpression(text) };
+    const find = { expression: parseExpression(text) };
     const { filter, cut, ignored } = filterOf(KINDS.nodes, find.expression, nearOf(topology, find));
     const asked = idsOf(filter);
     const taken = Math.min(many, MOST_NEAR);
@@ -130,6 +162,11 @@ function idsOf(value: unknown): string[] {
   return listsOf(value).flat();
 }
 
+test("all columns of operations are in view at 1280 px, beside the kinds", () => {
+  const shown = KINDS.operations.columns.filter((column) => column.hidden !== true);
+  expect(Number.parseFloat(widthsOf(shown).least)).toBeLessThanOrEqual((1280 - 192) / 16);
+});
+
 describe("a list as a file", () => {
   const columns: Column[] = [{ key: "name", select: "name", cell: (row) => text(row.name) }];
   test.each([
@@ -141,6 +178,15 @@ describe("a list as a file", () => {
     ["two\nlines", '"two\nlines"'],
   ])("%j in CSV", (value, expected) => {
     expect(toCsv([{ name: value }], columns, (key) => key)).toBe(`name\r\n${expected}\r\n`);
+  });
+
+  test("numbers are in the unit that the head says", () => {
+    const shown = KINDS.nodes.columns.filter((column) => ["cpu", "memory"].includes(column.key));
+    const rows = [{ capacity: { cpuMillicores: 8_500, memoryBytes: 2 ** 33 } }];
+    expect(toCsv(rows, shown, (key) => t.lists.columns[key] ?? key)).toBe(`"CPU, cores","Memory, bytes"\r\n8.5,${2 ** 33}\r\n`);
+    expect(JSON.parse(toJson(rows, shown))).toEqual([{ cpuCores: 8.5, memoryBytes: 2 ** 33 }]);
+    const latency = KINDS.links.columns.filter((column) => column.key === "latency");
+    expect(toCsv([{ latencyMs: 1.5 }], latency, () => "Latency")).toBe('"Latency, ms"\r\n1.5\r\n');
   });
 
   test("JSON has the columns' keys", () => {

@@ -1,9 +1,8 @@
 // What the live picture knows and the server does not: which sites are so near to what is looked for. The server filters by
 // their ids, which have to fit into a request, so very many are cut, and the page says so.
 
-import { parseExpression } from "../find/expression";
-import { match } from "../find/match";
-import type { Find } from "../find/useFind";
+import type { Expression } from "../find/expression";
+import { sitesNear } from "../find/match";
 import type { Topology } from "../live/topology";
 import type { Near } from "./document";
 
@@ -11,9 +10,9 @@ import type { Near } from "./document";
 export const MOST_NEAR = 5_000;
 
 /** The sites within the expression's distance of what it finds; null where it gives none. */
-export function nearOf(topology: Topology, find: Pick<Find, "expression" | "text">): Near | null {
+export function nearOf(topology: Topology, find: { readonly expression: Expression }): Near | null {
   if (find.expression.within === null) return null;
-  const found = match(parseExpression(find.text), topology);
-  const ids = found === null ? [] : topology.sites.ids.filter((id, row) => id !== "" && found.sites[row] === 1);
+  const near = sitesNear(topology, find.expression);
+  const ids = topology.sites.ids.filter((id, row) => id !== "" && near[row] === 1);
   return { ids: ids.slice(0, MOST_NEAR), all: ids.length };
 }

@@ -12,6 +12,7 @@ import type { Place } from "../live/tables";
 import { useStructure } from "../live/useTopology";
 import { t } from "../messages";
 import { download } from "../parts/download";
+import { withCode } from "../parts/withCode";
 import { captionOf } from "./caption";
 import { EntityTree } from "./EntityTree";
 import { Legend } from "./Legend";
@@ -74,7 +75,7 @@ export function TopologyPage() {
             <p>
               <strong>{t.topology.empty}</strong>
             </p>
-            <p>{t.topology.emptyRemedy}</p>
+            <p>{withCode(t.topology.emptyRemedy)}</p>
           </div>
         )}
         <p className="topology-summary">

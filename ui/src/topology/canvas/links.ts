@@ -167,7 +167,8 @@ export class LinkLayer {
 
 /** Milliseconds for people: `0.42 ms`, `7.1 ms`, `120 ms`. */
 export function latency(ms: number): string {
-  return `${ms < 1 ? ms.toFixed(2) : ms < 20 ? ms.toFixed(1) : Math.round(ms)} ms`;
+  // By what is left after rounding: a millisecond is written in one way, however it was measured.
+  return `${ms < 0.995 ? ms.toFixed(2) : ms < 19.95 ? ms.toFixed(1) : Math.round(ms)} ms`;
 }
 
 /** Whether a link belongs to what is selected or pointed at; null where nothing is. */
