@@ -30,6 +30,7 @@ from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
 from lifecycle.events import tell
+from lifecycle.outcomes import outcomes_of
 from lifecycle.progress import Tally, outcome_of, phase_of, tally
 from lifecycle.releases import releases_of, unwant
 from lifecycle.requests import own_request
@@ -184,7 +185,8 @@ def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]
     }
     placed = deployment.phase is not DeploymentPhase.PENDING_PLACEMENT
     for operation in running.values():
-        status, progress, error = outcome_of(operation, tally(by_operation.get(operation.id, [])), placed=placed)
+        worked_on = by_operation.get(operation.id, [])
+        status, progress, error = outcome_of(operation, tally(worked_on), placed=placed)
         ended = status is not operation.status
         after = edit.replace(
             operation,
@@ -192,6 +194,7 @@ def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]
             progress=progress,
             error=error,
             finished_at=edit.at if ended else operation.finished_at,
+            outcomes=outcomes_of(edit, operation, worked_on) if ended else operation.outcomes,
         )
         if not ended:
             continue

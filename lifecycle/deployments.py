@@ -26,14 +26,16 @@ from graph.kinds import (
     OperationKind,
     OperationStatus,
     Progress,
+    Release,
 )
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import InvalidState, NotFound
-from graph.view import Reader, get_as
+from graph.view import Reader, each, get_as
 from lifecycle.components import components_of
 from lifecycle.events import tell
 from lifecycle.indulgence import Indulgent, blemished
 from lifecycle.opening import create_operation
+from lifecycle.outcomes import outcomes_of
 from lifecycle.releases import apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
@@ -258,7 +260,9 @@ def open_operation(edit: Edit, deployment: Deployment, *, kind: OperationKind, a
         edit, kind, tenant_id=deployment.tenant_id, subject_id=deployment.id, requested_by=author
     )
     if earlier is not None and not earlier.ended:
-        edit.replace(earlier, status=OperationStatus.SUPERSEDED, finished_at=edit.at)
+        worked_on = each(edit, Release, "operation_id", earlier.id)
+        outcomes = outcomes_of(edit, earlier, worked_on)
+        edit.replace(earlier, status=OperationStatus.SUPERSEDED, finished_at=edit.at, outcomes=outcomes)
         tell(edit, earlier, "OperationSuperseded", f"{operation.id} took its place.", author=author)
     return operation
 

@@ -15,6 +15,7 @@ from graph.edit import Edit
 from graph.kinds import Instance, InstanceStatus, Node, Release, ReleaseObserved, ReleasePhase
 from graph.view import Reader, each, get_as
 from lifecycle.events import tell
+from lifecycle.outcomes import note_removed
 
 CLAIMED = frozenset({ReleasePhase.APPLYING, ReleasePhase.REMOVING})
 
@@ -77,6 +78,7 @@ def take_gone(edit: Edit, release: Release, *, version: int) -> Release | None:
 def forget(edit: Edit, release: Release) -> None:
     """Deletes a release that is gone, with its instances."""
     tell(edit, release, "ReleaseRemoved", f"{release.backend_name} is gone.")
+    note_removed(edit, release)
     edit.delete(release, cascade=True)
 
 

@@ -17,8 +17,8 @@ import strawberry
 from graph import selectors, spatial
 from graph.beginnings import NameBegins
 from graph.conditions import EVERYTHING, All, Among, AnyOf, Condition, Equals, Labelled, NameIs, Not, Test
-from graph.entity import HIDDEN, Entity, Field, Kind, SourceKind, Timestamp, without_none
-from graph.kinds import Region
+from graph.entity import HIDDEN, KINDS, Entity, Field, Kind, SourceKind, Timestamp, without_none
+from graph.kinds import Region, Site
 from graph.refusal import InvalidInput, LimitExceeded
 from graph.spelling import camel
 from graph.values import Health, HealthStatus, Position
@@ -31,8 +31,15 @@ OWNER = "tenant_id"
 """The field that names an entity's tenant: a filed record has it as a plain id, for it may outlive its tenant."""
 MAX_FILTER_TERMS = 128
 """Terms of a filter, the filters within `and`, `or` and `not` counted."""
-WEIGHTS = {"near": 10}
+WEIGHTS = {"near": 10, "within_region": 4}
 """Terms that take so many times as long as the others do."""
+SITE_FIELDS = ("site_id", "from_site_id", "to_site_id", "site_ids")
+"""The references that say at which site something is: its own, the ends of a link, or all that a control plane has."""
+NESTED = {
+    "at_site": ("Site", "At a site that this finds."),
+    "within_region": ("Region", "In a region that this finds, or in one below it; a region is in itself."),
+}
+"""Filters by what another filter finds: the kind that it is of, and the description."""
 MAX_VALUES = 1_000
 """Values of one list: of ids, of `in`, of `notIn`."""
 UNSET = strawberry.UNSET
@@ -140,9 +147,17 @@ def filter_type(kind: Kind) -> str:
             members[called + SUFFIX] = _optional("bool", f"Whether `{camel(called)}` is null. {field.description}")
     for key, (wanted, text, _) in SPECIAL.get(kind.name, {}).items():
         members[key] = _optional(wanted, text)
+    for key in ("at_site",) if site_fields(kind) else ("within_region",) if kind.name in ("Site", "Region") else ():
+        of, text = NESTED[key]
+        members[key] = _optional(filter_type(KINDS[of]), text)
     del NAMES[name]
     input_type(name, members, description=f"Which {kind.spoken}: all of what is given must hold.")
     return name
+
+
+def site_fields(kind: Kind) -> tuple[str, ...]:
+    """The fields that say at which site an entity of the kind is; both ends of a link."""
+    return tuple(name for name in SITE_FIELDS if name in kind.fields)
 
 
 def filter_name(field: Field) -> str:
@@ -226,6 +241,10 @@ def _condition(kind: Kind, wanted: Any, path: str, terms: _Terms, reader: Reader
             parts.append(All(inner) if name == "and_" else AnyOf(inner))
         elif name == "not_":
             parts.append(Not(_condition(kind, value, where, terms, reader)))
+        elif name in NESTED:
+            inside = _condition(KINDS[NESTED[name][0]], value, where, terms, reader)
+            part = _at_site(inside, site_fields(kind), reader) if name == "at_site" else _within_region(inside, reader)
+            parts.append(part if terms.work is None else Searched(part, work=terms.work, path=where))
         else:
             part = _term(kind, name, value, where, reader)
             if terms.work is not None and name != "id" and isinstance(part, (Labelled, Among)):
@@ -393,6 +412,41 @@ def _in_region(value: str, path: str, reader: Reader) -> Condition:
         return [("region_id", one) for one in spatial.regions_below(reader, value, path=path)]
 
     return Among(below, lies_below, entries=entries)
+
+
+def _at_site(site: Condition, fields: Sequence[str], reader: Reader) -> Condition:
+    def at_such(entity: Entity) -> bool:
+        for field in fields:
+            value = getattr(entity, field)
+            for at in [value] if isinstance(value, str) else value or ():
+                found = get_as(reader, Site, at)
+                if found is not None and site.holds(found):
+                    return True
+        return False
+
+    def at_those(view: Reader, kind: str) -> Sequence[str] | None:
+        sites = site.candidates(view, "Site")
+        if sites is None:
+            return None
+        such = [one for one in sites if (found := get_as(view, Site, one)) is not None and site.holds(found)]
+        return sorted({one for at in such for field in fields for one in view.ids(kind, field, at)})
+
+    return Among(at_those, at_such)
+
+
+def _within_region(region: Condition, reader: Reader) -> Condition:
+    def lies_within(entity: Entity) -> bool:
+        at = entity.id if isinstance(entity, Region) else getattr(entity, "region_id", None)
+        while at is not None:
+            found = get_as(reader, Region, at)
+            if found is None:
+                return False
+            if region.holds(found):
+                return True
+            at = found.parent_id
+        return False
+
+    return Test(lies_within)
 
 
 SPECIAL: dict[str, dict[str, tuple[str, str, Callable[[Any, str, Reader], Condition]]]] = {

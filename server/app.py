@@ -47,6 +47,7 @@ from server.endpoint_limits import EndpointLimits
 from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
 from server.metrics import CONTENT_TYPE, CountedRequests, Metrics
 from server.metrics_wiring import of_drivers, of_endpoint, of_graph
+from server.missing import missing
 from server.pages import page_routes
 from server.plain_table import PlainTable
 from server.probes import Probes
@@ -162,6 +163,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
             asgi=Starlette(
                 routes=_routes(endpoint, signin, metrics, probes, backups, ui, ledger.view),
                 middleware=[Middleware(CountedRequests, metrics=metrics)],
+                exception_handlers={404: missing},
             ),
             probes=probes,
             ledger=ledger,

@@ -128,7 +128,8 @@ class Demo:
 
     async def _load_network(self) -> bool:
         """Under names that nobody else has; those of an earlier run are kept."""
-        earlier = next((one.name.removesuffix(REGION) for one in each(self._ledger.view, Region, "source", KEY)), None)
+        regions = each(self._ledger.view, Region, "source", KEY)
+        earlier = next((one.name.removesuffix(REGION) for one in regions if one.parent_id is None), None)
         for prefix in PREFIXES if earlier is None else (earlier,):
             self._prefix = prefix
             if await self._apply(await asyncio.to_thread(network_documents, prefix=prefix)):

@@ -1,15 +1,20 @@
-"""What the demonstration is made of: a European backbone with machines on it, and apps to run there.
+"""What the demonstration is made of: a European backbone with machines on it, by countries, and apps to run there.
 
 Everything is a function of the packaged topology and of constants, so that two demonstrations look alike and a second
-start changes nothing. What differs from city to city (how many machines, of which sort, at what price) is taken from a
-hash of the city's name rather than from chance.
+start changes nothing. The topology has positions and no countries: which place lies in which is kept beside this
+(demo_countries.json, by the topology's ids), made from the outlines of Natural Earth by ui/scripts/demo-countries.mjs.
+What lies at sea is in no country. What differs from city to city (how many machines, of which sort, at what price) is
+taken from a hash of the city's name rather than from chance.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.resources
+import json
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from server.importers import ImportOptions, documents_of, read_network
@@ -18,6 +23,7 @@ TOPOLOGY = "topohub:backbone/europe"
 NAME = "demo"
 TENANT = "demo"
 REGION = "Europe"
+COUNTRIES = "demo_countries.json"
 PRICES = {"NATIONAL": 0.03, "REGIONAL": 0.036, "METRO": 0.045, "DISTRICT": 0.06}
 """Price units for one core for one hour, before what differs from city to city."""
 BANDWIDTH_MBPS = {"sea-cable": 400_000, "": 100_000}
@@ -27,8 +33,13 @@ Doc = dict[str, Any]
 
 
 def network_documents(*, prefix: str = "") -> list[Doc]:
-    """The region, sites, links, clusters and nodes; `prefix` is put before the names, when others have them already."""
+    """The regions, sites, links, clusters and nodes; `prefix` is put before the names, when others have them already."""
     network = read_network(TOPOLOGY)
+    for country, keys in countries().items():
+        for key in keys:
+            place = network.places.get(str(key))
+            if place is not None:
+                network.places[place.key] = replace(place, country=country)
     documents = documents_of(network, ImportOptions(name=NAME, region=prefix + REGION, prefix=prefix))
     served: dict[str, list[str]] = defaultdict(list)
     nodes: list[Doc] = []
@@ -48,6 +59,13 @@ def network_documents(*, prefix: str = "") -> list[Doc]:
         nodes += _nodes(name, tier, cluster)
     clusters = [_cluster(name, sites, at) for at, (name, sites) in enumerate(sorted(served.items()))]
     return [*documents, *clusters, *nodes]
+
+
+def countries() -> dict[str, list[int]]:
+    """The places of each country, by their ids in the topology."""
+    text = importlib.resources.files("server").joinpath(COUNTRIES).read_text(encoding="utf-8")
+    found: dict[str, list[int]] = json.loads(text)
+    return found
 
 
 def app_documents(*, tenant: str = TENANT) -> list[Doc]:

@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route
 
 from server.page_headers import security_headers
 from server.plain_table import PlainTable
-from server.ui_build import BUILD_COMMAND, UiBuild
+from server.ui_build import BUILD_COMMAND, NODE_WANTED, UiBuild
 
 _PLAIN: Final = Path(__file__).resolve().parent / "plain"
 _NOTICE_MARK: Final = "<!-- notice -->"
@@ -133,7 +133,7 @@ def _plain_page(*, notice: str) -> _File:
 def _reason_notice(reason: str) -> str:
     return (
         '<div class="note" role="note"><p>The full playground is not built, so this plain one stands in. To build it, '
-        f"have Node.js 20.19 or newer and npm on PATH, then run <code>{html.escape(BUILD_COMMAND)}</code> from a checkout. "
+        f"have {NODE_WANTED} and npm on PATH, then run <code>{html.escape(BUILD_COMMAND)}</code> from a checkout. "
         f"The reason:</p><pre>{html.escape(reason)}</pre></div>"
     )
 

@@ -30,7 +30,7 @@ from graph.view import View, each
 from resolvers.problems import StoreAway
 from server.page_headers import security_headers
 from server.signin_requests import is_own_path
-from server.ui_build import BUILD_COMMAND
+from server.ui_build import BUILD_COMMAND, NODE_WANTED
 
 PAGE_SIZE: Final = 100
 STATES: Final = ("Ready", "Degraded", "Down", "Unknown", "Cordoned")
@@ -109,8 +109,8 @@ def _notice(reason: str | None) -> str:
     if reason is None:
         return ""
     return (
-        '<div class="note" role="note"><p>The dashboard is not built, so this table stands in. To build it, have Node.js 22 '
-        f"and npm on PATH, then run <code>{escape(BUILD_COMMAND)}</code> from a checkout. The reason:</p>"
+        '<div class="note" role="note"><p>The dashboard is not built, so this table stands in. To build it, have '
+        f"{NODE_WANTED} and npm on PATH, then run <code>{escape(BUILD_COMMAND)}</code> from a checkout. The reason:</p>"
         f"<pre>{escape(reason)}</pre></div>"
     )
 

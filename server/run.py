@@ -25,7 +25,7 @@ from server.app import Application, running, version
 from server.first_start import check_listener, first_link
 from server.settings import Settings
 from server.start_checks import LITTLE_ROOM_BYTES, listening_socket, make_data_folder
-from server.ui_build import UiBuild, UiMode, ensure_built
+from server.ui_build import UiBuild, UiMode, ensure_built, prebuilt
 from server.websocket_transport import websocket_options
 
 log = structlog.get_logger(__name__)
@@ -90,7 +90,7 @@ def serve(settings: Settings, *, say: Say = lambda text: print(text, file=sys.st
         )
     end_tracing = tracing.configure(settings.otlp_endpoint, version=version())
     try:
-        ui = ensure_built(UiMode(settings.ui), say=say)
+        ui = prebuilt(settings.ui_dist) if settings.ui_dist else ensure_built(UiMode(settings.ui), say=say)
         with (
             listening_socket(settings.host, settings.port) as listening,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,

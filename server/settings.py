@@ -108,6 +108,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "require", "off"],
         _of("listen", "Whether to build the web pages when they are missing or old: when possible, always, or never."),
     ] = "auto"
+    ui_dist: Annotated[
+        Path | None,
+        _of(
+            "listen",
+            "A folder with web pages that were built elsewhere (`edgeatlas ui build --out FOLDER`), served as they are; "
+            "then none are built here.",
+        ),
+    ] = None
 
     # Demonstration
     demo: Annotated[

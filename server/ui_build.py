@@ -25,8 +25,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-BUILD_COMMAND: Final = "edgeatlas serve --ui=require"
+BUILD_COMMAND: Final = "edgeatlas ui build"
 """What a reader of the stand-in page types to build the pages and to see all that goes wrong."""
+NODE_WANTED: Final = "Node.js 20.19 or newer"
+"""What the build needs, for people; `node_is_recent_enough` is exact."""
 
 STAMP_NAME: Final = ".ui-hash"
 FAILURE_NAME: Final = ".build-failed"
@@ -148,6 +150,29 @@ def ensure_built(
     return UiBuild(directory=paths.built)
 
 
+def prebuilt(directory: Path) -> UiBuild:
+    """Pages that were built elsewhere, in `directory`: served as they are, whatever the sources here.
+
+    Raises `UiBuildFailed` when the folder holds none.
+    """
+    missing = [name for name in PAGES if not (directory / name).is_file()]
+    if not (directory / "assets").is_dir():
+        missing.append("assets")
+    if missing:
+        raise UiBuildFailed(
+            f"ui_dist: {directory} holds no built pages ({', '.join(missing)} missing). "
+            f"Make it with `{BUILD_COMMAND} --out FOLDER` on a machine with Node.js, or leave ui_dist out."
+        )
+    return UiBuild(directory=directory)
+
+
+def copy_built(built: Path, out: Path) -> None:
+    """Copies built pages to a folder that is empty or not there yet. Raises FileExistsError, or another OSError."""
+    if out.exists() and any(out.iterdir()):
+        raise FileExistsError(f"{out} is not empty")
+    shutil.copytree(built, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(LOCK_NAME, FAILURE_NAME))
+
+
 def _reason_of_an_installation_without_pages(paths: UiPaths) -> str:
     try:
         kept = (paths.built / FAILURE_NAME).read_text(encoding="utf-8").strip()
@@ -161,7 +186,7 @@ def find_npm() -> str:
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         missing = "npm" if npm is None else "node"
-        raise UiBuildFailed(f"{missing} is not on PATH. Install Node.js 20.19 or newer (with npm), then start again.")
+        raise UiBuildFailed(f"{missing} is not on PATH. Install {NODE_WANTED} (with npm), then start again.")
     try:
         version = subprocess.run(  # noqa: S603 - found on PATH, no input of a caller
             [node, "--version"], capture_output=True, text=True, timeout=30, check=True

@@ -34,6 +34,8 @@ from graph.kinds.operations import (  # isort: skip
     OperationKind,
     OperationStatus,
     Progress,
+    ReleaseOutcome,
+    ReleaseStanding,
 )
 from graph.kinds.plans import Plan, PlanCost, PlanKind, PlanStatus  # isort: skip
 
@@ -72,7 +74,9 @@ __all__ = [
     "RegionLevel",
     "Release",
     "ReleaseObserved",
+    "ReleaseOutcome",
     "ReleasePhase",
+    "ReleaseStanding",
     "Role",
     "RoleBinding",
     "Secret",

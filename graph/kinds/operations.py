@@ -72,6 +72,29 @@ class OperationError(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_d
     remedy: Annotated[str | None, doc("What to do about it.")] = None
 
 
+class ReleaseStanding(enum.Enum):
+    """What became of a release in an operation."""
+
+    DONE = "DONE"
+    REMOVED = "REMOVED"
+    """It was to go, and is gone."""
+    FAILED = "FAILED"
+    UNFINISHED = "UNFINISHED"
+    """The operation ended before it did: a later one works on it."""
+
+
+class ReleaseOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What became of one release in an operation. Names are those of the time: the release may be gone since."""
+
+    release_id: Annotated[str, doc("The release, by id.")]
+    backend_name: Annotated[str, doc("The release's name on its backend.")]
+    component_name: Annotated[str, doc("What it runs, by name.")]
+    site_id: Annotated[str, doc("Where, by id.")]
+    site_name: Annotated[str, doc("Where, by name.")]
+    standing: Annotated[ReleaseStanding, doc("What became of it.")]
+    error: Annotated[str | None, doc("Why it failed, or was not done yet.")] = None
+
+
 @kind(prefix="operation", area=Area.RECORD)
 class Operation(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Long work: it goes on whether or not anyone watches."""
@@ -89,6 +112,14 @@ class Operation(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     progress: Annotated[Progress, doc("How far it is."), MANAGED] = Progress()
     error: Annotated[OperationError | None, doc("Set when its status is FAILED or PARTIAL."), MANAGED] = None
     finished_at: Annotated[TimestampMs | None, doc("When it ended."), MANAGED] = None
+    outcomes: Annotated[
+        list[ReleaseOutcome],
+        doc(
+            "What became of a deployment's releases, whoever works on them since: set when it ended, failed ones first; at "
+            "most 100, and removed ones as they go. None of a drain, whose releases are of many tenants."
+        ),
+        MANAGED,
+    ] = []
 
     @property
     def ended(self) -> bool:

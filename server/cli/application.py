@@ -22,6 +22,7 @@ from server.cli import (
     serving,
     signing,
     watching,
+    web_pages,
 )
 from server.cli.applying import apply
 from server.cli.options import Call, Commands
@@ -82,6 +83,7 @@ app.command("serve", rich_help_panel=_RUN)(serving.serve)
 app.command("doctor", rich_help_panel=_RUN)(doctor.doctor)
 app.command("backup", rich_help_panel=_RUN)(backups.backup)
 app.command("restore", rich_help_panel=_RUN)(backups.restore)
+app.add_typer(web_pages.ui, name="ui", rich_help_panel=_RUN)
 app.command("import", rich_help_panel=_GRAPH)(importing.import_)
 app.command("apply", rich_help_panel=_GRAPH)(apply)
 app.command("get", rich_help_panel=_GRAPH)(reading.get)

@@ -84,6 +84,25 @@ async def test_scaling_stays_at_the_sites_and_counts_what_is_free(edge) -> None:
     edge.check_books()
 
 
+async def test_an_operation_keeps_what_became_of_its_releases_when_a_later_one_works_on_them(edge) -> None:
+    await edge.network(sites=4)
+    await edge.version()
+    one, two, three, four = edge.site_ids
+    deployment, operation = await edge.deploy(sites=[one, two, three])
+    first = await edge.succeeded(operation)
+    assert {each.site_id: each.standing.name for each in first.outcomes} == dict.fromkeys((one, two, three), "DONE")
+    assert {each.release_id for each in first.outcomes} == {each.id for each in edge.releases(deployment.id)}
+    moved = await edge.succeeded((await edge.update(deployment.id, policy=policy(three, four))).operation)
+    assert {each.site_id: each.standing.name for each in moved.outcomes} == {
+        four: "DONE",
+        one: "REMOVED",
+        two: "REMOVED",
+    }
+    ended = await edge.succeeded((await edge.terminate(deployment.id)).operation)
+    assert {(each.site_id, each.standing.name) for each in ended.outcomes} == {(three, "REMOVED"), (four, "REMOVED")}
+    assert all(each.backend_name and each.component_name == "web" and each.site_name for each in ended.outcomes)
+
+
 async def test_termination_removes_everything_and_keeps_or_deletes_the_deployment(edge) -> None:
     await edge.network(sites=3)
     await edge.version(web={}, db={"depends_on": ["web"]})

@@ -26,7 +26,7 @@ from schemakit.asking import data, refusal
 from storekit.graphs import sample_graph
 
 LISTED = [one for one in KINDS.values() if not one.filed and one.type is not Operation]
-SPECIAL = {"and", "or", "not", "near", "inRegion"}
+SPECIAL = {"and", "or", "not", "near", "inRegion", "atSite", "withinRegion"}
 
 Meaning = Callable[[Entity], bool]
 Case = tuple[dict[str, Any], Meaning]
@@ -385,6 +385,59 @@ async def test_in_region_is_in_it_or_anywhere_below() -> None:
         assert (await found(view, KINDS["Site"], {"not": {"inRegion": region_id}}))[0] == rest
 
 
+async def test_what_is_at_a_site_is_found_by_what_is_asked_of_the_site(view: View) -> None:
+    sites = {one.id: one for one in entities(view, KINDS["Site"])}
+    some = sorted(sites)[::3]
+    asked: list[tuple[dict[str, Any], Meaning]] = [
+        ({"name": {"contains": "1"}}, lambda one: "1" in getattr(one, "name", "")),
+        ({"id": some}, lambda one: one.id in some),
+        ({"labels": "tier=edge"}, lambda one: matches("tier=edge", one.labels)),
+        ({"id": []}, lambda one: False),
+    ]
+    several = 0
+    for kind in LISTED:
+        fields = [name for name in ("site_id", "from_site_id", "to_site_id", "site_ids") if name in kind.fields]
+        assert ("atSite" in filter_of(kind)) == bool(fields)
+        for wanted, meaning in asked if fields else ():
+            at = {id for id, site in sites.items() if meaning(site)}
+            there = entities(view, kind)
+            expected = sorted(one.id for one in there if at & sites_of(one, fields))
+            several += len(expected)
+            assert (await found(view, kind, {"atSite": wanted}))[0] == expected
+            rest = sorted({one.id for one in there} - set(expected))
+            assert (await found(view, kind, {"not": {"atSite": wanted}}))[0] == rest
+    assert several > 20
+
+
+def sites_of(one: Any, fields: list[str]) -> set[str]:
+    values = [getattr(one, name) for name in fields]
+    return {at for value in values for at in (value if isinstance(value, list) else [value])}
+
+
+@pytest.mark.parametrize("kind", ["Site", "Region"])
+async def test_within_a_region_is_in_one_that_is_found_or_anywhere_below(kind: str) -> None:
+    view = places()
+
+    def lies_in(one: Any, part: str) -> bool:
+        at = one.id if isinstance(one, Region) else one.region_id
+        while at is not None:
+            region = view.get(at)
+            assert isinstance(region, Region)
+            if part in region.name:
+                return True
+            at = region.parent_id
+        return False
+
+    there = entities(view, KINDS[kind])
+    names = [one.name for one in entities(view, KINDS["Region"]) if isinstance(one, Region)]
+    for part in [*names, names[0][0], "nowhere"]:
+        expected = sorted(one.id for one in there if lies_in(one, part))
+        wanted = {"withinRegion": {"name": {"contains": part}}}
+        assert (await found(view, KINDS[kind], wanted))[0] == expected
+        rest = sorted({one.id for one in there} - set(expected))
+        assert (await found(view, KINDS[kind], {"not": wanted}))[0] == rest
+
+
 SITES = "query($f: SiteFilter) { sites(filter: $f) { nodes { id } } }"
 
 
@@ -395,6 +448,7 @@ SITES = "query($f: SiteFilter) { sites(filter: $f) { nodes { id } } }"
         ({"not": {"labels": "a=b=c"}}, InvalidInput, "filter.not.labels"),
         ({"and": [{}, {"or": [{"labels": "-"}]}]}, InvalidInput, "filter.and[1].or[0].labels"),
         ({"inRegion": "region_gone"}, NotFound, "filter.inRegion"),
+        ({"withinRegion": {"labels": "a in ("}}, InvalidInput, "filter.withinRegion.labels"),
         ({"near": {"position": {"longitude": 0, "latitude": 0}, "withinKm": -1}}, InvalidInput, "filter.near.withinKm"),
         (
             {"near": {"position": {"longitude": 0, "latitude": 0}, "withinKm": 1e9}},

@@ -21,9 +21,10 @@ from graph.refusal import Unavailable
 from graph.request import Request
 from graph.store import RecordPage
 from graph.view import Reader, each
+from lifecycle.document_sets import DocumentSets
 from server.app import Application, running
 from server.demo import KEY, SOURCE, Demo, demo
-from server.demo_network import DEPLOYMENTS, app_documents, network_documents
+from server.demo_network import DEPLOYMENTS, app_documents, countries, network_documents
 from server.settings import Settings
 
 REQUEST = Request(author=SYSTEM.id, action="test")
@@ -66,6 +67,44 @@ def test_the_documents_are_always_the_same_and_can_be_read() -> None:
     assert {one["arch"] for one in nodes} == {"amd64", "arm64"}
     assert any("accelerators" in one["capacity"] for one in nodes)
     assert len({one["capacity"]["cpuMillicores"] for one in nodes}) >= 4
+
+
+def test_each_city_lies_in_a_country_and_what_lies_at_sea_in_none() -> None:
+    documents = network_documents()
+    regions = {one["metadata"]["name"]: one["spec"] for one in documents if one["kind"] == "Region"}
+    assert regions["Europe"]["level"] == "CONTINENT"
+    assert {one["level"] for one in regions.values() if one.get("parent") == "Europe"} == {"COUNTRY"}
+    assert set(regions) == {"Europe", *countries()}
+    sites = {one["metadata"]["name"]: one for one in documents if one["kind"] == "Site"}
+    for city, country in {"Vienna": "Austria", "Lyon": "France", "Stockholm": "Sweden", "Zaragoza": "Spain"}.items():
+        assert sites[city]["spec"]["region"] == country
+    assert "Europe" not in {one["spec"]["region"] for one in sites.values() if one["spec"]["role"] == "COMPUTE"}
+    at_sea = [one for one in sites.values() if one["spec"]["region"] == "Europe"]
+    assert {one["metadata"]["labels"]["type"] for one in at_sea} == {"sea-cable-waypoint", "sea-cable-landing"}
+    assert "Ekofisk" in {one["metadata"]["name"] for one in at_sea}
+    keys = [key for each_of in countries().values() for key in each_of]
+    assert len(keys) == len(set(keys)) == len(sites) - len(at_sea)
+
+
+async def test_a_demonstration_of_before_there_were_countries_gets_them(tmp_path: Path) -> None:
+    async with server(tmp_path) as application:
+        ledger = application.ledger
+        before = [one for one in network_documents() if one["kind"] in ("Site", "Link")]
+        region = next(one for one in network_documents() if one["metadata"]["name"] == "Europe")
+        for one in before:
+            if one["kind"] == "Site":
+                one["spec"]["region"] = "Europe"
+        parsed = [document_from(one, where=str(at)) for at, one in enumerate([region, *before])]
+        await DocumentSets(ledger).apply(parsed, viewer=SYSTEM, source=SOURCE, request=REQUEST)
+        vienna = ledger.view.find("Site", "Vienna")
+        assert vienna is not None
+        assert await Demo(ledger=ledger, lifecycle=application.services.lifecycle).load() is None
+        assert ledger.view.count("Site") == 852
+        after = ledger.view.get(vienna.id)
+        austria = ledger.view.find("Region", "Austria")
+        assert isinstance(after, Site)
+        assert austria is not None
+        assert after.region_id == austria.id
 
 
 async def test_it_is_loaded_once_and_moves(tmp_path: Path) -> None:
@@ -123,7 +162,8 @@ async def test_names_that_others_have_are_left_to_them(tmp_path: Path) -> None:
             assert await Demo(ledger=ledger, lifecycle=lifecycle).load() is None
             view = ledger.view
             assert made_by_others(view) == others
-            assert {one.name for one in each(view, Region, "source", KEY)} == {"demo-Europe"}
+            made = {one.name for one in each(view, Region, "source", KEY)}
+            assert made == {"demo-Europe", *(f"demo-{country}" for country in countries())}
             assert {one.name for one in each(view, Tenant, "source", KEY)} == {"demo-demo"}
             assert view.count("Node", "source", KEY) == view.count("Node")
             assert view.count("Site") == 853

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from graph.view import View
 from server.metrics import ROUTES
+from server.missing import missing
 from server.pages import CACHE_FOR_EVER, DASHBOARD_PATHS, page_routes
 from server.plain_table import PlainTable
 from server.ui_build import BUILD_COMMAND, UiBuild
@@ -47,7 +48,8 @@ def client(built: Path) -> TestClient:
 
 def client_of(ui: UiBuild) -> TestClient:
     routes = page_routes(ui, table=PlainTable(View(), authenticate=nobody))
-    return TestClient(Starlette(routes=routes), follow_redirects=False, base_url="http://edge.example:8420")
+    app = Starlette(routes=routes, exception_handlers={404: missing})
+    return TestClient(app, follow_redirects=False, base_url="http://edge.example:8420")
 
 
 async def nobody(connection: HTTPConnection) -> None:
@@ -76,6 +78,27 @@ def test_an_address_that_is_nobodys_is_a_404_and_never_a_page(client: TestClient
     reply = client.get(path)
     assert reply.status_code == 404
     assert "<" not in reply.text
+
+
+def test_a_browser_at_a_wrong_address_is_told_where_to_go(client: TestClient) -> None:
+    reply = client.get("/no<b>thing</b>", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (reply.status_code, reply.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "/no&lt;b&gt;thing&lt;/b&gt;" in reply.text
+    assert 'href="/"' in reply.text
+    assert reply.headers["content-security-policy"].startswith("default-src 'self'")
+    assert reply.headers["x-frame-options"] == "DENY"
+    assert reply.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*"])
+def test_a_program_at_a_wrong_address_gets_an_error_of_its_kind(client: TestClient, accept: str) -> None:
+    reply = client.get("/nothing", headers={"Accept": accept})
+    assert reply.status_code == 404
+    error = reply.json()["error"]
+    assert (error["code"], error["message"]) == ("NOT_FOUND", "there is nothing at /nothing")
+    assert "/graphql" in error["remedy"]
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert "content-security-policy" in reply.headers
 
 
 @pytest.mark.parametrize("path", ["/", "/plain", "/playground", "/assets/x", *DASHBOARD_PATHS])

@@ -1,20 +1,25 @@
 import os
 import stat
 import threading
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from server.ui_build import (
+    _SOURCE_DIRECTORIES,
+    _SOURCE_FILES,
     FAILURE_NAME,
     LOCK_NAME,
     STAMP_NAME,
     UiBuildFailed,
     UiMode,
     UiPaths,
+    copy_built,
     ensure_built,
     is_current,
     node_is_recent_enough,
+    prebuilt,
     source_hash,
 )
 
@@ -225,3 +230,29 @@ def test_waiting_for_another_build_has_an_end(checkout: Checkout) -> None:
 )
 def test_the_oldest_node_that_builds(version: str, enough: bool) -> None:
     assert node_is_recent_enough(version) is enough
+
+
+def test_pages_that_were_built_elsewhere_are_served_as_they_are(checkout: Checkout, tmp_path: Path) -> None:
+    built = checkout.build().directory
+    assert built is not None
+    out = tmp_path / "pages"
+    copy_built(built, out)
+    assert prebuilt(out).directory == out
+    assert (out / STAMP_NAME).is_file()
+    assert not (out / LOCK_NAME).exists()
+    with pytest.raises(FileExistsError, match="not empty"):
+        copy_built(built, out)
+
+
+def test_a_folder_without_pages_is_refused_with_what_makes_one(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("")
+    with pytest.raises(UiBuildFailed, match=r"playground\.html, assets missing.*edgeatlas ui build --out"):
+        prebuilt(tmp_path)
+
+
+def test_an_installer_builds_again_whatever_the_pages_are_made_of() -> None:
+    root = Path(__file__).resolve().parents[2]
+    keys = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["uv"]["cache-keys"]
+    known = {key["file"] for key in keys}
+    hashed = {f"ui/{name}" for name in _SOURCE_FILES} | {f"ui/{name}/**" for name in _SOURCE_DIRECTORIES}
+    assert {"ui/*.html", *hashed} <= known

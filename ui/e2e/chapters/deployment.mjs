@@ -1,4 +1,6 @@
 // A deployment from the list to its reasons, its sites, and an operation that goes on while one looks.
+import { readFileSync } from "node:fs";
+
 import { allIsWell, configure } from "../demo.mjs";
 import { check, eventually, isMarked, mark, query, same } from "../story.mjs";
 import { camera, treeItem } from "../topology-page.mjs";
@@ -66,7 +68,7 @@ export async function tell(story) {
 
   const site = decision.placements[0].site;
   await story.step("a chosen site leads to its page, with what runs there", async () => {
-    await page.locator(".why-table").first().getByRole("link", { name: site.name, exact: true }).click();
+    await page.locator(".why-table", { hasText: "Score by its terms" }).getByRole("link", { name: site.name, exact: true }).click();
     await page.getByRole("heading", { level: 1, name: site.name }).waitFor();
     await page.getByRole("tab", { name: "Instances" }).click();
     same(query(page, "tab"), "instances", "the tab in the address");
@@ -107,15 +109,31 @@ export async function tell(story) {
     check([...seen][0].startsWith("0/") && seen.size > 1, [...seen].join(", "));
     await page.locator(".entity-facts", { hasText: "Succeeded" }).waitFor();
     check(await isMarked(page), "the page was loaded again");
-    const releases = page.locator('.related [role="row"]');
-    check((await releases.count()) > decision.placements.length - 1, "no releases below the progress");
+    const releases = page.locator(".outcomes tbody tr");
+    await eventually(() => releases.count(), (many) => many >= decision.placements.length, "releases below the progress");
+    check((await page.title()).startsWith("Scaling of video"), await page.title());
   });
   await allIsWell(story);
 
-  await story.step("desired and observed stand beside each other for a release", async () => {
-    await page.locator('.related [role="cell"] a[href^="/entity/release_"]').first().click();
+  await story.step("an operation that has ended still shows its releases, when a later one works on them", async () => {
+    const { entity } = await story.ask(`query($id: ID!) { entity(id: $id) { ... on Deployment {
+      operations(first: 50) { nodes { id progress { total } } }
+    } } }`, { id: video.id });
+    const oldest = entity.operations.nodes.at(-1);
+    check(entity.operations.nodes.length > 1 && oldest.progress.total > 0, JSON.stringify(entity));
+    await story.goTo(`/entity/${oldest.id}`);
+    await page.getByText("A later operation has worked on this deployment since").waitFor();
+    await eventually(() => page.locator(".outcomes tbody tr").count(), (many) => many === oldest.progress.total, "each of its releases");
+    same(await page.locator(".outcomes tbody tr", { hasText: "done" }).count(), oldest.progress.total, "releases that are done");
+  });
+
+  await story.step("desired and observed stand beside each other for a release, and for its deployment", async () => {
+    await page.locator('.outcomes a[href^="/entity/release_"]').first().click();
     await page.getByRole("heading", { name: "Desired and observed" }).waitFor();
     check((await page.locator(".entity-pairs tbody tr").count()) > 1, "nothing to compare");
+    await story.goTo(`/entity/${video.id}`);
+    await page.locator(".entity-pairs tr", { hasText: "Ready replicas" }).getByText("as desired").waitFor();
+    same(await page.title(), "video · Deployment · EdgeAtlas", "the title");
   });
 
   await story.step("a list is ordered and its columns chosen in the address, and taken away as CSV and JSON", async () => {
@@ -135,6 +153,8 @@ export async function tell(story) {
         page.getByRole("button", { name: `Export ${format.toUpperCase()}` }).click(),
       ]);
       same(file.suggestedFilename(), `nodes.${format}`, "the file's name");
+      const words = readFileSync(await file.path(), "utf8");
+      check(words.includes(format === "csv" ? '"Memory, bytes"' : '"memoryBytes":'), words.slice(0, 300));
     }
   });
 }

@@ -30,8 +30,8 @@ export async function tell(story) {
     const named = await story.ask('{ sites(first: 0, filter: { name: { contains: "stockholm" } }) { totalCount } }');
     same(sites, named.sites.totalCount, "sites found");
     const items = await treeItems(page);
-    same(items.length, sites + 1, "the region and the sites found in it");
-    check(items.slice(1).every((item) => /stockholm/i.test(item)), items.join(", "));
+    same(items.length, sites + 2, "the continent, the country, and the sites found in it");
+    check(items[1].startsWith("Sweden") && items.slice(2).every((item) => /stockholm/i.test(item)), items.join(", "));
     check((await pixels(page)) !== before, "the picture is the same as before");
     same(await page.locator(".topology-canvas").boundingBox(), frame, "where the picture is");
   });
@@ -44,7 +44,7 @@ export async function tell(story) {
     await page.locator(".legend-state", { hasText: "Down" }).click();
     await page.waitForURL((url) => url.searchParams.get("find") === "state:down");
     same(await eventually(() => found(page), (many) => many?.[1] === 2, "two nodes are found"), [0, 2], "found");
-    same((await treeItems(page)).length, 3, "the region and the two sites with a node that is down");
+    same((await treeItems(page)).length, 5, "the continent, two countries, and the site in each with a node that is down");
   });
 
   await story.step("an exclusion takes one of them away", async () => {
@@ -59,6 +59,18 @@ export async function tell(story) {
     near = await sitesWithinHops(page, "stockholm", 2);
     await eventually(() => found(page), (many) => many?.[0] === near.length, `${near.length} sites are within two hops`);
     check(near.length > 2, near.join(", "));
+  });
+
+  await story.step("around a distance, what is excluded stays so, and a kind is what is shown of it", async () => {
+    const other = near.find((name) => !/stockholm/i.test(name));
+    const called = (name) => name.toLowerCase().includes(other.toLowerCase());
+    const left = near.filter((name) => !called(name)).length;
+    await lookFor(page, `stockholm within:2hops -"${other}"`);
+    await eventually(() => found(page), (many) => many?.[0] === left, `${left} are left without ${other}`);
+    await lookFor(page, "kind:site stockholm within:2hops");
+    same(await eventually(() => found(page), (many) => many?.[1] === 0, "no nodes"), [near.length, 0], "found");
+    await lookFor(page, "stockholm within:2hops");
+    await eventually(() => found(page), (many) => many?.[0] === near.length, "all that are near");
   });
 
   await story.step("a reload keeps what is looked for", async () => {
@@ -76,6 +88,29 @@ export async function tell(story) {
     await page.locator(".list-said", { hasText: `${near.length} of ${near.length}` }).waitFor();
     const names = await page.locator('[role="row"] [role="cell"]:first-child').allInnerTexts();
     check(names.length > 2 && names.every((name) => near.includes(name)), names.join(", "));
+  });
+
+  await story.step("a list counts its own kind, and takes a region with however many places are in it", async () => {
+    for (const [kind, field, noun] of [
+      ["nodes", "nodes", "nodes"],
+      ["sites", "sites", "sites"],
+      ["links", "links", "links"],
+      ["instances", "instances", "instances"],
+    ]) {
+      await story.goTo(`/list/${kind}?find=region:europe`);
+      const { all } = await story.ask(`{ all: ${field}(first: 0) { totalCount } }`);
+      const words = () => page.locator(".find-result").innerText();
+      const number = new Intl.NumberFormat("en").format(all.totalCount);
+      await eventually(words, (now) => now.includes(`${number} ${noun} found`), `${number} ${noun} found`);
+    }
+    await story.goTo("/list/nodes?find=region:sweden");
+    await page.getByRole("navigation", { name: "Kinds" }).getByRole("link", { name: "Links" }).click();
+    await page.waitForURL((url) => url.pathname === "/list/links" && url.searchParams.get("find") === "region:sweden");
+    same(await page.title(), "Links · EdgeAtlas", "the title");
+    await page.goBack();
+    const { sweden } = await story.ask('{ sweden: nodes(first: 0, filter: { atSite: { withinRegion: { name: { eq: "Sweden" } } } }) { totalCount } }');
+    await page.locator(".find-result", { hasText: `${sweden.totalCount} nodes found` }).waitFor();
+    check(sweden.totalCount > 3 && sweden.totalCount < 50, `${sweden.totalCount} nodes in Sweden`);
   });
 
   await story.step("a word that means nothing is told, and an empty result says what to do", async () => {
@@ -96,7 +131,10 @@ export async function tell(story) {
     const state = await story.context.storageState();
     const bare = await (await story.opened.newContext({ javaScriptEnabled: false, storageState: state })).newPage();
     await bare.goto(`${origin}/topology`);
-    await bare.getByRole("link", { name: "The plain table of sites" }).click();
+    const link = bare.getByRole("link", { name: "The plain table of sites" });
+    const box = await link.boundingBox();
+    check(box !== null && box.y >= 0 && box.y + box.height < 800, `the way out is at ${JSON.stringify(box)}`);
+    await link.click();
     await bare.locator("tbody th", { hasText: "Aalborg" }).waitFor();
     await bare.getByRole("link", { name: "Next page" }).click();
     await bare.locator("tbody tr").nth(99).waitFor();

@@ -56,6 +56,12 @@ export async function tell(story) {
     await page.locator('.feed[data-status="reconnecting"]').waitFor();
     await page.locator(".stale").waitFor();
     same(await page.locator(".topology-canvas").boundingBox(), frame, "where the picture is");
+    const words = await page.locator(".stale").boundingBox();
+    for (const corner of [".topology-summary", ".minimap", ".find", ".legend"]) {
+      const box = await page.locator(corner).boundingBox();
+      const apart = words.x >= box.x + box.width || box.x >= words.x + words.width || words.y >= box.y + box.height || box.y >= words.y + words.height;
+      check(apart, `the words lie over ${corner}: ${JSON.stringify([words, box])}`);
+    }
     await untouched("without a server");
   });
 

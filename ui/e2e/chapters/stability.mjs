@@ -53,6 +53,25 @@ export async function tell(story) {
     });
   }
 
+  await story.step("a reload and a look at another page move nothing, and keep where one looks from", async () => {
+    await page.reload();
+    await story.live();
+    await eventually(() => drawnRevision(page), (drawn) => drawn >= world.revision, "the picture is there again");
+    same(await moved(page, places), [], "what was moved by the reload");
+    same(await camera(page), view, "where one looks from after the reload");
+    await page.getByRole("link", { name: "Map", exact: true }).click();
+    await page.waitForURL((url) => url.pathname === "/map");
+    await page.getByRole("link", { name: "Topology", exact: true }).click();
+    await eventually(() => camera(page).catch(() => null), (now) => JSON.stringify(now) === JSON.stringify(view), "where one looks from");
+    same(await moved(page, places), [], "what was moved by another page");
+  });
+
+  await story.step("what is arranged anew has other places, and everything has one", async () => {
+    await page.getByRole("button", { name: "Arrange everything anew" }).click();
+    check((await moved(page, places)).length > 0, "nothing was arranged");
+    check(Object.values(await positions(page)).every((place) => !place.includes("NaN")), "something has no place");
+  });
+
   await story.step("and the picture has what the graph has", async () => {
     const { nodes, sites, links } = await story.ask(COUNTS);
     const wanted = [nodes, sites, links].map(({ totalCount }) => totalCount);
@@ -65,6 +84,12 @@ export async function tell(story) {
     const places = await positions(page);
     check(Object.values(places).every((place) => !place.includes("NaN")), "something has no place");
   });
+}
+
+/** What is elsewhere than it was. */
+async function moved(page, before) {
+  const now = await positions(page);
+  return Object.keys(before).filter((id) => now[id] !== before[id]);
 }
 
 /** The graph as the changes need it, and a generator that is always the same. */

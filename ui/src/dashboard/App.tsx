@@ -11,6 +11,7 @@ import { Bar } from "./Bar";
 import { Failure } from "./Failure";
 import { NotFound } from "./NotFound";
 import { MAP_PATH, TOPOLOGY_PATH } from "./routes";
+import { Titled } from "./useTitle";
 
 // The topology is what most people come for; the rest is loaded when it is first looked at.
 const EntityPage = lazy(() => import("../details/EntityPage").then((module) => ({ default: module.EntityPage })));
@@ -36,8 +37,16 @@ export function App({ viewer, live }: AppProps) {
               <Route path="/">
                 <Redirect to={`${TOPOLOGY_PATH}${location.search}`} replace />
               </Route>
-              <Route path={TOPOLOGY_PATH} component={TopologyPage} />
-              <Route path={MAP_PATH} component={MapPage} />
+              <Route path={TOPOLOGY_PATH}>
+                <Titled title={t.shell.topology}>
+                  <TopologyPage />
+                </Titled>
+              </Route>
+              <Route path={MAP_PATH}>
+                <Titled title={t.shell.map}>
+                  <MapPage />
+                </Titled>
+              </Route>
               <Route path="/list/:kind">{({ kind }) => <ListPage key={kind} kind={kind} />}</Route>
               <Route path="/entity/:id">{({ id }) => <EntityPage key={id} id={decodeURIComponent(id)} />}</Route>
               <Route component={NotFound} />

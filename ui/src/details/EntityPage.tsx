@@ -6,12 +6,14 @@ import { Link } from "wouter";
 
 import { SELECT, TOPOLOGY_PATH, withQuery } from "../dashboard/routes";
 import { useQueryState } from "../dashboard/useQueryState";
+import { useTitle } from "../dashboard/useTitle";
 import { CellView } from "../lists/CellView";
 import { at, isRow, type Row } from "../lists/values";
 import { useTopology } from "../live/useTopology";
 import { t } from "../messages";
 import { DeploymentWhy } from "./DeploymentWhy";
 import { factsDocument, factsOf, type Facts } from "./facts";
+import { NAMING, nameOf } from "./naming";
 import { OperationProgress } from "./OperationProgress";
 import { RelatedList } from "./RelatedList";
 import { SECTIONS } from "./sections";
@@ -19,7 +21,10 @@ import { useAsked } from "./useAsked";
 import "./details.css";
 
 export const HEAD = `query Head($id: ID!) {
-  entity(id: $id) { __typename id displayName revision ... on Named { name } ... on Release { backendName } ... on Instance { backendName } ... on Operation { kind } }
+  entity(id: $id) {
+    __typename id displayName revision
+    ${NAMING}
+  }
 }`;
 
 /** The tab that is shown, in the address. */
@@ -35,6 +40,7 @@ export function EntityPage({ id }: { readonly id: string }) {
   const asked = useAsked(document, { id }, Number(at(found, "revision") ?? 0));
   const row = at(asked.data, "entity");
   const problem = head.problem ?? asked.problem;
+  useTitle(...(isRow(found) ? [nameOf(found), spaced(type)] : head.data === null ? [] : [t.details.notFoundTitle]));
   if (problem !== null && !isRow(found)) {
     return (
       <div className="notice" role="alert">
@@ -53,12 +59,11 @@ export function EntityPage({ id }: { readonly id: string }) {
       </div>
     );
   }
-  const title = ["displayName", "name", "backendName", "kind", "id"].map((key) => found[key]).find((each) => typeof each === "string" && each !== "");
   return (
     <article className="entity">
       <header className="entity-head">
         <p className="entity-kind">{spaced(type)}</p>
-        <h1>{String(title)}</h1>
+        <h1>{nameOf(found)}</h1>
         {topology.find(id) !== null && <Link href={withQuery(TOPOLOGY_PATH, "", { [SELECT]: id })}>{t.details.showInTopology}</Link>}
       </header>
       {problem !== null && (
@@ -67,13 +72,14 @@ export function EntityPage({ id }: { readonly id: string }) {
         </p>
       )}
       {isRow(row) ? <FactList facts={facts} row={row} id={id} /> : <p>{t.details.loading}</p>}
-      <Sections type={type} id={id} row={isRow(row) ? row : null} generation={Number(found.revision ?? 0)} />
+      <Sections type={type} kind={String(found.kind ?? "")} id={id} row={isRow(row) ? row : null} generation={Number(found.revision ?? 0)} />
     </article>
   );
 }
 
 function FactList({ facts, row, id }: { readonly facts: Facts; readonly row: Row; readonly id: string }) {
   const name = (key: string) => t.details.fields[key] ?? t.lists.columns[key] ?? key;
+  const pairs = facts.pairs.filter((pair) => pair.desired(row).is !== "none");
   const shown = facts.columns.map((column) => ({ column, cell: column.cell(row) })).filter(({ cell }) => cell.is !== "none");
   return (
     <>
@@ -95,7 +101,7 @@ function FactList({ facts, row, id }: { readonly facts: Facts; readonly row: Row
           </div>
         </dl>
       </section>
-      {facts.pairs.length > 0 && (
+      {pairs.length > 0 && (
         <section>
           <h2>{t.details.desiredAndObserved}</h2>
           <table className="why-table entity-pairs">
@@ -108,15 +114,16 @@ function FactList({ facts, row, id }: { readonly facts: Facts; readonly row: Row
               </tr>
             </thead>
             <tbody>
-              {facts.pairs.map((pair) => {
+              {pairs.map((pair) => {
                 const [desired, observed] = [pair.desired(row), pair.observed(row)];
-                const same = observed.is === "none" ? null : desired.text === observed.text;
+                const same = pair.same === undefined ? desired.text === observed.text : pair.same(row);
+                const verdict = same === null ? "" : same ? `✓ ${t.details.same}` : `! ${t.details.differs}`;
                 return (
                   <tr key={pair.key}>
                     <th scope="row">{name(pair.key)}</th>
                     <td>{desired.text}</td>
                     <td>{observed.text}</td>
-                    <td>{same === null ? t.details.unobserved : same ? `✓ ${t.details.same}` : `! ${t.details.differs}`}</td>
+                    <td>{observed.is === "none" ? t.details.unobserved : verdict}</td>
                   </tr>
                 );
               })}
@@ -130,12 +137,14 @@ function FactList({ facts, row, id }: { readonly facts: Facts; readonly row: Row
 
 interface SectionsProps {
   readonly type: string;
+  /** The operation's, for one. */
+  readonly kind: string;
   readonly id: string;
   readonly row: Row | null;
   readonly generation: number;
 }
 
-function Sections({ type, id, row, generation }: SectionsProps) {
+function Sections({ type, kind, id, row, generation }: SectionsProps) {
   const [tab, setTab] = useQueryState(TAB);
   const sections = SECTIONS[type] ?? [];
   const first = type === "Deployment" ? "why" : type === "Operation" ? "progress" : null;
@@ -159,7 +168,7 @@ function Sections({ type, id, row, generation }: SectionsProps) {
       )}
       {first === "progress" && (
         <TabPanel id="progress" className="tab-panel">
-          {row && <OperationProgress id={id} facts={row} />}
+          {row && <OperationProgress id={id} kind={kind} facts={row} generation={generation} />}
         </TabPanel>
       )}
       {sections.map((section) => (

@@ -5,6 +5,7 @@ import { Button } from "react-aria-components";
 
 import type { ListKind } from "../dashboard/routes";
 import type { Sort } from "../lists/document";
+import { filled } from "../lists/filled";
 import { KINDS } from "../lists/kinds";
 import { ListTable } from "../lists/ListTable";
 import { useRows } from "../lists/useRows";
@@ -16,9 +17,11 @@ interface RelatedProps {
   readonly kind: ListKind;
   readonly filter: Readonly<Record<string, unknown>>;
   readonly without: readonly string[];
+  /** What is said when there are none. */
+  readonly empty?: string;
 }
 
-export function RelatedList({ kind: word, filter, without }: RelatedProps) {
+export function RelatedList({ kind: word, filter, without, empty = t.lists.empty }: RelatedProps) {
   const kind = KINDS[word];
   const { topology } = useTopology();
   const [sort, setSort] = useState<Sort | null>(null);
@@ -27,6 +30,8 @@ export function RelatedList({ kind: word, filter, without }: RelatedProps) {
     [kind, without],
   );
   const found = useRows({ kind, columns, filter, sort }, topology.revision);
+  // A column in which no row has anything says nothing; within a page there is no room for that.
+  const shown = useMemo(() => filled(columns, found.rows), [columns, found.rows]);
   if (found.problem !== null) {
     return (
       <p role="alert">
@@ -34,13 +39,13 @@ export function RelatedList({ kind: word, filter, without }: RelatedProps) {
       </p>
     );
   }
-  if (found.rows.length === 0) return <p>{found.loading ? t.lists.loading : t.lists.empty}</p>;
+  if (found.rows.length === 0) return <p>{found.loading ? t.lists.loading : empty}</p>;
   return (
     <div className="related">
       <p className="list-said">{found.total !== null && t.lists.count(count(found.rows.length), count(found.total))}</p>
       <ListTable
         label={t.lists.kinds[word]}
-        columns={columns}
+        columns={shown}
         rows={found.rows}
         total={found.total}
         more={found.more}

@@ -2,14 +2,19 @@
 // beside each other where a kind has both.
 
 import { KINDS, type Column, type Kind } from "../lists/kinds";
-import { actor, at, bytes, type Cell, cores, entity, instant, isRow, list, NONE, numeric, text, word, yesNo } from "../lists/values";
+import { actor, at, bytes, type Cell, cores, entity, instant, isRow, list, NONE, numeric, type Row, text, word, yesNo } from "../lists/values";
+import { t } from "../messages";
+import { DEPLOYMENT_PAIRS } from "./deploymentPairs";
 
 /** A fact in two halves: what is wanted, and what was observed. */
 export interface Pair {
   readonly key: string;
   readonly select: string;
-  readonly desired: (row: Readonly<Record<string, unknown>>) => Cell;
-  readonly observed: (row: Readonly<Record<string, unknown>>) => Cell;
+  /** Nothing where it is not for this one: a waypoint takes no work at all. */
+  readonly desired: (row: Row) => Cell;
+  readonly observed: (row: Row) => Cell;
+  /** Whether what was observed is as desired; by their words where it is not given, null where neither can be said. */
+  readonly same?: (row: Row) => boolean | null;
 }
 
 export interface Facts {
@@ -100,7 +105,20 @@ function operation(value: unknown): Cell {
   return { is: "entity", id: value.id, text: `${word(value.kind).text}, ${word(value.status).text}` };
 }
 
+/** What takes work is to be ready for it. One that is cordoned may be as it likes, and a waypoint takes none. */
+const work = (select: string, status: (row: Row) => unknown): Pair => ({
+  key: "state",
+  select: `schedulable ${select}`,
+  desired: (row) => (row.role === "TRANSIT" ? NONE : yesNo(row.schedulable, t.details.ready, t.details.cordoned)),
+  observed: (row) => word(status(row)),
+  same: (row) => (row.schedulable === true && status(row) !== "UNKNOWN" ? status(row) === "READY" : null),
+});
+
 const PAIRS: Readonly<Record<string, readonly Pair[]>> = {
+  Site: [work("role health { status }", (row) => at(row, "health", "status"))],
+  Cluster: [work("health { status }", (row) => at(row, "health", "status"))],
+  Node: [work("status", (row) => row.status)],
+  Deployment: DEPLOYMENT_PAIRS,
   Release: [
     {
       key: "present",
@@ -131,12 +149,15 @@ const PAIRS: Readonly<Record<string, readonly Pair[]>> = {
 
 const BY_TYPE: ReadonlyMap<string, Kind> = new Map(Object.values(KINDS).map((kind) => [kind.type, kind]));
 
+/** Columns that lead to the page, or say what its heading says. */
+const NAMED: readonly string[] = ["open", "name", "id"];
+
 /** What is shown of a type; null for one that has no page. */
 export function factsOf(type: string): Facts | null {
   const kind = BY_TYPE.get(type);
   if (!kind || kind.noPage === true) return null;
   const own = new Set((MORE[type] ?? []).map((column) => column.key));
-  const listed = kind.columns.filter((column) => !["open", "name", "id"].includes(column.key) && !own.has(column.key));
+  const listed = kind.columns.filter((column) => !NAMED.includes(column.key) && column.names !== true && !own.has(column.key));
   return { type, columns: [...listed, ...(MORE[type] ?? []), external], pairs: PAIRS[type] ?? [] };
 }
 

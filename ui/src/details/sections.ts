@@ -15,11 +15,19 @@ const subject = (id: string) => ({ subjectId: { eq: id } });
 const OPERATIONS: Section = { kind: "operations", filter: subject, without: ["subject"] };
 const EVENTS: Section = { kind: "events", filter: subject, without: ["subject"] };
 
+/** Who signs in: what they may do, and by which tokens. */
+const ACCOUNT: readonly Section[] = [
+  { kind: "role-bindings", filter: by("subject"), without: ["subject"] },
+  { kind: "api-tokens", filter: by("owner"), without: ["owner"] },
+  EVENTS,
+];
+
 /** By type name, in the order in which they are shown. */
 export const SECTIONS: Readonly<Record<string, readonly Section[]>> = {
   Region: [
     { kind: "regions", filter: by("parent"), without: ["parent"] },
     { kind: "sites", filter: by("inRegion") },
+    EVENTS,
   ],
   Site: [
     { kind: "nodes", filter: by("site"), without: ["site"] },
@@ -38,18 +46,26 @@ export const SECTIONS: Readonly<Record<string, readonly Section[]>> = {
     { kind: "releases", filter: by("cluster") },
     EVENTS,
   ],
-  App: [{ kind: "app-versions", filter: by("app"), without: ["app"] }],
+  App: [{ kind: "app-versions", filter: by("app"), without: ["app"] }, EVENTS],
   AppVersion: [
     { kind: "components", filter: by("appVersion"), without: ["version"] },
     { kind: "deployments", filter: by("appVersion"), without: ["version"] },
+    EVENTS,
   ],
   Component: [
     { kind: "services", filter: by("component"), without: ["component"] },
     { kind: "releases", filter: by("component"), without: ["component"] },
+    EVENTS,
   ],
-  Deployment: [{ kind: "releases", filter: by("deployment"), without: ["deployment"] }, OPERATIONS, EVENTS],
+  Deployment: [{ kind: "releases", filter: by("deployment"), without: ["deployment", "tenant"] }, OPERATIONS, EVENTS],
   Release: [{ kind: "instances", filter: by("release"), without: ["release"] }, EVENTS],
-  Instance: [],
+  Instance: [EVENTS],
+  Service: [EVENTS],
+  User: ACCOUNT,
+  ServiceAccount: ACCOUNT,
+  ApiToken: [EVENTS],
+  RoleBinding: [EVENTS],
+  Secret: [EVENTS],
   Operation: [EVENTS],
   Tenant: [
     { kind: "apps", filter: by("tenant"), without: ["tenant"] },
@@ -58,5 +74,6 @@ export const SECTIONS: Readonly<Record<string, readonly Section[]>> = {
     { kind: "role-bindings", filter: by("tenant"), without: ["tenant"] },
     { kind: "secrets", filter: by("tenant"), without: ["tenant"] },
     { kind: "operations", filter: by("tenant"), without: ["tenant"] },
+    EVENTS,
   ],
 };

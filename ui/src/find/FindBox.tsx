@@ -10,7 +10,8 @@ import "./find.css";
 
 const SETTLE_MS = 150;
 
-export function FindBox({ find }: { readonly find: Find }) {
+/** `found` says what is found where it is not the picture that is looked through: a list counts its own kind. */
+export function FindBox({ find, found }: { readonly find: Find; readonly found?: string | null }) {
   const input = useRef<HTMLInputElement>(null);
   const [typed, setTyped] = useState(find.text);
   const described = useId();
@@ -86,7 +87,7 @@ export function FindBox({ find }: { readonly find: Find }) {
         </Popover>
       </DialogTrigger>
       <span id={described} role="status" className="find-result">
-        {find.match && t.find.found(find.match.counts.site, find.match.counts.node)}
+        {found === undefined ? find.match && t.find.found(find.match.counts) : found}
         {find.expression.problems.length > 0 && (
           <span className="find-problems">
             {find.expression.problems.map((problem) => (

@@ -65,6 +65,12 @@ describe("what an expression finds", () => {
     ["site-a within:2hops", ["site-a", "site-b", "site-c"], ["node-a0", "node-c0", "node-c1"]],
     ["site-a within:3ms", ["site-a", "site-b"], ["node-a0"]],
     ["site-d within:5hops", ["site-d"], ["node-d0"]],
+    ["site-a within:2hops -site-b", ["site-a", "site-c"], ["node-a0", "node-c0", "node-c1"]],
+    ["site-a within:2hops -state:down", ["site-a", "site-b", "site-c"], ["node-a0", "node-c1"]],
+    ["kind:site site-a within:2hops", ["site-a", "site-b", "site-c"], []],
+    ["kind:node site-a within:2hops", [], ["node-a0", "node-c0", "node-c1"]],
+    ["node-a0 -kind:node within:1hop", ["site-a", "site-b"], []],
+    ["state:cordoned within:1hop", ["site-b", "site-c"], ["node-c0", "node-c1"]],
     ["nowhere", [], []],
   ])("%s", (text, sites, nodes) => {
     expect(found(text)).toEqual({ sites, nodes });

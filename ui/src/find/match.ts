@@ -29,16 +29,8 @@ type Test = (row: number) => boolean;
 export function match(expression: Expression, topology: Topology): Match | null {
   const { terms } = expression;
   if (terms.length === 0 && expression.within === null) return null;
-  const { regions, sites, nodes, links, instances } = topology;
-  const cache = new Places(topology);
-  const found = {
-    regions: run(regions.limit, (row) => regions.has(row), terms.map((term) => cache.ofRegion(term))),
-    sites: run(sites.limit, (row) => sites.has(row), terms.map((term) => cache.ofSite(term))),
-    nodes: run(nodes.limit, (row) => nodes.has(row), terms.map((term) => cache.ofNode(term))),
-    links: run(links.limit, (row) => links.has(row), terms.map((term) => cache.ofLink(term))),
-    instances: run(instances.limit, (row) => instances.has(row), terms.map((term) => cache.ofInstance(term))),
-  };
-  if (expression.within !== null) widen(found, topology, expression);
+  const { regions, sites, nodes, instances } = topology;
+  const found = expression.within === null ? finding(topology, terms) : widened(topology, expression);
   const leadingSites = found.sites.slice();
   for (let row = 0; row < nodes.limit; row += 1) mark(leadingSites, nodes.site[row] as number, found.nodes[row] === 1);
   for (let row = 0; row < instances.limit; row += 1) {
@@ -68,16 +60,52 @@ export function match(expression: Expression, topology: Topology): Match | null 
 
 type Found = { regions: Uint8Array; sites: Uint8Array; nodes: Uint8Array; links: Uint8Array; instances: Uint8Array };
 
-/** Takes all sites near to the found ones, with their nodes, instances, and the links between them. */
-function widen(found: Found, topology: Topology, expression: Expression): void {
-  const { sites, nodes, links, instances } = topology;
-  if (expression.within === null) return;
+/** What all of some terms hold for. */
+function finding(topology: Topology, terms: readonly Term[]): Found {
+  const { regions, sites, nodes, links, instances } = topology;
+  const places = new Places(topology);
+  return {
+    regions: run(regions.limit, (row) => regions.has(row), terms.map((term) => places.ofRegion(term))),
+    sites: run(sites.limit, (row) => sites.has(row), terms.map((term) => places.ofSite(term))),
+    nodes: run(nodes.limit, (row) => nodes.has(row), terms.map((term) => places.ofNode(term))),
+    links: run(links.limit, (row) => links.has(row), terms.map((term) => places.ofLink(term))),
+    instances: run(instances.limit, (row) => instances.has(row), terms.map((term) => places.ofInstance(term))),
+  };
+}
+
+/**
+ * Whether a word still holds for what a distance takes in. Words say where to begin (`site:vienna`, `state:down`); what is
+ * near has not to be called the same. But a kind is what one wants to see, and what was excluded stays so.
+ */
+export function holdsAround(term: Term): boolean {
+  return term.not || term.field === "kind";
+}
+
+/** The sites within the expression's distance of what its words find, of whatever kind that is; it must have a distance. */
+export function sitesNear(topology: Topology, expression: Expression): Uint8Array {
+  return near(topology, expression, begun(topology, expression));
+}
+
+/** What a distance is measured from: a kind says what is wanted of what is near, not where to begin. */
+function begun(topology: Topology, { terms }: Expression): Found {
+  return finding(topology, terms.filter((term) => term.field !== "kind"));
+}
+
+function near(topology: Topology, expression: Expression, found: Found): Uint8Array {
+  const { nodes, instances } = topology;
   const from = found.sites.slice();
   for (let row = 0; row < nodes.limit; row += 1) mark(from, nodes.site[row] as number, found.nodes[row] === 1);
   for (let row = 0; row < instances.limit; row += 1) mark(from, instances.site[row] as number, found.instances[row] === 1);
-  const near = within(topology, from, expression.within);
-  for (let row = 0; row < sites.limit; row += 1) if (near[row] === 1 && sites.has(row)) found.sites[row] = 1;
-  const at = (site: number) => site >= 0 && near[site] === 1;
+  return expression.within === null ? from : within(topology, from, expression.within);
+}
+
+/** All sites near to the found ones, with their nodes, instances, and the links between them. */
+function widened(topology: Topology, expression: Expression): Found {
+  const { sites, nodes, links, instances } = topology;
+  const found = begun(topology, expression);
+  const around = near(topology, expression, found);
+  const at = (site: number) => site >= 0 && around[site] === 1;
+  for (let row = 0; row < sites.limit; row += 1) if (at(row)) found.sites[row] = 1;
   for (let row = 0; row < nodes.limit; row += 1) {
     if (nodes.has(row) && at(nodes.site[row] as number)) found.nodes[row] = 1;
   }
@@ -87,6 +115,17 @@ function widen(found: Found, topology: Topology, expression: Expression): void {
   for (let row = 0; row < links.limit; row += 1) {
     if (links.has(row) && at(links.from[row] as number) && at(links.to[row] as number)) found.links[row] = 1;
   }
+  const kept = finding(topology, expression.terms.filter(holdsAround));
+  both(found.regions, kept.regions);
+  both(found.sites, kept.sites);
+  both(found.nodes, kept.nodes);
+  both(found.links, kept.links);
+  both(found.instances, kept.instances);
+  return found;
+}
+
+function both(rows: Uint8Array, others: Uint8Array): void {
+  for (let row = 0; row < rows.length; row += 1) if (others[row] !== 1) rows[row] = 0;
 }
 
 /** Tests of rows by term; what a place's name decides is worked out once a place. */

@@ -32,7 +32,7 @@ export function CellView({ cell }: { readonly cell: Cell }) {
         </span>
       );
     case "time":
-      return <time dateTime={cell.iso}>{cell.text}</time>;
+      return <time dateTime={cell.iso} title={cell.text}>{cell.text}</time>;
     case "progress":
       return (
         <span className="cell-progress">

@@ -4,9 +4,10 @@ import { useMemo, useState } from "react";
 import { Button, Checkbox, DialogTrigger, Popover } from "react-aria-components";
 import { Link } from "wouter";
 
-import { isListKind, LIST_KINDS, listPath, type ListKind } from "../dashboard/routes";
+import { FIND, isListKind, LIST_KINDS, listPath, type ListKind, withQuery } from "../dashboard/routes";
 import { NotFound } from "../dashboard/NotFound";
 import { useQueryState } from "../dashboard/useQueryState";
+import { useTitle } from "../dashboard/useTitle";
 import { FindBox } from "../find/FindBox";
 import { useFind } from "../find/useFind";
 import { useTopology } from "../live/useTopology";
@@ -16,7 +17,7 @@ import { filterOf, type Sort } from "./document";
 import { toCsv, toJson } from "./exporting";
 import { KINDS } from "./kinds";
 import { ListTable } from "./ListTable";
-import { namesOf } from "./names";
+import { nearOf } from "./near";
 import { readAll, useRows } from "./useRows";
 import "./lists.css";
 
@@ -53,21 +54,22 @@ function KnownList({ word }: { readonly word: ListKind }) {
     [chosen, kind],
   );
   const columns = useMemo(() => kind.columns.filter((column) => keys.includes(column.key)), [kind, keys]);
-  const { filter, ignored } = filterOf(kind, find.expression, namesOf(topology, find));
+  const { filter, ignored, cut } = filterOf(kind, find.expression, nearOf(topology, find));
   const question = { kind, columns, filter, sort };
   const found = useRows(question, topology.revision);
   const title = t.lists.kinds[word];
+  useTitle(title);
   const save = async (format: "csv" | "json") => {
     try {
       setSaying(t.lists.exporting("0"));
-      const { rows, cut } = await readAll(question, {
+      const { rows, cut: shortened } = await readAll(question, {
         most: MOST_EXPORTED,
         onRead: (many) => setSaying(t.lists.exporting(count(many))),
       });
       const titles = (key: string) => t.lists.columns[key] ?? key;
       const content = format === "csv" ? toCsv(rows, columns, titles) : toJson(rows, columns);
       download(new Blob([content], { type: format === "csv" ? "text/csv" : "application/json" }), `${word}.${format}`);
-      setSaying(cut ? t.lists.exportCut(count(rows.length)) : null);
+      setSaying(shortened ? t.lists.exportCut(count(rows.length)) : null);
     } catch (error) {
       setSaying(error instanceof Error ? error.message : String(error));
     }
@@ -81,7 +83,8 @@ function KnownList({ word }: { readonly word: ListKind }) {
             <ul>
               {words.map((each) => (
                 <li key={each}>
-                  <Link href={listPath(each)} aria-current={each === word ? "page" : undefined}>
+                  {/* What is looked for goes along; order and columns are the list's own. */}
+                  <Link href={withQuery(listPath(each), "", { [FIND]: find.text })} aria-current={each === word ? "page" : undefined}>
                     {t.lists.kinds[each]}
                   </Link>
                 </li>
@@ -93,7 +96,7 @@ function KnownList({ word }: { readonly word: ListKind }) {
       <div className="list-main">
         <div className="list-tools">
           <h1>{title}</h1>
-          <FindBox find={find} />
+          <FindBox find={find} found={filter === null || found.total === null ? null : t.lists.found(word, found.total)} />
           <DialogTrigger>
             <Button>{t.lists.chooseColumns}</Button>
             <Popover className="popover">
@@ -122,7 +125,8 @@ function KnownList({ word }: { readonly word: ListKind }) {
           {found.loading && found.rows.length === 0
             ? t.lists.loading
             : found.total !== null && t.lists.count(count(found.rows.length), count(found.total))}{" "}
-          {ignored.length > 0 && <span className="find-problem">{t.lists.ignored([...new Set(ignored)].join(", "))}</span>} {saying}
+          {ignored.length > 0 && <span className="find-problem">{t.lists.ignored([...new Set(ignored)].join(", "))}</span>}{" "}
+          {cut !== null && <span className="find-problem">{t.lists.nearCut(count(cut.taken), count(cut.all))}</span>} {saying}
         </p>
         {found.problem !== null && (
           <div role="alert" className="list-problem">

@@ -33,14 +33,14 @@ export function ListTable({ label, columns, rows, total, more, sort, onSort, onE
   useEffect(() => {
     if (more && rows.length > 0 && last >= rows.length - AHEAD) onEnd();
   }, [more, last, rows.length, onEnd]);
-  const template = columns.map((column) => WIDTHS[column.key] ?? "minmax(7rem, 1fr)").join(" ");
+  const { template, least } = widthsOf(columns);
   const next = (order: string): Sort | null => {
     if (sort?.order !== order) return { order, descending: false };
     return sort.descending ? null : { order, descending: true };
   };
   return (
     <div ref={scroller} className="list-scroll" tabIndex={0} role="region" aria-label={label}>
-      <div role="table" aria-label={label} aria-rowcount={(total ?? rows.length) + 1} className="list-table">
+      <div role="table" aria-label={label} aria-rowcount={(total ?? rows.length) + 1} className="list-table" style={{ minWidth: least }}>
         <div role="rowgroup" className="list-head">
           <div role="row" aria-rowindex={1} className="list-row" style={{ gridTemplateColumns: template }}>
             {columns.map((column) => {
@@ -53,6 +53,7 @@ export function ListTable({ label, columns, rows, total, more, sort, onSort, onE
                   role="columnheader"
                   aria-sort={sorted ? (sorted.descending ? "descending" : "ascending") : undefined}
                   className="list-cell"
+                  title={order === undefined ? title : undefined}
                 >
                   {order === undefined ? (
                     title
@@ -92,20 +93,54 @@ export function ListTable({ label, columns, rows, total, more, sort, onSort, onE
   );
 }
 
-const WIDTHS: Readonly<Record<string, string>> = {
-  name: "minmax(10rem, 1.6fr)",
-  message: "minmax(14rem, 3fr)",
-  error: "minmax(10rem, 2fr)",
-  labels: "minmax(9rem, 1.6fr)",
-  description: "minmax(12rem, 2fr)",
-  state: "minmax(7rem, 0.8fr)",
-  nodes: "minmax(5rem, 0.5fr)",
-  sites: "minmax(5rem, 0.5fr)",
-  replicas: "minmax(5rem, 0.5fr)",
-  number: "minmax(5rem, 0.5fr)",
-  releases: "minmax(5rem, 0.5fr)",
-  at: "minmax(12rem, 1fr)",
-  begun: "minmax(12rem, 1fr)",
-  finished: "minmax(12rem, 1fr)",
-  progress: "minmax(11rem, 1fr)",
+/** The least width of a column, in rem, and its share of what is left over. */
+type Width = readonly [least: number, share: number];
+
+const WIDTH: Width = [7, 1];
+/** Numbers and times are as wide as their heads and the longest of them, so that neither is cut at 1280 px. */
+const NUMBER: Width = [6.75, 0.5];
+const TIME: Width = [12, 0.5];
+const WIDTHS: Readonly<Record<string, Width>> = {
+  name: [10, 1.6],
+  message: [14, 3],
+  error: [7, 2],
+  labels: [9, 1.6],
+  description: [12, 2],
+  state: [7, 0.8],
+  status: [8, 0.8],
+  deployment: [8, 1],
+  component: [8, 1],
+  reason: [11.5, 0.5],
+  type: [7, 0.5],
+  kind: [6.5, 0.8],
+  arch: [8, 0.5],
+  tenant: [6, 0.8],
+  nodes: NUMBER,
+  sites: NUMBER,
+  replicas: NUMBER,
+  number: NUMBER,
+  releases: NUMBER,
+  components: [8.25, 0.5],
+  cpu: [7.25, 0.5],
+  memory: [6.5, 0.5],
+  freeCpu: [9.5, 0.5],
+  freeMemory: [8.25, 0.5],
+  bandwidth: [8, 0.5],
+  price: [13, 0.5],
+  at: TIME,
+  begun: TIME,
+  finished: TIME,
+  created: TIME,
+  updated: TIME,
+  expires: TIME,
+  progress: [9.5, 0.8],
 };
+
+/** The columns as a grid has them, and the width below which the table scrolls. */
+export function widthsOf(columns: readonly Column[]): { readonly template: string; readonly least: string } {
+  const widths = columns.map(({ key }) => WIDTHS[key] ?? WIDTH);
+  return {
+    template: widths.map(([least, share]) => `minmax(${least}rem, ${share}fr)`).join(" "),
+    least: `${widths.reduce((sum, [least]) => sum + least, 0)}rem`,
+  };
+}

@@ -1,8 +1,9 @@
 // The query of a list, made from the columns that are shown: what is not shown is not asked for.
 
-import type { Expression } from "../find/expression";
+import type { Expression, Term } from "../find/expression";
+import { holdsAround } from "../find/match";
 import { STATE_KEYS } from "../live/states";
-import type { Column, Kind } from "./kinds";
+import { type Column, FINDS_NOTHING, type Kind } from "./kinds";
 
 export interface Sort {
   readonly order: string;
@@ -37,45 +38,52 @@ export function orderBy(kind: Kind, sort: Sort | null): readonly { field: string
 export interface Filtered {
   readonly filter: Readonly<Record<string, unknown>> | null;
   readonly ignored: readonly string[];
+  /** Where a distance finds more sites than a filter takes: how many it takes, of how many. */
+  readonly cut: { readonly taken: number; readonly all: number } | null;
 }
 
-/** What a name of a site or region in an expression stands for, in ids; looked up in the live picture. */
-export interface Names {
-  sites(name: string): readonly string[];
-  regions(name: string): readonly string[];
-  /** Sites within the expression's distance of what it finds; null where it gives none. */
-  near: readonly string[] | null;
+/** Sites within the expression's distance of what it finds: so many of them as a filter takes, and how many there are. */
+export interface Near {
+  readonly ids: readonly string[];
+  readonly all: number;
 }
 
 type Condition = Readonly<Record<string, unknown>>;
 
-/** An `or` with nothing in it finds nothing: a filter on no id at all says so. */
-const NOTHING: Condition = { id: [] };
+/** The server takes so many ids in one list. */
+const IDS_AT_MOST = 1_000;
 
-export function filterOf(kind: Kind, expression: Expression, names: Names): Filtered {
-  const all: Condition[] = [];
+export function filterOf(kind: Kind, expression: Expression, near: Near | null): Filtered {
   const ignored: string[] = [];
-  const { filters } = kind;
-  const add = (condition: Condition, not: boolean) => all.push(not ? { not: condition } : condition);
-  for (const term of expression.terms) {
-    const one = condition(kind, term, names);
-    if (one === null) ignored.push(term.field === "label" ? "label" : term.field === "text" ? term.value : term.field);
-    else add(one, term.not);
-  }
-  if (expression.within !== null) {
-    if (names.near !== null && filters.site === "self") return { filter: { id: [...names.near] }, ignored };
-    if (names.near !== null && filters.site === "site") return { filter: oneOf(names.near.map((id) => ({ site: id }))), ignored };
+  const conditions = (terms: readonly Term[]) =>
+    terms.flatMap((term): Condition[] => {
+      const one = condition(kind, term);
+      if (one === null) ignored.push(term.field === "label" ? "label" : term.field === "text" ? term.value : term.field);
+      else return [term.not ? { not: one } : one];
+      return [];
+    });
+  const { terms, within } = expression;
+  if (within === null) return { filter: all(conditions(terms)), ignored, cut: null };
+  const around = near === null ? null : nearSites(kind, near.ids);
+  if (near === null || around === null) {
     ignored.push("within");
+    return { filter: all(conditions(terms)), ignored, cut: null };
   }
-  return { filter: all.length === 0 ? null : all.length === 1 ? (all[0] as Condition) : { and: all }, ignored };
+  // The distance is from all that the words find, and stands in their place, but for those that hold around it too. What
+  // was not understood of the others has gone into the distance: nothing is ignored.
+  const kept = conditions(terms.filter(holdsAround));
+  return { filter: all([around, ...kept]), ignored, cut: near.all > near.ids.length ? { taken: near.ids.length, all: near.all } : null };
 }
 
-function condition(kind: Kind, term: Expression["terms"][number], names: Names): Condition | null {
+function all(conditions: readonly Condition[]): Condition | null {
+  return conditions.length === 0 ? null : conditions.length === 1 ? (conditions[0] as Condition) : { and: conditions };
+}
+
+function condition(kind: Kind, term: Term): Condition | null {
   const { filters } = kind;
   switch (term.field) {
     case "text":
-      if (filters.text === undefined) return null;
-      return { [filters.text]: { contains: term.value } };
+      return text(kind, term.value);
     case "label":
       return filters.labels === true ? { labels: term.value === null ? term.key : `${term.key}=${term.value}` } : null;
     case "state": {
@@ -83,22 +91,52 @@ function condition(kind: Kind, term: Expression["terms"][number], names: Names):
       return key === undefined || filters.state === undefined ? null : filters.state(key);
     }
     case "site":
-      if (filters.site === "self") return { id: [...names.sites(term.value)] };
-      return filters.site === "site" ? oneOf(names.sites(term.value).map((id) => ({ site: id }))) : null;
-    case "region":
-      return filters.region === true ? oneOf(names.regions(term.value).map((id) => ({ inRegion: id }))) : null;
+      return ofSite(kind, called(term.value));
+    case "region": {
+      const within = { withinRegion: called(term.value) };
+      return filters.place === "region" ? within : ofSite(kind, within);
+    }
     case "tier":
-      return kind.type === "Site" ? { tier: { eq: term.value.toUpperCase() } } : null;
+      return ofSite(kind, TIERS.includes(term.value) ? { tier: { eq: term.value.toUpperCase() } } : FINDS_NOTHING);
     case "role":
-      return kind.type === "Site" ? { role: { eq: term.value.toUpperCase() } } : null;
+      return ofSite(kind, ROLES.includes(term.value) ? { role: { eq: term.value.toUpperCase() } } : FINDS_NOTHING);
     case "arch":
       return kind.type === "Node" ? { arch: { eq: term.value } } : null;
     case "kind":
       // A list is of one kind: naming it changes nothing, naming another finds nothing.
-      return kind.type.toLowerCase() === term.value ? {} : NOTHING;
+      return kind.type.toLowerCase() === term.value ? {} : FINDS_NOTHING;
   }
 }
 
-function oneOf(conditions: readonly Condition[]): Condition {
-  return conditions.length === 0 ? NOTHING : { or: conditions };
+const TIERS = ["national", "regional", "metro", "district"];
+const ROLES = ["compute", "transit"];
+
+/** A part of a name: of its own, or of the site that it is at, as in the picture. */
+function text(kind: Kind, value: string): Condition | null {
+  const own = (kind.filters.text ?? []).map((field) => ({ [field]: { contains: value } }));
+  const either = kind.filters.place === "at-site" ? [...own, { atSite: called(value) }] : own;
+  return either.length === 0 ? null : either.length === 1 ? (either[0] as Condition) : { or: either };
+}
+
+/** What is asked of a site, asked of the kind; null where it is at none. The server looks for the sites: however many. */
+function ofSite({ filters }: Kind, site: Condition): Condition | null {
+  if (filters.place === "site") return site;
+  return filters.place === "at-site" ? { atSite: site } : null;
+}
+
+/** At one of these sites. A link lies between sites: both are to be among them. */
+function nearSites(kind: Kind, ids: readonly string[]): Condition | null {
+  if (kind.type === "Link") return { not: { atSite: { not: amongIds(ids) } } };
+  return ofSite(kind, amongIds(ids));
+}
+
+/** A name as the picture finds it: a part of the name or of what is shown in its place. */
+function called(name: string): Condition {
+  return { or: [{ name: { contains: name } }, { displayName: { contains: name } }] };
+}
+
+function amongIds(ids: readonly string[]): Condition {
+  if (ids.length <= IDS_AT_MOST) return { id: [...ids] };
+  const lists = Array.from({ length: Math.ceil(ids.length / IDS_AT_MOST) }, (_, at) => ids.slice(at * IDS_AT_MOST, (at + 1) * IDS_AT_MOST));
+  return { or: lists.map((id) => ({ id })) };
 }

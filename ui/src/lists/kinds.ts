@@ -13,18 +13,27 @@ export interface Column {
   readonly order?: string;
   /** Shown unless chosen away; others are shown when chosen. */
   readonly hidden?: boolean;
+  /** Leads to the page of the row, so that the page itself does not need it. */
+  readonly names?: boolean;
+  /** What its number counts in a file, where no cell says so. */
+  readonly unit?: Unit;
 }
+
+export type Unit = "bytes" | "cores" | "ms" | "km" | "Mbit/s";
 
 /** Words of the find expression that become filters of the server; the rest is told to mean nothing here. */
 export interface Filters {
-  /** The field of free text: `{ contains }` of it. */
-  readonly text?: string;
+  /** The fields of free text: `{ contains }` of one of them. What is at a site is found by that site's name too. */
+  readonly text?: readonly string[];
   readonly labels?: boolean;
-  readonly site?: "self" | "site";
-  readonly region?: boolean;
+  /** Whether it is a place, or is at a site: words that ask something of a place. */
+  readonly place?: "region" | "site" | "at-site";
   /** What a state of the picture is on this kind. */
-  readonly state?: (key: string) => Readonly<Record<string, unknown>> | null;
+  readonly state?: (key: string) => Readonly<Record<string, unknown>>;
 }
+
+/** A filter on no id at all: that of a state which nothing of a kind can be in. */
+export const FINDS_NOTHING: Readonly<Record<string, unknown>> = { id: [] };
 
 export interface Kind {
   readonly field: string;
@@ -40,6 +49,8 @@ export interface Kind {
   readonly noPage?: boolean;
 }
 
+const NAMES = ["name", "displayName"] as const;
+
 const NAME: Column = { key: "name", select: "id name displayName", cell: (row) => entity(row), order: "NAME" };
 const TENANT: Column = { key: "tenant", select: "tenant { id name }", cell: (row) => entity(row.tenant) };
 const LABELS: Column = { key: "labels", select: "labels { key value }", cell: (row) => labels(row.labels) };
@@ -53,9 +64,17 @@ const SOURCE: Column = {
 };
 const ID: Column = { key: "id", select: "id", cell: (row) => text(row.id), order: "ID", hidden: true };
 const REST = [LABELS, SOURCE, CREATED, UPDATED, ID] as const;
+/** Of what the work on deployments makes: it has no labels of its own. */
+const REST_OF_MADE = [{ ...LABELS, hidden: true }, SOURCE, CREATED, UPDATED, ID] as const;
 
-const siteHealth = (key: string) =>
-  key === "cordoned" ? { schedulable: false } : { health: { eq: key.toUpperCase() }, ...(key === "ready" ? { schedulable: true } : {}) };
+/** Health as a state: what is well and takes no new work is cordoned, as in the picture. */
+const health = (key: string) =>
+  key === "cordoned"
+    ? { health: { eq: "READY" }, schedulable: false }
+    : { health: { eq: key.toUpperCase() }, ...(key === "ready" ? { schedulable: true } : {}) };
+
+/** A waypoint has no state: nothing runs there. */
+const siteHealth = (key: string) => ({ role: { eq: "COMPUTE" }, ...health(key) });
 
 const nodeStatus = (key: string) => {
   switch (key) {
@@ -66,9 +85,36 @@ const nodeStatus = (key: string) => {
     case "unknown":
       return { status: { eq: "UNKNOWN" } };
     case "cordoned":
-      return { schedulable: false };
+      return { status: { eq: "READY" }, schedulable: false };
     default:
-      return null;
+      return FINDS_NOTHING;
+  }
+};
+
+/** Phases as states: as the column shows them. */
+const deploymentPhase = (key: string) => {
+  switch (key) {
+    case "ready":
+      return { phase: { eq: "READY" } };
+    case "degraded":
+      return { phase: { notIn: ["READY", "TERMINATED"] } };
+    case "unknown":
+      return { phase: { eq: "TERMINATED" } };
+    default:
+      return FINDS_NOTHING;
+  }
+};
+
+const releasePhase = (key: string) => {
+  switch (key) {
+    case "ready":
+      return { phase: { eq: "READY" } };
+    case "degraded":
+      return { phase: { notIn: ["READY", "QUARANTINED"] } };
+    case "down":
+      return { phase: { eq: "QUARANTINED" } };
+    default:
+      return FINDS_NOTHING;
   }
 };
 
@@ -80,8 +126,14 @@ const instanceStatus = (key: string) => {
     unknown: ["UNKNOWN"],
   };
   const found = words[key];
-  return found ? { status: { in: found } } : null;
+  return found ? { status: { in: found } } : FINDS_NOTHING;
 };
+
+/** What an event is about, by its name; an operation by what it does. */
+function happenedTo(subject: Row): Cell {
+  const cell = entity(subject, "displayName", "name", "backendName");
+  return cell.is === "entity" && typeof subject.kind === "string" ? { ...cell, text: word(subject.kind).text } : cell;
+}
 
 export const KINDS: Readonly<Record<ListKind, Kind>> = {
   regions: {
@@ -96,14 +148,14 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true },
+    filters: { text: NAMES, labels: true, place: "region" },
   },
   sites: {
     field: "sites",
     type: "Site",
     columns: [
       NAME,
-      { key: "state", select: "schedulable health { status reasons }", cell: states.site },
+      { key: "state", select: "role schedulable health { status reasons }", cell: states.site },
       { key: "tier", select: "tier", cell: (row) => word(row.tier), order: "TIER" },
       { key: "role", select: "role", cell: (row) => word(row.role), order: "ROLE" },
       { key: "region", select: "region { id name displayName }", cell: (row) => entity(row.region) },
@@ -124,7 +176,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true, site: "self", region: true, state: siteHealth },
+    filters: { text: NAMES, labels: true, place: "site", state: siteHealth },
   },
   nodes: {
     field: "nodes",
@@ -138,16 +190,17 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
         key: "cpu",
         select: "capacity { cpuMillicores memoryBytes }",
         cell: (row) => cores(at(row, "capacity", "cpuMillicores")),
+        unit: "cores",
       },
-      { key: "memory", select: "capacity { memoryBytes }", cell: (row) => bytes(at(row, "capacity", "memoryBytes")) },
-      { key: "freeCpu", select: "free { cpuMillicores memoryBytes }", cell: (row) => cores(at(row, "free", "cpuMillicores")) },
-      { key: "freeMemory", select: "free { memoryBytes }", cell: (row) => bytes(at(row, "free", "memoryBytes")) },
+      { key: "memory", select: "capacity { memoryBytes }", cell: (row) => bytes(at(row, "capacity", "memoryBytes")), unit: "bytes" },
+      { key: "freeCpu", select: "free { cpuMillicores memoryBytes }", cell: (row) => cores(at(row, "free", "cpuMillicores")), unit: "cores" },
+      { key: "freeMemory", select: "free { memoryBytes }", cell: (row) => bytes(at(row, "free", "memoryBytes")), unit: "bytes" },
       { key: "reason", select: "statusReason", cell: (row) => text(row.statusReason), hidden: true },
       { key: "cluster", select: "cluster { id name }", cell: (row) => entity(row.cluster), hidden: true },
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true, site: "site", state: nodeStatus },
+    filters: { text: NAMES, labels: true, place: "at-site", state: nodeStatus },
   },
   links: {
     field: "links",
@@ -156,9 +209,9 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       { key: "from", select: "fromSite { id name displayName }", cell: (row) => entity(row.fromSite) },
       { key: "to", select: "toSite { id name displayName }", cell: (row) => entity(row.toSite) },
       { key: "state", select: "state", cell: states.link, order: "STATE" },
-      { key: "latency", select: "latencyMs", cell: (row) => numeric(row.latencyMs, "ms"), order: "LATENCY_MS" },
-      { key: "length", select: "lengthKm", cell: (row) => numeric(row.lengthKm, "km"), order: "LENGTH_KM" },
-      { key: "bandwidth", select: "bandwidthMbps", cell: (row) => numeric(row.bandwidthMbps, "Mbit/s"), order: "BANDWIDTH_MBPS" },
+      { key: "latency", select: "latencyMs", cell: (row) => numeric(row.latencyMs, "ms"), order: "LATENCY_MS", unit: "ms" },
+      { key: "length", select: "lengthKm", cell: (row) => numeric(row.lengthKm, "km"), order: "LENGTH_KM", unit: "km" },
+      { key: "bandwidth", select: "bandwidthMbps", cell: (row) => numeric(row.bandwidthMbps, "Mbit/s"), order: "BANDWIDTH_MBPS", unit: "Mbit/s" },
       { key: "cost", select: "cost", cell: (row) => numeric(row.cost), order: "COST", hidden: true },
       TENANT,
       ...REST,
@@ -166,7 +219,8 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
     ],
     filters: {
       labels: true,
-      state: (key) => (key === "ready" ? { state: { eq: "UP" } } : key === "down" ? { state: { eq: "DOWN" } } : null),
+      place: "at-site",
+      state: (key) => (key === "ready" ? { state: { eq: "UP" } } : key === "down" ? { state: { eq: "DOWN" } } : FINDS_NOTHING),
     },
   },
   clusters: {
@@ -181,7 +235,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true, state: siteHealth },
+    filters: { text: NAMES, labels: true, place: "at-site", state: health },
   },
   apps: {
     field: "apps",
@@ -193,7 +247,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true },
+    filters: { text: NAMES, labels: true },
   },
   "app-versions": {
     field: "appVersions",
@@ -205,7 +259,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true },
+    filters: { text: NAMES, labels: true },
   },
   components: {
     field: "components",
@@ -218,13 +272,13 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
         cell: (row) => entity(row.appVersion, "name"),
       },
       { key: "replicas", select: "replicas", cell: (row) => numeric(row.replicas), order: "REPLICAS" },
-      { key: "cpu", select: "resources { cpuMillicores memoryBytes }", cell: (row) => cores(at(row, "resources", "cpuMillicores")) },
-      { key: "memory", select: "resources { memoryBytes }", cell: (row) => bytes(at(row, "resources", "memoryBytes")) },
+      { key: "cpu", select: "resources { cpuMillicores memoryBytes }", cell: (row) => cores(at(row, "resources", "cpuMillicores")), unit: "cores" },
+      { key: "memory", select: "resources { memoryBytes }", cell: (row) => bytes(at(row, "resources", "memoryBytes")), unit: "bytes" },
       { key: "dependsOn", select: "dependsOn", cell: (row) => list(row.dependsOn) },
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true },
+    filters: { text: NAMES, labels: true },
   },
   services: {
     field: "services",
@@ -237,7 +291,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true, site: "site" },
+    filters: { text: NAMES, labels: true, place: "at-site" },
   },
   deployments: {
     field: "deployments",
@@ -260,7 +314,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true },
+    filters: { text: NAMES, labels: true, state: deploymentPhase },
   },
   releases: {
     field: "releases",
@@ -279,9 +333,9 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       },
       { key: "error", select: "error", cell: (row) => text(row.error) },
       TENANT,
-      ...REST,
+      ...REST_OF_MADE,
     ],
-    filters: { text: "backendName", site: "site" },
+    filters: { text: ["backendName"], place: "at-site", state: releasePhase },
   },
   instances: {
     field: "instances",
@@ -298,9 +352,9 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       },
       { key: "message", select: "message", cell: (row) => text(row.message) },
       TENANT,
-      ...REST,
+      ...REST_OF_MADE,
     ],
-    filters: { text: "backendName", site: "site", state: instanceStatus },
+    filters: { text: ["backendName"], place: "at-site", state: instanceStatus },
   },
   operations: {
     field: "operations",
@@ -312,6 +366,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
         key: "kind",
         select: "id kind",
         cell: (row) => ({ is: "entity", id: String(row.id), text: word(row.kind).text }),
+        names: true,
       },
       { key: "status", select: "status", cell: (row) => states.operation(row.status) },
       { key: "progress", select: "progress { done total failed }", cell: (row) => progress(row.progress) },
@@ -340,14 +395,14 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       { key: "message", select: "message", cell: (row) => text(row.message) },
       {
         key: "subject",
-        select: "subjectId subject { id displayName ... on Named { name } }",
-        cell: (row) => (isRow(row.subject) ? entity(row.subject, "displayName", "name") : text(row.subjectId)),
+        select: "subjectId subject { id displayName ... on Named { name } ... on Release { backendName } ... on Operation { kind } }",
+        cell: (row) => (isRow(row.subject) ? happenedTo(row.subject) : text(row.subjectId)),
       },
       TENANT,
     ],
-    filters: { text: "message" },
+    filters: { text: ["message"] },
   },
-  tenants: { field: "tenants", type: "Tenant", columns: [NAME, ...REST], filters: { text: "name", labels: true } },
+  tenants: { field: "tenants", type: "Tenant", columns: [NAME, ...REST], filters: { text: NAMES, labels: true } },
   users: {
     field: "users",
     type: "User",
@@ -357,7 +412,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       { key: "disabled", select: "disabled", cell: (row) => yesNo(row.disabled, "disabled", "may sign in"), order: "DISABLED" },
       ...REST,
     ],
-    filters: { text: "name", labels: true },
+    filters: { text: NAMES, labels: true },
   },
   "service-accounts": {
     field: "serviceAccounts",
@@ -368,7 +423,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true },
+    filters: { text: NAMES, labels: true },
   },
   "api-tokens": {
     field: "apiTokens",
@@ -381,7 +436,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true },
+    filters: { text: NAMES, labels: true },
   },
   "role-bindings": {
     field: "roleBindings",
@@ -405,7 +460,7 @@ export const KINDS: Readonly<Record<ListKind, Kind>> = {
       TENANT,
       ...REST,
     ],
-    filters: { text: "name", labels: true },
+    filters: { text: NAMES, labels: true },
   },
   "audit-log": {
     field: "auditLog",

@@ -20,7 +20,7 @@ export type Row = Readonly<Record<string, unknown>>;
 export const NONE: Cell = { is: "none", text: "" };
 
 const number = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 3 });
-const time = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "medium" });
+const time = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 
 export function text(value: unknown): Cell {
   return typeof value === "string" && value !== "" ? { is: "text", text: value } : NONE;
@@ -48,10 +48,9 @@ export function bytes(value: unknown): Cell {
   return { is: "number", value, text: `${number.format(Math.round((value / 2 ** (10 * power)) * 100) / 100)} ${units[power]}` };
 }
 
-/** Millicores as cores. */
+/** Millicores as cores: in a file too. */
 export function cores(value: unknown): Cell {
-  if (typeof value !== "number") return NONE;
-  return { is: "number", value, text: `${number.format(value / 1000)}` };
+  return typeof value === "number" ? numeric(value / 1000) : NONE;
 }
 
 export function instant(value: unknown): Cell {
@@ -96,7 +95,9 @@ function stateCell(state: StateCode, words: unknown): Cell {
 }
 
 export const states = {
+  /** Of a site or a cluster; a waypoint has no state, for nothing runs there. */
   site: (row: Row): Cell => {
+    if (row.role === "TRANSIT") return NONE;
     const health = isRow(row.health) ? row.health.status : null;
     const state = siteState(String(health), row.schedulable !== false);
     return stateCell(state, state === State.CORDONED ? "CORDONED" : health);

@@ -1,28 +1,29 @@
-// The layers of the map: the earth, which is drawn once a view; links; sites; what a deployment reaches.
+// The layers of the map: the earth, which is drawn once a view; links; sites.
 
 import { geoGraticule10, type GeoPermissibleObjects } from "d3-geo";
 
 import { colour } from "../dashboard/theme";
-import { State, STATE_COUNT, STATES } from "../live/states";
+import { State, STATES } from "../live/states";
 import type { Topology } from "../live/topology";
 import { latency } from "../topology/canvas/links";
 import { tracePath } from "../topology/glyphs";
 import { type Palette, readPalette } from "../topology/palette";
-import { type Cluster, radiusOf } from "./clusters";
+import { type Cluster, computingOf, radiusOf } from "./clusters";
 import { type MapView, tracer, WHOLE_EARTH } from "./projection";
 
 export interface MapPalette extends Palette {
   readonly sea: string;
   readonly land: string;
   readonly coast: string;
-  readonly text: string;
+  /** Of what a deployment reaches. */
+  readonly reach: string;
 }
 
 export function readMapPalette(): MapPalette {
-  return { ...readPalette(), sea: colour("--sea"), land: colour("--land"), coast: colour("--coast") };
+  return { ...readPalette(), sea: colour("--sea"), land: colour("--land"), coast: colour("--coast"), reach: colour("--accent") };
 }
 
-type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
+export type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
 export function drawEarth(context: Context, view: MapView, shapes: { land: GeoPermissibleObjects; borders: GeoPermissibleObjects | null }, palette: MapPalette): void {
   const trace = tracer(view, context);
@@ -53,6 +54,13 @@ export function drawEarth(context: Context, view: MapView, shapes: { land: GeoPe
   context.stroke();
 }
 
+/** Words in the middle of a line. */
+export interface Label {
+  readonly x: number;
+  readonly y: number;
+  readonly text: string;
+}
+
 export interface LinkScene {
   readonly topology: Topology;
   readonly points: Float64Array;
@@ -63,20 +71,21 @@ export interface LinkScene {
   readonly palette: MapPalette;
 }
 
-export function drawMapLinks(context: Context, { topology, points, view, found, focus, palette }: LinkScene): void {
+/** Draws the links; the latencies to be written at those of the focus. */
+export function drawMapLinks(context: Context, { topology, points, view, found, focus, palette }: LinkScene): Label[] {
   const { links } = topology;
   const at = (site: number): readonly [number, number] | null => {
     const [x, y] = [points[site * 2] ?? NaN, points[site * 2 + 1] ?? NaN];
     return Number.isNaN(x) ? null : [x * view.scale + view.x, y * view.scale + view.y];
   };
-  const labels: [number, number, string][] = [];
+  const labels: Label[] = [];
   for (const pass of ["up", "down", "focus"] as const) {
     for (const faint of found === null ? [false] : [true, false]) {
       context.beginPath();
       context.setLineDash(pass === "down" ? [5, 3] : []);
       context.strokeStyle = pass === "down" ? (palette.states[State.DOWN] as string) : pass === "focus" ? palette.linkStrong : palette.link;
       context.lineWidth = pass === "up" ? 0.9 : 1.8;
-      context.globalAlpha = faint ? 0.08 : pass === "up" ? 0.45 : 0.95;
+      context.globalAlpha = faint && pass !== "focus" ? 0.08 : pass === "up" ? 0.45 : 0.95;
       for (let row = 0; row < links.limit; row += 1) {
         if (!links.has(row) || (found !== null && (found[row] !== 1) !== faint)) continue;
         const focused = focus >= 0 && (links.from[row] === focus || links.to[row] === focus);
@@ -88,7 +97,7 @@ export function drawMapLinks(context: Context, { topology, points, view, found, 
         if (a === null || b === null) continue;
         context.moveTo(a[0], a[1]);
         context.lineTo(b[0], b[1]);
-        if (pass === "focus" && labels.length < 40) labels.push([(a[0] + b[0]) / 2, (a[1] + b[1]) / 2, latency(links.latencyMs[row] as number)]);
+        if (pass === "focus" && labels.length < 40) labels.push({ x: (a[0] + b[0]) / 2, y: (a[1] + b[1]) / 2, text: latency(links.latencyMs[row] as number) });
       }
       context.stroke();
     }
@@ -96,17 +105,7 @@ export function drawMapLinks(context: Context, { topology, points, view, found, 
   context.setLineDash([]);
   context.globalAlpha = 1;
   context.lineWidth = 1;
-  context.font = `11px ${palette.font}`;
-  context.textAlign = "center";
-  context.textBaseline = "middle";
-  for (const [x, y, words] of labels) {
-    const width = context.measureText(words).width;
-    context.fillStyle = palette.ground;
-    context.fillRect(x - width / 2 - 3, y - 8, width + 6, 16);
-    context.fillStyle = palette.text;
-    context.fillText(words, x, y);
-  }
-  context.textAlign = "left";
+  return labels;
 }
 
 /** From the top, clockwise: what is not well first. */
@@ -115,10 +114,11 @@ const RING = [State.DOWN, State.DEGRADED, State.UNKNOWN, State.CORDONED, State.R
 export function drawClusters(context: Context, shown: readonly Cluster[], palette: MapPalette, topology: Topology): void {
   context.textAlign = "center";
   context.textBaseline = "middle";
-  for (const cluster of shown) {
+  // What is found lies over what is not.
+  for (const cluster of [...shown].sort((a, b) => Number(a.found) - Number(b.found))) {
     context.globalAlpha = cluster.found ? 1 : 0.18;
     const radius = radiusOf(cluster);
-    const computing = cluster.sites.length - cluster.waypoints;
+    const computing = computingOf(cluster);
     const { x, y } = cluster;
     if (computing === 0) {
       context.strokeStyle = palette.transit;
@@ -147,14 +147,12 @@ export function drawClusters(context: Context, shown: readonly Cluster[], palett
     if (computing === 1) drawGlyph(context, cluster, palette, topology);
     else {
       context.beginPath();
-      context.arc(x, y, radius * 0.62, 0, Math.PI * 2);
+      context.arc(x, y, radius - 3.2, 0, Math.PI * 2);
       context.fillStyle = palette.ground;
       context.fill();
-      if (radius >= 9) {
-        context.fillStyle = palette.text;
-        context.font = `600 11px ${palette.font}`;
-        context.fillText(String(computing), x, y + 0.5);
-      }
+      context.fillStyle = palette.text;
+      context.font = `600 ${computing < 100 ? 11 : 9}px ${palette.font}`;
+      context.fillText(String(computing), x, y + 0.5);
     }
   }
   context.globalAlpha = 1;
@@ -164,62 +162,11 @@ export function drawClusters(context: Context, shown: readonly Cluster[], palett
 function drawGlyph(context: Context, cluster: Cluster, palette: MapPalette, topology: Topology): void {
   const site = cluster.sites.find((row) => topology.sites.transit[row] === 0) ?? -1;
   const state = STATES[topology.sites.state[site] ?? State.UNKNOWN] ?? State.UNKNOWN;
-  if (state === State.READY) return;
   const size = radiusOf(cluster) * 1.7;
   context.strokeStyle = palette.onState;
   context.lineWidth = 1.6;
   context.beginPath();
-  tracePath(context as CanvasRenderingContext2D, state, cluster.x - size / 2, cluster.y - size / 2, size);
+  tracePath(context, state, cluster.x - size / 2, cluster.y - size / 2, size);
   context.stroke();
   context.lineWidth = 1;
-}
-
-/** Names of clusters of one site, where they have room: nearer ones first by how many nodes they have. */
-export function drawNames(context: Context, shown: readonly Cluster[], palette: MapPalette, topology: Topology): void {
-  const { sites } = topology;
-  context.font = `11px ${palette.font}`;
-  context.textBaseline = "middle";
-  const taken: [number, number, number, number][] = shown.map((one) => {
-    const radius = radiusOf(one);
-    return [one.x - radius, one.y - radius, one.x + radius, one.y + radius];
-  });
-  const weight = (one: Cluster) => one.sites.reduce((sum, row) => sum + nodesOf(sites.nodeCounts, row), 0);
-  const named = shown.filter((one) => one.found && one.sites.length > one.waypoints).sort((a, b) => weight(b) - weight(a));
-  for (const one of named.slice(0, 400)) {
-    const first = one.sites.find((row) => sites.transit[row] === 0);
-    if (first === undefined) continue;
-    const name = sites.titles[first] ?? "";
-    const words = one.sites.length - one.waypoints > 1 ? `${name} +${one.sites.length - one.waypoints - 1}` : name;
-    const x = one.x + radiusOf(one) + 3;
-    const width = context.measureText(words).width;
-    const own: [number, number, number, number] = [x, one.y - 7, x + width, one.y + 7];
-    if (taken.some(([l, t, r, b]) => own[0] < r && own[2] > l && own[1] < b && own[3] > t)) continue;
-    taken.push(own);
-    context.lineWidth = 3;
-    context.strokeStyle = palette.land;
-    context.strokeText(words, x, one.y);
-    context.fillStyle = palette.text;
-    context.fillText(words, x, one.y);
-  }
-  context.lineWidth = 1;
-}
-
-/** Rings around the sites that a deployment runs at. */
-export function drawReach(context: Context, sites: readonly number[], points: Float64Array, view: MapView, palette: MapPalette): void {
-  context.strokeStyle = palette.accent;
-  context.lineWidth = 2.5;
-  for (const row of sites) {
-    const [x, y] = [(points[row * 2] ?? NaN) * view.scale + view.x, (points[row * 2 + 1] ?? NaN) * view.scale + view.y];
-    if (Number.isNaN(x)) continue;
-    context.beginPath();
-    context.arc(x, y, 12, 0, Math.PI * 2);
-    context.stroke();
-  }
-  context.lineWidth = 1;
-}
-
-function nodesOf(counts: Int32Array, row: number): number {
-  let sum = 0;
-  for (let state = 0; state < STATE_COUNT; state += 1) sum += counts[row * STATE_COUNT + state] as number;
-  return sum;
 }

@@ -1,9 +1,10 @@
-// The sites at which a deployment runs, or is to run, asked again when the graph has moved while one looks.
+// The deployments whose reach can be shown, and the reach of one, asked again while one looks.
 
 import { useEffect, useState } from "react";
 
 import { ask } from "../api/client";
 import { graphql } from "../api/gql";
+import { type Decided, type Reach, reachOf } from "./reach";
 
 const DEPLOYMENTS = graphql(`
   query ReachChoices {
@@ -17,10 +18,54 @@ const DEPLOYMENTS = graphql(`
   }
 `);
 
-const REACH = graphql(`
-  query Reach($id: ID!, $after: String) {
+const DECIDED = graphql(`
+  query ReachDecided($id: ID!) {
     deployment(id: $id) {
       name
+      policy {
+        latency {
+          place {
+            name
+            position {
+              longitude
+              latitude
+            }
+            site {
+              name
+              position {
+                longitude
+                latitude
+              }
+            }
+            region {
+              name
+              centre {
+                longitude
+                latitude
+              }
+            }
+          }
+        }
+      }
+      decision {
+        placements {
+          site {
+            id
+          }
+          serves {
+            place
+            latencyMs
+            withinMs
+          }
+        }
+      }
+    }
+  }
+`);
+
+const RUNS_AT = graphql(`
+  query ReachRunsAt($id: ID!, $after: String) {
+    deployment(id: $id) {
       releases(first: 200, after: $after) {
         nodes {
           site {
@@ -59,12 +104,7 @@ export function useDeployments(): readonly Choice[] {
   return found;
 }
 
-export interface Reach {
-  readonly name: string;
-  readonly siteIds: readonly string[];
-}
-
-/** Where a deployment runs; null while that is not known. */
+/** How far a deployment reaches; null while that is not known. */
 export function useReach(id: string): { readonly reach: Reach | null; readonly failed: boolean } {
   const [reach, setReach] = useState<Reach | null>(null);
   const [failed, setFailed] = useState(false);
@@ -93,22 +133,21 @@ export function useReach(id: string): { readonly reach: Reach | null; readonly f
 }
 
 async function readReach(id: string, signal: AbortSignal): Promise<Reach | null> {
-  const siteIds = new Set<string>();
+  const { deployment }: { deployment: Decided | null } = await ask(DECIDED, { id }, signal);
+  if (deployment === null) return null;
+  const runsAt = new Set<string>();
   let after: string | null = null;
-  let name = "";
   for (let page = 0; page < MOST_PAGES; page += 1) {
-    const { deployment }: { deployment: DeploymentPage | null } = await ask(REACH, { id, after }, signal);
-    if (deployment === null) return null;
-    name = deployment.name;
-    for (const { site } of deployment.releases.nodes) if (site) siteIds.add(site.id);
-    after = deployment.releases.pageInfo.endCursor;
-    if (!deployment.releases.pageInfo.hasNextPage) break;
+    const { deployment: runs }: { deployment: RunsPage | null } = await ask(RUNS_AT, { id, after }, signal);
+    if (runs === null) return null;
+    for (const { site } of runs.releases.nodes) if (site) runsAt.add(site.id);
+    after = runs.releases.pageInfo.endCursor;
+    if (!runs.releases.pageInfo.hasNextPage) break;
   }
-  return { name, siteIds: [...siteIds] };
+  return reachOf(deployment, runsAt);
 }
 
-interface DeploymentPage {
-  readonly name: string;
+interface RunsPage {
   readonly releases: {
     readonly nodes: readonly { readonly site: { readonly id: string } | null }[];
     readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };

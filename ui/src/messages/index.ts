@@ -5,11 +5,12 @@ import { details } from "./en/details";
 import { find } from "./en/find";
 import { lists } from "./en/lists";
 import { map } from "./en/map";
+import { playground } from "./en/playground";
 import { shell } from "./en/shell";
 import { states } from "./en/states";
 import { topology } from "./en/topology";
 
-export const t = { shell, states, find, topology, map, lists, details } as const;
+export const t = { shell, states, find, topology, map, lists, details, playground } as const;
 
 /** The language of `t`, for dates, numbers and plurals. */
 export const LOCALE = "en";

@@ -2,9 +2,11 @@
 // this graph where the example asks for that.
 
 import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
-import { type ReactNode, useState } from "react";
+import { useState } from "react";
 
 import { execute } from "../api/graphql";
+import { t } from "../messages";
+import { withCode } from "../parts/withCode";
 import { type Example, EXAMPLES, firstText, grouped } from "../examples";
 
 const GROUPS = [...grouped(EXAMPLES)];
@@ -28,11 +30,9 @@ export function ExampleList() {
   };
 
   return (
-    <section className="examples" aria-label="Examples">
-      <h2>Examples</h2>
-      <p className="hint">
-        Each opens in a tab of its own; run it with <kbd>Ctrl</kbd>-<kbd>Enter</kbd>.
-      </p>
+    <section className="examples" aria-label={t.playground.examples}>
+      <h2>{t.playground.examples}</h2>
+      <p className="hint">{t.playground.examplesHint}</p>
       {GROUPS.map(([group, examples]) => (
         <div key={group}>
           <h3>{group}</h3>
@@ -50,7 +50,7 @@ export function ExampleList() {
                 </button>
                 {opened === example.id && missing.length > 0 && (
                   <p className="hint" role="status">
-                    Nothing was found for {missing.map((name) => `$${name}`).join(", ")}: fill it in under Variables.
+                    {t.playground.nothingFor(missing.map((name) => `$${name}`).join(", "))}
                   </p>
                 )}
               </li>
@@ -60,11 +60,6 @@ export function ExampleList() {
       ))}
     </section>
   );
-}
-
-/** Text in which `backticks` set code. */
-function withCode(text: string): ReactNode[] {
-  return text.split("`").map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part));
 }
 
 /** The example's variables with its lookups answered, and the names of those that this graph has nothing for. */

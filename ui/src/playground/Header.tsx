@@ -1,8 +1,10 @@
-// Who the requests of this page are made as, and the way out.
+// Who the requests of this page are made as, the way to the dashboard, and the way out.
 
 import { useState } from "react";
 
 import { rolesInWords, signInUrl, signOut, type Viewer } from "../api/session";
+import { TOPOLOGY_PATH } from "../dashboard/routes";
+import { t } from "../messages";
 
 interface HeaderProps {
   readonly viewer: Viewer | null;
@@ -22,23 +24,25 @@ export function Header({ viewer, onSignedOut }: HeaderProps) {
     }
   };
   const roles = viewer ? rolesInWords(viewer.roles) : "";
+  const p = t.playground;
   return (
     <header className="bar">
-      <strong className="brand">EdgeAtlas</strong>
-      <span className="where">Playground</span>
-      <span className="spring" />
+      <strong className="brand">{t.shell.product}</strong>
+      <h1 className="where">{p.title}</h1>
+      <nav aria-label={p.pages}>
+        <a href={TOPOLOGY_PATH}>{p.dashboard}</a>
+      </nav>
       {problem && (
         <span className="problem" role="alert">
           {problem}
         </span>
       )}
       <span className="viewer" data-testid="viewer">
-        Signed in{viewer && " as "}
-        {viewer && <b>{viewer.name}</b>}
-        {roles && <span className="roles"> · {roles}</span>}
+        {viewer ? p.signedInAs : p.signedIn} {viewer && <b>{viewer.name}</b>}
+        {roles && <span className="roles">{p.roles(roles)}</span>}
       </span>
       <button type="button" className="leave" onClick={() => void leave()}>
-        Sign out
+        {p.signOut}
       </button>
     </header>
   );

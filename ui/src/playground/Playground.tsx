@@ -11,6 +11,7 @@ import { useState } from "react";
 import { chooseOperation, createSocket, execute, subscribe } from "../api/graphql";
 import { SignedOut, signInUrl, type Viewer } from "../api/session";
 import { EXAMPLES } from "../examples";
+import { t } from "../messages";
 import { ExampleList } from "./ExampleList";
 import { Header } from "./Header";
 import { editorStorage } from "./storage";
@@ -38,7 +39,7 @@ function ExamplesIcon() {
   );
 }
 
-const EXAMPLES_PLUGIN: GraphiQLPlugin = { title: "Examples", icon: ExamplesIcon, content: ExampleList };
+const EXAMPLES_PLUGIN: GraphiQLPlugin = { title: t.playground.examples, icon: ExamplesIcon, content: ExampleList };
 const PLUGINS = [EXAMPLES_PLUGIN, HISTORY_PLUGIN];
 const FIRST = EXAMPLES[0];
 
@@ -51,7 +52,7 @@ export function Playground({ viewer }: { readonly viewer: Viewer | null }) {
         <GraphiQL
           fetcher={fetcher}
           plugins={PLUGINS}
-          visiblePlugin="Examples"
+          visiblePlugin={t.playground.examples}
           storage={storage}
           defaultEditorToolsVisibility="variables"
           shouldPersistHeaders={false}

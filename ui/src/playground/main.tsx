@@ -7,6 +7,7 @@ import { createRoot } from "react-dom/client";
 
 import { execute } from "../api/graphql";
 import { SignedOut, signInUrl, VIEWER_QUERY, type Viewer, viewerFrom } from "../api/session";
+import { t } from "../messages";
 
 async function start(root: HTMLElement): Promise<void> {
   let viewer: Viewer | null = null;
@@ -28,5 +29,5 @@ const root = document.getElementById("root");
 if (!root) throw new Error("playground.html has no #root");
 start(root).catch((error: unknown) => {
   console.error(error);
-  root.textContent = "The editor could not be loaded. Reload the page; the plain playground is at /playground/plain.";
+  root.textContent = t.playground.notLoaded;
 });

@@ -11,6 +11,7 @@ import type { Place } from "../live/tables";
 import { LOCALE, t } from "../messages";
 import { StateCounts, StateMark } from "../parts/StateMark";
 import { nameOf, stateOf } from "./placeText";
+import { treeMemoryOf } from "./treeMemory";
 import { pathTo, type TreeIndex, treeIndex, type TreeRow, treeRows } from "./treeRows";
 
 const ROW_PX = 28;
@@ -25,8 +26,10 @@ interface TreeProps {
 }
 
 export function EntityTree({ match, selected, onSelect, onShow }: TreeProps) {
-  const { topology } = useTopology();
-  const [open, setOpen] = useState<ReadonlySet<string> | null>(null);
+  const live = useTopology();
+  const { topology } = live;
+  const memory = treeMemoryOf(live);
+  const [open, setOpen] = useState(memory.open);
   const [focused, setFocused] = useState<string | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const structure = topology.structureVersion;
@@ -38,14 +41,18 @@ export function EntityTree({ match, selected, onSelect, onShow }: TreeProps) {
   // The outermost regions are open at first.
   const opened = useMemo(() => open ?? new Set(index.roots.map((row) => topology.regions.ids[row] ?? "")), [open, index, topology]);
   // With something looked for, regions are open unless they were closed by hand meanwhile.
-  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const [closed, setClosed] = useState(memory.closed);
   const rows = useMemo(
     () => treeRows(topology, index, match === null ? opened : mixed(opened, closed, topology.sites), match),
     [topology, index, opened, closed, match],
   );
   const selectedId = selected === null ? null : topology.idOf(selected);
   const current = Math.max(0, rows.findIndex((row) => row.id === (focused ?? selectedId)));
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => ROW_PX, overscan: 10 });
+  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => scroller.current, estimateSize: () => ROW_PX, overscan: 10, initialOffset: memory.scroll });
+
+  useEffect(() => {
+    Object.assign(memory, { open, closed });
+  }, [memory, open, closed]);
 
   // What is selected elsewhere is opened and brought into view here.
   useEffect(() => {
@@ -99,7 +106,15 @@ export function EntityTree({ match, selected, onSelect, onShow }: TreeProps) {
     );
   }
   return (
-    <div ref={scroller} className="tree" role="tree" aria-label={t.topology.tree}>
+    <div
+      ref={scroller}
+      className="tree"
+      role="tree"
+      aria-label={t.topology.tree}
+      onScroll={(event) => {
+        memory.scroll = event.currentTarget.scrollTop;
+      }}
+    >
       <div role="presentation" className="tree-rows" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map((item) => {
           const row = rows[item.index];

@@ -8,13 +8,14 @@ import type { Match } from "../find/match";
 import { useLive } from "../live/useTopology";
 import type { Place } from "../live/tables";
 import { t } from "../messages";
-import { boxOfPlace } from "./boxOfPlace";
-import { Camera } from "./camera";
+import type { Camera } from "./camera";
+import type { Caption } from "./caption";
 import { CanvasRenderer } from "./canvas/CanvasRenderer";
-import { SlotLayout } from "./layout";
+import type { SlotLayout } from "./layout";
 import { Minimap } from "./Minimap";
 import { titleOf } from "./placeText";
 import type { Scene } from "./renderer";
+import { stageOf } from "./stage";
 
 const KEY_STEP_PX = 80;
 const ZOOM_STEP = 1.3;
@@ -22,13 +23,17 @@ const WHEEL = 0.0016;
 /** The camera counts as moving for so long after its last move. */
 const MOVING_MS = 140;
 const DRAG_PX = 4;
+/** Places are kept so often while they change, and the view; and when the page goes. */
+const KEEP_EVERY_MS = 5_000;
 
 /** What the page does with its picture. */
 export interface CanvasHandle {
   fit(): void;
   zoom(factor: number): void;
   show(place: Place): void;
-  toPng(): Promise<Blob>;
+  /** Lays everything out anew, and shows it. */
+  arrange(): void;
+  toPng(caption: Caption): Promise<Blob>;
 }
 
 interface CanvasProps {
@@ -44,11 +49,12 @@ export interface PictureElement extends HTMLCanvasElement {
 }
 
 export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) {
-  const { topology } = useLive();
+  const live = useLive();
+  const { topology } = live;
   const canvas = useRef<PictureElement>(null);
   const frame = useRef<HTMLDivElement>(null);
-  const [parts] = useState(() => ({ layout: new SlotLayout(topology), camera: new Camera() }));
-  const { layout, camera } = parts;
+  const stage = stageOf(live);
+  const { layout, camera } = stage;
   const renderer = useRef<CanvasRenderer | null>(null);
   const movedAt = useRef(-Infinity);
   const wanted = useRef({ match, selected, hovered: null as Place | null, dirty: true });
@@ -70,29 +76,11 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     renderer.current = drawing;
     element.picture = { layout, camera, topology };
     const motion = matchMedia("(prefers-reduced-motion: reduce)");
-    let fitted = false;
-    const fitFirst = () => {
-      if (layout.width === 0) return;
-      camera.bounds(whole(layout));
-      if (!fitted) camera.fit(whole(layout));
-      fitted = true;
-    };
-    const stopListening = topology.listen({
-      changed: (added, removed) => {
-        layout.changed(added, removed);
-        fitFirst();
-      },
-      reset: () => {
-        layout.reset();
-        fitFirst();
-      },
-    });
-    if (layout.version === 0 || topology.structureVersion > 0) layout.reset();
+    const keepTimer = setInterval(() => stage.keep(), KEEP_EVERY_MS);
     const resize = new ResizeObserver(() => {
-      camera.resize(around.clientWidth, around.clientHeight);
+      stage.resize(around.clientWidth, around.clientHeight);
       drawing.resize(around.clientWidth, around.clientHeight, Math.min(2, devicePixelRatio));
       wanted.current.dirty = true;
-      fitFirst();
     });
     resize.observe(around);
     const stopTheme = theme.subscribe(() => {
@@ -120,22 +108,21 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     });
     return () => {
       cancelAnimationFrame(handle);
-      stopListening();
+      clearInterval(keepTimer);
+      stage.keep();
       stopTheme();
       resize.disconnect();
       drawing.dispose();
       renderer.current = null;
     };
-  }, [topology, layout, camera]);
+  }, [topology, stage, layout, camera]);
 
   useImperativeHandle(ref, () => ({
-    fit: () => camera.fit(whole(layout)),
+    fit: () => stage.fit(),
     zoom: (factor) => camera.zoom(factor),
-    show: (place) => {
-      const box = boxOfPlace(topology, layout, place);
-      if (box) camera.fit(box);
-    },
-    toPng: () => renderer.current?.toPng() ?? Promise.reject(new Error(t.topology.empty)),
+    show: (place) => stage.show(place),
+    arrange: () => stage.arrange(),
+    toPng: (caption) => renderer.current?.toPng(caption) ?? Promise.reject(new Error(t.topology.empty)),
   }));
 
   // Once, not after each render: what is being dragged must outlast the changes that come in meanwhile.
@@ -211,7 +198,7 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     "+": () => camera.zoom(ZOOM_STEP),
     "=": () => camera.zoom(ZOOM_STEP),
     "-": () => camera.zoom(1 / ZOOM_STEP),
-    "0": () => camera.fit(whole(layout)),
+    "0": () => stage.fit(),
     Escape: () => onSelect(null),
   };
   return (
@@ -238,8 +225,4 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
       <Minimap layout={layout} camera={camera} />
     </div>
   );
-}
-
-function whole(layout: SlotLayout) {
-  return { x: 0, y: 0, width: layout.width, height: layout.height };
 }

@@ -12,6 +12,8 @@ import type { Place } from "../live/tables";
 import { useStructure } from "../live/useTopology";
 import { t } from "../messages";
 import { download } from "../parts/download";
+import { withCode } from "../parts/withCode";
+import { captionOf } from "./caption";
 import { EntityTree } from "./EntityTree";
 import { Legend } from "./Legend";
 import { SelectionPanel } from "./SelectionPanel";
@@ -31,7 +33,7 @@ export function TopologyPage() {
   const show = (place: Place) => canvas.current?.show(place);
   const save = () => {
     canvas.current
-      ?.toPng()
+      ?.toPng(captionOf({ title: t.topology.title, things: t.topology.nodesByState, totals: topology.nodeTotals, revision: topology.revision, find: find.text }, new Date()))
       .then((blob) => download(blob, `topology-${topology.revision}.png`))
       .catch((error: unknown) => setProblem(error instanceof Error ? error.message : String(error)));
   };
@@ -50,6 +52,9 @@ export function TopologyPage() {
             −
           </Button>
           <Button onPress={() => canvas.current?.fit()}>{t.topology.fit}</Button>
+          <Button aria-label={t.topology.arrange} onPress={() => canvas.current?.arrange()}>
+            {t.topology.arrangeShort}
+          </Button>
           <Button aria-label={t.topology.png} onPress={save}>
             PNG
           </Button>
@@ -70,7 +75,7 @@ export function TopologyPage() {
             <p>
               <strong>{t.topology.empty}</strong>
             </p>
-            <p>{t.topology.emptyRemedy}</p>
+            <p>{withCode(t.topology.emptyRemedy)}</p>
           </div>
         )}
         <p className="topology-summary">

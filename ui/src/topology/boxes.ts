@@ -8,6 +8,18 @@ export interface Box {
   readonly height: number;
 }
 
+/** Shelves as plain numbers: their width and height (null where there is no end), what is begun, what is used, what is free. */
+export type KeptShelves = readonly [
+  width: number,
+  height: number | null,
+  x: number,
+  y: number,
+  shelf: number,
+  usedWidth: number,
+  usedHeight: number,
+  free: readonly number[],
+];
+
 export class Shelves {
   private x = 0;
   private y = 0;
@@ -23,6 +35,24 @@ export class Shelves {
     private readonly height: number,
     private readonly gap: number,
   ) {}
+
+  /** The shelves as they were kept. */
+  static of([width, height, x, y, shelf, usedWidth, usedHeight, free]: KeptShelves, gap: number): Shelves {
+    const shelves = new Shelves(width, height ?? Infinity, gap);
+    Object.assign(shelves, { x, y, shelf, usedWidth, usedHeight });
+    for (let at = 0; at + 3 < free.length; at += 4) {
+      const [boxX = 0, boxY = 0, boxWidth = 0, boxHeight = 0] = free.slice(at, at + 4);
+      shelves.free.push({ x: boxX, y: boxY, width: boxWidth, height: boxHeight });
+    }
+    return shelves;
+  }
+
+  /** What to make the same shelves from. */
+  kept(): KeptShelves {
+    const { width, height, x, y, shelf, usedWidth, usedHeight } = this;
+    const free = this.free.flatMap((box) => [box.x, box.y, box.width, box.height]);
+    return [width, Number.isFinite(height) ? height : null, x, y, shelf, usedWidth, usedHeight, free];
+  }
 
   /** A place for a box, or null when there is none. */
   put(width: number, height: number): Box | null {
@@ -72,14 +102,25 @@ export class Shelves {
   }
 }
 
-/** Puts boxes, in their order, on shelves about `aspect` times as wide as high; their places by index, and the shelves. */
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The width at which boxes, those of several lists together, are about `aspect` times as wide as high. */
+export function widthFor(lists: readonly (readonly Size[])[], { gap, aspect }: { readonly gap: number; readonly aspect: number }): number {
+  let area = 0;
+  for (const size of lists.flat()) area += (size.width + gap) * (size.height + gap);
+  return Math.sqrt(area * aspect);
+}
+
+/** Puts boxes, in their order, on shelves of a width, or of the widest box's; their places by index, and the shelves. */
 export function pack(
-  sizes: readonly { readonly width: number; readonly height: number }[],
-  { gap, aspect }: { readonly gap: number; readonly aspect: number },
+  sizes: readonly Size[],
+  { gap, width }: { readonly gap: number; readonly width: number },
 ): { readonly places: readonly Box[]; readonly shelves: Shelves } {
-  const area = sizes.reduce((sum, size) => sum + (size.width + gap) * (size.height + gap), 0);
   const widest = sizes.reduce((most, size) => Math.max(most, size.width), 0);
-  const shelves = new Shelves(Math.max(widest, Math.sqrt(area * aspect)), Infinity, gap);
+  const shelves = new Shelves(Math.max(widest, width), Infinity, gap);
   const places = sizes.map((size) => {
     const place = shelves.put(size.width, size.height);
     if (place === null) throw new Error("a box is wider than the widest");

@@ -7,6 +7,13 @@ export const CLOSEST = 16;
 const FURTHEST_OF_FIT = 0.6;
 const MARGIN_PX = 24;
 
+/** From where one looks. */
+export interface View {
+  readonly x: number;
+  readonly y: number;
+  readonly scale: number;
+}
+
 export class Camera {
   x = 0;
   y = 0;
@@ -31,6 +38,14 @@ export class Camera {
     this.scale = this.clamped(this.scaleOf(box));
     this.x = box.x + box.width / 2;
     this.y = box.y + box.height / 2;
+    this.version += 1;
+  }
+
+  /** Looks from where one has looked before. */
+  look({ x, y, scale }: View): void {
+    this.scale = this.clamped(scale);
+    this.x = x;
+    this.y = y;
     this.version += 1;
   }
 

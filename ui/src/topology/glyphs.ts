@@ -2,11 +2,14 @@
 
 import { State, type StateCode } from "../live/states";
 
-/** Adds a state's mark, within a square, to the current path; nothing for what is ready. */
-export function tracePath(context: CanvasRenderingContext2D, state: StateCode, x: number, y: number, size: number): void {
+/** Adds a state's mark, within a square, to the current path. */
+export function tracePath(context: Pick<CanvasRenderingContext2D, "moveTo" | "lineTo" | "quadraticCurveTo">, state: StateCode, x: number, y: number, size: number): void {
   const [near, far, middle] = [size * 0.27, size * 0.73, size * 0.5];
   switch (state) {
-    case State.READY:
+    case State.READY: // a check mark
+      context.moveTo(x + near, y + size * 0.52);
+      context.lineTo(x + size * 0.43, y + size * 0.68);
+      context.lineTo(x + far, y + size * 0.34);
       return;
     case State.DOWN: // a cross
       context.moveTo(x + near, y + near);

@@ -4,12 +4,14 @@
 // A first layout takes regions by size, sites by their ordinals, and gives a node the slot of its ordinal (of its rank, in
 // a site whose ordinals have large gaps, for ordinals are never reused). All leave room: a node that comes takes a free
 // slot of its site; a site that is full continues in a second box, a region that is full in a second region box, both at
-// the next free place; what goes leaves its place free.
+// the next free place; what goes leaves its place free. What was placed can be kept and taken up again (keptLayout.ts), for
+// after some changes a first layout is not what one has come to know.
 
 import { grown } from "../live/columns";
 import type { Place, StructureListener } from "../live/tables";
 import type { Topology } from "../live/topology";
-import { type Box, pack, Shelves } from "./boxes";
+import { type Box, pack, Shelves, widthFor } from "./boxes";
+import { FORM, type KeptLayout, type KeptRegion, type KeptSite, runsOf, slotsOf } from "./keptLayout";
 
 /** World units of a node's slot. A node's square is a little smaller. */
 export const SLOT = 10;
@@ -22,6 +24,8 @@ const REGION_PAD = 14;
 export const REGION_HEAD = 30;
 const REGION_GAP = 18;
 const ASPECT = 1.5;
+/** Width of the smallest region: its name is to be read from far off. */
+const LEAST_REGION = 10 * SLOT;
 /** A site keeps at least so many slots, and a quarter of them free. */
 const FEWEST_SLOTS = 4;
 const SPARE = 1.25;
@@ -87,14 +91,7 @@ export class SlotLayout implements StructureListener {
   /** Lays everything out anew. */
   reset(): void {
     const { regions, sites, nodes } = this.topology;
-    this.regionBoxes = [];
-    this.siteBoxes = [];
-    this.regionParts.length = 0;
-    this.nodeSlot.length = 0;
-    this.rooms.clear();
-    this.roomOrigin.clear();
-    this.nodeX = new Float32Array(nodes.limit).fill(NaN);
-    this.nodeY = new Float32Array(nodes.limit).fill(NaN);
+    this.clear();
     const nodesOf = grouped(nodes.limit, sites.limit, (row) => (nodes.has(row) ? (nodes.site[row] as number) : -1));
     const sitesOf = grouped(sites.limit, regions.limit, (row) => (sites.has(row) ? (sites.region[row] as number) : -1));
     const below = grouped(regions.limit, regions.limit, (row) => (regions.has(row) ? (regions.parent[row] as number) : -1));
@@ -103,11 +100,96 @@ export class SlotLayout implements StructureListener {
       if (regions.has(row) && (regions.parent[row] as number) < 0) roots.push(row);
     }
     const drafts = roots.map((row) => this.draft(row, 0, { nodesOf, sitesOf, below })).sort(bySize);
-    const { places, shelves } = pack(drafts, { gap: REGION_GAP, aspect: ASPECT });
+    const width = widthFor([drafts], { gap: REGION_GAP, aspect: ASPECT });
+    const { places, shelves } = pack(drafts, { gap: REGION_GAP, width });
     for (const [index, draft] of drafts.entries()) this.settle(draft, places[index] as Box);
     this.world = shelves.within(Math.max(shelves.usedWidth, SLOT * 40), Infinity);
     this.measure();
     this.version += 1;
+  }
+
+  /** What to place the same from, after the page was loaded again. */
+  kept(): KeptLayout {
+    const { regions, sites, nodes } = this.topology;
+    const numbers = new Map(this.regionBoxes.map((box, number) => [box, number]));
+    const regionsKept = this.regionBoxes.map((box): KeptRegion => {
+      const parent = regions.parent[box.region] as number;
+      const origin = this.roomOrigin.get(box) ?? box;
+      const room = this.rooms.get(box) ?? new Shelves(0, 0, SITE_GAP);
+      return {
+        id: regions.ids[box.region] ?? "",
+        parent: parent < 0 ? "" : (regions.ids[parent] ?? ""),
+        at: [box.depth, box.x, box.y, box.width, box.height, origin.x, origin.y],
+        room: room.kept(),
+      };
+    });
+    const sitesKept = this.siteBoxes.flatMap((boxes = [], row) =>
+      boxes.map((box): KeptSite => {
+        const ordinals = Array.from(box.slots, (node) => (node < 0 ? -1 : (nodes.ordinal[node] as number)));
+        const at = [numbers.get(box.regionBox) ?? -1, box.x, box.y, box.width, box.height, box.columns] as const;
+        return { id: sites.ids[row] ?? "", at, runs: runsOf(ordinals) };
+      }),
+    );
+    return { form: FORM, world: this.world.kept(), regions: regionsKept, sites: sitesKept };
+  }
+
+  /**
+   * Places everything as it was kept, what has come since at free places. False, and nothing placed, where most of what
+   * there is now was not there then: another graph, or one that has grown out of its old places, is laid out anew.
+   */
+  restore(kept: KeptLayout): boolean {
+    const { regions, sites, nodes } = this.topology;
+    const held = new Set(kept.sites.map(({ id }) => id).filter((id) => sites.rowOf(id) >= 0));
+    if (held.size === 0 || held.size * 2 < sites.size) return false;
+    this.clear();
+    this.world = Shelves.of(kept.world, REGION_GAP);
+    const boxes = kept.regions.map(({ id, parent, at: [depth, x, y, width, height, roomX, roomY], room }) => {
+      const place = { x, y, width, height };
+      const region = regions.rowOf(id);
+      const above = region < 0 ? -1 : (regions.parent[region] as number);
+      if (region < 0 || parent !== (above < 0 ? "" : regions.ids[above])) {
+        if (depth === 0) this.world.giveBack(place);
+        return null;
+      }
+      const box = this.addRegionBox({ region, depth, place, room: Shelves.of(room, SITE_GAP) });
+      this.roomOrigin.set(box, { x: roomX, y: roomY });
+      return box;
+    });
+    const nodesOf = grouped(nodes.limit, sites.limit, (row) => (nodes.has(row) ? (nodes.site[row] as number) : -1));
+    for (const { id, at: [number, x, y, width, height, columns], runs } of kept.sites) {
+      const regionBox = boxes[number];
+      if (!regionBox) continue;
+      const place = { x, y, width, height };
+      const site = sites.rowOf(id);
+      if (site < 0 || sites.region[site] !== regionBox.region) {
+        this.giveBack(place, regionBox);
+        continue;
+      }
+      const box = this.addSiteBox(site, place, columns, regionBox);
+      const rows = new Map((nodesOf[site] ?? []).map((row) => [nodes.ordinal[row] as number, row]));
+      for (const [slot, ordinal] of slotsOf(runs)) {
+        const row = rows.get(ordinal);
+        if (row !== undefined && slot < box.slots.length && this.nodeSlot[row] === undefined) this.occupy(row, box, slot);
+      }
+    }
+    for (let row = 0; row < regions.limit; row += 1) if (regions.has(row)) this.placeRegion(row);
+    for (let row = 0; row < sites.limit; row += 1) this.placeSite(row);
+    for (let row = 0; row < nodes.limit; row += 1) this.placeNode(row);
+    this.measure();
+    this.version += 1;
+    return true;
+  }
+
+  private clear(): void {
+    const { limit } = this.topology.nodes;
+    this.regionBoxes = [];
+    this.siteBoxes = [];
+    this.regionParts.length = 0;
+    this.nodeSlot.length = 0;
+    this.rooms.clear();
+    this.roomOrigin.clear();
+    this.nodeX = new Float32Array(limit).fill(NaN);
+    this.nodeY = new Float32Array(limit).fill(NaN);
   }
 
   /** Places what came and frees what went. */
@@ -140,15 +222,17 @@ export class SlotLayout implements StructureListener {
       .map((site) => this.siteDraft(site, groups.nodesOf[site] ?? []))
       // Compute sites before waypoints, so that the small boxes share their shelves.
       .sort((a, b) => Number(a.columns === 0) - Number(b.columns === 0));
-    const inner = pack(children, { gap: REGION_GAP, aspect: ASPECT });
-    const own = pack(boxes, { gap: SITE_GAP, aspect: ASPECT });
+    // What is in other regions stands over what is in none of them: both as wide as makes the whole a picture.
+    const wide = widthFor([children, boxes], { gap: children.length > 0 ? REGION_GAP : SITE_GAP, aspect: ASPECT });
+    const inner = pack(children, { gap: REGION_GAP, width: wide });
+    const own = pack(boxes, { gap: SITE_GAP, width: Math.max(wide, inner.shelves.usedWidth) });
     const spareBox = boxes.reduce((most, box) => Math.max(most, box.height), SITE_HEAD + 2 * SITE_PAD + 2 * SLOT);
     const spareShelves = boxes.length === 0 ? 0 : Math.max(1, Math.round((own.shelves.usedHeight / spareBox) * SPARE_SITES));
     const ownWidth = Math.max(own.shelves.usedWidth, boxes.length === 0 ? 0 : spareBox * 2);
     const ownHeight = own.shelves.usedHeight + spareShelves * (spareBox + SITE_GAP);
     const innerHeight = inner.shelves.usedHeight;
     const between = innerHeight > 0 && ownHeight > 0 ? REGION_GAP : 0;
-    const width = Math.max(inner.shelves.usedWidth, ownWidth, SLOT * 8) + 2 * REGION_PAD;
+    const width = Math.max(inner.shelves.usedWidth, ownWidth, LEAST_REGION) + 2 * REGION_PAD;
     const height = REGION_HEAD + innerHeight + between + ownHeight + REGION_PAD;
     return {
       region,
@@ -291,10 +375,15 @@ export class SlotLayout implements StructureListener {
         nodes.add(node);
       }
       box.regionBox.siteBoxes.splice(box.regionBox.siteBoxes.indexOf(box), 1);
-      const origin = this.roomOrigin.get(box.regionBox);
-      if (origin) this.rooms.get(box.regionBox)?.giveBack(moved(box, -origin.x, -origin.y));
+      this.giveBack(box, box.regionBox);
     }
     delete this.siteBoxes[row];
+  }
+
+  /** The place of a site's box is free for another. */
+  private giveBack(place: Box, regionBox: RegionBox): void {
+    const origin = this.roomOrigin.get(regionBox);
+    if (origin) this.rooms.get(regionBox)?.giveBack(moved(place, -origin.x, -origin.y));
   }
 
   private freeRegion(row: number, sites: Set<number>, nodes: Set<number>): void {

@@ -4,6 +4,7 @@ import type { Match } from "../find/match";
 import type { Place } from "../live/tables";
 import type { Topology } from "../live/topology";
 import type { Camera } from "./camera";
+import type { Caption } from "./caption";
 import type { SlotLayout } from "./layout";
 
 /** What is to be seen. */
@@ -35,8 +36,8 @@ export interface Renderer {
   draw(scene: Scene, camera: Camera, now: number, moving: boolean): boolean;
   /** What is at a pixel. */
   pick(scene: Scene, camera: Camera, px: number, py: number): Place | null;
-  /** The current picture as a PNG. */
-  toPng(): Promise<Blob>;
+  /** The current picture as a PNG, with a caption below. */
+  toPng(caption: Caption): Promise<Blob>;
   dispose(): void;
 }
 

@@ -5,7 +5,8 @@ export const find = {
   label: "Find",
   hint: "name, kind:node, state:down, site:paris, zone=west, -exclude, within:3hops",
   shortcut: "Press / to write here",
-  found: (sites: number, nodes: number) => `${counted(sites, "site")}, ${counted(nodes, "node")} found`,
+  found: ({ site, node, link }: Readonly<Record<"site" | "node" | "link", number>>) =>
+    `${counted(site, "site")}, ${counted(node, "node")}, ${counted(link, "link")} found`,
   clear: "Clear what is looked for",
   help: "What can be looked for",
   problems: {

@@ -1,4 +1,30 @@
 import type { ListKind } from "../../dashboard/routes";
+import { counted } from "./counted";
+
+/** One of each kind and several, as a sentence has them. */
+const nouns: Record<ListKind, readonly [string, string]> = {
+  regions: ["region", "regions"],
+  sites: ["site", "sites"],
+  nodes: ["node", "nodes"],
+  links: ["link", "links"],
+  clusters: ["cluster", "clusters"],
+  apps: ["app", "apps"],
+  "app-versions": ["app version", "app versions"],
+  components: ["component", "components"],
+  services: ["service", "services"],
+  deployments: ["deployment", "deployments"],
+  releases: ["release", "releases"],
+  instances: ["instance", "instances"],
+  operations: ["operation", "operations"],
+  events: ["event", "events"],
+  tenants: ["tenant", "tenants"],
+  users: ["user", "users"],
+  "service-accounts": ["service account", "service accounts"],
+  "api-tokens": ["API token", "API tokens"],
+  "role-bindings": ["role binding", "role bindings"],
+  secrets: ["secret", "secrets"],
+  "audit-log": ["entry", "entries"],
+};
 
 export const lists = {
   kinds: {
@@ -105,6 +131,9 @@ export const lists = {
     address: "Address",
   } as Readonly<Record<string, string>>,
   count: (shown: string, all: string) => `${shown} of ${all}`,
+  found: (kind: ListKind, many: number) => `${counted(many, ...nouns[kind])} found`,
+  nearCut: (taken: string, all: string) =>
+    `The distance takes in ${all} sites, more than a list can be asked for: only what is at ${taken} of them is listed. Shorten the distance.`,
   atLeast: (many: string) => `at least ${many}`,
   loading: "Loading…",
   more: "More are loaded as you scroll.",

@@ -9,6 +9,8 @@
 
 import type { Place } from "../../live/tables";
 import type { Camera } from "../camera";
+import type { Caption } from "../caption";
+import { captioned } from "../captioned";
 import { SLOT } from "../layout";
 import { type Palette, readPalette } from "../palette";
 import { placeAt } from "../pick";
@@ -19,6 +21,7 @@ import { drawRegionNames, drawSiteNames } from "./labels";
 import { LinkLayer } from "./links";
 import { NodeLayer } from "./nodes";
 import { contextOf, Picture } from "./picture";
+import { Taken } from "./taken";
 import { TextWidths } from "./text";
 
 /** While moving, so many pixels around what is in view are drawn as well, so that a move has something to show. */
@@ -90,10 +93,8 @@ export class CanvasRenderer implements Renderer {
     return placeAt(scene.layout, x, y, { nodes: detail !== "sites" && detail !== "regions" && SLOT * camera.scale >= 4 });
   }
 
-  toPng(): Promise<Blob> {
-    return new Promise((resolve, reject) => {
-      this.canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the picture could not be encoded"))), "image/png");
-    });
+  toPng(caption: Caption): Promise<Blob> {
+    return captioned(this.canvas, caption);
   }
 
   dispose(): void {
@@ -183,9 +184,11 @@ export class CanvasRenderer implements Renderer {
   private drawOver(frame: Frame): void {
     const { context, scene, ratio } = frame;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.links.drawFocus(frame);
+    const taken = new Taken();
+    const focused = this.links.drawFocus(frame);
     drawSiteNames(frame);
-    drawRegionNames(frame);
+    drawRegionNames(frame, taken);
+    this.links.drawLatencies(frame, focused, taken);
     drawOutline(frame, scene.hovered, 1.5, true);
     drawOutline(frame, scene.selected, 3, false);
   }

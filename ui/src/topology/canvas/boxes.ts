@@ -45,7 +45,8 @@ export function drawSites(frame: Frame, { again = false } = {}): void {
       context.fillStyle = ground(frame, box.regionBox);
       context.fillRect(x, y, width, height);
     }
-    context.globalAlpha = dimmed(frame.match?.leadingSites, box.site) ? DIMMED : 1;
+    const faint = dimmed(frame.match?.leadingSites, box.site);
+    context.globalAlpha = faint ? DIMMED : 1;
     if (topology.sites.transit[box.site] === 1 && box.columns === 0) {
       drawWaypoint(frame, box, x, y, width);
       continue;
@@ -56,6 +57,8 @@ export function drawSites(frame: Frame, { again = false } = {}): void {
     else if (width > 12) {
       context.strokeStyle = palette.siteLine;
       context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
+      // Over its line it would be twice as dark as what else is dimmed.
+      if (faint) context.globalAlpha = DIMMED / 2;
       drawSiteState(frame, box, x, y, width, height);
     }
   }

@@ -30,7 +30,7 @@ describe("links as they are drawn", () => {
 
   it("join regions, each pair once, and not within one", () => {
     // A ring over all sites crosses from each country to the next.
-    expect(bundle(topology).map((one) => one.count)).toEqual([1, 1, 1]);
+    expect(bundle(topology).map((one) => one.rows.length)).toEqual([1, 1, 1]);
   });
 
   it("count those that are down when a link's state changes", () => {
@@ -50,6 +50,19 @@ describe("links as they are drawn", () => {
     topology.apply(delta({ nodes }));
     ends.refresh(topology, layout);
     expect(ends.bundles).toBe(before);
+  });
+
+  it("of regions meet in the middle of the regions' own sites, wherever other regions within them are", () => {
+    const inner = world({ countries: 3, sitesEach: 4, nodesEach: 2 });
+    const rows = inner.sites.regionIds.map((id, row) => (row === 0 ? "region_world" : id));
+    topology.load({ ...inner, revision: 9, sites: { ...inner.sites, regionIds: rows } });
+    layout = new SlotLayout(topology);
+    const ends = new LinkEnds();
+    ends.refresh(topology, layout);
+    const around = topology.regions.rowOf("region_world");
+    const box = layout.boxOf(0);
+    expect(ends.middles[around * 2]).toBeCloseTo((box?.x ?? NaN) + (box?.width ?? NaN) / 2);
+    expect(ends.middles[around * 2 + 1]).toBeCloseTo((box?.y ?? NaN) + (box?.height ?? NaN) / 2);
   });
 
   it("begin and end in the middle of their sites, and nowhere once they are gone", () => {

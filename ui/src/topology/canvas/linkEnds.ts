@@ -9,7 +9,8 @@ import type { SlotLayout } from "../layout";
 export interface Bundle {
   readonly from: number;
   readonly to: number;
-  count: number;
+  /** The links' rows. */
+  readonly rows: number[];
   down: number;
 }
 
@@ -17,6 +18,8 @@ export class LinkEnds {
   /** World coordinates by link row: x and y of one end, x and y of the other. NaN where an end has no place. */
   ends = new Float32Array(0);
   bundles: readonly Bundle[] = [];
+  /** World coordinates by region row of the middle of its own sites, what is in regions within it apart; NaN without any. */
+  middles = new Float32Array(0);
 
   private of: Topology | null = null;
   private links = -1;
@@ -43,6 +46,7 @@ export class LinkEnds {
       this.end(row * 4, links.from[row] as number, layout);
       this.end(row * 4 + 2, links.to[row] as number, layout);
     }
+    this.middles = middlesOf(layout);
   }
 
   private end(at: number, site: number, layout: SlotLayout): void {
@@ -51,6 +55,21 @@ export class LinkEnds {
     this.ends[at] = box.x + box.width / 2;
     this.ends[at + 1] = box.y + box.height / 2;
   }
+}
+
+function middlesOf(layout: SlotLayout): Float32Array<ArrayBuffer> {
+  const middles = new Float32Array(layout.regionBoxes.reduce((most, box) => Math.max(most, box.region + 1), 0) * 2).fill(NaN);
+  for (const { region, part, siteBoxes } of layout.regionBoxes) {
+    if (part > 0 || siteBoxes.length === 0) continue;
+    let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
+    for (const box of siteBoxes) {
+      [left, top] = [Math.min(left, box.x), Math.min(top, box.y)];
+      [right, bottom] = [Math.max(right, box.x + box.width), Math.max(bottom, box.y + box.height)];
+    }
+    middles[region * 2] = (left + right) / 2;
+    middles[region * 2 + 1] = (top + bottom) / 2;
+  }
+  return middles;
 }
 
 /** Joins links by the regions of their ends; links within a region are not among them. */
@@ -66,10 +85,10 @@ export function bundle({ links, sites, regions }: Topology): Bundle[] {
     const key = first * many + second;
     let joined = found.get(key);
     if (joined === undefined) {
-      joined = { from: first, to: second, count: 0, down: 0 };
+      joined = { from: first, to: second, rows: [], down: 0 };
       found.set(key, joined);
     }
-    joined.count += 1;
+    joined.rows.push(row);
     if (links.state[row] === State.DOWN) joined.down += 1;
   }
   return [...found.values()];

@@ -7,6 +7,7 @@ import type { Topology } from "../../live/topology";
 import { SLOT } from "../layout";
 import { dimmed, type Frame } from "./frame";
 import { LinkEnds } from "./linkEnds";
+import type { Taken } from "./taken";
 
 /** Pixels of a slot from which links between sites are drawn, not only those between regions. */
 const EACH_FROM_PX = 5;
@@ -27,12 +28,33 @@ export class LinkLayer {
     } else this.drawBundles(frame);
   }
 
-  /** The links of what is selected or pointed at, over everything, with their latencies. */
-  drawFocus(frame: Frame): void {
+  /** The links of what is selected or pointed at, over everything; those of them that have room for a latency. */
+  drawFocus(frame: Frame): readonly number[] {
     const focus = focusOf(frame);
-    if (focus === null) return;
+    if (focus === null) return [];
     this.known.refresh(frame.topology, frame.layout);
-    this.drawFocused(frame, focus);
+    return this.drawFocused(frame, focus);
+  }
+
+  /** Latencies of links, in the middle of each; never over other words. */
+  drawLatencies(frame: Frame, rows: readonly number[], taken: Taken): void {
+    if (rows.length === 0) return;
+    const { context, palette, text } = frame;
+    const { links } = frame.topology;
+    text.use(context, `11px ${palette.font}`);
+    context.textBaseline = "middle";
+    context.textAlign = "center";
+    for (const row of rows) {
+      const [x, y] = this.middle(frame, row);
+      const words = `${latency(links.latencyMs[row] as number)}${links.state[row] === State.DOWN ? " ×" : ""}`;
+      const width = text.width(context, words);
+      if (!taken.take(x - width / 2 - 3, y - 8, width + 6, 16)) continue;
+      context.fillStyle = palette.ground;
+      context.fillRect(x - width / 2 - 3, y - 8, width + 6, 16);
+      context.fillStyle = palette.text;
+      context.fillText(words, x, y);
+    }
+    context.textAlign = "left";
   }
 
   /** How many links are in view, what is drawn around it apart; counting ends where they are too many. */
@@ -43,20 +65,29 @@ export class LinkLayer {
     return many;
   }
 
+  /** A line for each pair of regions, and over it how much of it is down, each in its own width. */
   private drawBundles(frame: Frame): void {
-    const { context, palette } = frame;
-    for (const one of this.known.bundles) {
-      const [a, b] = [regionCentre(frame, one.from), regionCentre(frame, one.to)];
+    const { context, palette, match } = frame;
+    context.lineCap = "butt";
+    for (const { from, to, rows, down } of this.known.bundles) {
+      const [a, b] = [this.regionMiddle(frame, from), this.regionMiddle(frame, to)];
       if (a === null || b === null || outside(frame, a, b)) continue;
-      context.strokeStyle = one.down > 0 ? (palette.states[State.DOWN] as string) : palette.link;
-      context.globalAlpha = one.down > 0 ? 0.85 : 0.45;
-      context.lineWidth = Math.min(5, 0.8 + Math.log2(1 + one.count) * 0.7);
-      context.setLineDash(one.down === one.count ? [4, 3] : []);
-      context.beginPath();
-      curve(context, a[0], a[1], b[0], b[1]);
-      context.stroke();
+      const faint = match !== null && !rows.some((row) => match.links[row] === 1);
+      const width = Math.min(5, 0.8 + Math.log2(1 + rows.length) * 0.7);
+      const line = (colour: string, share: number, alpha: number) => {
+        context.strokeStyle = colour;
+        context.globalAlpha = faint ? 0.06 : alpha;
+        context.lineWidth = Math.max(1.2, width * share);
+        context.beginPath();
+        curve(context, a[0], a[1], b[0], b[1]);
+        context.stroke();
+      };
+      if (down < rows.length) line(palette.link, 1, 0.35);
+      if (down === 0) continue;
+      context.setLineDash([5, 3]);
+      line(palette.states[State.DOWN] as string, down / rows.length, 0.85);
+      context.setLineDash([]);
     }
-    context.setLineDash([]);
     context.globalAlpha = 1;
     context.lineWidth = 1;
   }
@@ -84,6 +115,11 @@ export class LinkLayer {
     context.lineWidth = 1;
   }
 
+  private regionMiddle({ left, top, scale }: Frame, region: number): Point | null {
+    const [x, y] = [this.known.middles[region * 2] ?? NaN, this.known.middles[region * 2 + 1] ?? NaN];
+    return Number.isNaN(x) ? null : [left + x * scale, top + y * scale];
+  }
+
   /** Whether a link has both ends and may cross what is drawn, but for an edge of so many pixels. */
   private visible({ scale, left, top, width, height }: Frame, row: number, edge = 0): boolean {
     const { ends } = this.known;
@@ -109,41 +145,30 @@ export class LinkLayer {
     return [(ax + bx) / 2 + (ay - by) * 0.06, (ay + by) / 2 + (bx - ax) * 0.06];
   }
 
-  private drawFocused(frame: Frame, focus: (row: number) => boolean): void {
-    const { context, palette, topology, text } = frame;
+  private drawFocused(frame: Frame, focus: (row: number) => boolean): number[] {
+    const { context, palette, topology } = frame;
     const { links } = topology;
-    const labels: { row: number; at: [number, number] }[] = [];
-    for (let row = 0; row < links.limit; row += 1) {
-      if (!focus(row) || !this.visible(frame, row)) continue;
+    const shown: number[] = [];
+    for (let row = 0; row < links.limit; row += 1) if (focus(row) && this.visible(frame, row)) shown.push(row);
+    context.lineWidth = shown.length > LABELS_AT_MOST ? 1.2 : 2;
+    for (const row of shown) {
       const down = links.state[row] === State.DOWN;
       context.strokeStyle = down ? (palette.states[State.DOWN] as string) : palette.linkStrong;
-      context.lineWidth = 2;
       context.setLineDash(down ? [5, 3] : []);
       context.beginPath();
       this.trace(frame, row);
       context.stroke();
-      if (labels.length < LABELS_AT_MOST) labels.push({ row, at: this.middle(frame, row) });
     }
     context.setLineDash([]);
     context.lineWidth = 1;
-    text.use(context, `11px ${palette.font}`);
-    context.textBaseline = "middle";
-    context.textAlign = "center";
-    for (const { row, at } of labels) {
-      const words = `${latency(links.latencyMs[row] as number)}${links.state[row] === State.DOWN ? " ×" : ""}`;
-      const width = text.width(context, words);
-      context.fillStyle = palette.ground;
-      context.fillRect(at[0] - width / 2 - 3, at[1] - 8, width + 6, 16);
-      context.fillStyle = palette.text;
-      context.fillText(words, at[0], at[1]);
-    }
-    context.textAlign = "left";
+    return shown.slice(0, LABELS_AT_MOST);
   }
 }
 
 /** Milliseconds for people: `0.42 ms`, `7.1 ms`, `120 ms`. */
 export function latency(ms: number): string {
-  return `${ms < 1 ? ms.toFixed(2) : ms < 20 ? ms.toFixed(1) : Math.round(ms)} ms`;
+  // By what is left after rounding: a millisecond is written in one way, however it was measured.
+  return `${ms < 0.995 ? ms.toFixed(2) : ms < 19.95 ? ms.toFixed(1) : Math.round(ms)} ms`;
 }
 
 /** Whether a link belongs to what is selected or pointed at; null where nothing is. */
@@ -177,12 +202,6 @@ function linkTest(topology: Topology, place: Place): ((row: number) => boolean) 
 }
 
 type Point = readonly [number, number];
-
-function regionCentre(frame: Frame, region: number): Point | null {
-  const box = frame.layout.boxesOfRegion(region)[0];
-  if (box === undefined) return null;
-  return [frame.left + (box.x + box.width / 2) * frame.scale, frame.top + (box.y + box.height / 2) * frame.scale];
-}
 
 /** A slight bow, so that a line between boxes in a row does not run through those between them. */
 function curve(context: Frame["context"], ax: number, ay: number, bx: number, by: number): void {

@@ -13,6 +13,10 @@ const FLASH_MS = 700;
 const DIMMED = 0.16;
 const INSTANCE_PX = 9;
 const LEAST_ILL_PX = 2.8;
+/** From so many pixels on a node that is ready has its mark as well: smaller, it would be lost among its like. */
+const LEAST_READY_PX = 12;
+/** From so many pixels on what runs on a node has its name. */
+const NAMED_PX = 110;
 
 /** Rows in view by state, found ones and dimmed ones apart; kept from frame to frame. */
 class Buckets {
@@ -83,19 +87,22 @@ export class NodeLayer {
 
   private drawMarks(frame: Frame, size: number): void {
     const { context, layout, palette, scale, left, top } = frame;
+    const mark = markIn(size, frame.detail === "names");
     context.strokeStyle = palette.onState;
-    context.lineWidth = Math.max(1, size * 0.11);
+    context.lineWidth = Math.max(1, mark.size * 0.11);
     context.lineCap = "round";
+    context.lineJoin = "round";
     context.beginPath();
     for (const state of STATES) {
-      if (state === State.READY) continue;
+      if (state === State.READY && size < LEAST_READY_PX) continue;
       for (const row of this.buckets.of(state, false)) {
         const [x, y] = [left + (layout.nodeX[row] as number) * scale, top + (layout.nodeY[row] as number) * scale];
-        tracePath(context as CanvasRenderingContext2D, state, x, y, size);
+        tracePath(context, state, x + mark.x, y + mark.y, mark.size);
       }
     }
     context.stroke();
     context.lineCap = "butt";
+    context.lineJoin = "miter";
     context.lineWidth = 1;
   }
 
@@ -137,11 +144,13 @@ export class NodeLayer {
     this.group(frame);
     text.use(context, `11px ${palette.font}`);
     context.textBaseline = "top";
+    // Where what runs has names, the mark is beside the node's own.
+    const room = size - (size >= NAMED_PX ? markIn(size, true).size + 2 : 6);
     for (const state of STATES) {
       for (const row of this.buckets.of(state, false)) {
         const [x, y] = [left + (layout.nodeX[row] as number) * scale, top + (layout.nodeY[row] as number) * scale];
         context.fillStyle = palette.onState;
-        const name = text.fitting(context, topology.nodes.names[row] ?? "", size - 6);
+        const name = text.fitting(context, topology.nodes.names[row] ?? "", room, "middle");
         if (name !== "") context.fillText(name, x + 3, y + 3);
         this.drawInstances(frame, row, x, y, size);
       }
@@ -153,7 +162,7 @@ export class NodeLayer {
     const { context, palette, topology, text } = frame;
     const rows = this.instancesOf[node];
     if (rows === undefined) return;
-    const named = size >= 110;
+    const named = size >= NAMED_PX;
     const step = named ? INSTANCE_PX + 5 : INSTANCE_PX + 2;
     const most = Math.max(1, Math.floor((size - (named ? 22 : 6)) / step));
     const shown = rows.length > most ? rows.slice(0, most - 1) : rows;
@@ -165,7 +174,7 @@ export class NodeLayer {
       context.fillRect(ix + 1, iy + 1, INSTANCE_PX - 2, INSTANCE_PX - 2);
       if (!named) continue;
       context.fillStyle = palette.onState;
-      context.fillText(text.fitting(context, topology.instances.names[row] ?? "", size - 22), ix + INSTANCE_PX + 4, iy - 1);
+      context.fillText(text.fitting(context, topology.instances.names[row] ?? "", size - 22, "middle"), ix + INSTANCE_PX + 4, iy - 1);
     }
     if (shown.length < rows.length) {
       context.fillStyle = palette.onState;
@@ -186,4 +195,12 @@ export class NodeLayer {
       if (instances.has(row) && node >= 0) (this.instancesOf[node] ??= []).push(row);
     }
   }
+}
+
+/** Where in a node's square its mark is: all of it, and where names are, what those leave. */
+export function markIn(size: number, names: boolean): { readonly x: number; readonly y: number; readonly size: number } {
+  if (!names) return { x: 0, y: 0, size };
+  if (size >= NAMED_PX) return { x: size - 22, y: -1, size: 22 };
+  const side = size * 0.55;
+  return { x: (size - side) / 2, y: (size - side) / 2, size: side };
 }

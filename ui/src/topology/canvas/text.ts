@@ -3,6 +3,11 @@
 
 const MOST_KEPT = 20_000;
 const ELLIPSIS = "…";
+/** Of fewer letters nobody can tell what was meant. */
+const LEAST_LETTERS = 5;
+
+/** Where a text is cut: names of nodes differ at their ends. */
+export type Cut = "end" | "middle";
 
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
@@ -53,26 +58,33 @@ export class TextWidths {
     return width;
   }
 
-  /** As much of a text as has room, with an ellipsis where some is left out; empty where not even three letters have. */
-  fitting(context: Context, text: string, room: number): string {
+  /** As much of a text as has room, with an ellipsis where some is left out; empty where not even five letters have. */
+  fitting(context: Context, text: string, room: number, cut: Cut = "end"): string {
     if (this.width(context, text) <= room) return text;
     const { fitted } = this.current;
     const last = fitted.get(text);
     if (last !== undefined && last.room === room) return last.text;
-    const shorter = this.shortened(context, text, room);
+    const shorter = this.shortened(context, text, room, cut);
     if (last === undefined) this.kept += 1;
     fitted.set(text, { room, text: shorter });
     return shorter;
   }
 
-  private shortened(context: Context, text: string, room: number): string {
+  private shortened(context: Context, text: string, room: number, cut: Cut): string {
     const letter = this.width(context, "n");
     let length = Math.min(text.length - 1, Math.floor(room / (letter * 0.8)));
-    while (length >= 3) {
-      const shorter = text.slice(0, length).trimEnd() + ELLIPSIS;
-      if (this.width(context, shorter) <= room) return shorter;
+    while (length >= LEAST_LETTERS) {
+      const shorter = shortened(text, length, cut);
+      // What is left of spaces at the cut is no letter.
+      if (shorter.length > LEAST_LETTERS && this.width(context, shorter) <= room) return shorter;
       length -= 1;
     }
     return "";
   }
+}
+
+function shortened(text: string, length: number, cut: Cut): string {
+  if (cut === "end") return text.slice(0, length).trimEnd() + ELLIPSIS;
+  const after = Math.floor(length / 2);
+  return text.slice(0, length - after).trimEnd() + ELLIPSIS + text.slice(-after).trimStart();
 }
