@@ -39,8 +39,8 @@ export async function tell(story) {
     same(new URL(page.url()).pathname, `/entity/${video.id}`, "the address");
   });
 
-  await story.step("it says which sites were chosen, with the terms of their scores as bars", async () => {
-    const chosen = page.locator(".why-table", { hasText: "Score by its terms" });
+  await story.step("it says which sites were chosen, with the terms of their costs as bars", async () => {
+    const chosen = page.locator(".why-table", { hasText: "Cost by its terms" });
     await chosen.waitFor();
     const names = await chosen.locator("tbody th").allInnerTexts();
     same(names.sort(), decision.placements.map(({ site }) => site.name).sort(), "chosen sites");
@@ -68,7 +68,7 @@ export async function tell(story) {
 
   const site = decision.placements[0].site;
   await story.step("a chosen site leads to its page, with what runs there", async () => {
-    await page.locator(".why-table", { hasText: "Score by its terms" }).getByRole("link", { name: site.name, exact: true }).click();
+    await page.locator(".why-table", { hasText: "Cost by its terms" }).getByRole("link", { name: site.name, exact: true }).click();
     await page.getByRole("heading", { level: 1, name: site.name }).waitFor();
     await page.getByRole("tab", { name: "Instances" }).click();
     same(query(page, "tab"), "instances", "the tab in the address");

@@ -17,8 +17,8 @@ export const WHY = `query Why($id: ID!) {
   entity(id: $id) {
     ... on Deployment {
       decision {
-        revision feasible lookedAt passed transitSites proven
-        objective { sites score pricePerHour meanLatencyMs worstLatencyMs }
+        revision feasible lookedAt passed transitSites status irreducible proven gap boundKind
+        objective { sites score pricePerHour meanLatencyMs worstLatencyMs moves tiers { terms cost bound } }
         unmet { place withinMs latencyMs message }
         conflicts { rule message }
         placements {
@@ -56,13 +56,15 @@ export function DeploymentWhy({ id, generation }: { readonly id: string; readonl
   if (!isRow(decision)) return <p>{w.none}</p>;
   const placements = rowsOf(decision.placements);
   const worst = at(decision, "objective", "worstLatencyMs");
+  const longest = Math.max(0.001, ...placements.flatMap((one) => rowsOf(one.terms).map((term) => Number(term.weighted))));
   return (
     <>
       <p>
         {w.objective(placements.length, typeof worst === "number" ? w.worst(latency(worst)) : "")}{" "}
         {w.looked(count(Number(decision.lookedAt)), count(Number(decision.passed)), count(Number(decision.transitSites)))}{" "}
-        {decision.proven === true ? w.proven : w.unproven} {w.decidedAt(Number(decision.revision))}
+        {quality(decision)} {w.decidedAt(Number(decision.revision))}
       </p>
+      <Tiers tiers={rowsOf(at(decision, "objective", "tiers"))} />
       <Messages title={w.unmet} rows={rowsOf(decision.unmet)} />
       <Messages title={w.conflicts} rows={rowsOf(decision.conflicts)} />
       <h2>{w.chosen}</h2>
@@ -89,7 +91,7 @@ export function DeploymentWhy({ id, generation }: { readonly id: string; readonl
               </td>
               <td>{numeric(placement.score).text}</td>
               <td>
-                <Terms terms={rowsOf(placement.terms)} />
+                <Terms terms={rowsOf(placement.terms)} longest={longest} />
               </td>
               <td>
                 {rowsOf(placement.serves)
@@ -106,17 +108,37 @@ export function DeploymentWhy({ id, generation }: { readonly id: string; readonl
   );
 }
 
-/** The terms as bars: as long as each counts, of the most that it could. */
-function Terms({ terms }: { readonly terms: readonly Row[] }) {
+/** How far from the best possible, in words. */
+function quality(decision: Row): string {
+  const w = t.details.why;
+  const irreducible = Array.isArray(decision.irreducible) ? decision.irreducible.map(String) : [];
+  if (irreducible.length > 0) return w.irreducible(irreducible.join(", "));
+  if (decision.status === "NOT_FOUND_WITHIN_LIMITS") return w.notFound;
+  if (decision.proven === true) return w.proven;
+  return typeof decision.gap === "number" ? w.gap((100 * decision.gap).toFixed(2), String(decision.boundKind)) : w.unproven;
+}
+
+/** What the choice costs, the most important first. */
+function Tiers({ tiers }: { readonly tiers: readonly Row[] }) {
+  if (tiers.length === 0) return null;
+  const told = tiers.map((one) => {
+    const terms = Array.isArray(one.terms) ? one.terms.map(String).join(" + ") : "";
+    return t.details.why.tier(terms, numeric(one.cost).text);
+  });
+  return <p>{t.details.why.costs(told.join(t.details.why.then))}</p>;
+}
+
+/** The terms as bars: as long as each costs, beside the greatest of all sites. */
+function Terms({ terms, longest }: { readonly terms: readonly Row[]; readonly longest: number }) {
   return (
     <ul className="why-terms">
       {terms.map((term) => {
-        const [weighted, weight] = [Number(term.weighted), Number(term.weight)];
+        const weighted = Number(term.weighted);
         const value = `${numeric(term.value).text} ${String(term.unit)}`.trim();
         return (
           <li key={String(term.name)} title={String(term.explanation)}>
             <span className="why-term-name">{String(term.name)}</span>
-            <meter min={0} max={Math.max(weight, 0.001)} value={Math.max(0, weighted)} aria-label={t.details.why.term(String(term.name), value, weighted.toFixed(3))} />
+            <meter min={0} max={longest} value={Math.max(0, weighted)} aria-label={t.details.why.term(String(term.name), value, weighted.toFixed(3))} />
             <span className="why-term-value">
               {weighted.toFixed(3)} <small>({value})</small>
             </span>
