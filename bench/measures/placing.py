@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import msgspec
-
 from bench.worlds import BEGAN_MS
 from bench.worlds.apps import TENANT, AppToPlace
 from bench.worlds.fibre import FibreWorld
