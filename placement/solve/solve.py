@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from placement.arrays import Floats, Ints
+from placement.solve.conflict import irreducible
 from placement.solve.core import improve
 from placement.solve.coupling import Link, Opens, Stage, link, order_of
 from placement.solve.evaluation import better, evaluate
@@ -39,15 +40,17 @@ def solve(model: Model) -> Choice:
     """The best choice that was found: of those that break least the one that costs least; see `Choice`.
 
     With `model.start` feasible it is feasible and costs no more. With `limits.core_candidates` an exact solver is asked too,
-    also when the searches found nothing feasible.
+    also when the searches found nothing feasible; when it proves that there is nothing, the choice says what cannot be kept.
     """
     found = _searched(model)
     if not model.limits.core_candidates:
         return found
     improved = improve(model, found)
-    if improved is found:
-        return found
-    return replace(improved, iterations=found.iterations + improved.iterations)
+    if improved is not found:
+        improved = replace(improved, iterations=found.iterations + improved.iterations)
+    if not improved.feasible and improved.proved:
+        improved = replace(improved, conflict=irreducible(model))
+    return improved
 
 
 def _searched(model: Model) -> Choice:
