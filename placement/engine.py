@@ -63,11 +63,12 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
             candidates[unit] = candidates[unit].copy()
             candidates[unit][row] = False
     if not choice.feasible or layout.crowded:
-        return _infeasible(made, choice, iterations=iterations, cut=bool(cuts) or made.narrow)
-    return _feasible(made, choice, layout, iterations=iterations, cut=bool(cuts) or made.narrow)
+        return infeasible(made, choice, iterations=iterations, cut=bool(cuts) or made.narrow)
+    return feasible(made, choice, layout, iterations=iterations, cut=bool(cuts) or made.narrow)
 
 
-def _feasible(made: Modelled, choice: Choice, layout: Layout, *, iterations: int, cut: bool) -> Verdict:
+def feasible(made: Modelled, choice: Choice, layout: Layout, *, iterations: int, cut: bool) -> Verdict:
+    """The decision that a choice on nodes is; with `cut` it says nothing of what another choice might cost."""
     problem = made.problem
     return Verdict(
         revision=problem.revision,
@@ -88,7 +89,8 @@ def _feasible(made: Modelled, choice: Choice, layout: Layout, *, iterations: int
     )
 
 
-def _infeasible(made: Modelled, choice: Choice, *, iterations: int, cut: bool) -> Verdict:
+def infeasible(made: Modelled, choice: Choice, *, iterations: int, cut: bool) -> Verdict:
+    """The decision that nothing was found; with `cut` it is no proof that there is nothing."""
     problem = made.problem
     unmet = unmet_of(made, choice)
     proved = choice.proved and not cut
