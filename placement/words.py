@@ -8,11 +8,11 @@ decided: a policy that can be read in two ways would be obeyed in the wrong one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from graph.kinds import Component, Deployment
+from graph.kinds import Component, Deployment, Region
 from graph.kinds.policy import DivisionMode, PlacementPolicy, SiteSelector
 from graph.paths import Network
 from graph.refusal import LimitExceeded
@@ -74,6 +74,8 @@ class PolicyWords:
     """(targets,): the weight of each place's users."""
     allowed: Allowed | None
     """Which sites keep the places' limits of distance and bandwidth; None when no place has any."""
+    region_names: Mapping[str, str] = field(default_factory=dict)
+    """By id, where the policy names regions: what those, and the regions of the sites, are called in reasons."""
 
     @property
     def many_units(self) -> bool:
@@ -163,6 +165,7 @@ def words_of(
         weights=_weights(ground, policy, path=f"{path}.division.weights"),
         demand=np.array([one.demand for one in targets], dtype=np.float64),
         allowed=allowed_pairs(ground, targets, network),
+        region_names=_region_names(ground, policy),
     )
 
 
@@ -183,6 +186,14 @@ def _preference(ground: Ground, preferences: Sequence[SiteSelector], *, path: st
 def _pinned(ground: Ground, policy: PlacementPolicy, *, path: str) -> Ints:
     check_sites(ground, policy.pinned_site_ids, path=path, runs=True)
     return ground.rows_of(policy.pinned_site_ids)
+
+
+def _region_names(ground: Ground, policy: PlacementPolicy) -> dict[str, str]:
+    named = [*policy.sites.region_ids, *policy.residency_region_ids]
+    if not named:
+        return {}
+    found = ((one, get_as(ground.reader, Region, one)) for one in {*named, *ground.regions.values})
+    return {one: region.name for one, region in found if region is not None}
 
 
 def _weights(ground: Ground, policy: PlacementPolicy, *, path: str) -> Ints | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.rule import SiteRule, nobody
+from placement.rules.rule import SiteRule, nobody, regions_of
 
 
 def _refuses(problem: Problem) -> Mask:
@@ -14,7 +14,8 @@ def _refuses(problem: Problem) -> Mask:
 
 
 def _reason(problem: Problem, site: int) -> Reason:
-    need, have = " or ".join(problem.policy.residency_region_ids), problem.sites[site].region_id
+    need = regions_of(problem, problem.policy.residency_region_ids)
+    have = regions_of(problem, [problem.sites[site].region_id])
     message = f"its data may not leave {need}: the site lies in {have}"
     return Reason(rule="residency", need=need, have=have, unit="", message=message)
 

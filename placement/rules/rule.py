@@ -7,7 +7,7 @@ those without which it would have passed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,6 +18,9 @@ from placement.bins import Bins
 from placement.decision import Reason
 from placement.packing import Packing
 from placement.problem import Problem
+
+SPELT_OUT = 5
+"""Regions that a reason names, of many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,14 @@ def bandwidth_reason(rule: str, *, need: float, have: float, to: str) -> Reason:
         unit="Mbit/s",
         message=f"the way from {to} needs {need:g} Mbit/s free, and has {have:g}",
     )
+
+
+def regions_of(problem: Problem, region_ids: Sequence[str]) -> str:
+    """The names of regions, in words; of many the first, and how many more there are."""
+    names = [problem.words.region_names.get(one, one) for one in region_ids]
+    if len(names) > SPELT_OUT + 1:
+        names = [*names[:SPELT_OUT], f"{len(names) - SPELT_OUT} more"]
+    return " or ".join(names)
 
 
 def replicas_of(count: int) -> str:

@@ -76,7 +76,17 @@ def test_a_region_counts_with_all_below_it(build: Builder) -> None:
     decision = build.decide(build.component(), policy=policy)
     assert [one.site_id for one in decision.placements] == [inside.id]
     reason = only(decision, outside.id)
-    assert (reason.rule, reason.need, reason.have) == ("region", country.id, build.region.id)
+    assert (reason.rule, reason.need, reason.have) == ("region", "country", build.region.name)
+
+
+def test_of_many_regions_a_reason_names_the_first(build: Builder) -> None:
+    countries = [build.make(type(build.region), name=f"country {n}") for n in range(9)]
+    inside, outside = build.site(region_id=countries[0].id), build.site()
+    for given, told in ((7, "country 4 or 2 more"), (6, "country 4 or country 5")):
+        policy = PlacementPolicy(residency_region_ids=[one.id for one in countries[:given]])
+        decision = build.decide(build.component(), policy=policy)
+        assert [one.site_id for one in decision.placements] == [inside.id]
+        assert only(decision, outside.id).need.endswith(told)
 
 
 NodeCase = tuple[str, dict[str, Any], dict[str, Any], str, str, str]

@@ -80,8 +80,8 @@ CASES: dict[str, tuple[Policy, str, str, str, str]] = {
     ),
     "residency": (
         lambda b, s: PlacementPolicy(residency_region_ids=[b.region.id]),
-        "region_",
-        "region_",
+        "region",
+        "abroad",
         "",
         "may not leave",
     ),
