@@ -25,7 +25,12 @@ def plan(**refusals: list[dict[str, Any]]) -> dict[str, Any]:
         "revision": 1,
         "lookedAt": len(nodes),
         "passed": 0,
-        "objective": {"sites": 0},
+        "objective": {"sites": 0, "moves": 0, "tiers": []},
+        "status": "FEASIBLE",
+        "irreducible": [],
+        "proven": True,
+        "gap": None,
+        "boundKind": "NONE",
         "placements": [],
         "conflicts": [],
         "unmet": [],
@@ -56,12 +61,12 @@ def shown_names(shown: dict[str, Any]) -> set[str]:
 def test_a_tie_is_no_need_and_one_replica_is_no_replicas(capsys: pytest.CaptureFixture[str]) -> None:
     print_plan(
         plan(
-            twin=[reason("not_needed", "1.0000", "1.0000", "score")],
+            twin=[reason("not_needed", "1.0000", "1.0000", "cost")],
             full=[reason("taint", "1", "0", "replicas")],
             untold=[reason("cordon", "1", None, "replicas")],
         )
     )
     out = " ".join(capsys.readouterr().out.split())
-    assert "twin (1.0000 score, as a chosen site)" in out
+    assert "twin (cost 1.0000, as with a chosen site)" in out
     assert "full (need 1 replica, have 0 replicas)" in out
     assert "untold (need 1 replica, have less)" in out
