@@ -78,10 +78,14 @@ def terms(kind: GraphQLInputObjectType, world: World, tenant: str) -> Iterator[t
             yield {name: value}, naming
 
 
-def values(name: str, kind: Any, world: World, tenant: str) -> Iterator[tuple[Any, bool]]:
+def values(
+    name: str, kind: Any, world: World, tenant: str, *, inside: tuple[str, ...] = ()
+) -> Iterator[tuple[Any, bool]]:
+    """Values of a type, and whether they ask for what they name; `inside`: the filters that this one is part of."""
     marker = MARKERS[tenant]
     if isinstance(kind, GraphQLList):
-        yield from (([one], naming) for one, naming in values(name, get_nullable_type(kind.of_type), world, tenant))
+        of = get_nullable_type(kind.of_type)
+        yield from (([one], naming) for one, naming in values(name, of, world, tenant, inside=inside))
     elif isinstance(kind, GraphQLEnumType):
         yield from ((one, False) for one in list(kind.values)[:2])
     elif isinstance(kind, GraphQLInputObjectType):
@@ -92,8 +96,13 @@ def values(name: str, kind: Any, world: World, tenant: str) -> Iterator[tuple[An
             }
             yield filled, False
             return
+        if kind.name in inside:
+            return
         for key, one in kind.fields.items():
-            for value, naming in values(key, get_nullable_type(one.type), world, tenant):
+            if key in ("and", "or", "not"):
+                continue
+            of = get_nullable_type(one.type)
+            for value, naming in values(key, of, world, tenant, inside=(*inside, kind.name)):
                 yield {key: value}, naming and key in NAMING
     elif kind.name == "ID":
         known = world.ids[tenant].get(name[0].upper() + name[1:], [])[:1]
