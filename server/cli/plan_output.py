@@ -16,6 +16,8 @@ from server.cli.output import cell, console, plain_table, reference_text
 
 REFUSALS = 500
 EXAMPLES = 3
+COUNTED = ("replicas", "sites", "places", "moves", "domains")
+"""Units that are words, of which one is written without the s."""
 REFUSAL_NODES = "nodes { site { id name } reasons { rule need have unit message } }"
 PLAN = (
     "revision feasible status irreducible lookedAt passed transitSites iterations proven gap boundKind "
@@ -104,9 +106,9 @@ def _print_chosen(out: Console, plan: Json) -> None:
 
 def _term(term: Json) -> str:
     """`6.1 ms → 0.61 × 1`: what was measured, what that is of the term's scale, and how much it counts."""
-    return (
-        f"{term['value']:.4g}{' ' + term['unit'] if term['unit'] else ''} → {term['scaled']:.2f} × {term['weight']:g}"
-    )
+    value, unit = term["value"], term["unit"]
+    measured = f"{value:.0%}" if unit == "share" else _amount(f"{value:.4g}", unit)
+    return f"{measured} → {term['scaled']:.2f} × {term['weight']:g}"
 
 
 def _print_serves(out: Console, plan: Json) -> None:
@@ -198,14 +200,14 @@ def _missing(reason: Json) -> float:
 
 def _amount(value: str, unit: str) -> str:
     """A number with its unit, `1 replica`; words as they are."""
-    one = unit.removesuffix("s") if value == "1" and unit in ("replicas", "sites", "places") else unit
+    one = unit.removesuffix("s") if value == "1" and unit in COUNTED else unit
     return f"{cell(value)} {one}".rstrip()
 
 
 def _need(reason: Json) -> str:
-    """What was needed and what there is, in brief; a score that is tied says what decided."""
+    """What was needed and what there is, in brief; a cost that is tied says what decided."""
     need, have, unit = reason["need"], reason["have"], reason["unit"]
-    if unit == "cost" and need == have:
-        return f"cost {cell(have)}, as with a chosen site"
+    if unit == "cost":
+        return f"cost {cell(have)}, as with a chosen site" if need == have else f"cost {cell(have)}, not {cell(need)}"
     told = f"need {_amount(need, unit)}"
     return f"{told}, have less" if have is None else f"{told}, have {_amount(have, unit)}"

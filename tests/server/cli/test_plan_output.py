@@ -22,6 +22,11 @@ def plan(**refusals: list[dict[str, Any]]) -> dict[str, Any]:
     ]
     return {
         "feasible": True,
+        "status": "FEASIBLE",
+        "irreducible": [],
+        "proven": True,
+        "gap": 0.0,
+        "boundKind": "EXACT",
         "revision": 1,
         "lookedAt": len(nodes),
         "passed": 0,
@@ -70,3 +75,29 @@ def test_a_tie_is_no_need_and_one_replica_is_no_replicas(capsys: pytest.CaptureF
     assert "twin (cost 1.0000, as with a chosen site)" in out
     assert "full (need 1 replica, have 0 replicas)" in out
     assert "untold (need 1 replica, have less)" in out
+
+
+def test_a_chosen_site_says_what_each_term_is_and_the_plan_how_good_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    site = {"id": "graz", "name": "graz", "__typename": "Site"}
+    terms = [
+        {"name": "sites", "value": 1.0, "unit": "sites", "scaled": 1.0, "weight": 1.0, "weighted": 1.0},
+        {"name": "headroom", "value": 0.5, "unit": "share", "scaled": 0.5, "weight": 0.5, "weighted": 0.25},
+    ]
+    chosen = {"score": 1.25, "site": site, "terms": terms, "components": [], "serves": []}
+    objective = {"sites": 1, "moves": 2, "tiers": [{"terms": ["sites"], "cost": 1.0, "bound": 1.0}]}
+    shown = {**plan(), "placements": [chosen], "objective": objective}
+    told = []
+    for quality in ({}, {"proven": False, "gap": 0.0123, "boundKind": "LP"}, {"proven": False, "gap": None}):
+        print_plan({**shown, **quality})
+        told.append(" ".join(capsys.readouterr().out.split()))
+    assert "graz 1.250 1 site → 1.00 × 1 50% → 0.50 × 0.5" in told[0]
+    assert "cost: sites 1; proved: nothing costs less; 2 moves" in told[0]
+    assert "at most 1.23% above the best possible (LP); 2 moves" in told[1]
+    assert "how far from the best possible is not known; 2 moves" in told[2]
+
+
+def test_a_plan_that_cannot_be_done_says_whether_that_is_proved(capsys: pytest.CaptureFixture[str]) -> None:
+    print_plan({**plan(), "feasible": False, "status": "INFEASIBLE", "irreducible": ["places", "max_sites"]})
+    assert "proved: these cannot be kept together: places, max_sites" in capsys.readouterr().out
+    print_plan({**plan(), "feasible": False, "status": "NOT_FOUND_WITHIN_LIMITS", "proven": False})
+    assert "nothing was found; that there is nothing is not proved" in capsys.readouterr().out
