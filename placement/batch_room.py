@@ -1,0 +1,166 @@
+"""The room that several problems share, and what of it the decisions among them have taken.
+
+A problem has its own bins: those that its tenant may use, with what its own deployment uses left out. Here the same node has
+one number in all of them, so that what is decided for one is less room for the others, and is given back when that decision
+is taken out again. Problems themselves are immutable: each is looked at as a copy with less that is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from graph.refusal import InvalidInput
+from placement.arrays import Floats, Ints, Mask
+from placement.placements import Layout
+from placement.problem import Problem
+from placement.words import PolicyWords
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one decision takes that was not there before."""
+
+    holders: Ints
+    """Nodes and stated capacities by their numbers in a `SharedRoom`; the same one may come again."""
+    amounts: Ints
+    """(resources of the shared room, holders)."""
+    alone: Mask
+    """(holders,): whether it is for what has its nodes to itself."""
+
+
+class SharedRoom:
+    """The room that some problems share."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        """Raises InvalidInput when the problems are not of one revision of one graph."""
+        first = problems[0]
+        for at, one in enumerate(problems):
+            if one.revision != first.revision or len(one.bins.node_ids) != len(first.bins.node_ids):
+                raise InvalidInput(
+                    f"problem {at} is of revision {one.revision}, the first of {first.revision}",
+                    remedy="make all problems of a batch from the same graph",
+                    path=f"asked[{at}]",
+                )
+        self.problems = tuple(problems)
+        names = {name for one in problems for name in one.bins.resources}
+        common = first.bins.resources[:3]
+        self.resources = (*common, *sorted(names - set(common)))
+        self.site_ids = tuple(sorted({site.id for one in problems for site in one.sites}))
+        self._nodes = len(first.bins.node_ids)
+        number = {site_id: at for at, site_id in enumerate(self.site_ids)}
+        self.site_of = [np.array([number[site.id] for site in one.sites], dtype=np.int64) for one in problems]
+        """By problem: the number here of each of its sites."""
+        self.holder_of = [self._holders(one, self.site_of[at]) for at, one in enumerate(problems)]
+        """By problem: the number of the node or stated capacity that each bin is."""
+        self._columns = [[self.resources.index(name) for name in one.bins.resources] for one in problems]
+        self._taken = np.zeros((len(self.resources), self.holders), dtype=np.int64)
+        self._uses = np.zeros(self.holders, dtype=np.int64)
+        self._alone = np.zeros(self.holders, dtype=np.int64)
+
+    @property
+    def holders(self) -> int:
+        """How many numbers there are."""
+        return self._nodes + len(self.site_ids)
+
+    def take(self, use: Use) -> None:
+        """Less room by what a decision takes."""
+        self._add(use, 1)
+
+    def give_back(self, use: Use) -> None:
+        """As much room as before the decision."""
+        self._add(use, -1)
+
+    def left(self, at: int) -> Problem:
+        """A problem with what the others have left of its room; the same one as long as they took nothing of it."""
+        problem, holder = self.problems[at], self.holder_of[at]
+        touched = np.flatnonzero(self._uses[holder])
+        if not len(touched):
+            return problem
+        bins, columns = problem.bins, self._columns[at]
+        free = np.array(bins.free, order="F")
+        free[touched] = np.maximum(free[touched] - self._taken[columns][:, holder[touched]].T, 0)
+        return replace(problem, bins=replace(bins, free=free), words=self._words(problem))
+
+    def use_of(self, at: int, layout: Layout, units: Sequence[Sequence[int]]) -> Use:
+        """What a choice on nodes takes of a problem's room.
+
+        units: the components of each unit. What runs at a site already with as many replicas takes nothing more there.
+        """
+        problem = self.problems[at]
+        holders: list[int] = []
+        amounts: list[Ints] = []
+        alone: list[bool] = []
+        for unit, components in enumerate(units):
+            for place, row in enumerate(layout.rows[unit].tolist()):
+                for n, component in enumerate(components):
+                    one, count = problem.components[component], int(layout.replicas[unit][n, place])
+                    now = problem.current.get(one.id)
+                    if not count or (now is not None and now[row] >= count):
+                        continue
+                    for holder, some in self._where(at, row, layout.assigned.get((component, row)), count):
+                        holders.append(holder)
+                        amounts.append(one.need * some)
+                        alone.append(one.alone)
+        table = np.zeros((len(self.resources), len(holders)), dtype=np.int64)
+        if holders:
+            table[self._columns[at]] = np.array(amounts).T
+        return Use(np.array(holders, dtype=np.int64), table, np.array(alone, dtype=bool))
+
+    def spare(self) -> tuple[Ints, Ints]:
+        """(holders,) the site of each, -1 where no problem looks at it; (resources, holders) what all of them see free.
+
+        A problem leaves out what its own deployment uses, so what any of them has free at a node is an upper bound.
+        """
+        site = np.full(self.holders, -1, dtype=np.int64)
+        free = np.zeros((len(self.resources), self.holders), dtype=np.int64)
+        known = np.zeros((len(self.resources), self.holders), dtype=bool)
+        for at, one in enumerate(self.problems):
+            holder = self.holder_of[at]
+            site[holder] = self.site_of[at][one.bins.site]
+            for place, column in enumerate(self._columns[at]):
+                here = one.bins.free[:, place]
+                free[column, holder] = np.where(known[column, holder], np.minimum(free[column, holder], here), here)
+                known[column, holder] = True
+        return site, free
+
+    def need_of(self, at: int, component: int) -> Floats:
+        """(resources,) what a replica of a problem's component needs."""
+        found = np.zeros(len(self.resources))
+        found[self._columns[at]] = self.problems[at].components[component].need
+        return found
+
+    def _holders(self, problem: Problem, site_of: Ints) -> Ints:
+        node = problem.bins.node
+        found: Ints = np.where(node >= 0, node, self._nodes + site_of[problem.bins.site])
+        return found
+
+    def _add(self, use: Use, sign: int) -> None:
+        for resource, amounts in enumerate(use.amounts):
+            np.add.at(self._taken[resource], use.holders, sign * amounts)
+        np.add.at(self._uses, use.holders, sign)
+        np.add.at(self._alone, use.holders[use.alone], sign)
+
+    def _where(self, at: int, row: int, assigned: dict[str, int] | None, count: int) -> list[tuple[int, int]]:
+        """The holders of a component's replicas at a site, and how many each has."""
+        bins = self.problems[at].bins
+        here = bins.of_site(row)
+        if not assigned:
+            return [(int(self.holder_of[at][here.start]), count)] if here.stop > here.start else []
+        nodes = bins.node[here].tolist()
+        return [(node, some) for node in nodes if node >= 0 and (some := assigned.get(bins.node_ids[node], 0))]
+
+    def _words(self, problem: Problem) -> PolicyWords:
+        """The problem's words, with the nodes that the others now have to themselves, or run on."""
+        words, nodes = problem.words, self._nodes
+        if self._alone.any():
+            taken = np.zeros(nodes + 1, dtype=bool) if words.taken is None else words.taken.copy()
+            taken[:nodes] |= self._alone[:nodes] > 0
+            words = replace(words, taken=taken)
+        if words.busy is not None:
+            busy = words.busy.copy()
+            busy[:nodes] |= self._uses[:nodes] > 0
+            words = replace(words, busy=busy)
+        return words

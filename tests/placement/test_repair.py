@@ -1,0 +1,255 @@
+import itertools
+import random
+
+import pytest
+
+from graph.kinds import Component, Deployment, Site
+from graph.kinds.geography import LatencyTarget, Place
+from graph.kinds.policy import ComponentPolicy, PlacementPolicy, SiteSelector
+from graph.refusal import InvalidInput
+from placement.repair import Hit, Repair, deployments_at, repair
+from placement.solve.model import Limits
+from tests.placement.placement_graphs import Builder, amount
+
+HEURISTIC = Limits(core_candidates=0, exact_candidates=0)
+
+
+def ring(build: Builder, count: int, *, nodes: int = 1, step_ms: float = 2.0) -> list[Site]:
+    """Sites in a ring, each so far from the next."""
+    sites = [build.site(nodes=nodes) for _ in range(count)]
+    for one, other in zip(sites, [*sites[1:], sites[0]], strict=True):
+        build.link(one, other, step_ms)
+    return sites
+
+
+def near(*sites: Site, within_ms: float) -> list[LatencyTarget]:
+    return [LatencyTarget(place=Place(site_id=one.id), within_ms=within_ms) for one in sites]
+
+
+def running(build: Builder, component: Component, *sites: Site) -> Deployment:
+    deployment = build.deployment()
+    for site in sites:
+        node = next(one for one in build.view.ids("Node", "site_id", site.id))
+        build.release(component, site, {node: component.replicas}, deployment_id=deployment.id)
+    return deployment
+
+
+def without(policy: PlacementPolicy, *lost: Site) -> PlacementPolicy:
+    sites = SiteSelector(excluded_site_ids=[one.id for one in lost])
+    return PlacementPolicy(
+        sites=sites,
+        latency=policy.latency,
+        min_sites=policy.min_sites,
+        max_sites=policy.max_sites,
+        max_moves=policy.max_moves,
+        components=policy.components,
+    )
+
+
+def hit(
+    build: Builder,
+    deployment: Deployment,
+    *components: Component,
+    policy: PlacementPolicy,
+    lost: tuple[Site, ...],
+    priority: int = 0,
+) -> Hit:
+    problem = build.problem(*components, policy=without(policy, *lost), excluding_deployment_id=deployment.id)
+    return Hit(deployment.id, problem, priority)
+
+
+def placed(one: Repair) -> list[str]:
+    return [site.site_id for site in one.verdict.placements]
+
+
+def test_what_is_not_lost_stays_and_one_site_takes_the_place_of_the_lost_one():
+    build = Builder()
+    sites = ring(build, 6)
+    component = build.component()
+    policy = PlacementPolicy(latency=near(sites[0], sites[3], within_ms=2.5))
+    deployment = running(build, component, sites[0], sites[3])
+    found = repair([hit(build, deployment, component, policy=policy, lost=(sites[3],))])
+    [one] = found.repairs
+    assert (one.moves, one.least, one.proved) == (1, 1, True)
+    assert sites[0].id in placed(one)
+    assert len(placed(one)) == 2
+
+
+def test_nothing_moves_when_what_is_left_does():
+    build = Builder()
+    sites = ring(build, 4)
+    component = build.component()
+    policy = PlacementPolicy(latency=near(sites[0], within_ms=4.5))
+    deployment = running(build, component, sites[0], sites[1], sites[2])
+    [one] = repair([hit(build, deployment, component, policy=policy, lost=(sites[1],))]).repairs
+    assert placed(one) == [sites[0].id, sites[2].id]
+    assert (one.moves, one.proved) == (0, True)
+
+
+def test_more_moves_than_the_policy_allows_are_not_made():
+    build = Builder()
+    sites = ring(build, 4)
+    component = build.component()
+    policy = PlacementPolicy(min_sites=2, max_moves=0)
+    deployment = running(build, component, sites[0], sites[1])
+    found = repair([hit(build, deployment, component, policy=policy, lost=(sites[1],))])
+    assert found.not_placed == (deployment.id,)
+    assert not found.repairs[0].verdict.feasible
+
+
+def test_the_policys_own_cost_decides_between_repairs_with_as_many_moves():
+    build = Builder()
+    sites = [build.site(price_per_core_hour=price) for price in (1.0, 1.0, 3.0, 2.0)]
+    component = build.component()
+    deployment = running(build, component, sites[0], sites[1])
+    [one] = repair([hit(build, deployment, component, policy=PlacementPolicy(min_sites=2), lost=(sites[1],))]).repairs
+    assert placed(one) == sorted([sites[0].id, sites[3].id])
+
+
+def test_two_deployments_do_not_count_on_the_same_room():
+    build = Builder()
+    sites = [build.site() for _ in range(3)]  # 4 cores each
+    component = build.component(resources=amount(3000))
+    policy = PlacementPolicy()
+    first, second = (running(build, component, site) for site in sites[:2])
+    spare = build.site(node={"capacity": amount(4000)})
+    hits = [hit(build, one, component, policy=policy, lost=(sites[0], sites[1])) for one in (first, second)]
+    found = repair(hits)
+    assert sorted(site for one in found.repairs for site in placed(one)) == sorted([sites[2].id, spare.id])
+
+
+def test_the_higher_priority_has_the_last_room():
+    build = Builder()
+    lost, last = build.site(nodes=2), build.site()
+    component = build.component(resources=amount(3000))
+    first, second = running(build, component, lost), running(build, component, lost)
+    for preferred, other in ((first, second), (second, first)):
+        hits = [
+            hit(build, preferred, component, policy=PlacementPolicy(), lost=(lost,), priority=5),
+            hit(build, other, component, policy=PlacementPolicy(), lost=(lost,), priority=1),
+        ]
+        found = repair(hits)
+        assert found.not_placed == (other.id,)
+        assert [placed(one) for one in found.repairs if one.id == preferred.id] == [[last.id]]
+
+
+def test_one_that_was_decided_first_makes_way_for_one_that_has_no_other_place():
+    build = Builder()
+    lost = build.site(nodes=2)
+    anywhere, only = build.site(price_per_core_hour=9.0), build.site(price_per_core_hour=1.0)
+    build.link(lost, only, 1.0)
+    build.link(lost, anywhere, 50.0)
+    large, small = build.component(resources=amount(3500)), build.component(resources=amount(3000))
+    one, other = running(build, large, lost), running(build, small, lost)
+    hits = [
+        hit(build, one, large, policy=PlacementPolicy(), lost=(lost,)),
+        hit(build, other, small, policy=PlacementPolicy(latency=near(only, within_ms=1.0)), lost=(lost,)),
+    ]
+    found = repair(hits)
+    assert not found.not_placed
+    assert {each.id: placed(each) for each in found.repairs} == {one.id: [anywhere.id], other.id: [only.id]}
+
+
+def test_the_deployments_of_a_site_are_found_by_the_site():
+    build = Builder()
+    sites = [build.site() for _ in range(3)]
+    component = build.component()
+    here, both, there = (
+        running(build, component, sites[0]),
+        running(build, component, sites[0], sites[1]),
+        running(build, component, sites[2]),
+    )
+    assert deployments_at(build.view, [sites[0].id]) == sorted([here.id, both.id])
+    assert deployments_at(build.view, [sites[1].id, sites[2].id]) == sorted([both.id, there.id])
+
+
+def test_problems_of_different_revisions_are_refused():
+    build = Builder()
+    build.site()
+    component = build.component()
+    first = build.problem(component)
+    build.site()
+    with pytest.raises(InvalidInput, match="revision"):
+        repair([Hit("one", first), Hit("two", build.problem(component))])
+
+
+@pytest.mark.parametrize("limits", [None, HEURISTIC], ids=["exact", "heuristic"])
+@pytest.mark.parametrize("seed", range(12))
+def test_no_repair_moves_more_than_the_best_of_all_choices(seed, limits):
+    chance = random.Random(seed)
+    build = Builder()
+    count = chance.randrange(4, 7)
+    sites = ring(build, count, step_ms=2.0)
+    component = build.component()
+    targets = chance.sample(sites, chance.randrange(1, 4))
+    policy = PlacementPolicy(
+        latency=near(*targets, within_ms=2.5),
+        min_sites=chance.randrange(1, 3),
+        max_sites=chance.choice((None, 3)),
+    )
+    start = build.decide(component, policy=policy)
+    if not start.feasible:
+        return
+    here = [one for one in sites if any(one.id == each.site_id for each in start.placements)]
+    deployment = running(build, component, *here)
+    lost = chance.choice(here)
+    [one] = repair([hit(build, deployment, component, policy=policy, lost=(lost,))], limits=limits).repairs
+    left = [each for each in range(count) if sites[each] is not lost]
+
+    def served(chosen: tuple[int, ...]) -> bool:
+        apart = [min((at - sites.index(target)) % count for at in chosen) for target in targets]
+        back = [min((sites.index(target) - at) % count for at in chosen) for target in targets]
+        return all(min(there, again) <= 1 for there, again in zip(apart, back, strict=True))
+
+    most = policy.max_sites or count
+    fewest = min(
+        (
+            sum(sites[at] not in here for at in chosen)
+            for size in range(policy.min_sites, most + 1)
+            for chosen in itertools.combinations(left, size)
+            if served(chosen)
+        ),
+        default=None,
+    )
+    assert one.verdict.feasible is (fewest is not None)
+    if fewest is not None:
+        assert one.moves == fewest
+        assert one.least <= fewest
+        assert one.proved or limits is HEURISTIC
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_units_that_serve_each_other_move_no_more_than_they_must(seed):
+    chance = random.Random(seed)
+    build = Builder()
+    count = 5
+    sites = ring(build, count)
+    front, back = build.component(name="front"), build.component(name="back")
+    targets = chance.sample(sites, 2)
+    policy = PlacementPolicy(
+        latency=near(*targets, within_ms=2.5),
+        components=[ComponentPolicy(component="back", apart=True, serves=["front"], within_ms=2.5)],
+    )
+    places = {name: set(chance.sample(range(count), chance.randrange(1, 3))) for name in ("front", "back")}
+    deployment = build.deployment()
+    for component in (front, back):
+        for at in sorted(places[component.name]):
+            node = next(iter(build.view.ids("Node", "site_id", sites[at].id)))
+            build.release(component, sites[at], {node: 1}, deployment_id=deployment.id)
+    lost = chance.choice(sorted(places["front"] | places["back"]))
+    [one] = repair([hit(build, deployment, front, back, policy=policy, lost=(sites[lost],))]).repairs
+    left = [at for at in range(count) if at != lost]
+    subsets = [set(some) for size in (1, 2, 3, 4) for some in itertools.combinations(left, size)]
+
+    def by(at: int, chosen: set[int]) -> bool:
+        return any(min((at - each) % count, (each - at) % count) <= 1 for each in chosen)
+
+    fewest = min(
+        len(fronts - places["front"]) + len(backs - places["back"])
+        for fronts in subsets
+        if all(by(sites.index(target), fronts) for target in targets)
+        for backs in subsets
+        if all(by(at, backs) for at in fronts)
+    )
+    assert one.moves == fewest
+    assert one.least == fewest
