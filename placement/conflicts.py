@@ -36,6 +36,18 @@ def conflicts_of(made: Modelled, choice: Choice, unmet: Sequence[UnmetTarget]) -
     return found
 
 
+def undivided_reason(message: str) -> Reason:
+    """What stands against a choice whose sites a total cannot be divided over."""
+    return Reason(
+        rule="total",
+        need="a total that the chosen sites take",
+        have="another",
+        unit="",
+        message=message,
+        untold="the chosen sites do not take the total between them",
+    )
+
+
 def _no_site(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
     screening, problem = made.screenings[broken.unit], made.problem
     counts = [(name, int(refused.sum())) for name, refused in screening.refused.items() if refused.any()]

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from placement.arrays import Ints, Mask
-from placement.conflicts import conflicts_of, unmet_of
+from placement.conflicts import conflicts_of, undivided_reason, unmet_of
 from placement.decision import Objective, PlacementStatus, Tier
 from placement.modelling import Modelled, modelled
 from placement.placements import Layout, laid_out, placements_of
@@ -64,6 +64,8 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
             candidates[unit][row] = False
     if not choice.feasible or layout.crowded:
         return infeasible(made, choice, iterations=iterations, cut=bool(cuts) or made.narrow)
+    if layout.undivided:
+        return infeasible(made, choice, iterations=iterations, cut=True, undivided=layout.undivided)
     return feasible(made, choice, layout, iterations=iterations, cut=bool(cuts) or made.narrow)
 
 
@@ -89,8 +91,11 @@ def feasible(made: Modelled, choice: Choice, layout: Layout, *, iterations: int,
     )
 
 
-def infeasible(made: Modelled, choice: Choice, *, iterations: int, cut: bool) -> Verdict:
-    """The decision that nothing was found; with `cut` it is no proof that there is nothing."""
+def infeasible(made: Modelled, choice: Choice, *, iterations: int, cut: bool, undivided: str = "") -> Verdict:
+    """The decision that nothing was found; with `cut` it is no proof that there is nothing.
+
+    undivided: why a total cannot be divided over the sites of the choice.
+    """
     problem = made.problem
     unmet = unmet_of(made, choice)
     proved = choice.proved and not cut
@@ -102,7 +107,7 @@ def infeasible(made: Modelled, choice: Choice, *, iterations: int, cut: bool) ->
         told=Refusals(made, None, None),
         objective=Objective(sites=0, score=0.0, price_per_hour=0.0, mean_latency_ms=None, worst_latency_ms=None),
         unmet=unmet,
-        conflicts=conflicts_of(made, choice, unmet),
+        conflicts=[*conflicts_of(made, choice, unmet), *([undivided_reason(undivided)] if undivided else [])],
         status=PlacementStatus.INFEASIBLE if proved else PlacementStatus.NOT_FOUND_WITHIN_LIMITS,
         irreducible=list(choice.conflict) if proved else [],
         looked_at=len(problem),

@@ -6,6 +6,7 @@ choice as a whole: places, groups, spread, ceilings, units that serve each other
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -35,8 +36,8 @@ DEFAULT_OBJECTIVE: tuple[tuple[Term, ...], ...] = (
     (Term.LATENCY, Term.HEADROOM, Term.PRICE, Term.MOVES),
 )
 """The fewest sites, and of these what is best in all else."""
-WHOLE = 1_000_000
-"""A total of replicas in parts, so that room for several components is one number."""
+MOST_PARTS = 10**9
+"""A total of replicas in parts, so that room for several components is one number: at most so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,22 @@ def modelled(
     timed: bool,
     narrow: bool = True,
     limits: Limits | None = None,
+    width: int | None = None,
+    must: Ints | None = None,
+    rooms_of: Sequence[Ints] | None = None,
+    pooled: bool = True,
 ) -> Modelled:
     """The model of a problem whose rules have been asked.
 
     candidates: by unit, the sites that may be chosen, of those that passed.
     timed: whether places must be served in time.
     narrow: whether units that must be near each other may be cut to their best candidates.
+    width: at least so many sites of the first unit are opened; None: all that there are and may be, with `everywhere` or a
+        total to divide, else as many as the policy needs.
+    must: rows that the first unit opens in any case, besides those that the policy names.
+    rooms_of: with a total to divide, by unit: (components, sites) for how many replicas of each there is room, when it is
+        known already.
+    pooled: whether what is open must have room for the totals.
     """
     policy = problem.policy
     ranks = _preference_tiers(problem)
@@ -111,10 +122,9 @@ def modelled(
     tiers = len(ranks) + len(objective)
     demand = _shares(problem)
     solved, measured = [], []
-    rooms = tuple(
-        _rooms(problem, unit, screening, np.flatnonzero(passed))
-        for unit, screening, passed in zip(units, screenings, candidates, strict=True)
-    )
+    if rooms_of is None:
+        rooms_of = [room_for(problem, unit, screening) for unit, screening in zip(units, screenings, strict=True)]
+    rooms = tuple(found[:, np.flatnonzero(passed)] for found, passed in zip(rooms_of, candidates, strict=True))
     for at, (unit, screening) in enumerate(zip(units, screenings, strict=True)):
         rows = np.flatnonzero(candidates[at])
         found = _measures(unit.problem, screening, rows, tier_of=tier_of)
@@ -132,11 +142,14 @@ def modelled(
                 costs,
                 clients=_clients(problem, rows, tier_of, demand) if timed and not at else None,
                 rooms=rooms[at],
+                width=width,
+                must=None if at else must,
+                pooled=pooled,
             )
         )
     start = _start(units, solved)
     alternatives = () if problem.words.groups is None else problem.words.groups.among(solved[0].sites)[1]
-    narrow = narrow and any(words.within_ms for words in problem.words.units)
+    narrow = narrow and any(words.within_ms is not None for words in problem.words.units)
     if narrow:
         kept = narrowed(solved, problem.words.units, partial(_reach, problem), tiers=tiers, start=start)
         narrow = any(len(mine) < one.count for mine, one in zip(kept, solved, strict=True))
@@ -200,26 +213,73 @@ def _measures(problem: Problem, screening: Screening, rows: Ints, *, tier_of: di
     return found
 
 
-def _rooms(problem: Problem, unit: Unit, screening: Screening, rows: Ints) -> Ints:
+def room_for(problem: Problem, unit: Unit, screening: Screening) -> Ints:
+    """(components, sites): for how many replicas of each of a unit's components there is room, when a total is divided.
+
+    A site without a weight takes its least and no more. Without a total there are no components.
+    """
     if problem.policy.division is None:
-        return np.empty((0, len(rows)), dtype=np.int64)
-    return room(problem.bins, unit.problem.components, eligible=screening.packing.eligible)[:, rows]
+        return np.empty((0, len(problem)), dtype=np.int64)
+    found = room(problem.bins, unit.problem.components, eligible=screening.packing.eligible)
+    division, weights = problem.policy.division, problem.words.weights
+    if division.max_each is not None:
+        np.minimum(found, division.max_each, out=found)
+    if weights is not None:
+        found[:, weights == 0] = np.minimum(found[:, weights == 0], max(division.min_each, 1))
+    return found
 
 
-def _room(problem: Problem, unit: Unit, rooms: Ints) -> Ints:
-    """(candidates,) for how many parts in `WHOLE` of the totals of all components there is room."""
-    most = problem.policy.division.max_each if problem.policy.division is not None else None
-    limited = rooms if most is None else np.minimum(rooms, most)
-    totals = np.array([problem.components[one].replicas for one in unit.components], dtype=np.int64)
+def _room(problem: Problem, unit: Unit, rooms: Ints) -> tuple[Ints, int]:
+    """(candidates,) for how much of the totals of all components there is room, and how much they are.
+
+    In replicas; of several components whose totals differ in parts of each total, as many parts as all have in common.
+    """
+    totals = totals_of(problem, unit)
     asked = totals > 0
-    parts: Ints = (limited[asked] * WHOLE // totals[asked, None]).min(axis=0, initial=WHOLE)
-    return parts
+    if not asked.any():
+        return np.zeros(rooms.shape[1], dtype=np.int64), 0
+    some = np.minimum(rooms[asked], totals[asked, None])
+    parts = math.lcm(*totals[asked].tolist())
+    if parts <= MOST_PARTS:
+        return (some * (parts // totals[asked, None])).min(axis=0), parts
+    # What each site loses by rounding down is at most one part.
+    return (some * MOST_PARTS // totals[asked, None]).min(axis=0), MOST_PARTS - some.shape[1]
 
 
-def _solved(problem: Problem, unit: Unit, rows: Ints, costs: Floats, *, clients: Clients | None, rooms: Ints) -> Solved:
+def totals_of(problem: Problem, unit: Unit) -> Ints:
+    """(components,): the replicas of each of a unit's components in all."""
+    return np.array([problem.components[one].replicas for one in unit.components], dtype=np.int64)
+
+
+def most_sites(problem: Problem, unit: Unit, least: int) -> int | None:
+    """The most sites for which each component's total has so many replicas; None for as many as there are."""
+    totals = totals_of(problem, unit)
+    return int(totals[totals > 0].min()) // least if least and totals.any() else None
+
+
+def _solved(
+    problem: Problem,
+    unit: Unit,
+    rows: Ints,
+    costs: Floats,
+    *,
+    clients: Clients | None,
+    rooms: Ints,
+    width: int | None,
+    must: Ints | None,
+    pooled: bool,
+) -> Solved:
     policy, words = problem.policy, unit.words
     least, most = words.min_sites, words.max_sites
-    if not unit.apart and (policy.everywhere or policy.division is not None):
+    found: tuple[Ints | None, int] = (None, 0)
+    if policy.division is not None:
+        ceiling = most_sites(problem, unit, policy.division.min_each)
+        most = min((one for one in (most, ceiling) if one is not None), default=None)
+        if pooled:
+            found = _room(problem, unit, rooms)
+    if not unit.apart and width is not None:
+        least = max(least, width)
+    elif not unit.apart and (policy.everywhere or policy.division is not None):
         # Every site that passes; with a total, those that get nothing are left out afterwards.
         least = max(least, len(rows) if most is None else min(len(rows), most))
     return Solved(
@@ -227,12 +287,12 @@ def _solved(problem: Problem, unit: Unit, rows: Ints, costs: Floats, *, clients:
         sites=rows,
         open_cost=costs,
         clients=clients,
-        groups=() if unit.apart else _mandatory(problem, rows),
+        groups=() if unit.apart else _mandatory(problem, rows, must),
         domains=() if unit.apart else tuple(one.among(rows) for one in problem.words.spread),
         min_open=least,
         max_open=most,
-        room=None if policy.division is None else _room(problem, unit, rooms),
-        total=0 if policy.division is None else WHOLE,
+        room=found[0],
+        total=found[1],
     )
 
 
@@ -288,7 +348,8 @@ def _reach(problem: Problem, clients: Ints, servers: Ints, words: UnitWords) -> 
 
 def _budgets(problem: Problem, units: Sequence[Unit], solved: Sequence[Solved]) -> list[Budget]:
     policy, budgets = problem.policy, []
-    if policy.max_price_per_hour is not None:
+    if policy.max_price_per_hour is not None and (policy.division is None or policy.division.min_each):
+        # Of a total only the least of each site is known before it is divided.
         amounts = tuple(price_per_hour(unit.problem, one.sites) for unit, one in zip(units, solved, strict=True))
         budgets.append(Budget(amounts, policy.max_price_per_hour, label="max_price_per_hour"))
     if policy.max_moves is not None and problem.current:
@@ -323,13 +384,19 @@ def _kept_alternatives(
     )
 
 
-def _mandatory(problem: Problem, rows: Ints) -> tuple[Group, ...]:
+def _mandatory(problem: Problem, rows: Ints, must: Ints | None) -> tuple[Group, ...]:
     """What the groups demand, and the sites that are chosen in any case: also of sites that no longer are candidates."""
     words = problem.words
     demanded = () if words.groups is None else words.groups.among(rows)[0]
-    if not len(words.pinned):
-        return demanded
-    place = np.searchsorted(rows, words.pinned)
+    if len(words.pinned):
+        demanded = (*demanded, _all_of(words.pinned, rows, label="pinnedSiteIds"))
+    if must is not None and len(must):
+        demanded = (*demanded, _all_of(must, rows, label="division"))
+    return demanded
+
+
+def _all_of(wanted: Ints, rows: Ints, *, label: str) -> Group:
+    place = np.searchsorted(rows, wanted)
     there = place < len(rows)
-    there[there] = rows[place[there]] == words.pinned[there]
-    return (*demanded, Group(place[there], at_least=len(words.pinned), label="pinnedSiteIds"))
+    there[there] = rows[place[there]] == wanted[there]
+    return Group(place[there], at_least=len(wanted), label=label)

@@ -16,6 +16,7 @@ import numpy as np
 from graph.kinds.policy import Term
 from placement.arrays import Floats, Ints
 from placement.decision import ComponentPlacement, ScoreTerm, ServedPlace, SitePlacement
+from placement.division import Indivisible
 from placement.modelling import Measured, Modelled
 from placement.packing import Packing, pack
 from placement.sharing import shared_out
@@ -36,16 +37,16 @@ class Layout:
     """By site: the control plane."""
     crowded: tuple[tuple[int, int], ...] = ()
     """Units and sites that do not fit on nodes."""
-    undivided: bool = False
-    """Whether a total cannot be divided over the open sites."""
+    undivided: str = ""
+    """Why a total cannot be divided over the open sites; empty when all are."""
 
 
 def laid_out(made: Modelled, choice: Choice) -> Layout:
     """The choice on nodes: exact, for pooled capacity is not to be trusted."""
     shared = shared_out(made, choice)
-    if shared is None:
+    if isinstance(shared, Indivisible):
         nothing = tuple(np.empty(0, dtype=np.int64) for _ in made.units)
-        return Layout(nothing, nothing, {}, {}, undivided=True)
+        return Layout(nothing, nothing, {}, {}, undivided=shared.message)
     rows, replicas = shared
     assigned: dict[tuple[int, int], dict[str, int]] = {}
     cluster: dict[int, str | None] = {}

@@ -12,8 +12,8 @@ from placement.modelling import Modelled
 from placement.solve.model import Choice
 
 
-def shared_out(made: Modelled, choice: Choice) -> tuple[tuple[Ints, ...], tuple[Ints, ...]] | None:
-    """By unit: the sites that run something of it, and (components, sites) replicas. None when a total cannot be divided."""
+def shared_out(made: Modelled, choice: Choice) -> tuple[tuple[Ints, ...], tuple[Ints, ...]] | Indivisible:
+    """By unit: the sites that run something of it, and (components, sites) replicas; or why a total cannot be divided."""
     division = made.problem.policy.division
     rows, replicas = [], []
     for at, unit in enumerate(made.units):
@@ -28,7 +28,7 @@ def shared_out(made: Modelled, choice: Choice) -> tuple[tuple[Ints, ...], tuple[
         for place, component in enumerate(unit.components):
             found = _divided(made, component, sites, room=rooms[place], division=division)
             if isinstance(found, Indivisible):
-                return None
+                return found
             shares.append(found)
         together = np.array(shares, dtype=np.int64).reshape(len(shares), len(sites))
         used = together.any(axis=0)
