@@ -1,18 +1,27 @@
-"""Decisions on a `FibreWorld`, timed in CPU of the thread that makes them."""
+"""Decisions on a `FibreWorld`, timed in CPU of the process, which does nothing else meanwhile."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from bench.harness import median, repeated
 from bench.worlds import BEGAN_MS
-from bench.worlds.apps import TENANT, AppToPlace
+from bench.worlds.apps import TENANT, AppToPlace, simple
 from bench.worlds.fibre import FibreWorld
+from graph.kinds.policy import PlacementPolicy
 from graph.view import View
-from placement.engine import decide
+from placement.engine import OF_PLACES, decide
+from placement.modelling import modelled
+from placement.outlook import Outlooks
 from placement.problem import Problem, problem_from
 from placement.projection import Projection
-from placement.solve.model import Limits
+from placement.rules import RULES
+from placement.screening import screen
+from placement.solve.model import Limits, Model
+from placement.unit_problems import unit_problems
 from placement.verdict import Verdict
 
 HEURISTIC = Limits(core_candidates=0, exact_candidates=0)
@@ -49,8 +58,39 @@ class Ground:
             projection=self.projection,
         )
 
+    def whole_model(self, app: AppToPlace, *, limits: Limits) -> Model:
+        """The model of an app on all candidates, with distances between all of them: for few of them, or much time."""
+        problem = self.problem(app)
+        units = unit_problems(problem)
+        others = [one for one in RULES if one.name not in OF_PLACES]
+        screenings = [screen(unit.problem, others if at else RULES) for at, unit in enumerate(units)]
+        candidates = [one.passed for one in screenings]
+        made = modelled(problem, units, screenings, candidates, timed=True, narrow=False, limits=limits)
+        return made.model
+
     def decide(self, app: AppToPlace, *, limits: Limits | None = None) -> Placed:
         """A decision from nothing but the projection, with every site's reasons in arrays."""
-        begun = time.thread_time()
+        begun = time.process_time()
         verdict = decide(self.problem(app), limits=limits)
-        return Placed(verdict, time.thread_time() - begun)
+        return Placed(verdict, time.process_time() - begun)
+
+    def forget_distances(self) -> None:
+        """Forgets what was searched of the network; what a decision needs of sites and nodes stays known."""
+        self.projection.outlooks = Outlooks()
+        app = simple(self.world, 1)[0]
+        self.decide(AppToPlace(app.name, app.components, PlacementPolicy()), limits=HEURISTIC)
+
+    def cpu(self, listed: Sequence[AppToPlace], *, limits: Limits | None, times: int) -> list[float]:
+        """CPU seconds of each decision: the median of so many, after one that does not count."""
+        return [median(repeated(partial(self._cpu_s, app, limits), times=times)) for app in listed]
+
+    def _cpu_s(self, app: AppToPlace, limits: Limits | None) -> float:
+        return self.decide(app, limits=limits).cpu_s
+
+    def cold_cpu(self, listed: Sequence[AppToPlace], *, limits: Limits | None) -> list[float]:
+        """CPU seconds of each decision when nothing is known of any distance."""
+        found = []
+        for app in listed:
+            self.forget_distances()
+            found.append(self.decide(app, limits=limits).cpu_s)
+        return found

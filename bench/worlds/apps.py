@@ -10,13 +10,18 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from bench.worlds import SOURCE
 from bench.worlds.fibre import GIB, MODELS, City, FibreWorld
-from graph.kinds import Artifact, ArtifactType, Component
+from graph.entity import Entity
+from graph.kinds import App, AppVersion, Artifact, ArtifactType, Component, Tenant
 from graph.kinds.geography import LatencyTarget, Place
 from graph.kinds.policy import ComponentPolicy, PlacementPolicy, ScoreWeights, Term
 from graph.values import Accelerator, Resources
 
-TENANT, VERSION = "tenant_00000000000000000000000001", "appversion_0000000000000000000000001"
+TENANT, APP = f"tenant_{1:026d}", f"app_{1:026d}"
+VERSION = f"appversion_{1:026d}"
+
+_WEIGHTS = ScoreWeights(sites=0.2, latency=1.0, price=1.0, headroom=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,15 @@ class AppToPlace:
     policy: PlacementPolicy
 
 
+def owners() -> list[Entity]:
+    """What components belong to: a tenant, its app and the app's version."""
+    return [
+        Tenant(id=TENANT, name="acme", source=SOURCE, revision=1),
+        App(id=APP, name="shop", tenant_id=TENANT, source=SOURCE, revision=1),
+        AppVersion(id=VERSION, name="1.0.0", app_id=APP, tenant_id=TENANT, source=SOURCE, revision=1),
+    ]
+
+
 def apps(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:
     """So many apps; the same for the same world and seed."""
     return [_app(world, number, random.Random(f"{world.scale.name}-{seed}-{number}")) for number in range(count)]
@@ -36,6 +50,40 @@ def apps(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:
 def simple(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:
     """Apps of one unit: their first component alone, with the same places."""
     return [AppToPlace(one.name, one.components[:1], _alone(one.policy)) for one in apps(world, count, seed=seed)]
+
+
+def small(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:
+    """Apps of one component and one to three places within a country: what an edge cloud has thousands of."""
+    by_country: dict[str, list[City]] = {}
+    for city in world.cities:
+        by_country.setdefault(city.country, []).append(city)
+    return [_small(by_country, world, number, random.Random(f"small-{seed}-{number}")) for number in range(count)]
+
+
+def _small(by_country: dict[str, list[City]], world: FibreWorld, number: int, chance: random.Random) -> AppToPlace:
+    cities = by_country[chance.choice(world.cities).country]
+    component = Component(
+        id=f"component_{number:026d}",
+        name="app",
+        app_version_id=VERSION,
+        tenant_id=TENANT,
+        artifact=Artifact(type=ArtifactType.CONTAINER_IMAGE, reference="example.org/app:1"),
+        resources=Resources(cpu_millicores=chance.choice((250, 500, 1000)), memory_bytes=GIB // 2),
+        replicas=chance.choice((1, 2)),
+    )
+    policy = PlacementPolicy(
+        latency=[
+            LatencyTarget(
+                place=Place(name=city.name, position=city.position),
+                within_ms=chance.choice((4.0, 6.0, 10.0)),
+                demand=city.population / 1e6,
+            )
+            for city in chance.sample(cities, min(len(cities), chance.randrange(1, 4)))
+        ],
+        weights=_WEIGHTS,
+        objective=[[Term.SITES, Term.LATENCY, Term.PRICE]],
+    )
+    return AppToPlace(f"small-{number}", (component,), policy)
 
 
 def _alone(policy: PlacementPolicy) -> PlacementPolicy:
@@ -104,7 +152,7 @@ def _app(world: FibreWorld, number: int, chance: random.Random) -> AppToPlace:
                 else []
             ),
         ],
-        weights=ScoreWeights(sites=0.2, latency=1.0, price=1.0, headroom=0.0),
+        weights=_WEIGHTS,
         objective=[[Term.SITES, Term.LATENCY, Term.PRICE]],
     )
     return AppToPlace(f"app-{number}", components, policy)

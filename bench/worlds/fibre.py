@@ -88,6 +88,7 @@ class FibreWorld:
     def __init__(self, scale: Scale, *, seed: int = 1, free: float = 1.0) -> None:
         """`free`: what is left of each node's capacity; the rest is used by others."""
         self.scale = scale
+        self.seed = seed
         self.free = free
         self._random = random.Random(f"{scale.name}-{seed}")
         self._made = 0

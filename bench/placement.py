@@ -1,0 +1,289 @@
+"""`make bench NAME=placement`: how long decisions take, how near the best they are, and what happens beside them.
+
+Networks of real cities with fibre-like lines (bench/worlds/fibre.py): S 100 sites and 1,000 nodes, M 1,000 and 5,000, L
+10,000 and 100,000; apps of one unit and of three or four that serve each other (bench/worlds/apps.py). Times are CPU of the
+process; gaps are measured against bounds that were computed offline (bench/placement_bounds.py). Each part can be run
+alone: ARGS="--only gap".
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from bench.harness import Bench, median, quantile, repeated, run, seconds, undisturbed
+from bench.measures.failing import Inhabited
+from bench.measures.naive import Naive
+from bench.measures.places import workplace
+from bench.measures.placing import HEURISTIC, Ground
+from bench.measures.served import Served, make_caller
+from bench.measures.solving import asked_meanwhile, plan_input, store_with_apps, version_of
+from bench.spine import on_loop
+from bench.worlds import SOURCE
+from bench.worlds.apps import AppToPlace, apps, simple, small
+from bench.worlds.bounds import EXACT, NONE, Bound, bounds_for
+from bench.worlds.fibre import SCALES, FibreWorld
+from graph.change import Change, Commit
+from graph.kinds import Node, NodeStatus
+from placement.solve.model import Limits
+from server import logs
+
+MS = 1e3
+APPS = 40
+"""Of each sort, at each size."""
+NAIVE_APPS = 6
+DEPLOYMENTS = 5_000
+LOST = 20
+"""Sites that are lost, one at a time."""
+PLANNING_S = 20.0
+GAPS = {"S": 0.1, "M": 0.5, "L": 1.0}
+"""Targets of the mean gap, %."""
+
+
+class Size:
+    """A world, the apps to place in it, and their bounds."""
+
+    def __init__(self, name: str, *, seed: int = 1, count: int = APPS) -> None:
+        self.name = name
+        self.ground = Ground(FibreWorld(SCALES[name], seed=seed))
+        self.apps = {
+            "simple": simple(self.ground.world, count, seed=seed),
+            "composite": apps(self.ground.world, count, seed=seed),
+        }
+
+    @cached_property
+    def bounds(self) -> dict[str, dict[str, Bound]]:
+        """By sort and name of the app."""
+        return {sort: bounds_for(self.ground.world, sort, listed) for sort, listed in self.apps.items()}
+
+
+def decisions(bench: Bench, size: Size) -> None:
+    """CPU of one decision from the projection, with every site's reasons: a problem, its rules, its answer."""
+    target = size.name == "L"
+    for sort, listed in size.apps.items():
+        name = f"{size.name}: {sort} app"
+        for how, limits, p50, p99 in (("heuristic", HEURISTIC, 5.0, 25.0), ("HiGHS core", Limits(), 150.0, 1_000.0)):
+            took = size.ground.cpu(listed, limits=limits, times=3 if limits is HEURISTIC else 1)
+            for share, most in ((0.5, p50), (0.99, p99)):
+                figure = f"{name}, {how}, CPU p{share * 100:.0f}"
+                if target:
+                    bench.at_most(figure, quantile(took, share) * MS, unit="ms", target=most)
+                else:
+                    bench.note(figure, quantile(took, share) * MS, unit="ms")
+        cold = size.ground.cold_cpu(listed, limits=HEURISTIC)
+        for share in (0.5, 0.99):
+            figure = f"{name}, heuristic, no distance known, CPU p{share * 100:.0f}"
+            bench.note(figure, quantile(cold, share) * MS, unit="ms")
+
+
+def reasons(bench: Bench, size: Size) -> None:
+    """The words of refusals, which are made page by page."""
+    verdict = size.ground.decide(size.apps["composite"][1], limits=HEURISTIC).verdict
+
+    def page() -> float:
+        told = size.ground.decide(size.apps["composite"][1], limits=HEURISTIC).verdict.told
+        return seconds(lambda: [told[at] for at in range(min(50, len(told)))])
+
+    bench.note(f"{size.name}: sites refused, with reasons", len(verdict.told), unit="")
+    bench.note(f"{size.name}: a page of 50 refusals in words, wall", median(repeated(page)) * MS, unit="ms")
+
+
+def gaps(bench: Bench, size: Size) -> None:
+    """How far above the best bound decisions cost."""
+    for sort, listed in size.apps.items():
+        bounds = size.bounds[sort]
+        if not bounds:
+            bench.say(f"NOT MEASURED: {size.name}, {sort} apps: no bounds were computed for this world")
+            continue
+        known = [one for one in listed if one.name in bounds]
+        bench.note(f"{size.name}: {sort} apps with a bound", len(known), unit="")
+        proved = sum(bounds[one.name].kind == EXACT for one in known)
+        bench.note(f"{size.name}: {sort} apps whose least cost is proved", proved, unit="")
+        for how, limits in (("HiGHS core", Limits()), ("heuristic", HEURISTIC)):
+            found, refused = against(size.ground, known, bounds, limits=limits)
+            name = f"{size.name}: {sort} app, {how}"
+            if how == "HiGHS core":
+                bench.at_most(f"{name}, mean gap", 100 * _mean(found), unit="%", target=GAPS[size.name], scaled=False)
+            else:
+                bench.note(f"{name}, mean gap", 100 * _mean(found), unit="%")
+            bench.note(f"{name}, largest gap", 100 * max(found, default=0.0), unit="%")
+            figure = f"{name}, refused though the exact model places it"
+            if size.name == "S":
+                bench.at_most(figure, refused, unit="", target=0, scaled=False)
+            else:
+                bench.note(figure, refused, unit="")
+
+
+def against(
+    ground: Ground, listed: Sequence[AppToPlace], bounds: dict[str, Bound], *, limits: Limits
+) -> tuple[list[float], int]:
+    """The gaps of those that are placed, and how many are not although they can be."""
+    found, refused = [], 0
+    for app in listed:
+        bound = bounds[app.name]
+        verdict = ground.decide(app, limits=limits).verdict
+        if not verdict.feasible:
+            refused += bound.kind == EXACT
+            continue
+        cost = verdict.objective.tiers[0].cost
+        if bound.kind == NONE or cost < bound.cost * (1 - 1e-5):
+            raise RuntimeError(f"{app.name} costs {cost}, and {bound} was shipped: compute the bounds anew")
+        found.append(max(0.0, cost / bound.cost - 1.0))
+    return found, refused
+
+
+def batch(bench: Bench) -> None:
+    """Several apps at once for too little room."""
+    bench.say("NOT MEASURED: a contended batch. Apps are decided one after the other; there is no batch decision yet")
+
+
+def failover(bench: Bench) -> None:
+    """One of 1,000 sites is lost."""
+    for name, deployments in (("M", DEPLOYMENTS), ("S", 500)):
+        world = FibreWorld(SCALES[name])
+        bench.say(f"{name}: placing {deployments:,} deployments")
+        inhabited = Inhabited(world, small(world, deployments))
+        used = [site_id for site_id, _ in inhabited.used_sites()]
+        spread = used[:: max(1, len(used) // LOST)][:LOST]
+        inhabited.lost(spread[0])
+        lost = [inhabited.lost(one) for one in spread]
+        if name == "M":
+            mean_s = _mean([one.cpu_s for one in lost])
+            bench.at_most("failover, M: one site lost, CPU, mean", mean_s * MS, unit="ms", target=100)
+            bench.note(
+                "failover, M: deployments at a lost site, mean", _mean([one.deployments for one in lost]), unit=""
+            )
+            bench.note("failover, M: the site with most deployments, CPU", lost[0].cpu_s * MS, unit="ms")
+            bench.note("failover, M: its deployments", lost[0].deployments, unit="")
+            continue
+        proved = [inhabited.lost(one, limits=Limits()) for one in spread]
+        open_ends = sum(one.unproved for one in proved)
+        over = sum(one.moves for one in lost) - sum(one.moves for one in proved)
+        bench.note("failover, S: moves", sum(one.moves for one in lost), unit="")
+        bench.note("failover, S: decisions whose fewest moves are not proved", open_ends, unit="")
+        bench.at_most("failover, S: moves above the proved minimum", over, unit="", target=0, scaled=False)
+
+
+def kept_current(bench: Bench, ground: Ground) -> None:
+    """A node changes; the next decision's columns have it."""
+    nodes = ground.world.nodes
+    view, projection = ground.view, ground.projection
+    end = view.follow(projection)
+    at = 0
+
+    def once() -> float:
+        nonlocal at
+        node = view.get(nodes[at * 7_919 % len(nodes)].id)
+        assert isinstance(node, Node)
+        at += 1
+        status = NodeStatus.NOT_READY if node.status is NodeStatus.READY else NodeStatus.READY
+        commit = Commit(
+            revision=view.revision + 1,
+            draft_id=f"node-{at}",
+            at=view.at + 1,
+            author="bench",
+            action="observe",
+            changes=[Change("Node", node.id, node, msgspec.structs.replace(node, status=status, source=SOURCE))],
+        )
+        view.apply(commit)
+        return seconds(projection.inventory)
+
+    took = repeated(once, times=200, warm=20)
+    end()
+    bench.at_most("projection, L: one node changed", median(took) * MS, unit="ms", target=1)
+    bench.note("projection, L: one node changed, p99", quantile(took, 0.99) * MS, unit="ms")
+
+
+def naive(bench: Bench, size: Size) -> None:
+    """Loops over networkx, sites and nodes, with the same filters and the same greedy rule."""
+    ground, known = size.ground, Naive(size.ground.world)
+    row = {one.id: at for at, one in enumerate(ground.world.sites)}
+    theirs, ours, costs = [], [], []
+    for app in size.apps["simple"][:NAIVE_APPS]:
+        problem = ground.problem(app)
+        with undisturbed():
+            begun = time.process_time()
+            chosen, candidates, cost = known.decide(app, problem)
+            theirs.append(time.process_time() - begun)
+        ground.forget_distances()
+        mine = ground.decide(app, limits=HEURISTIC)
+        ours.append(mine.cpu_s)
+        unit = ground.whole_model(app, limits=HEURISTIC).units[0]
+        if sorted(row[problem.sites[at].id] for at in unit.sites.tolist()) != candidates:
+            raise RuntimeError(f"{app.name}: the loops let other sites pass than the rules do")
+        if chosen and mine.verdict.feasible:
+            costs.append(cost / mine.verdict.objective.tiers[0].cost - 1)
+    bench.note(f"networkx loop, {size.name}: CPU of one decision", median(theirs) * MS, unit="ms")
+    bench.note(f"networkx loop, {size.name}: the engine's, no distance known", median(ours) * MS, unit="ms")
+    bench.note(f"networkx loop, {size.name}: times slower, all apps", sum(theirs) / sum(ours), unit="x")
+    bench.note(f"networkx loop, {size.name}: its greedy choice costs more by, mean", 100 * _mean(costs), unit="%")
+
+
+def questions(bench: Bench, folder: Path) -> None:
+    """Small questions to a server that plans back to back."""
+    world = FibreWorld(SCALES["L"])
+    listed = apps(world, 12)
+    store = f"sqlite://{folder / 'large.sqlite'}"
+    on_loop(store_with_apps(store, world, listed))
+    plans = [plan_input(app, version=version_of(number)) for number, app in enumerate(listed)]
+    site_ids = [one.id for one in world.sites[:1_000]]
+    served = Served(folder, store=store, token=on_loop(make_caller(store)))
+    try:
+        asked_meanwhile(served, plans=plans, site_ids=site_ids, for_s=5.0)
+        found = asked_meanwhile(served, plans=plans, site_ids=site_ids, for_s=PLANNING_S)
+    finally:
+        served.end()
+    bench.at_most("point query while plans are made, L, p99", quantile(found.waits_s, 0.99) * MS, unit="ms", target=20)
+    bench.note("point query while plans are made, L, median", median(found.waits_s) * MS, unit="ms")
+    bench.note("point query while plans are made, L, longest", max(found.waits_s) * MS, unit="ms")
+    bench.note("plans made meanwhile", found.plans / PLANNING_S, unit="/s")
+    bench.note("plans given up meanwhile, for they took too long", found.late, unit="")
+
+
+def figures(bench: Bench) -> None:
+    """All parts."""
+    logs.configure(level="warning", format="console")
+    of_sizes = {
+        "S": ("decide", "gap"),
+        "M": ("decide", "gap"),
+        "L": ("decide", "gap", "reasons", "projection", "naive"),
+    }
+    for name, parts in of_sizes.items():
+        if not bench.wants(name) and not any(bench.wants(part) for part in parts):
+            continue
+        bench.say(f"{name}: making a network of {SCALES[name].sites:,} sites and {SCALES[name].nodes:,} nodes")
+        size = Size(name)
+        every = bench.wants(name)
+        if every or bench.wants("decide"):
+            decisions(bench, size)
+        if every or bench.wants("gap"):
+            gaps(bench, size)
+        if name == "L":
+            if every or bench.wants("reasons"):
+                reasons(bench, size)
+            if every or bench.wants("naive"):
+                naive(bench, size)
+            if every or bench.wants("projection"):
+                kept_current(bench, size.ground)
+        del size
+        gc.collect()
+    if bench.wants("batch"):
+        batch(bench)
+    if bench.wants("failover"):
+        failover(bench)
+    if bench.wants("questions"):
+        with workplace() as folder:
+            questions(bench, folder)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+if __name__ == "__main__":
+    run("placement", figures, limit_s=720.0)

@@ -1,0 +1,79 @@
+"""What no placement of an app can cost less than: computed once, offline, and shipped (`bounds.json.gz`).
+
+A decision's own bound is worked out within its limits, mostly on some of the candidates, so it says nothing of the whole.
+These come from the whole model, with minutes for an app (`make bench NAME=placement-bounds`). They hold for one world and
+one app alone, so each set is kept with a digest of what it was computed from; of another digest they are not used.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.worlds.apps import AppToPlace
+from bench.worlds.fibre import FibreWorld
+
+BOUNDS = Path(__file__).with_name("bounds.json.gz")
+EXACT, BELOW, NONE = "exact", "below", "none"
+"""`exact`: the least cost, proved; `below`: the best bound that was found; `none`: proved that nothing keeps the policy."""
+
+
+class Bound(msgspec.Struct, frozen=True, array_like=True):
+    """Of one app."""
+
+    kind: str
+    cost: float = 0.0
+    """No placement costs less, in the objective's first tier."""
+
+
+class Bounds(msgspec.Struct):
+    """Of all sets."""
+
+    digests: dict[str, str] = {}
+    """By set."""
+    apps: dict[str, dict[str, Bound]] = {}
+    """By set and name of the app."""
+
+
+def name_of(world: FibreWorld, sort: str) -> str:
+    """Of the set for the apps of one sort ("simple", "composite") in a world."""
+    return f"{world.scale.name}-{world.seed}-{sort}"
+
+
+def digest(world: FibreWorld, apps: Sequence[AppToPlace]) -> str:
+    """Of all that a bound depends on; only the first of the apps are looked at, so that there may be more of them later."""
+    found = hashlib.sha256()
+    encoder = msgspec.msgpack.Encoder()
+    for one in world.entities:
+        found.update(encoder.encode(one))
+    for app in apps[:1]:
+        found.update(encoder.encode((app.name, app.policy)))
+        for one in app.components:
+            parts = (one.name, one.resources, one.replicas, one.architectures, one.node_selector)
+            found.update(encoder.encode(parts))
+    return found.hexdigest()[:16]
+
+
+def shipped() -> Bounds:
+    """The bounds that are shipped; none when there is no such file."""
+    if not BOUNDS.exists():
+        return Bounds()
+    return msgspec.json.decode(gzip.decompress(BOUNDS.read_bytes()), type=Bounds)
+
+
+def bounds_for(world: FibreWorld, sort: str, apps: Sequence[AppToPlace]) -> dict[str, Bound]:
+    """By name of the app; empty when none were computed for this world and these apps."""
+    bounds, name = shipped(), name_of(world, sort)
+    if bounds.digests.get(name) != digest(world, apps):
+        return {}
+    return bounds.apps[name]
+
+
+def write(bounds: Bounds) -> None:
+    """Ships them."""
+    data = msgspec.json.encode(bounds, order="deterministic")
+    BOUNDS.write_bytes(gzip.compress(data, mtime=0))
