@@ -16,6 +16,7 @@ from server.cli.output import cell, console, plain_table, reference_text
 
 REFUSALS = 500
 EXAMPLES = 3
+GIB = 2**30
 COUNTED = ("replicas", "sites", "places", "moves", "domains")
 """Units that are words, of which one is written without the s."""
 REFUSAL_NODES = "nodes { site { id name } reasons { rule need have unit message } }"
@@ -199,7 +200,9 @@ def _missing(reason: Json) -> float:
 
 
 def _amount(value: str, unit: str) -> str:
-    """A number with its unit, `1 replica`; words as they are."""
+    """A number with its unit, `1 replica`, `18 GiB`; words as they are."""
+    if unit == "bytes" and value.isdecimal() and int(value) >= GIB:
+        return f"{int(value) / GIB:.4g} GiB"
     one = unit.removesuffix("s") if value == "1" and unit in COUNTED else unit
     return f"{cell(value)} {one}".rstrip()
 

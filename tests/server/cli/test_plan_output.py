@@ -64,11 +64,13 @@ def test_a_tie_is_no_need_and_one_replica_is_no_replicas(capsys: pytest.CaptureF
             twin=[reason("not_needed", "1.0000", "1.0000", "cost")],
             full=[reason("taint", "1", "0", "replicas")],
             untold=[reason("cordon", "1", None, "replicas")],
+            large=[reason("capacity", str(18 * 2**30), str(1000), "bytes")],
         )
     )
     out = " ".join(capsys.readouterr().out.split())
     assert "twin (cost 1.0000, as with a chosen site)" in out
     assert "full (need 1 replica, have 0 replicas)" in out
+    assert "large (need 18 GiB, have 1000 bytes)" in out
     assert "untold (need 1 replica, have less)" in out
 
 
