@@ -9,9 +9,13 @@ import numpy as np
 from placement.arrays import Mask
 from placement.decision import NearMiss, Reason, UnmetTarget
 from placement.modelling import Modelled
+from placement.placements import Layout
+from placement.problem import Problem
 from placement.rules.latency import RULE as LATENCY
 from placement.solve.model import Broken, Choice
 
+IN_WORDS = {"clients": "places"}
+"""What is called otherwise in a policy than in a model."""
 NEAR_MISSES = 5
 """How many nearer but refused sites are told of a place that cannot be served."""
 
@@ -36,16 +40,56 @@ def conflicts_of(made: Modelled, choice: Choice, unmet: Sequence[UnmetTarget]) -
     return found
 
 
-def undivided_reason(message: str) -> Reason:
-    """What stands against a choice whose sites a total cannot be divided over."""
-    return Reason(
-        rule="total",
-        need="a total that the chosen sites take",
-        have="another",
-        unit="",
-        message=message,
-        untold="the chosen sites do not take the total between them",
-    )
+def against(problem: Problem, layout: Layout | None, *, dearest: float | None) -> list[Reason]:
+    """What stands against a choice that keeps everything, but does not hold on nodes or once a total is divided.
+
+    dearest: the least price that was found for what was divided, when it is above the policy's.
+    """
+    found = []
+    if layout is not None and layout.undivided:
+        found.append(
+            Reason(
+                rule="total",
+                need="a total that the chosen sites take",
+                have="another",
+                unit="",
+                message=layout.undivided,
+                untold="the chosen sites do not take the total between them",
+            )
+        )
+    elif layout is not None and layout.crowded:
+        name = problem.sites[layout.crowded[0][1]].name
+        found.append(
+            Reason(
+                rule="crowded",
+                need="room for all that is chosen for a site",
+                have="room for a part",
+                unit="",
+                message=f"what is chosen for {name!r} fits alone, but not on the same nodes, and no other choice was found",
+            )
+        )
+    most = problem.policy.max_price_per_hour
+    if dearest is not None and most is not None:
+        found.append(
+            Reason(
+                rule="max_price_per_hour",
+                need=f"{most:g}",
+                have=f"{dearest:g}",
+                unit="price units/h",
+                message=f"at most {most:g} price units/h, the least found is {dearest:g}",
+            )
+        )
+    elif layout is not None and not found:
+        found.append(
+            Reason(
+                rule="total",
+                need="a part of the total at each site that the policy needs",
+                have="none at some",
+                unit="",
+                message="the total leaves sites without replicas that the policy cannot do without",
+            )
+        )
+    return found
 
 
 def _no_site(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:

@@ -33,6 +33,8 @@ class OpenSites:
     """The group of `preferences` that each is in; None without preferences."""
     current: Ints | None = None
     """The replicas that run now and are to be kept as far as can be; None to divide anew."""
+    least: Ints | None = None
+    """What each must have at least, besides `minEach`; None: nothing."""
 
 
 def divide_by_policy(
@@ -46,6 +48,8 @@ def divide_by_policy(
     """
     count = len(sites.ids)
     least = np.full(count, division.min_each, dtype=np.int64)
+    if sites.least is not None:
+        least = np.maximum(least, sites.least)
     most = sites.room if division.max_each is None else np.minimum(sites.room, division.max_each)
     current = sites.current
     match division.mode:

@@ -79,6 +79,8 @@ class Modelled:
     """By unit: the sites that might have been chosen; a narrow model has only some of them."""
     narrow: bool
     """Whether units were cut to their best candidates."""
+    must: Ints
+    """Rows that the first unit opens, and that have a part of a total, in any case."""
 
     def eligible(self, unit: int, component: int) -> Mask:
         """The bins that no rule keeps a component of a unit out of."""
@@ -196,6 +198,7 @@ def modelled(
         rooms=rooms,
         candidates=tuple(candidates),
         narrow=narrow,
+        must=np.empty(0, dtype=np.int64) if must is None else must,
     )
 
 
@@ -216,29 +219,31 @@ def _measures(problem: Problem, screening: Screening, rows: Ints, *, tier_of: di
 def room_for(problem: Problem, unit: Unit, screening: Screening) -> Ints:
     """(components, sites): for how many replicas of each of a unit's components there is room, when a total is divided.
 
-    A site without a weight takes its least and no more. Without a total there are no components.
+    Without a total there are no components.
     """
     if problem.policy.division is None:
         return np.empty((0, len(problem)), dtype=np.int64)
-    found = room(problem.bins, unit.problem.components, eligible=screening.packing.eligible)
-    division, weights = problem.policy.division, problem.words.weights
-    if division.max_each is not None:
-        np.minimum(found, division.max_each, out=found)
-    if weights is not None:
-        found[:, weights == 0] = np.minimum(found[:, weights == 0], max(division.min_each, 1))
-    return found
+    return room(problem.bins, unit.problem.components, eligible=screening.packing.eligible)
 
 
-def _room(problem: Problem, unit: Unit, rooms: Ints) -> tuple[Ints, int]:
+def _room(problem: Problem, unit: Unit, rows: Ints, rooms: Ints) -> tuple[Ints, int]:
     """(candidates,) for how much of the totals of all components there is room, and how much they are.
+
+    A site without a weight takes its least and no more.
 
     In replicas; of several components whose totals differ in parts of each total, as many parts as all have in common.
     """
+    division, weights = problem.policy.division, problem.words.weights
     totals = totals_of(problem, unit)
     asked = totals > 0
-    if not asked.any():
+    if division is None or not asked.any():
         return np.zeros(rooms.shape[1], dtype=np.int64), 0
     some = np.minimum(rooms[asked], totals[asked, None])
+    if division.max_each is not None:
+        np.minimum(some, division.max_each, out=some)
+    if weights is not None:
+        idle = weights[rows] == 0
+        some[:, idle] = np.minimum(some[:, idle], max(division.min_each, 1))
     parts = math.lcm(*totals[asked].tolist())
     if parts <= MOST_PARTS:
         return (some * (parts // totals[asked, None])).min(axis=0), parts
@@ -276,7 +281,7 @@ def _solved(
         ceiling = most_sites(problem, unit, policy.division.min_each)
         most = min((one for one in (most, ceiling) if one is not None), default=None)
         if pooled:
-            found = _room(problem, unit, rooms)
+            found = _room(problem, unit, rows, rooms)
     if not unit.apart and width is not None:
         least = max(least, width)
     elif not unit.apart and (policy.everywhere or policy.division is not None):

@@ -7,18 +7,20 @@ here. What does not fit is told as crowded; the choice is then made anew without
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
 from graph.kinds.policy import Term
 from placement.arrays import Floats, Ints
+from placement.bins import summed
 from placement.decision import ComponentPlacement, ScoreTerm, ServedPlace, SitePlacement
 from placement.division import Indivisible
 from placement.modelling import Measured, Modelled
 from placement.packing import Packing, pack
+from placement.scores.moves import moves
 from placement.sharing import shared_out
 from placement.solve.model import Choice
 
@@ -39,6 +41,8 @@ class Layout:
     """Units and sites that do not fit on nodes."""
     undivided: str = ""
     """Why a total cannot be divided over the open sites; empty when all are."""
+    fits: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """By (component, site) where not all fits: how many replicas do."""
 
 
 def laid_out(made: Modelled, choice: Choice) -> Layout:
@@ -75,7 +79,8 @@ def laid_out(made: Modelled, choice: Choice) -> Layout:
     for row in np.flatnonzero(packing.fits & (last >= 0)).tolist():
         cluster[row] = _packed(made, packing, row, everything, assigned)
     crowded = [(int(last[row]), row) for row in np.flatnonzero(~packing.fits & (last >= 0)).tolist()]
-    return Layout(rows, replicas, assigned, cluster, tuple(crowded))
+    fits = {(component, row): int(packing.placed[component, row]) for _, row in crowded for component in range(count)}
+    return Layout(rows, replicas, assigned, cluster, tuple(crowded), fits=fits)
 
 
 def placements_of(made: Modelled, layout: Layout) -> list[SitePlacement]:
@@ -113,6 +118,46 @@ def placements_of(made: Modelled, layout: Layout) -> list[SitePlacement]:
     return found
 
 
+def price_of(made: Modelled, layout: Layout) -> float:
+    """Price units an hour of all replicas that are laid out."""
+    problem, total = made.problem, 0.0
+    for at, unit in enumerate(made.units):
+        cores = np.array([problem.components[one].need[0] for one in unit.components], dtype=np.float64) / 1000
+        total += float((layout.replicas[at] * cores[:, None] * problem.columns.price[layout.rows[at]]).sum())
+    return total
+
+
+def moves_of(made: Modelled, layout: Layout) -> int:
+    """Components at sites where they did not run before."""
+    if made.problem.policy.division is None:
+        return sum(int(moves(unit.problem, rows).sum()) for unit, rows in zip(made.units, layout.rows, strict=True))
+    return sum(int(_new(made, at, layout).sum()) for at in range(len(made.units)))
+
+
+def _new(made: Modelled, unit: int, layout: Layout) -> Ints:
+    """(sites,): of a unit's components with replicas at each of its sites, how many did not run there."""
+    current, rows = made.problem.current, layout.rows[unit]
+    found = np.zeros(len(rows), dtype=np.int64)
+    for n, one in enumerate(made.units[unit].problem.components):
+        if one.id in current:
+            found += (layout.replicas[unit][n] > 0) & (current[one.id][rows] == 0)
+    return found
+
+
+def _in_use(made: Modelled, unit: int, layout: Layout) -> Floats:
+    """(sites,): the share of the scarcest resource that is in use with the replicas that each site was given."""
+    problem, rows = made.problem, layout.rows[unit]
+    bins, packing = problem.bins, made.screenings[unit].packing
+    needed = np.array([problem.components[one].need for one in made.units[unit].components], dtype=np.float64)
+    asked = layout.replicas[unit].T @ needed
+    used = np.zeros(len(rows))
+    for resource in np.flatnonzero(asked.any(axis=0)).tolist():
+        usable = summed(bins.usable[:, resource], bins.first)[rows]
+        after = packing.free_of(resource)[rows] - asked[:, resource]
+        np.maximum(used, np.where(asked[:, resource] > 0, 1.0 - after / np.maximum(usable, 1.0), 0.0), out=used)
+    return np.minimum(used, 1.0)
+
+
 def _packed(
     made: Modelled,
     packing: Packing,
@@ -140,16 +185,28 @@ def _terms(made: Modelled, unit: int, layout: Layout, latency: Floats) -> list[l
     """By the unit's sites: the terms of each. `latency`: (sites,) each one's part of the mean latency, ms."""
     sites = layout.rows[unit]
     place = np.searchsorted(made.rows(unit), sites)
-    usual = sum(one.replicas for one in made.units[unit].problem.components)
-    share = layout.replicas[unit].sum(axis=0) / usual if usual else np.ones(len(sites))
     found: list[list[ScoreTerm]] = [[] for _ in sites]
     for one in made.measured[unit]:
         values = latency if one.score.measure is None else one.values[place]
-        if one.score.term is Term.PRICE:
-            values = values * share
+        if made.problem.policy.division is not None:
+            values = _of_shares(made, unit, layout, one, values)
         for at, value in enumerate(values.tolist()):
             found[at].append(_term(one, value))
     return found
+
+
+def _of_shares(made: Modelled, unit: int, layout: Layout, measured: Measured, values: Floats) -> Floats:
+    """What a score is of the replicas that each site was given of a total, and not of the least that it might have."""
+    if measured.score.term is Term.HEADROOM:
+        return _in_use(made, unit, layout)
+    if measured.score.term is Term.MOVES:
+        return _new(made, unit, layout).astype(np.float64)
+    if measured.score.term is Term.PRICE:
+        problem = made.problem
+        cores = np.array([problem.components[one].need[0] for one in made.units[unit].components]) / 1000
+        found: Floats = cores @ layout.replicas[unit] * problem.columns.price[layout.rows[unit]]
+        return found
+    return values
 
 
 def _term(measured: Measured, value: float) -> ScoreTerm:

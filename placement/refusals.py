@@ -34,6 +34,20 @@ NOT_SEARCHED = Reason(
     unit="",
     message="it passes every rule, and promised less, by what it costs and whom it reaches, than the sites searched",
 )
+NO_WEIGHT = Reason(
+    rule="not_needed",
+    need="a weight above 0",
+    have="0",
+    unit="",
+    message="it passes every rule, but the policy gives it no weight, so it has no part of the total",
+)
+NO_PART = Reason(
+    rule="not_needed",
+    need="1",
+    have="0",
+    unit="replicas",
+    message="it passes every rule, and its part of the total is less than a replica, or all is placed at sites before it",
+)
 
 
 class Refusals(Sequence[SiteRefusal]):
@@ -53,6 +67,11 @@ class Refusals(Sequence[SiteRefusal]):
             self._candidate[at, made.rows(at)] = True
         # Row by row, so that a site's units are beside each other.
         self._rows, self._units = (found.astype(np.int64) for found in np.nonzero(~self._chosen.T))
+
+    @property
+    def units(self) -> int:
+        """How many units there are: a site has at most so many refusals."""
+        return len(self._made.units)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -118,11 +137,19 @@ class Refusals(Sequence[SiteRefusal]):
                 mask |= mine & refused[self._rows]
             passed = mine & screening.passed[self._rows]
             candidate = self._candidate[at][self._rows]
-            crowded = ~self._made.candidates[at][self._rows]
+            crowded = ~self._made.candidates[at][self._rows] & ~self._weightless(self._rows)
             for name, which in (("not_needed", candidate | ~crowded), (CROWDED, crowded)):
                 mask = found.setdefault(name, np.zeros(len(self), dtype=bool))
                 mask |= passed & which
         return found
+
+    def _weightless(self, rows: Ints | int) -> Mask:
+        """Whether sites are no candidates because the policy gives them no weight."""
+        weights = self._made.problem.words.weights
+        division = self._made.problem.policy.division
+        if weights is None or division is None or division.min_each:
+            return np.zeros(np.shape(rows), dtype=bool)
+        return np.asarray(weights[rows] == 0)
 
     @cached_property
     def _rivals(self) -> list[Rivals | None]:
@@ -153,7 +180,14 @@ class Refusals(Sequence[SiteRefusal]):
         if not made.screenings[unit].passed[row]:
             return made.screenings[unit].reasons(row)
         if not self._candidate[unit, row]:
-            return [_crowded(made.units[unit].names)] if not self._made.candidates[unit][row] else [NOT_SEARCHED]
+            if made.candidates[unit][row]:
+                return [NOT_SEARCHED]
+            return [NO_WEIGHT] if self._weightless(row) else [_crowded(made.units[unit].names)]
+        if self._choice is not None and made.problem.policy.division is not None:
+            # What is open and has nothing has no part; what is not open was weighed against what is.
+            place = int(self._places[unit][row])
+            if place in self._choice.open[unit]:
+                return [NO_PART]
         rivals = self._rivals[unit]
         if rivals is None:
             return [NO_CHOICE]

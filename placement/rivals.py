@@ -41,12 +41,7 @@ class Rivals:
             tier = next((at for at in range(tiers) if abs(deltas[rival, at]) > EQUAL), None)
             name = site[int(self._model.sites[self._open[rival]])].name
             if tier is None:
-                cost = f"{self._choice.cost[tiers - 1]:.4f}"
-                return _reason(
-                    f"it passes every rule and is as good as {name!r}, which was chosen: ties go to the smaller id",
-                    need=cost,
-                    have=cost,
-                )
+                return self._as_good(candidate, rival, name=name)
             before = float(self._choice.cost[tier])
             after = before + float(deltas[rival, tier])
             terms = " and ".join(made.tiers[tier])
@@ -70,14 +65,30 @@ class Rivals:
             have=f"{after:.4f}",
         )
 
-    def _forbidden(self, candidate: int, rival: int, *, before: float, after: float, terms: str, name: str) -> Reason:
-        """The exchange would cost less: what of the policy as a whole forbids it, or that it was not found."""
+    def _broken_by(self, candidate: int, rival: int) -> str:
+        """What of the policy as a whole the exchange would break; empty when nothing."""
         exchanged = np.union1d(np.delete(self._open, rival), [candidate])
         opened = tuple(exchanged if at == self._unit else one for at, one in enumerate(self._choice.open))
         broken = evaluate(self._made.model, opened).broken
+        return ", ".join(dict.fromkeys(one.label or one.rule for one in broken))
+
+    def _as_good(self, candidate: int, rival: int, *, name: str) -> Reason:
+        """The exchange would cost the same."""
+        cost = f"{self._choice.cost[-1]:.4f}"
+        said = self._broken_by(candidate, rival)
+        if said:
+            told = f"it passes every rule; in the place of {name!r} it would cost the same, but that breaks {said}"
+        elif candidate > self._open[rival]:
+            told = f"it passes every rule and is as good as {name!r}, which was chosen: ties go to the smaller id"
+        else:
+            told = f"it passes every rule and is as good as {name!r}, which was found first"
+        return _reason(told, need=cost, have=cost)
+
+    def _forbidden(self, candidate: int, rival: int, *, before: float, after: float, terms: str, name: str) -> Reason:
+        """The exchange would cost less: what of the policy as a whole forbids it, or that it was not found."""
+        said = self._broken_by(candidate, rival)
         need, have = f"{before:.4f}", f"{after:.4f}"
-        if broken:
-            said = ", ".join(dict.fromkeys(one.label or one.rule for one in broken))
+        if said:
             told = (
                 f"in the place of {name!r} the cost of {terms} would be {have}, and not {need}, but that breaks {said}"
             )

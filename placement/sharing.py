@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 import numpy as np
 
-from graph.kinds.policy import Division
-from placement.arrays import Ints
+from graph.kinds.policy import Division, DivisionMode
+from placement.arrays import Ints, Mask
 from placement.division import Indivisible
 from placement.division_policy import OpenSites, divide_by_policy
+from placement.division_weights import demand_weights
 from placement.modelling import Modelled
 from placement.solve.model import Choice
 
@@ -26,7 +30,8 @@ def shared_out(made: Modelled, choice: Choice) -> tuple[tuple[Ints, ...], tuple[
         rooms = made.rooms[at][:, choice.open[at]]
         shares = []
         for place, component in enumerate(unit.components):
-            found = _divided(made, component, sites, room=rooms[place], division=division)
+            must = np.isin(sites, made.must) if not at else np.zeros(len(sites), dtype=bool)
+            found = _divided(made, component, sites, room=rooms[place], division=division, must=must)
             if isinstance(found, Indivisible):
                 return found
             shares.append(found)
@@ -37,25 +42,37 @@ def shared_out(made: Modelled, choice: Choice) -> tuple[tuple[Ints, ...], tuple[
     return tuple(rows), tuple(replicas)
 
 
-def _divided(made: Modelled, component: int, sites: Ints, *, room: Ints, division: Division) -> Ints | Indivisible:
+def _divided(
+    made: Modelled, component: int, sites: Ints, *, room: Ints, division: Division, must: Mask
+) -> Ints | Indivisible:
     problem = made.problem
     words, one = problem.words, problem.components[component]
+    if not one.replicas:
+        return np.zeros(len(sites), dtype=np.int64)
     now = problem.current.get(one.id)
     nearest = np.full(len(problem.targets), -1, dtype=np.int64)
     if len(problem.targets) and len(sites):
         latency = problem.latency.to(sites)
         nearest = np.where(np.isfinite(latency).any(axis=1), np.argmin(latency, axis=1), -1)
-    return divide_by_policy(
-        one.replicas,
-        division,
-        sites=OpenSites(
-            ids=[problem.sites[row].id for row in sites.tolist()],
-            room=room,
-            given=np.ones(len(sites), dtype=np.int64) if words.weights is None else words.weights[sites],
-            rank=None if words.preference is None else words.preference[sites],
-            current=None if now is None else now[sites],
-        ),
-        salt=f"{problem.salt}/{one.name}",
-        demand=words.demand,
-        nearest=nearest,
+    open_sites = OpenSites(
+        ids=[problem.sites[row].id for row in sites.tolist()],
+        room=room,
+        given=np.ones(len(sites), dtype=np.int64) if words.weights is None else words.weights[sites],
+        rank=None if words.preference is None else words.preference[sites],
+        current=None if now is None else now[sites],
+        least=must.astype(np.int64),
     )
+    salt = f"{problem.salt}/{one.name}"
+    found = divide_by_policy(one.replicas, division, sites=open_sites, salt=salt, demand=words.demand, nearest=nearest)
+    if isinstance(found, Indivisible) and division.mode is DivisionMode.DEMAND:
+        # Sites that are the nearest of nobody take what the others have no room for, as if they had the least demand.
+        weights = np.maximum(demand_weights(words.demand, nearest=nearest, count=len(sites)), 1)
+        found = divide_by_policy(
+            one.replicas,
+            msgspec.structs.replace(division, mode=DivisionMode.STATIC),
+            sites=replace(open_sites, given=weights),
+            salt=salt,
+            demand=words.demand,
+            nearest=nearest,
+        )
+    return found

@@ -32,21 +32,41 @@ def refusals_page(
 ) -> tuple[list[SiteRefusal], int, bool]:
     """A page of refusals by site id, how many there are in all, and whether there are more behind it.
 
-    after: the site id that the page before ended with. rule, site_id: only those by the rule, of the site.
+    Pages end between sites: what is refused for several units is on one page, which then has some fewer, or more of a single
+    site. after: the site id that the page before ended with. rule, site_id: only those by the rule, of the site.
     """
     if isinstance(decision, Verdict):
         told = decision.told
         places = told.where(rule=rule, site_id=site_id)
         begins = 0 if after is None else told.after(after)
         rest = places[places >= begins].tolist()
-        return [told[at] for at in rest[:first]], len(places), len(rest) > first
+        # One site more than its units could fill shows where the last site of the page ends.
+        shown = [told[at] for at in rest[: first + told.units]]
+        count = _whole_sites(shown, first)
+        return shown[:count], len(places), len(rest) > count
     wanted = [
         one
         for one in decision.refusals
         if (rule is None or any(reason.rule == rule for reason in one.reasons)) and site_id in (None, one.site_id)
     ]
     left = [one for one in wanted if after is None or one.site_id > after]
-    return left[:first], len(wanted), len(left) > first
+    count = _whole_sites(left, first)
+    return left[:count], len(wanted), len(left) > count
+
+
+def _whole_sites(refusals: Sequence[SiteRefusal], first: int) -> int:
+    """How many of the first are a page that ends between sites."""
+    if not 0 < first < len(refusals):
+        return min(first, len(refusals))
+    ends = refusals[first].site_id
+    count = first
+    while count and refusals[count - 1].site_id == ends:
+        count -= 1
+    if count:
+        return count
+    while count < len(refusals) and refusals[count].site_id == ends:
+        count += 1
+    return count
 
 
 def sites_by_rule(decision: Decision) -> dict[str, int]:

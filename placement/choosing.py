@@ -1,0 +1,267 @@
+"""From units whose rules have been asked to a choice that holds on nodes and, of totals, once they are divided.
+
+A model knows sites as a whole: that what was chosen packs on nodes together, and what a division leaves a site, is found
+out afterwards. What does not hold is taken away, and the choice made anew, a few times. A total is divided over as many
+sites as may be open; where words need a site that the division would leave empty, that site has a replica in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from graph.kinds.policy import SpreadBy
+from placement.arrays import Ints, Mask
+from placement.modelling import Modelled, modelled, most_sites, room_for, totals_of
+from placement.placements import Layout, laid_out, price_of
+from placement.problem import Problem
+from placement.screening import Screening
+from placement.solve.evaluation import evaluate
+from placement.solve.model import Choice, Limits
+from placement.solve.solve import solve
+from placement.unit_problems import Unit
+
+MAX_CUTS = 16
+"""How often a choice is made anew because what was chosen does not hold."""
+MAX_WIDTHS = 10
+"""How often it is tried to divide a total over more sites."""
+SLACK = 1e-9
+
+
+@dataclass(slots=True)
+class Choosing:
+    """One search for a choice that holds: what is left to choose from, and what came of it."""
+
+    problem: Problem
+    units: Sequence[Unit]
+    screenings: Sequence[Screening]
+    timed: bool
+    limits: Limits | None
+    candidates: list[Mask] = field(init=False)
+    rooms: list[Ints] = field(init=False)
+    """By unit: (components, sites) for how many replicas there is room, with a total to divide."""
+    iterations: int = 0
+    cuts: int = 0
+    must: Ints | None = None
+    """Rows that have a part of the total in any case."""
+    only: bool = False
+    """Whether nothing but these is opened."""
+    first: bool = False
+    """Which unit goes elsewhere when several do not fit at a site: the first, not the last."""
+    dearest: float | None = None
+    """The price of what was divided, when it is above the policy's."""
+    made: Modelled = field(init=False)
+    choice: Choice = field(init=False)
+    layout: Layout | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Everything that passed may be chosen."""
+        self._begin()
+
+    @property
+    def cut(self) -> bool:
+        """Whether something was taken away that a choice might have kept."""
+        return bool(self.cuts) or self.made.narrow
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a choice that holds."""
+        return self.layout is not None and not self._wrong(self.layout)
+
+    def run(self) -> None:
+        """Searches; of units that do not fit together first the last goes elsewhere, and if that leads nowhere the first."""
+        self._search()
+        if self.found or not self.cuts or len(self.units) < 2 or self.problem.policy.division is not None:
+            return
+        if self.problem.policy.everywhere:
+            return
+        before = self.made, self.choice, self.layout
+        self._begin()
+        self.first = True
+        self._search()
+        if not self.found:
+            self.made, self.choice, self.layout = before
+
+    def _begin(self) -> None:
+        self.candidates = [one.passed for one in self.screenings]
+        self.rooms = [
+            room_for(self.problem, unit, screening) for unit, screening in zip(self.units, self.screenings, strict=True)
+        ]
+        division, weights = self.problem.policy.division, self.problem.words.weights
+        if division is not None and weights is not None and not division.min_each:
+            # A site without a weight would have nothing, so nothing is to be kept there but where it is asked for.
+            wanted = weights > 0
+            wanted[self.problem.words.pinned] = True
+            self.candidates = [one & wanted if (one & wanted).any() else one for one in self.candidates]
+
+    def _search(self) -> None:
+        while True:
+            self.layout = None
+            self._choose()
+            if not self.choice.feasible:
+                return
+            self.layout = laid_out(self.made, self.choice)
+            if not self._wrong(self.layout) or self.cuts >= MAX_CUTS or not self._mend(self.layout):
+                return
+
+    def _choose(self) -> None:
+        """The best choice over as many sites as may be, with a total to divide; else the best."""
+        division, policy = self.problem.policy.division, self.problem.policy
+        if division is None:
+            self.made, self.choice = self._best(None)
+            return
+        least = self.units[0].words.min_sites
+        widest = 0 if self.only else self._widest()
+        self.made, self.choice = self._best(max(widest, 1))
+        if self.choice.feasible or widest <= least:
+            return
+        some = self._best(0)
+        if not some[1].feasible or policy.everywhere:
+            self.made, self.choice = some if not some[1].feasible else (self.made, self.choice)
+            return
+        low, high = len(some[1].open[0]), widest
+        for _ in range(MAX_WIDTHS):
+            if high - low <= 1:
+                break
+            middle = (low + high) // 2
+            tried = self._best(middle)
+            if tried[1].feasible:
+                some, low = tried, max(middle, len(tried[1].open[0]))
+            else:
+                high = middle
+        self.made, self.choice = some
+
+    def _best(self, width: int | None) -> tuple[Modelled, Choice]:
+        narrow, pooled = True, True
+        while True:
+            made = modelled(
+                self.problem,
+                self.units,
+                self.screenings,
+                self.candidates,
+                timed=self.timed,
+                narrow=narrow,
+                limits=self.limits,
+                width=width,
+                must=self.must,
+                rooms_of=self.rooms,
+                pooled=pooled,
+            )
+            choice = solve(made.model)
+            self.iterations += choice.iterations
+            if choice.feasible or not (made.narrow or (pooled and self._poolable)):
+                return made, choice
+            # Room for several components is one figure, which asks for more than is needed.
+            narrow, pooled = narrow and not made.narrow, pooled and made.narrow
+
+    @property
+    def _poolable(self) -> bool:
+        return self.problem.policy.division is not None and any(len(one.components) > 1 for one in self.units)
+
+    def _widest(self) -> int:
+        """The most sites of the first unit that its numbers allow, about."""
+        problem, unit = self.problem, self.units[0]
+        rows = np.flatnonzero(self.candidates[0])
+        limits = [len(rows), unit.words.max_sites]
+        least = problem.policy.division.min_each if problem.policy.division is not None else 0
+        limits.append(most_sites(problem, unit, least))
+        for one in problem.words.spread:
+            _, each = np.unique(one.domain[rows], return_counts=True)
+            most = one.spread.max_sites_each if one.spread.by is not SpreadBy.SITE else 1
+            inside = np.sort(each if most is None else np.minimum(each, most))[::-1]
+            limits.append(int(inside[: one.spread.max_domains].sum()))
+        if least and problem.words.preference is not None:
+            # A later group's site would have its least, though an earlier group has room.
+            ranks = problem.words.preference[rows]
+            limits.append(int(np.count_nonzero(ranks == ranks.min(initial=0))))
+        return min(one for one in limits if one is not None)
+
+    def _wrong(self, layout: Layout) -> bool:
+        return bool(layout.undivided or layout.crowded or self._left_empty(layout) or self._too_dear(layout))
+
+    def _left_empty(self, layout: Layout) -> bool:
+        """Whether words are not kept by the sites alone that have a part of the total."""
+        if self.problem.policy.division is None or not totals_of(self.problem, self.units[0]).any():
+            return False
+        model = self.made.model
+        used = tuple(np.searchsorted(self.made.rows(at), rows).astype(np.int64) for at, rows in enumerate(layout.rows))
+        if all(len(one) == len(other) for one, other in zip(used, self.choice.open, strict=True)):
+            return False
+        solved = tuple(
+            replace(one, min_open=unit.words.min_sites, room=None, total=0)
+            for one, unit in zip(model.units, self.units, strict=True)
+        )
+        return not evaluate(replace(model, units=solved), used).feasible
+
+    def _too_dear(self, layout: Layout) -> bool:
+        most = self.problem.policy.max_price_per_hour
+        if most is None or self.problem.policy.division is None:
+            return False
+        price = price_of(self.made, layout)
+        if price <= most + SLACK * max(1.0, most):
+            self.dearest = None
+            return False
+        self.dearest = price if self.dearest is None else min(price, self.dearest)
+        return True
+
+    def _mend(self, layout: Layout) -> bool:
+        """Takes away what does not hold; whether there was something to take away."""
+        self.cuts += 1
+        if layout.crowded:
+            # The nodes are the truth: what does not fit there together goes elsewhere.
+            for unit, row in layout.crowded:
+                self._uncrowd(layout, unit, row)
+            return True
+        if layout.undivided:
+            return False
+        if self._left_empty(layout):
+            return self._need()
+        return self._cheaper(layout)
+
+    def _uncrowd(self, layout: Layout, last: int, row: int) -> None:
+        if self.problem.policy.division is not None and self._less_room(layout, row):
+            return
+        there = [at for at, rows in enumerate(layout.rows) if row in rows]
+        unit = there[0] if self.first else last
+        self.candidates[unit] = self.candidates[unit].copy()
+        self.candidates[unit][row] = False
+
+    def _less_room(self, layout: Layout, row: int) -> bool:
+        """Whether there was room to take away, of a site that does not take its part of the totals together."""
+        for at in reversed(range(len(self.units))):
+            place = np.flatnonzero(layout.rows[at] == row)
+            if not len(place):
+                continue
+            for n in reversed(range(len(self.units[at].components))):
+                replicas = int(layout.replicas[at][n, place[0]])
+                fits = min(layout.fits.get((self.units[at].components[n], row), 0), replicas)
+                if fits < replicas and fits > 0:
+                    self.rooms[at] = self.rooms[at].copy()
+                    self.rooms[at][n, row] = fits
+                    return True
+        return False
+
+    def _need(self) -> bool:
+        """Gives those sites a part in any case that the words need; then nothing but these is opened."""
+        if self.must is not None:
+            if self.only:
+                return False
+            self.only = True
+            return True
+        made, choice = self._best(0)
+        if not choice.feasible:
+            return False
+        self.must = made.rows(0)[choice.open[0]]
+        return True
+
+    def _cheaper(self, layout: Layout) -> bool:
+        """Leaves out the dearer half of the sites that may be."""
+        price, changed = self.problem.columns.price, False
+        for at, rows in enumerate(layout.rows):
+            prices = np.unique(price[rows])
+            if len(prices) > 1:
+                self.candidates[at] = self.candidates[at] & (price <= prices[(len(prices) - 1) // 2])
+                changed = True
+        return changed
