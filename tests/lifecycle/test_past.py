@@ -62,8 +62,10 @@ async def test_a_change_that_is_taken_back_finds_its_last_good_revision_however_
     await edge.version()
     deployment_id = await deployed(edge, updates=0)
     good = edge.deployment(deployment_id).good
+    before = await edge.connected()
     await edge.configure(0, failureRate=1)
-    await edge.connected()
+    # What was asked before would still be done: the connection must be the new one.
+    await edge.until(lambda: edge.driver.world(edge.cluster_ids[0]) not in (None, before), what="the new connection")
     for replicas in range(2, 9):
         last = await edge.scale(deployment_id, web=1 + replicas % 2)
     pasts = DeploymentPasts(edge.ledger, revisions=1, gone_for_ms=DAY_MS)
