@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from placement_graphs import Builder
+from placement_graphs import Builder, at
 
-from graph.kinds.policy import Division, PlacementPolicy, SiteSelector, SiteWeight
+from graph.kinds.policy import (
+    Division,
+    LatencyTarget,
+    Place,
+    PlacementPolicy,
+    SiteSelector,
+    SiteWeight,
+)
 from placement.decision import Decision, PlacementStatus
 
 
@@ -62,3 +69,11 @@ def test_a_total_that_no_site_takes_is_not_feasible(build: Builder, division: Di
     assert decision.placements == []
     assert decision.status is not PlacementStatus.FEASIBLE
     assert [one.rule for one in decision.conflicts] == ["total"]
+
+
+def test_places_and_what_stands_against_them_are_told_together(build: Builder) -> None:
+    sites = [build.site(position=at(0, 0)), build.site(position=at(40, 0))]
+    latency = [LatencyTarget(place=Place(site_id=one.id), within_ms=1.0) for one in sites]
+    decision = build.decide(build.component(), policy=PlacementPolicy(latency=latency, max_sites=1))
+    assert decision.status is PlacementStatus.INFEASIBLE
+    assert sorted(decision.irreducible) == ["max_sites", "places"]
