@@ -110,13 +110,12 @@ def columns_of(matrix: csr_array, columns: Ints) -> csr_array:
         return matrix.copy()
     place = np.full(matrix.shape[1], -1, dtype=np.int32)
     place[columns] = np.arange(len(columns), dtype=np.int32)
-    column = place[matrix.indices]
-    keep = column >= 0
-    before = np.concatenate(([0], np.cumsum(keep)))
-    return csr_array(
-        (matrix.data[keep], column[keep], before[matrix.indptr].astype(np.int32)),
-        shape=(matrix.shape[0], len(columns)),
-    )
+    column = place.take(matrix.indices)
+    there = np.flatnonzero(column >= 0)
+    if len(there) == len(column):
+        return csr_array((matrix.data.copy(), column, matrix.indptr), shape=(matrix.shape[0], len(columns)))
+    starts = np.searchsorted(there, matrix.indptr).astype(np.int32)
+    return csr_array((matrix.data.take(there), column.take(there), starts), shape=(matrix.shape[0], len(columns)))
 
 
 def _rows(matrix: csr_array, tier: int) -> Rows:
