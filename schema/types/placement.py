@@ -121,7 +121,7 @@ def _reasons(refusal: SiteRefusal, info: Any) -> list[Reason]:
     private = site is not None and site.tenant_id is not None and view.may_see_use(site.tenant_id)
     if not private:
         return reasons_without_use(refusal.reasons)
-    # Nobody else runs at a private site; its score is made with that of others all the same.
+    # Nobody else runs at a private site; what it would cost is told beside what others use all the same.
     return [one if one.untold else reason_without_use(one) for one in refusal.reasons]
 
 
@@ -165,7 +165,7 @@ def define_plans() -> None:
     object_type(
         "ScoreTerm",
         {
-            "name": _plain("str", "The score's name."),
+            "name": _plain("str", "The term's name."),
             "value": _plain("float", "What was measured, in `unit`."),
             "unit": _plain("str", "The measure's unit."),
             "scaled": _plain("float", "Value / the term's scale, a constant: the same beside any other sites."),
@@ -199,7 +199,11 @@ def define_plans() -> None:
     object_type(
         "PlacementReason",
         {
-            "rule": _plain("str", f"{_RULE}; `not_needed` when the site passed and others were better; {_WHOLE}."),
+            "rule": _plain(
+                "str",
+                f"{_RULE}; `not_needed` when the site passed and others were better, `crowded` when it passed and has no "
+                f"room for all that was chosen for it; {_WHOLE}.",
+            ),
             "need": _plain("str", "What was needed."),
             "have": _plain(
                 "Optional[str]",
@@ -321,7 +325,7 @@ def define_plans() -> None:
                 resolver_field(
                     _placements,
                     returns="list[Placement]",
-                    description="The chosen sites; empty when it cannot be done. Scores that follow from free room are in "
+                    description="The chosen sites; empty when it cannot be done. Costs that follow from free room are in "
                     "steps of a quarter to whoever may not read the workloads of all tenants.",
                 ),
             ),
