@@ -52,7 +52,7 @@ async def choose_for_change(
     Raises NotFound, InvalidInput or InvalidState.
     """
     components = components_of(reader, version, path=version_path)
-    check_replicas(replicas, components, path=f"{path}.replicas")
+    check_replicas(replicas, components, policy=policy, path=f"{path}.replicas")
     return await placing.choose(
         reader,
         components=components,
@@ -100,7 +100,7 @@ class Decisions:
         """Where a wish would run now. Raises NotFound, InvalidInput or InvalidState."""
         version: AppVersion = seen_version(reader, wish.app_version_id, path=f"{path}.appVersionId")
         components = components_of(reader, version, path=f"{path}.appVersionId")
-        check_replicas(wish.replicas, components, path=f"{path}.replicas")
+        check_replicas(wish.replicas, components, policy=wish.policy, path=f"{path}.replicas")
         return await self._placing.choose(
             reader,
             components=components,

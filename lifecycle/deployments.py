@@ -119,7 +119,7 @@ def deploy(edit: Edit, wish: Wish, chosen: Chosen, *, visible: Visible, author: 
     """
     version = seen_version(visible(edit), wish.app_version_id)
     components = components_of(edit, version)
-    check_replicas(wish.replicas, components, path="input.replicas")
+    check_replicas(wish.replicas, components, policy=wish.policy, path="input.replicas")
     _check_decision(edit, chosen, components, policy=wish.policy, wait=wait)
     deployment = edit.create(
         Deployment,
@@ -155,7 +155,7 @@ def update_deployment(
     waiting = deployment.phase is DeploymentPhase.PENDING_PLACEMENT
     version, policy, replicas = adjusted(edit, deployment, change)
     components = components_of(edit, version)
-    check_replicas(replicas, components, path="input.replicas")
+    check_replicas(replicas, components, policy=policy, path="input.replicas")
     _check_decision(edit, chosen, components, policy=policy, wait=waiting, excluding=deployment.id)
     after = edit.replace(
         deployment,

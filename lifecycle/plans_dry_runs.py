@@ -71,7 +71,7 @@ class DryRuns:
         async def choose(graph: SupposedGraph) -> Chosen:
             version = seen_version(graph.reader, wish.app_version_id, path=f"{path}.appVersionId")
             components = components_of(graph.reader, version, path=f"{path}.appVersionId")
-            check_replicas(wish.replicas, components, path=f"{path}.replicas")
+            check_replicas(wish.replicas, components, policy=wish.policy, path=f"{path}.replicas")
             return await graph.choose(
                 components=components,
                 policy=wish.policy,

@@ -37,6 +37,8 @@ MAX_COMPONENTS = 64
 """The most components of one app version that are placed together."""
 MAX_REPLICAS = 1_000
 """The most replicas of a component at one site."""
+MAX_TOTAL = 1_000_000
+"""The most replicas of a component in all, when they are divided over sites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +182,15 @@ def _near_by(targets: Sequence[Target], words: PolicyWords) -> list[Ints | None]
     return [None if one.within_km is None else allowed.sites_of(n) for n, one in enumerate(targets)]
 
 
-def check_replicas(replicas: Mapping[str, int], components: Sequence[Component], *, path: str) -> None:
-    """Raises InvalidInput for a component that there is not, or a number that cannot be."""
+def check_replicas(
+    replicas: Mapping[str, int], components: Sequence[Component], *, policy: PlacementPolicy, path: str
+) -> None:
+    """Raises InvalidInput for a component that there is not, or a number that cannot be.
+
+    policy: with a division the numbers are totals, up to a million; else they are at each site.
+    """
     names = {one.name for one in components}
+    most, where = (MAX_REPLICAS, "at a site") if policy.division is None else (MAX_TOTAL, "in all")
     for name, count in replicas.items():
         if name not in names:
             raise InvalidInput(
@@ -190,9 +198,9 @@ def check_replicas(replicas: Mapping[str, int], components: Sequence[Component],
                 remedy=f"use one of {', '.join(sorted(names))}",
                 path=f"{path}.{name}",
             )
-        if not 0 <= count <= MAX_REPLICAS:
+        if not 0 <= count <= most:
             raise InvalidInput(
-                f"{name!r} can have 0 to {MAX_REPLICAS:,} replicas at a site, not {count:,}",
+                f"{name!r} can have 0 to {most:,} replicas {where}, not {count:,}",
                 remedy="give a number in that range",
                 path=f"{path}.{name}",
             )
@@ -216,7 +224,7 @@ def _check_counts(
                 remedy="state both: what is not known is never taken as nothing",
                 path=f"{path}.components.{one.name}.resources",
             )
-    check_replicas(replicas, components, path=f"{path}.replicas")
+    check_replicas(replicas, components, policy=policy, path=f"{path}.replicas")
     if policy.min_sites < 1:
         raise InvalidInput("at least one site is asked for", remedy="give 1 or more", path=f"{path}.policy.minSites")
     if policy.max_sites is not None and policy.max_sites < policy.min_sites:

@@ -87,10 +87,9 @@ def _term(wish: Wish, term: Term, chosen: Sequence[set[str]], weights: ScoreWeig
 
 def _latency(wish: Wish, sites: set[str]) -> float:
     total = sum(one.demand for one in wish.places)
-    if not wish.places or total <= 0:
-        return 0.0
     return sum(
-        one.demand / total * min(one.reach[site][0] for site in sites if one.in_reach(site)) for one in wish.places
+        (one.demand / total if total > 0 else 1 / len(wish.places))
+        * min(one.reach[site][0] for site in sites if one.in_reach(site)) for one in wish.places
     )
 
 

@@ -473,7 +473,10 @@ def verify_words(wish: Wish, decision: Decision) -> list[set[str]]:
     assert policy.max_price_per_hour is None or price <= policy.max_price_per_hour + SLACK
     assert decision.objective.sites == len(listed)
     if wish.runs:
-        assert decision.objective.moves == wish.moves(chosen)
+        moved = {(one.name, site) for one in wish.components for site, count in counts[one.id].items() if count}
+        if policy.division is None:
+            moved = {(one.name, site) for one in wish.components for site in counts[one.id]}
+        assert decision.objective.moves == len(moved - wish.runs)
     return chosen
 
 

@@ -257,8 +257,8 @@ def wish_of(world: World, policy: PlacementPolicy) -> Wish:
     return Wish(world.build.view, world.components, policy, deployment_id=world.deployment.id)
 
 
-def decided(world: World, policy: PlacementPolicy) -> Any:
-    return world.build.decide(*world.components, policy=policy, excluding_deployment_id=world.deployment.id)
+def decided(world: World, policy: PlacementPolicy, **more: Any) -> Decision:
+    return world.build.decide(*world.components, policy=policy, excluding_deployment_id=world.deployment.id, **more)
 
 
 SMALL = settings(
