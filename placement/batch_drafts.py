@@ -17,6 +17,7 @@ from placement.arrays import Floats, Ints, Mask
 from placement.batch_room import SharedRoom, Use
 from placement.engine import OF_PLACES
 from placement.modelling import Modelled, modelled
+from placement.packing import pack
 from placement.placements import Layout, laid_out
 from placement.problem import Problem
 from placement.rules import RULES
@@ -133,6 +134,29 @@ def held(room: SharedRoom, of: Draft, open: Sequence[Ints]) -> Option | None:
         return None
     found = laid(room, of, made, places)
     return found if isinstance(found, Option) else None
+
+
+def again(room: SharedRoom, option: Option, at: int) -> Option | None:
+    """The same choice on what is left of the room, of which only its own sites are looked at; None when it does not fit.
+
+    Its cost and its words stay those of the room that it was found on; `held` makes them anew.
+    """
+    made = option.made
+    problem = room.left(at)
+    screenings = list(made.screenings)
+    if len(made.units) == 1:
+        old = screenings[0].packing
+        among = np.zeros(len(problem), dtype=bool)
+        among[option.layout.rows[0]] = True
+        components = made.units[0].problem.components
+        packing = pack(problem.bins, components, eligible=old.eligible, sites=len(problem), among=among)
+        if not packing.fits[among].all():
+            return None
+        screenings[0] = replace(screenings[0], packing=packing)
+    layout = laid_out(replace(made, problem=problem, screenings=tuple(screenings)), option.choice)
+    if layout.undivided or layout.crowded:
+        return None
+    return replace(option, layout=layout, use=room.use_of(at, layout, [one.components for one in made.units]))
 
 
 def laid(room: SharedRoom, of: Draft, made: Modelled, open: tuple[Ints, ...]) -> Option | list[tuple[int, int]]:

@@ -65,6 +65,11 @@ class SharedRoom:
         """How many numbers there are."""
         return self._nodes + len(self.site_ids)
 
+    @property
+    def shared_by_all(self) -> bool:
+        """Whether nobody has nodes to itself, so that room is only ever less, and no node is out of bounds."""
+        return not any(one.alone for problem in self.problems for one in problem.components)
+
     def take(self, use: Use) -> None:
         """Less room by what a decision takes."""
         self._add(use, 1)

@@ -164,7 +164,7 @@ def _covered(clients: Clients, open: Mask) -> tuple[Ints, Floats, int]:
     of_lost = lost[row]
     covers: Ints = np.bincount(cost.indices[of_lost], minlength=count).astype(np.int64)
     change = np.where(of_lost, cost.data, np.minimum(0.0, cost.data - np.where(of_lost, 0.0, now[row])))
-    added: Floats = np.bincount(cost.indices, weights=change, minlength=count)
+    added: Floats = np.bincount(cost.indices, weights=change, minlength=count).astype(np.float64)
     return covers, added, int(np.count_nonzero(lost))
 
 
