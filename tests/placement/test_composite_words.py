@@ -104,7 +104,10 @@ def test_a_pinned_site_and_one_that_serves_a_place_have_a_part_of_a_total_that_o
     component = build.component()
     policy = PlacementPolicy(
         division=Division(
-            weights=[SiteWeight(sites=SiteSelector(site_ids=[heavy.id]), weight=100), SiteWeight(sites=SiteSelector(), weight=1)]
+            weights=[
+                SiteWeight(sites=SiteSelector(site_ids=[heavy.id]), weight=100),
+                SiteWeight(sites=SiteSelector(), weight=1),
+            ]
         ),
         pinned_site_ids=[pinned.id],
         latency=[LatencyTarget(place=Place(position=at(40, 0)), within_ms=1.0),
@@ -123,7 +126,9 @@ def test_as_few_moves_as_asked_for_divide_over_what_runs(build: Builder) -> None
     sites = [build.site() for _ in range(4)]
     component, deployment = build.component(), build.deployment()
     for one in sites[:2]:
-        build.release(component, one, {next(iter(build.view.ids("Node", "site_id", one.id))): 1}, deployment_id=deployment.id)
+        build.release(
+            component, one, {next(iter(build.view.ids("Node", "site_id", one.id))): 1}, deployment_id=deployment.id
+        )
     for moves, open_sites in ((0, 2), (1, 3), (9, 4)):
         decision = build.decide(
             component,
