@@ -17,6 +17,7 @@ from server.cli.output import cell, console, plain_table, reference_text
 REFUSALS = 500
 EXAMPLES = 3
 GIB = 2**30
+PRICE = "price units/h"
 COUNTED = ("replicas", "sites", "places", "moves", "domains")
 """Units that are words, of which one is written without the s."""
 REFUSAL_NODES = "nodes { site { id name } reasons { rule need have unit message } }"
@@ -106,10 +107,11 @@ def _print_chosen(out: Console, plan: Json) -> None:
 
 
 def _term(term: Json) -> str:
-    """`6.1 ms → 0.61 × 1`: what was measured, what that is of the term's scale, and how much it counts."""
+    """`6.1 ms → 0.61`: what was measured, and what that adds to the site's cost."""
     value, unit = term["value"], term["unit"]
-    measured = f"{value:.0%}" if unit == "share" else _amount(f"{value:.4g}", unit)
-    return f"{measured} → {term['scaled']:.2f} × {term['weight']:g}"
+    amount = f"{value:.4g}"
+    told = f"{value:.0%}" if unit == "share" else f"{amount}/h" if unit == PRICE else _amount(amount, unit)
+    return f"{told} → {term['weighted']:.3f}"
 
 
 def _print_serves(out: Console, plan: Json) -> None:

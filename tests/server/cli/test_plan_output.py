@@ -80,14 +80,17 @@ def test_a_chosen_site_says_what_each_term_is_and_the_plan_how_good_it_is(capsys
         {"name": "sites", "value": 1.0, "unit": "sites", "scaled": 1.0, "weight": 1.0, "weighted": 1.0},
         {"name": "headroom", "value": 0.5, "unit": "share", "scaled": 0.5, "weight": 0.5, "weighted": 0.25},
     ]
-    chosen = {"score": 1.25, "site": site, "terms": terms, "components": [], "serves": []}
+    terms.append(
+        {"name": "price", "value": 0.2, "unit": "price units/h", "scaled": 0.2, "weight": 0.5, "weighted": 0.1}
+    )
+    chosen = {"score": 1.35, "site": site, "terms": terms, "components": [], "serves": []}
     objective = {"sites": 1, "moves": 2, "tiers": [{"terms": ["sites"], "cost": 1.0, "bound": 1.0}]}
     shown = {**plan(), "placements": [chosen], "objective": objective}
     told = []
     for quality in ({}, {"proven": False, "gap": 0.0123, "boundKind": "LP"}, {"proven": False, "gap": None}):
         print_plan({**shown, **quality})
         told.append(" ".join(capsys.readouterr().out.split()))
-    assert "graz 1.250 1 site → 1.00 × 1 50% → 0.50 × 0.5" in told[0]
+    assert "graz 1.350 1 site → 1.000 50% → 0.250 0.2/h → 0.100" in told[0]
     assert "cost: sites 1; proved: nothing costs less; 2 moves" in told[0]
     assert "at most 1.23% above the best possible (LP); 2 moves" in told[1]
     assert "how far from the best possible is not known; 2 moves" in told[2]
