@@ -23,7 +23,10 @@ from placement.units import UnitWords
 WIDE = 400
 """Units of at most so many candidates are not cut."""
 KEPT = 128
-"""Candidates that a unit is cut to, about."""
+"""Candidates that a unit is cut to, about, when few sites will do."""
+FOR_EACH = 12
+"""Candidates for each site that its places need at least, when that is more."""
+MOST_KEPT = 384
 
 Reach = Callable[[Ints, Ints, UnitWords], csr_array]
 """(clients, servers): which of these rows of sites reach each other."""
@@ -37,6 +40,8 @@ def narrowed(
     if all(one.count <= WIDE for one in units):
         return kept
     weights = np.ones(tiers)
+    sites = max((sites_needed(one.clients.cost) for one in units if one.clients is not None), default=1.0)
+    most = int(min(max(KEPT, FOR_EACH * sites), MOST_KEPT))
     for at in clients_first(words):
         unit = units[at]
         rows = [] if unit.clients is None else [_rows(unit.clients.cost, unit.clients.tier)]
@@ -57,10 +62,23 @@ def narrowed(
             groups=part.groups,
             rows=narrow_rows,
             keep=keep,
-            most=KEPT,
+            most=most,
         )
         kept[at] = listed[chosen]
     return kept
+
+
+def sites_needed(reach: csr_array) -> float:
+    """How many sites it takes at least that each client (a row) has one in reach; clients that none reaches do not count.
+
+    A site in reach of n clients counts 1/n for each of them, and each client counts what it counts least for: a feasible dual
+    of the relaxation of set cover.
+    """
+    some = np.flatnonzero(np.diff(reach.indptr))
+    if not len(some):
+        return 1.0
+    share = 1.0 / np.maximum(np.bincount(reach.indices, minlength=reach.shape[1]), 1)
+    return float(np.minimum.reduceat(share.take(reach.indices), reach.indptr[some]).sum())
 
 
 def clients_first(words: Sequence[UnitWords]) -> list[int]:
