@@ -71,8 +71,8 @@ def narrowed(
 def sites_needed(reach: csr_array) -> float:
     """How many sites it takes at least that each client (a row) has one in reach; clients that none reaches do not count.
 
-    A site in reach of n clients counts 1/n for each of them, and each client counts what it counts least for: a feasible dual
-    of the relaxation of set cover.
+    A site in reach of n clients counts 1/n for each of them, and each client counts what it counts least for: a feasible
+    dual of the relaxation of set cover.
     """
     some = np.flatnonzero(np.diff(reach.indptr))
     if not len(some):
