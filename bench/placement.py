@@ -108,9 +108,9 @@ def gaps(bench: Bench, size: Size) -> None:
             found, refused = against(size.ground, known, bounds, limits=limits)
             name = f"{size.name}: {sort} app, {how}"
             if how == "HiGHS core":
-                bench.at_most(f"{name}, mean gap", 100 * _mean(found), unit="%", target=GAPS[size.name], scaled=False)
+                bench.at_most(f"{name}, mean gap", 100 * mean(found), unit="%", target=GAPS[size.name], scaled=False)
             else:
-                bench.note(f"{name}, mean gap", 100 * _mean(found), unit="%")
+                bench.note(f"{name}, mean gap", 100 * mean(found), unit="%")
             bench.note(f"{name}, largest gap", 100 * max(found, default=0.0), unit="%")
             figure = f"{name}, refused though the exact model places it"
             if size.name == "S":
@@ -153,10 +153,10 @@ def failover(bench: Bench) -> None:
         inhabited.lost(spread[0])
         lost = [inhabited.lost(one) for one in spread]
         if name == "M":
-            mean_s = _mean([one.cpu_s for one in lost])
+            mean_s = mean([one.cpu_s for one in lost])
             bench.at_most("failover, M: one site lost, CPU, mean", mean_s * MS, unit="ms", target=100)
             bench.note(
-                "failover, M: deployments at a lost site, mean", _mean([one.deployments for one in lost]), unit=""
+                "failover, M: deployments at a lost site, mean", mean([one.deployments for one in lost]), unit=""
             )
             bench.note("failover, M: the site with most deployments, CPU", lost[0].cpu_s * MS, unit="ms")
             bench.note("failover, M: its deployments", lost[0].deployments, unit="")
@@ -221,7 +221,7 @@ def naive(bench: Bench, size: Size) -> None:
     bench.note(f"networkx loop, {size.name}: CPU of one decision", median(theirs) * MS, unit="ms")
     bench.note(f"networkx loop, {size.name}: the engine's, no distance known", median(ours) * MS, unit="ms")
     bench.note(f"networkx loop, {size.name}: times slower, all apps", sum(theirs) / sum(ours), unit="x")
-    bench.note(f"networkx loop, {size.name}: its greedy choice costs more by, mean", 100 * _mean(costs), unit="%")
+    bench.note(f"networkx loop, {size.name}: its greedy choice costs more by, mean", 100 * mean(costs), unit="%")
 
 
 def questions(bench: Bench, folder: Path) -> None:
@@ -281,9 +281,10 @@ def figures(bench: Bench) -> None:
             questions(bench, folder)
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean(values: Sequence[float]) -> float:
+    """Of some values; 0 of none."""
     return sum(values) / len(values) if values else 0.0
 
 
 if __name__ == "__main__":
-    run("placement", figures, limit_s=720.0)
+    run("placement", figures, limit_s=840.0)
