@@ -211,7 +211,7 @@ def words(world: World) -> dict[str, st.SearchStrategy[Any]]:
 def drawn(draw: st.DrawFn, world: World, *, most: int = 2, **more: Any) -> PlacementPolicy:
     known = words(world)
     names = draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=most, unique=True))
-    return PlacementPolicy(**{name: draw(known[name]) for name in names}, **more)
+    return PlacementPolicy(**({name: draw(known[name]) for name in names} | more))
 
 
 @st.composite

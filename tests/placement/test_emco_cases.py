@@ -10,7 +10,7 @@ from placement_graphs import Builder
 
 from graph.kinds import Site
 from graph.kinds.policy import PlacementPolicy, SiteGroup, SiteSelector
-from placement.decision import Decision
+from placement.decision import Decision, PlacementStatus
 
 
 def only(*sites: Site) -> SiteGroup:
@@ -77,3 +77,42 @@ def test_a_label_that_changes_counts_in_the_next_decision_without_the_policy_bei
     decision = build.decide(component, policy=policy)
     assert chosen(decision) == [new.id]
     assert rules(decision, old)
+
+
+@pytest.mark.parametrize("order", ["mandatory first", "mandatory last"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_mandatory_site_that_is_also_one_of_several_is_chosen(build: Builder, order: str, nested: bool) -> None:
+    """EMCO drops it without a word."""
+    first, mandatory, other = build.site(), build.site(), build.site()
+    either = SiteGroup(any_of=[only(first), only(mandatory), only(other)])
+    groups = [only(mandatory), either] if order == "mandatory first" else [either, only(mandatory)]
+    policy = PlacementPolicy(groups=[SiteGroup(all_of=groups)] if nested else groups)
+    decision = build.decide(build.component(), policy=policy)
+    assert chosen(decision) == [mandatory.id]
+    assert decision.proven
+
+
+def test_a_mandatory_site_that_a_rule_refuses_makes_it_infeasible_and_is_never_dropped(build: Builder) -> None:
+    mandatory, other = build.site(schedulable=False), build.site()
+    policy = PlacementPolicy(groups=[only(mandatory), SiteGroup(any_of=[only(mandatory), only(other)])])
+    decision = build.decide(build.component(), policy=policy)
+    assert chosen(decision) == []
+    assert decision.status is PlacementStatus.INFEASIBLE
+    assert [one.rule for one in decision.conflicts] == ["group"]
+    assert decision.irreducible
+    assert rules(decision, mandatory) == {"cordon"}
+
+
+def test_a_group_by_label_follows_the_label_in_the_next_decision_of_what_runs(build: Builder) -> None:
+    old, new = build.site(labels={"zone": "west"}), build.site()
+    component, deployment = build.component(), build.deployment()
+    build.release(
+        component, old, {next(iter(build.view.ids("Node", "site_id", old.id))): 1}, deployment_id=deployment.id
+    )
+    policy = PlacementPolicy(groups=[SiteGroup(any_of=[SiteGroup(sites=SiteSelector(labels="zone=west"))])])
+    build.change(new, labels={"zone": "west"})
+    assert chosen(build.decide(component, policy=policy, excluding_deployment_id=deployment.id)) == [old.id]
+    build.change(old, labels={})
+    decision = build.decide(component, policy=policy, excluding_deployment_id=deployment.id)
+    assert chosen(decision) == [new.id]
+    assert decision.objective.moves == 1
