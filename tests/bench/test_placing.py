@@ -1,0 +1,73 @@
+"""What decisions are compared with: loops that decide the same, bounds that hold, a site that is lost."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from bench.measures.failing import Inhabited
+from bench.measures.naive import Naive
+from bench.measures.placing import HEURISTIC, Ground
+from bench.worlds.apps import apps, owners, simple, small
+from bench.worlds.bounds import NONE, bounds_for, digest
+from bench.worlds.fibre import SCALES, FibreWorld
+from placement.solve.model import Limits
+
+
+@pytest.fixture(scope="module")
+def ground() -> Ground:
+    return Ground(FibreWorld(SCALES["S"]))
+
+
+def test_a_network_is_the_same_for_the_same_seed(ground: Ground) -> None:
+    assert FibreWorld(SCALES["S"]).entities == ground.world.entities
+    assert FibreWorld(SCALES["S"], seed=2).entities != ground.world.entities
+
+
+def test_all_that_is_in_a_network_is_valid_and_refers_to_what_is_there(ground: Ground) -> None:
+    components = [one for app in apps(ground.world, 3) for one in app.components]
+    entities = {one.id: one for one in [*ground.world.entities, *owners(), *components]}
+    for entity in entities.values():
+        assert msgspec.json.decode(msgspec.json.encode(entity), type=type(entity)) == entity
+        for field in entity.SPEC.refs:
+            assert field.ref is not None
+            assert all(entities[one].SPEC.name in field.ref.kinds for one in field.targets(entity))
+
+
+def test_loops_over_networkx_let_the_same_sites_pass_and_find_nothing_cheaper_than_the_least(ground: Ground) -> None:
+    loops = Naive(ground.world)
+    row = {one.id: at for at, one in enumerate(ground.world.sites)}
+    bounds = bounds_for(ground.world, "simple", simple(ground.world, 1))
+    for app in simple(ground.world, 8):
+        problem = ground.problem(app)
+        chosen, candidates, cost = loops.decide(app, problem)
+        unit = ground.whole_model(app, limits=HEURISTIC).units[0]
+        assert candidates == sorted(row[problem.sites[at].id] for at in unit.sites.tolist())
+        assert chosen
+        assert cost >= bounds[app.name].cost - 1e-9
+
+
+def test_shipped_bounds_hold(ground: Ground) -> None:
+    for sort, listed in (("simple", simple(ground.world, 10)), ("composite", apps(ground.world, 10))):
+        bounds = bounds_for(ground.world, sort, listed)
+        for app in listed:
+            verdict = ground.decide(app, limits=HEURISTIC).verdict
+            assert not verdict.feasible or bounds[app.name].kind != NONE
+            assert not verdict.feasible or verdict.objective.tiers[0].cost >= bounds[app.name].cost - 1e-6
+
+
+def test_bounds_of_other_apps_are_not_used(ground: Ground) -> None:
+    listed = simple(ground.world, 1)
+    assert digest(ground.world, listed) != digest(ground.world, apps(ground.world, 1))
+    assert not bounds_for(ground.world, "simple", simple(ground.world, 1, seed=7))
+
+
+def test_a_lost_site_is_left_by_all_that_ran_there_and_the_world_stays() -> None:
+    inhabited = Inhabited(FibreWorld(SCALES["S"]), small(FibreWorld(SCALES["S"]), 60))
+    used = inhabited.used_sites()
+    site_id, count = used[0]
+    lost = inhabited.lost(site_id)
+    assert lost.deployments == count > 0
+    assert lost.placed <= count
+    assert lost.moves == inhabited.lost(site_id, limits=Limits()).moves
+    assert inhabited.used_sites() == used
