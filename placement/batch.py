@@ -20,14 +20,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.arrays import Floats, Ints
-from placement.batch_drafts import Option, again, draft, held, searched
+from placement.batch_drafts import QUICK, Option, again, draft, held, searched
 from placement.batch_prices import STEP, Cut, Known, Priced, Prices
 from placement.batch_room import SharedRoom
 from placement.engine import decide, feasible
 from placement.problem import Problem
 from placement.solve.evaluation import better
+from placement.solve.model import Limits
 from placement.verdict import Verdict
 
+FINE = Limits(exact_candidates=0, core_candidates=20, joint_moves=4, mip_nodes=50)
+"""A search that ends with an exact choice among few candidates: for what is nearly decided."""
 MAX_TOLD = 2
 """How often in a row what does not fit on nodes is told to the exact choice."""
 
@@ -46,7 +49,7 @@ class Asked:
 class BatchLimits:
     """Where the search for a batch ends: counts, never seconds."""
 
-    decisions: int = 700
+    decisions: int = 750
     """Problems decided, all together."""
     rounds: int = 4
     """Of prices."""
@@ -135,8 +138,10 @@ class _Search:
             self._steps += 1
             if not self._round():
                 break
+        self._round(FINE)
         self._choose()
         self._exchange()
+        self._polish()
         self._choose()
 
     def result(self) -> Together:
@@ -151,7 +156,8 @@ class _Search:
                 verdict = feasible(option.made, option.choice, option.layout, iterations=steps, cut=True)
                 placed[one.id] = verdict
             else:
-                missing.append(NotPlaced(one.id, decide(self._room.left(at)), at in self._alone))
+                limits = FINE if at in self._alone else None
+                missing.append(NotPlaced(one.id, decide(self._room.left(at), limits=limits), at in self._alone))
         cost = self._levels(self._chosen)[len(self._ranks) :]
         return Together(placed, tuple(missing), tuple(cost.tolist()), steps)
 
@@ -227,7 +233,7 @@ class _Search:
             if at in self._alone:
                 self._place(at, self._alone[at].open)
 
-    def _round(self) -> bool:
+    def _round(self, limits: Limits = QUICK) -> bool:
         """Prices, and what each would have with them; whether something new is known."""
         self._priced = self._prices.priced(self._known, self._penalties(), self._cuts)
         learnt = False
@@ -235,10 +241,24 @@ class _Search:
             surcharge = self._prices.surcharge(at, self._priced)
             if not any(more[rows].any() for more, rows in zip(surcharge, alone.open, strict=True)):
                 continue  # what it would have without prices costs nothing more with them
-            found, _ = searched(self._room, self._drafts[at], surcharge=surcharge)
+            found, _ = searched(self._room, self._drafts[at], surcharge=surcharge, limits=limits)
             self._decided += 1
             learnt |= found is not None and self._learn(at, found)
         return learnt
+
+    def _polish(self) -> None:
+        """Each once more on what all the others leave, searched further."""
+        for at in self._order:
+            before = self._leave(at)
+            if before is None:
+                continue
+            found, _ = searched(self._room, draft(self._room, at), limits=FINE)
+            self._decided += 1
+            if found is not None and better(found.cost, before.cost):
+                self._learn(at, found)
+                self._take(at, found)
+            else:
+                self._take(at, before)
 
     def _choose(self) -> None:
         """The best choice among all that are known, if it is better on nodes than what is chosen now."""
