@@ -212,7 +212,9 @@ def _amount(value: str, unit: str) -> str:
 def _need(reason: Json) -> str:
     """What was needed and what there is, in brief; a cost that is tied says what decided."""
     need, have, unit = reason["need"], reason["have"], reason["unit"]
-    if unit == "cost":
+    if unit == "cost" and have is not None:
+        if float(have) < float(need):
+            return f"cost {cell(have)}, but see --why"
         return f"cost {cell(have)}, as with a chosen site" if need == have else f"cost {cell(have)}, not {cell(need)}"
     told = f"need {_amount(need, unit)}"
     return f"{told}, have less" if have is None else f"{told}, have {_amount(have, unit)}"
