@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from placement_graphs import GIB, Builder, amount
 
 from graph.kinds import Node, Site
+from graph.kinds.policy import ComponentPolicy, Division, PlacementPolicy
 from graph.values import Resources
 from graph.view import get_as
 from placement.decision import Decision, Reason, ScoreTerm, SitePlacement
@@ -18,6 +19,7 @@ from placement.disclosure import (
     placement_without_use,
     reason_without_use,
     reasons_without_use,
+    tells_use,
 )
 
 
@@ -62,6 +64,43 @@ def test_however_much_others_use_a_refusal_for_want_of_room_tells_the_same(
         exact.add(msgspec.json.encode([one.reasons for one in decision.refusals]))
         build.remove(release)
     assert len(exact) == len(used)
+    assert len(known) == 1
+
+
+def known_of(decision: Decision) -> bytes:
+    """As `told`, with the gap, and without the sites."""
+    return told(decision) + msgspec.json.encode(None if tells_use(decision) else decision.gap)
+
+
+def test_however_much_others_use_a_total_without_room_and_units_that_crowd_tell_the_same(build: Builder) -> None:
+    site = build.site(node={"capacity": amount(9000, 64 * GIB)})
+    web, db = (build.component(name=name, resources=amount(3000)) for name in ("web", "db"))
+    divided = PlacementPolicy(division=Division())
+    apart = PlacementPolicy(components=[ComponentPolicy(component="db", apart=True)])
+    known: dict[str, set[bytes]] = {"divided": set(), "apart": set()}
+    for used in (3100, 4000, 5900):
+        release = build.release(build.component(resources=amount(used)), site, dict.fromkeys(nodes_of(build, site), 1))
+        total = build.decide(web, policy=divided, replicas={"web": 3})
+        both = build.decide(web, db, policy=apart)
+        assert not total.feasible
+        assert not both.feasible
+        known["divided"].add(known_of(total))
+        known["apart"].add(known_of(both))
+        build.remove(release)
+    assert len(known["divided"]) == len(known["apart"]) == 1
+
+
+def test_costs_by_free_room_are_told_in_steps_without_a_bound_and_no_gap(build: Builder) -> None:
+    site = build.site(node={"capacity": amount(9000, 64 * GIB)})
+    component, known = build.component(), set()
+    for used in (1, 50, 900):
+        release = build.release(build.component(resources=amount(used)), site, dict.fromkeys(nodes_of(build, site), 1))
+        decision = build.decide(component)
+        assert decision.feasible
+        assert tells_use(decision)
+        assert decision.objective.tiers[1].bound is not None
+        known.add(known_of(decision))
+        build.remove(release)
     assert len(known) == 1
 
 
