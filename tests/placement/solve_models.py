@@ -50,7 +50,7 @@ def unit(costs: Sequence[float] | Sequence[Sequence[float]], **more: object) -> 
     """A unit with these open costs: of one tier, or a row for each."""
     table = np.atleast_2d(np.array(costs, dtype=np.float64))
     sites = np.array(more.pop("sites", range(table.shape[1])), dtype=np.int64)
-    return Unit(name=str(more.pop("name", "app")), sites=sites, open_cost=table, **more)  # type: ignore[arg-type]
+    return Unit(name=str(more.pop("name", "app")), sites=sites, open_cost=table, **more)  # type: ignore[arg-type]  # any field of a unit
 
 
 def group(members: Iterable[int], at_least: int = 0, at_most: int | None = None, label: str = "") -> Group:

@@ -67,7 +67,7 @@ def test_its_rules_cannot_be_kept_together_and_all_but_any_one_can(seed: int) ->
 
 def app(**words: object) -> Unit:
     unit = Unit("app", np.arange(4), np.ones((1, 4)))
-    return replace(unit, **words)  # type: ignore[arg-type]
+    return replace(unit, **words)  # type: ignore[arg-type]  # any field of a unit
 
 
 ALL = csr_array(np.ones((1, 4)))

@@ -50,7 +50,7 @@ class Sites:
         found = (
             divide(total, ints(self.weights), **kept)  # type: ignore[arg-type]  # as they are
             if current is None
-            else divide_again(total, ints(self.weights), current=ints(current), **kept)  # type: ignore[arg-type]
+            else divide_again(total, ints(self.weights), current=ints(current), **kept)  # type: ignore[arg-type]  # bounds and names
         )
         assert not isinstance(found, Indivisible), found
         return [int(one) for one in found]

@@ -108,7 +108,7 @@ def test_what_runs_is_never_left_for_something_worse(model: Model, random: objec
     feasible = [one for one in every(model) if check(model, one) is not None]
     if not feasible:
         return
-    start = opened(*random.choice(feasible))  # type: ignore[attr-defined]
+    start = opened(*random.choice(feasible))  # type: ignore[attr-defined]  # a choice is there
     found = solve(replace(model, start=start))
     assert found.feasible
     assert not better(evaluate(model, start).cost, found.cost)
