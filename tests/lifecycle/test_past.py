@@ -57,15 +57,27 @@ async def test_the_newest_revisions_of_each_deployment_are_kept_with_their_decis
     assert await numbers(edge, many) == [8, 9, 10, 11], "nothing is there for the first one any more"
 
 
+def _fate(edge, deployment_id: str) -> str | None:
+    if any(one.failures for one in edge.releases(deployment_id)):
+        return "failing"
+    return "done" if edge.deployment(deployment_id).phase is DeploymentPhase.READY else None
+
+
 async def test_a_change_that_is_taken_back_finds_its_last_good_revision_however_old_it_is(edge) -> None:
     await edge.network(sites=2)
     await edge.version()
     deployment_id = await deployed(edge, updates=0)
-    good = edge.deployment(deployment_id).good
     await edge.configure(0, failureRate=1)
-    await edge.connected()
-    for replicas in range(2, 9):
-        last = await edge.scale(deployment_id, web=1 + replicas % 2)
+    # What is asked of the connection that still is may be done: a change that fails is the first of the new one.
+    replicas, failing = 1, False
+    while not failing:
+        replicas = 3 - replicas
+        await edge.scale(deployment_id, web=replicas)
+        failing = await edge.until(lambda: _fate(edge, deployment_id), what="the end of a change") == "failing"
+    good = edge.deployment(deployment_id).good
+    for _ in range(7):
+        replicas = 3 - replicas
+        last = await edge.scale(deployment_id, web=replicas)
     pasts = DeploymentPasts(edge.ledger, revisions=1, gone_for_ms=DAY_MS)
     await pasts.cut(now=0)
     kept = await revisions(edge, deployment_id)
