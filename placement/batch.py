@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.arrays import Floats, Ints
-from placement.batch_drafts import QUICK, Option, again, draft, held, searched
+from placement.batch_drafts import Option, again, draft, held, searched
 from placement.batch_prices import STEP, Cut, Known, Priced, Prices
 from placement.batch_room import SharedRoom
 from placement.engine import decide, feasible
@@ -49,9 +49,9 @@ class Asked:
 class BatchLimits:
     """Where the search for a batch ends: counts, never seconds."""
 
-    decisions: int = 750
+    decisions: int = 700
     """Problems decided, all together."""
-    rounds: int = 4
+    rounds: int = 5
     """Of prices."""
     exchanges: int = 120
     """Times that some are taken out and decided again."""
@@ -138,7 +138,6 @@ class _Search:
             self._steps += 1
             if not self._round():
                 break
-        self._round(FINE)
         self._choose()
         self._exchange()
         self._polish()
@@ -233,7 +232,7 @@ class _Search:
             if at in self._alone:
                 self._place(at, self._alone[at].open)
 
-    def _round(self, limits: Limits = QUICK) -> bool:
+    def _round(self) -> bool:
         """Prices, and what each would have with them; whether something new is known."""
         self._priced = self._prices.priced(self._known, self._penalties(), self._cuts)
         learnt = False
@@ -241,7 +240,7 @@ class _Search:
             surcharge = self._prices.surcharge(at, self._priced)
             if not any(more[rows].any() for more, rows in zip(surcharge, alone.open, strict=True)):
                 continue  # what it would have without prices costs nothing more with them
-            found, _ = searched(self._room, self._drafts[at], surcharge=surcharge, limits=limits)
+            found, _ = searched(self._room, self._drafts[at], surcharge=surcharge)
             self._decided += 1
             learnt |= found is not None and self._learn(at, found)
         return learnt

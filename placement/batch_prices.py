@@ -24,7 +24,7 @@ from placement.batch_room import SharedRoom
 
 MAX_KINDS = 160
 """Kinds of need that are counted; those that fewest deployments have are left out."""
-EACH = 6
+EACH = 8
 """Choices of each problem that the exact choice is made among."""
 GAP = 1e-3
 """Relative: an exact choice that is this near to its bound is good enough."""
