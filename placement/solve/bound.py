@@ -19,13 +19,13 @@ MAX_PAIRS = 400_000
 """Pairs in reach of a model whose relaxation is solved."""
 
 
-def lp_bound(model: Model, *, cost: Floats | None = None, most_pairs: int = MAX_PAIRS) -> Floats | None:
+def lp_bound(model: Model, *, cost: Floats | None = None, most_pairs: int | None = None) -> Floats | None:
     """(tiers,) no choice costs less in each tier: for `Choice.bound` of kind `LP`.
 
     With the `cost` of a choice, a later tier's bound is for choices no worse than it in the tiers before; without, for all.
-    None: the model is larger than `most_pairs`, or nothing keeps it, or HiGHS came to no answer.
+    None: the model is larger than `most_pairs` (`MAX_PAIRS`), or nothing keeps it, or HiGHS came to no answer.
     """
-    if pairs(model) > most_pairs:
+    if pairs(model) > (MAX_PAIRS if most_pairs is None else most_pairs):
         return None
     bounds = np.zeros(model.tiers)
     for tier in range(model.tiers):

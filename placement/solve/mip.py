@@ -27,6 +27,8 @@ WHOLE = 1e-6
 """A value this near to a whole number is one."""
 SAME = 1e-9
 """Relative: costs of a tier that are no further apart are equal."""
+BESIDE = 2
+"""Candidates that are searched for each one of the best known, with `Search.most`: itself, and another."""
 ENOUGH = 1e-3
 """Relative: a relaxation that grows by less in a round is left as it is."""
 MAX_ROUNDS = 20
@@ -87,7 +89,8 @@ class Search:
     """Nodes that may still be searched."""
     best: Choice | None
     most: int | None = None
-    """Where serving costs something, only so many candidates of a unit are searched: those with the least reduced costs."""
+    """Where serving costs something, only about so many candidates of a unit are searched: those with the least reduced
+    costs, and more where more are open."""
     among: tuple[Ints, ...] | None = None
     """Candidates that can be in a choice as good as the best known; None: all."""
     nodes: int = 0
@@ -168,9 +171,10 @@ class Search:
             end = start + len(kept)
             among.append(kept[stays[start:end]])
             if self.most is not None and rows.ladders.clients:
-                dear = np.argsort(reduced[start:end] - np.where(opened[start:end], np.inf, 0.0), kind="stable")[
-                    self.most :
-                ]
+                here = opened[start:end]
+                order = np.argsort(reduced[start:end] - np.where(here, np.inf, 0.0), kind="stable")
+                # Where many are open, many others may be worth more: those that are open are kept besides.
+                dear = order[self.most + BESIDE * int(here.sum()) :]
                 upper[start + dear] = np.where(opened[start + dear], 1.0, 0.0)
             start = end
         upper[: rows.opens][~stays] = 0.0
