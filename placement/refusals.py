@@ -76,6 +76,12 @@ class Refusals(Sequence[SiteRefusal]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same of every site: decisions are values."""
+        return isinstance(other, Refusals) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # they are compared by what they say
+
     def __iter__(self) -> Iterator[SiteRefusal]:
         for at in range(len(self)):
             yield self._refusal(at)
