@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from test_mip import odd_circle
 from tiny_models import best_by_force, tiny_model
 
-from placement.solve import bound
 from placement.solve.bound import lp_bound
 
 
@@ -33,6 +32,5 @@ def test_costs_in_whole_steps_round_it_up() -> None:
     assert lp_bound(odd_circle(9)) == pytest.approx([5.0])
 
 
-def test_a_model_that_is_too_large_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bound, "MAX_PAIRS", 17)
-    assert lp_bound(odd_circle(9)) is None
+def test_a_model_that_is_too_large_has_none() -> None:
+    assert lp_bound(odd_circle(9), most_pairs=17) is None

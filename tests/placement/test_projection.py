@@ -151,7 +151,7 @@ def other_tenant(build: Builder) -> str:
     return found.id if found is not None else build.make(Tenant, name="other").id
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 20), st.booleans()), max_size=12))
 def test_what_is_kept_is_what_would_be_made_anew(steps: list[tuple[str, int, bool]]) -> None:
     build = Builder()
