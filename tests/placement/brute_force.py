@@ -89,7 +89,8 @@ def _latency(wish: Wish, sites: set[str]) -> float:
     total = sum(one.demand for one in wish.places)
     return sum(
         (one.demand / total if total > 0 else 1 / len(wish.places))
-        * min(one.reach[site][0] for site in sites if one.in_reach(site)) for one in wish.places
+        * min(one.reach[site][0] for site in sites if one.in_reach(site))
+        for one in wish.places
     )
 
 
