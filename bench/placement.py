@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -25,12 +25,15 @@ from bench.measures.served import Served, make_caller
 from bench.measures.solving import asked_meanwhile, plan_input, store_with_apps, version_of
 from bench.spine import on_loop
 from bench.worlds import SOURCE
-from bench.worlds.apps import AppToPlace, apps, simple, small
+from bench.worlds.apps import AppToPlace, apps, crowded, simple, small
 from bench.worlds.bounds import EXACT, NONE, Bound, bounds_for
 from bench.worlds.fibre import SCALES, FibreWorld
 from graph.change import Change, Commit
 from graph.kinds import Node, NodeStatus
+from graph.values import Resources
+from placement.batch import Asked, decide_together
 from placement.solve.model import Limits
+from placement.verdict import Verdict
 from server import logs
 
 MS = 1e3
@@ -38,6 +41,8 @@ APPS = 40
 """Of each sort, at each size."""
 NAIVE_APPS = 6
 DEPLOYMENTS = 5_000
+SHORT, TOGETHER = 0.2, 46
+"""Of the contended batch: what is left of each node at most, and how many apps."""
 LOST = 20
 """Sites that are lost, one at a time."""
 PLANNING_S = 20.0
@@ -138,8 +143,38 @@ def against(
 
 
 def batch(bench: Bench) -> None:
-    """Several apps at once for too little room."""
-    bench.say("NOT MEASURED: a contended batch. Apps are decided one after the other; there is no batch decision yet")
+    """Apps that are decided together on room that does not suffice for what each would have alone.
+
+    The bound is the sum of what each of those placed costs at least alone: it holds for any batch, and what they take
+    from each other is not in it, so the figure overstates.
+    """
+    ground = Ground(FibreWorld(SCALES["S"], free=SHORT))
+    listed = crowded(ground.world, TOGETHER)
+    bounds = bounds_for(ground.world, "crowded", listed)
+    nodes = ground.world.nodes
+    free = sum(one.capacity.cpu_millicores - one.foreign_use.cpu_millicores for one in nodes)
+    asked = [Asked(app.name, ground.problem(app)) for app in listed]
+    by_id = {one.id: one.resources for app in listed for one in app.components}
+    with undisturbed():
+        begun = time.process_time()
+        together = decide_together(asked)
+        took = time.process_time() - begun
+    wanted = [ground.decide(app, limits=HEURISTIC).verdict for app in listed]
+    wanted_share = 100 * sum(_cpu(one, by_id) for one in wanted) / free
+    taken_share = 100 * sum(_cpu(one, by_id) for one in together.placed.values()) / free
+    alone = sum(bounds[one].kind != NONE for one in bounds)
+    bench.note("contended batch, S: apps", len(listed), unit="")
+    bench.note("contended batch, S: of these a place alone", alone, unit="")
+    bench.note("contended batch, S: placed together", len(together.placed), unit="")
+    bench.note("contended batch, S: of the free cores wanted", wanted_share, unit="%")
+    bench.note("contended batch, S: of the free cores taken", taken_share, unit="%")
+    bench.at_most("contended batch, S: CPU", took, unit="s", target=20)
+    if not all(one in bounds for one in together.placed):
+        bench.say("NOT MEASURED: the batch's gap: no bounds were computed for these apps in this world")
+        return
+    least = sum(bounds[one].cost for one in together.placed)
+    over = 100 * (together.cost[0] / least - 1)
+    bench.at_most("contended batch, S: over what each costs at least alone", over, unit="%", target=3, scaled=False)
 
 
 def failover(bench: Bench) -> None:
@@ -279,6 +314,12 @@ def figures(bench: Bench) -> None:
     if bench.wants("questions"):
         with workplace() as folder:
             questions(bench, folder)
+
+
+def _cpu(verdict: Verdict, resources: Mapping[str, Resources]) -> int:
+    """Millicores of all that is placed."""
+    parts = [part for site in verdict.placements for part in site.components]
+    return sum(part.replicas * resources[part.component_id].cpu_millicores for part in parts)
 
 
 def mean(values: Sequence[float]) -> float:

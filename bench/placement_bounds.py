@@ -17,7 +17,7 @@ import time
 from multiprocessing.connection import Connection
 
 from bench.measures.placing import HEURISTIC, Ground
-from bench.worlds.apps import AppToPlace, apps, simple
+from bench.worlds.apps import AppToPlace, apps, crowded, simple
 from bench.worlds.bounds import BELOW, EXACT, NONE, Bound, digest, name_of, shipped, write
 from bench.worlds.fibre import SCALES, FibreWorld
 from placement.solve.bound import lp_bound
@@ -89,17 +89,20 @@ def main() -> None:
     """Computes them and writes the file after each set."""
     parser = argparse.ArgumentParser(prog="bench.placement_bounds")
     parser.add_argument("--sizes", nargs="+", default=list(SCALES), choices=list(SCALES))
-    parser.add_argument("--sorts", nargs="+", default=["simple", "composite"], choices=["simple", "composite"])
+    parser.add_argument(
+        "--sorts", nargs="+", default=["simple", "composite"], choices=["simple", "composite", "crowded"]
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5])
     parser.add_argument("--apps", type=int, default=200)
+    parser.add_argument("--free", type=float, default=1.0, help="what is left of each node's capacity")
     parser.add_argument("--seconds", type=float, default=60.0, help="for one app")
     given = parser.parse_args()
     for size in given.sizes:
         for seed in given.seeds:
-            world = FibreWorld(SCALES[size], seed=seed)
+            world = FibreWorld(SCALES[size], seed=seed, free=given.free)
             ground = Ground(world)
             for sort in given.sorts:
-                make = simple if sort == "simple" else apps
+                make = {"simple": simple, "composite": apps, "crowded": crowded}[sort]
                 _set(ground, sort, make(world, given.apps, seed=seed), seconds=given.seconds)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+import msgspec
+
 from bench.worlds import SOURCE
 from bench.worlds.fibre import GIB, MODELS, City, FibreWorld
 from graph.entity import Entity
@@ -50,6 +52,18 @@ def apps(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:
 def simple(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:
     """Apps of one unit: their first component alone, with the same places."""
     return [AppToPlace(one.name, one.components[:1], _alone(one.policy)) for one in apps(world, count, seed=seed)]
+
+
+def crowded(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:
+    """The composite apps with four times the replicas, for worlds in which there is little room."""
+    return [
+        AppToPlace(
+            one.name,
+            tuple(msgspec.structs.replace(part, replicas=4 * part.replicas) for part in one.components),
+            one.policy,
+        )
+        for one in apps(world, count, seed=seed)
+    ]
 
 
 def small(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:

@@ -40,8 +40,9 @@ class Bounds(msgspec.Struct):
 
 
 def name_of(world: FibreWorld, sort: str) -> str:
-    """Of the set for the apps of one sort ("simple", "composite") in a world."""
-    return f"{world.scale.name}-{world.seed}-{sort}"
+    """Of the set for the apps of one sort ("simple", "composite", "crowded") in a world."""
+    short = "" if world.free == 1.0 else f"-free{world.free:g}"
+    return f"{world.scale.name}-{world.seed}-{sort}{short}"
 
 
 def digest(world: FibreWorld, apps: Sequence[AppToPlace]) -> str:
