@@ -15,6 +15,7 @@ export const LIST_KINDS = [
   "deployments",
   "releases",
   "instances",
+  "plans",
   "operations",
   "events",
   "tenants",
