@@ -124,15 +124,15 @@ def test_a_drain_is_planned_kept_and_applied(cli: CommandLine, planned: str) -> 
 
 def test_a_rebalance_with_a_lost_site_is_a_failover(cli: CommandLine, planned: str) -> None:
     home = site_of(cli, planned)
-    still = cli.json("plan", "--rebalance", "--deployment", planned, "--move-penalty", "1000")
+    still = cli.json("plan", "--rebalance", "--tenant", "shop", "--deployment", planned, "--move-penalty", "1000")
     assert [one["outcome"] for one in still["steps"]["nodes"]] == ["STAYS"]
-    lost: dict[str, Any] = cli.json("plan", "--rebalance", "--deployment", planned, "--lose", home)
+    lost: dict[str, Any] = cli.json("plan", "--rebalance", "--tenant", "shop", "--deployment", planned, "--lose", home)
     [step] = lost["steps"]["nodes"]
     assert (step["outcome"], step["moves"] > 0) == ("MOVES", True)
     assert home not in {one["name"] for one in step["after"]}
-    table = cli("plan", "--rebalance", "--deployment", planned, "--lose", home).stdout
+    table = cli("plan", "--rebalance", "--tenant", "shop", "--deployment", planned, "--lose", home).stdout
     assert "COST THEN" in table
-    cli("plan", "--rebalance", "--labelled", "team=none")
+    cli("plan", "--rebalance", "--tenant", "shop", "--labelled", "team=none")
 
 
 def test_a_deployment_is_kept_and_begun_later(cli: CommandLine) -> None:
