@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -21,15 +21,13 @@ from lifecycle.deployments import Chosen
 from placement.decision import Decision, SitePlacement
 from placement.disclosure import STEP
 from placement.filed_decision import decision_filed
+from placement.modelling import objective_of
+from placement.scores.latency import SCALE_MS as LATENCY_SCALE_MS
 
 COLLECTION = "planstep"
 """The collection of filed steps; a plan's id is their subject."""
-LATENCY_SCALE_MS = 10.0
 EQUAL = 1e-9
 """Costs that differ by no more are equal."""
-DEFAULT_TIERS = [[Term.SITES], [Term.LATENCY, Term.HEADROOM, Term.PRICE, Term.MOVES]]
-"""The objective of a policy that states none."""
-
 
 NO_DECISION = msgspec.Raw(b"null")
 
@@ -174,7 +172,7 @@ def without_use(cost: PlanCost) -> PlanCost:
 
 def is_less(one: PlanCost, other: PlanCost, policy: PlacementPolicy) -> bool:
     """Whether one choice is better than another by the policy's objective: by its first tier in which they differ."""
-    for tier in _tiers(policy):
+    for tier in objective_of(policy):
         difference = sum(_term(one, term) - _term(other, term) for term in tier)
         if abs(difference) > EQUAL:
             return difference < 0
@@ -183,11 +181,7 @@ def is_less(one: PlanCost, other: PlanCost, policy: PlacementPolicy) -> bool:
 
 def gain_of(before: PlanCost, after: PlanCost, policy: PlacementPolicy) -> tuple[float, ...]:
     """By how much a choice is better, tier by tier."""
-    return tuple(sum(_term(before, term) - _term(after, term) for term in tier) for tier in _tiers(policy))
-
-
-def _tiers(policy: PlacementPolicy) -> Sequence[Sequence[Term]]:
-    return policy.objective or DEFAULT_TIERS
+    return tuple(sum(_term(before, term) - _term(after, term) for term in tier) for tier in objective_of(policy))
 
 
 def _term(cost: PlanCost, term: Term) -> float:

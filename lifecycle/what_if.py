@@ -64,11 +64,6 @@ def supposed(
     return edit
 
 
-def lost_sites(changes: Sequence[Change]) -> frozenset[str]:
-    """The sites that are supposed to be lost."""
-    return frozenset(one.site_lost.site_id for one in changes if one.site_lost is not None)
-
-
 def _the_one(change: Change, *, path: str) -> tuple[str, Any]:
     given = [(name, value) for name in change.__struct_fields__ if (value := getattr(change, name)) is not None]
     if len(given) != 1:

@@ -6,7 +6,6 @@ A pure function of the problem: no clock, no randomness, no I/O, and limits that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -146,8 +145,3 @@ def _costs_of_shares(made: Modelled, layout: Layout, placements: Sequence[SitePl
         for term in one.terms:
             costs[term.tier] += term.weighted
     return costs
-
-
-def without_core(limits: Limits) -> Limits:
-    """The limits of a decision by the heuristics alone."""
-    return replace(limits, core_candidates=0, exact_candidates=0)

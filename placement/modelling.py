@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from scipy.sparse import csr_array
 
-from graph.kinds.policy import Term
+from graph.kinds.policy import PlacementPolicy, Term
 from placement.arrays import Floats, Ints, Mask
 from placement.narrowing import columns_of, cut, cut_group, narrowed
 from placement.problem import Problem
@@ -38,6 +38,11 @@ DEFAULT_OBJECTIVE: tuple[tuple[Term, ...], ...] = (
 """The fewest sites, and of these what is best in all else."""
 MOST_PARTS = 10**9
 """A total of replicas in parts, so that room for several components is one number: at most so many."""
+
+
+def objective_of(policy: PlacementPolicy) -> Sequence[Sequence[Term]]:
+    """The tiers of a policy's objective, the most important first; the default one when it states none."""
+    return policy.objective or DEFAULT_OBJECTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ def modelled(
     """
     policy = problem.policy
     ranks = _preference_tiers(problem)
-    objective = tuple(tuple(one) for one in policy.objective) or DEFAULT_OBJECTIVE
+    objective = objective_of(policy)
     tier_of = {term: len(ranks) + at for at, terms in reversed(list(enumerate(objective))) for term in terms}
     tiers = len(ranks) + len(objective)
     demand = _shares(problem)

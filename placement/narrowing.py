@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Ints, Mask
 from placement.solve.layout import Rows
-from placement.solve.model import Clients, Group, Serving, Unit
+from placement.solve.model import Clients, Group, Unit
 from placement.solve.shortlist import promise, shortlist
 from placement.units import UnitWords
 
@@ -115,11 +115,6 @@ def cut_group(group: Group, kept: Ints, count: int) -> Group:
     place[kept] = np.arange(len(kept))
     members = place[group.members]
     return replace(group, members=members[members >= 0])
-
-
-def cut_serving(serving: Serving, kept: Sequence[Ints]) -> Serving:
-    """The serving between what is kept of both units."""
-    return replace(serving, reach=columns_of(csr_array(serving.reach[kept[serving.client]]), kept[serving.server]))
 
 
 def columns_of(matrix: csr_array, columns: Ints) -> csr_array:

@@ -22,11 +22,6 @@ class Verdict(Decision, frozen=True, kw_only=True, gc=True):
         return Decision(**{**fields, "refusals": list(self.told)})
 
 
-def refusals_told(decision: Decision) -> Sequence[SiteRefusal]:
-    """The refusals of a decision, whether it was just made or is one that was filed."""
-    return decision.told if isinstance(decision, Verdict) else decision.refusals
-
-
 def refusals_page(
     decision: Decision, *, first: int, after: str | None = None, rule: str | None = None, site_id: str | None = None
 ) -> tuple[list[SiteRefusal], int, bool]:

@@ -32,8 +32,6 @@ LISTED = 320
 """Candidates of a unit that it is searched with alone."""
 NEAR = 96
 """Those that it is searched with beside the other units."""
-FINALISTS = 4
-"""Combinations of alternatives that are searched further than greedily."""
 
 
 def solve(model: Model) -> Choice:

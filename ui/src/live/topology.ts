@@ -466,7 +466,6 @@ export class Topology {
     to.instanceCounts = grown(to.instanceCounts, size * STATE_COUNT);
     to.changedAt = grown(to.changedAt, size);
     to.toldAt = grown(to.toldAt, size);
-    to.toldAt = grown(to.toldAt, size);
   }
 
   private growNodes(size: number): void {
