@@ -6,6 +6,7 @@ import { theme } from "../dashboard/theme";
 import type { Place } from "../live/tables";
 import { useLive } from "../live/useTopology";
 import { count, t } from "../messages";
+import { type Keys, pressed } from "../parts/keys";
 import type { Caption } from "../topology/caption";
 import { captioned } from "../topology/captioned";
 import { titleOf } from "../topology/placeText";
@@ -110,7 +111,7 @@ export function MapCanvas({ scene, onSelect, ref }: MapCanvasProps) {
   }, [stage]);
 
   const drag = useRef<{ x: number; y: number; far: boolean } | null>(null);
-  const keys: Readonly<Record<string, () => void>> = {
+  const keys: Keys = {
     ArrowLeft: () => stage.pan(KEY_STEP_PX, 0),
     ArrowRight: () => stage.pan(-KEY_STEP_PX, 0),
     ArrowUp: () => stage.pan(0, KEY_STEP_PX),
@@ -135,12 +136,7 @@ export function MapCanvas({ scene, onSelect, ref }: MapCanvasProps) {
         role="application"
         aria-roledescription={t.map.picture}
         aria-label={`${t.map.picture}. ${t.map.pictureHelp}`}
-        onKeyDown={(event) => {
-          const act = event.ctrlKey || event.metaKey || event.altKey ? undefined : keys[event.key];
-          if (!act) return;
-          event.preventDefault();
-          act();
-        }}
+        onKeyDown={(event) => pressed(event, keys)}
         onPointerDown={(event) => {
           if (event.button !== 0) return;
           drag.current = { x: event.clientX, y: event.clientY, far: false };

@@ -8,6 +8,7 @@ import type { Match } from "../find/match";
 import { useLive } from "../live/useTopology";
 import type { Place } from "../live/tables";
 import { t } from "../messages";
+import { type Keys, pressed } from "../parts/keys";
 import type { Camera } from "./camera";
 import type { Caption } from "./caption";
 import { CanvasRenderer } from "./canvas/CanvasRenderer";
@@ -190,7 +191,7 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
     };
   }, [topology, layout, camera]);
 
-  const keys: Readonly<Record<string, () => void>> = {
+  const keys: Keys = {
     ArrowLeft: () => camera.pan(KEY_STEP_PX, 0),
     ArrowRight: () => camera.pan(-KEY_STEP_PX, 0),
     ArrowUp: () => camera.pan(0, KEY_STEP_PX),
@@ -210,12 +211,7 @@ export function TopologyCanvas({ match, selected, onSelect, ref }: CanvasProps) 
         role="application"
         aria-roledescription={t.topology.canvas}
         aria-label={`${t.topology.canvas}. ${t.topology.canvasHelp}`}
-        onKeyDown={(event) => {
-          const act = event.ctrlKey || event.metaKey || event.altKey ? undefined : keys[event.key];
-          if (!act) return;
-          event.preventDefault();
-          act();
-        }}
+        onKeyDown={(event) => pressed(event, keys)}
       />
       {hover && (
         <div className="topology-hover" aria-hidden="true" style={{ left: hover.x + 14, top: hover.y + 14 }}>
