@@ -8,7 +8,7 @@ What is reported has few values: the drivers that are installed, the verbs of th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,6 +28,8 @@ from drivers.port import (
     RemovalWork,
     Removed,
     Retryable,
+    Sample,
+    SamplingBackend,
     StaleGeneration,
     Unreachable,
 )
@@ -60,7 +62,7 @@ class CallReports:
     """Called on the event loop; each must return at once and never raise."""
 
     begun: Callable[[str, str], None] = _ignore
-    """A call is under way: the driver's name and the verb (`connect`, `ensure`, `remove`, `observe`)."""
+    """A call is under way: the driver's name and the verb (`connect`, `ensure`, `remove`, `observe`, `samples`)."""
     ended: Callable[[str, str, str, float], None] = _ignore
     """It ended: driver, verb, outcome (`ok`, `bug` or one of OUTCOMES), seconds."""
 
@@ -118,7 +120,10 @@ class CountedDriver:
         async with AsyncExitStack() as stack:
             with calls.call("connect"):
                 backend = await stack.enter_async_context(self._driver.connect(access))
-            yield _CountedBackend(backend, calls)
+            if isinstance(backend, SamplingBackend):
+                yield _CountedSamplingBackend(backend, calls)
+            else:
+                yield _CountedBackend(backend, calls)
 
 
 class _CountedBackend:
@@ -139,3 +144,15 @@ class _CountedBackend:
     async def observe(self, *, after: Cursor | None) -> Observation:
         with self._calls.call("observe"):
             return await self._backend.observe(after=after)
+
+
+class _CountedSamplingBackend(_CountedBackend):
+    """One that measures, whose measurements are calls like any other."""
+
+    def __init__(self, backend: SamplingBackend, calls: _Calls) -> None:
+        super().__init__(backend, calls)
+        self._sampling = backend
+
+    async def samples(self, *, names: Sequence[str] = ()) -> Sequence[Sample]:
+        with self._calls.call("samples"):
+            return await self._sampling.samples(names=names)

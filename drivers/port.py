@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -189,6 +189,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """Sites whose condition changed; all of them when complete."""
     nodes: Mapping[str, Condition] = {}
     """Nodes whose condition changed; all of them when complete."""
+    foreign_use: Mapping[str, Resources] | None = None
+    """By node id, what objects that are not ours take of nodes: all that is not nothing. None: as it was told last, or
+    the backend cannot tell."""
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,6 +210,23 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     """False while it is still ending; observation tells when it is gone."""
 
 
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured of an object, or of one of its instances."""
+
+    name: str
+    """The object's name."""
+    site_id: str
+    at_ms: int
+    """When, UTC milliseconds by the backend's clock: tells a new sample from an old one, and decides nothing."""
+    instance: str | None = None
+    """The instance's name; none: measured before it reaches any, so that it is known while none is ready."""
+    node_id: str | None = None
+    cpu_millicores: float | None = None
+    """Thousandths of a core in use; none: not measured."""
+    requests_per_second: float | None = None
+    """Requests a second; none: not measured."""
+
+
 # How a call fails
 
 
@@ -220,6 +240,11 @@ class Unreachable(DriverProblem):
 
 class Retryable(DriverProblem):
     """The backend refused for now: a quota, a lock, an overload. Tried again later, a bounded number of times."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """When the backend thinks that another try may be worth it, in seconds; none: it did not say."""
 
 
 class Permanent(DriverProblem):
@@ -283,6 +308,18 @@ class Backend(Protocol):
 
         An observation without `after`, or after a cursor of another history, is complete and comes at once.
         Raises DriverProblem.
+        """
+        ...
+
+
+@runtime_checkable
+class SamplingBackend(Backend, Protocol):
+    """A backend that also measures what runs. Not every one does: ask with `isinstance`."""
+
+    async def samples(self, *, names: Sequence[str] = ()) -> Sequence[Sample]:
+        """The newest measurements of these objects, or of all; an instance that is not ready has none.
+
+        Names that are not there, and objects of which nothing is measured, are left out. Raises DriverProblem.
         """
         ...
 

@@ -1,7 +1,8 @@
-"""The simulated driver: clusters that exist on paper, for demos, scale tests and the conformance kit.
+"""The simulated driver: clusters that exist on paper, for demos, scale tests, fault tests and the conformance kit.
 
-What it simulates stands for the outside world: given a folder, its state survives the server. docs/simulated.md describes
-its settings.
+What it simulates stands for the outside world. A cluster with an endpoint is served by a process of its own (`edgeatlas
+simulate`) and talked to as any backend is; one without lives in this process and, given a folder, survives it. Both are
+the same `SimulatedCluster`. docs/simulated.md describes them.
 """
 
 from __future__ import annotations
@@ -10,20 +11,20 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any
 
-from drivers.naming import short_hash
-from drivers.port import Backend, ClusterAccess
+from drivers.port import ClusterAccess, SamplingBackend
 from drivers.simulated.backend import SimulatedBackend
-from drivers.simulated.journal import Journal
-from drivers.simulated.settings import DRIVER, SimulatedSettings, settings_of
+from drivers.simulated.cluster import SimulatedCluster
+from drivers.simulated.journal import Journal, journal_path
+from drivers.simulated.remote import RemoteBackend, address_of, token_of
+from drivers.simulated.settings import DRIVER, SimulatedSettings, connection_of, settings_of
 from drivers.simulated.world import World
 from graph.kinds import ArtifactType
 
 
 class SimulatedDriver:
-    """What `drivers.port.Driver` asks for. Connections of one driver to one cluster share one world."""
+    """What `drivers.port.Driver` asks for. Connections of one driver to one cluster in this process share one world."""
 
     name = DRIVER
     artifacts = frozenset(ArtifactType)
@@ -36,24 +37,25 @@ class SimulatedDriver:
         """Raises InvalidConfiguration with the key that is wrong."""
         settings_of(configuration)
 
-    def connect(self, access: ClusterAccess) -> AbstractAsyncContextManager[Backend]:
-        """A connection to the cluster's world, which is opened with the first and closed with the last.
+    def connect(self, access: ClusterAccess) -> AbstractAsyncContextManager[SamplingBackend]:
+        """A connection to the backend at the cluster's endpoint or, without one, to the cluster's world in this process.
 
-        In memory a world stays for as long as the driver does. Raises InvalidConfiguration or InUseElsewhere.
+        That world is opened with the first connection and closed with the last; in memory it stays for as long as the driver
+        does. Raises InvalidConfiguration, InUseElsewhere or another DriverProblem.
         """
-        return self._connected(access)
+        return self._connected(access) if access.endpoint is None else _connected_to(access, access.endpoint)
 
     def world(self, cluster_id: str) -> World | None:
-        """The world of a cluster that was connected to, for demos and tests to look at."""
+        """The world of a cluster in this process that was connected to, for demos and tests to look at."""
         found = self._worlds.get(cluster_id)
         return found[0] if found else None
 
     @contextlib.asynccontextmanager
-    async def _connected(self, access: ClusterAccess) -> AsyncIterator[Backend]:
+    async def _connected(self, access: ClusterAccess) -> AsyncIterator[SamplingBackend]:
         settings = settings_of(access.configuration)
         world = await self._take(access)
         try:
-            yield SimulatedBackend(access, settings, world)
+            yield SimulatedBackend(access, SimulatedCluster(world, settings, clock=access.clock))
         finally:
             await self._leave(access)
 
@@ -75,11 +77,15 @@ class SimulatedDriver:
                 await world.journal.close()
 
 
-def journal_path(data_folder: Path | None, cluster_id: str) -> Path | None:
-    """The file of a cluster's world; its name is made from the id alone and never from what a user wrote."""
-    if data_folder is None:
-        return None
-    return data_folder / "simulated" / f"{short_hash(cluster_id)}.jsonl"
+@contextlib.asynccontextmanager
+async def _connected_to(access: ClusterAccess, endpoint: str) -> AsyncIterator[SamplingBackend]:
+    settings = connection_of(access.configuration)
+    backend = RemoteBackend(access, settings, address_of(endpoint), token=await token_of(access))
+    try:
+        await backend.open()
+        yield backend
+    finally:
+        backend.close()
 
 
 driver = SimulatedDriver()

@@ -11,7 +11,7 @@ import struct
 
 import msgspec
 
-from drivers.simulated.settings import SimulatedSettings
+from drivers.simulated.settings import Faults
 
 _SCALE = float(2**64)
 
@@ -34,14 +34,14 @@ def draws(seed: int, site: str, number: int, salt: str = "call") -> tuple[float,
     return one / _SCALE, two / _SCALE, three / _SCALE, four / _SCALE
 
 
-def is_away(settings: SimulatedSettings, site: str, number: int) -> bool:
+def is_away(settings: Faults, site: str, number: int) -> bool:
     """Whether the site is in an outage at this call: windows of `outage_calls` calls, each away or not as a whole."""
     if not settings.outage_rate:
         return False
     return draws(settings.seed, site, number // settings.outage_calls, "outage")[0] < settings.outage_rate
 
 
-def fault_of(settings: SimulatedSettings, site: str, number: int) -> Fault:
+def fault_of(settings: Faults, site: str, number: int) -> Fault:
     """What happens to the call of that number, from 0, at the site."""
     jitter, refused, lost, _ = draws(settings.seed, site, number)
     return Fault(

@@ -1,8 +1,10 @@
 """Where a simulated cluster's state survives the server: one file of JSON lines a cluster, only ever added to.
 
-It stands for the outside world, which does not die with the process that looks after it. A line is in the file before the
-call that made it is answered, so a `kill -9` loses nothing that was answered; it is not synced to the disk, for a power cut
-takes a real edge's control plane with it as well. A line that was cut short by a kill was never answered and is dropped.
+It stands for the outside world, which does not die with the process that looks after it. A line is in the file before
+the call that made it is answered, so a `kill -9` loses nothing that was answered; it is not synced to the disk, for a
+power cut takes a real edge's control plane with it as well. A line that was cut short by a kill was never answered and
+is dropped. A file that took less than a whole line (a full disk) takes no more until it is opened anew: what came after
+the broken line would be answered and then not be read.
 """
 
 from __future__ import annotations
@@ -15,9 +17,15 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from drivers.port import InUseElsewhere
+from drivers.naming import short_hash
+from drivers.port import InUseElsewhere, Unreachable
 
 T = TypeVar("T")
+
+
+def journal_path(folder: Path | None, cluster: str) -> Path | None:
+    """The file of a cluster's world below a data folder; made from the id alone, never from what a user wrote."""
+    return None if folder is None else folder / "simulated" / f"{short_hash(cluster)}.jsonl"
 
 
 class Journal:
@@ -29,6 +37,8 @@ class Journal:
         self._pending: list[bytes] = []
         self._flushing: asyncio.Task[None] | None = None
         self.closed = False
+        self.broken: str | None = None
+        """Why a write has failed: what is in memory may not be in the file."""
 
     async def open(self) -> list[bytes]:
         """Takes the file and gives its whole lines. Raises InUseElsewhere when another process holds it.
@@ -45,8 +55,10 @@ class Journal:
         await self.flushed()
 
     async def flushed(self) -> None:
-        """Returns when all lines so far are in the file."""
-        while self._pending or self._flushing is not None:
+        """Returns when all lines so far are in the file. Raises Unreachable when they cannot be."""
+        while self._pending or self._flushing is not None or self.broken:
+            if self.broken:
+                raise Unreachable(f"the simulated cluster cannot write its journal ({self.broken})")
             if self._flushing is None:
                 self._flushing = asyncio.create_task(self._flush(), name="simulated-journal")
             # Shielded: a caller that is cancelled must not take the others' lines with it.
@@ -73,7 +85,8 @@ class Journal:
             os.close(old)
 
     async def _let_go(self) -> None:
-        await self.flushed()
+        with contextlib.suppress(Unreachable):
+            await self.flushed()
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -85,6 +98,9 @@ class Journal:
                 self._pending.clear()
                 assert self._fd is not None, "lines are only added while the file is open"
                 await asyncio.to_thread(_write_all, self._fd, block)
+        except OSError as problem:
+            self.broken = problem.strerror or str(problem)
+            self._pending.clear()
         finally:
             self._flushing = None
 

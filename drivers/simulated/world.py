@@ -1,7 +1,7 @@
 """What a simulated cluster has: its objects, their replicas, and what it remembers of those that were removed.
 
-One `World` a cluster, whoever is connected to it. It changes on the event loop, each change whole between two awaits, so
-that the check of the fence and the change that it allows are one step; real backends get the same from a conditional
+One `World` a cluster, whoever is connected to it. It changes on the event loop, each change whole between two awaits,
+so that the check of the fence and the change that it allows are one step; real backends get the same from a conditional
 write.
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from drivers.naming import instance_name
 from drivers.port import (
-    ObservedInstance,
+    DriverProblem,
     ObservedRelease,
     Permanent,
     ReleaseWork,
@@ -23,57 +23,40 @@ from drivers.port import (
     StaleGeneration,
     Unreachable,
 )
+from drivers.simulated.effects import EFFECTS_KEPT, Effect, EffectLog, Outcome
 from drivers.simulated.journal import Journal
+from drivers.simulated.objects import NEVER, SimulatedInstance, SimulatedObject, observed_of
+from drivers.simulated.owners import Owners
+from drivers.simulated.quotas import Amount, Quota, Usage
 from graph.identifiers import new_ulid
-from graph.kinds import InstanceStatus
 
 TOMBSTONES_KEPT = 50_000
 COMPACT_FROM_LINES = 50_000
+HAND = "hand"
+"""Who did it when it was no driver."""
 LIFE_BITS = 32
 """Versions begin at the world's opening shifted by so many bits: they rise over restarts though readiness is not kept."""
-
-
-class SimulatedInstance(msgspec.Struct):
-    """One replica."""
-
-    name: str
-    node_id: str | None
-    generation: int
-    ready_at: int
-    """UTC milliseconds by the simulated clock."""
-    leaving: bool = False
-    """Replaced by another one, and kept until that is ready."""
-
-
-class SimulatedObject(msgspec.Struct):
-    """One object of the backend."""
-
-    name: str
-    owner: str
-    site_id: str
-    generation: int
-    replicas: int
-    content: str
-    """What the replicas are made from; another one replaces them."""
-    instances: list[SimulatedInstance]
-    version: int = 0
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
     """One line of the journal."""
 
     what: str
-    """`opened`, `applied`, `removed` or `vanished`."""
+    """`opened`, `applied`, `removed`, `vanished`, `changed`, `behaves` or `told`."""
     history: str = ""
     object: SimulatedObject | None = None
     name: str = ""
     generation: int = 0
+    effect: Effect | None = None
+    """Who did it and when; in a `told` line it is all there is."""
+    behaviour: msgspec.Raw = msgspec.Raw(b"")
+    """Of a `behaves` line."""
 
 
 class World:
     """The state of one simulated cluster."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, *, effects_kept: int = EFFECTS_KEPT) -> None:
         self.journal = journal
         self.history = ""
         self.version = 0
@@ -83,9 +66,17 @@ class World:
         """(generation, version) of removed objects by name, in the order of their removal."""
         self.calls: dict[str, int] = {}
         """How many calls each site has had."""
+        self.effects = EffectLog(effects_kept)
+        self.usage = Usage()
+        self.owners = Owners()
+        self.behaviour = b""
+        """How the cluster was last told to behave, when it is the journal that keeps it; JSON."""
+        self.oldest = 0
+        """Removals up to this version are forgotten: who has seen no more than that is to look at everything."""
         self._maturing: list[tuple[int, str]] = []
         self._changed = asyncio.Event()
         self._opened = 0
+        self._noted = 0
 
     async def open(self) -> None:
         """Reads the journal. Raises InUseElsewhere when another process has it, Permanent when it cannot be read."""
@@ -106,12 +97,14 @@ class World:
         self.version = self._opened << LIFE_BITS
         if not self.history:
             self.history = new_ulid()
-        if len(lines) > COMPACT_FROM_LINES and len(lines) > 4 * (len(self.objects) + len(self.removed)):
+        lasting = len(self.objects) + len(self.removed) + sum(1 for _ in self.effects.lasting())
+        if len(lines) > COMPACT_FROM_LINES and len(lines) > 4 * lasting:
             await self.journal.replace([_encode(line) for line in self._summary()])
         await self.journal.append(_encode(_Line("opened", history=self.history)))
         for one in self.objects.values():
-            one.version = self._next_version()
+            one.version = self.next_version()
             self._watch(one)
+            self._count(one)
         self.removed = {name: (generation, self.version) for name, (generation, _) in self.removed.items()}
 
     def next_call(self, site_id: str) -> int:
@@ -120,18 +113,36 @@ class World:
         self.calls[site_id] = number + 1
         return number
 
-    async def apply(self, work: ReleaseWork, *, now: int, ready_at: list[int]) -> tuple[bool, ObservedRelease]:
+    async def apply(
+        self,
+        work: ReleaseWork,
+        *,
+        now: int,
+        ready_at: list[int],
+        trouble: str = "",
+        quotas: Sequence[Quota] = (),
+        by: str = "",
+    ) -> tuple[bool, ObservedRelease]:
         """Brings the object to the work; says whether that changed anything, and what it is now.
 
-        `ready_at` has the time at which each replica will be ready. Raises StaleGeneration.
+        `ready_at` has the time at which each replica will be ready, and `trouble` why some will be `NEVER`. What has the
+        generation already is put right where a hand has changed it. Raises StaleGeneration, Permanent when the name is
+        somebody else's, or Retryable when it is over a quota.
         """
         self._check_open()
         self.mature(now)
         found = self.objects.get(work.name)
-        self._check_fence(work.name, work.generation)
-        if found is not None and found.generation == work.generation:
-            await self.journal.flushed()
-            return False, _observed(found, now)
+        try:
+            self._check_owner(work)
+            self._check_fence(work.name, work.generation)
+            if found is not None and _is_as_wanted(found, work):
+                self._note("applied", work, now=now, by=by, outcome=Outcome.NOTHING)
+                await self.journal.flushed()
+                return False, observed_of(found, now)
+            self.usage.check(quotas, work, held=found.amount if found is not None else Amount())
+        except DriverProblem as problem:
+            self._note("applied", work, now=now, by=by, outcome=Outcome.REFUSED, reason=str(problem))
+            raise
         made = SimulatedObject(
             name=work.name,
             owner=work.owner,
@@ -140,36 +151,69 @@ class World:
             replicas=work.replicas,
             content=_content(work),
             instances=_replicas(work, found, ready_at),
-            version=self._next_version(),
+            version=self.next_version(),
+            site=work.site,
+            tenant_id=work.tenant_id,
+            component=work.component,
+            reference=work.artifact.reference,
+            cpu_millicores=work.resources.cpu_millicores,
+            memory_bytes=work.resources.memory_bytes,
+            trouble=trouble,
         )
-        self.objects.pop(work.name, None)
         self.removed.pop(work.name, None)
-        self.objects[work.name] = made
-        self._watch(made)
-        observed = _observed(made, now)
-        self._ring()
-        await self.journal.append(_encode(_Line("applied", object=made)))
+        self._put(made)
+        observed = observed_of(made, now)
+        effect = self._note("applied", work, now=now, by=by)
+        self.ring()
+        await self.journal.append(_encode(_Line("applied", object=made, effect=effect)))
         return True, observed
 
-    async def remove(self, work: RemovalWork) -> bool:
-        """Removes the object and remembers the generation; says whether there was one. Raises StaleGeneration."""
+    async def remove(self, work: RemovalWork, *, now: int = 0, by: str = "") -> bool:
+        """Removes the object and remembers the generation; says whether there was one. Raises StaleGeneration.
+
+        What somebody else has made under the name stays: the owner has nothing there.
+        """
         self._check_open()
         found = self.objects.get(work.name)
         held = found.generation if found is not None else self.removed.get(work.name, (0, 0))[0]
-        if held > work.generation:
-            raise StaleGeneration(name=work.name, asked=work.generation, held=held)
-        if found is None and work.name in self.removed and held == work.generation:
+        foreign = found is not None and found.owner not in ("", work.owner)
+        if foreign or (found is None and work.name in self.removed and held == work.generation):
+            self._note("removed", work, now=now, by=by, outcome=Outcome.NOTHING)
             await self.journal.flushed()
             return False
+        if held > work.generation:
+            stale = StaleGeneration(name=work.name, asked=work.generation, held=held)
+            self._note("removed", work, now=now, by=by, outcome=Outcome.REFUSED, reason=str(stale))
+            raise stale
         self._forget(work.name, work.generation)
-        await self.journal.append(_encode(_Line("removed", name=work.name, generation=work.generation)))
+        outcome = Outcome.DONE if found is not None else Outcome.NOTHING
+        effect = self._note("removed", work, now=now, by=by, outcome=outcome)
+        await self.journal.append(_encode(_Line("removed", name=work.name, generation=work.generation, effect=effect)))
         return found is not None
 
-    async def vanish(self, name: str) -> None:
+    async def vanish(self, name: str, *, now: int = 0) -> None:
         """Takes an object away as somebody's hand on the backend would: nothing is remembered of it."""
-        if name in self.objects:
+        found = self.objects.get(name)
+        if found is not None:
             self._forget(name, 0)
-            await self.journal.append(_encode(_Line("vanished", name=name)))
+            effect = self._note("vanished", found, now=now, by=HAND)
+            await self.journal.append(_encode(_Line("vanished", name=name, effect=effect)))
+
+    async def rewrite(self, changed: SimulatedObject, *, what: str, now: int) -> None:
+        """Puts an object in the place of the one of its name, by hand and past the fence: drift."""
+        self._check_open()
+        changed.version = self.next_version()
+        self.removed.pop(changed.name, None)
+        self._put(changed)
+        self.ring()
+        effect = self._note(what, changed, now=now, by=HAND)
+        await self.journal.append(_encode(_Line("changed", object=changed, effect=effect)))
+
+    async def keep_behaviour(self, behaviour: bytes) -> None:
+        """Writes down how the cluster is to behave, JSON, for its next life."""
+        self._check_open()
+        self.behaviour = behaviour
+        await self.journal.append(_encode(_Line("behaves", behaviour=msgspec.Raw(behaviour))))
 
     def mature(self, now: int) -> None:
         """Makes ready what is ready by `now`."""
@@ -181,11 +225,22 @@ class World:
                 continue
             if all(one.ready_at <= now for one in found.instances if not one.leaving):
                 found.instances = [one for one in found.instances if not one.leaving]
-            found.version = self._next_version()
+            found.version = self.next_version()
             self.objects[name] = self.objects.pop(name)
             grown = True
         if grown:
-            self._ring()
+            self.ring()
+
+    def relieve(self, one: SimulatedObject, *, ready_at: int) -> None:
+        """What kept replicas from ever being ready is over; they are at `ready_at`."""
+        for each in one.instances:
+            if each.ready_at == NEVER:
+                each.ready_at = ready_at
+        one.trouble = ""
+        one.version = self.next_version()
+        self.objects[one.name] = self.objects.pop(one.name)
+        self._watch(one)
+        self.ring()
 
     def next_maturing(self) -> int | None:
         """When the next replica will be ready, UTC milliseconds; none: all are."""
@@ -197,7 +252,7 @@ class World:
             found = self.objects[name]
             if found.version <= since:
                 return
-            yield _observed(found, now)
+            yield observed_of(found, now)
 
     def gone(self, *, since: int) -> Iterator[tuple[str, int]]:
         """Names of objects that went after a version, with their versions, newest first."""
@@ -211,10 +266,28 @@ class World:
         """Returns at the next change."""
         await self._changed.wait()
 
+    def next_version(self) -> int:
+        """The number of the next change."""
+        self.version += 1
+        return self.version
+
+    def ring(self) -> None:
+        """Wakes whoever waits for a change."""
+        bell, self._changed = self._changed, asyncio.Event()
+        bell.set()
+
     def _check_open(self) -> None:
         """A world that was closed is nobody's any more: another one may have been read from its file."""
         if self.journal.closed:
             raise Unreachable("the connection was closed before the call was done")
+
+    def _check_owner(self, work: ReleaseWork) -> None:
+        """What is nobody's is adopted; what is somebody else's is not touched."""
+        found = self.objects.get(work.name)
+        if found is not None and found.owner not in ("", work.owner):
+            raise Permanent(
+                f"{work.name} exists at site {found.site or found.site_id} and is not ours: remove or rename it"
+            )
 
     def _check_fence(self, name: str, generation: int) -> None:
         found = self.objects.get(name)
@@ -224,37 +297,75 @@ class World:
         if gone is not None and gone[0] >= generation:
             raise StaleGeneration(name=name, asked=generation, held=gone[0])
 
+    def _note(
+        self,
+        what: str,
+        subject: ReleaseWork | RemovalWork | SimulatedObject,
+        *,
+        now: int,
+        by: str,
+        outcome: Outcome = Outcome.DONE,
+        reason: str = "",
+    ) -> Effect:
+        self._noted += 1
+        effect = Effect(
+            number=(self._opened << LIFE_BITS) + self._noted,
+            at_ms=now,
+            what=what,
+            outcome=outcome,
+            name=subject.name,
+            by=by,
+            owner=subject.owner,
+            site_id=subject.site_id,
+            generation=subject.generation,
+            reason=reason,
+        )
+        self.effects.add(effect)
+        return effect
+
+    def _put(self, made: SimulatedObject) -> None:
+        found = self.objects.pop(made.name, None)
+        if found is not None:
+            self._count(found, times=-1)
+        self._count(made)
+        self.objects[made.name] = made
+        self._watch(made)
+
     def _forget(self, name: str, generation: int) -> None:
-        self.objects.pop(name, None)
+        found = self.objects.pop(name, None)
+        if found is not None:
+            self._count(found, times=-1)
         self.removed.pop(name, None)
-        self.removed[name] = (generation, self._next_version())
+        self.removed[name] = (generation, self.next_version())
         while len(self.removed) > TOMBSTONES_KEPT:
-            del self.removed[next(iter(self.removed))]
-        self._ring()
+            oldest = next(iter(self.removed))
+            self.oldest = self.removed.pop(oldest)[1]
+        self.ring()
+
+    def _count(self, one: SimulatedObject, *, times: int = 1) -> None:
+        self.usage.add(one.amount, tenant_id=one.tenant_id, site_id=one.site_id, times=times)
+        self.owners.note(one, there=times > 0, version=self.version)
 
     def _watch(self, found: SimulatedObject) -> None:
         for one in found.instances:
-            heapq.heappush(self._maturing, (one.ready_at, found.name))
-
-    def _next_version(self) -> int:
-        self.version += 1
-        return self.version
-
-    def _ring(self) -> None:
-        bell, self._changed = self._changed, asyncio.Event()
-        bell.set()
+            if one.ready_at != NEVER:
+                heapq.heappush(self._maturing, (one.ready_at, found.name))
 
     def _replay(self, line: _Line) -> None:
         if line.what == "opened":
             self._opened += 1
             self.history = line.history
-        elif line.what == "applied" and line.object is not None:
+        elif line.what in ("applied", "changed") and line.object is not None:
             self.removed.pop(line.object.name, None)
             self.objects[line.object.name] = line.object
         elif line.what in ("removed", "vanished"):
             self.objects.pop(line.name, None)
             self.removed.pop(line.name, None)
             self.removed[line.name] = (line.generation, 0)
+        elif line.what == "behaves":
+            self.behaviour = bytes(line.behaviour)
+        if line.effect is not None:
+            self.effects.add(line.effect)
 
     def _summary(self) -> Iterator[_Line]:
         for _ in range(self._opened - 1):
@@ -263,6 +374,10 @@ class World:
             yield _Line("removed", name=name, generation=generation)
         for found in self.objects.values():
             yield _Line("applied", object=found)
+        if self.behaviour:
+            yield _Line("behaves", behaviour=msgspec.Raw(self.behaviour))
+        for effect in self.effects.lasting():
+            yield _Line("told", effect=effect)
 
 
 def _encode(line: _Line) -> bytes:
@@ -272,6 +387,11 @@ def _encode(line: _Line) -> bytes:
 def _content(work: ReleaseWork) -> str:
     parts = (work.artifact, work.configuration, work.resources)
     return msgspec.json.encode(parts, order="deterministic").decode()
+
+
+def _is_as_wanted(found: SimulatedObject, work: ReleaseWork) -> bool:
+    """Whether the object is what this very work made it; a hand may have changed it since."""
+    return found.generation == work.generation and found.replicas == work.replicas and found.content == _content(work)
 
 
 def _replicas(work: ReleaseWork, found: SimulatedObject | None, ready_at: list[int]) -> list[SimulatedInstance]:
@@ -299,33 +419,3 @@ def _replicas(work: ReleaseWork, found: SimulatedObject | None, ready_at: list[i
         for one in old
         if one.name not in names
     ]
-
-
-def _observed(found: SimulatedObject, now: int) -> ObservedRelease:
-    serving = [one for one in found.instances if not one.leaving]
-    ready = sum(one.ready_at <= now for one in serving)
-    return ObservedRelease(
-        name=found.name,
-        owner=found.owner,
-        site_id=found.site_id,
-        generation=found.generation,
-        replicas=len(serving),
-        ready_replicas=ready,
-        version=found.version,
-        message=None if ready == len(serving) else f"{ready} of {len(serving)} replicas are ready",
-        instances=[
-            ObservedInstance(
-                name=one.name,
-                node_id=one.node_id,
-                generation=one.generation,
-                status=_status(one, now),
-            )
-            for one in found.instances
-        ],
-    )
-
-
-def _status(one: SimulatedInstance, now: int) -> InstanceStatus:
-    if one.leaving:
-        return InstanceStatus.TERMINATING
-    return InstanceStatus.RUNNING if one.ready_at <= now else InstanceStatus.PENDING

@@ -21,6 +21,7 @@ from server.cli import (
     reading,
     serving,
     signing,
+    simulating,
     watching,
     web_pages,
 )
@@ -80,6 +81,7 @@ def call(
 _RUN, _GRAPH, _APPS, _ACCESS, _API = "Run", "The graph", "Apps in places", "People and access", "The API"
 
 app.command("serve", rich_help_panel=_RUN)(serving.serve)
+app.command("simulate", rich_help_panel=_RUN)(simulating.simulate)
 app.command("doctor", rich_help_panel=_RUN)(doctor.doctor)
 app.command("backup", rich_help_panel=_RUN)(backups.backup)
 app.command("restore", rich_help_panel=_RUN)(backups.restore)

@@ -1,85 +1,46 @@
-"""The beds of the driver conformance kit: each driver brings a bed that makes clusters and knows how to spoil them.
-
-A new driver adds one class with the methods of `SimulatedBed` and its name to `BEDS`; every test of the kit then runs over
-its real backend.
-"""
+"""The beds that the kit runs over: a new driver adds its own here (see `driverkit.bed`)."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from drivers.clock import SystemClock
+from driverkit.bed import Bed
+from driverkit.simulated_beds import InServerBed, ProcessBed
+from driverkit.simulated_process import SimulatedProcess, simulated_process
 from drivers.counted import CallReports, CountedDriver
-from drivers.port import Backend, ClusterAccess, Driver
 from drivers.simulated import SimulatedDriver
 
-CLUSTER = "cluster_conformance"
-SITES = {"site_a": "Aveiro", "site_b": "Braga"}
+_numbers = itertools.count()
 
 
-class FixedInventory:
-    stamp = 1
-
-    def sites(self) -> Mapping[str, str]:
-        return SITES
-
-    def nodes(self) -> Mapping[str, tuple[str, str]]:
-        return {"node_a1": ("a1", "site_a"), "node_a2": ("a2", "site_a"), "node_b1": ("b1", "site_b")}
+def _counted(folder: Path, request: pytest.FixtureRequest) -> Bed:
+    simulated = SimulatedDriver()
+    return InServerBed(folder, driver=CountedDriver(simulated, reports=CallReports()), simulated=simulated)
 
 
-class SimulatedBed:
-    """Simulated clusters, in memory or in a folder."""
-
-    rejected_reference = "registry.example/none:1"
-    """A package that the backend will never run."""
-
-    def __init__(self, folder: Path | None, *, driver: Driver | None = None) -> None:
-        self.folder = folder
-        self.driver = driver or SimulatedDriver()
-
-    @contextlib.asynccontextmanager
-    async def connected(self, **configuration: Any) -> AsyncIterator[Backend]:
-        """A connection; a second one sees what the first one left."""
-        given = {"observeEveryMs": 20, "rejectedReferences": [self.rejected_reference], **configuration}
-        access = ClusterAccess(
-            id=CLUSTER,
-            name="conformance",
-            endpoint=None,
-            configuration=given,
-            clock=SystemClock(),
-            inventory=FixedInventory(),
-            data_folder=self.folder,
-        )
-        async with self.driver.connect(access) as backend:
-            yield backend
-
-    def away(self, *sites: str) -> dict[str, Any]:
-        """The configuration under which these sites do not answer."""
-        return {"awaySites": list(sites)}
-
-    def slow(self) -> dict[str, Any]:
-        """The configuration under which calls take long enough to be cancelled in the middle."""
-        return {"latencyMs": 200}
-
-    def losing_replies(self) -> dict[str, Any]:
-        """The configuration under which every reply is lost after the work was done."""
-        return {"lostReplyRate": 1.0}
+def _process(folder: Path, request: pytest.FixtureRequest) -> Bed:
+    process: SimulatedProcess = request.getfixturevalue("process")
+    return ProcessBed(process, f"kit-{next(_numbers)}")
 
 
-BEDS: dict[str, Callable[[Path], SimulatedBed]] = {
-    "simulated": lambda folder: SimulatedBed(None),
-    "simulated-folder": SimulatedBed,
-    "simulated-counted": lambda folder: SimulatedBed(
-        folder, driver=CountedDriver(SimulatedDriver(), reports=CallReports())
-    ),
+BEDS: dict[str, Callable[[Path, pytest.FixtureRequest], Bed]] = {
+    "simulated": lambda folder, request: InServerBed(None),
+    "simulated-folder": lambda folder, request: InServerBed(folder),
+    "simulated-counted": _counted,
+    "simulated-process": _process,
 }
 
 
+@pytest.fixture(scope="session")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedProcess]:
+    with simulated_process(tmp_path_factory.mktemp("simulated")) as process:
+        yield process
+
+
 @pytest.fixture(params=sorted(BEDS))
-def bed(request: pytest.FixtureRequest, tmp_path: Path) -> SimulatedBed:
-    return BEDS[request.param](tmp_path)
+def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Bed:
+    return BEDS[request.param](tmp_path, request)

@@ -26,6 +26,7 @@ from drivers.port import (
 )
 from drivers.simulated import SimulatedDriver, SimulatedSettings, journal_path, settings_of
 from drivers.simulated.faults import fault_of, is_away
+from drivers.simulated.loads import Load
 from graph.kinds import Artifact, ArtifactType, InstanceStatus
 from graph.values import Resources
 
@@ -292,5 +293,6 @@ def test_a_wrong_setting_is_refused_by_its_key(configuration: dict[str, Any], ke
 
 def test_every_setting_is_on_the_page() -> None:
     page = (Path(__file__).parents[3] / "docs" / "simulated.md").read_text()
-    documented = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
-    assert documented == set(SimulatedSettings.__struct_encode_fields__)
+    cells = re.findall(r"^\| (`[^|]+`) \|", page, re.MULTILINE)
+    documented = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    assert documented == {*SimulatedSettings.__struct_encode_fields__, *Load.__struct_encode_fields__}

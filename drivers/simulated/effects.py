@@ -1,0 +1,77 @@
+"""What was done to a simulated cluster, by whom and in which order: what fault tests prove their promises with.
+
+A lifecycle that applies something twice, or an older state over a newer one, can end in the right state all the same.
+So the backend itself writes down every call that reached it and what came of it. What changed something is in the
+journal with the change, and so survives the process; what changed nothing is kept in memory only, for it may come
+without end.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Iterator
+
+import msgspec
+
+EFFECTS_KEPT = 50_000
+"""Effects beyond so many push out the oldest, unless more are asked for."""
+
+
+class Outcome(enum.Enum):
+    """What came of a call."""
+
+    DONE = "DONE"
+    """It changed something."""
+    NOTHING = "NOTHING"
+    """All was as asked already."""
+    REFUSED = "REFUSED"
+    """The fence, a quota or the object's owner forbade it."""
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """One call's effect, or that of somebody's hand."""
+
+    number: int
+    """Rises with each one, over restarts too."""
+    at_ms: int
+    """UTC milliseconds by the backend's clock."""
+    what: str
+    """`applied`, `removed`; by hand: `vanished`, `changed`, `made`, `crashed`."""
+    outcome: Outcome
+    name: str
+    by: str = ""
+    """The connection that called; empty for one inside the server, `hand` for a hand."""
+    owner: str = ""
+    site_id: str = ""
+    generation: int = 0
+    reason: str = ""
+    """Why it was refused."""
+
+
+class EffectLog:
+    """The last effects in their order, so many at most."""
+
+    def __init__(self, kept: int) -> None:
+        self._effects: deque[Effect] = deque(maxlen=kept)
+        self.pushed_out = 0
+        """The number of the last one that was pushed out; 0: none was."""
+
+    def add(self, effect: Effect) -> None:
+        """Takes one in; its number is above all others."""
+        if len(self._effects) == self._effects.maxlen:
+            self.pushed_out = self._effects[0].number
+        self._effects.append(effect)
+
+    def after(self, number: int) -> Iterator[Effect]:
+        """Those above a number, oldest first. Costs as much as there are."""
+        newer = []
+        for one in reversed(self._effects):
+            if one.number <= number:
+                break
+            newer.append(one)
+        return reversed(newer)
+
+    def lasting(self) -> Iterator[Effect]:
+        """Those that changed something, oldest first."""
+        return (one for one in self._effects if one.outcome is Outcome.DONE)
