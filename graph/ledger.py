@@ -69,6 +69,8 @@ class Ledger:
         """What the writer waits on while there is nothing to write."""
         self._on_group = on_group
         """Told of each group: its drafts and its seconds; for metrics."""
+        self.on_written: Callable[[int], None] | None = None
+        """Told of the newest revision that this process has written, so that it may tell other processes."""
         self._writable = True
         self._stopping = False
         self._traced = True
@@ -171,6 +173,10 @@ class Ledger:
             return False
         return True
 
+    def look(self, revision: int) -> None:
+        """Has the store asked at once for what another process is said to have committed, up to a revision."""
+        self._replica.look(revision)
+
     async def commits_after(self, revision: int, *, limit: int = 1_000) -> Sequence[Commit]:
         """Commits after a revision up to the view's own, from memory or from the store's log.
 
@@ -255,6 +261,8 @@ class Ledger:
                         draft.settle(problem)
                 return
             self._replica.take_in(group.commits)
+            if group.commits and self.on_written is not None:
+                self.on_written(group.commits[-1].revision)
             for draft, answer in group.answers:
                 draft.settle(answer)
             return

@@ -8,6 +8,7 @@ was away. Until then reads go on from the view, marked stale.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -40,6 +41,9 @@ class Replica:
         self._store = store
         self._clock_ms = clock_ms
         self._moved_at = 0.0
+        self._rung = asyncio.Event()
+        self._expected = 0
+        self._expected_at = 0.0
         self._probe_bytes = PROBE_BYTES
         self._probed_at = -RELAPSE_S
 
@@ -75,6 +79,12 @@ class Replica:
                 view.apply(commit)
                 feed.publish(commit)
         self._moved_at = time.monotonic()
+
+    def look(self, revision: int) -> None:
+        """Another process says that it has committed up to a revision: the store is asked at once. It may be untrue."""
+        if revision > self.view.revision:
+            self._expected, self._expected_at = revision, time.monotonic()
+            self._rung.set()
 
     async def bring_up(self, transaction: Transaction, head: Head) -> None:
         """Takes in what others have committed up to the head that a transaction has found.
@@ -134,10 +144,16 @@ class Replica:
             self.mark_stale()
 
     async def _follow(self) -> None:
-        """Polls for other processes' commits: every 20 ms while there are some, every 250 ms when it is quiet."""
+        """Polls for other processes' commits: every 20 ms while there are some, every 250 ms when it is quiet.
+
+        When it is told of one it asks at once.
+        """
         pause = IDLE_POLL_S
         while True:
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._rung.wait()
+            self._rung.clear()
             try:
                 commits = await self._store.commits_after(self.view.revision)
             except Compacted:
@@ -150,7 +166,8 @@ class Replica:
             self._is_back()
             if commits and commits[0].revision <= self.view.revision + 1:
                 self.take_in(commits)
-            active = time.monotonic() - self._moved_at < ACTIVE_FOR_S
+            since = max(self._moved_at, self._expected_at if self._expected > self.view.revision else 0.0)
+            active = time.monotonic() - since < ACTIVE_FOR_S
             pause = ACTIVE_POLL_S if active else IDLE_POLL_S
 
     async def _probe(self) -> None:

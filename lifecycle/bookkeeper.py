@@ -35,6 +35,7 @@ from lifecycle.progress import Tally, outcome_of, phase_of, tally
 from lifecycle.releases import releases_of, unwant
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
+from lifecycle.share import Share
 from lifecycle.todo import is_ready
 
 log = structlog.get_logger(__name__)
@@ -52,18 +53,21 @@ TOLD = {
 
 
 class Bookkeeper:
-    """Keeps operations and deployments up to date. A `Follower` of the view."""
+    """Keeps the operations and deployments of a share up to date. A `Follower` of the view."""
 
-    def __init__(self, ledger: Ledger, *, settings: LifecycleSettings, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, *, settings: LifecycleSettings, clock: Clock, share: Share | None = None
+    ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._clock = clock
+        self._share = share or Share()
         self._dirty: dict[str, None] = {}
         self._bell = asyncio.Event()
 
     async def run(self) -> None:
         """Works until it is cancelled."""
-        end = self._ledger.view.follow(self)
+        ends = (self._ledger.view.follow(self), self._share.follow(self.reloaded))
         self.reloaded()
         try:
             while True:
@@ -80,7 +84,8 @@ class Bookkeeper:
                 elif self._dirty:
                     await self._clock.sleep((self._clock.monotonic() - began) * BUSY_SHARE)
         finally:
-            end()
+            for end in ends:
+                end()
 
     def applied(self, commit: Commit) -> None:
         """Notes the deployments that a commit touched."""
@@ -97,12 +102,14 @@ class Bookkeeper:
                 self._note(value.id)
 
     def reloaded(self) -> None:
-        """Has all deployments looked at."""
+        """Has all deployments of the share looked at."""
+        self._dirty.clear()
         for deployment_id in self._ledger.view.ids("Deployment"):
-            self._dirty[deployment_id] = None
-        self._bell.set()
+            self._note(deployment_id)
 
     def _note(self, deployment_id: str) -> None:
+        if not self._share.holds(deployment_id):
+            return
         self._dirty[deployment_id] = None
         self._bell.set()
 

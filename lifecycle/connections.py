@@ -2,6 +2,9 @@
 
 A cluster that was changed is connected to anew; one that cannot be connected to is tried again with pauses that grow, is
 written down as DOWN, and holds up no other. Work for a cluster is taken only while it is connected.
+
+Where processes share a store, a process connects to the clusters at whose sites it has work, and observes those that are
+its own (`lifecycle.share`): only who observes a cluster says how it is.
 """
 
 from __future__ import annotations
@@ -35,10 +38,13 @@ from graph.view import each, get_as
 from lifecycle.backoff import pause_s
 from lifecycle.bell import ring_or_sleep
 from lifecycle.health import not_answering
+from lifecycle.held import while_held
 from lifecycle.observer import Observer
 from lifecycle.portions import portions
+from lifecycle.reports import WorkReports
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
+from lifecycle.share import Share
 from lifecycle.sightings import Deposed, check_epoch, is_in_sight, lose_sight_of, take_over, write_cluster
 
 log = structlog.get_logger(__name__)
@@ -86,6 +92,8 @@ class Connections(Mapping[str, Connection]):
         secrets: Secrets,
         data_folder: Path | None,
         on_connected: Callable[[str], None],
+        share: Share | None = None,
+        reports: WorkReports | None = None,
     ) -> None:
         self._ledger = ledger
         self._drivers = drivers
@@ -94,6 +102,8 @@ class Connections(Mapping[str, Connection]):
         self._secrets = secrets
         self._data_folder = data_folder
         self._on_connected = on_connected
+        self._share = share or Share()
+        self._reports = reports or WorkReports()
         self._open: dict[str, Connection] = {}
         self._inventories: dict[str, ClusterInventory] = {}
         self._bell = asyncio.Event()
@@ -109,7 +119,7 @@ class Connections(Mapping[str, Connection]):
 
     async def run(self) -> None:
         """Keeps a connection to each cluster until it is cancelled."""
-        end = self._ledger.view.follow(self)
+        ends = (self._ledger.view.follow(self), self._share.follow(self._bell.set))
         running: dict[str, tuple[bytes, asyncio.Task[None]]] = {}
         try:
             async with asyncio.TaskGroup() as group:
@@ -126,7 +136,8 @@ class Connections(Mapping[str, Connection]):
                             running[cluster_id] = (key, task)
                     await ring_or_sleep(self._bell, self._clock, self._settings.resync_s)
         finally:
-            end()
+            for end in ends:
+                end()
 
     # What changed
 
@@ -171,9 +182,20 @@ class Connections(Mapping[str, Connection]):
         view = self._ledger.view
         wanted = {}
         for cluster in each(view, Cluster):
+            if not self._has_work(cluster):
+                continue
             secret = get_as(view, Secret, cluster.credentials_id)
             wanted[cluster.id] = _key(cluster) + f"|{secret.version if secret is not None else ''}".encode()
         return wanted
+
+    def _has_work(self, cluster: Cluster) -> bool:
+        """Whether it is this process's to observe, or serves a site that is this process's."""
+        holds = self._share.holds
+        return (
+            holds(cluster.id)
+            or any(holds(site_id) for site_id in cluster.site_ids)
+            or any(holds(node.site_id) for node in each(self._ledger.view, Node, "cluster_id", cluster.id))
+        )
 
     # One cluster
 
@@ -183,17 +205,12 @@ class Connections(Mapping[str, Connection]):
         inventory = self._inventories[cluster_id] = ClusterInventory(self._ledger, cluster_id)
         while True:
             began = self._clock.monotonic()
-            pause = None
             try:
                 await self._serve(cluster_id, inventory)
             except InUseElsewhere as problem:
                 # Another process sees to it: this one asks again and says nothing of the cluster.
                 log.info("cluster.stand_by", cluster=cluster_id, problem=str(problem))
                 failing_since = None
-            except Deposed:
-                log.info("cluster.deposed", cluster=cluster_id)
-                pause = self._settings.takeover_s
-                failures, failing_since = 0, None
             except Unavailable:
                 log.info("cluster.store_away", cluster=cluster_id)
             except (DriverProblem, Refusal, TimeoutError) as problem:
@@ -205,14 +222,13 @@ class Connections(Mapping[str, Connection]):
             if now - began > self._settings.reconnect_cap_s:
                 failures, failing_since = 0, None
             failures += 1
-            if pause is None:
-                pause = pause_s(
-                    failures,
-                    base_s=self._settings.backoff_base_s,
-                    cap_s=self._settings.reconnect_cap_s,
-                    seed=self._settings.seed,
-                    key=cluster_id,
-                )
+            pause = pause_s(
+                failures,
+                base_s=self._settings.backoff_base_s,
+                cap_s=self._settings.reconnect_cap_s,
+                seed=self._settings.seed,
+                key=cluster_id,
+            )
             await self._clock.sleep(pause)
 
     async def _serve(self, cluster_id: str, inventory: ClusterInventory) -> None:
@@ -232,21 +248,36 @@ class Connections(Mapping[str, Connection]):
             data_folder=self._data_folder,
         )
         async with driver.connect(access) as backend:
-            observer = Observer(self._ledger, cluster_id, backend, settings=self._settings, clock=self._clock)
             self._open[cluster_id] = Connection(driver, backend)
             try:
                 self._on_connected(cluster_id)
-                await observer.run()
+                await while_held(partial(self._observe, cluster_id, backend), key=cluster_id, share=self._share)
             finally:
                 del self._open[cluster_id]
 
+    async def _observe(self, cluster_id: str, backend: Backend) -> None:
+        """Observes until another process does, then stands by for a while; calls go on all the time."""
+        observer = Observer(self._ledger, cluster_id, backend, settings=self._settings, clock=self._clock)
+        try:
+            await observer.run()
+        except Deposed:
+            log.info("cluster.deposed", cluster=cluster_id)
+            self._reports.fenced("observer")
+        # By its lease another one may know better in a moment; without leases there is nothing to know.
+        known = self._share.workers is not None
+        await self._clock.sleep(self._settings.handover_s if known else self._settings.takeover_s)
+
     async def _failed(self, cluster_id: str, problem: Exception, *, since: float | None) -> float:
-        """Writes the cluster down as DOWN when it has failed for long enough; gives since when it fails."""
+        """Writes the cluster down as DOWN when it has failed for long enough; gives since when it fails.
+
+        How a cluster is is said by who observes it alone.
+        """
         now = self._clock.monotonic()
         begun = now if since is None else since
         reason = str(problem) or type(problem).__name__
         log.warning("cluster.not_connected", cluster=cluster_id, problem=reason)
-        if now - begun >= self._settings.down_after_s or isinstance(problem, Refusal):
+        lasting = now - begun >= self._settings.down_after_s or isinstance(problem, Refusal)
+        if lasting and self._share.holds(cluster_id):
             try:
                 await self._write_down(cluster_id, reason[:500])
             except (Unavailable, Deposed):

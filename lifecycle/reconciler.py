@@ -1,32 +1,20 @@
-"""The reconciler: compares what is wanted with what is there, release by release, and calls the driver.
+"""The reconciler: compares what is wanted with what is there, release by release, and has drivers called.
 
 It is level-triggered. The view's commits ring a doorbell for the releases that they touch, a sweep rings for all that have
 something to do, and whatever is taken is compared anew at head, so a crash, a repeat or a lost ring only delays it. A
 restart needs nothing but the graph. Every call is preceded by a committed claim; while the store is away none is made.
+
+Where several processes share a store each takes the releases of its own sites (`lifecycle.share`). That two of them meet
+all the same is harmless: a claim is committed at the epoch that was seen, so one of them gets it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Protocol
-
-import structlog
-from opentelemetry import trace
+from collections.abc import Mapping, Sequence
 
 from drivers.clock import Clock
-from drivers.port import (
-    Applied,
-    Backend,
-    Driver,
-    DriverProblem,
-    Permanent,
-    ReleaseWork,
-    RemovalWork,
-    Retryable,
-    StaleGeneration,
-    Unreachable,
-)
+from drivers.port import Applied, DriverProblem, Permanent, Retryable, StaleGeneration, Unreachable
 from graph.change import Change, Commit
 from graph.edit import Edit
 from graph.kinds import Cluster, Release, ReleasePhase, Site
@@ -36,46 +24,40 @@ from graph.values import HealthStatus
 from graph.view import each, get_as
 from lifecycle.backoff import Breakers
 from lifecycle.bell import ring_or_sleep
+from lifecycle.calls import Connected, outcome_of
 from lifecycle.observation import CLAIMED
-from lifecycle.portions import portions
+from lifecycle.reports import WorkReports
 from lifecycle.requests import own_request
+from lifecycle.results import STORE_PAUSE_CAP_S, STORE_PAUSE_S, Results
 from lifecycle.settings import LifecycleSettings
+from lifecycle.share import Share
 from lifecycle.todo import Action, todo_in
-from lifecycle.work import Claim, Outcome, Result, claim, park, record
+from lifecycle.work import Claim, Result, claim, park
 from lifecycle.worklist import Entry, Worklist, way
 
-log = structlog.get_logger(__name__)
-_tracer = trace.get_tracer("edgeatlas")
 MAX_CLAIMS = 128
 SWEEP_STEP = 500
-STORE_PAUSE_S = 0.1
-STORE_PAUSE_CAP_S = 2.0
-
-
-class Connected(Protocol):
-    """A cluster that this process is connected to."""
-
-    @property
-    def driver(self) -> Driver:
-        """Its driver."""
-        ...
-
-    @property
-    def backend(self) -> Backend:
-        """The connection."""
-        ...
 
 
 class Reconciler:
-    """Keeps every release of the graph on its way to what is wanted. A `Follower` of the view."""
+    """Keeps the releases of this process's share on their way to what is wanted. A `Follower` of the view."""
 
     def __init__(
-        self, ledger: Ledger, clusters: Mapping[str, Connected], *, settings: LifecycleSettings, clock: Clock
+        self,
+        ledger: Ledger,
+        clusters: Mapping[str, Connected],
+        *,
+        settings: LifecycleSettings,
+        clock: Clock,
+        share: Share | None = None,
+        reports: WorkReports | None = None,
     ) -> None:
         self._ledger = ledger
         self._clusters = clusters
         self._settings = settings
         self._clock = clock
+        self._share = share or Share()
+        self._reports = reports or WorkReports()
         self._forget_all()
 
     def _forget_all(self) -> None:
@@ -90,7 +72,7 @@ class Reconciler:
         self._worklist = Worklist(settings, self._breakers)
         self._bell = asyncio.Event()
         self._sweep_now = asyncio.Event()
-        self._results: asyncio.Queue[Result] = asyncio.Queue(settings.concurrency)
+        self._results = Results(self._ledger, settings=settings, clock=self._clock, on_written=self._written)
         self._waiting: dict[tuple[str, str], set[str]] = {}
         """Releases that wait for another component, by (deployment, site)."""
         self._others: dict[str, tuple[int, float]] = {}
@@ -99,14 +81,20 @@ class Reconciler:
     async def run(self) -> None:
         """Works until it is cancelled."""
         self._forget_all()
-        end = self._ledger.view.follow(self)
+        ends = (self._ledger.view.follow(self), self._share.follow(self.reloaded))
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._sweep(), name="lifecycle-sweep")
-                group.create_task(self._record(), name="lifecycle-record")
+                group.create_task(self._results.run(), name="lifecycle-results")
                 group.create_task(self._dispatch(group), name="lifecycle-dispatch")
         finally:
-            end()
+            for end in ends:
+                end()
+
+    @property
+    def running(self) -> int:
+        """How many releases are claimed, with calls or results under way."""
+        return self._worklist.running
 
     # The doorbell
 
@@ -162,7 +150,7 @@ class Reconciler:
             self._others.pop(value.id, None)
 
     def _ring(self, release: Release, *, at_once: bool = False) -> None:
-        if release.cluster_id is None:
+        if release.cluster_id is None or not self._share.holds(release.site_id):
             return
         now = self._clock.monotonic()
         due = 0.0
@@ -223,7 +211,7 @@ class Reconciler:
 
         def change(edit: Edit) -> list[Claim]:
             park(edit, waiting)
-            return claim(edit, wanted)
+            return claim(edit, wanted, worker=self._share.worker)
 
         committed = await self._ledger.commit(change, own_request("lifecycle.claim"))
         return committed.value
@@ -232,7 +220,7 @@ class Reconciler:
         """Whether there is a step to take for a release now, as far as this process can see."""
         view = self._ledger.view
         release = get_as(view, Release, entry.release_id)
-        if release is None:
+        if release is None or not self._share.holds(release.site_id):
             return False
         action, reason = todo_in(view, release)
         if action is Action.NOTHING:
@@ -243,8 +231,10 @@ class Reconciler:
         return not self._claimed_elsewhere(release, entry)
 
     def _claimed_elsewhere(self, release: Release, entry: Entry) -> bool:
-        """Whether another process seems to work on it: where a store is shared, its claim gets time to end."""
+        """Whether another process seems to work on it: its claim gets time to end, unless it is known not to be alive."""
         if release.phase not in CLAIMED or not self._ledger.store.shared or release.epoch == 0:
+            return False
+        if release.claimed_by == self._share.worker or self._share.is_gone(release.claimed_by):
             return False
         now = self._clock.monotonic()
         epoch, since = self._others.get(release.id, (-1, now))
@@ -262,75 +252,28 @@ class Reconciler:
         site = get_as(self._ledger.view, Site, site_id)
         return site.name if site is not None else site_id
 
-    # Calling
-
     async def _call(self, one: Claim) -> None:
         key = way(one.cluster_id, one.release.site_id)
-        outcome = await self._outcome(one)
+        outcome = await outcome_of(one, self._clusters, timeout_s=self._settings.call_timeout_s)
         if isinstance(outcome, Unreachable):
             self._breakers.unanswered(key, now=self._clock.monotonic())
         elif isinstance(outcome, DriverProblem) and not isinstance(outcome, Retryable | Permanent | StaleGeneration):
             self._breakers.released(key)
         elif self._breakers.answered(key):
             self._way_answers(one.cluster_id, one.release.site_id)
+        if isinstance(outcome, Applied):
+            self._reports.applied(outcome.changed)
+        elif isinstance(outcome, StaleGeneration):
+            self._reports.fenced("generation")
         await self._results.put(Result(one, outcome))
 
-    async def _outcome(self, one: Claim) -> Outcome:
-        connected = self._clusters.get(one.cluster_id)
-        if connected is None:
-            return Unreachable("its cluster is not connected")
-        work = one.work
-        try:
-            async with asyncio.timeout(self._settings.call_timeout_s):
-                return await _make(connected, work)
-        except DriverProblem as problem:
-            return problem
-        except TimeoutError:
-            return Unreachable(f"site {work.site} did not answer within {self._settings.call_timeout_s:g} s")
-        except Exception as problem:  # a bug in a driver fails its own release and is told
-            log.exception("driver.failed", driver=connected.driver.name, release=one.release.id)
-            return Retryable(f"the driver {connected.driver.name} failed: {type(problem).__name__}")
-
-    # Writing down
-
-    async def _record(self) -> None:
-        while True:
-            results = [await self._results.get()]
-            while len(results) < self._settings.results_per_commit and not self._results.empty():
-                results.append(self._results.get_nowait())
-            for some in portions(results, weight=_weight):
-                await self._write_down(some)
-                now = self._clock.monotonic()
-                for result in some:
-                    self._worklist.finished(result.claim.release.id, now=now)
-                self._bell.set()
-
-    async def _write_down(self, results: list[Result]) -> None:
-        """Commits results, however long the store is away: until then their releases are not taken again."""
-        pause = STORE_PAUSE_S
-        while True:
-            try:
-                await self._ledger.commit(
-                    lambda edit: record(edit, results, settings=self._settings), own_request("lifecycle.record")
-                )
-            except Unavailable:
-                await self._clock.sleep(pause)
-                pause = min(pause * 2, STORE_PAUSE_CAP_S)
-                continue
-            except Exception:
-                log.exception("lifecycle.results_lost", results=len(results))
-                # They are found again by comparing; one that cannot be written must not stop all others.
-                for result in results:
-                    await self._write_one(result)
-            return
-
-    async def _write_one(self, result: Result) -> None:
-        try:
-            await self._ledger.commit(
-                lambda edit: record(edit, [result], settings=self._settings), own_request("lifecycle.record")
-            )
-        except Exception:
-            log.exception("lifecycle.result_lost", release=result.claim.release.id)
+    def _written(self, results: Sequence[Result], late: int) -> None:
+        for _ in range(late):
+            self._reports.fenced("result")
+        now = self._clock.monotonic()
+        for result in results:
+            self._worklist.finished(result.claim.release.id, now=now)
+        self._bell.set()
 
     # Comparing everything
 
@@ -342,7 +285,9 @@ class Reconciler:
             for start in range(0, len(ids), SWEEP_STEP):
                 for release_id in ids[start : start + SWEEP_STEP]:
                     release = get_as(view, Release, release_id)
-                    if release is not None and todo_in(view, release).action is not Action.NOTHING:
+                    if release is None or not self._share.holds(release.site_id):
+                        continue
+                    if todo_in(view, release).action is not Action.NOTHING:
                         self._ring(release)
                 await asyncio.sleep(0)
             await ring_or_sleep(self._sweep_now, self._clock, self._settings.resync_s)
@@ -357,31 +302,6 @@ class Reconciler:
                 await self._ledger.commit(lambda edit: None, own_request("lifecycle.probe"))
             except Unavailable:
                 continue
-
-
-async def _make(connected: Connected, work: ReleaseWork | RemovalWork) -> Outcome:
-    removal = isinstance(work, RemovalWork)
-    attributes: dict[str, str | int] = {
-        "driver": connected.driver.name,
-        "object": work.name,
-        "generation": work.generation,
-    }
-    with _tracer.start_as_current_span("driver.remove" if removal else "driver.ensure", attributes=attributes):
-        return await _made(connected, work)
-
-
-async def _made(connected: Connected, work: ReleaseWork | RemovalWork) -> Outcome:
-    if isinstance(work, RemovalWork):
-        return await connected.backend.remove(work)
-    if work.artifact.type not in connected.driver.artifacts:
-        raise Permanent(f"the driver {connected.driver.name} does not take {work.artifact.type.name}")
-    return await connected.backend.ensure(work)
-
-
-def _weight(result: Result) -> int:
-    """About how many changes it takes to write a result."""
-    observed = result.outcome.observed if isinstance(result.outcome, Applied) else None
-    return 3 + (2 * len(observed.instances) if observed is not None else 0)
 
 
 def _came_back(change: Change) -> bool:

@@ -22,6 +22,7 @@ from drivers.clock import Clock, SystemClock
 from drivers.port import Secrets, no_secrets
 from drivers.registry import DriverRegistry
 from graph.edit import Edit
+from graph.identifiers import new_ulid
 from graph.kinds import Deployment, Operation, OperationKind
 from graph.ledger import Ledger
 from graph.refusal import NotFound
@@ -43,6 +44,7 @@ from lifecycle.deployments import (
 )
 from lifecycle.drain import start_drain
 from lifecycle.drainer import Drainer
+from lifecycle.held import WhileHeld
 from lifecycle.operations import cancel_operation, ended, retry_operation, running_operation
 from lifecycle.placer import Placer
 from lifecycle.placing import Placing
@@ -50,11 +52,14 @@ from lifecycle.plans import Plans
 from lifecycle.plans_dry_runs import DryRuns
 from lifecycle.plans_sweep import PlanSweep
 from lifecycle.reconciler import Reconciler
+from lifecycle.reports import WorkReports
 from lifecycle.settings import LifecycleSettings
+from lifecycle.share import Share
 from placement.projection import Projection
 
 log = structlog.get_logger(__name__)
 RESTART_PAUSE_S = 1.0
+IDLE_LOOK_S = 0.02
 Cancelled = tuple[Operation, Deployment | None]
 
 
@@ -79,9 +84,15 @@ class Lifecycle:
         secrets: Secrets = no_secrets,
         data_folder: Path | None = None,
         projection: Projection | None = None,
+        share: Share | None = None,
+        reports: WorkReports | None = None,
     ) -> None:
-        """`projection` follows the ledger's view already; without one the lifecycle makes and follows its own."""
+        """`projection` follows the ledger's view already; without one the lifecycle makes and follows its own.
+
+        `share` is what of the work is this process's; without one it is everything.
+        """
         self._ledger = ledger
+        self.share = share or Share(new_ulid() if ledger.store.shared else "")
         self._settings = settings or LifecycleSettings()
         self._clock = clock or SystemClock()
         if projection is None:
@@ -99,15 +110,21 @@ class Lifecycle:
             secrets=secrets,
             data_folder=data_folder,
             on_connected=lambda cluster_id: self.reconciler.cluster_connected(cluster_id),
+            share=self.share,
+            reports=reports,
         )
-        self.reconciler = Reconciler(ledger, self.connections, settings=self._settings, clock=self._clock)
+        self.reconciler = Reconciler(
+            ledger, self.connections, settings=self._settings, clock=self._clock, share=self.share, reports=reports
+        )
+        placer = Placer(ledger, placing, settings=self._settings, clock=self._clock)
+        drainer = Drainer(ledger, placing, settings=self._settings, clock=self._clock)
         self._workers: tuple[Worker, ...] = (
             self.reconciler,
             self.connections,
-            Bookkeeper(ledger, settings=self._settings, clock=self._clock),
-            Placer(ledger, placing, settings=self._settings, clock=self._clock),
-            Drainer(ledger, placing, settings=self._settings, clock=self._clock),
-            PlanSweep(ledger, clock=self._clock),
+            Bookkeeper(ledger, settings=self._settings, clock=self._clock, share=self.share),
+            WhileHeld(placer.run, name="placer", share=self.share),
+            WhileHeld(drainer.run, name="drainer", share=self.share),
+            WhileHeld(PlanSweep(ledger, clock=self._clock).run, name="plan-sweep", share=self.share),
         )
 
     @contextlib.asynccontextmanager
@@ -122,6 +139,15 @@ class Lifecycle:
         finally:
             owner.cancel()
             await asyncio.wait([owner])
+
+    async def idle(self, *, within_s: float) -> bool:
+        """Waits until nothing is claimed by this process any more; False when it took longer."""
+        deadline = self._clock.monotonic() + within_s
+        while self.reconciler.running:
+            if self._clock.monotonic() >= deadline:
+                return False
+            await self._clock.sleep(IDLE_LOOK_S)
+        return True
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:

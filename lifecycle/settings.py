@@ -28,7 +28,10 @@ class LifecycleSettings:
     resync_s: float = 60.0
     """How often everything is compared again, whatever rang or did not."""
     takeover_s: float = 35.0
-    """How long another process's claim must stand still before it is taken over, where processes share a store."""
+    """How long another process's claim must stand still before it is taken over, where processes share a store and it is
+    not known that the other one is gone."""
+    handover_s: float = 2.0
+    """How long an observer that was deposed by another process waits before it asks whether the cluster is still its own."""
     down_after_s: float = 2.0
     """How long a site, node or cluster must be away until that is written down."""
     up_after_s: float = 0.5

@@ -48,8 +48,10 @@ class Result(NamedTuple):
     outcome: Outcome
 
 
-def claim(edit: Edit, wanted: Mapping[str, int]) -> list[Claim]:
+def claim(edit: Edit, wanted: Mapping[str, int], *, worker: str = "") -> list[Claim]:
     """Claims releases for a call each; `wanted` has the epoch at which each was last seen, and what moved on is left out.
+
+    `worker` is who claims, where several processes may.
 
     What needs no call is brought on at once: releases that no backend knows are forgotten, those that wait for another
     component say so.
@@ -68,6 +70,7 @@ def claim(edit: Edit, wanted: Mapping[str, int]) -> list[Claim]:
             claimed = edit.replace(
                 release,
                 epoch=release.epoch + 1,
+                claimed_by=worker or None,
                 attempts=release.attempts + 1,
                 phase=ReleasePhase.APPLYING if action is Action.ENSURE else ReleasePhase.REMOVING,
             )
@@ -99,7 +102,7 @@ def record(edit: Edit, results: Sequence[Result], *, settings: LifecycleSettings
         if isinstance(outcome, Applied):
             _applied(edit, release, claimed, outcome, current=current)
         elif isinstance(outcome, Removed):
-            _removed(edit, release, outcome, current=current)
+            _removed(edit, release, outcome, current=current, settings=settings)
         elif current:
             _failed(edit, release, outcome, settings=settings)
     return dropped
@@ -177,12 +180,18 @@ def _applied(edit: Edit, release: Release, claimed: Release, outcome: Applied, *
         edit.replace(release, phase=ReleasePhase.READY)
 
 
-def _removed(edit: Edit, release: Release, outcome: Removed, *, current: bool) -> None:
+def _removed(edit: Edit, release: Release, outcome: Removed, *, current: bool, settings: LifecycleSettings) -> None:
     if current and outcome.gone:
         forget(edit, release)
     elif current:
+        # An observer tells when it is gone; asking again is for when nobody does.
         edit.replace(
-            release, applied_generation=release.generation, phase=ReleasePhase.REMOVING, failures=0, error=None
+            release,
+            applied_generation=release.generation,
+            phase=ReleasePhase.REMOVING,
+            failures=0,
+            due_at=edit.at + _pause_ms(release, settings),
+            error=None,
         )
     else:
         version = release.observed.version if release.observed is not None else 0

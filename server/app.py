@@ -8,36 +8,29 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from access.audit import Audit
 from access.passwords import Passwords
 from access.permissions import Permission
-from access.sealed_secrets import open_secret, sealer_of, start_sealing
-from access.sealing import SealBroken
+from access.sealed_secrets import sealer_of, start_sealing
 from access.sessions import Sessions
 from access.throttle import Throttle
 from access.viewer import Viewer
-from drivers.port import Permanent
 from drivers.registry import DriverRegistry
-from graph.kinds import Secret
 from graph.ledger import Ledger, system_clock_ms
 from graph.spatial import SiteIndex
 from graph.store import Store
 from graph.stores import store_for
-from graph.view import View, get_as
+from graph.view import View
 from lifecycle.declared import DeclaredDeployments
 from lifecycle.document_sets import DocumentSets
-from lifecycle.service import Lifecycle
-from lifecycle.settings import LifecycleSettings
 from placement.projection import Projection
 from resolvers.context import Context, ServerFacts, Services
 from resolvers.schema import graphql_schema
@@ -45,16 +38,18 @@ from schema.types.policies import list_sizes
 from server.backups import Backups
 from server.endpoint_limits import EndpointLimits
 from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
-from server.metrics import CONTENT_TYPE, CountedRequests, Metrics
+from server.metrics import CountedRequests, Metrics
 from server.metrics_wiring import of_drivers, of_endpoint, of_graph
 from server.missing import missing
 from server.pages import page_routes
 from server.plain_table import PlainTable
 from server.probes import Probes
+from server.scraping import metrics_route
 from server.settings import Settings
 from server.signin import SignIn
 from server.ui_build import UiBuild
 from server.upkeep import Upkeep
+from server.working import working
 
 log = structlog.get_logger(__name__)
 HOUR_MS = 3_600_000
@@ -112,24 +107,17 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         audit = await stack.enter_async_context(Audit(ledger).running())
         drivers = DriverRegistry.installed(around=of_drivers(metrics))
 
-        async def secret_values(secret_id: str) -> Mapping[str, str]:
-            secret = get_as(ledger.view, Secret, secret_id)
-            if secret is None:
-                raise Permanent(f"the secret {secret_id} is gone")
-            try:
-                return await open_secret(ledger.store, sealer, secret)
-            except SealBroken as problem:
-                raise Permanent(f"the secret {secret.name} cannot be opened: {problem}") from None
-
-        lifecycle = Lifecycle(
-            ledger,
-            drivers,
-            settings=LifecycleSettings(concurrency=settings.worker_concurrency),
-            secrets=secret_values,
-            data_folder=settings.data_dir,
-            projection=projection,
+        lifecycle = await stack.enter_async_context(
+            working(
+                settings,
+                ledger,
+                drivers=drivers,
+                sealer=sealer,
+                projection=projection,
+                metrics=metrics,
+                works=settings.workers_inside,
+            )
         )
-        await stack.enter_async_context(lifecycle.running())
         documents = await stack.enter_async_context(
             DocumentSets(ledger, deployments=lambda viewer: DeclaredDeployments(viewer, drivers)).running()
         )
@@ -240,14 +228,6 @@ def _routes(
     ui: UiBuild | None,
     view: View,
 ) -> list[BaseRoute]:
-    async def scrape(request: Request) -> Response:
-        viewer = await signin.authenticate(request)
-        if viewer is None:
-            return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
-        if not viewer.may(Permission.WRITE_INFRASTRUCTURE):
-            return Response("this takes the role operator or admin in all tenants\n", status_code=403)
-        return Response(metrics.text(), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
-
     pages: list[BaseRoute] = []
     if ui is not None:
         pages = page_routes(ui, table=PlainTable(view, authenticate=signin.authenticate))
@@ -255,7 +235,7 @@ def _routes(
         *graphql_routes(endpoint),
         *signin.routes(),
         *probes.routes(),
-        Route("/metrics", scrape, methods=["GET"]),
+        metrics_route(metrics, authenticate=signin.authenticate),
         *backups.routes(),
         *pages,
     ]

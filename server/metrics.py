@@ -74,6 +74,21 @@ class Metrics:
             "driver_call_seconds", "One of those calls.", _SLOW, "driver", "verb"
         )
         self.driver_calls_in_flight = self._gauge("driver_calls_in_flight", "Calls under way.", "driver", "verb")
+        self.share_partitions = self._gauge(
+            "share_partitions", "Partitions of the work that this process holds by its lease, of 64."
+        )
+        self.workers_alive = self._gauge(
+            "workers_alive", "Workers with a lease, as this process knows; -1 while it does not."
+        )
+        self.ring_to_claim_seconds = self._histogram(
+            "ring_to_claim_seconds", "From the first ring for a release with something to do until its claim.", _SLOW
+        )
+        self.applies = self._counter(
+            "applies", "Calls after which a backend holds what was asked for; `no` changed nothing there.", "changed"
+        )
+        self.fenced = self._counter(
+            "fenced", "Something older that was refused: result, generation or observer.", "what"
+        )
 
     # How layers report; each returns at once and never raises.
 
@@ -139,6 +154,18 @@ class Metrics:
         self.driver_calls_in_flight.labels(driver, verb).dec()
         self.driver_calls.labels(driver, verb, outcome).inc()
         self.driver_call_seconds.labels(driver, verb).observe(seconds)
+
+    def claimed(self, seconds: float) -> None:
+        """A release was claimed so long after it had something to do."""
+        self.ring_to_claim_seconds.observe(seconds)
+
+    def applied(self, changed: bool) -> None:
+        """A backend holds what was asked for."""
+        self.applies.labels("yes" if changed else "no").inc()
+
+    def refused_older(self, what: str) -> None:
+        """A fence held: `result`, `generation` or `observer`."""
+        self.fenced.labels(what).inc()
 
     def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:
         """Read a gauge when it is scraped, instead of setting it at each change: `watch(m.view_revision, lambda: …)`."""

@@ -13,6 +13,8 @@ from drivers.port import Driver
 from graph.kinds import OperationStatus, ReleasePhase
 from graph.ledger import Ledger
 from graph.view import View
+from lifecycle.reports import WorkReports
+from lifecycle.share import Share
 from server.endpoint_metrics import EndpointMetrics
 from server.metrics import Metrics
 
@@ -49,6 +51,17 @@ def of_graph(metrics: Metrics, ledger: Ledger) -> None:
 def of_drivers(metrics: Metrics) -> Callable[[Driver], Driver]:
     """What goes around each driver that is loaded."""
     return partial(CountedDriver, reports=CallReports(begun=metrics.driver_call_begun, ended=metrics.driver_call_ended))
+
+
+def of_work(metrics: Metrics) -> WorkReports:
+    """What the lifecycle's workers call."""
+    return WorkReports(claimed=metrics.claimed, applied=metrics.applied, fenced=metrics.refused_older)
+
+
+def of_share(metrics: Metrics, share: Share) -> None:
+    """What is read from this process's share of the work when it is scraped."""
+    metrics.watch(metrics.share_partitions, lambda: float(len(share.partitions)))
+    metrics.watch(metrics.workers_alive, lambda: -1.0 if share.workers is None else float(len(share.workers)))
 
 
 def _counted(view: View, kind: str, field: str, value: str) -> Callable[[], float]:

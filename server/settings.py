@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from lifecycle.nats_servers import servers_of, without_passwords
 from server.settings_store import StoreTarget, parse_store
 from server.settings_values import PREFIX, Declaration, SettingWrong, converted, expanded, text_of
 
@@ -206,6 +207,41 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 7.0
 
     # Work on the sites
+    nats: Annotated[
+        str,
+        _of(
+            "work",
+            "The NATS servers with JetStream over which processes on one Neo4j share the work: nats://user@host:port "
+            '(tls:// for TLS), several with commas between; "" is none, and then each process works on everything.',
+        ),
+    ] = ""
+    nats_password: Annotated[
+        str, _of("work", "The password for NATS, where its URL has a user alone. Has no flag.", secret=True)
+    ] = ""
+    nats_name: Annotated[
+        str,
+        _of(
+            "work",
+            "What this installation is called at NATS: one for each graph that shares the servers.",
+            pattern=r"^[a-z0-9-]{1,40}$",
+        ),
+    ] = "edgeatlas"
+    nats_replicas: Annotated[
+        int, _of("work", "On how many NATS servers the workers' leases are kept: 3 for a cluster of three.", ge=1, le=5)
+    ] = 1
+    workers_inside: Annotated[
+        bool,
+        _of("work", "Whether `serve` works on the sites itself; false leaves that to `edgeatlas worker` processes."),
+    ] = True
+    worker_port: Annotated[
+        int,
+        _of(
+            "work",
+            "The port on which `edgeatlas worker` answers /livez, /readyz and /metrics; 0: none.",
+            ge=0,
+            le=65535,
+        ),
+    ] = 0
     worker_concurrency: Annotated[int, _of("work", "The most releases worked on at once.", ge=1, le=10_000)] = 32
     shutdown_grace_s: Annotated[
         float, _of("work", "How long requests and work may take to finish at a stop.", unit="s", ge=0, le=600)
@@ -231,11 +267,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Every setting by name, to be logged or shown: secrets and what a store's URL holds of them left out."""
         values: dict[str, object] = {each.name: getattr(self, each.name) for each in declarations()}
         values["store"] = str(self.store_target())
+        values["nats"] = without_passwords(self.nats)
         return values | {each.name: "***" for each in declarations() if each.secret and values[each.name]}
 
     def store_target(self) -> StoreTarget:
         """The store that `store` and the password settings mean."""
         return parse_store(self.store, embedded=self.data_dir / "graph.sqlite", password=self._password())
+
+    def nats_servers(self) -> list[str]:
+        """The URLs of the NATS servers with their passwords; none when there is no NATS."""
+        return servers_of(self.nats, password=self.nats_password) if self.nats else []
 
     def _password(self) -> str:
         if self.store_password or self.store_password_file is None:
@@ -384,6 +425,22 @@ def _check(settings: Settings) -> None:
             remedy=f"Make it {settings.max_body_bytes} or more.",
         )
     try:
-        settings.store_target()
+        target = settings.store_target()
     except ValueError as error:
         raise SettingWrong("store", problem=str(error), remedy='Leave it "" for the embedded store.') from error
+    try:
+        servers = settings.nats_servers()
+    except ValueError as error:
+        raise SettingWrong("nats", problem=str(error), remedy='Leave it "" to work without NATS.') from error
+    if servers and target.kind == "sqlite":
+        raise SettingWrong(
+            "nats",
+            problem="is given with the embedded store, which is one process's",
+            remedy="Leave it out, or keep the graph in Neo4j (setting store).",
+        )
+    if not settings.workers_inside and not servers:
+        raise SettingWrong(
+            "workers_inside",
+            problem="is false and there is no NATS, so that nobody would work on the sites",
+            remedy="Give nats and run `edgeatlas worker`, or leave the workers inside.",
+        )

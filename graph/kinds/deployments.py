@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
+from graph.entity import HIDDEN, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
 from graph.kinds.policy import PlacementPolicy
 from graph.values import Count, Resources
 
@@ -169,6 +169,9 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     )
     phase: Annotated[ReleasePhase, doc("Where the work on it stands."), MANAGED, INDEXED] = ReleasePhase.PENDING
     epoch: Annotated[int, doc("Bumped by every claim; a result commits only at its own epoch."), MANAGED] = 0
+    claimed_by: Annotated[
+        str | None, doc("The worker that claimed it last, where there are several."), MANAGED, HIDDEN
+    ] = None
     attempts: Annotated[Count, doc("Tries since its generation last changed."), MANAGED] = 0
     failures: Annotated[Count, doc("Tries in a row that its backend answered with an error."), MANAGED] = 0
     due_at: Annotated[TimestampMs | None, doc("Not tried again before this."), MANAGED] = None

@@ -82,6 +82,7 @@ _RUN, _GRAPH, _APPS, _ACCESS, _API = "Run", "The graph", "Apps in places", "Peop
 
 app.command("serve", rich_help_panel=_RUN)(serving.serve)
 app.command("simulate", rich_help_panel=_RUN)(simulating.simulate)
+app.command("worker", rich_help_panel=_RUN)(serving.worker)
 app.command("doctor", rich_help_panel=_RUN)(doctor.doctor)
 app.command("backup", rich_help_panel=_RUN)(backups.backup)
 app.command("restore", rich_help_panel=_RUN)(backups.restore)

@@ -1,8 +1,9 @@
-"""`serve`: the server itself, with every setting as a flag."""
+"""`serve` and `worker`: the processes of an installation, with every setting as a flag."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from server.cli.failures import Exit, Failure
 from server.settings import Settings, misspelt_variables
@@ -18,11 +19,29 @@ def serve(*, settings: Settings) -> None:
 
     Example: edgeatlas serve --demo --port 8800
     """
+    from server.run import serve as run
+
+    _run(settings, run)
+
+
+@takes_settings
+def worker(*, settings: Settings) -> None:
+    """Work on the sites beside a server, as one of any number, until it is told to stop. The settings are the server's.
+
+    It takes a graph in Neo4j and NATS with JetStream. SIGTERM gives its part of the work to the others.
+
+    Example: edgeatlas worker --store bolt://neo4j@db:7687 --nats nats://broker:4222
+    """
+    from server.worker import work
+
+    _run(settings, work)
+
+
+def _run(settings: Settings, run: Callable[[Settings], None]) -> None:
     from access.key_file import KeyFileProblem
     from graph.refusal import Refusal
     from graph.store import StoreProblem
     from server.cli.output import say
-    from server.run import serve as run
     from server.start_checks import StartRefused
     from server.ui_build import UiBuildFailed
 
