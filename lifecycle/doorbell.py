@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 
 from drivers.clock import Clock
+from lifecycle.bell import end_if_cancelled
 from lifecycle.nats_link import NatsLink
 
 GATHER_S = 0.002
@@ -43,6 +44,7 @@ class Doorbell:
     async def run(self) -> None:
         """Sends rings until it is cancelled."""
         while True:
+            end_if_cancelled()
             await self._bell.wait()
             self._bell.clear()
             client = self._link.client

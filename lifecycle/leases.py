@@ -56,10 +56,12 @@ class Leases:
         self._leaving = False
         self._bell = asyncio.Event()
         self._began: float | None = None
-        self._known_since: float | None = None
-        """Since when the broker has answered without a break."""
+        self._answered = False
+        """Whether the broker answered last time."""
         self._told = False
         """Whether the share follows from what the broker said."""
+        self._settled_at = 0.0
+        """Until then, after a break, not every worker may have written its key again."""
         link.at_connection(self._listen)
 
     async def run(self) -> None:
@@ -93,12 +95,13 @@ class Leases:
         await self._renew(client)
         working, leaving = await self._alive(client)
         now = self._clock.monotonic()
-        if self._known_since is None:
-            self._known_since = now
+        if not self._answered:
+            self._answered = True
+            self._settled_at = now + LEASE_S if self._told else now
             await self._tell(client)
         if self._leaving:
             self._share.become(frozenset(), workers=working | leaving)
-        elif not self._told or now - self._known_since >= LEASE_S:
+        elif now >= self._settled_at:
             self._told = True
             working |= {self._share.worker}
             mine = shares_of(working)[self._share.worker]
@@ -146,9 +149,9 @@ class Leases:
         await client.publish(self._subject, self._share.worker.encode())
 
     def _unknown(self, problem: Exception) -> None:
-        if self._known_since is not None or self._began is None:
+        if self._answered:
             log.warning("share.kept", problem=str(problem) or type(problem).__name__)
-        self._known_since = None
+        self._answered = False
         # Who has died meanwhile cannot be known: claims of others get their time to end.
         partitions = self._share.partitions
         alone = not self._told and not self._leaving and self._clock.monotonic() - (self._began or 0) >= ALONE_AFTER_S

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from nats.errors import Error
 
 from drivers.clock import Clock
+from lifecycle.bell import end_if_cancelled
 
 log = structlog.get_logger(__name__)
 RETRY_S = 1.0
@@ -48,21 +49,23 @@ class NatsLink:
         """Connects, and stays so until it is cancelled."""
         try:
             while self._client is None:
+                end_if_cancelled()
                 try:
                     client = await self._connect()
                 except (OSError, Error, TimeoutError) as problem:
                     log.info("nats.away", problem=str(problem) or type(problem).__name__)
                     await self._clock.sleep(RETRY_S)
                     continue
+                self._client = client
+                end_if_cancelled()
                 for subscribe in self._on_connected:
                     await subscribe(client)
-                self._client = client
                 log.info("nats.connected", server=client.connected_url.hostname if client.connected_url else None)
             await asyncio.Event().wait()
         finally:
-            client_, self._client = self._client, None
-            if client_ is not None:
-                await asyncio.wait([asyncio.ensure_future(client_.close())], timeout=ANSWER_S)
+            made, self._client = self._client, None
+            if made is not None:
+                await asyncio.wait([asyncio.ensure_future(made.close())], timeout=ANSWER_S)
 
     async def _connect(self) -> Client:
         async def failed(problem: Exception) -> None:

@@ -14,7 +14,13 @@ import pytest
 from beds.parts import SKIP_MARK
 from graph import identifiers
 
-pytest_plugins = ["beds.chromium.fixtures", "beds.neo4j.fixtures", "beds.node.fixtures", "beds.proxy.fixtures"]
+pytest_plugins = [
+    "beds.chromium.fixtures",
+    "beds.nats.fixtures",
+    "beds.neo4j.fixtures",
+    "beds.node.fixtures",
+    "beds.proxy.fixtures",
+]
 
 _ran = pytest.StashKey[int]()
 

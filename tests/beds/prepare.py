@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from beds.chromium import browser
+from beds.nats import server as nats
 from beds.neo4j import server as neo4j
 from beds.node import packages
 from beds.parts import PartMissing
 
 PARTS: dict[str, Callable[[], str]] = {
+    "NATS": nats.ready,
     "Neo4j": neo4j.ready,
     "npm packages": packages.ready,
     "Chromium": lambda: browser.ready(install=True),

@@ -1,0 +1,106 @@
+"""Leases over a real NATS server: fair shares, whoever comes, goes, dies, or is cut off."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import lifecycle.leases
+from lifecycle.share import ALL
+from lifecyclekit.peers import Member, members, reached, settled
+
+
+async def test_workers_that_come_and_go_have_fair_shares(nats_server) -> None:
+    async with members(nats_server.url, 3) as made:
+        assert sorted(len(one.share.partitions) for one in made) == [20, 22, 22]
+        fourth = Member(nats_server.url).begin()
+        made.append(fourth)
+        await reached(lambda: settled(made), what="a fourth part")
+        assert {len(one.share.partitions) for one in made} == {16}
+        await made[0].stop()
+        left = made.pop(0)
+        await reached(lambda: settled(made), what="thirds again", within_s=1.5)
+        assert left.share.partitions == frozenset()
+
+
+async def test_the_share_of_a_worker_that_died_goes_to_the_others_when_its_lease_has_expired(nats_server) -> None:
+    async with members(nats_server.url, 2) as made:
+        await made[0].kill()
+        assert made[1].share.workers == {one.share.worker for one in made}
+        await reached(lambda: made[1].share.partitions == ALL, what="the whole", within_s=10)
+        assert made[1].share.is_gone(made[0].share.worker)
+
+
+async def test_a_worker_that_leaves_counts_as_alive_until_it_has_ended(nats_server) -> None:
+    async with members(nats_server.url, 2) as made:
+        one, other = made
+        await one.leases.leave()
+        await reached(lambda: other.share.partitions == ALL, what="the whole", within_s=1.5)
+        assert not other.share.is_gone(one.share.worker)
+        await one.leases.end()
+        await one.kill()
+        await reached(lambda: other.share.is_gone(one.share.worker), what="its end", within_s=6)
+
+
+async def test_without_the_broker_shares_stay_and_a_wiped_one_is_filled_again(nats_server) -> None:
+    async with members(nats_server.url, 3) as made:
+        before = [one.share.partitions for one in made]
+        nats_server.kill()
+        await reached(lambda: all(one.share.workers is None for one in made), what="the broker's absence")
+        nats_server.wipe()
+        assert [one.share.partitions for one in made] == before
+        nats_server.start()
+        await reached(lambda: settled(made), what="the same shares")
+        assert [one.share.partitions for one in made] == before
+
+
+async def test_a_worker_that_never_met_a_broker_works_on_everything(nats_server, monkeypatch) -> None:
+    monkeypatch.setattr(lifecycle.leases, "ALONE_AFTER_S", 0.5)
+    nats_server.kill()
+    alone = Member(nats_server.url).begin()
+    try:
+        assert alone.share.partitions == frozenset()
+        await reached(lambda: alone.share.partitions == ALL, what="everything")
+        nats_server.start()
+        other = Member(nats_server.url).begin()
+        try:
+            await reached(lambda: settled([alone, other]), what="halves")
+        finally:
+            await other.kill()
+    finally:
+        await alone.kill()
+
+
+async def test_installations_with_names_of_their_own_do_not_meet(nats_server) -> None:
+    async with members(nats_server.url, 1, name="one") as [one], members(nats_server.url, 1, name="two") as [two]:
+        assert one.share.partitions == two.share.partitions == ALL
+
+
+async def test_three_nodes_keep_the_leases_when_one_dies(nats_cluster) -> None:
+    async with members(nats_cluster.url, 2, replicas=3) as made:
+        before = [one.share.partitions for one in made]
+        for node in nats_cluster.nodes:
+            node.kill()
+            await asyncio.sleep(0.5)
+            await reached(lambda: settled(made), what="both workers")
+            node.start()
+            await reached(lambda: settled(made), what="both workers")
+        assert [one.share.partitions for one in made] == before
+
+
+@pytest.mark.parametrize("urls", ["http://x", "nats://", "nats://x:99999", "nats://x/a"])
+def test_what_names_no_server_is_refused_without_its_password(urls: str) -> None:
+    from lifecycle.nats_servers import servers_of, without_passwords
+
+    with pytest.raises(ValueError) as refused:
+        servers_of(urls.replace("//x", "//u:secret@x"))
+    assert "secret" not in str(refused.value)
+    assert "secret" not in without_passwords(urls.replace("//x", "//u:secret@x"))
+
+
+def test_servers_are_named_with_their_password_and_logged_without() -> None:
+    from lifecycle.nats_servers import servers_of, without_passwords
+
+    assert servers_of("nats://u@x,tls://y:1", password="p") == ["nats://u:p@x:4222", "tls://y:1"]
+    assert without_passwords("nats://u:p@x,tls://y:1") == "nats://x:4222,tls://y:1"
