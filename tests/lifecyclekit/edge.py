@@ -96,8 +96,10 @@ class Edge:
     async def change(self, function: Callable[[Edit], Any]) -> Any:
         return (await self.ledger.commit(function, asking())).value
 
-    async def network(self, sites: int = 3, *, nodes: int = 2, clusters: int = 1, **configuration: Any) -> None:
-        """Sites with nodes, each under one of some simulated clusters."""
+    async def network(
+        self, sites: int = 3, *, nodes: int = 2, clusters: int = 1, endpoint: str | None = None, **configuration: Any
+    ) -> None:
+        """Sites with nodes, each under one of some simulated clusters, which are this process's or at an endpoint."""
 
         def make(edit: Edit) -> None:
             self.tenant_id = edit.create(Tenant, name="acme").id
@@ -118,7 +120,8 @@ class Edge:
                     name=f"c{number}",
                     driver="simulated",
                     site_ids=mine,
-                    configuration={"observeEveryMs": 20, **configuration},
+                    endpoint=endpoint,
+                    configuration=configuration if endpoint else {"observeEveryMs": 20, **configuration},
                 )
                 self.cluster_ids.append(cluster.id)
                 for site_id in mine:

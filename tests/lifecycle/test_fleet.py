@@ -1,0 +1,47 @@
+"""Several `edgeatlas worker` processes over one Neo4j: spread, killed, stopped, and nothing done twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from drivers.simulated.effects import Outcome
+from graph.kinds import OperationStatus
+from lifecyclekit.fleet import fleet_of, violations
+
+
+async def test_workers_share_the_work_and_take_over_that_of_the_killed_and_the_stopped(
+    tmp_path: Path, neo4j_server, nats_server
+) -> None:
+    async with fleet_of(tmp_path, neo4j_server, nats_server) as fleet:
+        edge = fleet.edge
+        await edge.network(sites=40, nodes=1, clusters=2, endpoint=fleet.endpoint)
+        await edge.version()
+        await fleet.behave(latencyMs=300, lostReplyRate=0.1, observeEveryMs=100)
+        first, second, third = await fleet.begin(3)
+
+        deployment, operation = await edge.deploy()
+        await edge.succeeded(operation)
+        by_cluster = {}
+        for one in await fleet.effects():
+            if one.outcome is Outcome.DONE:
+                by_cluster.setdefault(one.by, 0)
+                by_cluster[one.by] += 1
+        assert sum(by_cluster.values()) == 40
+        assert len(by_cluster) == 6, "three workers, each with a connection to both clusters"
+
+        # One dies in the middle of its calls.
+        operation = (await edge.scale(deployment.id, web=2)).operation
+        await edge.until(lambda: any(one.phase.name == "APPLYING" for one in edge.releases(deployment.id)))
+        first.kill()
+        await edge.succeeded(operation)
+
+        # One is stopped in the middle of its calls, and ends them.
+        operation = (await edge.scale(deployment.id, web=1)).operation
+        await edge.until(lambda: any(one.phase.name == "APPLYING" for one in edge.releases(deployment.id)))
+        assert second.terminate() == 0
+        await edge.succeeded(operation)
+
+        over = await edge.ended((await edge.terminate(deployment.id)).operation.id)
+        assert over.status is OperationStatus.SUCCEEDED
+        assert violations(await fleet.effects()) == []
+        assert third.process.poll() is None
