@@ -79,6 +79,7 @@ async def until(backend: Backend, found: Callable[[Observation], bool], *, after
             if found(observation):
                 return observation
             after = observation.cursor
+            await asyncio.sleep(0.005)  # a driver that answers at once every time must not keep the limit from coming
 
 
 def has_ready(name: str, replicas: int) -> Callable[[Observation], bool]:

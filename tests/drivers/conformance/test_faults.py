@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from driverkit.work import NAME, OTHER, all_of, elsewhere, removal, until, work
-from drivers.port import DriverProblem, Unreachable
+from drivers.port import Applied, DriverProblem, Unreachable
 
 
 async def test_a_lost_reply_is_told_as_unknown_and_a_repeat_finds_the_work_done(bed) -> None:
@@ -84,7 +84,7 @@ async def test_many_calls_that_are_given_up_keep_no_other_from_being_made(bed) -
             for one in calls:
                 one.cancel()
             ended = await asyncio.gather(*calls, return_exceptions=True)
-            assert {type(one) for one in ended} == {asyncio.CancelledError}
+            assert {type(one) for one in ended} <= {asyncio.CancelledError, Applied}, "some may have been done by then"
         async with asyncio.timeout(20):
             await asyncio.gather(*(backend.ensure(work()) for _ in range(10)))
         assert len((await all_of(backend))[NAME].instances) == 2
