@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -126,62 +126,67 @@ class SimulatedCluster:
 
     async def observe(self, *, after: Cursor | None, conditions: Conditions, owner: str) -> Observation:
         """As the port says; waits for a change for at most `observeEveryMs`. Raises Hanging as well."""
-        self.tallies["observe"] += 1
-        self._check_answering()
-        world = self.world
-        if after is not None and after.history == world.history and world.oldest <= after.version <= world.version:
-            await self._wait(after.version, conditions)
+        with self._tallied("observe"):
             self._check_answering()
-            since = after.version
-        else:
-            since = -1
-        now = self.now_ms()
-        world.mature(now)
-        conditions.look(self.behaviour, now=self._clock.monotonic())
-        complete = since < 0
-        observation = Observation(
-            cursor=Cursor(world.history, world.version),
-            complete=complete,
-            releases=[
-                self._as_seen(one, conditions)
-                for one in world.observed(since=since, now=now)
-                if one.site_id not in conditions.unseen
-            ],
-            gone={} if complete else dict(world.gone(since=since)),
-            unseen_sites=conditions.unseen,
-            sites=conditions.sites(since=since),
-            nodes=conditions.nodes(since=since),
-            foreign_use=world.owners.foreign_use(owner=owner, since=since),
-        )
-        # What is reported is in the journal first, so that no kill makes it untrue.
-        await world.journal.flushed()
-        return observation
+            world = self.world
+            if after is not None and after.history == world.history and world.oldest <= after.version <= world.version:
+                await self._wait(after.version, conditions)
+                self._check_answering()
+                since = after.version
+            else:
+                since = -1
+            now = self.now_ms()
+            world.mature(now)
+            conditions.look(self.behaviour, now=self._clock.monotonic())
+            complete = since < 0
+            observation = Observation(
+                cursor=Cursor(world.history, world.version),
+                complete=complete,
+                releases=[
+                    self._as_seen(one, conditions)
+                    for one in world.observed(since=since, now=now)
+                    if one.site_id not in conditions.unseen
+                ],
+                gone={} if complete else dict(world.gone(since=since)),
+                unseen_sites=conditions.unseen,
+                sites=conditions.sites(since=since),
+                nodes=conditions.nodes(since=since),
+                foreign_use=world.owners.foreign_use(owner=owner, since=since),
+            )
+            # What is reported is in the journal first, so that no kill makes it untrue.
+            await world.journal.flushed()
+            return observation
 
     async def samples(self, *, names: Sequence[str] = ()) -> list[Sample]:
         """As the port says. Sites that are away give none. Raises Hanging as well."""
-        self.tallies["samples"] += 1
-        self._check_answering()
-        now = self.now_ms()
-        self.world.mature(now)
-        objects = self.world.objects
-        found = [objects[name] for name in names if name in objects] if names else objects.values()
-        seen = (_serving(one, now) for one in found if not _is_in(self._away_sites, one.site_id, one.site))
-        return list(samples_of(self.behaviour.loads, seen, now_ms=now))
+        with self._tallied("samples"):
+            self._check_answering()
+            now = self.now_ms()
+            self.world.mature(now)
+            objects = self.world.objects
+            found = [objects[name] for name in names if name in objects] if names else objects.values()
+            seen = (_serving(one, now) for one in found if not _is_in(self._away_sites, one.site_id, one.site))
+            return list(samples_of(self.behaviour.loads, seen, now_ms=now))
 
     # Its faults
 
     @contextlib.asynccontextmanager
     async def _call(self, verb: str, work: ReleaseWork | RemovalWork) -> AsyncIterator[tuple[Faults, Fault]]:
+        faults = self._faults_at(work.site_id, work.site)
+        now = self._clock.monotonic()
+        with (
+            self._tallied(verb),
+            self._limits.call(self.behaviour, faults, site_id=work.site_id, site=work.site, now=now),
+        ):
+            yield faults, await self._meet(verb, work, faults)
+
+    @contextlib.contextmanager
+    def _tallied(self, verb: str) -> Iterator[None]:
         self.tallies[verb] += 1
         try:
-            faults = self._faults_at(work.site_id, work.site)
-            with self._limits.call(
-                self.behaviour, faults, site_id=work.site_id, site=work.site, now=self._clock.monotonic()
-            ):
-                fault = await self._meet(verb, work, faults)
-                yield faults, fault
+            yield
         except (DriverProblem, Hanging) as problem:
-            self.tallies[_TALLIED.get(type(problem), type(problem).__name__)] += 1
+            self.tallies[_TALLIED.get(type(problem), "failed")] += 1
             raise
 
     async def _meet(self, verb: str, work: ReleaseWork | RemovalWork, faults: Faults) -> Fault:
