@@ -282,6 +282,8 @@ def _is_in(names: frozenset[str], site_id: str, site: str) -> bool:
 
 def _ready_after(faults: Faults, name: str, number: int) -> int:
     """Milliseconds."""
+    if not faults.ready_jitter_ms:
+        return int(faults.ready_after_ms)
     return int(faults.ready_after_ms + faults.ready_jitter_ms * draws(faults.seed, name, number, "ready")[0])
 
 

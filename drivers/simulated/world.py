@@ -226,6 +226,7 @@ class World:
             if all(one.ready_at <= now for one in found.instances if not one.leaving):
                 found.instances = [one for one in found.instances if not one.leaving]
             found.version = self.next_version()
+            self.owners.note(found, version=self.version)
             self.objects[name] = self.objects.pop(name)
             grown = True
         if grown:
@@ -333,10 +334,11 @@ class World:
 
     def _forget(self, name: str, generation: int) -> None:
         found = self.objects.pop(name, None)
-        if found is not None:
-            self._count(found, times=-1)
         self.removed.pop(name, None)
         self.removed[name] = (generation, self.next_version())
+        if found is not None:
+            self._count(found, times=-1)
+            self.owners.drop(name, version=self.version)
         while len(self.removed) > TOMBSTONES_KEPT:
             oldest = next(iter(self.removed))
             self.oldest = self.removed.pop(oldest)[1]
@@ -344,7 +346,8 @@ class World:
 
     def _count(self, one: SimulatedObject, *, times: int = 1) -> None:
         self.usage.add(one.amount, tenant_id=one.tenant_id, site_id=one.site_id, times=times)
-        self.owners.note(one, there=times > 0, version=self.version)
+        if times > 0:
+            self.owners.note(one, version=self.version)
 
     def _watch(self, found: SimulatedObject) -> None:
         for one in found.instances:

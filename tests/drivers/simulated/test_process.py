@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import uvloop
 
 from driverkit.effects import orphans, violations
 from driverkit.simulated_process import SimulatedProcess, simulated_process
@@ -133,6 +134,15 @@ async def test_a_socket_is_served_in_memory_and_for_its_own_user_alone() -> None
                 assert (await backend.ensure(work())).changed, "it was in memory"
         finally:
             process.kill()
+
+
+def test_it_is_reached_on_the_loop_that_the_server_runs_on(process: SimulatedProcess) -> None:
+    async def reach() -> bool:
+        async with SimulatedDriver().connect(access(process, "loop")) as backend:
+            return (await backend.ensure(work())).changed
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(reach())
 
 
 async def test_clusters_do_not_know_each_other(process: SimulatedProcess) -> None:
