@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Iterator
+from typing import Protocol
 
 import msgspec
 
@@ -49,6 +50,30 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     """Why it was refused."""
 
 
+class Subject(Protocol):
+    """What an effect was of: a work, or an object."""
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        ...
+
+    @property
+    def owner(self) -> str:
+        """Whose it is."""
+        ...
+
+    @property
+    def site_id(self) -> str:
+        """Where."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Of the object, or of the wish."""
+        ...
+
+
 class EffectLog:
     """The last effects in their order, so many at most."""
 
@@ -56,9 +81,41 @@ class EffectLog:
         self._effects: deque[Effect] = deque(maxlen=kept)
         self.pushed_out = 0
         """The number of the last one that was pushed out; 0: none was."""
+        self._number = 0
+
+    def begin(self, number: int) -> None:
+        """Numbers what comes from here on; the number is above all that came before."""
+        self._number = number
+
+    def note(
+        self,
+        what: str,
+        subject: Subject,
+        *,
+        now: int,
+        by: str,
+        outcome: Outcome = Outcome.DONE,
+        reason: str = "",
+    ) -> Effect:
+        """Writes down what came of a call just now."""
+        self._number += 1
+        effect = Effect(
+            number=self._number,
+            at_ms=now,
+            what=what,
+            outcome=outcome,
+            name=subject.name,
+            by=by,
+            owner=subject.owner,
+            site_id=subject.site_id,
+            generation=subject.generation,
+            reason=reason,
+        )
+        self.add(effect)
+        return effect
 
     def add(self, effect: Effect) -> None:
-        """Takes one in; its number is above all others."""
+        """Takes one of an earlier life in; its number is above all others."""
         if len(self._effects) == self._effects.maxlen:
             self.pushed_out = self._effects[0].number
         self._effects.append(effect)

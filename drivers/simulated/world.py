@@ -76,7 +76,6 @@ class World:
         self._maturing: list[tuple[int, str]] = []
         self._changed = asyncio.Event()
         self._opened = 0
-        self._noted = 0
 
     async def open(self) -> None:
         """Reads the journal. Raises InUseElsewhere when another process has it, Permanent when it cannot be read."""
@@ -95,6 +94,7 @@ class World:
                 raise Permanent(f"line {number} of the simulated cluster's journal is damaged: {problem}") from None
         self._opened += 1
         self.version = self._opened << LIFE_BITS
+        self.effects.begin(self.version)
         if not self.history:
             self.history = new_ulid()
         lasting = len(self.objects) + len(self.removed) + sum(1 for _ in self.effects.lasting())
@@ -136,12 +136,12 @@ class World:
             self._check_owner(work)
             self._check_fence(work.name, work.generation)
             if found is not None and _is_as_wanted(found, work):
-                self._note("applied", work, now=now, by=by, outcome=Outcome.NOTHING)
+                self.effects.note("applied", work, now=now, by=by, outcome=Outcome.NOTHING)
                 await self.journal.flushed()
                 return False, observed_of(found, now)
             self.usage.check(quotas, work, held=found.amount if found is not None else Amount())
         except DriverProblem as problem:
-            self._note("applied", work, now=now, by=by, outcome=Outcome.REFUSED, reason=str(problem))
+            self.effects.note("applied", work, now=now, by=by, outcome=Outcome.REFUSED, reason=str(problem))
             raise
         made = SimulatedObject(
             name=work.name,
@@ -163,7 +163,7 @@ class World:
         self.removed.pop(work.name, None)
         self._put(made)
         observed = observed_of(made, now)
-        effect = self._note("applied", work, now=now, by=by)
+        effect = self.effects.note("applied", work, now=now, by=by)
         self.ring()
         await self.journal.append(_encode(_Line("applied", object=made, effect=effect)))
         return True, observed
@@ -178,16 +178,16 @@ class World:
         held = found.generation if found is not None else self.removed.get(work.name, (0, 0))[0]
         foreign = found is not None and found.owner not in ("", work.owner)
         if foreign or (found is None and work.name in self.removed and held == work.generation):
-            self._note("removed", work, now=now, by=by, outcome=Outcome.NOTHING)
+            self.effects.note("removed", work, now=now, by=by, outcome=Outcome.NOTHING)
             await self.journal.flushed()
             return False
         if held > work.generation:
             stale = StaleGeneration(name=work.name, asked=work.generation, held=held)
-            self._note("removed", work, now=now, by=by, outcome=Outcome.REFUSED, reason=str(stale))
+            self.effects.note("removed", work, now=now, by=by, outcome=Outcome.REFUSED, reason=str(stale))
             raise stale
         self._forget(work.name, work.generation)
         outcome = Outcome.DONE if found is not None else Outcome.NOTHING
-        effect = self._note("removed", work, now=now, by=by, outcome=outcome)
+        effect = self.effects.note("removed", work, now=now, by=by, outcome=outcome)
         await self.journal.append(_encode(_Line("removed", name=work.name, generation=work.generation, effect=effect)))
         return found is not None
 
@@ -196,7 +196,7 @@ class World:
         found = self.objects.get(name)
         if found is not None:
             self._forget(name, 0)
-            effect = self._note("vanished", found, now=now, by=HAND)
+            effect = self.effects.note("vanished", found, now=now, by=HAND)
             await self.journal.append(_encode(_Line("vanished", name=name, effect=effect)))
 
     async def rewrite(self, changed: SimulatedObject, *, what: str, now: int) -> None:
@@ -206,7 +206,7 @@ class World:
         self.removed.pop(changed.name, None)
         self._put(changed)
         self.ring()
-        effect = self._note(what, changed, now=now, by=HAND)
+        effect = self.effects.note(what, changed, now=now, by=HAND)
         await self.journal.append(_encode(_Line("changed", object=changed, effect=effect)))
 
     async def keep_behaviour(self, behaviour: bytes) -> None:
@@ -297,32 +297,6 @@ class World:
         gone = self.removed.get(name)
         if gone is not None and gone[0] >= generation:
             raise StaleGeneration(name=name, asked=generation, held=gone[0])
-
-    def _note(
-        self,
-        what: str,
-        subject: ReleaseWork | RemovalWork | SimulatedObject,
-        *,
-        now: int,
-        by: str,
-        outcome: Outcome = Outcome.DONE,
-        reason: str = "",
-    ) -> Effect:
-        self._noted += 1
-        effect = Effect(
-            number=(self._opened << LIFE_BITS) + self._noted,
-            at_ms=now,
-            what=what,
-            outcome=outcome,
-            name=subject.name,
-            by=by,
-            owner=subject.owner,
-            site_id=subject.site_id,
-            generation=subject.generation,
-            reason=reason,
-        )
-        self.effects.add(effect)
-        return effect
 
     def _put(self, made: SimulatedObject) -> None:
         found = self.objects.pop(made.name, None)

@@ -24,10 +24,10 @@ SECRET = "secret_simulated"
 
 
 class SimulatedProcess:
-    """On a port of its own with a token, and in a folder; or on a Unix socket, in memory."""
+    """On a port of its own with a token, in a folder; or on a Unix socket without one, there or in memory."""
 
     def __init__(self, folder: Path | None, *, socket: Path | None = None) -> None:
-        assert (folder is None) is (socket is not None), "a port is for a folder, a socket for memory"
+        assert folder is not None or socket is not None, "the token of a port is in the folder"
         self.folder = folder
         self.socket = socket
         self.endpoint = ""
@@ -36,11 +36,11 @@ class SimulatedProcess:
 
     def start(self) -> SimulatedProcess:
         """Starts it, on the port that it had before if any. Fails with what it printed."""
-        if self.folder is not None:
-            port = self.endpoint.rpartition(":")[2] or "0"
-            flags = ["--port", port, "--folder", str(self.folder)]
+        flags = ["--folder", str(self.folder)] if self.folder is not None else []
+        if self.socket is not None:
+            flags += ["--socket", str(self.socket)]
         else:
-            flags = ["--socket", str(self.socket)]
+            flags += ["--port", self.endpoint.rpartition(":")[2] or "0"]
         said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it is the child's, and ends with it
         self._process = subprocess.Popen(
             [sys.executable, "-m", "server.cli", "simulate", *flags],
@@ -57,7 +57,7 @@ class SimulatedProcess:
             self.kill()
             said.seek(0)
             raise AssertionError("the simulated backend did not start:\n" + said.read()[-4_000:])
-        if self.folder is not None:
+        if self.folder is not None and self.socket is None:
             self.token = (self.folder / "token").read_text().strip()
         return self
 

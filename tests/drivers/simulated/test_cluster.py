@@ -307,9 +307,8 @@ async def test_who_has_seen_less_than_what_is_forgotten_is_told_everything(monke
 
 def test_effects_beyond_what_is_kept_push_out_the_oldest() -> None:
     log = EffectLog(3)
-    world = World(Journal(None), effects_kept=3)
     for generation in range(1, 6):
-        log.add(world._note("applied", work(generation), now=0, by=""))
+        log.note("applied", work(generation), now=0, by="")
     assert [one.generation for one in log.after(0)] == [3, 4, 5]
     assert log.pushed_out == 2
     assert [one.generation for one in log.after(4)] == [5]
