@@ -26,17 +26,20 @@ SECRET = "secret_simulated"
 class SimulatedProcess:
     """On a port of its own with a token, in a folder; or on a Unix socket without one, there or in memory."""
 
-    def __init__(self, folder: Path | None, *, socket: Path | None = None) -> None:
+    def __init__(self, folder: Path | None, *, socket: Path | None = None, flags: tuple[str, ...] = ()) -> None:
         assert folder is not None or socket is not None, "the token of a port is in the folder"
         self.folder = folder
         self.socket = socket
+        self.flags = flags
         self.endpoint = ""
         self.token: str | None = None
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> SimulatedProcess:
         """Starts it, on the port that it had before if any. Fails with what it printed."""
-        flags = ["--folder", str(self.folder)] if self.folder is not None else []
+        flags = [*self.flags]
+        if self.folder is not None:
+            flags += ["--folder", str(self.folder)]
         if self.socket is not None:
             flags += ["--socket", str(self.socket)]
         else:
