@@ -44,8 +44,8 @@ class Bed(Protocol):
         """Each call takes about 200 ms before anything is done."""
         ...
 
-    def slow_to_be_ready(self) -> AbstractAsyncContextManager[None]:
-        """Replicas take about 200 ms to be ready."""
+    def unready(self) -> AbstractAsyncContextManager[None]:
+        """New replicas do not become ready; they do when it is over."""
         ...
 
     def losing_replies(self) -> AbstractAsyncContextManager[None]:
@@ -71,5 +71,9 @@ class Bed(Protocol):
         ...
 
     async def crash(self, name: str) -> None:
-        """Ends one instance of an object; the backend brings it back after 200 ms or so."""
+        """Has one instance of an object not be ready any more, until it is mended."""
+        ...
+
+    async def mend(self, name: str) -> None:
+        """Has that instance be ready again."""
         ...

@@ -59,8 +59,8 @@ class InServerBed:
     def slow(self) -> contextlib.AbstractAsyncContextManager[None]:
         return self.troubled(latencyMs=200)
 
-    def slow_to_be_ready(self) -> contextlib.AbstractAsyncContextManager[None]:
-        return self.troubled(readyAfterMs=200)
+    def unready(self) -> contextlib.AbstractAsyncContextManager[None]:
+        return self.troubled(unreadyReplicas=1_000)
 
     def losing_replies(self) -> contextlib.AbstractAsyncContextManager[None]:
         return self.troubled(lostReplyRate=1)
@@ -88,7 +88,10 @@ class InServerBed:
         await hand.vanish(self.world, name, now=SystemClock().now_ms())
 
     async def crash(self, name: str) -> None:
-        await hand.crash(self.world, name, hand.Crash(for_ms=200), now=SystemClock().now_ms())
+        await hand.crash(self.world, name, hand.Crash(for_ms=None), now=SystemClock().now_ms())
+
+    async def mend(self, name: str) -> None:
+        await hand.crash(self.world, name, hand.Crash(for_ms=0), now=SystemClock().now_ms())
 
 
 class ProcessBed:
@@ -125,8 +128,8 @@ class ProcessBed:
     def slow(self) -> contextlib.AbstractAsyncContextManager[None]:
         return self.troubled(latencyMs=200)
 
-    def slow_to_be_ready(self) -> contextlib.AbstractAsyncContextManager[None]:
-        return self.troubled(readyAfterMs=200)
+    def unready(self) -> contextlib.AbstractAsyncContextManager[None]:
+        return self.troubled(unreadyReplicas=1_000)
 
     def losing_replies(self) -> contextlib.AbstractAsyncContextManager[None]:
         return self.troubled(lostReplyRate=1)
@@ -152,7 +155,11 @@ class ProcessBed:
 
     async def crash(self, name: str) -> None:
         async with self._control() as control:
-            await control.crash(name, forMs=200)
+            await control.crash(name, forMs=None)
+
+    async def mend(self, name: str) -> None:
+        async with self._control() as control:
+            await control.crash(name, forMs=0)
 
     async def _tell(self, **settings: Any) -> None:
         async with self._control() as control:

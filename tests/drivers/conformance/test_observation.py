@@ -76,13 +76,14 @@ async def test_a_change_wakes_the_observation_that_waits_for_it(bed) -> None:
 
 
 async def test_replicas_are_ready_when_they_are_and_not_before(bed) -> None:
-    async with bed.slow_to_be_ready(), bed.connected() as backend:
+    async with bed.unready(), bed.connected() as backend:
         applied = await backend.ensure(work())
         assert applied.observed is None or applied.observed.ready_replicas == 0
         first = await backend.observe(after=None)
         assert first.releases[0].ready_replicas == 0
         assert first.releases[0].message
-        ready = await until(backend, has_ready(NAME, 2), after=first.cursor)
+    async with bed.connected() as backend:
+        ready = await until(backend, has_ready(NAME, 2))
         assert ready.releases[0].version > first.releases[0].version
 
 
@@ -92,5 +93,6 @@ async def test_an_instance_that_crashes_is_told_and_so_is_its_return(bed) -> Non
         first = await until(backend, has_ready(NAME, 2))
         await bed.crash(NAME)
         crashed = await until(backend, has_ready(NAME, 1), after=first.cursor)
+        await bed.mend(NAME)
         await until(backend, has_ready(NAME, 2), after=crashed.cursor)
         assert (await all_of(backend))[NAME].replicas == 2
