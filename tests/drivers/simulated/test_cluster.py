@@ -282,7 +282,7 @@ async def test_what_came_to_an_inventory_is_told_alone() -> None:
     lab = await lab_of()
     first = await lab.observe()
     nodes = {**NODES, "node_b2": ("b2", "site_b")}
-    lab.inventory.nodes = lambda: nodes  # type: ignore[method-assign]
+    lab.inventory.nodes = lambda: nodes  # type: ignore[method-assign]  # a network that grows
     lab.inventory.stamp = 2
     assert set((await lab.observe(first.cursor)).nodes) == {"node_b2"}
     del nodes["node_a1"]
