@@ -238,6 +238,10 @@ class Unreachable(DriverProblem):
     """The site or the backend did not answer: what was asked may or may not have happened. Tried again when it does."""
 
 
+class BackendUnreachable(Unreachable):
+    """The backend itself could not be reached, whatever the site: its endpoint is left alone for a while."""
+
+
 class Retryable(DriverProblem):
     """The backend refused for now: a quota, a lock, an overload. Tried again later, a bounded number of times."""
 

@@ -43,7 +43,7 @@ class Replica:
         self._moved_at = 0.0
         self._rung = asyncio.Event()
         self._expected = 0
-        self._expected_at = 0.0
+        self._expected_at = -ACTIVE_FOR_S
         self._probe_bytes = PROBE_BYTES
         self._probed_at = -RELAPSE_S
 
@@ -146,7 +146,7 @@ class Replica:
     async def _follow(self) -> None:
         """Polls for other processes' commits: every 20 ms while there are some, every 250 ms when it is quiet.
 
-        When it is told of one it asks at once.
+        When it is told of one it asks at once, and where it is told it need not ask so often.
         """
         pause = IDLE_POLL_S
         while True:
@@ -166,8 +166,9 @@ class Replica:
             self._is_back()
             if commits and commits[0].revision <= self.view.revision + 1:
                 self.take_in(commits)
-            since = max(self._moved_at, self._expected_at if self._expected > self.view.revision else 0.0)
-            active = time.monotonic() - since < ACTIVE_FOR_S
+            told = time.monotonic() - self._expected_at < ACTIVE_FOR_S
+            active = time.monotonic() - self._moved_at < ACTIVE_FOR_S and not told
+            active = active or (told and self._expected > self.view.revision)
             pause = ACTIVE_POLL_S if active else IDLE_POLL_S
 
     async def _probe(self) -> None:

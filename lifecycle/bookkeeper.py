@@ -29,6 +29,7 @@ from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
+from lifecycle.deadlines import Deadlines, is_overdue, overdue
 from lifecycle.events import tell
 from lifecycle.outcomes import outcomes_of
 from lifecycle.progress import Tally, outcome_of, phase_of, tally
@@ -63,6 +64,7 @@ class Bookkeeper:
         self._clock = clock
         self._share = share or Share()
         self._dirty: dict[str, None] = {}
+        self._deadlines = Deadlines()
         self._bell = asyncio.Event()
 
     async def run(self) -> None:
@@ -70,13 +72,19 @@ class Bookkeeper:
         ends = (self._ledger.view.follow(self), self._share.follow(self.reloaded))
         self.reloaded()
         try:
+            resync_at = self._clock.monotonic() + self._settings.resync_s
             while True:
+                self._note_overdue()
                 if not self._dirty:
                     self._bell.clear()
-                    await ring_or_sleep(self._bell, self._clock, self._settings.resync_s)
-                    if not self._dirty:
+                    wait = resync_at - self._clock.monotonic()
+                    due = self._deadlines.next_in_s(now=self._clock.now_ms())
+                    await ring_or_sleep(self._bell, self._clock, wait if due is None else max(min(wait, due), 0.0))
+                    if not self._dirty and self._clock.monotonic() >= resync_at:
                         self.reloaded()
+                    if not self._dirty:
                         continue
+                resync_at = self._clock.monotonic() + self._settings.resync_s
                 await self._clock.sleep(self._settings.bookkeeping_s)
                 began = self._clock.monotonic()
                 if not await self._round():
@@ -96,14 +104,21 @@ class Bookkeeper:
                 if isinstance(before, Release) and isinstance(after, Release) and _standing(before) == _standing(after):
                     continue
                 self._note(value.deployment_id)
-            elif isinstance(value, Operation) and change.before is None and value.subject_id is not None:
-                self._note(value.subject_id)
+            elif isinstance(value, Operation) and value.subject_id is not None:
+                if change.before is None:
+                    self._note(value.subject_id)
+                before = change.before
+                if getattr(before, "deadline_at", None) != value.deadline_at:
+                    self._deadlines.note(value)
             elif isinstance(value, Deployment) and change.after is not None:
                 self._note(value.id)
 
     def reloaded(self) -> None:
         """Has all deployments of the share looked at."""
         self._dirty.clear()
+        self._deadlines.clear()
+        for operation in each(self._ledger.view, Operation):
+            self._deadlines.note(operation)
         for deployment_id in self._ledger.view.ids("Deployment"):
             self._note(deployment_id)
 
@@ -112,6 +127,10 @@ class Bookkeeper:
             return
         self._dirty[deployment_id] = None
         self._bell.set()
+
+    def _note_overdue(self) -> None:
+        for deployment_id in self._deadlines.passed(now=self._clock.now_ms()):
+            self._note(deployment_id)
 
     async def _round(self) -> bool:
         """Brings some up to date; False while the store is away."""
@@ -193,7 +212,10 @@ def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]
     placed = deployment.phase is not DeploymentPhase.PENDING_PLACEMENT
     for operation in running.values():
         worked_on = by_operation.get(operation.id, [])
-        status, progress, error = outcome_of(operation, tally(worked_on), placed=placed)
+        outcome = outcome_of(operation, tally(worked_on), placed=placed)
+        if outcome.status is operation.status and is_overdue(operation, at=edit.at):
+            outcome = overdue(operation, outcome, worked_on, deployment)
+        status, progress, error = outcome
         ended = status is not operation.status
         after = edit.replace(
             operation,

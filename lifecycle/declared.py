@@ -17,12 +17,13 @@ from drivers.registry import DriverRegistry
 from graph.applying import Coming
 from graph.edit import Edit
 from graph.entity import Entity
-from graph.kinds import Deployment, DeploymentPhase
+from graph.kinds import Deployment, DeploymentPhase, DriftPolicy
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import CapacityGone, Refusal
 from graph.view import Reader
 from lifecycle.decisions import choose_for_change
 from lifecycle.deployments import Adjustment, Chosen, Wish, adjusted, deploy, terminate_deployment, update_deployment
+from lifecycle.drift import set_drift_policy
 from lifecycle.placing import Placing
 from lifecycle.verbs import Verb, check_verb
 from placement.decision import Decision, Objective
@@ -85,6 +86,7 @@ class DeclaredDeployments:
             app_version_id=fields["app_version_id"],
             policy=fields.get("policy", PlacementPolicy()),
             replicas=fields.get("replicas", {}),
+            drift_policy=fields.get("drift_policy", DriftPolicy.CORRECT),
             display_name=fields.get("display_name"),
             labels=fields.get("labels", {}),
         )
@@ -122,6 +124,8 @@ class DeclaredDeployments:
         if change is not None:
             chosen = self._chosen_for(existing, change)
             after = update_deployment(edit, change, chosen, visible=self._visible, author=self.viewer.id).deployment
+        if "drift_policy" in fields:
+            after = set_drift_policy(edit, after, fields["drift_policy"])
         plain = {name: value for name, value in fields.items() if name in ("display_name", "labels", "external")}
         return edit.replace(after, path=PATH, **plain)
 

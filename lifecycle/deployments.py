@@ -22,6 +22,7 @@ from graph.kinds import (
     Deployment,
     DeploymentPhase,
     DeploymentRevision,
+    DriftPolicy,
     Operation,
     OperationKind,
     OperationStatus,
@@ -32,7 +33,8 @@ from graph.kinds.policy import PlacementPolicy
 from graph.refusal import InvalidState, NotFound
 from graph.view import Reader, each, get_as
 from lifecycle.components import components_of
-from lifecycle.events import tell
+from lifecycle.drift import set_drift_policy
+from lifecycle.events import AUTHOR, tell
 from lifecycle.indulgence import Indulgent, blemished
 from lifecycle.opening import create_operation
 from lifecycle.outcomes import outcomes_of
@@ -58,6 +60,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     policy: PlacementPolicy = PlacementPolicy()
     replicas: dict[str, int] = {}
     """Replicas at each site by component name; a component's own number when absent."""
+    drift_policy: DriftPolicy = DriftPolicy.CORRECT
     display_name: str | None = None
     labels: dict[str, str] = {}
 
@@ -70,6 +73,7 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
     policy: PlacementPolicy | None = None
     replicas: dict[str, int] | None = None
     """All replicas by component name; what is left out goes back to the component's own number."""
+    drift_policy: DriftPolicy | None = None
     expected_revision: int | None = None
 
 
@@ -130,6 +134,7 @@ def deploy(edit: Edit, wish: Wish, chosen: Chosen, *, visible: Visible, author: 
         app_version_id=version.id,
         policy=wish.policy,
         replicas=wish.replicas,
+        drift_policy=wish.drift_policy,
     )
     return _begin(edit, deployment, chosen, components, kind=OperationKind.DEPLOY, author=author)
 
@@ -166,6 +171,8 @@ def update_deployment(
         revision_number=deployment.revision_number + 1,
         generation=deployment.generation + 1,
     )
+    if change.drift_policy is not None:
+        after = set_drift_policy(edit, after, change.drift_policy)
     return _begin(edit, after, chosen, components, kind=kind, author=author)
 
 
@@ -239,8 +246,12 @@ def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation:
         return False
     version = get_as(edit, AppVersion, deployment.app_version_id)
     operation = get_as(edit, Operation, deployment.operation_id)
-    if version is None or operation is None:
+    if version is None:
         return False
+    if operation is None:
+        # The one that asked for it has ended at its deadline; what is wanted is wanted all the same.
+        kind = OperationKind.DEPLOY if deployment.revision_number == 1 else OperationKind.UPDATE
+        operation = open_operation(edit, deployment, kind=kind, author=AUTHOR)
     components = components_of(edit, version)
     verify_at_head(edit, chosen.decision, components, policy=deployment.policy, deployment_id=deployment.id)
     decision_id = file_decision(edit, deployment, chosen)

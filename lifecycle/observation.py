@@ -12,12 +12,11 @@ import msgspec
 
 from drivers.port import ObservedInstance, ObservedRelease
 from graph.edit import Edit
-from graph.kinds import Instance, InstanceStatus, Node, Release, ReleaseObserved, ReleasePhase
+from graph.kinds import GIVEN_UP, Instance, InstanceStatus, Node, Release, ReleaseObserved, ReleasePhase
 from graph.view import Reader, each, get_as
+from lifecycle.drift import drifted
 from lifecycle.events import tell
 from lifecycle.outcomes import note_removed
-
-CLAIMED = frozenset({ReleasePhase.APPLYING, ReleasePhase.REMOVING})
 
 
 def differs(reader: Reader, release: Release, seen: ObservedRelease) -> bool:
@@ -26,6 +25,8 @@ def differs(reader: Reader, release: Release, seen: ObservedRelease) -> bool:
     if before is None or not _same(before, seen):
         return before is None or seen.version >= before.version
     if release.phase in (ReleasePhase.WAITING_READY, ReleasePhase.WAITING_SITE, ReleasePhase.QUARANTINED):
+        return True
+    if release.phase is ReleasePhase.DRIFTED and seen.generation == release.generation:
         return True
     found = {one.backend_name: one for one in each(reader, Instance, "release_id", release.id)}
     if len(found) != len(seen.instances):
@@ -65,14 +66,8 @@ def take_gone(edit: Edit, release: Release, *, version: int) -> Release | None:
     gone = ReleaseObserved(present=False, version=version, observed_at=edit.at)
     if not release.wanted or release.applied_generation == 0:
         return edit.replace(release, observed=gone)
-    tell(
-        edit,
-        release,
-        "Drift",
-        f"{release.backend_name} is gone from its backend though it is wanted; it is made again.",
-        warning=True,
-    )
-    return edit.replace(release, observed=gone, applied_generation=0, **_unless_claimed(release))
+    after = drifted(edit, release, "is gone from its backend though it is wanted", remedied="made")
+    return edit.replace(release, observed=gone, applied_generation=0, **after)
 
 
 def forget(edit: Edit, release: Release) -> None:
@@ -95,7 +90,7 @@ def _work_after(edit: Edit, release: Release, seen: ObservedRelease) -> dict[str
     """What the report means for the work on a release that is wanted."""
     if seen.generation == release.generation:
         ready = seen.ready_replicas >= release.replicas
-        if release.phase is ReleasePhase.QUARANTINED and not ready:
+        if release.phase in GIVEN_UP and not ready:
             return {}
         if ready and release.phase is not ReleasePhase.READY:
             tell(
@@ -113,20 +108,9 @@ def _work_after(edit: Edit, release: Release, seen: ObservedRelease) -> dict[str
         }
     if release.applied_generation < release.generation:
         return {}
-    tell(
-        edit,
-        release,
-        "Drift",
-        f"{release.backend_name} is at generation {seen.generation} on its backend, wanted is {release.generation}; "
-        "it is applied again.",
-        warning=True,
-    )
-    return {"applied_generation": min(seen.generation, release.generation - 1), **_unless_claimed(release)}
-
-
-def _unless_claimed(release: Release) -> dict[str, Any]:
-    keep = release.phase in CLAIMED or release.phase is ReleasePhase.QUARANTINED
-    return {} if keep else {"phase": ReleasePhase.PENDING, "due_at": None}
+    what = f"is at generation {seen.generation} on its backend, wanted is {release.generation}"
+    after = drifted(edit, release, what, remedied="applied")
+    return {"applied_generation": min(seen.generation, release.generation - 1), **after}
 
 
 def _observed(seen: ObservedRelease, *, at: int) -> ReleaseObserved:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from graph.edit import Edit
 from graph.kinds import (
+    GIVEN_UP,
     AppVersion,
     Deployment,
     DeploymentPhase,
@@ -104,7 +105,7 @@ def cancel_operation(
 
 
 def retry_operation(edit: Edit, operation: Operation, *, visible: Visible, author: str) -> Started:
-    """Starts the operation's quarantined releases again, and tries those that wait for a site at once.
+    """Starts the operation's quarantined and drifted releases again, and tries those that wait for a site at once.
 
     An operation that has ended stays as it ended: a new one sees its releases through. `operation` is the filed record then.
     Raises NotFound or InvalidState.
@@ -115,7 +116,7 @@ def retry_operation(edit: Edit, operation: Operation, *, visible: Visible, autho
     found = [
         one
         for one in each(edit, Release, "operation_id", operation.id)
-        if one.phase in (ReleasePhase.QUARANTINED, ReleasePhase.WAITING_SITE)
+        if one.phase in GIVEN_UP or one.phase is ReleasePhase.WAITING_SITE
     ]
     if not found:
         raise InvalidState(

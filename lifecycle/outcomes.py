@@ -11,12 +11,12 @@ from collections.abc import Iterable
 
 from graph.edit import Edit
 from graph.kinds import (
+    GIVEN_UP,
     Component,
     Operation,
     OperationKind,
     Release,
     ReleaseOutcome,
-    ReleasePhase,
     ReleaseStanding,
     Site,
 )
@@ -33,7 +33,7 @@ def outcomes_of(reader: Reader, operation: Operation, releases: Iterable[Release
     if operation.kind is OperationKind.DRAIN:
         return []
     found = sorted(releases, key=lambda one: one.backend_name)
-    blocked = frozenset(one.site_id for one in found if one.phase is ReleasePhase.QUARANTINED)
+    blocked = frozenset(one.site_id for one in found if one.phase in GIVEN_UP)
     present = [
         _outcome(reader, one, _ENDS.get(standing_of(one, blocked_sites=blocked), ReleaseStanding.UNFINISHED))
         for one in found

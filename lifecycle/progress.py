@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from graph.kinds import (
+    GIVEN_UP,
     Deployment,
     DeploymentPhase,
     Operation,
@@ -44,6 +45,8 @@ class Tally(NamedTuple):
     failed: int
     reasons: list[str]
     """Why releases failed, the most frequent first, at most five."""
+    drifted: int = 0
+    """How many of those that failed are as they should not be and are left so by policy."""
 
     @property
     def unfinished(self) -> int:
@@ -61,7 +64,7 @@ class Outcome(NamedTuple):
 
 def standing_of(release: Release, *, blocked_sites: frozenset[str] = frozenset()) -> Standing:
     """Where a release stands. `blocked_sites` have a quarantined release: what waits for it waits for good."""
-    if release.phase is ReleasePhase.QUARANTINED:
+    if release.phase in GIVEN_UP:
         return Standing.FAILED
     if release.phase is ReleasePhase.WAITING_DEPENDENCY:
         return Standing.FAILED if release.site_id in blocked_sites else Standing.WAITING
@@ -77,13 +80,13 @@ def standing_of(release: Release, *, blocked_sites: frozenset[str] = frozenset()
 def tally(releases: Iterable[Release]) -> Tally:
     """Counts where the releases of one operation or deployment stand."""
     found = list(releases)
-    blocked = frozenset(one.site_id for one in found if one.phase is ReleasePhase.QUARANTINED)
+    blocked = frozenset(one.site_id for one in found if one.phase in GIVEN_UP)
     counts: Counter[Standing] = Counter()
     reasons: Counter[str] = Counter()
     for one in found:
         standing = standing_of(one, blocked_sites=blocked)
         counts[standing] += 1
-        if standing is Standing.FAILED and one.phase is ReleasePhase.QUARANTINED:
+        if standing is Standing.FAILED and one.phase in GIVEN_UP:
             reasons[one.error or "no reason was given"] += 1
     told = [
         reason if count == 1 else f"{reason} ({count} releases)" for reason, count in reasons.most_common(REASONS_TOLD)
@@ -94,6 +97,7 @@ def tally(releases: Iterable[Release]) -> Tally:
         waiting=counts[Standing.WAITING],
         failed=counts[Standing.FAILED],
         reasons=told,
+        drifted=sum(one.phase is ReleasePhase.DRIFTED for one in found),
     )
 
 
@@ -155,7 +159,8 @@ def _told(counted: Tally) -> str | None:
     parts = [
         f"{count} {word}"
         for count, word in (
-            (counted.failed, "failed"),
+            (counted.failed - counted.drifted, "failed"),
+            (counted.drifted, "drifted"),
             (counted.waiting, "waiting"),
             (counted.working, "under way"),
         )

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from drivers.clock import Clock
-from drivers.port import Applied, DriverProblem, Permanent, Retryable, StaleGeneration, Unreachable
+from drivers.port import Applied, BackendUnreachable, DriverProblem, Permanent, Retryable, StaleGeneration, Unreachable
 from graph.change import Change, Commit
 from graph.edit import Edit
 from graph.kinds import Cluster, Release, ReleasePhase, Site
@@ -25,18 +25,21 @@ from graph.view import each, get_as
 from lifecycle.backoff import Breakers
 from lifecycle.bell import ring_or_sleep
 from lifecycle.calls import Connected, outcome_of
-from lifecycle.observation import CLAIMED
+from lifecycle.drift import CLAIMED
+from lifecycle.endpoints import Endpoints
 from lifecycle.reports import WorkReports
 from lifecycle.requests import own_request
 from lifecycle.results import STORE_PAUSE_CAP_S, STORE_PAUSE_S, Results
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 from lifecycle.todo import Action, todo_in
-from lifecycle.work import Claim, Result, claim, park
+from lifecycle.work import Claim, Outcome, Result, claim, park
 from lifecycle.worklist import Entry, Worklist, way
 
 MAX_CLAIMS = 128
 SWEEP_STEP = 500
+LEAST_WAIT_S = 0.005
+INFINITE = float("inf")
 
 
 class Reconciler:
@@ -69,7 +72,15 @@ class Reconciler:
             cap_s=settings.backoff_cap_s,
             seed=settings.seed,
         )
-        self._worklist = Worklist(settings, self._breakers)
+        self._endpoints = Endpoints(
+            Breakers(
+                after=settings.breaker_after,
+                base_s=settings.backoff_base_s,
+                cap_s=settings.reconnect_cap_s,
+                seed=settings.seed,
+            )
+        )
+        self._worklist = Worklist(settings, self._breakers, self._endpoints)
         self._bell = asyncio.Event()
         self._sweep_now = asyncio.Event()
         self._results = Results(self._ledger, settings=settings, clock=self._clock, on_written=self._written)
@@ -82,6 +93,7 @@ class Reconciler:
         """Works until it is cancelled."""
         self._forget_all()
         ends = (self._ledger.view.follow(self), self._share.follow(self.reloaded))
+        self._reach()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._sweep(), name="lifecycle-sweep")
@@ -106,11 +118,14 @@ class Reconciler:
             elif change.kind == "Site" and _came_back(change):
                 self.site_answers(change.id)
             elif change.kind == "Cluster":
+                if _reach_of(change.before) != _reach_of(change.after):
+                    self._reach()
                 for site_id in _reached_again(change):
                     self._way_answers(change.id, site_id)
 
     def reloaded(self) -> None:
         """Has everything compared again."""
+        self._reach()
         self._sweep_now.set()
 
     def cluster_connected(self, cluster_id: str) -> None:
@@ -130,6 +145,19 @@ class Reconciler:
         for release in each(self._ledger.view, Release, "site_id", site_id):
             if release.cluster_id == cluster_id:
                 self._ring(release, at_once=True)
+
+    def _reach(self) -> None:
+        """Notes at which endpoints clusters are, and the rates that those allow: this process's part of them."""
+        rates: dict[str, float] = {}
+        for cluster in each(self._ledger.view, Cluster):
+            # A tenant's own cluster says nothing of what others reach at the same address.
+            endpoint = f"{cluster.tenant_id or ''} {cluster.endpoint or cluster.id}"
+            self._worklist.reach(cluster.id, endpoint)
+            own = cluster.calls_per_second
+            rate = (self._settings.calls_per_s if own is None else own) or INFINITE
+            rates[endpoint] = min(rate, rates.get(endpoint, INFINITE))
+        for endpoint, rate in rates.items():
+            self._endpoints.limit(endpoint, rate * self._share.part if rate < INFINITE else 0.0)
 
     def _ring_all(self, field: str, value: str) -> list[Release]:
         rung = list(each(self._ledger.view, Release, field, value))
@@ -158,7 +186,8 @@ class Reconciler:
             # A clock that was set back must not hold a release for longer than any back-off would.
             wait = (release.due_at - self._clock.now_ms()) / 1000
             due = now + min(wait, self._settings.backoff_cap_s)
-        self._worklist.ring(Entry(release.id, release.site_id, release.cluster_id), due=due, now=now)
+        flow = release.operation_id or release.deployment_id
+        self._worklist.ring(Entry(release.id, release.site_id, release.cluster_id, flow), due=due, now=now)
         self._bell.set()
 
     # Taking work
@@ -193,8 +222,9 @@ class Reconciler:
                 group.create_task(self._call(one), name=f"lifecycle-call-{one.release.id}")
 
     async def _wait(self) -> None:
-        due = self._worklist.next_due()
-        seconds = self._settings.resync_s if due is None else due - self._clock.monotonic()
+        now = self._clock.monotonic()
+        due = self._worklist.next_due(now=now)
+        seconds = self._settings.resync_s if due is None else max(due - now, LEAST_WAIT_S)
         await ring_or_sleep(self._bell, self._clock, seconds)
 
     async def _claim(self, ids: list[str], *, parked: list[Entry]) -> list[Claim]:
@@ -255,17 +285,30 @@ class Reconciler:
     async def _call(self, one: Claim) -> None:
         key = way(one.cluster_id, one.release.site_id)
         outcome = await outcome_of(one, self._clusters, timeout_s=self._settings.call_timeout_s)
-        if isinstance(outcome, Unreachable):
-            self._breakers.unanswered(key, now=self._clock.monotonic())
-        elif isinstance(outcome, DriverProblem) and not isinstance(outcome, Retryable | Permanent | StaleGeneration):
-            self._breakers.released(key)
-        elif self._breakers.answered(key):
-            self._way_answers(one.cluster_id, one.release.site_id)
+        self._learn(one, key, outcome)
         if isinstance(outcome, Applied):
             self._reports.applied(outcome.changed)
         elif isinstance(outcome, StaleGeneration):
             self._reports.fenced("generation")
         await self._results.put(Result(one, outcome))
+
+    def _learn(self, one: Claim, key: str, outcome: Outcome) -> None:
+        """What the end of a call tells of its site and of the endpoint behind which it is."""
+        endpoint, now = self._worklist.endpoint_of(one.cluster_id), self._clock.monotonic()
+        if isinstance(outcome, BackendUnreachable):
+            self._breakers.released(key)
+            self._endpoints.breakers.unanswered(endpoint, now=now)
+        elif isinstance(outcome, Unreachable):
+            # Whether it is the site or the endpoint that is away is not known: it is the site that waits.
+            self._breakers.unanswered(key, now=now)
+            self._endpoints.breakers.released(endpoint)
+        elif isinstance(outcome, DriverProblem) and not isinstance(outcome, Retryable | Permanent | StaleGeneration):
+            self._breakers.released(key)
+            self._endpoints.breakers.released(endpoint)
+        else:
+            self._endpoints.breakers.answered(endpoint)
+            if self._breakers.answered(key):
+                self._way_answers(one.cluster_id, one.release.site_id)
 
     def _written(self, results: Sequence[Result], late: int) -> None:
         for _ in range(late):
@@ -302,6 +345,10 @@ class Reconciler:
                 await self._ledger.commit(lambda edit: None, own_request("lifecycle.probe"))
             except Unavailable:
                 continue
+
+
+def _reach_of(value: object) -> tuple[object, ...] | None:
+    return (value.endpoint, value.calls_per_second) if isinstance(value, Cluster) else None
 
 
 def _came_back(change: Change) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from drivers.naming import release_name
 from graph.edit import Edit
-from graph.kinds import Component, Deployment, Release, ReleasePhase
+from graph.kinds import GIVEN_UP, Component, Deployment, Release, ReleasePhase
 from graph.view import Reader, each, get_as
 from lifecycle.progress import Standing, standing_of
 from placement.decision import ComponentPlacement, Decision
@@ -95,7 +95,7 @@ def unwant(edit: Edit, release: Release, *, generation: int, operation_id: str |
     It keeps what it has reserved until it is gone: until then it runs.
     """
     if not release.wanted:
-        anew = STARTS_ANEW if release.phase is ReleasePhase.QUARANTINED else {}
+        anew = STARTS_ANEW if release.phase in GIVEN_UP else {}
         return edit.replace(release, operation_id=operation_id, **anew)
     return edit.replace(
         release,
@@ -200,7 +200,7 @@ def _keep(
         return 1
     kept = edit.replace(release, **fields)
     if take_over and standing_of(kept) is not Standing.DONE:
-        anew = STARTS_ANEW if kept.phase is ReleasePhase.QUARANTINED else {}
+        anew = STARTS_ANEW if kept.phase in GIVEN_UP else {}
         edit.replace(kept, operation_id=operation_id, **anew)
         return 1
     return 0

@@ -30,6 +30,7 @@ from graph.request import Committed, Request
 from lifecycle.bookkeeper import Bookkeeper
 from lifecycle.connections import Connections
 from lifecycle.cordon import Cordonable, set_schedulable
+from lifecycle.deadlines import within
 from lifecycle.decisions import Decisions, Remember
 from lifecycle.deployments import (
     Adjustment,
@@ -163,27 +164,39 @@ class Lifecycle:
         *,
         visible: Visible,
         wait: bool = False,
+        deadline_s: float | None = None,
         remember: Remember[Started] | None = None,
     ) -> Committed[Started]:
         """Begins a new deployment. With `wait` one that cannot be placed yet is kept and placed when it can be.
+
+        `deadline_s`, here and below, is when its operation ends at the latest, with what is not done told.
 
         Raises NotFound, AlreadyExists, InvalidInput, InvalidState, Unplaceable, CapacityGone, or what the ledger raises.
         """
 
         async def attempt() -> Callable[[Edit], Started]:
             chosen = await self._decisions.for_wish(visible(self._ledger.view), wish)
-            return partial(deploy, wish=wish, chosen=chosen, visible=visible, author=request.author, wait=wait)
+            change = partial(deploy, wish=wish, chosen=chosen, visible=visible, author=request.author, wait=wait)
+            return within(change, deadline_s)
 
         return await self._decisions.commit(attempt, request, remember)
 
     async def update(
-        self, change: Adjustment, request: Request, *, visible: Visible, remember: Remember[Started] | None = None
+        self,
+        change: Adjustment,
+        request: Request,
+        *,
+        visible: Visible,
+        deadline_s: float | None = None,
+        remember: Remember[Started] | None = None,
     ) -> Committed[Started]:
         """Changes version, policy or replicas; only what differs is touched.
 
         Raises NotFound, Conflict, InvalidInput, InvalidState, Unplaceable, CapacityGone, or what the ledger raises.
         """
-        return await self._change(change, request, visible=visible, remember=remember, kind=OperationKind.UPDATE)
+        return await self._change(
+            change, request, visible=visible, remember=remember, kind=OperationKind.UPDATE, deadline_s=deadline_s
+        )
 
     async def scale(
         self,
@@ -193,6 +206,7 @@ class Lifecycle:
         *,
         visible: Visible,
         expected_revision: int | None = None,
+        deadline_s: float | None = None,
         remember: Remember[Started] | None = None,
     ) -> Committed[Started]:
         """Changes the replicas at each site of the components that are named; the others keep theirs. Raises as `update`."""
@@ -201,7 +215,9 @@ class Lifecycle:
         change = Adjustment(
             deployment_id=deployment_id, replicas={**before, **replicas}, expected_revision=expected_revision
         )
-        return await self._change(change, request, visible=visible, remember=remember, kind=OperationKind.SCALE)
+        return await self._change(
+            change, request, visible=visible, remember=remember, kind=OperationKind.SCALE, deadline_s=deadline_s
+        )
 
     async def terminate(
         self,
@@ -211,6 +227,7 @@ class Lifecycle:
         visible: Visible,
         delete: bool = False,
         expected_revision: int | None = None,
+        deadline_s: float | None = None,
         remember: Remember[Started] | None = None,
     ) -> Committed[Started]:
         """Removes a deployment from its sites; it is kept as TERMINATED, or deleted.
@@ -225,7 +242,7 @@ class Lifecycle:
             delete=delete,
             expected_revision=expected_revision,
         )
-        return await self._ledger.commit(change, request, remember=remember)
+        return await self._ledger.commit(within(change, deadline_s), request, remember=remember)
 
     # Operations
 
@@ -263,7 +280,13 @@ class Lifecycle:
         return await self._decisions.commit(attempt, request, remember)
 
     async def retry(
-        self, operation_id: str, request: Request, *, visible: Visible, remember: Remember[Started] | None = None
+        self,
+        operation_id: str,
+        request: Request,
+        *,
+        visible: Visible,
+        deadline_s: float | None = None,
+        remember: Remember[Started] | None = None,
     ) -> Committed[Started]:
         """Starts an operation's quarantined releases again. Raises NotFound or InvalidState."""
 
@@ -273,7 +296,8 @@ class Lifecycle:
                 operation = running_operation(reader, operation_id)
             except NotFound:
                 operation = await self._decisions.filed_operation(operation_id, visible=visible)
-            return partial(retry_operation, operation=operation, visible=visible, author=request.author)
+            change = partial(retry_operation, operation=operation, visible=visible, author=request.author)
+            return within(change, deadline_s)
 
         return await self._decisions.commit(attempt, request, remember)
 
@@ -332,14 +356,16 @@ class Lifecycle:
         visible: Visible,
         remember: Remember[Started] | None,
         kind: OperationKind,
+        deadline_s: float | None,
     ) -> Committed[Started]:
         async def attempt() -> Callable[[Edit], Started]:
             reader = visible(self._ledger.view)
             deployment = seen_deployment(reader, change.deployment_id)
             version, policy, replicas = adjusted(reader, deployment, change)
             chosen = await self._decisions.for_change(reader, deployment, version, policy, replicas)
-            return partial(
+            made = partial(
                 update_deployment, change=change, chosen=chosen, visible=visible, author=request.author, kind=kind
             )
+            return within(made, deadline_s)
 
         return await self._decisions.commit(attempt, request, remember)

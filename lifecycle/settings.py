@@ -16,6 +16,8 @@ class LifecycleSettings:
     """Driver calls at once."""
     concurrency_per_cluster: int = 32
     concurrency_per_site: int = 4
+    calls_per_s: float = 0.0
+    """Driver calls that may begin a second at one endpoint, over all workers, unless its cluster has a number; 0: any."""
     call_timeout_s: float = 30.0
     """A driver call that takes longer is given up; whether it happened is found out by repeating it."""
     backoff_base_s: float = 0.5

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from graph.kinds import Component, Release, ReleasePhase
+from graph.kinds import GIVEN_UP, Component, Release, ReleasePhase
 from graph.view import Reader, each, get_as
 
 
@@ -39,7 +39,7 @@ NOTHING = Todo(Action.NOTHING)
 
 def todo(release: Release, component: Component, siblings: Iterable[tuple[Release, Component]]) -> Todo:
     """The next step of a release, given the other releases of its deployment at its site."""
-    if release.phase is ReleasePhase.QUARANTINED:
+    if release.phase in GIVEN_UP:
         return NOTHING
     if not release.wanted:
         if release.epoch == 0 and release.applied_generation == 0 and release.observed is None:

@@ -1,4 +1,4 @@
-"""What is to be looked at next: releases that rang, in turn over clusters and sites, within bounds.
+"""What is to be looked at next: releases that rang, in turn over operations, clusters and sites, within bounds.
 
 A doorbell in memory: it may ring twice, or for nothing, or be lost in a restart, and only time is lost. Each site has a
 queue of its own, so that one that is slow or away holds up nobody else. It holds ids and due times alone; whether there is
@@ -8,30 +8,15 @@ anything to do is asked of the graph when an id is taken.
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from typing import NamedTuple
 
 from lifecycle.backoff import Breakers
+from lifecycle.endpoints import Endpoints
+from lifecycle.flows import Entry, Flow, Flows, way
 from lifecycle.settings import LifecycleSettings
 
-
-class Entry(NamedTuple):
-    """A release that rang, and where its work goes."""
-
-    release_id: str
-    site_id: str
-    cluster_id: str
-
-    @property
-    def way(self) -> str:
-        """The way to its site: how one cluster answers there says nothing of another, which may be another tenant's."""
-        return way(self.cluster_id, self.site_id)
-
-
-def way(cluster_id: str, site_id: str) -> str:
-    """The key of a site as one cluster reaches it, for breakers and limits."""
-    return f"{cluster_id} {site_id}"
+__all__ = ["Entry", "Taken", "Worklist", "way"]
 
 
 class Taken(NamedTuple):
@@ -42,20 +27,22 @@ class Taken(NamedTuple):
 
 
 class Worklist:
-    """Ids of releases in queues by cluster and site; not thread-safe, one event loop owns it."""
+    """Ids of releases in queues by operation, cluster and site; not thread-safe, one event loop owns it."""
 
-    def __init__(self, settings: LifecycleSettings, breakers: Breakers) -> None:
+    def __init__(self, settings: LifecycleSettings, breakers: Breakers, endpoints: Endpoints) -> None:
         self._settings = settings
         self._breakers = breakers
-        self._queues: dict[str, dict[str, deque[Entry]]] = {}
-        """By cluster, then by site; a site with nothing queued has no queue."""
+        self._endpoints = endpoints
+        self._endpoint_of: dict[str, str] = {}
+        """By cluster."""
+        self._flows = Flows()
         self._queued: set[str] = set()
         self._timed: list[tuple[float, int, Entry]] = []
         self._due: dict[str, float] = {}
         """When each id on the clock is due; a time on the heap that is not this one is void."""
         self._ticket = 0
         self._running: dict[str, Entry] = {}
-        self._again: dict[str, float] = {}
+        self._again: dict[str, tuple[float, Entry]] = {}
         """Ids that rang while they were being worked on, with the time at which they are due."""
         self._on_way: dict[str, int] = {}
         self._at_cluster: dict[str, int] = {}
@@ -68,6 +55,14 @@ class Worklist:
         """How many are being worked on."""
         return len(self._running)
 
+    def reach(self, cluster_id: str, endpoint: str) -> None:
+        """Notes at which endpoint a cluster is."""
+        self._endpoint_of[cluster_id] = endpoint
+
+    def endpoint_of(self, cluster_id: str) -> str:
+        """The endpoint of a cluster; its id while none was noted."""
+        return self._endpoint_of.get(cluster_id, cluster_id)
+
     def ring(self, entry: Entry, *, due: float = 0.0, now: float = 0.0) -> None:
         """Has the release looked at: at once, or when it is due by the monotonic clock.
 
@@ -75,7 +70,7 @@ class Worklist:
         """
         release_id = entry.release_id
         if release_id in self._running:
-            self._again[release_id] = due
+            self._again[release_id] = (due, entry)
         elif release_id in self._queued:
             return
         elif due <= now:
@@ -86,36 +81,41 @@ class Worklist:
             self._ticket += 1
             heapq.heappush(self._timed, (due, self._ticket, entry))
 
-    def next_due(self) -> float | None:
-        """When the next one on the clock is due."""
-        while self._timed and self._due.get(self._timed[0][2].release_id) != self._timed[0][0]:
-            heapq.heappop(self._timed)
-        return self._timed[0][0] if self._timed else None
+    def next_due(self, *, now: float) -> float | None:
+        """When something may begin that may not now: the next one on the clock, or an endpoint that is waited for."""
+        found = [] if (timed := self._next_timed()) is None else [timed]
+        for cluster_id in self._flows.waiting():
+            at = self._endpoints.next_at(self.endpoint_of(cluster_id), now=now)
+            if at is not None:
+                found.append(at)
+        return min(found, default=None)
 
     def take(self, *, now: float, connected: Container[str], wants: Callable[[Entry], bool], limit: int) -> Taken:
-        """Takes what may begin now, sites in turn; those that are taken count as running until `finished`.
+        """Takes what may begin now, operations and sites in turn; those that are taken count as running until `finished`.
 
         `wants` says whether there is anything to do for it; ids without are dropped.
         """
         self._clock_in(now)
         taken = Taken([], [])
         room = min(limit, self._settings.concurrency - len(self._running))
-        for cluster_id in list(self._queues):
-            if cluster_id not in connected:
+        if room <= 0:
+            return taken
+        turns = _Turns(self, self._flows, now=now, connected=connected, wants=wants, parked=taken.parked)
+        begun: dict[Flow, Iterator[Entry]] = {}
+        passed: list[Flow] = []
+        while room > 0 and (flow := self._flows.next()) is not None:
+            weight = flow.weight
+            entry = next(begun.setdefault(flow, turns.of(flow)), None)
+            if entry is None:
+                passed.append(flow)
                 continue
-            sites = self._queues[cluster_id]
-            free = min(room, self._settings.concurrency_per_cluster - self._at_cluster.get(cluster_id, 0))
-            for site_id in list(sites):
-                if free <= 0:
-                    break
-                begun = self._take_site(sites, site_id, now=now, wants=wants, free=free, taken=taken)
-                free -= begun
-                room -= begun
-            if not sites:
-                del self._queues[cluster_id]
-            else:
-                # The next round begins with another cluster.
-                self._queues[cluster_id] = self._queues.pop(cluster_id)
+            taken.ready.append(entry)
+            room -= 1
+            self._flows.served(flow, weight=weight)
+            self._flows.back(flow)
+        for flow in passed:
+            self._flows.back(flow)
+        turns.close()
         return taken
 
     def finished(self, release_id: str, *, now: float) -> None:
@@ -127,65 +127,149 @@ class Worklist:
         self._at_cluster[entry.cluster_id] -= 1
         if not self._on_way[entry.way]:
             del self._on_way[entry.way]
-        due = self._again.pop(release_id, None)
-        if due is not None:
-            self.ring(entry, due=due, now=now)
+        again = self._again.pop(release_id, None)
+        if again is not None:
+            self.ring(again[1], due=again[0], now=now)
 
-    def _take_site(
-        self,
-        sites: dict[str, deque[Entry]],
-        site_id: str,
-        *,
-        now: float,
-        wants: Callable[[Entry], bool],
-        free: int,
-        taken: Taken,
-    ) -> int:
-        queue = sites[site_id]
-        begun = 0
-        while queue and begun < free:
-            entry = queue[0]
-            if self._on_way.get(entry.way, 0) >= self._settings.concurrency_per_site:
-                break
-            if not wants(entry):
-                self._queued.discard(entry.release_id)
-                queue.popleft()
-                continue
-            if not self._breakers.admit(entry.way, now=now):
-                self._park(queue, entry.way, now=now, wants=wants, taken=taken)
-                break
-            self._queued.discard(queue.popleft().release_id)
-            self._running[entry.release_id] = entry
-            self._on_way[entry.way] = self._on_way.get(entry.way, 0) + 1
-            self._at_cluster[entry.cluster_id] = self._at_cluster.get(entry.cluster_id, 0) + 1
-            taken.ready.append(entry)
-            begun += 1
-        if queue:
-            # To the end of its cluster's sites: the others come first in the next round.
-            sites[site_id] = sites.pop(site_id)
-        else:
-            del sites[site_id]
-        return begun
+    # What turns ask
 
-    def _park(
-        self, queue: deque[Entry], way_id: str, *, now: float, wants: Callable[[Entry], bool], taken: Taken
-    ) -> None:
-        """The site is left alone: its releases wait on the clock until the breaker lets one through."""
-        due = max(self._breakers.opens_at(way_id), now + 0.001)
-        while queue:
-            entry = queue.popleft()
-            self._queued.discard(entry.release_id)
-            if wants(entry):
-                taken.parked.append(entry)
-                self.ring(entry, due=due, now=now)
+    def cluster_room(self, cluster_id: str) -> int:
+        """How many calls of a cluster may begin besides those under way."""
+        return self._settings.concurrency_per_cluster - self._at_cluster.get(cluster_id, 0)
+
+    def way_is_full(self, way_id: str) -> bool:
+        """Whether as many calls as may be are on the way to a site."""
+        return self._on_way.get(way_id, 0) >= self._settings.concurrency_per_site
+
+    def admit(self, entry: Entry, *, now: float) -> bool:
+        """Whether the breaker of the way to its site lets it through."""
+        return self._breakers.admit(entry.way, now=now)
+
+    def endpoint_room(self, cluster_id: str, *, now: float) -> int:
+        """How many calls may begin at the endpoint of a cluster."""
+        return self._endpoints.room(self.endpoint_of(cluster_id), now=now, most=self.cluster_room(cluster_id))
+
+    def endpoint_begun(self, cluster_id: str, calls: int) -> None:
+        """So many of them begin."""
+        self._endpoints.begun(self.endpoint_of(cluster_id), calls)
+
+    def begin(self, entry: Entry) -> None:
+        """An entry is worked on from now on."""
+        self._queued.discard(entry.release_id)
+        self._running[entry.release_id] = entry
+        self._on_way[entry.way] = self._on_way.get(entry.way, 0) + 1
+        self._at_cluster[entry.cluster_id] = self._at_cluster.get(entry.cluster_id, 0) + 1
+
+    def drop(self, entry: Entry) -> None:
+        """There is nothing to do for an entry."""
+        self._queued.discard(entry.release_id)
+
+    def put_off(self, entry: Entry, *, now: float) -> None:
+        """The site is left alone: an entry waits on the clock until the breaker lets one through."""
+        self._queued.discard(entry.release_id)
+        self.ring(entry, due=max(self._breakers.opens_at(entry.way), now + 0.001), now=now)
+
+    # Inside
+
+    def _next_timed(self) -> float | None:
+        while self._timed and self._due.get(self._timed[0][2].release_id) != self._timed[0][0]:
+            heapq.heappop(self._timed)
+        return self._timed[0][0] if self._timed else None
 
     def _enqueue(self, entry: Entry) -> None:
         self._queued.add(entry.release_id)
-        self._queues.setdefault(entry.cluster_id, {}).setdefault(entry.site_id, deque()).append(entry)
+        self._flows.put(entry)
 
     def _clock_in(self, now: float) -> None:
-        while (due := self.next_due()) is not None and due <= now:
+        while (due := self._next_timed()) is not None and due <= now:
             _, _, entry = heapq.heappop(self._timed)
             del self._due[entry.release_id]
             if entry.release_id not in self._queued:
                 self._enqueue(entry)
+
+
+class _Turns:
+    """One round of taking: what each endpoint has room for is asked once, and shared by all flows."""
+
+    def __init__(
+        self,
+        worklist: Worklist,
+        flows: Flows,
+        *,
+        now: float,
+        connected: Container[str],
+        wants: Callable[[Entry], bool],
+        parked: list[Entry],
+    ) -> None:
+        self._worklist = worklist
+        self._flows = flows
+        self._now = now
+        self._connected = connected
+        self._wants = wants
+        self._parked = parked
+        self._room: dict[str, int] = {}
+        """What is left of each endpoint's room."""
+        self._begun: dict[str, int] = {}
+        """Calls that began by endpoint, with a cluster of it."""
+        self._cluster: dict[str, str] = {}
+
+    def of(self, flow: Flow) -> Iterator[Entry]:
+        """What of a flow may begin, one by one: sites in turn, as long as there is anything."""
+        going = True
+        while going:
+            going = False
+            for cluster_id in list(flow.clusters):
+                if cluster_id not in self._connected:
+                    continue
+                for site_id in list(flow.clusters.get(cluster_id, ())):
+                    if self._left(cluster_id) <= 0:
+                        break
+                    entry = self._take(flow, cluster_id, site_id)
+                    if entry is not None:
+                        going = True
+                        flow.last(cluster_id, site_id)
+                        yield entry
+                flow.last(cluster_id)
+
+    def close(self) -> None:
+        """Tells endpoints what began of what they had room for."""
+        for endpoint, cluster_id in self._cluster.items():
+            self._worklist.endpoint_begun(cluster_id, self._begun.get(endpoint, 0))
+
+    def _left(self, cluster_id: str) -> int:
+        endpoint = self._worklist.endpoint_of(cluster_id)
+        if endpoint not in self._room:
+            self._room[endpoint] = self._worklist.endpoint_room(cluster_id, now=self._now)
+            if self._room[endpoint]:
+                self._cluster[endpoint] = cluster_id
+        return min(self._room[endpoint], self._worklist.cluster_room(cluster_id))
+
+    def _take(self, flow: Flow, cluster_id: str, site_id: str) -> Entry | None:
+        while (entry := flow.first_of(cluster_id, site_id)) is not None:
+            if self._worklist.way_is_full(entry.way):
+                return None
+            self._flows.pop(flow, entry)
+            if not self._wants(entry):
+                self._worklist.drop(entry)
+                continue
+            if not self._worklist.admit(entry, now=self._now):
+                self._park(flow, entry)
+                return None
+            self._worklist.begin(entry)
+            endpoint = self._worklist.endpoint_of(cluster_id)
+            self._room[endpoint] -= 1
+            self._begun[endpoint] = self._begun.get(endpoint, 0) + 1
+            return entry
+        return None
+
+    def _park(self, flow: Flow, first: Entry) -> None:
+        entry: Entry | None = first
+        while entry is not None:
+            if entry is first or self._wants(entry):
+                self._parked.append(entry)
+                self._worklist.put_off(entry, now=self._now)
+            else:
+                self._worklist.drop(entry)
+            entry = flow.first_of(first.cluster_id, first.site_id)
+            if entry is not None:
+                self._flows.pop(flow, entry)

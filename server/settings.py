@@ -243,6 +243,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 0
     worker_concurrency: Annotated[int, _of("work", "The most releases worked on at once.", ge=1, le=10_000)] = 32
+    calls_per_second: Annotated[
+        float,
+        _of(
+            "work",
+            "The most driver calls that begin a second at one endpoint, over all workers, unless its cluster has a number "
+            "of its own; 0: any number.",
+            unit="1/s",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 0.0
     shutdown_grace_s: Annotated[
         float, _of("work", "How long requests and work may take to finish at a stop.", unit="s", ge=0, le=600)
     ] = 10.0

@@ -72,7 +72,7 @@ async def working(
     lifecycle = Lifecycle(
         ledger,
         drivers,
-        settings=LifecycleSettings(concurrency=settings.worker_concurrency),
+        settings=LifecycleSettings(concurrency=settings.worker_concurrency, calls_per_s=settings.calls_per_second),
         clock=clock,
         secrets=secrets_of(ledger, sealer),
         data_folder=settings.data_dir,

@@ -24,6 +24,10 @@ class NoAnswer(Exception):
     """The server does not answer; what was asked may or may not have been done."""
 
 
+class NoConnection(NoAnswer):
+    """Nothing was asked: there is no server to ask."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a server listens: a Unix socket's path, or a host with its port."""
@@ -110,7 +114,7 @@ class HttpPool:
                     _, made = await loop.create_connection(_Connection, self.address.host, self.address.port)
         except OSError as problem:
             # With Unix sockets and asyncio the text has the whole address again: the reason is enough.
-            raise NoAnswer(
+            raise NoConnection(
                 f"{self.address} takes no connection ({problem.strerror or type(problem).__name__})"
             ) from None
         return made

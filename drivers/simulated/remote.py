@@ -17,6 +17,7 @@ import msgspec
 
 from drivers.port import (
     Applied,
+    BackendUnreachable,
     ClusterAccess,
     Cursor,
     DriverProblem,
@@ -30,7 +31,7 @@ from drivers.port import (
     Sample,
     Unreachable,
 )
-from drivers.simulated.client import Address, Answer, HttpPool, NoAnswer
+from drivers.simulated.client import Address, Answer, HttpPool, NoAnswer, NoConnection
 from drivers.simulated.settings import DRIVER, SimulatedSettings
 from drivers.simulated.wire import CALLER, INVENTORY_WANTED, AskSamples, Observe, Problem, PushedInventory, meant
 from graph.identifiers import new_ulid
@@ -125,6 +126,8 @@ class RemoteBackend:
     async def _ask(self, method: str, path: str, given: msgspec.Struct, *, timeout_s: float) -> Answer:
         try:
             return await self._pool.request(method, self._where + path, _ENCODER.encode(given), timeout_s=timeout_s)
+        except NoConnection as problem:
+            raise BackendUnreachable(f"the simulated backend does not answer: {problem}") from None
         except NoAnswer as problem:
             raise Unreachable(f"the simulated backend does not answer: {problem}") from None
 

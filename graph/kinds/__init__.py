@@ -16,9 +16,11 @@ from graph.kinds.infrastructure import (  # isort: skip
 from graph.kinds.apps import App, AppVersion, Artifact, ArtifactType, Component, Port, Protocol  # isort: skip
 from graph.kinds.apps import Service, ServiceScope  # isort: skip
 from graph.kinds.deployments import (  # isort: skip
+    GIVEN_UP,
     Deployment,
     DeploymentPhase,
     DeploymentRevision,
+    DriftPolicy,
     GoodState,
     Instance,
     InstanceStatus,
@@ -40,6 +42,7 @@ from graph.kinds.operations import (  # isort: skip
 from graph.kinds.plans import Plan, PlanCost, PlanKind, PlanStatus  # isort: skip
 
 __all__ = [
+    "GIVEN_UP",
     "ApiToken",
     "App",
     "AppVersion",
@@ -50,6 +53,7 @@ __all__ = [
     "Deployment",
     "DeploymentPhase",
     "DeploymentRevision",
+    "DriftPolicy",
     "Event",
     "EventType",
     "GoodState",

@@ -53,6 +53,13 @@ class ReleasePhase(enum.Enum):
     """It failed too often; `error` says why. A retry or a new generation starts it again."""
     REMOVING = "REMOVING"
     """It is being deleted at its site."""
+    DRIFTED = "DRIFTED"
+    """Its backend has something else than was applied, and its deployment's policy is to report that; `error` says what. A
+    retry, or a new generation, puts it right."""
+
+
+GIVEN_UP = frozenset({ReleasePhase.QUARANTINED, ReleasePhase.DRIFTED})
+"""Nothing more is done for a release until somebody asks for it."""
 
 
 class ReleaseObserved(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -85,6 +92,15 @@ class InstanceStatus(enum.Enum):
     UNKNOWN = "UNKNOWN"
 
 
+class DriftPolicy(enum.Enum):
+    """What happens when a backend has something else than was applied to it."""
+
+    CORRECT = "CORRECT"
+    """It is put right, and an event tells of it."""
+    REPORT = "REPORT"
+    """It is left as it is; the release is DRIFTED, the deployment DEGRADED, and an event tells of it."""
+
+
 @kind(prefix="deployment", area=Area.WORKLOAD, scope=("tenant_id",))
 class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An app version wanted in places."""
@@ -97,6 +113,9 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     replicas: Annotated[
         dict[str, int], doc("Replicas at each site by component name; a component's own number when absent.")
     ] = {}
+    drift_policy: Annotated[
+        DriftPolicy, doc("What happens when a backend has something else than was applied to it.")
+    ] = DriftPolicy.CORRECT
     revision_number: Annotated[Count, doc("The number of its current revision, from 1."), MANAGED] = 1
     generation: Annotated[int, doc("Rises with every change of what is wanted."), MANAGED] = 1
     phase: Annotated[DeploymentPhase, doc("Where it stands."), MANAGED, INDEXED] = DeploymentPhase.PENDING_PLACEMENT

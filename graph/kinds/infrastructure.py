@@ -170,6 +170,12 @@ class Cluster(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     endpoint: Annotated[str | None, doc("Where its API is, as the driver takes it.")] = None
     credentials_id: Annotated[str | None, doc("The secret that opens it."), Ref("Secret", relation="OPENED_BY")] = None
     configuration: Annotated[dict[str, Any], doc("What its driver is set to; the driver's page names the keys.")] = {}
+    calls_per_second: Annotated[
+        NonNegativeFloat | None,
+        doc(
+            "The most calls a second that its endpoint takes, over all workers; none: as the server is set, 0: any number."
+        ),
+    ] = None
     schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
     health: Annotated[Health, doc("What its observer last found."), MANAGED] = UNKNOWN_HEALTH
     findings: Annotated[

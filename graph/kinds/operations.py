@@ -111,6 +111,11 @@ class Operation(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     status: Annotated[OperationStatus, doc("Where it stands."), MANAGED, INDEXED] = OperationStatus.RUNNING
     progress: Annotated[Progress, doc("How far it is."), MANAGED] = Progress()
     error: Annotated[OperationError | None, doc("Set when its status is FAILED or PARTIAL."), MANAGED] = None
+    deadline_at: Annotated[
+        TimestampMs | None,
+        doc("When it ends at the latest, with what is not done told; none: it takes its time."),
+        MANAGED,
+    ] = None
     finished_at: Annotated[TimestampMs | None, doc("When it ended."), MANAGED] = None
     outcomes: Annotated[
         list[ReleaseOutcome],

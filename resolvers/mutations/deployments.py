@@ -17,19 +17,20 @@ from access.viewer import at_head
 from access.visible import VisibleView
 from graph.change import decode_entity
 from graph.entity import Entity
-from graph.kinds import Deployment, Operation
+from graph.kinds import Deployment, DriftPolicy, Operation
 from graph.kinds.policy import PlacementPolicy
 from graph.ledger import system_clock_ms
 from graph.refusal import InvalidInput, NotFound
 from graph.request import Committed
 from graph.view import Reader
+from lifecycle.deadlines import check_deadline
 from lifecycle.deployments import Adjustment, Started, Wish
 from resolvers.answers import request_of, verb
 from resolvers.context import Context
 from resolvers.records import filed_entity
 from schema.inputs import EXPECTED, IDEMPOTENCY, fields_from, value_from
 from schema.results import Payload, payload_type, result_union
-from schema.vocabulary import Member, input_type, struct_input
+from schema.vocabulary import Member, enum_type, input_type, struct_input
 
 UNSET = strawberry.UNSET
 PLACING = ("AlreadyExists", "Conflict", "InvalidState", "Unplaceable", "CapacityGone")
@@ -47,6 +48,12 @@ def sight(context: Context) -> Callable[[Reader], Reader]:
 def _given(source: Any, name: str) -> Any:
     value = getattr(source, name, UNSET)
     return None if value is UNSET else value
+
+
+def _deadline(given: Any) -> float | None:
+    value: float | None = _given(given, "deadline_seconds")
+    check_deadline(value)
+    return value
 
 
 def _policy(given: Any, *, path: str = "input.policy") -> PlacementPolicy | None:
@@ -83,6 +90,7 @@ def wish_of(context: Context, given: Any, *, path: str = "input") -> Wish:
         app_version_id=given.app_version_id,
         policy=_policy(given, path=f"{path}.policy") or PlacementPolicy(),
         replicas=_replicas(given, path=f"{path}.replicas") or {},
+        drift_policy=_given(given, "drift_policy") or DriftPolicy.CORRECT,
         display_name=fields.get("display_name"),
         labels=fields.get("labels", {}),
     )
@@ -124,7 +132,12 @@ async def _deploy(context: Context, given: Any) -> Payload:
     wish = wish_of(context, given)
     request = request_of(context, "deploy", given, tenant_id=wish.tenant_id)
     committed = await context.services.lifecycle.deploy(
-        wish, request, visible=sight(context), wait=given.wait_for_placement, remember=_remember
+        wish,
+        request,
+        visible=sight(context),
+        wait=given.wait_for_placement,
+        deadline_s=_deadline(given),
+        remember=_remember,
     )
     return _started("DeployPayload", committed)
 
@@ -136,10 +149,13 @@ async def _update(context: Context, given: Any) -> Payload:
         app_version_id=_given(given, "app_version_id"),
         policy=_policy(given),
         replicas=_replicas(given),
+        drift_policy=_given(given, "drift_policy"),
         expected_revision=_given(given, "expected_revision"),
     )
     request = request_of(context, "updateDeployment", given, tenant_id=deployment.tenant_id)
-    committed = await context.services.lifecycle.update(change, request, visible=sight(context), remember=_remember)
+    committed = await context.services.lifecycle.update(
+        change, request, visible=sight(context), deadline_s=_deadline(given), remember=_remember
+    )
     return _started("UpdateDeploymentPayload", committed)
 
 
@@ -152,6 +168,7 @@ async def _scale(context: Context, given: Any) -> Payload:
         request,
         visible=sight(context),
         expected_revision=_given(given, "expected_revision"),
+        deadline_s=_deadline(given),
         remember=_remember,
     )
     return _started("ScaleDeploymentPayload", committed)
@@ -166,6 +183,7 @@ async def _terminate(context: Context, given: Any) -> Payload:
         visible=sight(context),
         delete=given.delete,
         expected_revision=_given(given, "expected_revision"),
+        deadline_s=_deadline(given),
         remember=_remember,
     )
     return _started("TerminateDeploymentPayload", committed)
@@ -208,7 +226,7 @@ async def _retry(context: Context, given: Any) -> Payload:
     operation = await _operation(context, given.id)
     request = request_of(context, "retryOperation", given, tenant_id=operation.tenant_id)
     committed = await context.services.lifecycle.retry(
-        operation.id, request, visible=sight(context), remember=_remember
+        operation.id, request, visible=sight(context), deadline_s=_deadline(given), remember=_remember
     )
     return _started("RetryOperationPayload", committed)
 
@@ -221,6 +239,14 @@ def deployment_mutations() -> dict[str, Member]:
     """The mutations of this module."""
     policy = struct_input(PlacementPolicy)
     key = {"idempotency_key": _optional("str", IDEMPOTENCY)}
+    deadline = {
+        "deadline_seconds": _optional(
+            "float",
+            "How long the operation may take. When that is over it ends PARTIAL or FAILED and tells what is not done; what "
+            "is wanted stays wanted and is worked on all the same. Without one it takes its time.",
+        )
+    }
+    drift = enum_type(DriftPolicy)
     expected = {"expected_revision": _optional("BigInt", EXPECTED)}
     own_id: dict[str, Member] = {"id": ("ID", strawberry.field(description="The deployment."))}
     operation_id: dict[str, Member] = {"id": ("ID", strawberry.field(description="The operation."))}
@@ -236,6 +262,10 @@ def deployment_mutations() -> dict[str, Member]:
             "replicas": _optional(
                 "list[CountInput]", "Replicas at each site by component name; a component's own number when not given."
             ),
+            "drift_policy": _optional(
+                drift, "What happens when a backend has something else than was applied to it. Default: CORRECT."
+            ),
+            **deadline,
             "wait_for_placement": (
                 "bool",
                 strawberry.field(
@@ -257,6 +287,10 @@ def deployment_mutations() -> dict[str, Member]:
             "replicas": _optional(
                 "list[CountInput]", "All replicas; what is left out goes to the component's own number."
             ),
+            "drift_policy": _optional(
+                drift, "Another drift policy; with CORRECT what has drifted is put right at once."
+            ),
+            **deadline,
             **key,
         },
         description="What is to change in a deployment; what is absent stays.",
@@ -267,6 +301,7 @@ def deployment_mutations() -> dict[str, Member]:
             **own_id,
             **expected,
             "replicas": ("list[CountInput]", strawberry.field(description="Replicas at each site by component name.")),
+            **deadline,
             **key,
         },
         description="Replicas of some components; the others keep theirs.",
@@ -282,12 +317,13 @@ def deployment_mutations() -> dict[str, Member]:
                     description="Delete it once nothing runs any more. Default: kept, TERMINATED.", default=False
                 ),
             ),
+            **deadline,
             **key,
         },
         description="Which deployment to remove from its sites.",
     )
-    for name in ("CancelOperationInput", "RetryOperationInput"):
-        input_type(name, {**operation_id, **key}, description="Which operation.")
+    input_type("CancelOperationInput", {**operation_id, **key}, description="Which operation.")
+    input_type("RetryOperationInput", {**operation_id, **deadline, **key}, description="Which operation.")
     operation = {"operation": ("Operation", strawberry.field(description="What sees it through."))}
     deployment = {"deployment": ("Deployment", strawberry.field(description="The deployment as it is wanted now."))}
     for name in ("Deploy", "UpdateDeployment", "ScaleDeployment", "TerminateDeployment", "RetryOperation"):

@@ -13,6 +13,7 @@ from drivers.port import NO_ANSWER, Condition
 from graph.values import Finding, Health, HealthStatus
 from lifecycle.backoff import Breakers, pause_s
 from lifecycle.damping import Damper
+from lifecycle.endpoints import Endpoints
 from lifecycle.health import SITES_TOLD, among, cluster_health, finding_of, not_answering, site_health, with_finding
 from lifecycle.settings import LifecycleSettings
 from lifecycle.worklist import Entry, Worklist, way
@@ -68,7 +69,7 @@ def entry(number: int, site: str = "s", cluster: str = "c") -> Entry:
 
 def worklist(settings: LifecycleSettings = SETTINGS) -> tuple[Worklist, Breakers]:
     breaker = breakers()
-    return Worklist(settings, breaker), breaker
+    return Worklist(settings, breaker, Endpoints(breakers())), breaker
 
 
 def take(work: Worklist, now: float = 0.0, *, connected: tuple[str, ...] = ("c", "d"), limit: int = 99) -> list[Entry]:
@@ -121,7 +122,7 @@ def test_the_earlier_of_two_times_holds() -> None:
     work.ring(entry(1), due=9.0)
     work.ring(entry(1), due=4.0)
     work.ring(entry(1), due=7.0)
-    assert work.next_due() == 4.0
+    assert work.next_due(now=0.0) == 4.0
     assert take(work, 3.9) == []
     assert take(work, 4.0) == [entry(1)]
     assert take(work, 10.0) == []
@@ -145,7 +146,7 @@ def test_a_site_that_is_left_alone_has_its_work_parked_until_the_probe() -> None
     taken = work.take(now=0.0, connected=("c",), wants=lambda one: True, limit=99)
     assert taken.ready == [entry(9, "t")]
     assert len(taken.parked) == 5
-    assert work.next_due() == breaker.opens_at(way("c", "s"))
+    assert work.next_due(now=0.0) == breaker.opens_at(way("c", "s"))
     probe = take(work, breaker.opens_at(way("c", "s")))
     assert len(probe) == 1
     breaker.answered(way("c", "s"))
@@ -275,3 +276,138 @@ def test_health_that_is_as_it_was_is_the_same_value() -> None:
     down = cluster_health(before, Condition(False, "no route"), names={}, at=9)
     assert (down.status, down.reasons, down.observed_at) == (DOWN, ["no route"], 9)
     assert cluster_health(down, Condition(False, "refused"), names={}, at=11).observed_at == 9
+
+
+# Operations in turn
+
+
+def of(flow: str, number: int, site: str = "s") -> Entry:
+    return Entry(f"{flow}_{number}", f"{site}{number}", "c", flow)
+
+
+WIDE = dataclasses.replace(SETTINGS, concurrency=4, concurrency_per_cluster=4, concurrency_per_site=4)
+
+
+def served(work: Worklist, *, most: int) -> list[str]:
+    """The flows that are served, in order, when each call ends before the next begins."""
+    order: list[str] = []
+    while len(order) < most and (taken := take(work, limit=1)):
+        order.append(taken[0].flow)
+        work.finished(taken[0].release_id, now=0)
+    return order
+
+
+def test_a_small_operation_is_not_queued_behind_a_large_one() -> None:
+    work, _ = worklist(WIDE)
+    for number in range(10_000):
+        work.ring(of("mass", number))
+    assert served(work, most=50) == ["mass"] * 50
+    for number in range(10):
+        work.ring(of("small", number))
+    order = served(work, most=20)
+    assert order.count("small") == 10
+    assert order.index("small") <= 1
+
+
+def test_a_large_operation_is_not_starved_by_small_ones_that_keep_coming() -> None:
+    work, _ = worklist(WIDE)
+    for number in range(200):
+        work.ring(of("mass", number))
+    order: list[str] = []
+    for number in range(200):
+        work.ring(of(f"small{number}", number))
+        order += served(work, most=1)
+    assert order.count("mass") >= 5
+
+
+@given(
+    sizes=st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 80), min_size=1),
+    finish=st.lists(st.integers(0, 3), max_size=30),
+)
+def test_whatever_waits_is_served_once_and_nothing_is_left(sizes: dict[str, int], finish: list[int]) -> None:
+    work, _ = worklist(WIDE)
+    for flow, size in sizes.items():
+        for number in range(size):
+            work.ring(of(flow, number % 7))
+    begun: Counter[str] = Counter()
+    running: list[Entry] = []
+    waits = {f"{flow}_{number % 7}" for flow, size in sizes.items() for number in range(size)}
+    for _ in range(1_000):
+        taken = take(work)
+        assert len(running) + len(taken) <= 4
+        running += taken
+        begun.update(one.release_id for one in taken)
+        if not running:
+            break
+        at = finish.pop() % len(running) if finish else 0
+        work.finished(running.pop(at).release_id, now=0)
+    assert begun == Counter(dict.fromkeys(waits, 1))
+
+
+# Endpoints
+
+
+def endpoints() -> Endpoints:
+    return Endpoints(breakers())
+
+
+def test_calls_beyond_the_rate_of_an_endpoint_wait_for_their_turn() -> None:
+    reached = endpoints()
+    reached.limit("e", 10.0)
+    assert reached.room("e", now=0.0, most=99) == 10
+    reached.begun("e", 10)
+    assert reached.room("e", now=0.0, most=99) == 0
+    assert reached.next_at("e", now=0.0) == pytest.approx(0.1)
+    assert reached.room("e", now=0.35, most=99) == 3
+    reached.limit("e", 0.0)
+    assert reached.room("e", now=0.35, most=99) == 99
+
+
+@given(rate=st.floats(0.5, 50), steps=st.lists(st.floats(0, 0.5), min_size=1, max_size=60))
+def test_never_more_calls_begin_than_the_rate_allows(rate: float, steps: list[float]) -> None:
+    reached, now, begun = endpoints(), 0.0, 0
+    reached.limit("e", rate)
+    for step in steps:
+        now += step
+        room = reached.room("e", now=now, most=1_000)
+        reached.begun("e", room)
+        begun += room
+        assert begun <= max(rate, 1.0) + now * rate + 1e-6
+
+
+def test_a_rate_below_one_a_second_still_lets_calls_begin() -> None:
+    reached = endpoints()
+    reached.limit("e", 0.25)
+    assert reached.room("e", now=0.0, most=9) == 1
+    reached.begun("e", 1)
+    assert reached.room("e", now=3.9, most=9) == 0
+    assert reached.room("e", now=4.0, most=9) == 1
+
+
+def test_an_endpoint_that_does_not_answer_is_tried_by_one_call_whatever_the_sites() -> None:
+    work, reached = Worklist(SETTINGS, breakers(), endpoint := endpoints()), ("c", "d")
+    for cluster in reached:
+        work.reach(cluster, "e")
+    for _ in range(3):
+        endpoint.breakers.unanswered("e", now=0.0)
+    for number in range(4):
+        work.ring(entry(number, f"s{number}", reached[number % 2]))
+    assert take(work) == []
+    opens = work.next_due(now=0.0)
+    assert opens == endpoint.breakers.opens_at("e") > 0
+    [probe] = take(work, opens)
+    assert take(work, opens) == []
+    endpoint.breakers.answered("e")
+    work.finished(probe.release_id, now=opens)
+    assert len(take(work, opens)) == 3
+
+
+def test_a_probe_of_an_endpoint_that_nobody_has_work_for_is_given_back() -> None:
+    work = Worklist(SETTINGS, breakers(), endpoint := endpoints())
+    for _ in range(3):
+        endpoint.breakers.unanswered("c", now=0.0)
+    later = endpoint.breakers.opens_at("c")
+    work.ring(entry(1))
+    assert work.take(now=later, connected=("c",), wants=lambda one: False, limit=9).ready == []
+    work.ring(entry(2))
+    assert len(take(work, later)) == 1
