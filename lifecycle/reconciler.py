@@ -209,7 +209,7 @@ class Reconciler:
             except Unavailable:
                 for entry in taken.ready:
                     self._breakers.released(entry.way)
-                    self._worklist.ring(entry)
+                    self._worklist.ring(entry, now=self._clock.monotonic())
                     self._worklist.finished(entry.release_id, now=self._clock.monotonic())
                 await self._clock.sleep(STORE_PAUSE_S)
                 continue
@@ -218,7 +218,9 @@ class Reconciler:
                 if entry.release_id not in claimed:
                     self._breakers.released(entry.way)
                     self._worklist.finished(entry.release_id, now=self._clock.monotonic())
+            now = self._clock.monotonic()
             for one in claims:
+                self._reports.claimed(self._worklist.waited_s(one.release.id, now=now))
                 group.create_task(self._call(one), name=f"lifecycle-call-{one.release.id}")
 
     async def _wait(self) -> None:

@@ -44,6 +44,8 @@ class Worklist:
         self._running: dict[str, Entry] = {}
         self._again: dict[str, tuple[float, Entry]] = {}
         """Ids that rang while they were being worked on, with the time at which they are due."""
+        self._rung_at: dict[str, float] = {}
+        """Since when each id that is queued or running might have begun."""
         self._on_way: dict[str, int] = {}
         self._at_cluster: dict[str, int] = {}
 
@@ -75,7 +77,7 @@ class Worklist:
             return
         elif due <= now:
             self._due.pop(release_id, None)
-            self._enqueue(entry)
+            self._enqueue(entry, now=now)
         elif due < self._due.get(release_id, float("inf")):
             self._due[release_id] = due
             self._ticket += 1
@@ -123,6 +125,7 @@ class Worklist:
         entry = self._running.pop(release_id, None)
         if entry is None:
             return
+        self._rung_at.pop(release_id, None)
         self._on_way[entry.way] -= 1
         self._at_cluster[entry.cluster_id] -= 1
         if not self._on_way[entry.way]:
@@ -130,6 +133,10 @@ class Worklist:
         again = self._again.pop(release_id, None)
         if again is not None:
             self.ring(again[1], due=again[0], now=now)
+
+    def waited_s(self, release_id: str, *, now: float) -> float:
+        """How long a release that is being worked on could have begun before now."""
+        return now - self._rung_at.get(release_id, now)
 
     # What turns ask
 
@@ -163,6 +170,7 @@ class Worklist:
     def drop(self, entry: Entry) -> None:
         """There is nothing to do for an entry."""
         self._queued.discard(entry.release_id)
+        self._rung_at.pop(entry.release_id, None)
 
     def put_off(self, entry: Entry, *, now: float) -> None:
         """The site is left alone: an entry waits on the clock until the breaker lets one through."""
@@ -176,8 +184,9 @@ class Worklist:
             heapq.heappop(self._timed)
         return self._timed[0][0] if self._timed else None
 
-    def _enqueue(self, entry: Entry) -> None:
+    def _enqueue(self, entry: Entry, *, now: float) -> None:
         self._queued.add(entry.release_id)
+        self._rung_at[entry.release_id] = now
         self._flows.put(entry)
 
     def _clock_in(self, now: float) -> None:
@@ -185,7 +194,7 @@ class Worklist:
             _, _, entry = heapq.heappop(self._timed)
             del self._due[entry.release_id]
             if entry.release_id not in self._queued:
-                self._enqueue(entry)
+                self._enqueue(entry, now=now)
 
 
 class _Turns:

@@ -80,6 +80,10 @@ class Metrics:
         self.workers_alive = self._gauge(
             "workers_alive", "Workers with a lease, as this process knows; -1 while it does not."
         )
+        self.releases_behind = self._gauge(
+            "releases_behind", "Releases of which a backend does not have what is wanted yet, given up or not."
+        )
+        self.oldest_behind_seconds = self._gauge("oldest_behind_seconds", "How long the oldest of those has been so.")
         self.ring_to_claim_seconds = self._histogram(
             "ring_to_claim_seconds", "From the first ring for a release with something to do until its claim.", _SLOW
         )

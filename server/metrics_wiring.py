@@ -11,8 +11,9 @@ from functools import partial
 from drivers.counted import CallReports, CountedDriver
 from drivers.port import Driver
 from graph.kinds import OperationStatus, ReleasePhase
-from graph.ledger import Ledger
+from graph.ledger import Ledger, system_clock_ms
 from graph.view import View
+from lifecycle.backlog import Backlog
 from lifecycle.reports import WorkReports
 from lifecycle.share import Share
 from server.endpoint_metrics import EndpointMetrics
@@ -56,6 +57,12 @@ def of_drivers(metrics: Metrics) -> Callable[[Driver], Driver]:
 def of_work(metrics: Metrics) -> WorkReports:
     """What the lifecycle's workers call."""
     return WorkReports(claimed=metrics.claimed, applied=metrics.applied, fenced=metrics.refused_older)
+
+
+def of_backlog(metrics: Metrics, backlog: Backlog) -> None:
+    """What is still to do, read when it is scraped."""
+    metrics.watch(metrics.releases_behind, lambda: float(len(backlog)))
+    metrics.watch(metrics.oldest_behind_seconds, lambda: backlog.oldest_s(now_ms=system_clock_ms()))
 
 
 def of_share(metrics: Metrics, share: Share) -> None:

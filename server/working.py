@@ -21,6 +21,7 @@ from graph.identifiers import new_ulid
 from graph.kinds import Secret
 from graph.ledger import Ledger
 from graph.view import get_as
+from lifecycle.backlog import Backlog
 from lifecycle.doorbell import Doorbell
 from lifecycle.leases import Leases
 from lifecycle.nats_link import NatsLink
@@ -29,7 +30,7 @@ from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 from placement.projection import Projection
 from server.metrics import Metrics
-from server.metrics_wiring import of_share, of_work
+from server.metrics_wiring import of_backlog, of_share, of_work
 from server.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -81,7 +82,10 @@ async def working(
         reports=of_work(metrics),
     )
     of_share(metrics, share)
+    backlog = Backlog(ledger.view)
+    of_backlog(metrics, backlog)
     async with contextlib.AsyncExitStack() as stack:
+        stack.callback(ledger.view.follow(backlog))
         if servers:
             leases = await stack.enter_async_context(_leased(settings, servers, ledger, share, clock, works=works))
             if works:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from driverkit.effects import violations
 from drivers.simulated.effects import Outcome
 from graph.kinds import OperationStatus
-from lifecyclekit.fleet import fleet_of, violations
+from lifecyclekit.fleet import fleet_of
 
 
 async def test_workers_share_the_work_and_take_over_that_of_the_killed_and_the_stopped(

@@ -8,13 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from beds.parts import watchdog
 from drivers.simulated.control import Control
-from drivers.simulated.effects import Effect, Outcome
+from drivers.simulated.effects import Effect
 from graph.stores.neo4j import Neo4jStore
 from lifecyclekit.edge import Edge, edge_of
 from lifecyclekit.peers import reached
@@ -117,19 +116,6 @@ class Fleet:
                 await control.behave(**settings)
             finally:
                 control.close()
-
-
-def violations(effects: list[Effect]) -> list[str]:
-    """What backends were made to do twice, or in the wrong order."""
-    found, newest = [], Counter[str]()
-    for one in effects:
-        if one.outcome is not Outcome.DONE or one.by == "hand":
-            continue
-        held = newest[one.name]
-        if one.generation <= held:
-            found.append(f"{one.name}: {one.what} {one.generation} after {held}")
-        newest[one.name] = max(held, one.generation)
-    return found
 
 
 @contextlib.asynccontextmanager

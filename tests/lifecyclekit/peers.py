@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
+from driverkit.effects import violations
 from drivers.clock import SystemClock
 from drivers.port import Driver
 from drivers.registry import DriverRegistry
+from drivers.simulated import SimulatedDriver
+from drivers.simulated.effects import Outcome
 from graph.identifiers import new_ulid
 from graph.ledger import Ledger
 from graph.store import Store
@@ -19,6 +24,7 @@ from lifecycle.nats_servers import servers_of
 from lifecycle.service import Lifecycle
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
+from lifecyclekit.edge import Edge
 
 
 class Tasks:
@@ -122,3 +128,60 @@ def store_of(server) -> Store:
     from graph.stores.neo4j import Neo4jStore
 
     return Neo4jStore(server.store)
+
+
+@dataclass
+class Toll:
+    """What was broken, and what was done meanwhile."""
+
+    sites: int
+    kills: int = 0
+    changes: int = 0
+    """Changes that were acknowledged, each found finished."""
+    applied: int = 0
+    """What the cluster was made to do, none of it twice or out of order."""
+    longest_s: float = 0.0
+    """The longest that a change took."""
+
+
+async def broken(folder, neo4j_server, nats_servers, settings, *, count: int, wiped: bool, sites: int = 12) -> Toll:
+    """Two workers change a deployment while NATS servers are killed, all and their data or one of several at a time."""
+    neo4j_server.clear()
+    simulated = SimulatedDriver()
+    settings = dataclasses.replace(settings, quarantine_after=1_000, takeover_s=1.0, handover_s=0.2)
+    toll = Toll(sites)
+    first = Peer(nats_servers.url, Ledger(store_of(neo4j_server)), simulated, settings)
+    second = Peer(nats_servers.url, Ledger(store_of(neo4j_server)), simulated, settings)
+    peers = [await first.start(), await second.start()]
+    edge = Edge(first.ledger, first.lifecycle, simulated)
+    edge.deadline_s = 90.0
+    try:
+        await reached(lambda: settled(peers), what="fair shares")
+        await edge.network(sites=sites, nodes=1, latencyMs=20, lostReplyRate=0.1)
+        await edge.version()
+        deployment, operation = await edge.deploy()
+        await edge.succeeded(operation)
+        world = await edge.connected()
+        for number in range(count):
+            began = asyncio.get_running_loop().time()
+            node = nats_servers.nodes[number % len(nats_servers.nodes)]
+            operation = (await edge.scale(deployment.id, web=1 + number % 3)).operation
+            await asyncio.to_thread(nats_servers.kill if wiped else node.kill)
+            toll.kills += 1
+            await edge.succeeded(operation)
+            toll.longest_s = max(toll.longest_s, asyncio.get_running_loop().time() - began)
+            operation = (await edge.scale(deployment.id, web=2 + number % 3)).operation
+            if wiped:
+                nats_servers.wipe()
+            await asyncio.to_thread(nats_servers.start if wiped else node.start)
+            await edge.succeeded(operation)
+            toll.changes += 2
+            await reached(lambda: settled(peers), what="fair shares again", within_s=60)
+        edge.check_books()
+        effects = list(world.effects.after(0))
+        assert violations(effects) == []
+        toll.applied = sum(one.outcome is Outcome.DONE for one in effects)
+    finally:
+        for one in peers:
+            await one.kill()
+    return toll
