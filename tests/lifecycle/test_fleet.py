@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
+
+from beds.parts import free_port
 from driverkit.effects import violations
 from drivers.simulated.effects import Outcome
 from graph.kinds import OperationStatus
 from lifecyclekit.fleet import fleet_of
+from lifecyclekit.peers import reached
 
 
 async def test_workers_share_the_work_and_take_over_that_of_the_killed_and_the_stopped(
@@ -15,10 +19,16 @@ async def test_workers_share_the_work_and_take_over_that_of_the_killed_and_the_s
 ) -> None:
     async with fleet_of(tmp_path, neo4j_server, nats_server) as fleet:
         edge = fleet.edge
-        await edge.network(sites=40, nodes=1, clusters=2, endpoint=fleet.endpoint)
+        await edge.network(sites=24, nodes=1, clusters=2, endpoint=fleet.endpoint)
         await edge.version()
-        await fleet.behave(latencyMs=300, lostReplyRate=0.1, observeEveryMs=100)
-        first, second, third = await fleet.begin(3)
+        await fleet.behave(latencyMs=200, lostReplyRate=0.1, observeEveryMs=100)
+        port = free_port()
+        [first, second], [third] = await fleet.begin(2), await fleet.begin(1, "--worker-port", str(port))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            answers = [(await client.get(path)).status_code for path in ("/livez", "/readyz", "/metrics")]
+        assert answers == [200, 200, 401], "metrics take a token, as the server's do"
+        # The third one's part is the others' loss; only then is the work asked for.
+        await reached(lambda: first.said("workers=3") and second.said("workers=3"), what="thirds")
 
         deployment, operation = await edge.deploy()
         await edge.succeeded(operation)
@@ -27,7 +37,7 @@ async def test_workers_share_the_work_and_take_over_that_of_the_killed_and_the_s
             if one.outcome is Outcome.DONE:
                 by_cluster.setdefault(one.by, 0)
                 by_cluster[one.by] += 1
-        assert sum(by_cluster.values()) == 40
+        assert sum(by_cluster.values()) == 24
         assert len(by_cluster) == 6, "three workers, each with a connection to both clusters"
 
         # One dies in the middle of its calls.

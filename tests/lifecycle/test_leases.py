@@ -32,6 +32,15 @@ async def test_the_share_of_a_worker_that_died_goes_to_the_others_when_its_lease
         assert made[1].share.is_gone(made[0].share.worker)
 
 
+async def test_without_an_expiry_at_the_broker_the_share_of_a_dead_worker_is_nobodys(nats_server, monkeypatch) -> None:
+    """The negative control: leases that outlive their workers."""
+    monkeypatch.setattr(lifecycle.leases, "LEASE_S", 3_600.0)
+    async with members(nats_server.url, 2) as made:
+        await made[0].kill()
+        with pytest.raises(AssertionError, match="the whole never came"):
+            await reached(lambda: made[1].share.partitions == ALL, what="the whole", within_s=7)
+
+
 async def test_a_worker_that_leaves_counts_as_alive_until_it_has_ended(nats_server) -> None:
     async with members(nats_server.url, 2) as made:
         one, other = made

@@ -76,8 +76,8 @@ class Fleet:
         self.workers: list[Process] = []
         self._begun = 0
 
-    async def begin(self, count: int) -> list[Process]:
-        """Starts workers; returns when each has loaded the graph and says so."""
+    async def begin(self, count: int, *flags: str) -> list[Process]:
+        """Starts workers; returns when each has loaded the graph and has its share."""
         user_and_password = self.store.removeprefix("bolt://").rpartition("@")[0]
         user, _, password = user_and_password.partition(":")
         url = f"bolt://{user}@{self.store.rpartition('@')[2]}"
@@ -89,12 +89,12 @@ class Fleet:
                     self.folder,
                     f"worker{self._begun}",
                     "worker",
-                    *("--store", url, "--nats", self.nats),
+                    *("--store", url, "--nats", self.nats, *flags),
                     EDGEATLAS_STORE_PASSWORD=password,
                 )
             )
         self.workers += made
-        await reached(lambda: all(one.said("share.changed") for one in made), what="their shares", within_s=90)
+        await reached(lambda: all(one.said("share.changed") for one in made), what="their shares", within_s=180)
         return made
 
     async def effects(self) -> list[Effect]:
@@ -126,7 +126,7 @@ async def fleet_of(folder: Path, neo4j_server, nats_server) -> AsyncIterator[Fle
     clusters = Process(folder, "simulate", "simulate", "--socket", str(socket), "--folder", str(folder / "edge"))
     await reached(socket.exists, what="the simulated backend", within_s=60)
     async with edge_of(folder, store=Neo4jStore(neo4j_server.store), running=False) as edge:
-        edge.deadline_s = 90.0
+        edge.deadline_s = 180.0
         fleet = Fleet(folder, edge, neo4j_server.store, nats_server.url, f"unix:{socket}")
         try:
             yield fleet

@@ -154,7 +154,7 @@ async def broken(folder, neo4j_server, nats_servers, settings, *, count: int, wi
     second = Peer(nats_servers.url, Ledger(store_of(neo4j_server)), simulated, settings)
     peers = [await first.start(), await second.start()]
     edge = Edge(first.ledger, first.lifecycle, simulated)
-    edge.deadline_s = 90.0
+    edge.deadline_s = 180.0
     try:
         await reached(lambda: settled(peers), what="fair shares")
         await edge.network(sites=sites, nodes=1, latencyMs=20, lostReplyRate=0.1)

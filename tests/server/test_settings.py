@@ -102,6 +102,12 @@ def test_folders_follow_the_xdg_specification(environment: dict[str, str], expec
         ({"EDGEATLAS_STORE": "bolt://h:99999999"}, ["store (EDGEATLAS_STORE)", "port"]),
         ({"EDGEATLAS_STORE_PASSWORD_FILE": "/none/there"}, ["store_password_file", "/none/there", "No such file"]),
         ({"EDGEATLAS_MAX_DOCUMENTS_BYTES": "2048"}, ["max_documents_bytes (EDGEATLAS_MAX_DOCUMENTS_BYTES)", "262144"]),
+        ({"EDGEATLAS_NATS": "nats://h"}, ["nats (EDGEATLAS_NATS)", "embedded store"]),
+        (
+            {"EDGEATLAS_NATS": "http://u:secret@h", "EDGEATLAS_STORE": "bolt://h"},
+            ["nats (EDGEATLAS_NATS)", "is none of"],
+        ),
+        ({"EDGEATLAS_WORKERS_INSIDE": "false"}, ["workers_inside (EDGEATLAS_WORKERS_INSIDE)", "nobody would work"]),
         ({"EDGEATLAS_CONFIG": "/none/there"}, ["config", "/none/there", "cannot be read"]),
     ],
 )
@@ -257,3 +263,17 @@ def test_a_wrong_flag_ends_a_command_with_the_remedy(command: typer.Typer) -> No
     done = CliRunner().invoke(command, ["--port", "x"], env={"COLUMNS": "200"})
     assert done.exit_code == 2
     assert "port (--port) is 'x'" in done.output
+
+
+def test_passwords_of_nats_are_not_shown() -> None:
+    settings = load(
+        environment=HOME
+        | {
+            "EDGEATLAS_STORE": "bolt://h",
+            "EDGEATLAS_NATS": "nats://u:secret@a,nats://v@b",
+            "EDGEATLAS_NATS_PASSWORD": "hidden",
+        }
+    )
+    assert settings.nats_servers() == ["nats://u:secret@a:4222", "nats://v:hidden@b:4222"]
+    assert "secret" not in repr(settings)
+    assert "hidden" not in repr(settings)

@@ -29,6 +29,8 @@ from serverkit.commands import CommandLine
         (["get", "nothing"], Exit.USAGE, "there is no kind 'nothing'"),
         (["get"], Exit.USAGE, "Missing argument"),
         (["frobnicate"], Exit.USAGE, "No such command"),
+        (["worker"], Exit.USAGE, "its workers run inside"),
+        (["worker", "--store", "bolt://127.0.0.1:9"], Exit.USAGE, "give the setting nats"),
         (["get", "sites", "--context", "x"], Exit.USAGE, "No such option"),
         (["--context", "x", "get", "sites"], Exit.NOT_FOUND, "there is no context 'x'"),
         (["--url", "ftp://x", "get", "sites"], Exit.USAGE, "is no server's URL"),
