@@ -56,7 +56,12 @@ class SimulatedBackend:
         if work.artifact.reference in self._settings.rejected_references:
             raise Permanent(f"{work.artifact.reference} cannot be fetched: the reference is rejected")
         now = self._clock.now_ms()
-        changed, observed = await self._world.apply(work, now=now, ready_at=self._ready_at(work, now))
+        changed, observed = await self._world.apply(
+            work,
+            now=now,
+            ready_at=self._ready_at(work.name, work.generation, work.replicas),
+            nodes=self._access.inventory.nodes_at(work.site_id),
+        )
         if fault.reply_lost:
             raise Unreachable(f"the reply of site {work.site} was lost")
         return Applied(changed=changed, observed=observed)
@@ -78,6 +83,11 @@ class SimulatedBackend:
             since = -1
         now = self._clock.now_ms()
         self._world.mature(now)
+        if self._clock.monotonic() >= self._look_due:
+            await self._world.reschedule(
+                nodes_at=self._access.inventory.nodes_at,
+                ready_at=lambda one: self._ready_at(one.name, one.generation, one.replicas),
+            )
         told_sites, told_nodes = self._site_conditions, self._node_conditions
         self._look()
         complete = since < 0
@@ -130,16 +140,16 @@ class SimulatedBackend:
             raise Retryable(f"site {site} refused the call for now")
         return fault
 
-    def _ready_at(self, work: ReleaseWork, now: int) -> list[int]:
-        settings = self._settings
+    def _ready_at(self, name: str, generation: int, replicas: int) -> list[int]:
+        """When each of an object's replicas will be ready if it is put on its node now."""
+        settings, now = self._settings, self._clock.now_ms()
         return [
             now
             + int(
                 settings.ready_after_ms
-                + settings.ready_jitter_ms
-                * draws(settings.seed, work.name, work.generation * 1_000 + index, "ready")[0]
+                + settings.ready_jitter_ms * draws(settings.seed, name, generation * 1_000 + index, "ready")[0]
             )
-            for index in range(work.replicas)
+            for index in range(replicas)
         ]
 
     async def _wait(self, version: int) -> None:

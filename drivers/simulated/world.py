@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from drivers.naming import instance_name
+from drivers.pod_terms import PodTerms
 from drivers.port import (
-    ObservedInstance,
     ObservedRelease,
     Permanent,
     ReleaseWork,
@@ -24,39 +23,15 @@ from drivers.port import (
     Unreachable,
 )
 from drivers.simulated.journal import Journal
+from drivers.simulated.objects import SimulatedObject, made_of, observed, reschedule
+from drivers.simulated.scheduler import Scheduler
 from graph.identifiers import new_ulid
-from graph.kinds import InstanceStatus
+from graph.kinds import Node
 
 TOMBSTONES_KEPT = 50_000
 COMPACT_FROM_LINES = 50_000
 LIFE_BITS = 32
 """Versions begin at the world's opening shifted by so many bits: they rise over restarts though readiness is not kept."""
-
-
-class SimulatedInstance(msgspec.Struct):
-    """One replica."""
-
-    name: str
-    node_id: str | None
-    generation: int
-    ready_at: int
-    """UTC milliseconds by the simulated clock."""
-    leaving: bool = False
-    """Replaced by another one, and kept until that is ready."""
-
-
-class SimulatedObject(msgspec.Struct):
-    """One object of the backend."""
-
-    name: str
-    owner: str
-    site_id: str
-    generation: int
-    replicas: int
-    content: str
-    """What the replicas are made from; another one replaces them."""
-    instances: list[SimulatedInstance]
-    version: int = 0
 
 
 class _Line(msgspec.Struct, omit_defaults=True):
@@ -84,6 +59,10 @@ class World:
         self.calls: dict[str, int] = {}
         """How many calls each site has had."""
         self._maturing: list[tuple[int, str]] = []
+        self._waiting: dict[str, None] = {}
+        """Names of objects with replicas that no node takes."""
+        self._on: dict[str, set[str]] = {}
+        """Names of objects that have, or had, replicas on a node, by its id."""
         self._changed = asyncio.Event()
         self._opened = 0
 
@@ -109,9 +88,9 @@ class World:
         if len(lines) > COMPACT_FROM_LINES and len(lines) > 4 * (len(self.objects) + len(self.removed)):
             await self.journal.replace([_encode(line) for line in self._summary()])
         await self.journal.append(_encode(_Line("opened", history=self.history)))
-        for one in self.objects.values():
+        for one in list(self.objects.values()):
             one.version = self._next_version()
-            self._watch(one)
+            self._add(one)
         self.removed = {name: (generation, self.version) for name, (generation, _) in self.removed.items()}
 
     def next_call(self, site_id: str) -> int:
@@ -120,10 +99,12 @@ class World:
         self.calls[site_id] = number + 1
         return number
 
-    async def apply(self, work: ReleaseWork, *, now: int, ready_at: list[int]) -> tuple[bool, ObservedRelease]:
+    async def apply(
+        self, work: ReleaseWork, *, now: int, ready_at: list[int], nodes: Sequence[Node] = ()
+    ) -> tuple[bool, ObservedRelease]:
         """Brings the object to the work; says whether that changed anything, and what it is now.
 
-        `ready_at` has the time at which each replica will be ready. Raises StaleGeneration.
+        `ready_at` has the time at which each replica will be ready, `nodes` are those of its site. Raises StaleGeneration.
         """
         self._check_open()
         self.mature(now)
@@ -131,25 +112,35 @@ class World:
         self._check_fence(work.name, work.generation)
         if found is not None and found.generation == work.generation:
             await self.journal.flushed()
-            return False, _observed(found, now)
-        made = SimulatedObject(
-            name=work.name,
-            owner=work.owner,
-            site_id=work.site_id,
-            generation=work.generation,
-            replicas=work.replicas,
-            content=_content(work),
-            instances=_replicas(work, found, ready_at),
-            version=self._next_version(),
-        )
-        self.objects.pop(work.name, None)
+            return False, observed(found, now)
+        scheduler = Scheduler(nodes, work.pods, work.resources, beside=self._beside(work.name))
+        made = made_of(work, found, ready_at=ready_at, scheduler=scheduler, version=self._next_version())
+        self._drop(work.name)
         self.removed.pop(work.name, None)
-        self.objects[work.name] = made
-        self._watch(made)
-        observed = _observed(made, now)
+        self._add(made)
+        seen = observed(made, now)
         self._ring()
         await self.journal.append(_encode(_Line("applied", object=made)))
-        return True, observed
+        return True, seen
+
+    async def reschedule(
+        self, *, nodes_at: Callable[[str], Sequence[Node]], ready_at: Callable[[SimulatedObject], list[int]]
+    ) -> None:
+        """Puts replicas that wait on nodes that take them by now; nodes change, and what was on them goes."""
+        changed = []
+        for name in list(self._waiting):
+            found = self.objects[name]
+            nodes = nodes_at(found.site_id)
+            scheduler = Scheduler(nodes, found.pods, found.resources, beside=self._beside(name))
+            if reschedule(found, scheduler, ready_at=ready_at(found)):
+                self._drop(name)
+                found.version = self._next_version()
+                self._add(found)
+                changed.append(_Line("applied", object=found))
+        if changed:
+            self._ring()
+        for line in changed:
+            await self.journal.append(_encode(line))
 
     async def remove(self, work: RemovalWork) -> bool:
         """Removes the object and remembers the generation; says whether there was one. Raises StaleGeneration."""
@@ -179,8 +170,12 @@ class World:
             found = self.objects.get(name)
             if found is None:
                 continue
-            if all(one.ready_at <= now for one in found.instances if not one.leaving):
-                found.instances = [one for one in found.instances if not one.leaving]
+            if all(one.is_ready(now) for one in found.serving()):
+                left = {one.node_id for one in found.instances if one.leaving and one.node_id is not None}
+                found.instances = found.serving()
+                for node_id in left:
+                    if not found.is_on(node_id):
+                        self._on[node_id].discard(name)
             found.version = self._next_version()
             self.objects[name] = self.objects.pop(name)
             grown = True
@@ -197,7 +192,7 @@ class World:
             found = self.objects[name]
             if found.version <= since:
                 return
-            yield _observed(found, now)
+            yield observed(found, now)
 
     def gone(self, *, since: int) -> Iterator[tuple[str, int]]:
         """Names of objects that went after a version, with their versions, newest first."""
@@ -224,8 +219,31 @@ class World:
         if gone is not None and gone[0] >= generation:
             raise StaleGeneration(name=name, asked=generation, held=gone[0])
 
+    def _beside(self, name: str) -> Callable[[str], Iterator[PodTerms]]:
+        def beside(node_id: str) -> Iterator[PodTerms]:
+            for other in sorted(self._on.get(node_id, ())):
+                if other != name and self.objects[other].is_on(node_id):
+                    yield self.objects[other].pods
+
+        return beside
+
+    def _add(self, found: SimulatedObject) -> None:
+        self.objects[found.name] = found
+        for one in found.instances:
+            if one.node_id is not None:
+                self._on.setdefault(one.node_id, set()).add(found.name)
+        if any(one.waits is not None for one in found.instances):
+            self._waiting[found.name] = None
+        self._watch(found)
+
+    def _drop(self, name: str) -> None:
+        found = self.objects.pop(name, None)
+        self._waiting.pop(name, None)
+        for node_id in {one.node_id for one in found.instances} if found is not None else ():
+            self._on.get(node_id or "", set()).discard(name)
+
     def _forget(self, name: str, generation: int) -> None:
-        self.objects.pop(name, None)
+        self._drop(name)
         self.removed.pop(name, None)
         self.removed[name] = (generation, self._next_version())
         while len(self.removed) > TOMBSTONES_KEPT:
@@ -234,7 +252,8 @@ class World:
 
     def _watch(self, found: SimulatedObject) -> None:
         for one in found.instances:
-            heapq.heappush(self._maturing, (one.ready_at, found.name))
+            if one.waits is None:
+                heapq.heappush(self._maturing, (one.ready_at, found.name))
 
     def _next_version(self) -> int:
         self.version += 1
@@ -267,65 +286,3 @@ class World:
 
 def _encode(line: _Line) -> bytes:
     return msgspec.json.encode(line)
-
-
-def _content(work: ReleaseWork) -> str:
-    parts = (work.artifact, work.configuration, work.resources)
-    return msgspec.json.encode(parts, order="deterministic").decode()
-
-
-def _replicas(work: ReleaseWork, found: SimulatedObject | None, ready_at: list[int]) -> list[SimulatedInstance]:
-    """The replicas on their nodes: those that can stay do, the others stay until what replaces them is ready."""
-    spots: list[str | None] = [node for node, count in sorted(work.assignments.items()) for _ in range(count)]
-    spots += [None] * (work.replicas - len(spots))
-    old = [one for one in found.instances if not one.leaving] if found is not None else []
-    staying = old if found is not None and found.content == _content(work) else []
-    free: dict[str | None, list[SimulatedInstance]] = {}
-    for one in staying:
-        free.setdefault(one.node_id, []).append(one)
-    kept: list[SimulatedInstance] = []
-    for index, node in enumerate(spots[: work.replicas]):
-        if free.get(node):
-            kept.append(free[node].pop(0))
-            continue
-        name = instance_name(work.name, generation=work.generation, node=node or "", index=index)
-        kept.append(SimulatedInstance(name, node, work.generation, ready_at[index]))
-    fresh = [one for one in kept if one.generation == work.generation]
-    names = {one.name for one in kept}
-    if not fresh:
-        return kept
-    return kept + [
-        SimulatedInstance(one.name, one.node_id, one.generation, one.ready_at, leaving=True)
-        for one in old
-        if one.name not in names
-    ]
-
-
-def _observed(found: SimulatedObject, now: int) -> ObservedRelease:
-    serving = [one for one in found.instances if not one.leaving]
-    ready = sum(one.ready_at <= now for one in serving)
-    return ObservedRelease(
-        name=found.name,
-        owner=found.owner,
-        site_id=found.site_id,
-        generation=found.generation,
-        replicas=len(serving),
-        ready_replicas=ready,
-        version=found.version,
-        message=None if ready == len(serving) else f"{ready} of {len(serving)} replicas are ready",
-        instances=[
-            ObservedInstance(
-                name=one.name,
-                node_id=one.node_id,
-                generation=one.generation,
-                status=_status(one, now),
-            )
-            for one in found.instances
-        ],
-    )
-
-
-def _status(one: SimulatedInstance, now: int) -> InstanceStatus:
-    if one.leaving:
-        return InstanceStatus.TERMINATING
-    return InstanceStatus.RUNNING if one.ready_at <= now else InstanceStatus.PENDING

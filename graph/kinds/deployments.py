@@ -14,6 +14,7 @@ import msgspec
 
 from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
 from graph.kinds.policy import PlacementPolicy
+from graph.kinds.scheduling import Scheduling
 from graph.values import Count, Resources
 
 
@@ -162,6 +163,11 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         MANAGED,
         Ref("Node", relation="RESERVES"),
     ] = {}
+    scheduling: Annotated[
+        Scheduling | None,
+        doc("Which nodes of its site its replicas may run on; none: those that its component alone asks for."),
+        MANAGED,
+    ] = None
     generation: Annotated[int, doc("What is wanted; a backend that holds a newer one refuses an older."), MANAGED] = 1
     applied_generation: Annotated[int, doc("The newest generation that the backend is known to hold."), MANAGED] = 0
     observed: Annotated[ReleaseObserved | None, doc("What the backend last reported; none: nothing yet."), MANAGED] = (

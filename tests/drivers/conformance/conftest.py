@@ -17,9 +17,26 @@ from drivers.clock import SystemClock
 from drivers.counted import CallReports, CountedDriver
 from drivers.port import Backend, ClusterAccess, Driver
 from drivers.simulated import SimulatedDriver
+from graph.kinds import Node
+from graph.values import Resources, Taint, TaintEffect
 
 CLUSTER = "cluster_conformance"
 SITES = {"site_a": "Aveiro", "site_b": "Braga"}
+HAS = Resources(cpu_millicores=4_000, memory_bytes=8 << 30)
+NODES = [
+    Node(id="node_a1", name="a1", site_id="site_a", labels={"disk": "ssd"}, capacity=HAS),
+    Node(id="node_a2", name="a2", site_id="site_a", labels={"disk": "hdd"}, capacity=HAS),
+    Node(
+        id="node_a3",
+        name="a3",
+        site_id="site_a",
+        arch="arm64",
+        capacity=HAS,
+        taints=[Taint("dedicated", "gpu", TaintEffect.NO_SCHEDULE)],
+    ),
+    Node(id="node_b1", name="b1", site_id="site_b", capacity=HAS),
+]
+"""What a bed's sites have: `node_a3` takes only what tolerates its taint."""
 
 
 class FixedInventory:
@@ -29,7 +46,10 @@ class FixedInventory:
         return SITES
 
     def nodes(self) -> Mapping[str, tuple[str, str]]:
-        return {"node_a1": ("a1", "site_a"), "node_a2": ("a2", "site_a"), "node_b1": ("b1", "site_b")}
+        return {one.id: (one.name, one.site_id) for one in NODES}
+
+    def nodes_at(self, site_id: str) -> list[Node]:
+        return [one for one in NODES if one.site_id == site_id]
 
 
 class SimulatedBed:
