@@ -22,7 +22,7 @@ from bench.measures.naive import Naive
 from bench.measures.places import workplace
 from bench.measures.placing import HEURISTIC, Ground
 from bench.measures.served import Served, make_caller
-from bench.measures.solving import asked_meanwhile, plan_input, store_with_apps, version_of
+from bench.measures.solving import asked_meanwhile, plan_input, store_with_apps, version_of, wait_for_clusters
 from bench.spine import on_loop
 from bench.worlds import SOURCE
 from bench.worlds.apps import AppToPlace, apps, crowded, simple, small
@@ -269,6 +269,7 @@ def questions(bench: Bench, folder: Path) -> None:
     site_ids = [one.id for one in world.sites[:1_000]]
     served = Served(folder, store=store, token=on_loop(make_caller(store)))
     try:
+        wait_for_clusters(served)
         asked_meanwhile(served, plans=plans, site_ids=site_ids, for_s=5.0)
         found = asked_meanwhile(served, plans=plans, site_ids=site_ids, for_s=PLANNING_S)
     finally:
