@@ -8,7 +8,7 @@ refused by now.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -44,10 +44,12 @@ async def choose_for_change(
     version: AppVersion,
     policy: PlacementPolicy,
     replicas: dict[str, int],
+    labels: Mapping[str, str] | None = None,
     path: str = "input",
     version_path: str = "input.appVersionId",
 ) -> Chosen:
-    """Where a deployment would run with another version, policy and replicas. `reader` is what the asker sees of `whole`.
+    """Where a deployment would run with another version, policy and replicas. `reader` is what the asker sees of `whole`;
+    `labels` are those that it is to have, None for those that it has.
 
     Raises NotFound, InvalidInput or InvalidState.
     """
@@ -60,6 +62,7 @@ async def choose_for_change(
         replicas=replicas,
         tenant_id=deployment.tenant_id,
         excluding_deployment_id=deployment.id,
+        deployment_labels=labels,
         # The same policy stays where it is while it can.
         stay_at=sites_of(whole, deployment.id) if policy == deployment.policy else (),
         indulging=blemished(whole, deployment.id),
@@ -108,6 +111,8 @@ class Decisions:
             replicas=wish.replicas,
             tenant_id=wish.tenant_id,
             excluding_deployment_id=excluding,
+            # One that is replaced keeps its own.
+            deployment_labels=wish.labels if excluding is None else None,
             path=path,
         )
 

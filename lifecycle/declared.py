@@ -70,7 +70,7 @@ class DeclaredDeployments:
             return
         decided: Chosen | Refusal
         try:
-            decided = await self._choose(edit, existing, change, placing)
+            decided = await self._choose(edit, existing, change, placing, labels=coming.fields.get("labels"))
         except Refusal as refusal:
             decided = refusal
         self._decided[existing.id] = change, decided
@@ -101,7 +101,15 @@ class DeclaredDeployments:
     def _visible(self, reader: Reader) -> Reader:
         return VisibleView(reader, self.viewer)
 
-    async def _choose(self, edit: Edit, existing: Deployment, change: Adjustment, placing: Placing) -> Chosen:
+    async def _choose(
+        self,
+        edit: Edit,
+        existing: Deployment,
+        change: Adjustment,
+        placing: Placing,
+        *,
+        labels: Mapping[str, str] | None,
+    ) -> Chosen:
         check_verb(existing, Verb.UPDATE, path=PATH)
         reader = self._visible(edit)
         version, policy, replicas = adjusted(reader, existing, change)
@@ -113,17 +121,20 @@ class DeclaredDeployments:
             version=version,
             policy=policy,
             replicas=replicas,
+            labels=labels,
             path=PATH,
             version_path=f"{PATH}.appVersion",
         )
 
     def _changed(self, edit: Edit, fields: Mapping[str, Any], existing: Deployment) -> Deployment:
-        after, change = existing, _adjustment(fields, existing)
-        if change is not None:
-            chosen = self._chosen_for(existing, change)
-            after = update_deployment(edit, change, chosen, visible=self._visible, author=self.viewer.id).deployment
         plain = {name: value for name, value in fields.items() if name in ("display_name", "labels", "external")}
-        return edit.replace(after, path=PATH, **plain)
+        # The labels first: by them others keep away from it, and what was chosen is verified against that.
+        after = edit.replace(existing, path=PATH, **plain)
+        change = _adjustment(fields, existing)
+        if change is None:
+            return after
+        chosen = self._chosen_for(existing, change)
+        return update_deployment(edit, change, chosen, visible=self._visible, author=self.viewer.id).deployment
 
     def _chosen_for(self, existing: Deployment, change: Adjustment) -> Chosen:
         if _waits(existing):

@@ -6,7 +6,7 @@ only verified. Nothing here calls a driver: once a change is committed, the reco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,7 +120,7 @@ def deploy(edit: Edit, wish: Wish, chosen: Chosen, *, visible: Visible, author: 
     version = seen_version(visible(edit), wish.app_version_id)
     components = components_of(edit, version)
     check_replicas(wish.replicas, components, policy=wish.policy, path="input.replicas")
-    _check_decision(edit, chosen, components, policy=wish.policy, wait=wait)
+    _check_decision(edit, chosen, components, policy=wish.policy, wait=wait, labels=wish.labels)
     deployment = edit.create(
         Deployment,
         tenant_id=wish.tenant_id,
@@ -345,6 +345,7 @@ def _check_decision(
     policy: PlacementPolicy,
     wait: bool,
     excluding: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     decision = chosen.decision
     if not decision.feasible:
@@ -359,7 +360,7 @@ def _check_decision(
             remedy="try again",
             path="input.appVersionId",
         )
-    verify_at_head(edit, decision, components, policy=policy, deployment_id=excluding)
+    verify_at_head(edit, decision, components, policy=policy, deployment_id=excluding, labels=labels)
 
 
 def verify_at_head(
@@ -369,13 +370,21 @@ def verify_at_head(
     *,
     policy: PlacementPolicy,
     deployment_id: str | None,
+    labels: Mapping[str, str] | None = None,
     leave_out: Collection[str] = (),
 ) -> None:
     """Checks that a decision still holds; for a deployment that is there, its own sites may be away or cordoned.
 
-    Raises CapacityGone.
+    `labels` are those of a deployment that is not there yet. Raises CapacityGone.
     """
     reader: Reader = edit
     if deployment_id is not None:
         reader = Indulgent(edit, blemished(edit, deployment_id, leave_out=leave_out))
-    verify(reader, decision, components=components, policy=policy, excluding_deployment_id=deployment_id)
+    verify(
+        reader,
+        decision,
+        components=components,
+        policy=policy,
+        excluding_deployment_id=deployment_id,
+        deployment_labels=labels,
+    )

@@ -42,12 +42,14 @@ class Placing:
         replicas: Mapping[str, int],
         tenant_id: str,
         excluding_deployment_id: str | None = None,
+        deployment_labels: Mapping[str, str] | None = None,
         stay_at: Sequence[str] = (),
         indulging: Blemished = NONE,
         path: str = "input",
     ) -> Chosen:
         """A decision on the graph as it is now.
 
+        `deployment_labels`: those that the deployment is to have; None: those that it has in the graph.
         `stay_at`: sites to stay at if that can be; only if not, the whole policy is looked at. `indulging`: what of the
         deployment's own infrastructure is taken to be in order.
         Raises InvalidInput or NotFound that name what is wrong with the policy.
@@ -68,6 +70,7 @@ class Placing:
                         replicas=replicas,
                         tenant_id=tenant_id,
                         excluding_deployment_id=excluding_deployment_id,
+                        deployment_labels=deployment_labels,
                         projection=projection,
                         drivers=self._drivers.names,
                         path=path,

@@ -78,6 +78,8 @@ class DryRuns:
                 replicas=wish.replicas,
                 tenant_id=wish.tenant_id,
                 excluding_deployment_id=replaces,
+                # One that is replaced keeps its own.
+                deployment_labels=wish.labels if replaces is None else None,
                 path=path,
             )
 

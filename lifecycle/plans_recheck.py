@@ -64,6 +64,7 @@ class Recheck:
                     replicas=replicas,
                     tenant_id=tenant_id,
                     excluding_deployment_id=one.step.deployment_id,
+                    deployment_labels=plan.deployment_labels if one.step.deployment_id is None else None,
                     indulging=NONE
                     if one.step.deployment_id is None
                     else _indulging(whole, plan, one.step.deployment_id),

@@ -47,6 +47,7 @@ class SupposedGraph:
         replicas: Mapping[str, int],
         tenant_id: str,
         excluding_deployment_id: str | None = None,
+        deployment_labels: Mapping[str, str] | None = None,
         indulging: Blemished = NONE,
         path: str = "input",
     ) -> Chosen:
@@ -58,6 +59,7 @@ class SupposedGraph:
             replicas=replicas,
             tenant_id=tenant_id,
             excluding_deployment_id=excluding_deployment_id,
+            deployment_labels=deployment_labels,
             indulging=indulging,
             path=path,
         )

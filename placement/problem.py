@@ -83,6 +83,7 @@ def problem_from(
     replicas: Mapping[str, int],
     excluding_deployment_id: str | None = None,
     tenant_id: str | None = None,
+    deployment_labels: Mapping[str, str] | None = None,
     latency: LinkGraph | None = None,
     projection: Projection | None = None,
     uses: Reader | None = None,
@@ -95,6 +96,7 @@ def problem_from(
     replicas: at each site by component name; the component's own number when absent.
     excluding_deployment_id: the deployment that is placed anew, whose own use does not count.
     tenant_id: whose private sites, clusters and nodes may be used; the components' tenant when not given.
+    deployment_labels: those that the deployment is to have, by which others keep away from it; None: those that it has.
     latency: the network of the reader's graph.
     projection: the inventory and network of the whole graph that the reader shows a part of; without it both are made
         anew, which takes some 0.7 s at 100,000 nodes.
@@ -137,6 +139,7 @@ def problem_from(
         uses=everything,
         tenant_id=tenant_id,
         excluding_deployment_id=excluding_deployment_id,
+        deployment_labels=deployment_labels,
         claimants=None if projection is None else projection.claims.deployment_ids(),
         path=f"{path}.policy",
     )

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graph.kinds import Component, Deployment, Region
+from graph.kinds import Component, Region
 from graph.kinds.policy import DivisionMode, PlacementPolicy, SiteSelector
 from graph.paths import Network
 from graph.refusal import LimitExceeded
 from graph.selectors import LabelSelector
 from graph.view import Reader, get_as
-from placement.affinity import Company, Itself, app_of, companies, keeping_away
+from placement.affinity import Company, companies, itself_of, keeping_away
 from placement.arrays import Floats, Ints, Mask
 from placement.claims import binding
 from placement.coverage import MAX_TARGETS
@@ -99,6 +99,7 @@ def words_of(
     uses: Reader,
     tenant_id: str | None,
     excluding_deployment_id: str | None,
+    deployment_labels: Mapping[str, str] | None = None,
     claimants: Iterable[str] | None = None,
     path: str = "input.policy",
 ) -> PolicyWords:
@@ -111,6 +112,7 @@ def words_of(
     sites_matching: (sites,) of the inventory that match a selector.
     uses: sees all tenants' releases.
     excluding_deployment_id: the deployment that is placed anew.
+    deployment_labels: those that the deployment is to have; None: those that it has in the graph.
     claimants: ids of deployments whose words bind others (`Claims`); without it all are looked through.
     path: of the policy, for refusals.
 
@@ -132,7 +134,9 @@ def words_of(
             remedy="name fewer places, or cover a smaller area",
             path=f"{path}.coverage" if policy.coverage else f"{path}.latency",
         )
-    itself = _itself(uses, components, excluding_deployment_id, tenant_id)
+    itself = itself_of(
+        uses, components, deployment_id=excluding_deployment_id, tenant_id=tenant_id, labels=deployment_labels
+    )
     claims = list(binding(uses) if claimants is None else claimants)
     return PolicyWords(
         selected=parts_of(ground, policy.sites, path=f"{path}.sites"),
@@ -167,11 +171,6 @@ def words_of(
         allowed=allowed_pairs(ground, targets, network),
         region_names=_region_names(ground, policy),
     )
-
-
-def _itself(uses: Reader, components: Sequence[Component], deployment_id: str | None, tenant_id: str | None) -> Itself:
-    app_id = app_of(uses, components[0].app_version_id) if components else None
-    return Itself(deployment=get_as(uses, Deployment, deployment_id), app_id=app_id, tenant_id=tenant_id)
 
 
 def _preference(ground: Ground, preferences: Sequence[SiteSelector], *, path: str) -> Ints | None:
