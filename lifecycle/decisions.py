@@ -26,6 +26,7 @@ from lifecycle.deployments import DECISIONS, Chosen, Visible, Wish, seen_version
 from lifecycle.indulgence import blemished
 from lifecycle.operations import Earlier
 from lifecycle.placing import Placing
+from lifecycle.priorities import check_priority
 from lifecycle.releases import sites_of
 from placement.filed_decision import decision_filed
 from placement.problem import check_replicas
@@ -100,9 +101,10 @@ class Decisions:
     async def for_wish(
         self, reader: Reader, wish: Wish, *, excluding: str | None = None, path: str = "input"
     ) -> Chosen:
-        """Where a wish would run now. Raises NotFound, InvalidInput or InvalidState."""
+        """Where a wish would run now. Raises NotFound, InvalidInput, InvalidState or LimitExceeded."""
         version: AppVersion = seen_version(reader, wish.app_version_id, path=f"{path}.appVersionId")
         components = components_of(reader, version, path=f"{path}.appVersionId")
+        check_priority(reader, wish.policy, tenant_id=wish.tenant_id, path=f"{path}.policy")
         check_replicas(wish.replicas, components, policy=wish.policy, path=f"{path}.replicas")
         return await self._placing.choose(
             reader,

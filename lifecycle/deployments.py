@@ -36,6 +36,7 @@ from lifecycle.events import tell
 from lifecycle.indulgence import Indulgent, blemished
 from lifecycle.opening import create_operation
 from lifecycle.outcomes import outcomes_of
+from lifecycle.priorities import check_priority
 from lifecycle.releases import apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
@@ -115,11 +116,12 @@ def deploy(edit: Edit, wish: Wish, chosen: Chosen, *, visible: Visible, author: 
     """A new deployment with its first revision, its releases and an operation.
 
     With `wait` a decision that is not feasible leaves it PENDING_PLACEMENT; else it is refused.
-    Raises NotFound, AlreadyExists, InvalidInput, InvalidState, Unplaceable, or CapacityGone.
+    Raises NotFound, AlreadyExists, InvalidInput, InvalidState, LimitExceeded, Unplaceable, or CapacityGone.
     """
     version = seen_version(visible(edit), wish.app_version_id)
     components = components_of(edit, version)
     check_replicas(wish.replicas, components, policy=wish.policy, path="input.replicas")
+    check_priority(edit, wish.policy, tenant_id=wish.tenant_id, path="input.policy")
     _check_decision(edit, chosen, components, policy=wish.policy, wait=wait, labels=wish.labels)
     deployment = edit.create(
         Deployment,
@@ -146,7 +148,7 @@ def update_deployment(
     """The deployment with what changed in it: a new revision, and new generations where a backend would see a difference.
 
     A deployment that waits to be placed goes on waiting when the decision is not feasible; else that is refused.
-    Raises NotFound, Conflict, InvalidInput, InvalidState, Unplaceable, or CapacityGone.
+    Raises NotFound, Conflict, InvalidInput, InvalidState, LimitExceeded, Unplaceable, or CapacityGone.
     """
     deployment = seen_deployment(visible(edit), change.deployment_id)
     check_verb(deployment, Verb.SCALE if kind is OperationKind.SCALE else Verb.UPDATE)
@@ -156,6 +158,7 @@ def update_deployment(
     version, policy, replicas = adjusted(edit, deployment, change)
     components = components_of(edit, version)
     check_replicas(replicas, components, policy=policy, path="input.replicas")
+    check_priority(edit, policy, tenant_id=deployment.tenant_id, before=deployment.policy, path="input.policy")
     _check_decision(edit, chosen, components, policy=policy, wait=waiting, excluding=deployment.id)
     after = edit.replace(
         deployment,

@@ -7,7 +7,8 @@ at once. Whether the decision still holds is checked at head when it is committe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -23,6 +24,9 @@ from placement.engine import decide
 from placement.filed_decision import filed
 from placement.problem import Problem, problem_from
 from placement.projection import Projection
+
+P = TypeVar("P")
+A = TypeVar("A")
 
 
 class Placing:
@@ -59,20 +63,15 @@ class Placing:
         async with self._turn:
             for one in policies:
                 try:
-                    shown, projection = reader, self._projection
-                    if indulging:
-                        shown, whole = Indulgent(reader, indulging), Indulgent(projection.reader, indulging)
-                        projection = projection.beside(whole, whole.changes())
-                    problem = problem_from(
-                        shown,
+                    problem = self.problem(
+                        reader,
                         components=components,
                         policy=one,
                         replicas=replicas,
                         tenant_id=tenant_id,
                         excluding_deployment_id=excluding_deployment_id,
                         deployment_labels=deployment_labels,
-                        projection=projection,
-                        drivers=self._drivers.names,
+                        indulging=indulging,
                         path=path,
                     )
                 except InvalidInput:
@@ -85,6 +84,42 @@ class Placing:
                     break
         assert chosen is not None, "there is at least one policy"
         return chosen
+
+    def problem(
+        self,
+        reader: Reader,
+        *,
+        components: Sequence[Component],
+        policy: PlacementPolicy,
+        replicas: Mapping[str, int],
+        tenant_id: str,
+        excluding_deployment_id: str | None = None,
+        deployment_labels: Mapping[str, str] | None = None,
+        indulging: Blemished = NONE,
+        path: str = "input",
+    ) -> Problem:
+        """What is to be decided, on the graph as it is now. Raises as `choose`."""
+        projection = self._projection
+        if indulging:
+            reader, whole = Indulgent(reader, indulging), Indulgent(projection.reader, indulging)
+            projection = projection.beside(whole, whole.changes())
+        return problem_from(
+            reader,
+            components=components,
+            policy=policy,
+            replicas=replicas,
+            tenant_id=tenant_id,
+            excluding_deployment_id=excluding_deployment_id,
+            deployment_labels=deployment_labels,
+            projection=projection,
+            drivers=self._drivers.names,
+            path=path,
+        )
+
+    async def decided(self, problems: Callable[[], Awaitable[P]], decide: Callable[[P], A]) -> A:
+        """What is decided of problems that are made when it is this one's turn, in a thread."""
+        async with self._turn:
+            return await asyncio.to_thread(decide, await problems())
 
 
 def pinned(policy: PlacementPolicy, site_ids: Sequence[str]) -> PlacementPolicy:

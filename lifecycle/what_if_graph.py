@@ -37,7 +37,8 @@ class SupposedGraph:
         """What the asker sees of it."""
         self._told: dict[str, Entity | None] = {}
         self._projection = projection.beside(edit, self._commit(self._known()))
-        self._placing = Placing(self._projection, drivers, at_once=1)
+        self.placing = Placing(self._projection, drivers, at_once=1)
+        """Decides on this graph."""
 
     async def choose(
         self,
@@ -52,7 +53,7 @@ class SupposedGraph:
         path: str = "input",
     ) -> Chosen:
         """A decision on this graph. Raises as `Placing.choose`."""
-        return await self._placing.choose(
+        return await self.placing.choose(
             self.reader,
             components=components,
             policy=policy,

@@ -125,12 +125,16 @@ class _Search:
         for at in self._all:
             found, _ = searched(self._room, self._drafts[at])
             self._decided += 1
+            if found is None:
+                found, _ = searched(self._room, self._drafts[at], limits=Limits())
+                self._decided += 1
             if found is not None:
                 self._alone[at] = found
                 self._tiers = max(self._tiers, len(found.cost))
                 self._learn(at, found)
         self._one_by_one()
         if not self._contended():
+            self._polish(Limits())
             return
         for _ in range(self._limits.rounds):
             if self._decided >= self._limits.decisions:
@@ -140,7 +144,7 @@ class _Search:
                 break
         self._choose()
         self._exchange()
-        self._polish()
+        self._polish(FINE)
         self._choose()
 
     def result(self) -> Together:
@@ -245,18 +249,18 @@ class _Search:
             learnt |= found is not None and self._learn(at, found)
         return learnt
 
-    def _polish(self) -> None:
+    def _polish(self, limits: Limits) -> None:
         """Each once more on what all the others leave, searched further."""
         for at in self._order:
-            before = self._leave(at)
-            if before is None:
+            if at not in self._alone:
                 continue
-            found, _ = searched(self._room, draft(self._room, at), limits=FINE)
+            before = self._leave(at)
+            found, _ = searched(self._room, draft(self._room, at), limits=limits)
             self._decided += 1
-            if found is not None and better(found.cost, before.cost):
+            if found is not None and (before is None or better(found.cost, before.cost)):
                 self._learn(at, found)
                 self._take(at, found)
-            else:
+            elif before is not None:
                 self._take(at, before)
 
     def _choose(self) -> None:

@@ -16,6 +16,8 @@ from graph.kinds.geography import Circle, Coverage, LatencyTarget, Place, SiteRe
 from graph.values import Count, NonNegativeFloat, Position, TaintEffect
 
 Few = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+MOST_PRIORITY = 1_000_000_000
+"""The highest priority, as in Kubernetes the highest that users may give a PriorityClass; the lowest is as far below 0."""
 
 
 class SiteSelector(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -250,6 +252,15 @@ class PlacementPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     max_moves: Annotated[
         Few | None, doc("The most sites of a component that it did not run at before, when it is placed again.")
     ] = None
+    priority: Annotated[
+        int,
+        msgspec.Meta(
+            ge=-MOST_PRIORITY,
+            le=MOST_PRIORITY,
+            description="Who comes first when several deployments are decided together and there is not room for all: the "
+            "higher. At most what the tenant may have (`maxPriority`). Nothing that stays is moved for it.",
+        ),
+    ] = 0
     weights: Annotated[ScoreWeights, doc("How much each term of the objective counts.")] = ScoreWeights()
     objective: Annotated[
         list[list[Term]],
@@ -275,6 +286,7 @@ NAMES = {
 """What is named by the fields of a policy's words that name something by id, wherever in a policy they stand."""
 
 __all__ = [
+    "MOST_PRIORITY",
     "NAMES",
     "AffinityScope",
     "AppAffinity",

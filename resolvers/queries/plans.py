@@ -132,7 +132,12 @@ def _size(first: int) -> int:
 
 _PAGED: dict[str, tuple[str, Any, str]] = {
     "first": ("int", PAGE, f"Deployments of a page, at most {MAX_STEPS}."),
-    "after": ("Optional[str]", UNSET, "After this cursor. A page is planned as if those before it were left alone."),
+    "after": (
+        "Optional[str]",
+        UNSET,
+        "After this cursor. A page of a drain of up to 1,000 deployments is of the whole drain; any other is planned as if "
+        "those before it were left alone.",
+    ),
 }
 
 
