@@ -27,6 +27,8 @@ Row: TypeAlias = Annotated[NDArray[np.float64], "float64[::1]"]
 """(n,) figures, one after the other in memory, as are all of these."""
 Table: TypeAlias = Annotated[NDArray[np.float64], "float64[:, ::1]"]
 """(n, m) figures."""
+Cube: TypeAlias = Annotated[NDArray[np.float64], "float64[:, :, ::1]"]
+"""(n, m, k) figures."""
 Numbers: TypeAlias = Annotated[NDArray[np.int64], "int64[::1]"]
 """(n,) whole numbers."""
 NumberTable: TypeAlias = Annotated[NDArray[np.int64], "int64[:, ::1]"]

@@ -34,15 +34,26 @@ def make_ready(kernels: Sequence[Compiled[Any, Any]], *, folder: Path | None) ->
     _config.CACHE_LOCATOR_CLASSES = f"{__name__}.{Kept.__name__}"
     try:
         for one in kernels:
-            name = _name(one.function)
-            _stamps[name] = _made_of(one)
-            kept = next((each for each in (_beside(one.function), folder) if each and _writable(each)), None)
-            if kept is not None:
-                _folders[name] = kept
-            signature = _signature(one.function)
-            one.code = numba.njit(signature, cache=kept is not None, nogil=True, error_model="numpy")(_linked(one))
+            _make_ready(one, folder)
     finally:
         _config.CACHE_LOCATOR_CLASSES = before
+
+
+def _make_ready(compiled: Compiled[Any, Any], folder: Path | None) -> None:
+    if compiled.code is not None:
+        return
+    linked = _linked(compiled, folder)
+    if not compiled.entry:
+        compiled.code = numba.njit(nogil=True, error_model="numpy")(linked)
+        return
+    function = compiled.function
+    name = _name(function)
+    _stamps[name] = _made_of(compiled)
+    kept = next((each for each in (_beside(function), folder) if each and _writable(each)), None)
+    if kept is not None:
+        _folders[name] = kept
+    signature = _signature(function)
+    compiled.code = numba.njit(signature, cache=kept is not None, nogil=True, error_model="numpy")(linked)
 
 
 class Kept(caching.InTreeCacheLocator):
@@ -87,14 +98,13 @@ def _needed(function: Any) -> dict[str, Any]:
     return {name: function.__globals__[name] for name in sorted(names) if name in function.__globals__}
 
 
-def _linked(compiled: Compiled[Any, Any]) -> Any:
+def _linked(compiled: Compiled[Any, Any], folder: Path | None) -> Any:
     """The function with machine code in the place of the kernels and parts that it calls."""
     function = compiled.function
     names = dict(function.__globals__)
     for name, found in _needed(function).items():
         if isinstance(found, Compiled):
-            if found.code is None:
-                found.code = numba.njit(nogil=True, error_model="numpy")(_linked(found))
+            _make_ready(found, folder)
             names[name] = found.code
     linked = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__)
     linked.__qualname__, linked.__module__ = function.__qualname__, function.__module__
