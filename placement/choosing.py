@@ -21,6 +21,7 @@ from placement.screening import Screening
 from placement.solve.evaluation import evaluate
 from placement.solve.model import Choice, Limits
 from placement.solve.solve import solve
+from placement.stopping import look
 from placement.unit_problems import Unit
 
 MAX_CUTS = 16
@@ -136,6 +137,7 @@ class Choosing:
     def _best(self, width: int | None) -> tuple[Modelled, Choice]:
         narrow, pooled = True, True
         while True:
+            look(None if self.limits is None else self.limits.stop)
             made = modelled(
                 self.problem,
                 self.units,

@@ -32,7 +32,7 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
     """Where the components run, why there, and why not elsewhere.
 
     A decision that is not feasible has no placements; it says which places cannot be served, the nearest miss, and what
-    else is in conflict. Deterministic: ties go to smaller ids.
+    else is in conflict. Deterministic: ties go to smaller ids. Raises Stopped when `limits.stop` is asked for.
     """
     units = unit_problems(problem)
     timed = any(one is LATENCY for one in rules)

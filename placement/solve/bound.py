@@ -39,7 +39,7 @@ def lp_bound(model: Model, *, cost: Floats | None = None, most_pairs: int | None
                 more = Rows(csr_array(dense), np.full(len(before), -np.inf), high)
         told = Told(rows.ladders)
         told.begin(None)
-        found = relaxed_whole(rows, tier, told, more=more)
+        found = relaxed_whole(rows, tier, told, more=more, stop=model.limits.stop)
         if not found.feasible:
             return None
         bounds[tier] = rounded_up(found.value + float(rows.constants[tier]), rows.step(tier))

@@ -20,6 +20,7 @@ from placement.solve.ladders import Rows, Told, stacked
 from placement.solve.model import Choice, Model, nobody
 from placement.solve.program import Program, program
 from placement.solve.restriction import restricted
+from placement.stopping import Stop
 
 PROOF = 1e-6
 """Relative: HiGHS's own tolerance. A bound this near to a cost proves it."""
@@ -124,7 +125,9 @@ class Search:
         rows = program(self.model, among=self.among, served=tier + 1)
         told = Told(rows.ladders)
         told.begin(None if self.best is None else rows.column_values(self.best.open).astype(np.float64))
-        relaxation = relaxed_whole(rows, tier, told, more=self._more(rows, tier), enough=ENOUGH)
+        relaxation = relaxed_whole(
+            rows, tier, told, more=self._more(rows, tier), enough=ENOUGH, stop=self.model.limits.stop
+        )
         if relaxation.feasible is False:
             self._none_left(rows, tier)
             return
@@ -187,7 +190,7 @@ class Search:
             upper = self._fixed(rows, relaxation, tier, low)
             parts = [self._more(rows, tier), told.rows(rows.columns)]
             more = stacked([one for one in parts if one is not None])
-            found = solved(rows, rows.costs[tier], upper=upper, more=more, nodes=self.left)
+            found = solved(rows, rows.costs[tier], upper=upper, more=more, nodes=self.left, stop=self.model.limits.stop)
             self.left -= max(1, found.nodes)
             self.nodes += max(1, found.nodes)
             if found.status == "infeasible":
@@ -252,7 +255,9 @@ class Search:
         return Rows(csr_array(np.array(dense)), np.array(low), np.array(high))
 
 
-def relaxed_whole(rows: Program, tier: int, told: Told, *, more: Rows | None, enough: float = 0.0) -> Relaxed:
+def relaxed_whole(
+    rows: Program, tier: int, told: Told, *, more: Rows | None, enough: float = 0.0, stop: Stop | None = None
+) -> Relaxed:
     """The relaxation of a tier, with rows told until its answer breaks none, or its value grows by no more than `enough`.
 
     `enough` is relative. The value is a lower bound in any case.
@@ -260,7 +265,7 @@ def relaxed_whole(rows: Program, tier: int, told: Told, *, more: Rows | None, en
     value = -np.inf
     for _ in range(MAX_ROUNDS):
         parts = [one for one in (more, told.rows(rows.columns)) if one is not None]
-        found = relaxed(rows, rows.costs[tier], more=stacked(parts))
+        found = relaxed(rows, rows.costs[tier], more=stacked(parts), stop=stop)
         if found.values is None or not told.learn(found.values):
             break
         size = abs(found.value + float(rows.constants[tier]))

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
+from placement.stopping import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Apart:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where a search ends: counts, never seconds."""
+    """Where a search ends: counts, never seconds; and whoever no longer wants it may stop it."""
 
     rounds: int = 60
     """Of local search."""
@@ -127,6 +128,8 @@ class Limits:
     exact_candidates: int = 400
     """A model with no more candidates in all is solved whole, not as a core."""
     alternatives: int = 64
+    stop: Stop | None = field(default=None, compare=False)
+    """Gives the search up when it is asked for; what is found while it is not is the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from placement.solve.layout import Layout, Rows, layout, mandatory
 from placement.solve.local import search
 from placement.solve.model import Choice, Group, Model, nobody
 from placement.solve.shortlist import least, promise, shortlist
+from placement.stopping import look
 
 LISTED = 320
 """Candidates of a unit that it is searched with alone."""
@@ -39,6 +40,7 @@ def solve(model: Model) -> Choice:
 
     With `model.start` feasible it is feasible and costs no more. With `limits.core_candidates` an exact solver is asked too,
     also when the searches found nothing feasible; when it proves that there is nothing, the choice says what cannot be kept.
+    Raises Stopped when `limits.stop` is asked for.
     """
     found = _searched(model)
     if not model.limits.core_candidates:
@@ -92,6 +94,7 @@ def _one(model: Model, groups: tuple[Group, ...], weights: Floats, start: tuple[
     layouts: list[Layout | None] = [None] * len(model.units)
     steps = 0
     for number in order:
+        look(limits.stop)
         unit = model.units[number]
         kept = groups if number == 0 else unit.groups
         clients = _clients(model, number, open)
