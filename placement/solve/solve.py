@@ -168,6 +168,7 @@ def _beside(
         near[number] = layout(one.unit, np.flatnonzero(chosen), groups=kept, fixed=fixed, weights=one.weights)
     board = board_of(model, near)
     limits = model.limits
+    look(limits.stop)
     found, steps = beside(board, np.array(order), opened(near, open), limits.rounds, limits.joint_moves)
     ends = board.player_at.tolist()
     return [
