@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from graph.kinds import Component
 from graph.kinds.policy import Division, DivisionMode, PlacementPolicy, Spread, Term
 from graph.refusal import InvalidInput
+from placement.domains import LEVELS
 
 
 def check_policy(
@@ -79,6 +80,7 @@ def _check_division(policy: PlacementPolicy, division: Division, totals: Mapping
             remedy="leave the weights out, or divide by STATIC",
             path=f"{path}.weights",
         )
+    _check_levels(division, path=f"{path}.levels")
     if division.mode is DivisionMode.DEMAND and not (policy.latency or policy.coverage):
         raise InvalidInput(
             "to divide by demand takes places whose demand it is",
@@ -105,6 +107,22 @@ def _check_division(policy: PlacementPolicy, division: Division, totals: Mapping
                 remedy="raise maxEach or maxSites, or ask for fewer replicas",
                 path=f"{path}.maxEach",
             )
+
+
+def _check_levels(division: Division, *, path: str) -> None:
+    before = -1
+    for n, one in enumerate(division.levels):
+        if one.level not in LEVELS:
+            raise InvalidInput(
+                f"there is no level {one.level!r}", remedy=f"name one of {', '.join(LEVELS)}", path=f"{path}[{n}].level"
+            )
+        if LEVELS.index(one.level) <= before:
+            raise InvalidInput(
+                f"{one.level} is not within {LEVELS[before]}, which the total is divided over before",
+                remedy="give each level once, the coarser first",
+                path=f"{path}[{n}].level",
+            )
+        before = LEVELS.index(one.level)
 
 
 def _check_objective(objective: Sequence[Sequence[Term]], *, path: str) -> None:

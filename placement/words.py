@@ -23,6 +23,7 @@ from placement.arrays import Floats, Ints, Mask
 from placement.claims import binding
 from placement.coverage import MAX_TARGETS
 from placement.dedication import busy_nodes, taken_nodes
+from placement.division_levels import Regions, idle, regions_of
 from placement.division_weights import given_weights
 from placement.domains import SpreadDomains, domains_of
 from placement.groups import SiteGroups, groups_of
@@ -69,7 +70,9 @@ class PolicyWords:
     units: tuple[UnitWords, ...]
     """The first is the one whose clients the places are."""
     weights: Ints | None
-    """(sites,): with a division by STATIC, each site's weight."""
+    """(sites,): what the policy itself weighs each site; 0: it has no part of a total. None when it weighs none."""
+    regions: tuple[Regions, ...]
+    """The regions of each level that a total is divided over first."""
     demand: Floats
     """(targets,): the weight of each place's users."""
     allowed: Allowed | None
@@ -137,6 +140,7 @@ def words_of(
     itself = itself_of(
         uses, components, deployment_id=excluding_deployment_id, tenant_id=tenant_id, labels=deployment_labels
     )
+    regions = _regions(ground, policy, path=f"{path}.division.levels")
     claims = list(binding(uses) if claimants is None else claimants)
     return PolicyWords(
         selected=parts_of(ground, policy.sites, path=f"{path}.sites"),
@@ -166,7 +170,8 @@ def words_of(
             components, policy.components, nodes_matching=nodes_matching, path=f"{path}.components"
         ),
         units=units_of(ground, components, policy, path=f"{path}.components"),
-        weights=_weights(ground, policy, path=f"{path}.division.weights"),
+        weights=_weights(ground, policy, regions, path=f"{path}.division.weights"),
+        regions=regions,
         demand=np.array([one.demand for one in targets], dtype=np.float64),
         allowed=allowed_pairs(ground, targets, network),
         region_names=_region_names(ground, policy),
@@ -195,9 +200,17 @@ def _region_names(ground: Ground, policy: PlacementPolicy) -> dict[str, str]:
     return {one: region.name for one, region in found if region is not None}
 
 
-def _weights(ground: Ground, policy: PlacementPolicy, *, path: str) -> Ints | None:
+def _regions(ground: Ground, policy: PlacementPolicy, *, path: str) -> tuple[Regions, ...]:
+    return () if policy.division is None else regions_of(ground, policy.division.levels, path=path)
+
+
+def _weights(ground: Ground, policy: PlacementPolicy, regions: Sequence[Regions], *, path: str) -> Ints | None:
     division = policy.division
-    if division is None or division.mode is not DivisionMode.STATIC:
+    if division is None:
         return None
+    without = idle(regions, np.arange(ground.size))
+    if division.mode is not DivisionMode.STATIC:
+        return np.where(without, 0, 1) if without.any() else None
     masks = [selected(ground, one.sites, path=f"{path}[{n}].sites") for n, one in enumerate(division.weights)]
-    return given_weights(ground.size, selected=masks, weights=[one.weight for one in division.weights])
+    given = given_weights(ground.size, selected=masks, weights=[one.weight for one in division.weights])
+    return np.where(without, 0, given)

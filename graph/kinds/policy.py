@@ -70,11 +70,40 @@ class SiteWeight(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     weight: Annotated[Count, doc("Each site's weight.")]
 
 
+class RegionWeight(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A weight for regions; of several that name a region the first counts."""
+
+    region_ids: Annotated[
+        list[str], msgspec.Meta(max_length=1_000, description="These regions, and those of the level below them.")
+    ]
+    weight: Annotated[Count, doc("Each region's weight.")]
+
+
+class DivisionLevel(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Regions of a level that a total is divided over before it is divided over what is in them."""
+
+    level: Annotated[str, doc("The level of the regions, such as COUNTRY; the coarser first.")]
+    weights: Annotated[
+        list[RegionWeight],
+        msgspec.Meta(
+            max_length=1_000,
+            description="The regions' weights, 0 for those that none names; empty: with STATIC all alike, else by what "
+            "their sites weigh together.",
+        ),
+    ] = []
+
+
 class Division(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """The numbers of replicas are totals, divided over the chosen sites (Balinski and Young's quota method)."""
 
     mode: Annotated[DivisionMode, doc("By what they are divided.")] = DivisionMode.STATIC
     weights: Annotated[list[SiteWeight], msgspec.Meta(max_length=1_000, description="With STATIC: the weights.")] = []
+    levels: Annotated[
+        list[DivisionLevel],
+        msgspec.Meta(
+            max_length=6, description="Totals are divided over regions first, level by level, then over sites in each."
+        ),
+    ] = []
     min_each: Annotated[Few, doc("At least so many of each component at each chosen site.")] = 0
     max_each: Annotated[Few | None, doc("At most so many of each component at a site.")] = None
 
@@ -294,10 +323,12 @@ __all__ = [
     "ComponentPolicy",
     "Coverage",
     "Division",
+    "DivisionLevel",
     "DivisionMode",
     "LatencyTarget",
     "Place",
     "PlacementPolicy",
+    "RegionWeight",
     "ScoreWeights",
     "SiteGroup",
     "SiteReach",
