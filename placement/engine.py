@@ -34,6 +34,8 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
     A decision that is not feasible has no placements; it says which places cannot be served, the nearest miss, and what
     else is in conflict. Deterministic: ties go to smaller ids. Raises Stopped when `limits.stop` is asked for.
     """
+    # What is in reach is searched for here and not by whoever made the problem.
+    problem.latency.found(None if limits is None else limits.stop)
     units = unit_problems(problem)
     timed = any(one is LATENCY for one in rules)
     # Places are served by the first unit alone, so they keep no site from the others.

@@ -2,12 +2,13 @@
 
 What a decision needs are the pairs in reach, which are few: they are a sparse matrix. Explanations ask for more, of few
 places or sites: how far is it to the place that a site nearly reaches, which site is nearest to a place that none reaches.
-Each of these is one search of the network, made when it is asked for.
+Each of these is one search of the network, made when it is asked for. So are the pairs in reach: a problem is made on the
+event loop, where a search of some milliseconds a place would hold everybody up, and decided in a thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,8 +18,9 @@ from scipy.sparse.csgraph import dijkstra
 from graph.paths import Network
 from graph.spatial import estimated_latency_ms
 from placement.arrays import Floats, Ints, Mask
-from placement.latency import Entries, Target
+from placement.latency import Entries, EntryPoints, Target
 from placement.searches import Searches, searched, with_places
+from placement.stopping import Stop
 
 _FIRST_GUESS = 3.0
 """How many times the estimate for a distance is searched first for the sites within it."""
@@ -26,21 +28,47 @@ _FIRST_GUESS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """One-way milliseconds between places and sites. Sites are by the problem's rows, places by the order of the targets."""
+    """One-way milliseconds between places and sites. Sites are by the problem's rows, places by the order of the targets.
 
-    pairs: csr_array
-    """(targets, sites): an explicit entry is in reach, by time or, where the place has a distance, by that; its ms."""
-    limits: Floats
-    """(targets,): the most latency for each, ms; infinite for those whose reach is a distance."""
+    All that it is made of are values, and `searches` is for all threads; what two ask for at the same time is searched for
+    twice, to the same end.
+    """
+
+    targets: tuple[Target, ...]
+    points: EntryPoints
     network: Network
-    places: tuple[Entries, ...]
     rows: Ints
     """(sites,): each site's row in the network; -1: none."""
     searches: Searches
+    near_by: Callable[[], Sequence[Ints | None]] | None = None
+    """For each place whose reach is a distance the sites within it, and None for the others; None: there are none such."""
     memo: _Memo = field(default_factory=lambda: _Memo(), compare=False)
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.targets)
+
+    @property
+    def limits(self) -> Floats:
+        """(targets,): the most latency for each, ms; infinite for those whose reach is a distance."""
+        return np.array([one.within_ms for one in self.targets], dtype=np.float64)
+
+    @property
+    def places(self) -> tuple[Entries, ...]:
+        """Where each place enters the network."""
+        if self.memo.places is None:
+            self.memo.places = tuple(self.points.of(self.targets))
+        return self.memo.places
+
+    @property
+    def pairs(self) -> csr_array:
+        """(targets, sites): an explicit entry is in reach, by time or, where the place has a distance, by that; its ms."""
+        return self.found()
+
+    def found(self, stop: Stop | None = None) -> csr_array:
+        """The same. Raises Stopped when that is asked for before it is found."""
+        if self.memo.pairs is None:
+            self.memo.pairs = self._pairs(stop)
+        return self.memo.pairs
 
     def sites_of(self, target: int) -> tuple[Ints, Floats]:
         """The sites in reach of a place, ascending, and their latency."""
@@ -116,6 +144,22 @@ class Latencies:
             size=len(self.rows),
         )
 
+    def _pairs(self, stop: Stop | None) -> csr_array:
+        limits, places, network = self.limits, self.places, self.network
+        near_by = [None] * len(limits) if self.near_by is None else self.near_by()
+        reach = [
+            limit if sites is None else _reach(self.searches, network, place, self.rows[sites], target)
+            for limit, sites, place, target in zip(limits.tolist(), near_by, places, self.targets, strict=True)
+        ]
+        found = self.searches.rows(network, places, reach, stop=stop)
+        sites = [one.sites for one in found]
+        latency = [one.latency for one in found]
+        for n, near in enumerate(near_by):
+            if near is not None:
+                keep = np.isin(sites[n], self.rows[near])
+                sites[n], latency[n] = sites[n][keep], latency[n][keep]
+        return _pairs(sites, latency, limits, _local(self.rows, len(network.site_ids)), size=len(self.rows))
+
     def _at_sites(self, by_vertex: Floats) -> Floats:
         found = np.full(len(self.rows), np.inf)
         there = self.rows >= 0
@@ -123,10 +167,11 @@ class Latencies:
         return found
 
     def _closest(self) -> tuple[Ints, Floats]:
-        timed = np.flatnonzero(np.isfinite(self.limits))
+        limits = self.limits
+        timed = np.flatnonzero(np.isfinite(limits))
         if not len(timed):
             return np.full(len(self.rows), -1, dtype=np.int64), np.full(len(self.rows), np.inf)
-        offsets = self.limits[timed].max() - self.limits[timed]
+        offsets = limits[timed].max() - limits[timed]
         size = len(self.network.site_ids)
         matrix = with_places(
             self.searches.matrix(self.network), [self.places[one] for one in timed.tolist()], offsets=offsets.tolist()
@@ -148,42 +193,8 @@ class _Memo:
 
     rows: dict[int, Floats] = field(default_factory=dict)
     closest: tuple[Ints, Floats] | None = None
-
-
-def latencies_of(
-    targets: Sequence[Target],
-    places: Sequence[Entries],
-    network: Network,
-    rows: Ints,
-    *,
-    searches: Searches,
-    near_by: Sequence[Ints | None],
-) -> Latencies:
-    """The latencies between places and the sites at these rows of the network (-1: none).
-
-    near_by: for each place whose reach is a distance the sites within it; None for the others.
-    """
-    limits = np.array([one.within_ms for one in targets], dtype=np.float64)
-    local = _local(rows, len(network.site_ids))
-    reach = [
-        limit if sites is None else _reach(searches, network, place, rows[sites], target)
-        for limit, sites, place, target in zip(limits.tolist(), near_by, places, targets, strict=True)
-    ]
-    found = searches.rows(network, places, reach)
-    sites = [one.sites for one in found]
-    latency = [one.latency for one in found]
-    for n, near in enumerate(near_by):
-        if near is not None:
-            keep = np.isin(sites[n], rows[near])
-            sites[n], latency[n] = sites[n][keep], latency[n][keep]
-    return Latencies(
-        pairs=_pairs(sites, latency, limits, local, size=len(rows)),
-        limits=limits,
-        network=network,
-        places=tuple(places),
-        rows=rows,
-        searches=searches,
-    )
+    places: tuple[Entries, ...] | None = None
+    pairs: csr_array | None = None
 
 
 def _reach(searches: Searches, network: Network, place: Entries, wanted: Ints, target: Target) -> float:

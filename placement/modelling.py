@@ -341,7 +341,7 @@ def _reach(problem: Problem, clients: Ints, servers: Ints, words: UnitWords) -> 
     assert words.within_ms is not None, "the caller has looked"
     turned = len(servers) < len(clients)
     sources, ends = (servers, clients) if turned else (clients, servers)
-    if problem.free_bandwidth is not None and words.min_bandwidth_mbps is not None:
+    if words.min_bandwidth_mbps is not None:
         vertex = problem.latency.rows
         found = reach_between(
             problem.latency.network,
@@ -349,7 +349,6 @@ def _reach(problem: Problem, clients: Ints, servers: Ints, words: UnitWords) -> 
             vertex[ends],
             within_ms=words.within_ms,
             min_mbps=words.min_bandwidth_mbps,
-            free=problem.free_bandwidth,
         )
     else:
         found = columns_of(problem.latency.between(sources, words.within_ms), ends)

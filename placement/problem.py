@@ -3,6 +3,9 @@
 `problem_from` is the only part that reads the graph: it resolves the policy's ids, selectors and places, and takes from the
 inventory the columns of the sites that may be considered. What comes after is a function of the problem alone, in any
 thread, and the same for a dry run. What the reader does not see, or what is private to another tenant, is not in it.
+
+It is made between two commits, on the thread that applies them, and takes a few milliseconds. Whatever searches the network
+is left to whoever decides: it needs nothing but the values that the problem holds.
 """
 
 from __future__ import annotations
@@ -11,11 +14,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-import numpy as np
-
 from graph.kinds import AppVersion, Component, Site, Tier
 from graph.kinds.policy import PlacementPolicy
-from graph.paths import LinkGraph, Network
+from graph.paths import LinkGraph
 from graph.refusal import InvalidInput
 from graph.selectors import LabelSelector, parse_selector
 from graph.view import Reader, get_as
@@ -29,7 +30,6 @@ from placement.latencies import Latencies
 from placement.latency import Target, targets_of
 from placement.outlook import Outlooks
 from placement.projection import Projection
-from placement.reach import FreeBandwidth
 from placement.sites import SiteColumns
 from placement.words import PolicyWords, words_of
 
@@ -68,8 +68,6 @@ class Problem:
     """By component id: replicas that each site has now; empty when none runs anywhere."""
     salt: str
     """What decides ties of a division: the same for all versions of an app."""
-    free_bandwidth: FreeBandwidth | None = None
-    """Of the network of `latency`, when there must be bandwidth between components."""
 
     def __len__(self) -> int:
         return len(self.sites)
@@ -162,7 +160,6 @@ def problem_from(
         clusters=outlook.clusters,
         needed=needed_in_all(needs),
         salt=version.app_id if (version := get_as(reader, AppVersion, components[0].app_version_id)) else "",
-        free_bandwidth=_free_bandwidth(reader, network, policy),
         current=current_replicas(everything, outlook.sites.row_of, needs, deployment_id=excluding_deployment_id),
         bins=bins_of(
             inventory,
@@ -177,12 +174,12 @@ def problem_from(
     )
 
 
-def _near_by(targets: Sequence[Target], words: PolicyWords) -> list[Ints | None] | None:
-    """For places whose reach is a distance the sites within it; None when there are no such places."""
+def _near_by(targets: Sequence[Target], words: PolicyWords) -> Callable[[], list[Ints | None]] | None:
+    """Gives for places whose reach is a distance the sites within it; None when there are no such places."""
     allowed = words.allowed
     if allowed is None or all(one.within_km is None for one in targets):
         return None
-    return [None if one.within_km is None else allowed.sites_of(n) for n, one in enumerate(targets)]
+    return lambda: [None if one.within_km is None else allowed.sites_of(n) for n, one in enumerate(targets)]
 
 
 def check_replicas(
@@ -244,12 +241,3 @@ def _check_counts(
                 remedy=f"name one of {', '.join(tiers)}",
                 path=f"{path}.policy.sites.tiers[{n}]",
             )
-
-
-def _free_bandwidth(reader: Reader, network: Callable[[], Network], policy: PlacementPolicy) -> FreeBandwidth | None:
-    if not any(one.min_bandwidth_mbps is not None for one in policy.components):
-        return None
-    free = FreeBandwidth(reader, network())
-    # All of it now: what a solver reads must not be the graph.
-    free.of(np.arange(len(network().link_ids)))
-    return free
