@@ -27,7 +27,7 @@ from lifecycle.indulgence import blemished
 from lifecycle.operations import Earlier
 from lifecycle.placing import Placing
 from lifecycle.priorities import check_priority
-from lifecycle.releases import sites_of
+from lifecycle.releases import sites_by_component
 from placement.filed_decision import decision_filed
 from placement.problem import check_replicas
 
@@ -65,7 +65,7 @@ async def choose_for_change(
         excluding_deployment_id=deployment.id,
         deployment_labels=labels,
         # The same policy stays where it is while it can.
-        stay_at=sites_of(whole, deployment.id) if policy == deployment.policy else (),
+        stay_at=sites_by_component(whole, deployment.id) if policy == deployment.policy else None,
         indulging=blemished(whole, deployment.id),
         path=path,
     )

@@ -7,7 +7,7 @@ at once. Whether the decision still holds is checked at head when it is committe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -15,13 +15,13 @@ import msgspec
 from drivers.registry import DriverRegistry
 from graph.kinds import Component
 from graph.kinds.policy import PlacementPolicy, SiteSelector
-from graph.refusal import InvalidInput
 from graph.view import Reader
 from lifecycle.deployments import Chosen
 from lifecycle.indulgence import NONE, Blemished, Indulgent
 from placement.decision import Decision
 from placement.engine import decide
 from placement.filed_decision import filed
+from placement.holding import held_to
 from placement.problem import Problem, problem_from
 from placement.projection import Projection
 
@@ -47,43 +47,35 @@ class Placing:
         tenant_id: str,
         excluding_deployment_id: str | None = None,
         deployment_labels: Mapping[str, str] | None = None,
-        stay_at: Sequence[str] = (),
+        stay_at: Mapping[str, Collection[str]] | None = None,
+        or_move: bool = True,
         indulging: Blemished = NONE,
         path: str = "input",
     ) -> Chosen:
         """A decision on the graph as it is now.
 
         `deployment_labels`: those that the deployment is to have; None: those that it has in the graph.
-        `stay_at`: sites to stay at if that can be; only if not, the whole policy is looked at. `indulging`: what of the
-        deployment's own infrastructure is taken to be in order.
+        `stay_at`: by the name of a component the sites to stay at; only if that cannot be, and with `or_move`, the whole
+        policy is looked at. `indulging`: what of the deployment's own infrastructure is taken to be in order.
         Raises InvalidInput or NotFound that name what is wrong with the policy.
         """
-        policies = [pinned(policy, stay_at), policy] if stay_at else [policy]
-        chosen: Chosen | None = None
         async with self._turn:
-            for one in policies:
-                try:
-                    problem = self.problem(
-                        reader,
-                        components=components,
-                        policy=one,
-                        replicas=replicas,
-                        tenant_id=tenant_id,
-                        excluding_deployment_id=excluding_deployment_id,
-                        deployment_labels=deployment_labels,
-                        indulging=indulging,
-                        path=path,
-                    )
-                except InvalidInput:
-                    if one is policy:
-                        raise
-                    # Held to fewer sites than it was placed at, the policy may contradict itself: then it moves.
-                    continue
-                chosen = await asyncio.to_thread(_choose, problem)
-                if chosen.decision.feasible:
-                    break
-        assert chosen is not None, "there is at least one policy"
-        return chosen
+            problem = self.problem(
+                reader,
+                components=components,
+                policy=policy,
+                replicas=replicas,
+                tenant_id=tenant_id,
+                excluding_deployment_id=excluding_deployment_id,
+                deployment_labels=deployment_labels,
+                indulging=indulging,
+                path=path,
+            )
+            if stay_at:
+                chosen = await asyncio.to_thread(_choose, held_to(problem, stay_at))
+                if chosen.decision.feasible or not or_move:
+                    return chosen
+            return await asyncio.to_thread(_choose, problem)
 
     def problem(
         self,
@@ -120,13 +112,6 @@ class Placing:
         """What is decided of problems that are made when it is this one's turn, in a thread."""
         async with self._turn:
             return await asyncio.to_thread(decide, await problems())
-
-
-def pinned(policy: PlacementPolicy, site_ids: Sequence[str]) -> PlacementPolicy:
-    """The policy, held to exactly these sites."""
-    sites = msgspec.structs.replace(policy.sites, site_ids=list(site_ids))
-    count = len(site_ids)
-    return msgspec.structs.replace(policy, sites=sites, min_sites=count, max_sites=count)
 
 
 def without(policy: PlacementPolicy, site_id: str) -> PlacementPolicy:

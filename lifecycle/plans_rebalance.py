@@ -35,7 +35,6 @@ from lifecycle.plans_steps import (
     places_of,
     planned,
     revisions_of,
-    sites_chosen,
 )
 from lifecycle.priorities import priority_of
 from lifecycle.releases import sites_of
@@ -253,9 +252,10 @@ def _gain(edit: Edit, one: Due, found: Found | Refusal, steps: Mapping[str, Plan
     if isinstance(found, Refusal) or not found.chosen.decision.feasible or before is None:
         return None
     deployment_id, decision, policy = one.deployment.id, found.chosen.decision, one.policy
-    moves = len(places_of(decision) - places_now(edit, deployment_id))
+    now, then = places_now(edit, deployment_id), places_of(decision)
+    moves = len(then - now)
     after = cost_of(decision, policy, moves=moves)
-    same = not moves and sites_chosen(decision) == sites_of(edit, deployment_id)
+    same = then == now
     too_many = policy.max_moves is not None and moves > policy.max_moves
     if same or too_many or not is_less(after, before, policy):
         return None

@@ -50,6 +50,15 @@ def sites_of(reader: Reader, deployment_id: str) -> list[str]:
     return sorted({one.site_id for one in found if one.wanted and one.retires_after is None})
 
 
+def sites_by_component(reader: Reader, deployment_id: str) -> dict[str, list[str]]:
+    """By the name of each component the sites where it is to stay, by id."""
+    found: dict[str, set[str]] = {}
+    for one in releases_of(reader, deployment_id):
+        if one.wanted and one.retires_after is None:
+            found.setdefault(_name(reader, one), set()).add(one.site_id)
+    return {name: sorted(sites) for name, sites in found.items()}
+
+
 def apply_decision(
     edit: Edit,
     deployment: Deployment,
@@ -253,6 +262,6 @@ def _key(edit: Edit, release: Release) -> Key:
     return _name(edit, release), release.site_id, release.cluster_id or ""
 
 
-def _name(edit: Edit, release: Release) -> str:
-    component = get_as(edit, Component, release.component_id)
+def _name(reader: Reader, release: Release) -> str:
+    component = get_as(reader, Component, release.component_id)
     return component.name if component is not None else ""
