@@ -37,6 +37,8 @@ Small: TypeAlias = Annotated[NDArray[np.int32], "int32[::1]"]
 """(n,) whole numbers of 32 bits, as sparse matrices have them."""
 Flags: TypeAlias = Annotated[NDArray[np.bool_], "boolean[::1]"]
 """(n,) yes or no."""
+FlagTable: TypeAlias = Annotated[NDArray[np.bool_], "boolean[:, ::1]"]
+"""(n, m) yes or no."""
 
 
 class Compiled(Generic[P, R]):

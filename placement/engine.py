@@ -118,7 +118,7 @@ def _objective(
     made: Modelled, choice: Choice, layout: Layout, placements: Sequence[SitePlacement], *, loose: bool
 ) -> Objective:
     problem, first = made.problem, layout.rows[0]
-    latency = problem.latency.to(first).min(axis=1) if problem.targets and len(first) else np.empty(0)
+    latency = problem.latency.to(first)[1] if problem.targets and len(first) else np.empty(0)
     bounds = [None] * made.model.tiers if loose or choice.bound is None else choice.bound.tolist()
     everywhere: list[Ints] = [rows for rows in layout.rows if len(rows)]
     costs = choice.cost if problem.policy.division is None else _costs_of_shares(made, layout, placements)

@@ -9,7 +9,7 @@ event loop, where a search of some milliseconds a place would hold everybody up,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -17,9 +17,12 @@ from scipy.sparse.csgraph import dijkstra
 
 from graph.paths import Network
 from graph.spatial import estimated_latency_ms
-from placement.arrays import Floats, Ints, Mask
+from placement.arrays import Floats, Ints
+from placement.compiled import Small
 from placement.latency import Entries, EntryPoints, Target
-from placement.searches import Searches, searched, with_places
+from placement.searches import Row, Searches, searched, with_places
+from placement.solve.entries import nearest, taken
+from placement.solve.model import mask_of
 from placement.stopping import Stop
 
 _FIRST_GUESS = 3.0
@@ -75,19 +78,15 @@ class Latencies:
         here = slice(self.pairs.indptr[target], self.pairs.indptr[target + 1])
         return self.pairs.indices[here].astype(np.int64), self.pairs.data[here]
 
-    def to(self, sites: Ints) -> Floats:
-        """(targets, given sites): latency where it is in reach, otherwise infinite. For few sites."""
-        column = np.full(self.pairs.shape[1] + 1, -1, dtype=np.int64)
-        column[sites] = np.arange(len(sites))
-        at = column[self.pairs.indices]
-        there = np.flatnonzero(at >= 0)
-        found = np.full((len(self), len(sites)), np.inf)
-        found[self.target_of_pairs()[there], at[there]] = self.pairs.data[there]
-        return found
+    def to(self, sites: Ints) -> tuple[Ints, Floats]:
+        """(targets,): of these sites the nearest that is in reach, and the latency; -1 and infinite without one.
 
-    def target_of_pairs(self) -> Ints:
-        """The target of each entry of `pairs`."""
-        return np.repeat(np.arange(len(self)), np.diff(self.pairs.indptr))
+        Of equal ones it is the first by row.
+        """
+        key, known = sites.tobytes(), self.memo.nearest
+        if known is None or known[0] != key:
+            known = self.memo.nearest = key, nearest(self.pairs, mask_of(sites, self.pairs.shape[1]))
+        return known[1]
 
     def row(self, target: int) -> Floats:
         """(sites,): latency from one place to every site, whatever the limit; infinite where there is no way."""
@@ -108,41 +107,17 @@ class Latencies:
         targets, latency = self.memo.closest
         return int(targets[site]), float(latency[site])
 
-    def nearest(self, among: Mask) -> tuple[Ints, Floats]:
-        """For each place the nearest of some sites, as (site, ms): -1 and infinite where there is a way to none."""
-        sources = np.flatnonzero(among & (self.rows >= 0))
-        site, latency = np.full(len(self), -1, dtype=np.int64), np.full(len(self), np.inf)
-        if not len(sources) or not len(self):
-            return site, latency
-        at = self.rows[sources]
-        distance, _, origin = dijkstra(
-            self.searches.matrix(self.network), indices=at, min_only=True, return_predecessors=True
-        )
-        site_at = np.full(len(self.network.site_ids), -1, dtype=np.int64)
-        site_at[at] = sources
-        for n, place in enumerate(self.places):
-            for row, up_to in place:
-                if distance[row] + up_to < latency[n]:
-                    site[n], latency[n] = site_at[origin[row]], distance[row] + up_to
-        return site, latency
-
     def within(self, target: int, limit: float) -> tuple[Ints, Floats]:
         """The sites within some milliseconds of a place, ascending, and their latency."""
         row = self._at_sites(searched(self.searches.matrix(self.network), [self.places[target]], limit=limit)[0])
         sites = np.flatnonzero(np.isfinite(row))
         return sites, row[sites]
 
-    def between(self, sites: Ints, limit_ms: float) -> csr_array:
-        """(given sites, sites): from each of some sites those within some milliseconds, itself included at zero."""
-        places: list[Entries] = [((int(row), 0.0),) if row >= 0 else () for row in self.rows[sites].tolist()]
+    def between(self, sites: Ints, others: Ints, limit_ms: float) -> csr_array:
+        """(sites, others): from each of some sites those of others (ascending) within some milliseconds, itself at zero."""
+        places: list[Entries] = [((row, 0.0),) if row >= 0 else () for row in self.rows[sites].tolist()]
         found = self.searches.rows(self.network, places, [limit_ms] * len(places))
-        return _pairs(
-            [one.sites for one in found],
-            [one.latency for one in found],
-            np.full(len(found), limit_ms),
-            _local(self.rows, len(self.network.site_ids)),
-            size=len(self.rows),
-        )
+        return _pairs(found, [limit_ms] * len(found), _columns(self.rows[others], self.network), count=len(others))
 
     def _pairs(self, stop: Stop | None) -> csr_array:
         limits, places, network = self.limits, self.places, self.network
@@ -152,13 +127,11 @@ class Latencies:
             for limit, sites, place, target in zip(limits.tolist(), near_by, places, self.targets, strict=True)
         ]
         found = self.searches.rows(network, places, reach, stop=stop)
-        sites = [one.sites for one in found]
-        latency = [one.latency for one in found]
         for n, near in enumerate(near_by):
             if near is not None:
-                keep = np.isin(sites[n], self.rows[near])
-                sites[n], latency[n] = sites[n][keep], latency[n][keep]
-        return _pairs(sites, latency, limits, _local(self.rows, len(network.site_ids)), size=len(self.rows))
+                keep = np.isin(found[n].sites, self.rows[near])
+                found[n] = replace(found[n], sites=found[n].sites[keep], latency=found[n].latency[keep])
+        return _pairs(found, limits.tolist(), _columns(self.rows, network), count=len(self.rows))
 
     def _at_sites(self, by_vertex: Floats) -> Floats:
         found = np.full(len(self.rows), np.inf)
@@ -195,6 +168,8 @@ class _Memo:
     closest: tuple[Ints, Floats] | None = None
     places: tuple[Entries, ...] | None = None
     pairs: csr_array | None = None
+    nearest: tuple[bytes, tuple[Ints, Floats]] | None = None
+    """Of the sites that were asked about last."""
 
 
 def _reach(searches: Searches, network: Network, place: Entries, wanted: Ints, target: Target) -> float:
@@ -209,20 +184,20 @@ def _reach(searches: Searches, network: Network, place: Entries, wanted: Ints, t
     return np.inf if len(wanted) else 0.0
 
 
-def _pairs(sites: Sequence[Ints], latency: Sequence[Floats], limits: Floats, local: Ints, *, size: int) -> csr_array:
-    """Rows of the network in reach of each place as a matrix over sites; what is beyond a limit or no site is left out."""
-    counts = np.array([len(one) for one in sites], dtype=np.int64)
-    columns = local[np.concatenate(sites)] if len(sites) else np.empty(0, dtype=np.int64)
-    values = np.concatenate(latency) if len(latency) else np.empty(0)
-    keep = (columns >= 0) & (values <= np.repeat(limits, counts))
-    before = np.concatenate(([0], np.cumsum(keep)))
-    pointers = before[np.concatenate(([0], np.cumsum(counts)))]
-    return csr_array((values[keep], columns[keep], pointers), shape=(len(sites), size))
+def _pairs(found: Sequence[Row], limits: Sequence[float], place: Small, *, count: int) -> csr_array:
+    """What each search found within its limit as a matrix; what has no place among so many columns is left out."""
+    size = sum(len(one.sites) for one in found)
+    column, latency = np.empty(size + 1, dtype=np.int32), np.empty(size + 1)
+    start = [0]
+    for one, limit in zip(found, limits, strict=True):
+        start.append(taken(one.sites, one.latency, limit, place, column, latency, start[-1]))
+    parts = latency[: start[-1]].copy(), column[: start[-1]].copy(), np.array(start, dtype=np.int32)
+    return csr_array(parts, shape=(len(found), count))
 
 
-def _local(rows: Ints, size: int) -> Ints:
-    """Of each row of the network the site, -1: none that is looked at."""
-    local = np.full(size, -1, dtype=np.int64)
+def _columns(rows: Ints, network: Network) -> Small:
+    """Of each vertex of the network its place in `rows`; -1: it is not among them."""
+    place = np.full(len(network.site_ids), -1, dtype=np.int32)
     there = rows >= 0
-    local[rows[there]] = np.flatnonzero(there)
-    return local
+    place[rows[there]] = np.flatnonzero(there)
+    return place

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from graph.kinds.policy import PlacementPolicy, Term
 from placement.arrays import Floats, Ints, Mask
-from placement.narrowing import columns_of, cut, cut_group, narrowed
+from placement.narrowing import cut, cut_group, narrowed
 from placement.problem import Problem
 from placement.reach import reach_between
 from placement.room import room
@@ -26,6 +26,7 @@ from placement.scores.latency import SCALE_MS as LATENCY_SCALE_MS
 from placement.scores.moves import moves
 from placement.scores.price import price_per_hour
 from placement.screening import Screening
+from placement.solve.entries import columns_of
 from placement.solve.model import Apart, Budget, Clients, Group, Limits, Model, Serving
 from placement.solve.model import Unit as Solved
 from placement.unit_problems import Unit
@@ -309,11 +310,9 @@ def _solved(
 def _clients(problem: Problem, rows: Ints, tier_of: dict[Term, int], demand: Floats) -> Clients | None:
     if not problem.targets:
         return None
-    found = columns_of(reach(problem), rows)
     tier = tier_of.get(Term.LATENCY)
     factor = 0.0 if tier is None else problem.policy.weights.latency / LATENCY_SCALE_MS
-    found.data = found.data * np.repeat(demand * factor, np.diff(found.indptr))
-    return Clients(cost=found, tier=tier or 0)
+    return Clients(cost=columns_of(reach(problem), rows, factor=demand * factor), tier=tier or 0)
 
 
 def _shares(problem: Problem) -> Floats:
@@ -351,7 +350,7 @@ def _reach(problem: Problem, clients: Ints, servers: Ints, words: UnitWords) -> 
             min_mbps=words.min_bandwidth_mbps,
         )
     else:
-        found = columns_of(problem.latency.between(sources, words.within_ms), ends)
+        found = problem.latency.between(sources, ends, words.within_ms)
     return csr_array(found.T) if turned else found
 
 

@@ -249,11 +249,11 @@ def _serves(made: Modelled, sites: Ints) -> tuple[list[list[ServedPlace]], Float
     part = np.zeros(len(sites))
     if not len(sites):
         return found, part
-    for n, (target, latency) in enumerate(zip(problem.targets, problem.latency.to(sites), strict=True)):
-        nearest = int(np.argmin(latency))
-        if np.isfinite(latency[nearest]):
-            found[nearest].append(
-                ServedPlace(place=target.place, latency_ms=float(latency[nearest]), within_ms=target.within_ms)
-            )
-            part[nearest] += float(latency[nearest]) * float(made.demand[n])
+    site, latency = problem.latency.to(sites)
+    served = np.flatnonzero(site >= 0)
+    place = np.searchsorted(sites, site[served])
+    part += np.bincount(place, latency[served] * made.demand[served], len(sites))
+    for n, at, ms in zip(served.tolist(), place.tolist(), latency[served].tolist(), strict=True):
+        target = problem.targets[n]
+        found[at].append(ServedPlace(place=target.place, latency_ms=ms, within_ms=target.within_ms))
     return found, part

@@ -50,8 +50,8 @@ def _divided(
     now = problem.current.get(one.id)
     nearest = np.full(len(problem.targets), -1, dtype=np.int64)
     if len(problem.targets) and len(sites):
-        latency = problem.latency.to(sites)
-        nearest = np.where(np.isfinite(latency).any(axis=1), np.argmin(latency, axis=1), -1)
+        site, _ = problem.latency.to(sites)
+        nearest = np.where(site >= 0, np.searchsorted(sites, site), -1)
     open_sites = OpenSites(
         ids=[problem.sites[row].id for row in sites.tolist()],
         room=room,

@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
 from placement.compiled import Numbers, Row, Small, kernel
+from placement.solve.entries import parts_of
 from placement.solve.ground import NO_LIMIT, Ground
 from placement.solve.model import Domains, Group, Unit
 
@@ -29,16 +30,6 @@ class Rows:
     matrix: csr_array
     rows: Ints
     tier: int
-
-    @property
-    def entries(self) -> tuple[Ints, Small, Floats]:
-        """Where each row of the whole matrix begins; of each entry the candidate and the cost."""
-        matrix = self.matrix
-        return (
-            matrix.indptr.astype(np.int64, copy=False),
-            matrix.indices.astype(np.int32, copy=False),
-            matrix.data.astype(np.float64, copy=False),
-        )
 
 
 class Demand(NamedTuple):
@@ -125,7 +116,7 @@ class Layout:
 
     def demand(self, rows: Rows) -> Demand:
         """Clients on the columns."""
-        return _demand(*rows.entries, rows.rows, self.column_of, rows.tier)
+        return _demand(*parts_of(rows.matrix), rows.rows, self.column_of, rows.tier)
 
     def candidates(self, open: Ints) -> Ints:
         """The open candidates of the unit, ascending, from the open columns."""
@@ -162,7 +153,7 @@ def layout(unit: Unit, columns: Ints, *, groups: Sequence[Group], fixed: Mask, w
     else:
         matrix = unit.clients.cost
         rows = Rows(matrix, np.arange(matrix.shape[0]), unit.clients.tier)
-        own = _demand(*rows.entries, rows.rows, column_of, rows.tier)
+        own = _demand(*parts_of(rows.matrix), rows.rows, column_of, rows.tier)
     return Layout(
         unit=unit,
         columns=columns,
