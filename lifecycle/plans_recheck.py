@@ -21,6 +21,7 @@ from lifecycle.plans_kept import GOING, PlanReason, wish_of
 from lifecycle.plans_moving import down_sites
 from lifecycle.plans_steps import Planned, sites_chosen
 from lifecycle.releases import sites_of
+from lifecycle.unplaceable import reasons_of
 from placement.decision import Decision
 from placement.disclosure import reason_without_use
 
@@ -135,10 +136,10 @@ def _told(reader: Reader, decision: Decision, planned: Mapping[str, Collection[s
                 )
             )
     if not found and not decision.feasible:
-        messages = [unmet.message for unmet in decision.unmet] or [
-            reason_without_use(conflict).message for conflict in decision.conflicts
+        found = [
+            _reason("POLICY_BROKEN", f"deployment {one.step.name!r}: {message}", one)
+            for message in reasons_of(decision)
         ]
-        found = [_reason("POLICY_BROKEN", f"deployment {one.step.name!r}: {message}", one) for message in messages]
     return found[:REASONS_TOLD]
 
 
