@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from graph.edit import Edit
-from graph.kinds import AppVersion, Deployment, DeploymentRevision, Operation
+from graph.kinds import AppVersion, Deployment, DeploymentPhase, DeploymentRevision, Operation
 from graph.kinds.policy import PlacementPolicy
 from graph.ledger import Ledger
 from graph.refusal import CapacityGone, InvalidState, NotFound, Refusal, Unavailable
@@ -25,7 +25,7 @@ from lifecycle.components import components_of
 from lifecycle.deployments import DECISIONS, Chosen, Visible, Wish, seen_version
 from lifecycle.indulgence import blemished
 from lifecycle.operations import Earlier
-from lifecycle.placing import Placing
+from lifecycle.placing import Filing, Placing
 from lifecycle.priorities import check_priority
 from lifecycle.releases import sites_by_component
 from placement.filed_decision import decision_filed
@@ -67,6 +67,8 @@ async def choose_for_change(
         # The same policy stays where it is while it can.
         stay_at=sites_by_component(whole, deployment.id) if policy == deployment.policy else None,
         indulging=blemished(whole, deployment.id),
+        # What waits to be placed goes on waiting when it cannot be, and is told why.
+        filing=Filing.EVERY if deployment.phase is DeploymentPhase.PENDING_PLACEMENT else Filing.FEASIBLE,
         path=path,
     )
 
@@ -99,7 +101,13 @@ class Decisions:
         )
 
     async def for_wish(
-        self, reader: Reader, wish: Wish, *, excluding: str | None = None, path: str = "input"
+        self,
+        reader: Reader,
+        wish: Wish,
+        *,
+        excluding: str | None = None,
+        filing: Filing = Filing.FEASIBLE,
+        path: str = "input",
     ) -> Chosen:
         """Where a wish would run now. Raises NotFound, InvalidInput, InvalidState or LimitExceeded."""
         version: AppVersion = seen_version(reader, wish.app_version_id, path=f"{path}.appVersionId")
@@ -115,6 +123,7 @@ class Decisions:
             excluding_deployment_id=excluding,
             # One that is replaced keeps its own.
             deployment_labels=wish.labels if excluding is None else None,
+            filing=filing,
             path=path,
         )
 

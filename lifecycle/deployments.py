@@ -41,6 +41,7 @@ from lifecycle.releases import apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
 from placement.decision import Decision
+from placement.filed_decision import filed
 from placement.problem import check_replicas
 from placement.verification import verify
 
@@ -76,12 +77,13 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
-    """A decision, and the JSON that is filed of it (made off the event loop: it may be megabytes)."""
+    """A decision, and what is filed of it."""
 
     decision: Decision
-    body: bytes
+    body: bytes | None = None
+    """The JSON that is filed, made off the event loop, for it may be megabytes; None of what is only looked at."""
     record_id: str | None = None
-    """Set when it has been filed already."""
+    """Set when it has been filed already, or when it is of a graph that is only supposed, where nothing is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -282,7 +284,7 @@ def file_decision(edit: Edit, deployment: Deployment, chosen: Chosen) -> str:
             tenant_id=deployment.tenant_id,
             subject_id=deployment.id,
             at=edit.at,
-            body=msgspec.Raw(chosen.body),
+            body=msgspec.Raw(filed(chosen.decision) if chosen.body is None else chosen.body),
         )
     )
     return decision_id

@@ -1,13 +1,18 @@
 """Decisions on a value of the graph, in a thread: placement may take long and must not hold the event loop.
 
 The problem is taken from the view on the loop, whole and immutable; deciding and encoding happen in a thread, at most a few
-at once. Whether the decision still holds is checked at head when it is committed.
+at once, and end with whoever waits for them. Whether the decision still holds is checked at head when it is committed.
+
+Most decisions are only looked at, a page at a time. Words for every site, and the JSON of them, take several times as long
+as deciding does, so they are made of what is to be filed alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -17,6 +22,7 @@ from graph.kinds import Component
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.view import Reader
 from lifecycle.deployments import Chosen
+from lifecycle.in_thread import in_thread
 from lifecycle.indulgence import NONE, Blemished, Indulgent
 from placement.decision import Decision
 from placement.engine import decide
@@ -24,17 +30,37 @@ from placement.filed_decision import filed
 from placement.holding import held_to
 from placement.problem import Problem, problem_from
 from placement.projection import Projection
+from placement.solve.model import Limits
+from placement.stopping import Stop
 
 P = TypeVar("P")
 A = TypeVar("A")
 
 
+SUPPOSED = "decision_supposed"
+"""What stands for the record of a decision where none is filed."""
+
+
+class Filing(enum.Enum):
+    """Of which decisions the JSON that is filed is made."""
+
+    NONE = "NONE"
+    """They are only looked at."""
+    FEASIBLE = "FEASIBLE"
+    EVERY = "EVERY"
+    """Also of those that are not feasible: of what then waits to be placed."""
+
+
 class Placing:
     """Makes decisions for the lifecycle."""
 
-    def __init__(self, projection: Projection, drivers: DriverRegistry, *, at_once: int) -> None:
+    def __init__(
+        self, projection: Projection, drivers: DriverRegistry, *, at_once: int, supposed: bool = False
+    ) -> None:
+        """`supposed`: the graph is one that is only supposed, and nothing is filed in it."""
         self._projection = projection
         self._drivers = drivers
+        self._supposed = supposed
         self._turn = asyncio.Semaphore(at_once)
 
     async def choose(
@@ -50,9 +76,10 @@ class Placing:
         stay_at: Mapping[str, Collection[str]] | None = None,
         or_move: bool = True,
         indulging: Blemished = NONE,
+        filing: Filing = Filing.FEASIBLE,
         path: str = "input",
     ) -> Chosen:
-        """A decision on the graph as it is now.
+        """A decision on the graph as it is now. Cancelled it ends when its thread has, which is soon.
 
         `deployment_labels`: those that the deployment is to have; None: those that it has in the graph.
         `stay_at`: by the name of a component the sites to stay at; only if that cannot be, and with `or_move`, the whole
@@ -71,11 +98,7 @@ class Placing:
                 indulging=indulging,
                 path=path,
             )
-            if stay_at:
-                chosen = await asyncio.to_thread(_choose, held_to(problem, stay_at))
-                if chosen.decision.feasible or not or_move:
-                    return chosen
-            return await asyncio.to_thread(_choose, problem)
+            return await in_thread(partial(self._choose, problem, stay_at, or_move=or_move, filing=filing))
 
     def problem(
         self,
@@ -108,10 +131,38 @@ class Placing:
             path=path,
         )
 
-    async def decided(self, problems: Callable[[], Awaitable[P]], decide: Callable[[P], A]) -> A:
+    async def decided(self, problems: Callable[[], Awaitable[P]], decide: Callable[[P, Stop], A]) -> A:
         """What is decided of problems that are made when it is this one's turn, in a thread."""
         async with self._turn:
-            return await asyncio.to_thread(decide, await problems())
+            return await in_thread(partial(decide, await problems()))
+
+    async def told(self, words: Callable[[Stop], A]) -> A:
+        """What is made of decisions, such as their words, when it is this one's turn, in a thread."""
+        async with self._turn:
+            return await in_thread(words)
+
+    def chosen(self, decision: Decision, *, filing: Filing = Filing.FEASIBLE, stop: Stop | None = None) -> Chosen:
+        """A decision with the JSON that is filed of it, if it is. For a thread. Raises Stopped."""
+        if self._supposed:
+            return Chosen(decision=decision, record_id=SUPPOSED)
+        wanted = filing is Filing.EVERY or (filing is Filing.FEASIBLE and decision.feasible)
+        return Chosen(decision=decision, body=filed(decision, stop=stop) if wanted else None)
+
+    def _choose(
+        self,
+        problem: Problem,
+        stay_at: Mapping[str, Collection[str]] | None,
+        stop: Stop,
+        *,
+        or_move: bool,
+        filing: Filing,
+    ) -> Chosen:
+        limits = Limits(stop=stop)
+        if stay_at:
+            staying = decide(held_to(problem, stay_at), limits=limits)
+            if staying.feasible or not or_move:
+                return self.chosen(staying, filing=filing, stop=stop)
+        return self.chosen(decide(problem, limits=limits), filing=filing, stop=stop)
 
 
 def without(policy: PlacementPolicy, site_id: str) -> PlacementPolicy:
@@ -119,8 +170,3 @@ def without(policy: PlacementPolicy, site_id: str) -> PlacementPolicy:
     excluded = [*policy.sites.excluded_site_ids, site_id]
     sites: SiteSelector = msgspec.structs.replace(policy.sites, excluded_site_ids=list(dict.fromkeys(excluded)))
     return msgspec.structs.replace(policy, sites=sites)
-
-
-def _choose(problem: Problem) -> Chosen:
-    decision: Decision = decide(problem).whole()
-    return Chosen(decision=decision, body=filed(decision))

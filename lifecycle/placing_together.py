@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from graph.kinds import Component, Deployment
 from graph.kinds.policy import PlacementPolicy
@@ -21,10 +22,10 @@ from lifecycle.indulgence import NONE, Blemished
 from lifecycle.placing import Placing
 from lifecycle.releases import releases_of
 from placement.batch import Asked, BatchLimits, decide_together
-from placement.filed_decision import filed
 from placement.problem import Problem
 from placement.repair import Hit, repair
-from placement.verdict import Verdict
+from placement.solve.model import Limits
+from placement.stopping import Stop
 
 TOGETHER = 24
 """Deployments that are decided at once, where there may be any number."""
@@ -71,7 +72,7 @@ async def repaired_together(placing: Placing, reader: Reader, whole: Reader, due
         problems = await _problems(placing, reader, due, refused)
         return [_hit(whole, one, problems[one.deployment.id]) for one in due if one.deployment.id in problems]
 
-    return refused | await placing.decided(hits, _repaired)
+    return refused | await placing.decided(hits, partial(_repaired, placing))
 
 
 async def placed_together(placing: Placing, reader: Reader, due: Sequence[Due]) -> Answers:
@@ -86,7 +87,7 @@ async def placed_together(placing: Placing, reader: Reader, due: Sequence[Due]) 
             if one.deployment.id in problems
         ]
 
-    return refused | await placing.decided(asked, _placed)
+    return refused | await placing.decided(asked, partial(_placed, placing))
 
 
 async def _problems(placing: Placing, reader: Reader, due: Sequence[Due], refused: Answers) -> dict[str, Problem]:
@@ -136,17 +137,13 @@ def _hit(whole: Reader, one: Due, problem: Problem) -> Hit:
     return replace(hit, renewed=one.renewed, nodes=nodes)
 
 
-def _repaired(hits: Sequence[Hit]) -> Answers:
-    return {one.id: Found(_chosen(one.verdict), one.alone) for one in repair(hits).repairs}
+def _repaired(placing: Placing, hits: Sequence[Hit], stop: Stop) -> Answers:
+    found = repair(hits, limits=Limits(stop=stop)).repairs
+    return {one.id: Found(placing.chosen(one.verdict, stop=stop), one.alone) for one in found}
 
 
-def _placed(asked: Sequence[Asked]) -> Answers:
-    limits = BatchLimits(decisions=DECISIONS_EACH * len(asked), rounds=ROUNDS, exchanges=len(asked))
+def _placed(placing: Placing, asked: Sequence[Asked], stop: Stop) -> Answers:
+    limits = BatchLimits(decisions=DECISIONS_EACH * len(asked), rounds=ROUNDS, exchanges=len(asked), stop=stop)
     together = decide_together(asked, limits=limits)
-    found: Answers = {one: Found(_chosen(verdict)) for one, verdict in together.placed.items()}
-    return found | {one.id: Found(_chosen(one.verdict), one.alone) for one in together.not_placed}
-
-
-def _chosen(verdict: Verdict) -> Chosen:
-    decision = verdict.whole()
-    return Chosen(decision=decision, body=filed(decision))
+    found: Answers = {one: Found(placing.chosen(verdict, stop=stop)) for one, verdict in together.placed.items()}
+    return found | {one.id: Found(placing.chosen(one.verdict, stop=stop), one.alone) for one in together.not_placed}

@@ -39,6 +39,7 @@ from lifecycle.plans_steps import (
     Planned,
     PlanOutcome,
     cost_of,
+    kept,
     places_of,
     planned,
     revisions_of,
@@ -84,6 +85,7 @@ class Plans:
         self._ledger = ledger
         self._decisions = decisions
         self._dry_runs = dry_runs
+        self._placing = placing
         self._recheck = Recheck(placing)
 
     async def keep(
@@ -102,6 +104,7 @@ class Plans:
 
         async def attempt() -> Callable[[Edit], Plan]:
             new = await self._new(wanted, visible=visible, author=request.author)
+            new = dataclasses.replace(new, steps=await self._placing.told(partial(kept, new.steps)))
             return partial(keep_plan, new=new, allowed=allowed)
 
         return await self._decisions.commit(attempt, request, remember)

@@ -18,6 +18,7 @@ from graph.refusal import InvalidInput
 from lifecycle.components import components_of
 from lifecycle.decisions import Decisions
 from lifecycle.deployments import Chosen, Visible, Wish, seen_deployment, seen_version
+from lifecycle.placing import Filing
 from lifecycle.plans_drain import drain_plan, drain_target
 from lifecycle.plans_moving import MAX_STEPS, MovePlan
 from lifecycle.plans_rebalance import Rebalancing, rebalance_plan
@@ -66,7 +67,7 @@ class DryRuns:
         if replaces is not None:
             seen_deployment(reader, replaces, path=replaces_path)
         if not changes:
-            return await self._decisions.for_wish(reader, wish, excluding=replaces, path=path)
+            return await self._decisions.for_wish(reader, wish, excluding=replaces, filing=Filing.NONE, path=path)
 
         async def choose(graph: SupposedGraph) -> Chosen:
             version = seen_version(graph.reader, wish.app_version_id, path=f"{path}.appVersionId")

@@ -236,7 +236,6 @@ async def _gained(
             outcome=PlanOutcome.MOVES,
             moves=gain.moves,
             cost_after=gain.cost,
-            decision=msgspec.Raw(gain.chosen.body),
         )
         found[deployment.id] = Planned(step=step, decision=gain.chosen.decision)
     return found

@@ -16,7 +16,7 @@ from graph.refusal import Refusal, Unavailable
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.indulgence import NONE, Blemished, blemished
-from lifecycle.placing import Placing, without
+from lifecycle.placing import Filing, Placing, without
 from lifecycle.plans_kept import GOING, PlanReason, wish_of
 from lifecycle.plans_moving import down_sites
 from lifecycle.plans_steps import Planned, sites_chosen
@@ -24,6 +24,7 @@ from lifecycle.releases import sites_of
 from lifecycle.unplaceable import reasons_of
 from placement.decision import Decision
 from placement.disclosure import reason_without_use
+from placement.verdict import refusals_at
 
 REASONS_TOLD = 10
 """Reasons that are told of one deployment."""
@@ -69,6 +70,7 @@ class Recheck:
                 deployment_labels=plan.deployment_labels if one.step.deployment_id is None else None,
                 stay_at=planned,
                 or_move=False,
+                filing=Filing.NONE,
                 indulging=NONE if one.step.deployment_id is None else _indulging(whole, plan, one.step.deployment_id),
             )
         except Unavailable:
@@ -116,7 +118,7 @@ def _told(reader: Reader, decision: Decision, planned: Mapping[str, Collection[s
     """What refuses a site for what was planned there; else what the planned sites do not keep together."""
     found: list[PlanReason] = []
     everything = frozenset(site_id for sites in planned.values() for site_id in sites)
-    for refusal in decision.refusals:
+    for refusal in refusals_at(decision, everything):
         meant = everything
         if refusal.components:
             meant = frozenset(site_id for name in refusal.components for site_id in planned.get(name, ()))

@@ -45,7 +45,7 @@ from lifecycle.drain import start_drain
 from lifecycle.drainer import Drainer
 from lifecycle.operations import cancel_operation, ended, retry_operation, running_operation
 from lifecycle.placer import Placer
-from lifecycle.placing import Placing
+from lifecycle.placing import Filing, Placing
 from lifecycle.plans import Plans
 from lifecycle.plans_dry_runs import DryRuns
 from lifecycle.plans_sweep import PlanSweep
@@ -145,7 +145,8 @@ class Lifecycle:
         """
 
         async def attempt() -> Callable[[Edit], Started]:
-            chosen = await self._decisions.for_wish(visible(self._ledger.view), wish)
+            filing = Filing.EVERY if wait else Filing.FEASIBLE
+            chosen = await self._decisions.for_wish(visible(self._ledger.view), wish, filing=filing)
             return partial(deploy, wish=wish, chosen=chosen, visible=visible, author=request.author, wait=wait)
 
         return await self._decisions.commit(attempt, request, remember)

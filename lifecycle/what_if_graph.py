@@ -37,7 +37,7 @@ class SupposedGraph:
         """What the asker sees of it."""
         self._told: dict[str, Entity | None] = {}
         self._projection = projection.beside(edit, self._commit(self._known()))
-        self.placing = Placing(self._projection, drivers, at_once=1)
+        self.placing = Placing(self._projection, drivers, at_once=1, supposed=True)
         """Decides on this graph."""
 
     async def choose(

@@ -27,6 +27,7 @@ from placement.engine import decide, feasible
 from placement.problem import Problem
 from placement.solve.evaluation import better
 from placement.solve.model import Limits
+from placement.stopping import Stop, look
 from placement.verdict import Verdict
 
 FINE = Limits(exact_candidates=0, core_candidates=20, joint_moves=4, mip_nodes=50)
@@ -59,6 +60,8 @@ class BatchLimits:
     """How many are taken out at once."""
     nodes: int = 20
     """Of an exact choice among what is known."""
+    stop: Stop | None = None
+    """Gives the search up between two decisions when it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class _Search:
     def run(self) -> None:
         """Searches within the limits."""
         for at in self._all:
+            look(self._limits.stop)
             found, _ = searched(self._room, self._drafts[at])
             self._decided += 1
             if found is None:
@@ -153,6 +157,7 @@ class _Search:
         self._renew()
         steps = self._decided + self._steps
         for at in self._all:
+            look(self._limits.stop)
             one = self._asked[at]
             option = self._chosen.get(at)
             if option is not None:
@@ -241,6 +246,7 @@ class _Search:
         self._priced = self._prices.priced(self._known, self._penalties(), self._cuts)
         learnt = False
         for at, alone in self._alone.items():
+            look(self._limits.stop)
             surcharge = self._prices.surcharge(at, self._priced)
             if not any(more[rows].any() for more, rows in zip(surcharge, alone.open, strict=True)):
                 continue  # what it would have without prices costs nothing more with them
@@ -254,6 +260,7 @@ class _Search:
         for at in self._order:
             if at not in self._alone:
                 continue
+            look(self._limits.stop)
             before = self._leave(at)
             found, _ = searched(self._room, draft(self._room, at), limits=limits)
             self._decided += 1
@@ -266,6 +273,7 @@ class _Search:
     def _choose(self) -> None:
         """The best choice among all that are known, if it is better on nodes than what is chosen now."""
         for _ in range(MAX_TOLD):
+            look(self._limits.stop)
             picked = self._prices.chosen(self._known, self._penalties(), self._cuts, nodes=self._limits.nodes)
             self._steps += 1
             if not picked:
@@ -334,6 +342,7 @@ class _Search:
                 state = tuple(self._state(one) for one in (at, *out))
                 if state in tried:
                     continue
+                look(self._limits.stop)
                 tried.add(state)
                 left -= 1
                 self._steps += 1

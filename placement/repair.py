@@ -32,6 +32,7 @@ from placement.scores.moves import moves
 from placement.solve.evaluation import TOLERANCE, evaluate
 from placement.solve.model import Clients, Group, Limits, Model
 from placement.solve.solve import solve
+from placement.stopping import look
 from placement.verdict import Verdict
 
 MAX_CUTS = 6
@@ -110,7 +111,7 @@ def repair(hits: Sequence[Hit], *, limits: Limits | None = None) -> Repairs:
     """The fewest moves that put every hit deployment right, and of those the best choice by its own policy.
 
     limits: of each search; without a core only what the remaining sites lack proves a number of moves.
-    Raises InvalidInput when the problems are not of one revision.
+    Raises InvalidInput when the problems are not of one revision, and Stopped when `limits.stop` is asked for.
     """
     if not hits:
         return Repairs(())
@@ -121,6 +122,7 @@ def repair(hits: Sequence[Hit], *, limits: Limits | None = None) -> Repairs:
     failed: list[int] = []
     steps = 0
     for at in order:
+        look(limits.stop)
         one, made = _repaired(room, at, limits)
         steps += made
         if one is None:
@@ -131,7 +133,7 @@ def repair(hits: Sequence[Hit], *, limits: Limits | None = None) -> Repairs:
     for at in failed:
         steps += _in_the_stead_of_others(room, hits, at, found, limits)
     if len(found) < len(hits) and any(one.moves for one in found.values()):
-        steps += _all_anew(room, hits, found)
+        steps += _all_anew(room, hits, found, limits)
     repairs = []
     for at in sorted(range(len(hits)), key=lambda at: hits[at].id):
         known = found.get(at)
@@ -150,11 +152,11 @@ def _not_placed(room: SharedRoom, hits: Sequence[Hit], at: int, limits: Limits) 
     return Repair(hits[at].id, decide(problem, limits=limits), 0, 0, alone)
 
 
-def _all_anew(room: SharedRoom, hits: Sequence[Hit], found: dict[int, _Found]) -> int:
+def _all_anew(room: SharedRoom, hits: Sequence[Hit], found: dict[int, _Found], limits: Limits) -> int:
     """Decides all as one batch, with the moves first, and takes that when it leaves fewer of a priority without a place."""
     asked = [Asked(one.id, moves_first(one.problem), one.priority) for one in hits]
-    limits = BatchLimits(decisions=8 * len(hits), rounds=2, exchanges=2 * len(hits))
-    together = decide_together(asked, limits=limits)
+    bounds = BatchLimits(decisions=8 * len(hits), rounds=2, exchanges=2 * len(hits), stop=limits.stop)
+    together = decide_together(asked, limits=bounds)
     number = {one.id: at for at, one in enumerate(hits)}
     if _unplaced(hits, {number[one] for one in together.placed}) >= _unplaced(hits, set(found)):
         return together.iterations

@@ -182,9 +182,9 @@ class Watched:
         self.on_loop: list[bool] = []
         loop_thread, decide = threading.current_thread(), placing.decide
 
-        def deciding(*given: Any) -> Any:
+        def deciding(*given: Any, **limits: Any) -> Any:
             self.on_loop.append(threading.current_thread() is loop_thread)
-            return decide(*given)
+            return decide(*given, **limits)
 
         monkeypatch.setattr(placing, "decide", deciding)
 
