@@ -47,6 +47,7 @@ from placement.verification import verify
 
 Visible = Callable[[Reader], Reader]
 """What of a graph the caller may see."""
+NOT_PLACED_YET = "it has not been placed yet"
 DECISIONS = "decision"
 """The collection of filed decisions."""
 
@@ -114,10 +115,13 @@ def seen_version(reader: Reader, version_id: str, *, path: str = "input.appVersi
     return found
 
 
-def deploy(edit: Edit, wish: Wish, chosen: Chosen, *, visible: Visible, author: str, wait: bool = False) -> Started:
+def deploy(
+    edit: Edit, wish: Wish, chosen: Chosen | None, *, visible: Visible, author: str, wait: bool = False
+) -> Started:
     """A new deployment with its first revision, its releases and an operation.
 
-    With `wait` a decision that is not feasible leaves it PENDING_PLACEMENT; else it is refused.
+    With `wait` one that was not decided yet, or whose decision is not feasible, is left PENDING_PLACEMENT; else it is
+    refused.
     Raises NotFound, AlreadyExists, InvalidInput, InvalidState, LimitExceeded, Unplaceable, or CapacityGone.
     """
     version = seen_version(visible(edit), wish.app_version_id)
@@ -141,7 +145,7 @@ def deploy(edit: Edit, wish: Wish, chosen: Chosen, *, visible: Visible, author: 
 def update_deployment(
     edit: Edit,
     change: Adjustment,
-    chosen: Chosen,
+    chosen: Chosen | None,
     *,
     visible: Visible,
     author: str,
@@ -149,7 +153,8 @@ def update_deployment(
 ) -> Started:
     """The deployment with what changed in it: a new revision, and new generations where a backend would see a difference.
 
-    A deployment that waits to be placed goes on waiting when the decision is not feasible; else that is refused.
+    A deployment that waits to be placed goes on waiting when the decision is not feasible, or there is none yet; else that
+    is refused.
     Raises NotFound, Conflict, InvalidInput, InvalidState, LimitExceeded, Unplaceable, or CapacityGone.
     """
     deployment = seen_deployment(visible(edit), change.deployment_id)
@@ -258,6 +263,24 @@ def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation:
     return True
 
 
+def keep_waiting(edit: Edit, deployment_id: str, why: str, *, chosen: Chosen | None, generation: int) -> None:
+    """Writes why a deployment still waits to be placed, with the decision that found no place if there is one.
+
+    Nothing is written when it says so already, no longer waits, or has changed since.
+    """
+    deployment = get_as(edit, Deployment, deployment_id)
+    if (
+        deployment is None
+        or deployment.phase is not DeploymentPhase.PENDING_PLACEMENT
+        or deployment.generation != generation
+        or deployment.message == why
+    ):
+        return
+    decision_id = deployment.decision_id if chosen is None else file_decision(edit, deployment, chosen)
+    after = edit.replace(deployment, message=why, decision_id=decision_id)
+    tell(edit, after, "NotPlaced", f"Deployment {after.name} waits: {why}.", warning=True)
+
+
 def open_operation(edit: Edit, deployment: Deployment, *, kind: OperationKind, author: str) -> Operation:
     """A new operation on the deployment; one that was under way is superseded by it."""
     earlier = get_as(edit, Operation, deployment.operation_id)
@@ -308,28 +331,29 @@ def file_revision(edit: Edit, deployment: Deployment, *, decision_id: str | None
 def _begin(
     edit: Edit,
     deployment: Deployment,
-    chosen: Chosen,
+    chosen: Chosen | None,
     components: Sequence[Component],
     *,
     kind: OperationKind,
     author: str,
 ) -> Started:
     operation = open_operation(edit, deployment, kind=kind, author=author)
-    feasible = chosen.decision.feasible
-    decision_id = file_decision(edit, deployment, chosen)
+    feasible = chosen is not None and chosen.decision.feasible
+    decision_id = file_decision(edit, deployment, chosen) if chosen is not None else None
     revision = file_revision(edit, deployment, decision_id=decision_id if feasible else None, author=author)
     fields: dict[str, Any] = {
         "revision_id": revision.id,
         "decision_id": decision_id,
         "operation_id": operation.id,
         "phase": DeploymentPhase.PROGRESSING if feasible else DeploymentPhase.PENDING_PLACEMENT,
-        "message": None if feasible else Unplaceable(chosen.decision).message,
+        "message": None if feasible else NOT_PLACED_YET if chosen is None else Unplaceable(chosen.decision).message,
     }
     after = edit.replace(deployment, **fields)
-    if feasible:
+    sites = 0
+    if chosen is not None and feasible:
+        sites = len(chosen.decision.placements)
         total = apply_decision(edit, after, chosen.decision, components, operation_id=operation.id)
         operation = edit.replace(operation, progress=Progress(total=total))
-    sites = len(chosen.decision.placements)
     tell(
         edit,
         after,
@@ -344,7 +368,7 @@ def _begin(
 
 def _check_decision(
     edit: Edit,
-    chosen: Chosen,
+    chosen: Chosen | None,
     components: Sequence[Component],
     *,
     policy: PlacementPolicy,
@@ -352,6 +376,9 @@ def _check_decision(
     excluding: str | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> None:
+    if chosen is None:
+        assert wait, "only what waits is not decided"
+        return
     decision = chosen.decision
     if not decision.feasible:
         if wait:

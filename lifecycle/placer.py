@@ -1,9 +1,9 @@
 """The placer: places what waits for it, and tries again what could not be placed when the graph has changed.
 
 What is due is decided together (`lifecycle.placing_together`), the highest priority first, so that a set of documents, or a
-site that comes back, is not shared out in the order of ids. Bounded twice: one lot at a time, and for each of them a pause
-that doubles with every try that failed, so that a network that keeps changing does not have the same hopeless question asked
-for ever.
+site that comes back, is not shared out in the order of ids. What finds no place says why, with the decision that found none,
+and says it anew only when it is something else. Bounded twice: one lot at a time, and for each of them a pause that doubles
+with every try that failed, so that a network that keeps changing does not have the same hopeless question asked for ever.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ from graph.view import each, get_as
 from lifecycle.backoff import pause_s
 from lifecycle.bell import ring_or_sleep
 from lifecycle.components import components_of
-from lifecycle.deployments import place_pending
+from lifecycle.deployments import Chosen, keep_waiting, place_pending
 from lifecycle.leaving import ranked
 from lifecycle.placing import Placing
 from lifecycle.placing_together import TOGETHER, Due, Found, placed_together
 from lifecycle.priorities import priority_of
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
+from lifecycle.unplaceable import Unplaceable
 
 log = structlog.get_logger(__name__)
+OTHERS_FIRST = "others that wait come first"
 MATTERS = frozenset({"Site", "Node", "Link", "Cluster", "Region", "Release", "Deployment", "Component"})
 """Kinds whose changes can make room."""
 
@@ -169,8 +171,11 @@ class Placer:
         """Places a deployment where it was decided; says whether it no longer waits."""
         if isinstance(found, Refusal):
             log.info("placement.refused", deployment=deployment.id, reason=found.message)
+            await self._told(deployment, f"it cannot be placed: {found.message}")
             return False
         if not found.chosen.decision.feasible:
+            why = Unplaceable(found.chosen.decision).message
+            await self._told(deployment, f"{why}; {OTHERS_FIRST}" if found.alone else why, found.chosen)
             return False
         change = partial(
             place_pending, deployment_id=deployment.id, chosen=found.chosen, generation=deployment.generation
@@ -182,3 +187,16 @@ class Placer:
         except Refusal as refusal:
             log.info("placement.refused", deployment=deployment.id, reason=refusal.message)
             return False
+
+    async def _told(self, deployment: Deployment, why: str, chosen: Chosen | None = None) -> None:
+        """Has a deployment say why it waits, when it does not say so already."""
+        if deployment.message == why:
+            return
+        change = partial(
+            keep_waiting, deployment_id=deployment.id, why=why, chosen=chosen, generation=deployment.generation
+        )
+        try:
+            await self._ledger.commit(change, own_request("lifecycle.wait"))
+        except Unavailable as problem:
+            # It is tried again, and told then.
+            log.info("placement.untold", deployment=deployment.id, reason=problem.message)

@@ -103,7 +103,9 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     phase: Annotated[DeploymentPhase, doc("Where it stands."), MANAGED, INDEXED] = DeploymentPhase.PENDING_PLACEMENT
     message: Annotated[str | None, doc("Why it stands there, when it is not READY."), MANAGED] = None
     revision_id: Annotated[str | None, doc("Its current revision."), MANAGED] = None
-    decision_id: Annotated[str | None, doc("The decision that chose its sites."), MANAGED] = None
+    decision_id: Annotated[
+        str | None, doc("The decision that chose its sites; while it waits, the one that found none."), MANAGED
+    ] = None
     operation_id: Annotated[str | None, doc("The operation that works on it now."), MANAGED] = None
     good: Annotated[
         GoodState | None, doc("Its newest state that was wholly observed; none: it never was READY."), MANAGED
