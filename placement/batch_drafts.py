@@ -16,12 +16,11 @@ from scipy.sparse import csr_array
 from placement.arrays import Floats, Ints, Mask
 from placement.batch_room import SharedRoom, Use
 from placement.choosing import Choosing
-from placement.engine import OF_PLACES
 from placement.modelling import Modelled, modelled
 from placement.packing import pack
 from placement.placements import Layout, laid_out
 from placement.problem import Problem
-from placement.rules import RULES
+from placement.rules import OF_PLACES, RULES
 from placement.screening import Screening, screen
 from placement.solve.evaluation import evaluate
 from placement.solve.model import Choice, Clients, Group, Limits, Model

@@ -11,21 +11,19 @@ import numpy as np
 
 from placement.arrays import Floats, Ints
 from placement.choosing import Choosing
-from placement.conflicts import IN_WORDS, against, conflicts_of, unmet_of
+from placement.conflicts import IN_WORDS, against, conflicts_of
 from placement.decision import Objective, PlacementStatus, Reason, SitePlacement, Tier
 from placement.modelling import Modelled
 from placement.placements import Layout, moves_of, placements_of, price_of
 from placement.problem import Problem
 from placement.refusals import Refusals
-from placement.rules import RULES, Rule
+from placement.rules import OF_PLACES, RULES, Rule
 from placement.rules.latency import RULE as LATENCY
 from placement.screening import screen
 from placement.solve.model import Choice, Limits
 from placement.unit_problems import unit_problems
+from placement.unmet import unmet_of
 from placement.verdict import Verdict
-
-OF_PLACES = frozenset({"latency", "distance", "bandwidth"})
-"""The rules that ask whether a site serves any of the policy's places."""
 
 
 def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | None = None) -> Verdict:

@@ -255,5 +255,12 @@ def _serves(made: Modelled, sites: Ints) -> tuple[list[list[ServedPlace]], Float
     part += np.bincount(place, latency[served] * made.demand[served], len(sites))
     for n, at, ms in zip(served.tolist(), place.tolist(), latency[served].tolist(), strict=True):
         target = problem.targets[n]
-        found[at].append(ServedPlace(place=target.place, latency_ms=ms, within_ms=target.within_ms))
+        found[at].append(
+            ServedPlace(
+                place=target.place,
+                latency_ms=ms,
+                within_ms=None if target.within_km else target.within_ms,
+                within_km=target.within_km,
+            )
+        )
     return found, part

@@ -181,7 +181,10 @@ def define_plans() -> None:
         {
             "place": _plain("str", "The place's name."),
             "latency_ms": _plain("float", "Latency to it, one way, milliseconds."),
-            "within_ms": _plain("float", "What was asked for."),
+            "within_ms": _plain("Optional[float]", "What was asked for, milliseconds; null: the limit is a distance."),
+            "within_km": _plain(
+                "Optional[float]", "What was asked for, kilometres by great circle; null: the limit is a latency."
+            ),
         },
         description="A place whose users are served from a site.",
     )
@@ -299,13 +302,18 @@ def define_plans() -> None:
         "UnmetTarget",
         {
             "place": _plain("str", "The place."),
-            "within_ms": _plain("float", "What was asked for, milliseconds."),
+            "rule": _plain("str", "The limit that is not kept: `latency`, `distance` or `bandwidth`."),
+            "within_ms": _plain("Optional[float]", "What was asked for, milliseconds; null: the limit is a distance."),
+            "within_km": _plain(
+                "Optional[float]", "What was asked for, kilometres by great circle; null: the limit is a latency."
+            ),
             "site": _entity("site_id", "Site", "The nearest site that passes every other rule."),
-            "latency_ms": _plain("Optional[float]", "Its latency, one way, milliseconds."),
+            "latency_ms": _plain("Optional[float]", "Its latency, one way, milliseconds; null: there is no way to it."),
+            "distance_km": _plain("Optional[float]", "How far it is, kilometres, where the limit is a distance."),
             "message": _plain("str", "The reason in words."),
             "nearer": _plain("list[NearMiss]", "Nearer sites that other rules refuse, at most five."),
         },
-        description="A place that no choice of sites serves in time.",
+        description="A place that no choice of sites serves within its limit.",
     )
     object_type(
         "RuleCount",
