@@ -25,10 +25,10 @@ PLAN = (
     "revision feasible status irreducible lookedAt passed transitSites iterations proven gap boundKind "
     "objective { sites score pricePerHour meanLatencyMs worstLatencyMs moves tiers { terms cost bound } } "
     "placements { score site { id name } terms { name value unit scaled weight weighted } "
-    "components { replicas component { id name } cluster { id name } } serves { place latencyMs withinMs } } "
+    "components { replicas component { id name } cluster { id name } } serves { place latencyMs withinMs withinKm } } "
     "refusalsByRule { rule sites } "
     f"refusals(first: {REFUSALS}) {{ totalCount pageInfo {{ hasNextPage endCursor }} {REFUSAL_NODES} }} "
-    "unmet { place withinMs latencyMs message site { id name } nearer { latencyMs rules site { id name } } } "
+    "unmet { place withinMs withinKm latencyMs message site { id name } nearer { latencyMs rules site { id name } } } "
     "conflicts { rule message }"
 )
 
@@ -124,15 +124,20 @@ def _print_serves(out: Console, plan: Json) -> None:
             Text(cell(served["place"])),
             Text(cell(site), style="bold"),
             f"{served['latencyMs']:.2f} ms",
-            f"{served['withinMs']:g} ms",
+            _limit(served),
         )
     out.print()
     out.print(table)
 
 
+def _limit(place: Json) -> str:
+    """A place's limit, which is a latency or a distance."""
+    return f"{place['withinMs']:g} ms" if place["withinKm"] is None else f"{place['withinKm']:g} km"
+
+
 def _print_unmet(out: Console, plan: Json) -> None:
     for one in plan["unmet"]:
-        out.print(Text(f"\n{cell(one['place'])} within {one['withinMs']:g} ms cannot be served", style="red"))
+        out.print(Text(f"\n{cell(one['place'])} within {_limit(one)} cannot be served", style="red"))
         out.print(Text(f"  {cell(one['message'])}"), soft_wrap=True)
         for near in one["nearer"]:
             rules = ", ".join(near["rules"]) or "only its distance"

@@ -8,7 +8,7 @@ import { Link } from "wouter";
 import { entityPath } from "../dashboard/routes";
 import { at, isRow, numeric, type Row } from "../lists/values";
 import { count, t } from "../messages";
-import { latency } from "../topology/canvas/links";
+import { latency, limit } from "../topology/canvas/links";
 import { useAsked } from "./useAsked";
 
 const PAGE = 50;
@@ -19,13 +19,13 @@ export const WHY = `query Why($id: ID!) {
       decision {
         revision feasible lookedAt passed transitSites status irreducible proven gap boundKind
         objective { sites score pricePerHour meanLatencyMs worstLatencyMs moves tiers { terms cost bound } }
-        unmet { place withinMs latencyMs message }
+        unmet { place message }
         conflicts { rule message }
         placements {
           score
           site { id name displayName }
           components { replicas component { id name } }
-          serves { place latencyMs withinMs }
+          serves { place latencyMs withinMs withinKm }
           terms { name value unit scaled weight weighted explanation }
         }
         refusalsByRule { rule sites }
@@ -95,7 +95,9 @@ export function DeploymentWhy({ id, generation }: { readonly id: string; readonl
               </td>
               <td>
                 {rowsOf(placement.serves)
-                  .map((each) => w.served(String(each.place), latency(Number(each.latencyMs)), latency(Number(each.withinMs))))
+                  .map((each) =>
+                    w.served(String(each.place), latency(Number(each.latencyMs)), limit(finite(each.withinMs), finite(each.withinKm))),
+                  )
                   .join(", ")}
               </td>
             </tr>
@@ -244,4 +246,8 @@ function withUnit(value: unknown, unit: unknown): string {
 
 function rowsOf(value: unknown): readonly Row[] {
   return Array.isArray(value) ? value.filter(isRow) : [];
+}
+
+function finite(value: unknown): number | null {
+  return typeof value === "number" ? value : null;
 }
