@@ -153,8 +153,8 @@ def _total(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str
         need="1",
         have=f"{share:.3f}",
         unit="share of the replicas",
-        message=f"the sites{of} that pass have room for {share:.0%} of the replicas",
-        untold=f"the sites{of} that pass have no room for all replicas",
+        message=f"no choice{of} was found that keeps the rest and has room for all replicas; the nearest one has for {share:.0%}",
+        untold=f"no choice{of} was found that keeps the rest and has room for all replicas",
     )
 
 
