@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from drivers.registry import DriverRegistry
+from graph.kinds.policy import MAX_WEIGHT
 from graph.kinds.what_if import Change
 from graph.ledger import Ledger
 from graph.refusal import InvalidInput
@@ -125,8 +126,10 @@ class DryRuns:
         Raises NotFound, InvalidInput or LimitExceeded.
         """
         _check_page(wanted.first, path=path)
-        if wanted.move_penalty is not None and wanted.move_penalty < 0:
-            raise InvalidInput("a move costs nothing or more", remedy="give 0 or more", path=f"{path}.movePenalty")
+        if wanted.move_penalty is not None and not 0 <= wanted.move_penalty <= MAX_WEIGHT:
+            raise InvalidInput(
+                f"a move costs 0 to {MAX_WEIGHT:,.0f}", remedy="give a smaller number", path=f"{path}.movePenalty"
+            )
         if wanted.max_moves is not None and wanted.max_moves < 0:
             raise InvalidInput("there are no moves or more", remedy="give 0 or more", path=f"{path}.maxMoves")
         plan = await self._on(

@@ -148,13 +148,14 @@ def _ceiling(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
 
 def _total(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
     share = broken.have / broken.need if broken.need else 1.0
+    without = f"no choice{of} was found that keeps the rest and has room for all replicas"
     return Reason(
         rule="total",
         need="1",
         have=f"{share:.3f}",
         unit="share of the replicas",
-        message=f"no choice{of} was found that keeps the rest and has room for all replicas; the nearest one has for {share:.0%}",
-        untold=f"no choice{of} was found that keeps the rest and has room for all replicas",
+        message=f"{without}; the nearest has for {share:.0%}",
+        untold=without,
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from placement_graphs import Builder, amount
 
 from graph.kinds.policy import Division, PlacementPolicy
 from placement.decision import PlacementStatus
-from placement_graphs import Builder, amount
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+from placement_graphs import Builder, at
 
 from graph.kinds import Region
 from graph.kinds.geography import Coverage
 from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy
 from placement.decision import Decision
-from placement_graphs import Builder, at
 
 
 def two_sites() -> Builder:
@@ -30,7 +30,10 @@ def test_a_region_too_far_by_distance_is_told_of_in_kilometres() -> None:
     assert (unmet.rule, unmet.within_ms, unmet.within_km) == ("distance", None, 50)
     assert unmet.distance_km is not None
     assert 560 < unmet.distance_km < 580
-    assert unmet.message == f"Faraway needs a site within 50 km; the nearest that passes is {unmet.distance_km:.1f} km away"
+    assert (
+        unmet.message
+        == f"Faraway needs a site within 50 km; the nearest that passes is {unmet.distance_km:.1f} km away"
+    )
     refused = {one.rule for site in decision.refusals for one in site.reasons}
     assert refused == {"distance"}
 
@@ -56,14 +59,17 @@ def test_what_a_place_within_a_distance_is_told_survives_being_filed() -> None:
 
 def test_bandwidth_that_no_way_has_is_named_with_what_there_is() -> None:
     builder = Builder()
-    users, site, others = (builder.site(name=name, position=at(n, 1)) for n, name in enumerate(("users", "site", "others")))
+    users, site, others = (
+        builder.site(name=name, position=at(n, 1)) for n, name in enumerate(("users", "site", "others"))
+    )
     builder.change(users, schedulable=False)
     builder.change(others, schedulable=False)
     builder.link(users, site, 1.0, bandwidth_mbps=100.0, reserved_mbps=50.0)
     builder.link(others, site, 1.0, bandwidth_mbps=1_000.0)
     policy = PlacementPolicy(
         latency=[
-            LatencyTarget(place=Place(site_id=one.id), within_ms=5.0, min_bandwidth_mbps=80.0) for one in (users, others)
+            LatencyTarget(place=Place(site_id=one.id), within_ms=5.0, min_bandwidth_mbps=80.0)
+            for one in (users, others)
         ]
     )
     decision = builder.decide(builder.component(), policy=policy)
