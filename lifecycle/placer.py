@@ -32,6 +32,7 @@ from lifecycle.priorities import priority_of
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
 from lifecycle.unplaceable import Unplaceable
+from placement.decision import Decision
 
 log = structlog.get_logger(__name__)
 OTHERS_FIRST = "others that wait come first"
@@ -175,7 +176,7 @@ class Placer:
             return False
         if not found.chosen.decision.feasible:
             why = Unplaceable(found.chosen.decision).message
-            await self._told(deployment, f"{why}; {OTHERS_FIRST}" if found.alone else why, found.chosen)
+            await self._told(deployment, f"{why}; {OTHERS_FIRST}" if found.alone else why, found.chosen.decision)
             return False
         change = partial(
             place_pending, deployment_id=deployment.id, chosen=found.chosen, generation=deployment.generation
@@ -188,10 +189,14 @@ class Placer:
             log.info("placement.refused", deployment=deployment.id, reason=refusal.message)
             return False
 
-    async def _told(self, deployment: Deployment, why: str, chosen: Chosen | None = None) -> None:
+    async def _told(self, deployment: Deployment, why: str, decision: Decision | None = None) -> None:
         """Has a deployment say why it waits, when it does not say so already."""
         if deployment.message == why:
             return
+        chosen: Chosen | None = None
+        if decision is not None:
+            # Its words for every site take too long for whoever holds the lock.
+            chosen = await self._placing.told(partial(self._placing.filing, decision))
         change = partial(
             keep_waiting, deployment_id=deployment.id, why=why, chosen=chosen, generation=deployment.generation
         )

@@ -148,6 +148,10 @@ class Placing:
         wanted = filing is Filing.EVERY or (filing is Filing.FEASIBLE and decision.feasible)
         return Chosen(decision=decision, body=filed(decision, stop=stop) if wanted else None)
 
+    def filing(self, decision: Decision, stop: Stop) -> Chosen:
+        """A decision with the JSON that is filed of it, whatever it came to. For a thread. Raises Stopped."""
+        return self.chosen(decision, filing=Filing.EVERY, stop=stop)
+
     def _choose(
         self,
         problem: Problem,

@@ -45,6 +45,7 @@ from lifecycle.plans_steps import (
     revisions_of,
     step_filed,
 )
+from lifecycle.plans_supposed import Suppositions
 from lifecycle.releases import sites_of
 from lifecycle.unplaceable import Unplaceable
 
@@ -87,6 +88,7 @@ class Plans:
         self._dry_runs = dry_runs
         self._placing = placing
         self._recheck = Recheck(placing)
+        self._suppositions = Suppositions(ledger, dry_runs)
 
     async def keep(
         self,
@@ -132,7 +134,10 @@ class Plans:
                 steps = [one.planned for one in await self.steps(plan.id)]
                 if len(steps) != plan.step_count:
                     raise InvalidState("its decisions are no longer kept", remedy="plan it anew", path="input.id")
-                broken = await self._recheck.broken(reader, self._ledger.view, plan, steps)
+                broken = [
+                    *await self._recheck.broken(reader, self._ledger.view, plan, steps),
+                    *await self._suppositions.not_come_true(plan, steps, visible=visible),
+                ]
             return partial(
                 apply_plan,
                 plan_id=plan_id,
@@ -219,6 +224,10 @@ class Plans:
             tenant_id = target.tenant_id
         else:
             assert wanted.rebalancing is not None, "one of the three is given"
+            fields |= {
+                "move_penalty": wanted.rebalancing.move_penalty,
+                "max_moves": wanted.rebalancing.max_moves,
+            }
             plan = await self._dry_runs.rebalance(
                 wanted.rebalancing,
                 visible=visible,

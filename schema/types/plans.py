@@ -188,7 +188,7 @@ def define_kept_plans() -> None:
             "code": _plain(
                 "str",
                 "One word for programs: `EXPIRED`, `APPLIED`, `DEPLOYMENT_GONE`, `DEPLOYMENT_CHANGED`, "
-                "`APP_VERSION_CHANGED`, `SITE_GONE`, `CAPACITY_GONE`, `POLICY_BROKEN` or `REFUSED`.",
+                "`APP_VERSION_CHANGED`, `SITE_GONE`, `CAPACITY_GONE`, `POLICY_BROKEN`, `ONLY_SUPPOSED` or `REFUSED`.",
             ),
             "message": _answered(_reason_message, "str", "The reason in words."),
             "deployment": _answered(
