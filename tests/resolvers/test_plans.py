@@ -207,6 +207,15 @@ async def test_no_plan_tells_of_another_tenant(world: tuple[Application, World],
 # Kept plans
 
 
+async def priced(application: Application, here: World, price: float) -> None:
+    text = (
+        """mutation($input: UpdateSiteInput!) { updateSite(input: $input) { __typename ... on Error { message } } }"""
+    )
+    given = {"id": here.shared_site, "pricePerCoreHour": price}
+    answer = await data(application, text, {"input": given})
+    assert answer["updateSite"]["__typename"] == "UpdateSitePayload", answer
+
+
 async def test_a_developer_keeps_and_applies_a_plan(world: tuple[Application, World]) -> None:
     application, here = world
     viewer = here.viewers["a", Role.DEVELOPER]
@@ -236,6 +245,10 @@ async def test_a_developer_keeps_and_applies_a_plan(world: tuple[Application, Wo
     newest = "{ plans(filter: {kind: {eq: DEPLOYMENT}}, orderBy: [{field: ID, direction: DESC}]) { nodes { id } } }"
     listed = (await data(application, newest, viewer=viewer))["plans"]["nodes"]
     assert [one["id"] for one in listed] == [plan["id"], *here.ids["a"]["Plan"]]
+    early = (await data(application, APPLY, {"input": {"id": plan["id"]}}, viewer=viewer))["applyPlan"]
+    assert (early["__typename"], [one["code"] for one in early["reasons"]]) == ("PlanOutdated", ["ONLY_SUPPOSED"])
+    assert "'shared-site' costs 0 an hour, not 3" in early["reasons"][0]["message"]
+    await priced(application, here, 3.0)
     key = {"id": plan["id"], "idempotencyKey": "apply-1"}
     begun = (await data(application, APPLY, {"input": key}, viewer=viewer))["applyPlan"]
     assert begun["__typename"] == "ApplyPlanPayload", begun
@@ -254,6 +267,7 @@ async def test_a_developer_keeps_and_applies_a_plan(world: tuple[Application, Wo
     terminate = """mutation($id: ID!) { terminateDeployment(input: {id: $id, delete: true}) { __typename } }"""
     await data(application, terminate, {"id": begun["deployments"][0]["id"]})
     await deleted(application, plan["id"])
+    await priced(application, here, 0.0)
 
 
 @pytest.mark.parametrize("tenant", ["a", "b"])
