@@ -51,6 +51,16 @@ class Latencies:
         return len(self.targets)
 
     @property
+    def by_time(self) -> bool:
+        """Whether a place has a limit of latency."""
+        return any(one.within_km is None for one in self.targets)
+
+    @property
+    def by_distance(self) -> bool:
+        """Whether a place has a limit of distance."""
+        return self.near_by is not None
+
+    @property
     def limits(self) -> Floats:
         """(targets,): the most latency for each, ms; infinite for those whose reach is a distance."""
         return np.array([one.within_ms for one in self.targets], dtype=np.float64)

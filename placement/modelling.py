@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -158,8 +157,9 @@ def modelled(
     start = _start(units, solved)
     alternatives = () if problem.words.groups is None else problem.words.groups.among(solved[0].sites)[1]
     narrow = narrow and any(words.within_ms is not None for words in problem.words.units)
+    reaches = Reaches(problem)
     if narrow:
-        kept = narrowed(solved, problem.words.units, partial(_reach, problem), tiers=tiers, start=start)
+        kept = narrowed(solved, problem.words.units, reaches, tiers=tiers, start=start)
         narrow = any(len(mine) < one.count for mine, one in zip(kept, solved, strict=True))
         if narrow:
             alternatives = _kept_alternatives(alternatives, kept[0], solved[0].count)
@@ -178,7 +178,7 @@ def modelled(
     model = Model(
         units=tuple(solved),
         tiers=tiers,
-        serving=tuple(_servings(problem, solved, tier_of)),
+        serving=tuple(_servings(problem, solved, tier_of, reaches)),
         apart=tuple(
             Apart(at, other, label=f"{words.name} never with {problem.words.units[other].name}")
             for at, words in enumerate(problem.words.units)
@@ -321,37 +321,57 @@ def _shares(problem: Problem) -> Floats:
     return weights / total if total > 0 else np.full(len(weights), 1.0 / max(len(weights), 1))
 
 
-def _servings(problem: Problem, solved: Sequence[Solved], tier_of: dict[Term, int]) -> list[Serving]:
+def _servings(problem: Problem, solved: Sequence[Solved], tier_of: dict[Term, int], reaches: Reaches) -> list[Serving]:
     found = []
     for server, words in enumerate(problem.words.units):
         if words.within_ms is None:
             continue
         for client in words.serves:
             label = f"{words.name} within {words.within_ms:g} ms of {problem.words.units[client].name}"
-            reach = _reach(problem, solved[client].sites, solved[server].sites, words)
+            reach = reaches(solved[client].sites, solved[server].sites, words)
             # It must be in reach; that it is as near as can be is not asked for.
             reach.data = np.zeros(len(reach.data))
             found.append(Serving(server, client, reach, tier=tier_of.get(Term.LATENCY, 0), label=label))
     return found
 
 
-def _reach(problem: Problem, clients: Ints, servers: Ints, words: UnitWords) -> csr_array:
-    """(clients, servers): explicit entries are in reach. The search begins at the side that has fewer sites."""
-    assert words.within_ms is not None, "the caller has looked"
-    turned = len(servers) < len(clients)
-    sources, ends = (servers, clients) if turned else (clients, servers)
-    if words.min_bandwidth_mbps is not None:
-        vertex = problem.latency.rows
-        found = reach_between(
-            problem.latency.network,
-            vertex[sources],
-            vertex[ends],
-            within_ms=words.within_ms,
-            min_mbps=words.min_bandwidth_mbps,
-        )
-    else:
-        found = problem.latency.between(sources, ends, words.within_ms)
-    return csr_array(found.T) if turned else found
+class Reaches:
+    """Which sites of two units reach each other; of what was looked for once, some is not looked for again."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._known: dict[tuple[str, bytes], tuple[Ints, csr_array]] = {}
+
+    def __call__(self, clients: Ints, servers: Ints, words: UnitWords) -> csr_array:
+        """(clients, servers): explicit entries are in reach; both ascend. `words` are the servers'."""
+        key = (words.name, clients.tobytes())
+        if key in self._known:
+            others, known = self._known[key]
+            place = np.searchsorted(others, servers)
+            if len(others) and np.array_equal(others.take(place, mode="clip"), servers):
+                return columns_of(known, place)
+        found = self._found(clients, servers, words)
+        self._known[key] = servers, found
+        return found
+
+    def _found(self, clients: Ints, servers: Ints, words: UnitWords) -> csr_array:
+        # The search begins at the side that has fewer sites.
+        assert words.within_ms is not None, "the caller has looked"
+        problem = self._problem
+        turned = len(servers) < len(clients)
+        sources, ends = (servers, clients) if turned else (clients, servers)
+        if words.min_bandwidth_mbps is not None:
+            vertex = problem.latency.rows
+            found = reach_between(
+                problem.latency.network,
+                vertex[sources],
+                vertex[ends],
+                within_ms=words.within_ms,
+                min_mbps=words.min_bandwidth_mbps,
+            )
+        else:
+            found = problem.latency.between(sources, ends, words.within_ms)
+        return csr_array(found.T) if turned else found
 
 
 def _budgets(problem: Problem, units: Sequence[Unit], solved: Sequence[Solved]) -> list[Budget]:

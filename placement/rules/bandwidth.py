@@ -13,7 +13,7 @@ from placement.solve.entries import reached
 
 
 def _refuses(problem: Problem) -> Mask:
-    if all(one.min_bandwidth_mbps is None for one in problem.targets):
+    if problem.words.allowed is None or all(one.min_bandwidth_mbps is None for one in problem.targets):
         return nobody(problem)
     return reached(problem.latency.pairs) & ~reached(reach(problem))
 

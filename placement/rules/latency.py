@@ -42,7 +42,7 @@ def serves_nobody(problem: Problem) -> Mask:
 
 
 def _refuses(problem: Problem) -> Mask:
-    if all(one.within_km is not None for one in problem.targets):
+    if not problem.latency.by_time:
         return nobody(problem)
     return serves_nobody(problem)
 

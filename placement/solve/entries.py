@@ -60,19 +60,16 @@ def _reach(indices: Small, found: Flags) -> None:
 def _columns(indptr: Numbers, indices: Small, data: Row, place: Small, factor: Row) -> tuple[Numbers, Small, Row]:
     count = len(indptr) - 1
     start = np.zeros(count + 1, dtype=np.int64)
-    size = 0
-    for entry in range(indptr[0], indptr[count]):
-        size += place[indices[entry]] >= 0
-    column, found = np.empty(size, dtype=np.int32), np.empty(size)
+    # As many as there may be: what is not written to is never made, and one more is written that says nothing.
+    column, found = np.empty(len(indices) + 1, dtype=np.int32), np.empty(len(indices) + 1)
     free = 0
     for row in range(count):
         for entry in range(indptr[row], indptr[row + 1]):
             at = place[indices[entry]]
-            if at >= 0:
-                column[free], found[free] = at, data[entry] * factor[row]
-                free += 1
+            column[free], found[free] = at, data[entry] * factor[row]
+            free += at >= 0
         start[row + 1] = free
-    return start, column, found
+    return start, column[:free], found[:free]
 
 
 @kernel

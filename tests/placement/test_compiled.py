@@ -39,7 +39,7 @@ def test_a_kernel_gives_what_its_function_does_in_python() -> None:
     pair = Pair(np.array([1.0, -2.5, 4.0]), np.array([2, 3, 4]))
 
     for signed in (True, False):
-        assert weighed(pair, 2, signed) == weighed.function(pair, 2, signed)
+        assert weighed(pair, 2, signed) == weighed.compiled_from(pair, 2, signed)
 
 
 def test_a_kernel_is_never_compiled_for_other_types_than_its_own() -> None:
@@ -66,24 +66,26 @@ import sys
 sys.path[:0] = {path!r}
 {ahead}
 import scaling
-print(scaling.scaled(7), sum(scaling.scaled.code.stats.cache_hits.values()))
+from placement import compiled
+here = compiled.mark(scaling.scaled, compiled.folder_for(scaling.scaled.compiled_from))
+print(scaling.scaled(7) if here.exists() == {kept} else "marked wrongly", sum(scaling.scaled.code.stats.cache_hits.values()))
 """
 
 
-def _run(folder: Path, *, ahead: str = "") -> str:
+def _run(folder: Path, *, kept: bool, ahead: str = "") -> str:
     here = str(Path(__file__).parents[2])
-    code = RUN.format(path=[str(folder), here], ahead=ahead)
+    code = RUN.format(path=[str(folder), here], ahead=ahead, kept=kept)
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_machine_code_is_loaded_until_a_constant_of_another_file_changes(tmp_path: Path) -> None:
     (tmp_path / "scaling.py").write_text(MODULE.format(imported="from factor import FACTOR"))
     (tmp_path / "factor.py").write_text("FACTOR = 2\n")
-    first, again = _run(tmp_path), _run(tmp_path)
+    first, again = _run(tmp_path, kept=False), _run(tmp_path, kept=True)
     (tmp_path / "factor.py").write_text("FACTOR = 50\n")
-    changed = _run(tmp_path)
+    changed = _run(tmp_path, kept=False)
 
-    assert (first, again, changed) == ("14 0", "14 1", "350 0")
+    assert (first, again, changed) == ("14 1", "14 1", "350 1")
 
 
 def test_machine_code_is_kept_in_the_folder_that_is_given_where_its_source_cannot_be_beside_it(tmp_path: Path) -> None:
@@ -91,9 +93,9 @@ def test_machine_code_is_kept_in_the_folder_that_is_given_where_its_source_canno
     (tmp_path / "__pycache__").write_text("no folder")
     kept = tmp_path / "kept"
     ahead = f"from pathlib import Path\nfrom placement.compiled import prepare\nprepare(Path({str(kept)!r}))"
-    first, again = _run(tmp_path, ahead=ahead), _run(tmp_path, ahead=ahead)
+    first, again = _run(tmp_path, kept=False, ahead=ahead), _run(tmp_path, kept=True, ahead=ahead)
 
-    assert (first, again) == ("14 0", "14 1")
+    assert (first, again) == ("14 1", "14 1")
     assert list(kept.iterdir())
 
 
