@@ -192,11 +192,8 @@ async def test_single_points_of_failure_are_told_with_whom_they_cut_off(applicat
     # The link between s0 and s4 is down; s5 and s6 are an island of two.
     assert (found["lookedAt"], found["total"]) == (7, len(sites) + len(links))
     assert (sites, links) == ({}, {("s5", "s6"): 1})
-    [region] = {
-        one["id"]
-        for one in (await data(application, "{ regions { nodes { id name } } }"))["regions"]["nodes"]
-        if one["name"] == "below"
-    }
+    regions = (await data(application, "{ regions { nodes { id name } } }"))["regions"]["nodes"]
+    [region] = [one["id"] for one in regions if one["name"] == "below"]
     below = (await data(application, WEAK, region=region))["weakPoints"]
     assert (below["lookedAt"], below["total"]) == (3, 1)
     assert len(ids) == 7
