@@ -122,6 +122,7 @@ def _elastic(rows: Program, which: Mask, sources: set[int]) -> set[int] | None:
         elements=some.elements,
         names=rows.names,
         ladders=rows.ladders,
+        extras=rows.extras,
     )
     objective: Floats = np.append(np.zeros(rows.columns), np.ones(count))
     answer = relaxed(loose, objective)
@@ -155,4 +156,5 @@ def _only(rows: Program, which: Ints) -> Program:
         elements=rows.elements[which],
         names=rows.names,
         ladders=rows.ladders,
+        extras=rows.extras,
     )

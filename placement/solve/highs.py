@@ -64,7 +64,7 @@ def relaxed(
     if not len(objective):
         nothing = np.empty(0)
         return Relaxed(True, 0.0, nothing, np.zeros(len(low)), nothing) if _kept(low, high) else Relaxed(False)
-    scale = _scale(objective)
+    scale = scale_of(objective)
     below, above = np.flatnonzero(np.isfinite(high)), np.flatnonzero(np.isfinite(low))
     signs = np.append(np.ones(len(below)), -np.ones(len(above)))
     which = np.append(below, above)
@@ -100,7 +100,7 @@ def solved(
     matrix, low, high = _rows(program, more)
     if not len(objective):
         return Solved("optimal", np.empty(0), 0.0, 0) if _kept(low, high) else Solved("infeasible", None, np.inf, 0)
-    scale = _scale(objective)
+    scale = scale_of(objective)
     found = run(
         objective * scale,
         csc_array(matrix),
@@ -134,6 +134,7 @@ def _rows(program: Program, more: Rows | None) -> tuple[csr_array, Floats, Float
     return stacked, np.append(program.low, more.low), np.append(program.high, more.high)
 
 
-def _scale(objective: Floats) -> float:
+def scale_of(objective: Floats) -> float:
+    """What makes the greatest coefficient of an objective `SCALE`."""
     greatest = float(np.abs(objective).max(initial=0.0))
     return SCALE / greatest if greatest > 0.0 else 1.0

@@ -65,7 +65,7 @@ def run(
     Raises Stopped when that is asked for meanwhile.
     """
     whole = integral is not None and bool(integral.any())
-    solver = _solver(nodes=nodes, stop=stop)
+    solver = solver_for(nodes=nodes, stop=stop)
     passed = solver.passModel(
         matrix.shape[1],
         matrix.shape[0],
@@ -83,11 +83,18 @@ def run(
         matrix.data,
         (integral if integral is not None else np.zeros(len(objective))).astype(np.int32),
     )
-    ended = passed if passed == highs.HighsStatus.kError else solver.run()
+    if passed == highs.HighsStatus.kError:
+        return Run("unknown")
+    return ended(solver, whole=whole, stop=stop)
+
+
+def ended(solver: Any, *, whole: bool, stop: Stop | None) -> Run:
+    """Runs what a solver has been given, from where it was, and says what it came to. Raises Stopped."""
+    came_to = solver.run()
     if stop is not None and stop.asked:
         raise Stopped
     status = solver.getModelStatus()
-    if ended == highs.HighsStatus.kError:
+    if came_to == highs.HighsStatus.kError:
         return Run("unknown")
     info = solver.getInfo()
     known = status == highs.HighsModelStatus.kOptimal or (
@@ -115,7 +122,8 @@ def run(
     )
 
 
-def _solver(*, nodes: int | None, stop: Stop | None) -> Any:
+def solver_for(*, nodes: int | None, stop: Stop | None) -> Any:
+    """A solver of HiGHS, silent, in which a wish to stop is asked for."""
     solver = highs._Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("log_to_console", False)

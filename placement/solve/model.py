@@ -124,6 +124,8 @@ class Limits:
     """Alternatives of a unit tried with the units it depends on solved anew."""
     core_candidates: int = 60
     """Candidates of each unit in the exact core; 0: no core is solved."""
+    steps: int = 5_000
+    """Of the simplex in the relaxation of a tier."""
     mip_nodes: int = 2_000
     exact_candidates: int = 400
     """A model with no more candidates in all is solved whole, not as a core."""
