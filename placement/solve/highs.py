@@ -60,7 +60,7 @@ def relaxed(
     stop: Stop | None = None,
 ) -> Relaxed:
     """The program with fractions allowed, and its dual values. Raises Stopped."""
-    matrix, low, high = _rows(program, more)
+    matrix, low, high = rows_with(program, more)
     if not len(objective):
         nothing = np.empty(0)
         return Relaxed(True, 0.0, nothing, np.zeros(len(low)), nothing) if _kept(low, high) else Relaxed(False)
@@ -97,7 +97,7 @@ def solved(
     stop: Stop | None = None,
 ) -> Solved:
     """The program as it is, within so many nodes of search. Raises Stopped."""
-    matrix, low, high = _rows(program, more)
+    matrix, low, high = rows_with(program, more)
     if not len(objective):
         return Solved("optimal", np.empty(0), 0.0, 0) if _kept(low, high) else Solved("infeasible", None, np.inf, 0)
     scale = scale_of(objective)
@@ -119,7 +119,8 @@ def _kept(low: Floats, high: Floats) -> bool:
     return bool((low <= 0.0).all() and (high >= 0.0).all())
 
 
-def _rows(program: Program, more: Rows | None) -> tuple[csr_array, Floats, Floats]:
+def rows_with(program: Program, more: Rows | None) -> tuple[csr_array, Floats, Floats]:
+    """A program's rows with others: the matrix, and what each is at least and at most."""
     if more is None or not len(more.low):
         return program.matrix, program.low, program.high
     matrix, added = program.matrix, more.matrix

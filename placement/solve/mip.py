@@ -20,7 +20,7 @@ from placement.solve.ladders import Rows, Told, stacked
 from placement.solve.model import Choice, Model, nobody
 from placement.solve.program import Program, program
 from placement.solve.relaxation import Relaxation
-from placement.solve.restriction import restricted
+from placement.solve.restriction import numbered_among, restricted
 from placement.solve.streams import chains_of
 
 PROOF = 1e-6
@@ -77,7 +77,7 @@ def _inside(choice: Choice | None, among: tuple[Ints, ...]) -> Choice | None:
     """The choice with its candidates numbered among the given ones; None when one is not given."""
     if choice is None or not all(np.isin(one, kept).all() for one, kept in zip(choice.open, among, strict=True)):
         return None
-    return replace(choice, open=tuple(np.searchsorted(kept, one) for kept, one in zip(among, choice.open, strict=True)))
+    return numbered_among(choice, among)
 
 
 @dataclass(slots=True)
@@ -128,11 +128,14 @@ class Search:
         told.begin(None if self.best is None else rows.column_values(self.best.open).astype(np.float64))
         asked = Relaxation(rows, tier, told, chains_of(self.model, rows), self._more(rows, tier))
         limits = self.model.limits
-        target = np.inf if self.best is None else float(self.best.cost[tier] - rows.constants[tier])
+        target = np.inf
+        if self.best is not None:
+            cost = float(self.best.cost[tier])
+            target = cost - PROOF * max(1.0, abs(cost)) - float(rows.constants[tier])
         relaxation = asked.run(
             enough=ENOUGH,
             most_steps=limits.steps,
-            target=target - PROOF * max(1.0, abs(target)),
+            target=target,
             stop=limits.stop,
         )
         self.steps += asked.steps

@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Floats
 from placement.solve.growing import Growing
-from placement.solve.highs import Relaxed, scale_of
+from placement.solve.highs import Relaxed, rows_with, scale_of
 from placement.solve.ladders import Rows, Told, stacked
 from placement.solve.program import Program
 from placement.solve.streams import Chain
@@ -62,15 +62,9 @@ class Relaxation:
             nothing = np.empty(0)
             return Relaxed(True, 0.0, nothing, None, nothing) if kept else Relaxed(False)
         scale = scale_of(objective)
-        begun = Growing(
-            objective * scale,
-            self.rows.matrix,
-            low=self.rows.low,
-            high=self.rows.high,
-            upper=self.rows.upper,
-            stop=stop,
-        )
-        for one in (self.more, self.told.rows(self.rows.columns), *self.learned):
+        matrix, low, high = rows_with(self.rows, self.more)
+        begun = Growing(objective * scale, matrix, low=low, high=high, upper=self.rows.upper, stop=stop)
+        for one in (self.told.rows(self.rows.columns), *self.learned):
             if one is not None and len(one.low):
                 begun.tell(one)
         size, value, stalled = abs(float(self.rows.constants[self.tier])), -np.inf, 0
