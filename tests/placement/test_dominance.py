@@ -15,7 +15,7 @@ from placement.solve.model import Clients, Model, Unit
 from placement.solve.restriction import restricted
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_the_best_of_what_is_left_costs_as_much_as_the_best_of_all(seed: int, served: bool) -> None:
     model = served_model(seed) if served else tiny_model(seed)
