@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from graph.kinds.policy import PlacementPolicy, Term
 from placement.arrays import Floats, Ints, Mask
 from placement.narrowing import cut, cut_group, narrowed
 from placement.problem import Problem
-from placement.reach import reach_between
+from placement.reaches import Reaches
 from placement.room import room
 from placement.rules.latency import reach
 from placement.scores import SCORES, Score
@@ -29,7 +28,6 @@ from placement.solve.entries import columns_of
 from placement.solve.model import Apart, Budget, Clients, Group, Limits, Model, Serving
 from placement.solve.model import Unit as Solved
 from placement.unit_problems import Unit
-from placement.units import UnitWords
 
 DEFAULT_OBJECTIVE: tuple[tuple[Term, ...], ...] = (
     (Term.SITES,),
@@ -333,45 +331,6 @@ def _servings(problem: Problem, solved: Sequence[Solved], tier_of: dict[Term, in
             reach.data = np.zeros(len(reach.data))
             found.append(Serving(server, client, reach, tier=tier_of.get(Term.LATENCY, 0), label=label))
     return found
-
-
-class Reaches:
-    """Which sites of two units reach each other; of what was looked for once, some is not looked for again."""
-
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self._known: dict[tuple[str, bytes], tuple[Ints, csr_array]] = {}
-
-    def __call__(self, clients: Ints, servers: Ints, words: UnitWords) -> csr_array:
-        """(clients, servers): explicit entries are in reach; both ascend. `words` are the servers'."""
-        key = (words.name, clients.tobytes())
-        if key in self._known:
-            others, known = self._known[key]
-            place = np.searchsorted(others, servers)
-            if len(others) and np.array_equal(others.take(place, mode="clip"), servers):
-                return columns_of(known, place)
-        found = self._found(clients, servers, words)
-        self._known[key] = servers, found
-        return found
-
-    def _found(self, clients: Ints, servers: Ints, words: UnitWords) -> csr_array:
-        # The search begins at the side that has fewer sites.
-        assert words.within_ms is not None, "the caller has looked"
-        problem = self._problem
-        turned = len(servers) < len(clients)
-        sources, ends = (servers, clients) if turned else (clients, servers)
-        if words.min_bandwidth_mbps is not None:
-            vertex = problem.latency.rows
-            found = reach_between(
-                problem.latency.network,
-                vertex[sources],
-                vertex[ends],
-                within_ms=words.within_ms,
-                min_mbps=words.min_bandwidth_mbps,
-            )
-        else:
-            found = problem.latency.between(sources, ends, words.within_ms)
-        return csr_array(found.T) if turned else found
 
 
 def _budgets(problem: Problem, units: Sequence[Unit], solved: Sequence[Solved]) -> list[Budget]:
