@@ -24,7 +24,7 @@ from placement.disclosure import (
 )
 from placement.rules import RULES
 from placement.verdict import refusals_page, sites_by_rule
-from schema.connections import Edge, PageInfo
+from schema.connections import Edge, PageInfo, id_cursor
 from schema.types.deployments import NodeAssignment
 from schema.vocabulary import Member, enum_type, input_type, object_type, resolver_field
 
@@ -75,7 +75,7 @@ def _refusals(decision: Decision, info: Any, *, first: int, after: Any, filter: 
     most = info.context.page_size_max
     if not 0 <= first <= most:
         raise InvalidInput(f"first is {first}, a page has 0 to {most}", remedy="ask for smaller pages", path="first")
-    position = None if after is UNSET else after
+    position = id_cursor(Site.SPEC.prefix, None if after is UNSET else after)
     wanted = None if filter is UNSET else filter
     found, total, more = refusals_page(
         decision,

@@ -137,6 +137,25 @@ async def test_nothing_is_written_by_asking(world: tuple[Application, World]) ->
 # Drains and rebalances
 
 
+@pytest.mark.parametrize("cursor", ["garbage", "", "site_" + "0" * 200, "deployment_\u00e9"])
+async def test_a_cursor_of_no_page_is_refused(world: tuple[Application, World], cursor: str) -> None:
+    application, here = world
+    refusals = """query($input: DeployInput!, $after: String) {
+      planDeployment(input: $input) { refusals(after: $after) { nodes { site { id } } } } }"""
+    rebalance = """query($input: PlanRebalanceInput!, $after: String) {
+      planRebalance(input: $input, after: $after) { moves } }"""
+    steps = """query($after: String) { plans { nodes { steps(after: $after) { totalCount } } } }"""
+    for text, given in (
+        (refusals, {"input": anywhere(application, here, "a")}),
+        (DRAIN, {"input": {"id": here.shared_site}}),
+        (rebalance, {"input": {"tenantId": here.tenants["a"]}}),
+        (steps, {}),
+    ):
+        answer = await ask(application, text, given | {"after": cursor})
+        assert answer.errors, text
+        assert "no cursor of this list" in str(answer.errors[0])
+
+
 async def test_a_drain_is_planned_for_what_the_asker_sees(world: tuple[Application, World]) -> None:
     application, here = world
     given = {"input": {"id": here.shared_site}}
