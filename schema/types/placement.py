@@ -93,6 +93,11 @@ def _placements(decision: Decision, info: Any) -> list[SitePlacement]:
     return [placement_without_use(one) for one in decision.placements]
 
 
+def _placement(decision: Decision, info: Any, *, site: str) -> SitePlacement | None:
+    found = next((one for one in decision.placements if one.site_id == site), None)
+    return found if found is None or info.context.view.may_see_use() else placement_without_use(found)
+
+
 def _objective(decision: Decision, info: Any) -> Objective:
     if info.context.view.may_see_use():
         return decision.objective
@@ -335,6 +340,15 @@ def define_plans() -> None:
                     returns="list[Placement]",
                     description="The chosen sites; empty when it cannot be done. Costs that follow from free room are in "
                     "steps of a quarter to whoever may not read the workloads of all tenants.",
+                ),
+            ),
+            "placement": (
+                None,
+                resolver_field(
+                    _placement,
+                    returns="Optional[Placement]",
+                    description="What was chosen for one site; null where it was not. Costs are as in `placements`.",
+                    arguments={"site": ("ID", UNSET, "The site.")},
                 ),
             ),
             "refusals": (

@@ -289,6 +289,43 @@ async def test_a_developer_keeps_and_applies_a_plan(world: tuple[Application, Wo
     await priced(application, here, 0.0)
 
 
+async def test_a_step_of_a_plan_is_found_again_by_the_cursor_of_the_one_before(
+    world: tuple[Application, World],
+) -> None:
+    application, here = world
+    plan = await made(application, {"drain": {"id": here.shared_site}})
+    page = """query($id: ID!, $first: Int! = 25, $after: String) { plan(id: $id) { steps(first: $first, after: $after) {
+      pageInfo { endCursor } nodes { cursor name } } } }"""
+    whole = (await data(application, page, {"id": plan["id"]}))["plan"]["steps"]
+    one, two = whole["nodes"]
+    assert whole["pageInfo"]["endCursor"] == two["cursor"]
+    asked = {"id": plan["id"], "first": 1}
+    assert (await data(application, page, asked))["plan"]["steps"]["nodes"] == [one]
+    assert (await data(application, page, {**asked, "after": one["cursor"]}))["plan"]["steps"]["nodes"] == [two]
+    await deleted(application, plan["id"])
+
+
+async def test_what_was_decided_for_one_site_is_told_by_it(world: tuple[Application, World]) -> None:
+    application, here = world
+    text = """query($input: DeployInput!, $site: ID!) { planDeployment(input: $input) {
+      placements { site { id } score terms { name weighted } components { replicas } } placement(site: $site) {
+      site { id } score terms { name weighted } components { replicas } }
+      refusals(filter: {site: $site}) { nodes { site { id } } } } }"""
+    viewer = here.viewers["a", Role.DEVELOPER]
+    given = {"input": anywhere(application, here, "a")}
+    sites = "{ sites(filter: {role: {eq: COMPUTE}}) { nodes { id } } }"
+    listed = [one["id"] for one in (await data(application, sites, viewer=viewer))["sites"]["nodes"]]
+    told = {
+        one: (await data(application, text, {**given, "site": one}, viewer=viewer))["planDeployment"] for one in listed
+    }
+    chosen = {one["site"]["id"]: one for one in told[here.shared_site]["placements"]}
+    assert chosen
+    assert chosen.keys() < told.keys()
+    for site, one in told.items():
+        assert one["placement"] == chosen.get(site)
+        assert [each["site"]["id"] for each in one["refusals"]["nodes"]] == ([] if site in chosen else [site])
+
+
 @pytest.mark.parametrize("tenant", ["a", "b"])
 async def test_a_plan_is_its_tenants_alone(world: tuple[Application, World], tenant: str) -> None:
     application, here = world
