@@ -29,6 +29,7 @@ from placement.inventory import inventory_of
 from placement.latencies import Latencies
 from placement.latency import Target, targets_of
 from placement.outlook import Outlooks
+from placement.policy_checks import check_size
 from placement.projection import Projection
 from placement.sites import SiteColumns
 from placement.words import PolicyWords, words_of
@@ -104,6 +105,7 @@ def problem_from(
 
     Raises InvalidInput and NotFound that name the field of the policy, the component or the replicas that is wrong.
     """
+    check_size(policy, path=f"{path}.policy")
     _check_counts(components, policy, replicas, path=path)
     selectors = [
         parse_selector(one.node_selector or "", path=f"{path}.components[{n}].nodeSelector")
