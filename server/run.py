@@ -22,7 +22,7 @@ import uvloop
 
 from placement.compiled import prepare
 from placement.stopping import Stop
-from server import logs, tracing
+from server import logs, pauses, tracing
 from server.app import Application, running, version
 from server.first_start import check_listener, first_link
 from server.settings import Settings
@@ -113,7 +113,9 @@ def _alone(problem: BaseException) -> BaseException:
 
 
 async def _serve(settings: Settings, ui: UiBuild, say: Say, listening: socket.socket) -> None:
+    pauses.keep_short()
     async with running(settings, ui=ui) as application, _background() as start:
+        pauses.set_aside(thoroughly=True)
 
         async def ready(address: str) -> None:
             await _greet(settings, application, ui, address, say)
@@ -170,6 +172,7 @@ async def _ready_to_place(folder: Path) -> None:
     stop = Stop()
     try:
         await asyncio.to_thread(prepare, folder, stop=stop)
+        pauses.set_aside()
     finally:
         stop.ask()
 
