@@ -27,7 +27,7 @@ def keep_short() -> None:
 
 
 def set_aside(*, thoroughly: bool = False) -> None:
-    """Takes what is alive out of the collector's sight, at no cost; `thoroughly` after a pass, while nobody is answered yet."""
+    """Takes what is alive out of the collector's sight, which costs nothing; `thoroughly` after a pass over all of it."""
     if thoroughly:
         gc.collect()
     gc.freeze()
