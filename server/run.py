@@ -20,7 +20,7 @@ import structlog
 import uvicorn
 import uvloop
 
-from placement.compiled import prepare
+from placement.ready import make_ready
 from placement.stopping import Stop
 from server import logs, pauses, tracing
 from server.app import Application, running, version
@@ -171,7 +171,7 @@ async def _ready_to_place(folder: Path) -> None:
     """Loads what placement has compiled, once the server answers, so that no plan waits for it."""
     stop = Stop()
     try:
-        await asyncio.to_thread(prepare, folder, stop=stop)
+        await asyncio.to_thread(make_ready, folder, stop=stop)
         pauses.set_aside()
     finally:
         stop.ask()

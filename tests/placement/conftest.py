@@ -11,17 +11,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from placement_graphs import Builder
 
-from placement.batch import decide_together
-from placement.compiled import prepare
-from placement.repair import repair
+from placement.ready import make_ready
 
 
 @pytest.fixture(autouse=True, scope="session")
 def compiled() -> None:
     """All that is compiled is ready before the first test, so that none is the one that waits for it."""
-    assert decide_together is not None
-    assert repair is not None
-    prepare()
+    make_ready()
 
 
 @pytest.fixture
