@@ -109,7 +109,7 @@ def searched(
         made = of.modelled(narrow=narrow, limits=limits, without=crowded)
         model = made.model
         if surcharge is not None:
-            model = _charged(folded(model), surcharge)
+            model = charged(folded(model), surcharge)
         if begin is not None:
             model = replace(model, start=_places(made, begin))
         choice = solve(model)
@@ -246,7 +246,8 @@ def keeping(unit: Solved, places: Ints, *, label: str) -> Solved:
     return replace(unit, groups=(*unit.groups, Group(places, at_least=len(places), label=label)))
 
 
-def _charged(model: Model, surcharge: Sequence[Floats]) -> Model:
+def charged(model: Model, surcharge: Sequence[Floats]) -> Model:
+    """The model with what opening costs more, by unit and row of the problem."""
     units = tuple(
         replace(one, open_cost=one.open_cost + more[one.sites])
         for one, more in zip(model.units, surcharge, strict=True)
