@@ -50,7 +50,7 @@ class BatchLimits:
     """Problems decided, all together."""
     rounds: int = 10
     """Of prices."""
-    exchanges: int = 30
+    exchanges: int = 24
     """Times that some are taken out and decided again."""
     together: int = 10
     """How many are taken out at once, for choices that are known."""

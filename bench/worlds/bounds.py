@@ -46,7 +46,7 @@ class BatchBound(msgspec.Struct, frozen=True):
 
     def of(self, names: Collection[str]) -> float:
         """What placing these together costs at least."""
-        return sum(self.least[one] for one in names) - self.room
+        return sum(self.least.get(one, 0.0) for one in names) - self.room
 
 
 class Bounds(msgspec.Struct):
