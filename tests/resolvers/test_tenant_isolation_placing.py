@@ -86,7 +86,7 @@ async def test_what_others_use_changes_nothing_that_a_tenant_is_told(
             if role in WRITERS:
                 reason = shortage(before[role][2])
                 assert (reason["rule"], reason["need"], reason["have"]) == ("capacity", "15900", None)
-                assert "less of its 16000 is free" in reason["message"]
+                assert "of its 16000 less than that is free" in reason["message"]
         now = shortage(await data(application, PLAN, too_much))
         assert (exact["have"], now["have"]) == ("15800", "15000"), "the control"
     finally:
@@ -147,11 +147,11 @@ async def test_no_word_of_a_total_tells_what_others_use(world: tuple[Application
     application, made = world
     before = await all_that_is_said_of_a_total(application, made, tenant)
     refused, waiting, kept, moves, _ = before
-    assert "no room for all replicas" in refused["deploy"]["message"]
+    assert "no room for as many" in refused["deploy"]["message"]
     assert waiting["message"] == refused["deploy"]["message"] == kept["steps"]["nodes"][0]["why"]
     for plan in (moves["planDrain"], moves["planRebalance"]):
         stuck = [one for one in plan["steps"]["nodes"] if one["outcome"] == "STUCK"]
-        assert any("no room for all replicas" in one["why"] for one in stuck), plan
+        assert any("no room for as many" in one["why"] for one in stuck), plan
     await scale(application, made, OTHER[tenant], 3)
     try:
         assert await all_that_is_said_of_a_total(application, made, tenant) == before
