@@ -22,13 +22,13 @@ from placement.solve.model import Clients, Group, Unit
 from placement.solve.shortlist import promise, shortlist
 from placement.units import UnitWords
 
-WIDE = 400
+WIDE = 1_200
 """Units of at most so many candidates are not cut."""
-KEPT = 128
+KEPT = 500
 """Candidates that a unit is cut to, about, when few sites will do."""
-FOR_EACH = 12
+FOR_EACH = 30
 """Candidates for each site that its places need at least, when that is more."""
-MOST_KEPT = 384
+MOST_KEPT = 1_200
 
 Reach = Callable[[Ints, Ints, UnitWords], csr_array]
 """(clients, servers): which of these rows of sites reach each other."""

@@ -23,6 +23,8 @@ from placement.stopping import look
 
 MAX_PAIRS = 400_000
 """Pairs in reach of a model that is looked at."""
+MAX_CANDIDATES = 400
+"""Of a model that is asked for whole sites too."""
 MAX_QUESTIONS = 60
 """Programs that are solved."""
 EXACT_NODES = 200
@@ -51,7 +53,7 @@ def irreducible(model: Model) -> tuple[str, ...]:
         return _elastic(rows, _kept_rows(rows, kept, sources), sources)
 
     found = _filtered(everything, broken)
-    if model.candidates <= model.limits.exact_candidates:
+    if model.candidates <= min(MAX_CANDIDATES, model.limits.exact_candidates):
         # Of what the relaxation needs together, less may do for whole sites.
         def impossible(kept: set[int]) -> set[int] | None:
             look(model.limits.stop)

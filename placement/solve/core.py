@@ -25,11 +25,11 @@ from placement.solve.restriction import numbered_among, restricted
 
 SPARE = 3
 """Candidates of each client, group and domain beyond those it needs."""
-SEARCHED = 24
+SEARCHED = 60
 """Candidates of each unit of a core that are searched where serving costs something, after the relaxation of the core."""
 DEALT = 600
 """The most promising candidates, which are dealt out over the clients."""
-MAX_WHOLE_ENTRIES = 40_000
+MAX_WHOLE_ENTRIES = 120_000
 """Pairs in reach of a model that is solved whole."""
 
 

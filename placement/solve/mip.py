@@ -197,8 +197,8 @@ class Search:
 
     def _branch(self, asked: Relaxation, relaxation: Relaxed, low: float) -> None:
         """Searches the tier to its end, or to the limit."""
-        rows, tier, told = asked.rows, asked.tier, asked.told
-        cuts = None if relaxation.values is None else asked.tight(relaxation.values)
+        rows, tier = asked.rows, asked.tier
+        told, cuts = (asked.told, None) if relaxation.values is None else asked.tight(relaxation.values)
         while self.left > 0:
             upper = self._fixed(rows, relaxation, tier, low)
             parts = [self._more(rows, tier), told.rows(rows.columns), cuts]
