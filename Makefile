@@ -51,12 +51,12 @@ serve: $(ENVIRONMENT) ui ## run the server with its playground on the embedded s
 	@exec $(BIN)/edgeatlas serve $(ARGS)
 
 .PHONY: test
-test: $(DEV_STAMP) ui parts ## set up everything, real parts included, and run all tests (ARGS="-k name" passes flags)
+test: $(DEV_STAMP) ui parts kernels ## set up everything, real parts included, and run all tests (ARGS="-k name" passes flags)
 	@$(call say,Tests)
 	@EDGEATLAS_PARTS=prepared $(BIN)/python -m pytest $(ARGS)
 
 .PHONY: chaos
-chaos: $(DEV_STAMP) parts ## the fault tests on their long counts
+chaos: $(DEV_STAMP) parts kernels ## the fault tests on their long counts
 	@$(call say,Fault tests - long counts)
 	@EDGEATLAS_PARTS=prepared $(BIN)/python -m pytest -v -m chaos tests/chaos $(ARGS)
 
@@ -76,7 +76,7 @@ format: $(DEV_STAMP) ## mend formatting and what ruff can mend by itself
 	@$(BIN)/python -m ruff format .
 
 .PHONY: bench
-bench: $(DEV_STAMP) ## run a benchmark: NAME=spine, JSON=1 for a last line to be read by programs
+bench: $(DEV_STAMP) kernels ## run a benchmark: NAME=spine, JSON=1 for a last line to be read by programs
 	@test -n "$(NAME)" && test -f "bench/$(BENCH).py" || { \
 		printf 'make: no benchmark is named "%s". make bench NAME=…, where … is one of:\n' "$(NAME)"; \
 		ls bench/*.py | sed -n -e /__init__/d -e /harness/d -e 's|_|-|g' -e 's|^bench/\(.*\)\.py$$|  \1|p'; exit 2; } >&2
@@ -159,6 +159,12 @@ again:
 ui: $(ENVIRONMENT)
 	@if [ -f hatch_build.py ]; then $(BIN)/python hatch_build.py \
 		$(call or_fail,playground,See the message above.); fi
+
+# Placement's inner loops are compiled once a checkout, a minute or two, and kept until their source changes. `make serve`
+# does not wait for it: the server compiles beside its work what is lacking.
+.PHONY: kernels
+kernels: $(ENVIRONMENT)
+	@$(BIN)/python -m placement.ready $(call or_fail,compiling,See the message above.)
 
 # Each real part is fetched or built once, or named with the reason why it cannot be had; its tests then skip.
 .PHONY: parts

@@ -28,7 +28,7 @@ from access.visibility import PERSONAL
 from access.visible import VisibleView
 from graph.edit import Edit
 from graph.entity import Entity
-from graph.kinds import ApiToken, Role, RoleBinding, Secret, ServiceAccount, User
+from graph.kinds import ApiToken, Role, RoleBinding, Secret, ServiceAccount, Tenant, User
 from graph.refusal import AlreadyExists, Forbidden, InUse, InvalidInput, NotFound
 from graph.view import each
 
@@ -40,6 +40,29 @@ OWN_FIELDS = frozenset({"display_name", "email"})
 def secret_key(secret_id: str) -> str:
     """Under what a secret's sealed values are kept."""
     return f"secret:{secret_id}"
+
+
+# Tenants
+
+
+def update_tenant(
+    edit: Edit,
+    viewer: Viewer,
+    tenant_id: str,
+    *,
+    expected_revision: int | None = None,
+    path: str = "input",
+    **fields: Any,
+) -> Tenant:
+    """A tenant with some fields changed; what it may have against other tenants only by who manages the installation.
+
+    Raises NotFound, Forbidden, and what `Edit.replace` raises.
+    """
+    viewer, tenant = _seen(edit, viewer, Tenant, tenant_id, path=path)
+    check_write_of(viewer, tenant)
+    if fields.get("max_priority", tenant.max_priority) != tenant.max_priority:
+        viewer.require(Permission.MANAGE_INSTALLATION, path=f"{path}.maxPriority")
+    return edit.replace(tenant, path=path, expected_revision=expected_revision, **fields)
 
 
 # Users

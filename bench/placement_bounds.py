@@ -1,7 +1,7 @@
 """`make bench NAME=placement-bounds`: computes the bounds that `placement` measures gaps against, and writes them.
 
-Each app has a process of its own, which tells every bound that it finds and is ended after some seconds: first the
-relaxation of the whole model, then HiGHS's own bound with more and more nodes, until one proves the best known placement.
+Each app has a process of its own, which tells every bound that it finds and is ended after some seconds: those of the
+relaxation of the whole model, told more and more, until it is whole by itself or what is left of it is searched to the end.
 The file is a part of the repository; this is run anew when worlds, apps or costs change, or with more seconds for nearer
 bounds. What is there already and still holds is kept where it is better.
 
@@ -14,38 +14,40 @@ import argparse
 import multiprocessing
 import sys
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from bench.measures.placing import HEURISTIC, Ground
 from bench.worlds.apps import AppToPlace, apps, crowded, simple
 from bench.worlds.bounds import BELOW, EXACT, NONE, Bound, digest, name_of, shipped, write
 from bench.worlds.fibre import SCALES, FibreWorld
-from placement.solve.bound import lp_bound
+from placement.compiled import prepare
+from placement.solve.dominance import needed
 from placement.solve.mip import exact
 from placement.solve.model import Limits
 from placement.solve.program import pairs
+from placement.solve.restriction import numbered_among, restricted
 from placement.solve.solve import solve
 
-NODES = (1, 30, 300, 3_000, 30_000, 300_000)
-MOST_PAIRS = 4_000_000
+STEPS = (600, 3_000, 10_000, 30_000, 120_000)
+"""Of the simplex, in one relaxation of the whole: each time more, for a nearer bound."""
+NODES = 300
+EACH = 20
+"""Apps after which what is known is written."""
+MOST_PAIRS = 6_000_000
 """Pairs in reach of a model that is worked on at all."""
-MOST_BETWEEN = 6_000
-"""Sites that an app of several units may run at: distances between all of them are asked for."""
 
 
 def told(ground: Ground, app: AppToPlace, pipe: Connection) -> None:
     """Tells the bounds of one app, better and better ones."""
-    if len(app.components) > 1 and ground.decide(app, limits=HEURISTIC).verdict.passed > MOST_BETWEEN:
-        return
-    model = ground.whole_model(app, limits=Limits())
+    model = ground.whole_model(app, limits=HEURISTIC)
     if pairs(model) > MOST_PAIRS:
         return
-    relaxed = lp_bound(model, most_pairs=MOST_PAIRS)
-    if relaxed is not None:
-        pipe.send(Bound(BELOW, float(relaxed[0])))
-    best = solve(ground.whole_model(app, limits=HEURISTIC))
-    for nodes in NODES:
-        found = exact(model, incumbent=best, node_limit=nodes)
+    best = solve(model)
+    left = needed(model, keep=best.open)
+    part, best = restricted(model, left), numbered_among(best, left)
+    for steps in STEPS:
+        found = exact(replace(part, limits=Limits(steps=steps)), incumbent=best, node_limit=NODES)
         if found is None:
             continue
         if not found.feasible:
@@ -97,6 +99,7 @@ def main() -> None:
     parser.add_argument("--free", type=float, default=1.0, help="what is left of each node's capacity")
     parser.add_argument("--seconds", type=float, default=60.0, help="for one app")
     given = parser.parse_args()
+    prepare()
     for size in given.sizes:
         for seed in given.seeds:
             world = FibreWorld(SCALES[size], seed=seed, free=given.free)
@@ -110,7 +113,7 @@ def _set(ground: Ground, sort: str, listed: list[AppToPlace], *, seconds: float)
     name, mark = name_of(ground.world, sort), digest(ground.world, listed)
     before = shipped()
     known = dict(before.apps.get(name, {})) if before.digests.get(name) == mark else {}
-    for app in listed:
+    for at, app in enumerate(listed):
         have = known.get(app.name)
         if have is not None and have.kind != BELOW:
             continue
@@ -118,6 +121,12 @@ def _set(ground: Ground, sort: str, listed: list[AppToPlace], *, seconds: float)
         if found is not None:
             known[app.name] = found if have is None else nearer(have, found)
         sys.stderr.write(f"{name} {app.name}: {known.get(app.name)}\n")
+        if at % EACH == EACH - 1:
+            _write(name, mark, known)
+    _write(name, mark, known)
+
+
+def _write(name: str, mark: str, known: dict[str, Bound]) -> None:
     now = shipped()  # another run may have written other sets meanwhile
     now.digests[name], now.apps[name] = mark, known
     write(now)

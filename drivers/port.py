@@ -23,7 +23,8 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from drivers.clock import Clock
-from graph.kinds import Artifact, ArtifactType, InstanceStatus
+from drivers.pod_terms import PodTerms
+from graph.kinds import Artifact, ArtifactType, InstanceStatus, Node
 from graph.refusal import InvalidInput, Refusal
 from graph.values import Resources
 
@@ -54,8 +55,8 @@ class ReleaseWork(msgspec.Struct, frozen=True, kw_only=True):
     """Replicas by node id; empty: anywhere at the site."""
     nodes: Mapping[str, str] = {}
     """The names of the nodes in `assignments` by id."""
-    architectures: Sequence[str] = ()
-    node_selector: str | None = None
+    pods: PodTerms = PodTerms()
+    """Which nodes its replicas may run on, those in `assignments` included."""
     configuration: Mapping[str, Any] = {}
 
 
@@ -86,6 +87,10 @@ class Inventory(Protocol):
         """(name, site id) by id of the nodes that the cluster controls."""
         ...
 
+    def nodes_at(self, site_id: str) -> Sequence[Node]:
+        """The nodes of a site that the cluster may use, as they are now, by ascending id."""
+        ...
+
 
 class NoInventory:
     """An inventory of nothing."""
@@ -99,6 +104,10 @@ class NoInventory:
     def nodes(self) -> Mapping[str, tuple[str, str]]:
         """No nodes."""
         return {}
+
+    def nodes_at(self, site_id: str) -> Sequence[Node]:
+        """No nodes."""
+        return ()
 
 
 Secrets = Callable[[str], Awaitable[Mapping[str, str]]]

@@ -81,10 +81,11 @@ Check = Callable[[Kind, Mapping[str, Any]], None]
 
 
 class Coming(typing.NamedTuple):
-    """A deployment that exists and is about to be brought to its document: where it may run can be decided now."""
+    """A deployment that is about to be made, or brought to its document: where it may run can be looked at now."""
 
     fields: Mapping[str, Any]
-    existing: Entity
+    existing: Entity | None
+    """None: it is new."""
     again: bool
     """Whether what was decided for it has no room any more."""
 
@@ -126,7 +127,7 @@ class Applier:
     def steps(self, documents: Sequence[Document]) -> Iterator[Step]:
         """Applies them one by one, parents before children: positions and outcomes as they come.
 
-        Before a deployment that exists it says so, and once more when what was decided for it has no room. Where a name or
+        Before a deployment it says so, and once more when what was decided for it has no room. Where a name or
         external id is taken it is tried again after the others of its kind, for its holder may give it up; before those that
         may refer to it, lest they find its holder under the name.
         """
@@ -161,7 +162,7 @@ class Applier:
         except Refusal:  # told when it is tried
             return None
         existing = self._existing(kind, document, fields)
-        if existing is None or not self._of.made(existing):
+        if existing is not None and not self._of.made(existing):
             return None
         return Coming(fields, existing, False)
 

@@ -89,6 +89,8 @@ class Network:
     """The link row of each arc."""
     latency: Floats
     cost: Floats
+    free_mbps: Floats
+    """What is free of each link, by link row: its bandwidth less what is reserved; not a number where none is stated."""
 
     def weights(self, metric: PathMetric) -> Floats:
         """Each arc's weight in a metric."""
@@ -120,16 +122,23 @@ class LinkGraph:
         """Notes what the commit changes of the network; other changes cost nothing."""
         if self._stale:
             return
+        other_widths = False
         for change in commit.changes:
             if change.kind == "Link":
                 if change.before is None or not isinstance(change.after, Link):
                     self._stale = True
                     return
-                if self._columns.takes(change.after):
+                other_ways, other_width = self._columns.takes(change.after)
+                other_widths |= other_width
+                if other_ways:
                     self._networks.clear()
             elif change.kind == "Site" and (change.before is None or change.after is None):
                 self._stale = True
                 return
+        if other_widths and self._networks:
+            # Networks that were handed out stay as they were.
+            free = self._columns.free.copy()
+            self._networks = {hidden: replace(one, free_mbps=free) for hidden, one in self._networks.items()}
 
     def reloaded(self) -> None:
         """Everything may differ."""
@@ -242,22 +251,28 @@ class _Columns:
     latency: Floats
     cost: Floats
     up: Mask
+    free: Floats
+    """Mbit/s, not a number where no bandwidth is stated."""
     order: Rows
     """All arcs, two a link: first those from `a` to `b`, then the others; ordered by (from, to, link)."""
 
     def copy(self) -> _Columns:
         """A copy whose links change by themselves."""
-        return replace(self, latency=self.latency.copy(), cost=self.cost.copy(), up=self.up.copy())
+        return replace(
+            self, latency=self.latency.copy(), cost=self.cost.copy(), up=self.up.copy(), free=self.free.copy()
+        )
 
-    def takes(self, link: Link) -> bool:
-        """Takes in a changed link; whether it changes the network."""
+    def takes(self, link: Link) -> tuple[bool, bool]:
+        """Takes in a changed link; whether ways differ by it, and whether what is free on them does."""
         row = self.link_row.get(link.id)
         if row is None:
-            return False
+            return False, False
         up = link.state is LinkState.UP
         same = (self.latency[row], self.cost[row], self.up[row]) == (link.latency_ms, link.cost, up)
         self.latency[row], self.cost[row], self.up[row] = link.latency_ms, link.cost, up
-        return not same
+        free, before = _free(link), self.free[row]
+        self.free[row] = free
+        return not same, not (free == before or (np.isnan(free) and np.isnan(before)))
 
     def network(self, hidden: frozenset[str]) -> Network:
         """The links that are up, without those hidden and those of hidden sites, as a value of its own."""
@@ -283,6 +298,7 @@ class _Columns:
             link=link,
             latency=self.latency[link],
             cost=self.cost[link],
+            free_mbps=self.free.copy(),
         )
 
 
@@ -305,7 +321,13 @@ def _columns_of(reader: Reader | None) -> _Columns:
         latency=np.array([one.latency_ms for one in links], dtype=np.float64),
         cost=np.array([one.cost for one in links], dtype=np.float64),
         up=np.array([one.state is LinkState.UP for one in links], dtype=bool),
+        free=np.array([_free(one) for one in links], dtype=np.float64),
     )
+
+
+def _free(link: Link) -> float:
+    """Mbit/s; not a number where no bandwidth is stated, for unknown is not unlimited."""
+    return np.nan if link.bandwidth_mbps is None else max(0.0, link.bandwidth_mbps - link.reserved_mbps)
 
 
 def _least(tail: Rows, head: Rows, weights: Floats, among: Mask | None, *, size: int) -> csr_array:

@@ -11,6 +11,7 @@ What observers write (health, conditions) overtakes no trial, unless it is on an
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
@@ -152,6 +153,16 @@ class Trial(Edit):
     def stop_noting(self) -> None:
         """What is read from now on is checked at head in another way."""
         self._noted.noting = False
+
+    @contextlib.contextmanager
+    def not_noting(self) -> Iterator[None]:
+        """What is read meanwhile may change without the trial being overtaken."""
+        before = self._noted.noting
+        self._noted.noting = False
+        try:
+            yield
+        finally:
+            self._noted.noting = before
 
     def overtaken(self, feed: Feed, *, head: Edit | None = None) -> bool:
         """Whether something that it looked at has changed since it began; O(what was committed meanwhile).

@@ -11,6 +11,10 @@ from graph.entity import TimestampMs, doc
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
+Demand = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+"""A weight of users: sums of many stay exact enough to be compared."""
+Price = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+"""Price units an hour for one of something."""
 NonNegativeInt = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 """What is counted one by one and stays within 32 bits: the API shows it as an Int."""
@@ -28,6 +32,13 @@ class Accelerator(msgspec.Struct, frozen=True, gc=False):
 
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=63, description="The model, such as `nvidia-a100`.")]
     count: Annotated[int, msgspec.Meta(ge=0, le=1024, description="How many.")]
+
+
+class AcceleratorPrice(msgspec.Struct, frozen=True, gc=False):
+    """What an accelerator of one model costs."""
+
+    model: Annotated[str, msgspec.Meta(min_length=1, max_length=63, description="The model, such as `nvidia-a100`.")]
+    price_per_hour: Annotated[Price, doc("Price units for one of them for one hour.")]
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -10,7 +10,7 @@ its own (`lifecycle.share`): only who observes a cluster says how it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,6 +77,11 @@ class ClusterInventory:
         """(name, site id) by id of the nodes that the cluster controls."""
         nodes = each(self._ledger.view, Node, "cluster_id", self._cluster_id)
         return {node.id: (node.name, node.site_id) for node in nodes}
+
+    def nodes_at(self, site_id: str) -> Sequence[Node]:
+        """The nodes of a site that are the cluster's or nobody's, by ascending id."""
+        nodes = each(self._ledger.view, Node, "site_id", site_id)
+        return [node for node in nodes if node.cluster_id is None or node.cluster_id == self._cluster_id]
 
 
 class Connections(Mapping[str, Connection]):

@@ -8,13 +8,13 @@ refused by now.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from graph.edit import Edit
-from graph.kinds import AppVersion, Deployment, DeploymentRevision, Operation
+from graph.kinds import AppVersion, Deployment, DeploymentPhase, DeploymentRevision, Operation
 from graph.kinds.policy import PlacementPolicy
 from graph.ledger import Ledger
 from graph.refusal import CapacityGone, InvalidState, NotFound, Refusal, Unavailable
@@ -25,8 +25,9 @@ from lifecycle.components import components_of
 from lifecycle.deployments import DECISIONS, Chosen, Visible, Wish, seen_version
 from lifecycle.indulgence import blemished
 from lifecycle.operations import Earlier
-from lifecycle.placing import Placing
-from lifecycle.releases import sites_of
+from lifecycle.placing import Filing, Placing
+from lifecycle.priorities import check_priority
+from lifecycle.releases import sites_by_component
 from placement.filed_decision import decision_filed
 from placement.problem import check_replicas
 
@@ -44,10 +45,12 @@ async def choose_for_change(
     version: AppVersion,
     policy: PlacementPolicy,
     replicas: dict[str, int],
+    labels: Mapping[str, str] | None = None,
     path: str = "input",
     version_path: str = "input.appVersionId",
 ) -> Chosen:
-    """Where a deployment would run with another version, policy and replicas. `reader` is what the asker sees of `whole`.
+    """Where a deployment would run with another version, policy and replicas. `reader` is what the asker sees of `whole`;
+    `labels` are those that it is to have, None for those that it has.
 
     Raises NotFound, InvalidInput or InvalidState.
     """
@@ -60,9 +63,12 @@ async def choose_for_change(
         replicas=replicas,
         tenant_id=deployment.tenant_id,
         excluding_deployment_id=deployment.id,
+        deployment_labels=labels,
         # The same policy stays where it is while it can.
-        stay_at=sites_of(whole, deployment.id) if policy == deployment.policy else (),
+        stay_at=sites_by_component(whole, deployment.id) if policy == deployment.policy else None,
         indulging=blemished(whole, deployment.id),
+        # What waits to be placed goes on waiting when it cannot be, and is told why.
+        filing=Filing.EVERY if deployment.phase is DeploymentPhase.PENDING_PLACEMENT else Filing.FEASIBLE,
         path=path,
     )
 
@@ -95,11 +101,18 @@ class Decisions:
         )
 
     async def for_wish(
-        self, reader: Reader, wish: Wish, *, excluding: str | None = None, path: str = "input"
+        self,
+        reader: Reader,
+        wish: Wish,
+        *,
+        excluding: str | None = None,
+        filing: Filing = Filing.FEASIBLE,
+        path: str = "input",
     ) -> Chosen:
-        """Where a wish would run now. Raises NotFound, InvalidInput or InvalidState."""
+        """Where a wish would run now. Raises NotFound, InvalidInput, InvalidState or LimitExceeded."""
         version: AppVersion = seen_version(reader, wish.app_version_id, path=f"{path}.appVersionId")
         components = components_of(reader, version, path=f"{path}.appVersionId")
+        check_priority(reader, wish.policy, tenant_id=wish.tenant_id, path=f"{path}.policy")
         check_replicas(wish.replicas, components, policy=wish.policy, path=f"{path}.replicas")
         return await self._placing.choose(
             reader,
@@ -108,6 +121,9 @@ class Decisions:
             replicas=wish.replicas,
             tenant_id=wish.tenant_id,
             excluding_deployment_id=excluding,
+            # One that is replaced keeps its own.
+            deployment_labels=wish.labels if excluding is None else None,
+            filing=filing,
             path=path,
         )
 

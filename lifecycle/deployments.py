@@ -6,7 +6,7 @@ only verified. Nothing here calls a driver: once a change is committed, the reco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,15 +38,18 @@ from lifecycle.events import AUTHOR, tell
 from lifecycle.indulgence import Indulgent, blemished
 from lifecycle.opening import create_operation
 from lifecycle.outcomes import outcomes_of
+from lifecycle.priorities import check_priority
 from lifecycle.releases import apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
 from placement.decision import Decision
+from placement.filed_decision import filed
 from placement.problem import check_replicas
 from placement.verification import verify
 
 Visible = Callable[[Reader], Reader]
 """What of a graph the caller may see."""
+NOT_PLACED_YET = "it has not been placed yet"
 DECISIONS = "decision"
 """The collection of filed decisions."""
 
@@ -79,12 +82,13 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
-    """A decision, and the JSON that is filed of it (made off the event loop: it may be megabytes)."""
+    """A decision, and what is filed of it."""
 
     decision: Decision
-    body: bytes
+    body: bytes | None = None
+    """The JSON that is filed, made off the event loop, for it may be megabytes; None of what is only looked at."""
     record_id: str | None = None
-    """Set when it has been filed already."""
+    """Set when it has been filed already, or when it is of a graph that is only supposed, where nothing is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,16 +119,20 @@ def seen_version(reader: Reader, version_id: str, *, path: str = "input.appVersi
     return found
 
 
-def deploy(edit: Edit, wish: Wish, chosen: Chosen, *, visible: Visible, author: str, wait: bool = False) -> Started:
+def deploy(
+    edit: Edit, wish: Wish, chosen: Chosen | None, *, visible: Visible, author: str, wait: bool = False
+) -> Started:
     """A new deployment with its first revision, its releases and an operation.
 
-    With `wait` a decision that is not feasible leaves it PENDING_PLACEMENT; else it is refused.
-    Raises NotFound, AlreadyExists, InvalidInput, InvalidState, Unplaceable, or CapacityGone.
+    With `wait` one that was not decided yet, or whose decision is not feasible, is left PENDING_PLACEMENT; else it is
+    refused.
+    Raises NotFound, AlreadyExists, InvalidInput, InvalidState, LimitExceeded, Unplaceable, or CapacityGone.
     """
     version = seen_version(visible(edit), wish.app_version_id)
     components = components_of(edit, version)
     check_replicas(wish.replicas, components, policy=wish.policy, path="input.replicas")
-    _check_decision(edit, chosen, components, policy=wish.policy, wait=wait)
+    check_priority(edit, wish.policy, tenant_id=wish.tenant_id, path="input.policy")
+    _check_decision(edit, chosen, components, policy=wish.policy, wait=wait, labels=wish.labels)
     deployment = edit.create(
         Deployment,
         tenant_id=wish.tenant_id,
@@ -142,7 +150,7 @@ def deploy(edit: Edit, wish: Wish, chosen: Chosen, *, visible: Visible, author: 
 def update_deployment(
     edit: Edit,
     change: Adjustment,
-    chosen: Chosen,
+    chosen: Chosen | None,
     *,
     visible: Visible,
     author: str,
@@ -150,8 +158,9 @@ def update_deployment(
 ) -> Started:
     """The deployment with what changed in it: a new revision, and new generations where a backend would see a difference.
 
-    A deployment that waits to be placed goes on waiting when the decision is not feasible; else that is refused.
-    Raises NotFound, Conflict, InvalidInput, InvalidState, Unplaceable, or CapacityGone.
+    A deployment that waits to be placed goes on waiting when the decision is not feasible, or there is none yet; else that
+    is refused.
+    Raises NotFound, Conflict, InvalidInput, InvalidState, LimitExceeded, Unplaceable, or CapacityGone.
     """
     deployment = seen_deployment(visible(edit), change.deployment_id)
     check_verb(deployment, Verb.SCALE if kind is OperationKind.SCALE else Verb.UPDATE)
@@ -161,6 +170,7 @@ def update_deployment(
     version, policy, replicas = adjusted(edit, deployment, change)
     components = components_of(edit, version)
     check_replicas(replicas, components, policy=policy, path="input.replicas")
+    check_priority(edit, policy, tenant_id=deployment.tenant_id, before=deployment.policy, path="input.policy")
     _check_decision(edit, chosen, components, policy=policy, wait=waiting, excluding=deployment.id)
     after = edit.replace(
         deployment,
@@ -264,6 +274,24 @@ def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation:
     return True
 
 
+def keep_waiting(edit: Edit, deployment_id: str, why: str, *, chosen: Chosen | None, generation: int) -> None:
+    """Writes why a deployment still waits to be placed, with the decision that found no place if there is one.
+
+    Nothing is written when it says so already, no longer waits, or has changed since.
+    """
+    deployment = get_as(edit, Deployment, deployment_id)
+    if (
+        deployment is None
+        or deployment.phase is not DeploymentPhase.PENDING_PLACEMENT
+        or deployment.generation != generation
+        or deployment.message == why
+    ):
+        return
+    decision_id = deployment.decision_id if chosen is None else file_decision(edit, deployment, chosen)
+    after = edit.replace(deployment, message=why, decision_id=decision_id)
+    tell(edit, after, "NotPlaced", f"Deployment {after.name} waits: {why}.", warning=True)
+
+
 def open_operation(edit: Edit, deployment: Deployment, *, kind: OperationKind, author: str) -> Operation:
     """A new operation on the deployment; one that was under way is superseded by it."""
     earlier = get_as(edit, Operation, deployment.operation_id)
@@ -290,7 +318,7 @@ def file_decision(edit: Edit, deployment: Deployment, chosen: Chosen) -> str:
             tenant_id=deployment.tenant_id,
             subject_id=deployment.id,
             at=edit.at,
-            body=msgspec.Raw(chosen.body),
+            body=msgspec.Raw(filed(chosen.decision) if chosen.body is None else chosen.body),
         )
     )
     return decision_id
@@ -314,28 +342,29 @@ def file_revision(edit: Edit, deployment: Deployment, *, decision_id: str | None
 def _begin(
     edit: Edit,
     deployment: Deployment,
-    chosen: Chosen,
+    chosen: Chosen | None,
     components: Sequence[Component],
     *,
     kind: OperationKind,
     author: str,
 ) -> Started:
     operation = open_operation(edit, deployment, kind=kind, author=author)
-    feasible = chosen.decision.feasible
-    decision_id = file_decision(edit, deployment, chosen)
+    feasible = chosen is not None and chosen.decision.feasible
+    decision_id = file_decision(edit, deployment, chosen) if chosen is not None else None
     revision = file_revision(edit, deployment, decision_id=decision_id if feasible else None, author=author)
     fields: dict[str, Any] = {
         "revision_id": revision.id,
         "decision_id": decision_id,
         "operation_id": operation.id,
         "phase": DeploymentPhase.PROGRESSING if feasible else DeploymentPhase.PENDING_PLACEMENT,
-        "message": None if feasible else Unplaceable(chosen.decision).message,
+        "message": None if feasible else NOT_PLACED_YET if chosen is None else Unplaceable(chosen.decision).message,
     }
     after = edit.replace(deployment, **fields)
-    if feasible:
+    sites = 0
+    if chosen is not None and feasible:
+        sites = len(chosen.decision.placements)
         total = apply_decision(edit, after, chosen.decision, components, operation_id=operation.id)
         operation = edit.replace(operation, progress=Progress(total=total))
-    sites = len(chosen.decision.placements)
     tell(
         edit,
         after,
@@ -350,13 +379,17 @@ def _begin(
 
 def _check_decision(
     edit: Edit,
-    chosen: Chosen,
+    chosen: Chosen | None,
     components: Sequence[Component],
     *,
     policy: PlacementPolicy,
     wait: bool,
     excluding: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> None:
+    if chosen is None:
+        assert wait, "only what waits is not decided"
+        return
     decision = chosen.decision
     if not decision.feasible:
         if wait:
@@ -370,7 +403,7 @@ def _check_decision(
             remedy="try again",
             path="input.appVersionId",
         )
-    verify_at_head(edit, decision, components, policy=policy, deployment_id=excluding)
+    verify_at_head(edit, decision, components, policy=policy, deployment_id=excluding, labels=labels)
 
 
 def verify_at_head(
@@ -380,13 +413,21 @@ def verify_at_head(
     *,
     policy: PlacementPolicy,
     deployment_id: str | None,
+    labels: Mapping[str, str] | None = None,
     leave_out: Collection[str] = (),
 ) -> None:
     """Checks that a decision still holds; for a deployment that is there, its own sites may be away or cordoned.
 
-    Raises CapacityGone.
+    `labels` are those of a deployment that is not there yet. Raises CapacityGone.
     """
     reader: Reader = edit
     if deployment_id is not None:
         reader = Indulgent(edit, blemished(edit, deployment_id, leave_out=leave_out))
-    verify(reader, decision, components=components, policy=policy, excluding_deployment_id=deployment_id)
+    verify(
+        reader,
+        decision,
+        components=components,
+        policy=policy,
+        excluding_deployment_id=deployment_id,
+        deployment_labels=labels,
+    )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from access.viewer import Viewer
@@ -52,6 +53,10 @@ class Declared(Deployments, Protocol):
 
     def places(self, coming: Coming) -> bool:
         """Whether a deployment is placed anew, by what its document changes."""
+        ...
+
+    def check(self, edit: Edit, coming: Coming, placing: Placing) -> None:
+        """Looks at where a deployment that is new, or waits, is to run, for it to be refused if that cannot be meant."""
         ...
 
     async def decide(self, edit: Edit, coming: Coming, placing: Placing) -> None:
@@ -174,10 +179,18 @@ async def try_out(
     outcomes: dict[int, Outcome] = {}
     brought: dict[int, int] = {}
     late: list[int] = []
-    size = 0
+    size = checked = 0
+    places = _Places(trial, declared.drivers, placing) if declared is not None else None
     async for index, step in _breathing(applier.steps(documents), every=SLICE):
         if isinstance(step, Coming):
-            tried.placed += declared is not None and declared.places(step)
+            if declared is None or places is None or declared.places(step):
+                tried.placed += declared is not None
+                continue
+            with trial.not_noting():
+                declared.check(trial, step, places.for_(step))
+            checked += 1
+            if checked % SLICE_DEPLOYMENTS == 0:
+                await asyncio.sleep(0)
         elif isinstance(step.error, _MadeAtHead):
             late.append(index)
         else:
@@ -199,7 +212,7 @@ async def try_out(
             if not isinstance(step, Coming):
                 outcomes[late[nth]] = step
                 brought[late[nth]], size = over.size - size, over.size
-            elif not tried.places_many:
+            elif not tried.places_many and declared.places(step):
                 await declared.decide(over, step, places.for_(step))
         # What the set's deployments are is kept as well: they are named.
         named = _ids(outcomes.values())
@@ -220,16 +233,21 @@ class _Places:
         self._over = over
         self._drivers = drivers
         self._shared = shared
-        below = over.base
-        self._alters = isinstance(below, Edit) and any(one.kind in NETWORK for one in below.changes)
         self._own: Placing | None = None
 
     def for_(self, coming: Coming) -> Placing:
         """What decides for the next one: its own inventory is made when the set has sites of its own, and again when a
         deployment before took the room."""
-        if coming.again or (self._alters and self._own is None):
+        if coming.again or (self._own is None and self._alters):
             self._own = Placing(Projection(self._over), self._drivers, at_once=1)
         return self._own or self._shared(self._drivers)
+
+    @cached_property
+    def _alters(self) -> bool:
+        """Whether the set changes what decides where a deployment may run: all such documents come before it."""
+        below = self._over.base
+        made = [self._over, below] if isinstance(below, Edit) else [self._over]
+        return any(one.kind in NETWORK for edit in made for one in edit.changes)
 
 
 def _applier(

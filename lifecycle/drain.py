@@ -1,7 +1,7 @@
 """Change functions of a drain: what runs on a site or node is moved elsewhere, made before it is broken.
 
-A drain is a cordon and an operation; deployment by deployment a decision is made that leaves the target out, what it adds
-is made, and only when that is ready is the old release removed (`Release.retires_after`). What cannot go elsewhere stays
+A drain is a cordon and an operation; decisions are made that leave the target out (`lifecycle.leaving`), what they add is
+made, and only when that is ready is the old release removed (`Release.retires_after`). What cannot go elsewhere stays
 where it is, and the operation says so.
 """
 

@@ -1,7 +1,8 @@
-"""The drainer: sees drains through, deployment by deployment, and ends them when nothing more can move.
+"""The drainer: sees drains through, lot by lot, and ends them when nothing more can move.
 
-All that it needs is in the graph: the operation, the cordon, the releases at the target. A restart goes on where it was; a
-deployment that could not be moved is then tried once more.
+What is to leave is decided together (`lifecycle.leaving`), so that those with a right to room have it and no two count on
+the same. All that it needs is in the graph: the operation, the cordon, the releases at the target. A restart goes on where
+it was, with those that are not on their way yet; a deployment that could not be moved is then tried once more.
 """
 
 from __future__ import annotations
@@ -13,19 +14,18 @@ import structlog
 
 from drivers.clock import Clock
 from graph.change import Commit
-from graph.kinds import AppVersion, Deployment, Operation, OperationKind, OperationStatus, Release, Site
+from graph.kinds import Operation, OperationKind, OperationStatus, Release
 from graph.ledger import Ledger
-from graph.refusal import CapacityGone, Refusal, Unavailable
+from graph.refusal import Unavailable
 from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
-from lifecycle.components import components_of
+from lifecycle.deployments import Chosen
 from lifecycle.drain import move_deployment, record_drain, standing
-from lifecycle.indulgence import blemished
-from lifecycle.placing import Placing, without
-from lifecycle.releases import sites_of
+from lifecycle.leaving import Settled, due_to_leave, ranked, settled
+from lifecycle.placing import Placing
+from lifecycle.placing_together import TOGETHER, Due
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
-from lifecycle.unplaceable import Unplaceable
 
 log = structlog.get_logger(__name__)
 
@@ -77,64 +77,50 @@ class Drainer:
 
     async def _drain(self, operation: Operation) -> None:
         stuck = self._stuck.setdefault(operation.id, {})
+        looked_at: set[str] = set()
         try:
-            for deployment_id in standing(self._ledger.view, operation).to_move:
-                if deployment_id not in stuck:
-                    reason = await self._move(operation, deployment_id)
-                    if reason is not None:
-                        stuck[deployment_id] = reason
-            await self._ledger.commit(
-                partial(record_drain, operation_id=operation.id, stuck=dict(stuck)), own_request("lifecycle.drain")
-            )
+            while True:
+                view = self._ledger.view
+                now = get_as(view, Operation, operation.id)
+                if now is None or not _under_way(now):
+                    return
+                waiting = [one for one in standing(view, now).to_move if one not in stuck and one not in looked_at]
+                lot = ranked(view, waiting)[:TOGETHER]
+                looked_at |= set(lot)
+                became = await self._settled(now, lot)
+                stuck |= {one: settled.why for one, settled in became.items() if settled.why is not None}
+                await self._ledger.commit(
+                    partial(record_drain, operation_id=operation.id, stuck=dict(stuck)), own_request("lifecycle.drain")
+                )
+                if len(waiting) <= len(lot):
+                    return
         except Unavailable:
             self._bell.set()
             await self._clock.sleep(self._settings.backoff_base_s)
 
-    async def _move(self, operation: Operation, deployment_id: str) -> str | None:
-        """Begins to move a deployment; gives the reason when it cannot go elsewhere."""
-        reason = "its place was taken while it was being moved"
-        for _ in range(self._settings.placement_attempts):
-            view = self._ledger.view
-            deployment = get_as(view, Deployment, deployment_id)
-            version = get_as(view, AppVersion, deployment.app_version_id) if deployment is not None else None
-            if deployment is None or version is None:
-                return None
-            policy, stay_at = deployment.policy, sites_of(view, deployment_id)
-            if get_as(view, Site, operation.subject_id) is not None:
-                policy, stay_at = without(policy, operation.subject_id or ""), []
-            try:
-                chosen = await self._placing.choose(
-                    view,
-                    components=components_of(view, version),
-                    policy=policy,
-                    replicas=deployment.replicas,
-                    tenant_id=deployment.tenant_id,
-                    excluding_deployment_id=deployment.id,
-                    stay_at=stay_at,
-                    indulging=blemished(view, deployment_id, leave_out=[operation.subject_id or ""]),
-                )
-                if not chosen.decision.feasible:
-                    return Unplaceable(chosen.decision).message
-                moved = await self._ledger.commit(
-                    partial(
-                        move_deployment,
-                        operation_id=operation.id,
-                        deployment_id=deployment_id,
-                        chosen=chosen,
-                        generation=deployment.generation,
-                    ),
-                    own_request("lifecycle.move"),
-                )
-                if moved.value:
-                    return None
-                reason = "it changed while it was being moved"
-            except CapacityGone as gone:
-                reason = gone.message
-            except Unavailable:
-                raise
-            except Refusal as refusal:
-                return refusal.message
-        return reason
+    async def _settled(self, operation: Operation, lot: list[str]) -> dict[str, Settled]:
+        """Decides a lot together and begins its moves; by id what became of each."""
+        view = self._ledger.view
+
+        async def begin(one: Due, chosen: Chosen) -> bool:
+            change = partial(
+                move_deployment,
+                operation_id=operation.id,
+                deployment_id=one.deployment.id,
+                chosen=chosen,
+                generation=one.deployment.generation,
+            )
+            return (await self._ledger.commit(change, own_request("lifecycle.move"))).value
+
+        return await settled(
+            lot,
+            placing=self._placing,
+            reader=view,
+            whole=view,
+            look=lambda one: due_to_leave(view, one, operation.subject_id or ""),
+            begin=begin,
+            attempts=self._settings.placement_attempts,
+        )
 
 
 def _under_way(operation: Operation) -> bool:

@@ -1,12 +1,15 @@
-"""The placer: tries deployments again that could not be placed, when the graph has changed.
+"""The placer: places what waits for it, and tries again what could not be placed when the graph has changed.
 
-Bounded twice: one decision at a time, and for each deployment a pause that doubles with every try that failed, so that a
-network that keeps changing does not have the same hopeless question asked for ever.
+What is due is decided together (`lifecycle.placing_together`), the highest priority first, so that a set of documents, or a
+site that comes back, is not shared out in the order of ids. What finds no place says why, with the decision that found none,
+and says it anew only when it is something else. Bounded twice: one lot at a time, and for each of them a pause that doubles
+with every try that failed, so that a network that keeps changing does not have the same hopeless question asked for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,19 +17,25 @@ import structlog
 
 from drivers.clock import Clock
 from graph.change import Commit
-from graph.kinds import AppVersion, Deployment, DeploymentPhase
+from graph.kinds import AppVersion, Component, Deployment, DeploymentPhase
 from graph.ledger import Ledger
 from graph.refusal import CapacityGone, Refusal, Unavailable
 from graph.view import each, get_as
 from lifecycle.backoff import pause_s
 from lifecycle.bell import ring_or_sleep
 from lifecycle.components import components_of
-from lifecycle.deployments import place_pending
+from lifecycle.deployments import Chosen, keep_waiting, place_pending
+from lifecycle.leaving import ranked
 from lifecycle.placing import Placing
+from lifecycle.placing_together import TOGETHER, Due, Found, placed_together
+from lifecycle.priorities import priority_of
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
+from lifecycle.unplaceable import Unplaceable
+from placement.decision import Decision
 
 log = structlog.get_logger(__name__)
+OTHERS_FIRST = "others that wait come first"
 MATTERS = frozenset({"Site", "Node", "Link", "Cluster", "Region", "Release", "Deployment", "Component"})
 """Kinds whose changes can make room."""
 
@@ -79,62 +88,120 @@ class Placer:
         self._bell.set()
 
     async def _round(self) -> float:
-        """Tries what is due; says how many seconds may pass until the next look."""
+        """Tries what is due, those together that have a right to room before others; says how long until the next look."""
         view = self._ledger.view
         pending = [one.id for one in each(view, Deployment, "phase", DeploymentPhase.PENDING_PLACEMENT.name)]
         for gone in self._tries.keys() - set(pending):
             del self._tries[gone]
         wait = self._settings.resync_s
+        due, early = set[str](), set[str]()
         for deployment_id in pending:
-            deployment = get_as(view, Deployment, deployment_id)
-            if deployment is None or deployment.phase is not DeploymentPhase.PENDING_PLACEMENT:
-                continue
-            before = self._tries.get(deployment_id)
-            now = self._clock.monotonic()
-            if before is not None and before.generation == deployment.generation:
-                if before.revision >= self._changed_at:
-                    continue
-                if now < before.not_before:
-                    wait = min(wait, before.not_before - now)
-                    continue
-            failures = before.failures if before is not None and before.generation == deployment.generation else 0
-            revision = view.revision
-            if not await self._try(deployment):
-                pause = pause_s(
-                    failures + 1,
-                    base_s=self._settings.pending_retry_s,
-                    cap_s=self._settings.pending_retry_cap_s,
-                    seed=self._settings.seed,
-                    key=deployment_id,
-                )
-                until = self._clock.monotonic() + pause
-                self._tries[deployment_id] = _Try(deployment.generation, failures + 1, revision, until)
+            pause = self._pause(deployment_id)
+            if pause is None:
+                due.add(deployment_id)
+            elif pause > 0:
+                early.add(deployment_id)
                 wait = min(wait, pause)
+        order = ranked(view, due | early)
+        last = max((at for at, one in enumerate(order) if one in due), default=-1)
+        # Who comes before one that is due is asked with it, or the room would be whose pause ends first.
+        before = [one for one in order[: last + 1] if one in early][:TOGETHER]
+        asked = [one for one in order if one in due or one in before]
+        for at in range(0, len(asked), TOGETHER):
+            wait = min(wait, await self._try(asked[at : at + TOGETHER], due))
         return wait
 
-    async def _try(self, deployment: Deployment) -> bool:
-        """Places a deployment if it can be; says whether it no longer waits."""
+    def _pause(self, deployment_id: str) -> float | None:
+        """How many seconds one is left alone: None: it is due; 0: until the graph changes."""
+        deployment = get_as(self._ledger.view, Deployment, deployment_id)
+        before = self._tries.get(deployment_id)
+        if deployment is None or before is None or before.generation != deployment.generation:
+            return None
+        if before.revision >= self._changed_at:
+            return 0.0
+        left = before.not_before - self._clock.monotonic()
+        return left if left > 0 else None
+
+    async def _try(self, lot: Sequence[str], counted: Set[str]) -> float:
+        """Places those of a lot that can be; says how many seconds until one of the others is tried again.
+
+        counted: those for which it is a try of their own.
+        """
+        view, wait = self._ledger.view, self._settings.resync_s
+        revision = view.revision
+        due = [one for each_id in lot if (one := self._due(each_id)) is not None]
+        found = await placed_together(self._placing, view, due) if due else {}
+        for one in due:
+            deployment = one.deployment
+            if await self._placed(deployment, found[deployment.id]) or deployment.id not in counted:
+                continue
+            before = self._tries.get(deployment.id)
+            failures = before.failures if before is not None and before.generation == deployment.generation else 0
+            pause = pause_s(
+                failures + 1,
+                base_s=self._settings.pending_retry_s,
+                cap_s=self._settings.pending_retry_cap_s,
+                seed=self._settings.seed,
+                key=deployment.id,
+            )
+            until = self._clock.monotonic() + pause
+            self._tries[deployment.id] = _Try(deployment.generation, failures + 1, revision, until)
+            wait = min(wait, pause)
+        return wait
+
+    def _due(self, deployment_id: str) -> Due | None:
+        """What is to be decided of one that still waits."""
         view = self._ledger.view
+        deployment = get_as(view, Deployment, deployment_id)
+        if deployment is None or deployment.phase is not DeploymentPhase.PENDING_PLACEMENT:
+            return None
         version = get_as(view, AppVersion, deployment.app_version_id)
-        if version is None:
-            return False
+        components: list[Component] = []
         try:
-            chosen = await self._placing.choose(
-                view,
-                components=components_of(view, version),
-                policy=deployment.policy,
-                replicas=deployment.replicas,
-                tenant_id=deployment.tenant_id,
-                excluding_deployment_id=deployment.id,
-            )
-            if not chosen.decision.feasible:
-                return False
-            change = partial(
-                place_pending, deployment_id=deployment.id, chosen=chosen, generation=deployment.generation
-            )
+            components = [] if version is None else components_of(view, version)
+        except Refusal as refusal:
+            log.info("placement.refused", deployment=deployment.id, reason=refusal.message)
+        return Due(
+            deployment=deployment,
+            components=components,
+            policy=deployment.policy,
+            priority=priority_of(view, deployment),
+        )
+
+    async def _placed(self, deployment: Deployment, found: Found | Refusal) -> bool:
+        """Places a deployment where it was decided; says whether it no longer waits."""
+        if isinstance(found, Refusal):
+            log.info("placement.refused", deployment=deployment.id, reason=found.message)
+            await self._told(deployment, f"it cannot be placed: {found.message}")
+            return False
+        if not found.chosen.decision.feasible:
+            why = Unplaceable(found.chosen.decision).message
+            await self._told(deployment, f"{why}; {OTHERS_FIRST}" if found.alone else why, found.chosen.decision)
+            return False
+        change = partial(
+            place_pending, deployment_id=deployment.id, chosen=found.chosen, generation=deployment.generation
+        )
+        try:
             return (await self._ledger.commit(change, own_request("lifecycle.place"))).value
         except (CapacityGone, Unavailable):
             return False
         except Refusal as refusal:
             log.info("placement.refused", deployment=deployment.id, reason=refusal.message)
             return False
+
+    async def _told(self, deployment: Deployment, why: str, decision: Decision | None = None) -> None:
+        """Has a deployment say why it waits, when it does not say so already."""
+        if deployment.message == why:
+            return
+        chosen: Chosen | None = None
+        if decision is not None:
+            # Its words for every site take too long for whoever holds the lock.
+            chosen = await self._placing.told(partial(self._placing.filing, decision))
+        change = partial(
+            keep_waiting, deployment_id=deployment.id, why=why, chosen=chosen, generation=deployment.generation
+        )
+        try:
+            await self._ledger.commit(change, own_request("lifecycle.wait"))
+        except Unavailable as problem:
+            # It is tried again, and told then.
+            log.info("placement.untold", deployment=deployment.id, reason=problem.message)

@@ -1,36 +1,66 @@
 """Decisions on a value of the graph, in a thread: placement may take long and must not hold the event loop.
 
 The problem is taken from the view on the loop, whole and immutable; deciding and encoding happen in a thread, at most a few
-at once. Whether the decision still holds is checked at head when it is committed.
+at once, and end with whoever waits for them. Whether the decision still holds is checked at head when it is committed.
+
+Most decisions are only looked at, a page at a time. Words for every site, and the JSON of them, take several times as long
+as deciding does, so they are made of what is to be filed alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import enum
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
 from drivers.registry import DriverRegistry
 from graph.kinds import Component
 from graph.kinds.policy import PlacementPolicy, SiteSelector
-from graph.refusal import InvalidInput
 from graph.view import Reader
 from lifecycle.deployments import Chosen
+from lifecycle.in_thread import in_thread
 from lifecycle.indulgence import NONE, Blemished, Indulgent
 from placement.decision import Decision
 from placement.engine import decide
 from placement.filed_decision import filed
+from placement.holding import held_to
 from placement.problem import Problem, problem_from
 from placement.projection import Projection
+from placement.solve.model import Limits
+from placement.stopping import Stop
+
+P = TypeVar("P")
+A = TypeVar("A")
+
+
+SUPPOSED = "decision_supposed"
+"""What stands for the record of a decision where none is filed."""
+
+
+class Filing(enum.Enum):
+    """Of which decisions the JSON that is filed is made."""
+
+    NONE = "NONE"
+    """They are only looked at."""
+    FEASIBLE = "FEASIBLE"
+    EVERY = "EVERY"
+    """Also of those that are not feasible: of what then waits to be placed."""
 
 
 class Placing:
     """Makes decisions for the lifecycle."""
 
-    def __init__(self, projection: Projection, drivers: DriverRegistry, *, at_once: int) -> None:
+    def __init__(
+        self, projection: Projection, drivers: DriverRegistry, *, at_once: int, supposed: bool = False
+    ) -> None:
+        """`supposed`: the graph is one that is only supposed, and nothing is filed in it."""
         self._projection = projection
         self._drivers = drivers
+        self._supposed = supposed
         self._turn = asyncio.Semaphore(at_once)
 
     async def choose(
@@ -42,53 +72,101 @@ class Placing:
         replicas: Mapping[str, int],
         tenant_id: str,
         excluding_deployment_id: str | None = None,
-        stay_at: Sequence[str] = (),
+        deployment_labels: Mapping[str, str] | None = None,
+        stay_at: Mapping[str, Collection[str]] | None = None,
+        or_move: bool = True,
         indulging: Blemished = NONE,
+        filing: Filing = Filing.FEASIBLE,
         path: str = "input",
     ) -> Chosen:
-        """A decision on the graph as it is now.
+        """A decision on the graph as it is now. Cancelled it ends when its thread has, which is soon.
 
-        `stay_at`: sites to stay at if that can be; only if not, the whole policy is looked at. `indulging`: what of the
-        deployment's own infrastructure is taken to be in order.
+        `deployment_labels`: those that the deployment is to have; None: those that it has in the graph.
+        `stay_at`: by the name of a component the sites to stay at; only if that cannot be, and with `or_move`, the whole
+        policy is looked at. `indulging`: what of the deployment's own infrastructure is taken to be in order.
         Raises InvalidInput or NotFound that name what is wrong with the policy.
         """
-        policies = [pinned(policy, stay_at), policy] if stay_at else [policy]
-        chosen: Chosen | None = None
         async with self._turn:
-            for one in policies:
-                try:
-                    shown, projection = reader, self._projection
-                    if indulging:
-                        shown, whole = Indulgent(reader, indulging), Indulgent(projection.reader, indulging)
-                        projection = projection.beside(whole, whole.changes())
-                    problem = problem_from(
-                        shown,
-                        components=components,
-                        policy=one,
-                        replicas=replicas,
-                        tenant_id=tenant_id,
-                        excluding_deployment_id=excluding_deployment_id,
-                        projection=projection,
-                        drivers=self._drivers.names,
-                        path=path,
-                    )
-                except InvalidInput:
-                    if one is policy:
-                        raise
-                    # Held to fewer sites than it was placed at, the policy may contradict itself: then it moves.
-                    continue
-                chosen = await asyncio.to_thread(_choose, problem)
-                if chosen.decision.feasible:
-                    break
-        assert chosen is not None, "there is at least one policy"
-        return chosen
+            problem = self.problem(
+                reader,
+                components=components,
+                policy=policy,
+                replicas=replicas,
+                tenant_id=tenant_id,
+                excluding_deployment_id=excluding_deployment_id,
+                deployment_labels=deployment_labels,
+                indulging=indulging,
+                path=path,
+            )
+            return await in_thread(partial(self._choose, problem, stay_at, or_move=or_move, filing=filing))
 
+    def problem(
+        self,
+        reader: Reader,
+        *,
+        components: Sequence[Component],
+        policy: PlacementPolicy,
+        replicas: Mapping[str, int],
+        tenant_id: str,
+        excluding_deployment_id: str | None = None,
+        deployment_labels: Mapping[str, str] | None = None,
+        indulging: Blemished = NONE,
+        path: str = "input",
+    ) -> Problem:
+        """What is to be decided, on the graph as it is now. Raises as `choose`."""
+        projection = self._projection
+        if indulging:
+            reader, whole = Indulgent(reader, indulging), Indulgent(projection.reader, indulging)
+            projection = projection.beside(whole, whole.changes())
+        return problem_from(
+            reader,
+            components=components,
+            policy=policy,
+            replicas=replicas,
+            tenant_id=tenant_id,
+            excluding_deployment_id=excluding_deployment_id,
+            deployment_labels=deployment_labels,
+            projection=projection,
+            drivers=self._drivers.names,
+            path=path,
+        )
 
-def pinned(policy: PlacementPolicy, site_ids: Sequence[str]) -> PlacementPolicy:
-    """The policy, held to exactly these sites."""
-    sites = msgspec.structs.replace(policy.sites, site_ids=list(site_ids))
-    count = len(site_ids)
-    return msgspec.structs.replace(policy, sites=sites, min_sites=count, max_sites=count)
+    async def decided(self, problems: Callable[[], Awaitable[P]], decide: Callable[[P, Stop], A]) -> A:
+        """What is decided of problems that are made when it is this one's turn, in a thread."""
+        async with self._turn:
+            return await in_thread(partial(decide, await problems()))
+
+    async def told(self, words: Callable[[Stop], A]) -> A:
+        """What is made of decisions, such as their words, when it is this one's turn, in a thread."""
+        async with self._turn:
+            return await in_thread(words)
+
+    def chosen(self, decision: Decision, *, filing: Filing = Filing.FEASIBLE, stop: Stop | None = None) -> Chosen:
+        """A decision with the JSON that is filed of it, if it is. For a thread. Raises Stopped."""
+        if self._supposed:
+            return Chosen(decision=decision, record_id=SUPPOSED)
+        wanted = filing is Filing.EVERY or (filing is Filing.FEASIBLE and decision.feasible)
+        return Chosen(decision=decision, body=filed(decision, stop=stop) if wanted else None)
+
+    def filing(self, decision: Decision, stop: Stop) -> Chosen:
+        """A decision with the JSON that is filed of it, whatever it came to. For a thread. Raises Stopped."""
+        return self.chosen(decision, filing=Filing.EVERY, stop=stop)
+
+    def _choose(
+        self,
+        problem: Problem,
+        stay_at: Mapping[str, Collection[str]] | None,
+        stop: Stop,
+        *,
+        or_move: bool,
+        filing: Filing,
+    ) -> Chosen:
+        limits = Limits(stop=stop)
+        if stay_at:
+            staying = decide(held_to(problem, stay_at), limits=limits)
+            if staying.feasible or not or_move:
+                return self.chosen(staying, filing=filing, stop=stop)
+        return self.chosen(decide(problem, limits=limits), filing=filing, stop=stop)
 
 
 def without(policy: PlacementPolicy, site_id: str) -> PlacementPolicy:
@@ -96,8 +174,3 @@ def without(policy: PlacementPolicy, site_id: str) -> PlacementPolicy:
     excluded = [*policy.sites.excluded_site_ids, site_id]
     sites: SiteSelector = msgspec.structs.replace(policy.sites, excluded_site_ids=list(dict.fromkeys(excluded)))
     return msgspec.structs.replace(policy, sites=sites)
-
-
-def _choose(problem: Problem) -> Chosen:
-    decision: Decision = decide(problem).whole()
-    return Chosen(decision=decision, body=filed(decision))

@@ -39,11 +39,13 @@ from lifecycle.plans_steps import (
     Planned,
     PlanOutcome,
     cost_of,
+    kept,
     places_of,
     planned,
     revisions_of,
     step_filed,
 )
+from lifecycle.plans_supposed import Suppositions
 from lifecycle.releases import sites_of
 from lifecycle.unplaceable import Unplaceable
 
@@ -84,7 +86,9 @@ class Plans:
         self._ledger = ledger
         self._decisions = decisions
         self._dry_runs = dry_runs
+        self._placing = placing
         self._recheck = Recheck(placing)
+        self._suppositions = Suppositions(ledger, dry_runs)
 
     async def keep(
         self,
@@ -102,6 +106,7 @@ class Plans:
 
         async def attempt() -> Callable[[Edit], Plan]:
             new = await self._new(wanted, visible=visible, author=request.author)
+            new = dataclasses.replace(new, steps=await self._placing.told(partial(kept, new.steps)))
             return partial(keep_plan, new=new, allowed=allowed)
 
         return await self._decisions.commit(attempt, request, remember)
@@ -129,7 +134,10 @@ class Plans:
                 steps = [one.planned for one in await self.steps(plan.id)]
                 if len(steps) != plan.step_count:
                     raise InvalidState("its decisions are no longer kept", remedy="plan it anew", path="input.id")
-                broken = await self._recheck.broken(reader, self._ledger.view, plan, steps)
+                broken = [
+                    *await self._recheck.broken(reader, self._ledger.view, plan, steps),
+                    *await self._suppositions.not_come_true(plan, steps, visible=visible),
+                ]
             return partial(
                 apply_plan,
                 plan_id=plan_id,
@@ -216,6 +224,10 @@ class Plans:
             tenant_id = target.tenant_id
         else:
             assert wanted.rebalancing is not None, "one of the three is given"
+            fields |= {
+                "move_penalty": wanted.rebalancing.move_penalty,
+                "max_moves": wanted.rebalancing.max_moves,
+            }
             plan = await self._dry_runs.rebalance(
                 wanted.rebalancing,
                 visible=visible,

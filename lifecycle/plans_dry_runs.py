@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from drivers.registry import DriverRegistry
+from graph.kinds.policy import MAX_WEIGHT
 from graph.kinds.what_if import Change
 from graph.ledger import Ledger
 from graph.refusal import InvalidInput
 from lifecycle.components import components_of
 from lifecycle.decisions import Decisions
 from lifecycle.deployments import Chosen, Visible, Wish, seen_deployment, seen_version
+from lifecycle.placing import Filing
 from lifecycle.plans_drain import drain_plan, drain_target
 from lifecycle.plans_moving import MAX_STEPS, MovePlan
 from lifecycle.plans_rebalance import Rebalancing, rebalance_plan
@@ -66,7 +68,7 @@ class DryRuns:
         if replaces is not None:
             seen_deployment(reader, replaces, path=replaces_path)
         if not changes:
-            return await self._decisions.for_wish(reader, wish, excluding=replaces, path=path)
+            return await self._decisions.for_wish(reader, wish, excluding=replaces, filing=Filing.NONE, path=path)
 
         async def choose(graph: SupposedGraph) -> Chosen:
             version = seen_version(graph.reader, wish.app_version_id, path=f"{path}.appVersionId")
@@ -78,6 +80,8 @@ class DryRuns:
                 replicas=wish.replicas,
                 tenant_id=wish.tenant_id,
                 excluding_deployment_id=replaces,
+                # One that is replaced keeps its own.
+                deployment_labels=wish.labels if replaces is None else None,
                 path=path,
             )
 
@@ -122,8 +126,10 @@ class DryRuns:
         Raises NotFound, InvalidInput or LimitExceeded.
         """
         _check_page(wanted.first, path=path)
-        if wanted.move_penalty is not None and wanted.move_penalty < 0:
-            raise InvalidInput("a move costs nothing or more", remedy="give 0 or more", path=f"{path}.movePenalty")
+        if wanted.move_penalty is not None and not 0 <= wanted.move_penalty <= MAX_WEIGHT:
+            raise InvalidInput(
+                f"a move costs 0 to {MAX_WEIGHT:,.0f}", remedy="give a smaller number", path=f"{path}.movePenalty"
+            )
         if wanted.max_moves is not None and wanted.max_moves < 0:
             raise InvalidInput("there are no moves or more", remedy="give 0 or more", path=f"{path}.maxMoves")
         plan = await self._on(

@@ -48,7 +48,7 @@ class PlanReason(msgspec.Struct, frozen=True, kw_only=True):
 
     code: str
     """One word for programs: EXPIRED, APPLIED, DEPLOYMENT_GONE, DEPLOYMENT_CHANGED, APP_VERSION_CHANGED, SITE_GONE,
-    CAPACITY_GONE, POLICY_BROKEN or REFUSED."""
+    CAPACITY_GONE, POLICY_BROKEN, ONLY_SUPPOSED or REFUSED."""
     message: str
     figures: str | None = None
     """The message with what is free, for those who may see what every tenant uses."""

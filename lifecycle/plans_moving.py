@@ -1,20 +1,16 @@
-"""Where a deployment goes with the fewest moves, and the change that begins it.
+"""What plans of moves say, and the change that begins a move.
 
-Both plans of moves, drain and rebalance, ask in the same order: what stays where it is comes first, alone or with as few
-others as it takes, and only then is the whole policy looked at. The change is made before it is broken: what a deployment
-leaves is removed when what replaces it is ready, so a plan never counts on room that its own moves will free.
+The change is made before it is broken: what a deployment leaves is removed when what replaces it is ready, so a plan never
+counts on room that its own moves will free.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import msgspec
 
 from graph.edit import Edit
 from graph.kinds import (
-    AppVersion,
     Component,
     Deployment,
     DeploymentPhase,
@@ -25,19 +21,12 @@ from graph.kinds import (
     Progress,
     Site,
 )
-from graph.kinds.policy import PlacementPolicy
 from graph.kinds.what_if import Change
-from graph.refusal import InvalidInput, InvalidState
 from graph.view import Reader, get_as
-from lifecycle.components import components_of
 from lifecycle.deployments import Chosen, file_decision, open_operation, verify_at_head
-from lifecycle.drain import MOVABLE
 from lifecycle.events import tell
-from lifecycle.indulgence import Blemished
-from lifecycle.placing import pinned
 from lifecycle.plans_steps import Planned, PlanOutcome, planned, sum_of
 from lifecycle.releases import apply_decision, releases_of, sites_of
-from lifecycle.what_if_graph import SupposedGraph
 from placement.conditions import is_down
 
 MAX_STEPS = 100
@@ -80,95 +69,6 @@ class MovePlan:
     def cost_after(self) -> PlanCost | None:
         """What it would cost."""
         return sum_of(one.step.cost_after for one in self.steps)
-
-
-def movable(reader: Reader, deployment: Deployment) -> tuple[list[Component], str | None]:
-    """The components of a deployment, and why it cannot be moved, if so."""
-    version = get_as(reader, AppVersion, deployment.app_version_id)
-    if version is None:
-        return [], "its app version is gone"
-    try:
-        components = components_of(reader, version)
-    except InvalidState as refusal:
-        return [], refusal.message
-    if deployment.phase not in MOVABLE:
-        return components, f"it is {deployment.phase.name}"
-    return components, None
-
-
-async def nearest(
-    graph: SupposedGraph,
-    deployment: Deployment,
-    components: Sequence[Component],
-    policy: PlacementPolicy,
-    *,
-    staying: Sequence[str],
-    indulging: Blemished,
-) -> Chosen:
-    """The first choice that can be, in order of moves; when none can, the decision on the whole policy, which says why.
-
-    Raises as `Placing.choose`.
-    """
-    whole = staying == sites_of(graph.edit, deployment.id)
-    chosen: Chosen | None = None
-    for one in _attempts(policy, staying, whole=whole):
-        try:
-            chosen = await choose_for(graph, deployment, components, one, indulging=indulging)
-        except InvalidInput:
-            if one is policy:
-                raise
-            # Held to what is to stay, the policy may contradict itself.
-            continue
-        if chosen.decision.feasible:
-            break
-    assert chosen is not None, "there is at least one attempt"
-    return chosen
-
-
-async def held(
-    graph: SupposedGraph,
-    deployment: Deployment,
-    components: Sequence[Component],
-    policy: PlacementPolicy,
-    site_ids: Sequence[str],
-    *,
-    indulging: Blemished,
-) -> Chosen | None:
-    """The decision on a policy that is held to some sites; None when there are none, or it contradicts itself there."""
-    if not site_ids:
-        return None
-    try:
-        return await choose_for(graph, deployment, components, pinned(policy, site_ids), indulging=indulging)
-    except InvalidInput:
-        return None
-
-
-async def choose_for(
-    graph: SupposedGraph,
-    deployment: Deployment,
-    components: Sequence[Component],
-    policy: PlacementPolicy,
-    *,
-    indulging: Blemished,
-) -> Chosen:
-    """Where a deployment that is there would run under a policy. Raises as `Placing.choose`."""
-    return await graph.choose(
-        components=components,
-        policy=policy,
-        replicas=deployment.replicas,
-        tenant_id=deployment.tenant_id,
-        excluding_deployment_id=deployment.id,
-        indulging=indulging,
-    )
-
-
-def _attempts(policy: PlacementPolicy, staying: Sequence[str], *, whole: bool) -> Iterator[PlacementPolicy]:
-    if staying:
-        if whole or (len(staying) >= policy.min_sites and not policy.everywhere):
-            yield pinned(policy, staying)
-        kept = list(dict.fromkeys([*policy.pinned_site_ids, *staying]))
-        yield msgspec.structs.replace(policy, pinned_site_ids=kept)
-    yield policy
 
 
 def places_now(reader: Reader, deployment_id: str) -> frozenset[tuple[str, str]]:

@@ -1,40 +1,31 @@
 """Which deployments would gain by being placed anew, when every move has its price.
 
-For each the cost of staying is set against the cost of the best choice with a penalty for each move, by the policy's own
-objective. What cannot stay (its site is lost, or a rule refuses it by now) comes first, with as few moves as repair it; then
-what gains most. Each move is laid over the graph before the next is decided, and what was decided before that is decided
-again, so that two do not count on the same room.
+What cannot stay (its site is lost, or a rule refuses it by now) comes first, with as few moves as repair it, by the code of
+a drain. Then all others are decided together, on the room that is left: for each the cost of staying is set against that of
+the best choice with a penalty for each move, by the policy's own objective, and what gains most moves first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 
-from graph.kinds import Component, Deployment, PlanKind
+from graph.edit import Edit
+from graph.kinds import Deployment, PlanCost, PlanKind
 from graph.kinds.policy import PlacementPolicy
-from graph.refusal import CapacityGone, InvalidInput, NotFound, Refusal, Unavailable
+from graph.refusal import CapacityGone, InvalidInput, NotFound, Refusal
 from graph.selectors import matches, parse_selector
 from graph.view import Reader, get_as
 from lifecycle.deployments import Chosen
 from lifecycle.drain import MOVABLE
 from lifecycle.events import AUTHOR
-from lifecycle.indulgence import Blemished, blemished
-from lifecycle.plans_moving import (
-    MAX_STEPS,
-    MovePlan,
-    choose_for,
-    down_sites,
-    held,
-    movable,
-    move_placed,
-    nearest,
-    places_now,
-    stays,
-)
+from lifecycle.indulgence import blemished
+from lifecycle.leaving import movable, ranked, settled
+from lifecycle.placing_together import TOGETHER, Due, Found, placed_together
+from lifecycle.plans_moving import MAX_STEPS, MovePlan, down_sites, move_placed, places_now, stays
 from lifecycle.plans_steps import (
     Planned,
     PlanOutcome,
@@ -44,11 +35,13 @@ from lifecycle.plans_steps import (
     places_of,
     planned,
     revisions_of,
-    sites_chosen,
 )
+from lifecycle.priorities import priority_of
 from lifecycle.releases import sites_of
-from lifecycle.unplaceable import Unplaceable
 from lifecycle.what_if_graph import SupposedGraph
+
+ATTEMPTS = 3
+"""How often what lost its place within its lot is decided again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,14 +62,32 @@ class Rebalancing:
     """Only deployments whose ids come after this one."""
 
 
-class _Found(NamedTuple):
-    """What was found for a deployment."""
+@dataclass(slots=True)
+class _Moves:
+    """The moves that are left."""
 
-    step: Planned
+    left: int | None
+
+    def refuse(self, moves: int) -> str | None:
+        """Why so many cannot be made; None when they can."""
+        if self.left is None or moves <= self.left:
+            return None
+        return f"it takes {moves} moves, of which {self.left} are left"
+
+    def take(self, moves: int) -> None:
+        """So many fewer."""
+        self.left = None if self.left is None else self.left - moves
+
+
+class _Gain(NamedTuple):
+    """A deployment that would be better off elsewhere."""
+
     gain: tuple[float, ...]
-    """How much is gained, tier by tier; empty for a repair, which comes first."""
-    components: list[Component]
-    chosen: Chosen | None
+    """How much is gained, tier by tier."""
+    due: Due
+    chosen: Chosen
+    moves: int
+    cost: PlanCost
 
 
 async def rebalance_plan(graph: SupposedGraph, wanted: Rebalancing, *, path: str = "input") -> MovePlan:
@@ -87,27 +98,13 @@ async def rebalance_plan(graph: SupposedGraph, wanted: Rebalancing, *, path: str
     revision = graph.edit.revision
     ids = _selected(graph.reader, wanted, path=path)
     page = [one for one in ids if wanted.after is None or one > wanted.after][: wanted.first]
+    moves = _Moves(wanted.max_moves)
     steps: dict[str, Planned] = {}
-    movers: list[tuple[str, _Found]] = []
-    for deployment_id in page:
-        deployment = get_as(graph.edit, Deployment, deployment_id)
-        if deployment is None:
-            continue
-        found = await _look(graph, deployment, wanted)
-        steps[deployment_id] = found.step
-        if found.chosen is not None:
-            movers.append((deployment_id, found))
-    movers.sort(key=lambda one: (bool(one[1].gain), tuple(-gain for gain in one[1].gain), one[0]))
-    left = wanted.max_moves
-    for at, (deployment_id, found) in enumerate(movers):
-        deployment = get_as(graph.edit, Deployment, deployment_id)
-        if deployment is None:
-            continue
-        # The first was decided on this very graph; the others on one without the moves before theirs.
-        now = await _look(graph, deployment, wanted) if at else found
-        step = _carried_out(graph, deployment, now, left=left)
-        steps[deployment_id] = step
-        left = None if left is None else left - step.step.moves
+    order = ranked(graph.edit, page)
+    for at in range(0, len(order), TOGETHER):
+        steps |= await _repaired(graph, order[at : at + TOGETHER], wanted, moves)
+    staying = [one for one in order if one in steps and steps[one].step.cost_before is not None]
+    steps |= await _gained(graph, staying, steps, wanted, moves)
     return MovePlan(
         kind=PlanKind.REBALANCE,
         subject_id=None,
@@ -116,23 +113,6 @@ async def rebalance_plan(graph: SupposedGraph, wanted: Rebalancing, *, path: str
         more=bool(page) and page[-1] != ids[-1],
         steps=[steps[one] for one in page if one in steps],
     )
-
-
-def _carried_out(graph: SupposedGraph, deployment: Deployment, found: _Found, *, left: int | None) -> Planned:
-    """The step that is taken, laid over the graph, when no more than `left` moves are left."""
-    moves = found.step.step.moves
-    if found.chosen is None:
-        return found.step
-    repair = not found.gain
-    if left is not None and moves > left:
-        why = f"it takes {moves} moves, of which {left} are left"
-        return stays(deployment, graph.edit, stuck=repair, why=why)
-    try:
-        move_placed(graph.edit, deployment, found.components, found.chosen, author=AUTHOR)
-    except CapacityGone as gone:
-        return stays(deployment, graph.edit, stuck=repair, why=gone.message)
-    graph.laid()
-    return found.step
 
 
 def _selected(reader: Reader, wanted: Rebalancing, *, path: str) -> list[str]:
@@ -156,95 +136,142 @@ def _selected(reader: Reader, wanted: Rebalancing, *, path: str) -> list[str]:
     return found_ids
 
 
-async def _look(graph: SupposedGraph, deployment: Deployment, wanted: Rebalancing) -> _Found:
-    """Whether a deployment stays or goes, on the graph as it is supposed by now."""
-    components, reason = movable(graph.edit, deployment)
+def _looked_at(edit: Edit, deployment_id: str, wanted: Rebalancing) -> Due | str | None:
+    """What is decided of a deployment: its own sites count as in order, but for those that are down."""
+    deployment = get_as(edit, Deployment, deployment_id)
+    if deployment is None:
+        return None
+    components, reason = movable(edit, deployment)
     if reason is not None:
-        return _Found(stays(deployment, graph.edit, stuck=False, why=reason), (), components, None)
-    try:
-        return await _weighed(graph, deployment, components, wanted)
-    except Unavailable:
-        raise
-    except Refusal as refusal:
-        return _Found(stays(deployment, graph.edit, stuck=True, why=refusal.message), (), components, None)
-
-
-async def _weighed(
-    graph: SupposedGraph, deployment: Deployment, components: list[Component], wanted: Rebalancing
-) -> _Found:
-    edit, policy = graph.edit, _with_penalty(deployment.policy, wanted)
-    here, places = sites_of(edit, deployment.id), places_now(edit, deployment.id)
-    gone = down_sites(edit, here)
-    indulging = blemished(edit, deployment.id, leave_out=gone)
-    kept = await held(graph, deployment, components, policy, here, indulging=indulging)
-    if kept is None or not kept.decision.feasible:
-        return await _repaired(graph, deployment, components, policy, kept=kept, indulging=indulging)
-    before = cost_of(kept.decision, policy, moves=0)
-    best = await choose_for(graph, deployment, components, policy, indulging=indulging)
-    step = planned(
-        kept,
-        outcome=PlanOutcome.STAYS,
-        name=deployment.name,
-        deployment_id=deployment.id,
-        generation=deployment.generation,
-        components=revisions_of(components),
-        before=here,
-        cost_before=before,
-        cost_after=before,
+        return reason
+    gone = down_sites(edit, sites_of(edit, deployment.id))
+    return Due(
+        deployment=deployment,
+        components=components,
+        policy=_with_penalty(deployment.policy, wanted),
+        priority=priority_of(edit, deployment),
+        indulging=blemished(edit, deployment.id, leave_out=gone),
     )
-    if not best.decision.feasible:
-        return _Found(step, (), components, None)
-    moves = len(places_of(best.decision) - places)
-    after = cost_of(best.decision, policy, moves=moves)
-    same = not moves and sites_chosen(best.decision) == here
+
+
+async def _repaired(graph: SupposedGraph, lot: Sequence[str], wanted: Rebalancing, moves: _Moves) -> dict[str, Planned]:
+    """The steps of a lot of which nothing moves but what cannot stay; those that stay have what they cost now."""
+    edit, steps = graph.edit, dict[str, Planned]()
+    deployments = {one: get_as(edit, Deployment, one) for one in lot}
+    looked_at = {one: _looked_at(edit, one, wanted) for one in lot}
+
+    async def begin(one: Due, chosen: Chosen) -> bool:
+        deployment_id = one.deployment.id
+        here, places = sites_of(edit, deployment_id), places_now(edit, deployment_id)
+        after = places_of(chosen.decision)
+        if after == places:
+            cost = cost_of(chosen.decision, one.policy, moves=0)
+            steps[deployment_id] = _step(one, chosen, here, PlanOutcome.STAYS, cost_before=cost, cost_after=cost)
+            return True
+        count = len(after - places)
+        why = moves.refuse(count)
+        if why is not None:
+            steps[deployment_id] = stays(one.deployment, edit, stuck=True, why=why)
+            return True
+        step = _step(
+            one,
+            chosen,
+            here,
+            PlanOutcome.MOVES,
+            moves=count,
+            cost_after=cost_of(chosen.decision, one.policy, moves=count),
+        )
+        move_placed(edit, one.deployment, one.components, chosen, author=AUTHOR)
+        graph.laid()
+        moves.take(count)
+        steps[deployment_id] = step
+        return True
+
+    became = await settled(
+        lot,
+        placing=graph.placing,
+        reader=graph.reader,
+        whole=edit,
+        look=lambda one: _looked_at(edit, one, wanted),
+        begin=begin,
+        attempts=ATTEMPTS,
+    )
+    for deployment_id, one in became.items():
+        deployment = deployments[deployment_id]
+        if deployment is not None and deployment_id not in steps:
+            stuck = isinstance(looked_at[deployment_id], Due)
+            steps[deployment_id] = stays(deployment, edit, stuck=stuck, why=one.why, chosen=one.chosen)
+    return steps
+
+
+async def _gained(
+    graph: SupposedGraph,
+    staying: Sequence[str],
+    steps: Mapping[str, Planned],
+    wanted: Rebalancing,
+    moves: _Moves,
+) -> dict[str, Planned]:
+    """The steps of those that are better off elsewhere, all decided together, what gains most first."""
+    edit, found = graph.edit, dict[str, Planned]()
+    looked_at = (_looked_at(edit, one, wanted) for one in staying)
+    due = [one for one in looked_at if isinstance(one, Due)]
+    answers = await placed_together(graph.placing, graph.reader, due) if due else {}
+    found_gains = (_gain(edit, each, answers[each.deployment.id], steps) for each in due)
+    gains = [gain for gain in found_gains if gain is not None]
+    for gain in sorted(gains, key=_most_first):
+        deployment = gain.due.deployment
+        why = moves.refuse(gain.moves)
+        try:
+            if why is None:
+                move_placed(edit, deployment, gain.due.components, gain.chosen, author=AUTHOR)
+        except CapacityGone as gone:
+            why = gone.message
+        if why is not None:
+            found[deployment.id] = stays(deployment, edit, stuck=False, why=why)
+            continue
+        graph.laid()
+        moves.take(gain.moves)
+        step = msgspec.structs.replace(
+            steps[deployment.id].step,
+            outcome=PlanOutcome.MOVES,
+            moves=gain.moves,
+            cost_after=gain.cost,
+        )
+        found[deployment.id] = Planned(step=step, decision=gain.chosen.decision)
+    return found
+
+
+def _most_first(one: _Gain) -> tuple[tuple[float, ...], str]:
+    return tuple(-gain for gain in one.gain), one.due.deployment.id
+
+
+def _gain(edit: Edit, one: Due, found: Found | Refusal, steps: Mapping[str, Planned]) -> _Gain | None:
+    """What a deployment gains by what was found for it; None when it had better stay."""
+    before = steps[one.deployment.id].step.cost_before
+    if isinstance(found, Refusal) or not found.chosen.decision.feasible or before is None:
+        return None
+    deployment_id, decision, policy = one.deployment.id, found.chosen.decision, one.policy
+    now, then = places_now(edit, deployment_id), places_of(decision)
+    moves = len(then - now)
+    after = cost_of(decision, policy, moves=moves)
+    same = then == now
     too_many = policy.max_moves is not None and moves > policy.max_moves
     if same or too_many or not is_less(after, before, policy):
-        return _Found(step, (), components, None)
-    moved = msgspec.structs.replace(
-        step.step,
-        outcome=PlanOutcome.MOVES,
-        moves=moves,
-        cost_after=after,
-        decision=msgspec.Raw(best.body),
-    )
-    return _Found(Planned(step=moved, decision=best.decision), gain_of(before, after, policy), components, best)
+        return None
+    return _Gain(gain_of(before, after, policy), one, found.chosen, moves, after)
 
 
-async def _repaired(
-    graph: SupposedGraph,
-    deployment: Deployment,
-    components: list[Component],
-    policy: PlacementPolicy,
-    *,
-    kept: Chosen | None,
-    indulging: Blemished,
-) -> _Found:
-    """Where a deployment goes that cannot stay as it is."""
-    edit = graph.edit
-    here, places = sites_of(edit, deployment.id), places_now(edit, deployment.id)
-    refused = set() if kept is None else {one.site_id for one in kept.decision.refusals if _by_a_rule(one.reasons)}
-    staying = [one for one in here if one not in refused]
-    chosen = await nearest(graph, deployment, components, policy, staying=staying, indulging=indulging)
-    if not chosen.decision.feasible:
-        why = Unplaceable(chosen.decision).message
-        return _Found(stays(deployment, edit, stuck=True, why=why, chosen=chosen), (), components, None)
-    moves = len(places_of(chosen.decision) - places)
-    step = planned(
+def _step(one: Due, chosen: Chosen, here: Sequence[str], outcome: PlanOutcome, **fields: object) -> Planned:
+    return planned(
         chosen,
-        outcome=PlanOutcome.MOVES,
-        name=deployment.name,
-        deployment_id=deployment.id,
-        generation=deployment.generation,
-        components=revisions_of(components),
+        outcome=outcome,
+        name=one.deployment.name,
+        deployment_id=one.deployment.id,
+        generation=one.deployment.generation,
+        components=revisions_of(one.components),
         before=here,
-        moves=moves,
-        cost_after=cost_of(chosen.decision, policy, moves=moves),
+        **fields,
     )
-    return _Found(step, (), components, chosen)
-
-
-def _by_a_rule(reasons: Sequence[object]) -> bool:
-    return any(getattr(one, "rule", "not_needed") != "not_needed" for one in reasons)
 
 
 def _with_penalty(policy: PlacementPolicy, wanted: Rebalancing) -> PlacementPolicy:

@@ -1,27 +1,30 @@
 """Whether what a plan chose still keeps the policies it was chosen by, on the graph as it is now.
 
 What is verified under the lock is that sites, clusters and nodes are there and have room. The rest of a policy (latency,
-labels, residency) may have ceased to hold in the hour since; it is decided again with the policy held to the very sites that
-were chosen. If that cannot be, the rules that refuse these sites are the reasons.
+labels, residency, what components are to each other) may have ceased to hold in the hour since; it is decided again with
+every component held to the very sites that were chosen for it. If that cannot be, the rules that refuse these sites are the
+reasons, or what the sites do not keep together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from graph.kinds import AppVersion, Deployment, Plan, PlanKind, Site
+from graph.kinds import AppVersion, Component, Deployment, Plan, PlanKind, Site
 from graph.kinds.policy import PlacementPolicy
-from graph.refusal import InvalidInput, Refusal, Unavailable
+from graph.refusal import Refusal, Unavailable
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.indulgence import NONE, Blemished, blemished
-from lifecycle.placing import Placing, pinned, without
+from lifecycle.placing import Filing, Placing, without
 from lifecycle.plans_kept import GOING, PlanReason, wish_of
 from lifecycle.plans_moving import down_sites
 from lifecycle.plans_steps import Planned, sites_chosen
 from lifecycle.releases import sites_of
+from lifecycle.unplaceable import reasons_of
 from placement.decision import Decision
 from placement.disclosure import reason_without_use
+from placement.verdict import refusals_at
 
 REASONS_TOLD = 10
 """Reasons that are told of one deployment."""
@@ -54,30 +57,27 @@ class Recheck:
         if asked is None:
             return []  # what is gone is told by the change itself
         version, policy, replicas, tenant_id = asked
-        reasons: list[PlanReason] = []
-        for policy_now in (policy,) if _apart(policy) else (pinned(policy, sites), policy):
-            try:
-                chosen = await self._placing.choose(
-                    reader,
-                    components=components_of(reader, version),
-                    policy=policy_now,
-                    replicas=replicas,
-                    tenant_id=tenant_id,
-                    excluding_deployment_id=one.step.deployment_id,
-                    indulging=NONE
-                    if one.step.deployment_id is None
-                    else _indulging(whole, plan, one.step.deployment_id),
-                )
-            except InvalidInput as refusal:
-                # Held to these sites a policy may contradict itself; the whole one may still be well.
-                reasons = [_reason("REFUSED", refusal.message, one)]
-            except Unavailable:
-                raise
-            except Refusal as refusal:
-                return [_reason("REFUSED", refusal.message, one)]
-            else:
-                return _told(reader, chosen.decision, sites, one)
-        return reasons
+        try:
+            components = components_of(reader, version)
+            planned = _planned(one.decision, components)
+            chosen = await self._placing.choose(
+                reader,
+                components=components,
+                policy=policy,
+                replicas=replicas,
+                tenant_id=tenant_id,
+                excluding_deployment_id=one.step.deployment_id,
+                deployment_labels=plan.deployment_labels if one.step.deployment_id is None else None,
+                stay_at=planned,
+                or_move=False,
+                filing=Filing.NONE,
+                indulging=NONE if one.step.deployment_id is None else _indulging(whole, plan, one.step.deployment_id),
+            )
+        except Unavailable:
+            raise
+        except Refusal as refusal:
+            return [_reason("REFUSED", refusal.message, one)]
+        return _told(reader, chosen.decision, planned, one)
 
 
 def _asked(reader: Reader, plan: Plan, one: Planned) -> tuple[AppVersion, PlacementPolicy, dict[str, int], str] | None:
@@ -103,16 +103,26 @@ def _indulging(whole: Reader, plan: Plan, deployment_id: str) -> Blemished:
     return blemished(whole, deployment_id, leave_out=leave_out)
 
 
-def _apart(policy: PlacementPolicy) -> bool:
-    """Whether components have sites of their own: the policy cannot be held to one list of sites then."""
-    return any(one.apart for one in policy.components)
+def _planned(decision: Decision, components: Sequence[Component]) -> dict[str, set[str]]:
+    """By the name of each component the sites that were chosen for it; of one that is gone nothing is told here."""
+    names = {one.id: one.name for one in components}
+    found: dict[str, set[str]] = {}
+    for at in decision.placements:
+        for placed in at.components:
+            if placed.component_id in names:
+                found.setdefault(names[placed.component_id], set()).add(at.site_id)
+    return found
 
 
-def _told(reader: Reader, decision: Decision, sites: Sequence[str], one: Planned) -> list[PlanReason]:
+def _told(reader: Reader, decision: Decision, planned: Mapping[str, Collection[str]], one: Planned) -> list[PlanReason]:
+    """What refuses a site for what was planned there; else what the planned sites do not keep together."""
     found: list[PlanReason] = []
-    planned = frozenset(sites)
-    for refusal in decision.refusals:
-        if refusal.site_id not in planned:
+    everything = frozenset(site_id for sites in planned.values() for site_id in sites)
+    for refusal in refusals_at(decision, everything):
+        meant = everything
+        if refusal.components:
+            meant = frozenset(site_id for name in refusal.components for site_id in planned.get(name, ()))
+        if refusal.site_id not in meant:
             continue
         site = get_as(reader, Site, refusal.site_id)
         name = site.name if site is not None else refusal.site_id
@@ -128,10 +138,10 @@ def _told(reader: Reader, decision: Decision, sites: Sequence[str], one: Planned
                 )
             )
     if not found and not decision.feasible:
-        messages = [unmet.message for unmet in decision.unmet] or [
-            reason_without_use(conflict).message for conflict in decision.conflicts
+        found = [
+            _reason("POLICY_BROKEN", f"deployment {one.step.name!r}: {message}", one)
+            for message in reasons_of(decision)
         ]
-        found = [_reason("POLICY_BROKEN", f"deployment {one.step.name!r}: {message}", one) for message in messages]
     return found[:REASONS_TOLD]
 
 

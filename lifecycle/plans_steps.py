@@ -1,14 +1,15 @@
 """What a plan says of one deployment: where it is, where it would go, what that costs, and on what the answer rests.
 
 A step is filed as it is, with the decision in it, so that what is shown and applied later is what was decided. It carries
-what must not have changed until then: the deployment's generation and its components' revisions.
+what must not have changed until then: the deployment's generation and its components' revisions. The words of the decision
+for every site are made when it is filed: a plan that is only looked at shows a page of them.
 """
 
 from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -20,9 +21,10 @@ from graph.kinds.policy import PlacementPolicy, Term
 from lifecycle.deployments import Chosen
 from placement.decision import Decision, SitePlacement
 from placement.disclosure import STEP
-from placement.filed_decision import decision_filed
+from placement.filed_decision import decision_filed, filed
 from placement.modelling import objective_of
 from placement.scores.latency import SCALE_MS as LATENCY_SCALE_MS
+from placement.stopping import Stop
 
 COLLECTION = "planstep"
 """The collection of filed steps; a plan's id is their subject."""
@@ -66,7 +68,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost_before: PlanCost | None = None
     cost_after: PlanCost | None = None
     decision: msgspec.Raw = NO_DECISION
-    """The decision as it is filed (`placement.filed_decision`)."""
+    """The decision as it is filed (`placement.filed_decision`); null where there is none, or the step is only looked at."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +83,9 @@ class Planned:
         """The decision as it is committed, when it can be."""
         if self.decision is None or not self.decision.feasible:
             return None
-        return Chosen(decision=self.decision, body=bytes(self.step.decision))
+        return Chosen(
+            decision=self.decision, body=None if self.step.decision == NO_DECISION else bytes(self.step.decision)
+        )
 
     @property
     def sites_after(self) -> list[str]:
@@ -92,15 +96,28 @@ class Planned:
 
 
 def planned(chosen: Chosen | None, **fields: object) -> Planned:
-    """A step with what was chosen for it."""
-    if chosen is None:
-        return Planned(step=Step(**fields), decision=None)  # type: ignore[arg-type]  # the fields of Step
-    step = Step(decision=msgspec.Raw(chosen.body), **fields)  # type: ignore[arg-type]  # the fields of Step
-    return Planned(step=step, decision=chosen.decision)
+    """A step with what was chosen for it, as it is looked at."""
+    step = Step(**fields)  # type: ignore[arg-type]  # the fields of Step
+    return Planned(step=step, decision=None if chosen is None else chosen.decision)
+
+
+def kept(steps: Sequence[Planned], stop: Stop | None = None) -> list[Planned]:
+    """Steps with their decisions as they are filed. Tenths of a second for each decision on thousands of sites.
+
+    Raises Stopped when that is asked for meanwhile.
+    """
+    return [_kept(one, stop) for one in steps]
+
+
+def _kept(one: Planned, stop: Stop | None) -> Planned:
+    if one.decision is None or one.step.decision != NO_DECISION:
+        return one
+    body = msgspec.Raw(filed(one.decision, stop=stop))
+    return Planned(step=msgspec.structs.replace(one.step, decision=body), decision=one.decision)
 
 
 def filed_step(plan_id: str, one: Planned, *, tenant_id: str | None, at_ms: int) -> Record:
-    """The record of a plan's step; steps that are filed one after the other keep their order."""
+    """The record of a plan's step that is `kept`; steps that are filed one after the other keep their order."""
     return Record(
         collection=COLLECTION,
         id=new_id(COLLECTION, at_ms=at_ms),

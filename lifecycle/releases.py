@@ -12,10 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from drivers.naming import release_name
+from drivers.pod_terms import node_problem
 from graph.edit import Edit
-from graph.kinds import GIVEN_UP, Component, Deployment, Release, ReleasePhase
+from graph.kinds import GIVEN_UP, Component, Deployment, Node, Release, ReleasePhase
+from graph.kinds.scheduling import Scheduling
 from graph.view import Reader, each, get_as
 from lifecycle.progress import Standing, standing_of
+from lifecycle.scheduling import pod_terms, scheduling_of, scheduling_told
 from placement.decision import ComponentPlacement, Decision
 
 Key = tuple[str, str, str]
@@ -33,6 +36,7 @@ STARTS_ANEW: dict[str, Any] = {
 class _Want(NamedTuple):
     component: Component
     placed: ComponentPlacement
+    scheduling: Scheduling
 
 
 def releases_of(reader: Reader, deployment_id: str) -> list[Release]:
@@ -44,6 +48,15 @@ def sites_of(reader: Reader, deployment_id: str) -> list[str]:
     """The sites where a deployment is to stay, by id."""
     found = releases_of(reader, deployment_id)
     return sorted({one.site_id for one in found if one.wanted and one.retires_after is None})
+
+
+def sites_by_component(reader: Reader, deployment_id: str) -> dict[str, list[str]]:
+    """By the name of each component the sites where it is to stay, by id."""
+    found: dict[str, set[str]] = {}
+    for one in releases_of(reader, deployment_id):
+        if one.wanted and one.retires_after is None:
+            found.setdefault(_name(reader, one), set()).add(one.site_id)
+    return {name: sorted(sites) for name, sites in found.items()}
 
 
 def apply_decision(
@@ -110,7 +123,7 @@ def unwant(edit: Edit, release: Release, *, generation: int, operation_id: str |
 def _wants(
     edit: Edit, deployment: Deployment, decision: Decision, components: Sequence[Component], *, reassign: frozenset[str]
 ) -> dict[Key, _Want]:
-    by_id = {one.id: one for one in components}
+    by_id = {one.id: (one, scheduling_of(one, deployment.policy)) for one in components}
     wanted: dict[Key, _Want] = {}
     here: dict[str, list[Release]] = {}
     clusters: dict[tuple[str, str], str] = {}
@@ -120,9 +133,13 @@ def _wants(
         if release.wanted and release.retires_after is None:
             here.setdefault(release.site_id, []).append(release)
     for site in decision.placements:
-        wants = [_Want(by_id[one.component_id], one) for one in site.components]
+        wants = [
+            _Want(component, one, scheduling)
+            for one in site.components
+            for component, scheduling in [by_id[one.component_id]]
+        ]
         old = here.get(site.site_id, [])
-        if site.site_id not in reassign and _need(wants) == _need_now(edit, old):
+        if site.site_id not in reassign and _need(wants) == _need_now(edit, old) and _may_stay(edit, wants, old):
             wants = _as_reserved(edit, wants, old)
         for want in wants:
             # A site without a cluster when it was chosen may have got one since, and the release with it.
@@ -131,12 +148,27 @@ def _wants(
     return wanted
 
 
-def _need(wants: Iterable[_Want]) -> dict[str, tuple[int, Any]]:
-    return {want.component.name: (want.placed.replicas, want.component.resources) for want in wants}
+def _need(wants: Iterable[_Want]) -> dict[str, Any]:
+    return {want.component.name: (want.placed.replicas, want.component.resources, want.scheduling) for want in wants}
 
 
-def _need_now(edit: Edit, releases: Iterable[Release]) -> dict[str, tuple[int, Any]]:
-    return {_name(edit, one): (one.replicas, one.resources) for one in releases}
+def _need_now(edit: Edit, releases: Iterable[Release]) -> dict[str, Any]:
+    return {_name(edit, one): (one.replicas, one.resources, scheduling_told(edit, one)) for one in releases}
+
+
+def _may_stay(edit: Edit, wants: Iterable[_Want], releases: Iterable[Release]) -> bool:
+    """Whether the nodes take what would be made anew there: a node may have got a taint, or lost a label, since."""
+    old = {_name(edit, one): one for one in releases}
+    for want in wants:
+        release = old[want.component.name]
+        before = get_as(edit, Component, release.component_id)
+        if before is not None and _content(before) == _content(want.component):
+            continue
+        terms = pod_terms(release.backend_name, want.scheduling)
+        nodes = (get_as(edit, Node, one) for one in release.assignments)
+        if any(one is None or node_problem(terms, one) is not None for one in nodes):
+            return False
+    return True
 
 
 def _as_reserved(edit: Edit, wants: Iterable[_Want], releases: Iterable[Release]) -> list[_Want]:
@@ -172,6 +204,7 @@ def _create(edit: Edit, deployment: Deployment, key: Key, want: _Want, *, operat
         replicas=want.placed.replicas,
         resources=want.component.resources,
         assignments=dict(want.placed.assignments),
+        scheduling=want.scheduling,
         generation=deployment.generation,
         operation_id=operation_id,
     )
@@ -185,6 +218,7 @@ def _keep(
         "replicas": want.placed.replicas,
         "resources": want.component.resources,
         "assignments": dict(want.placed.assignments),
+        "scheduling": want.scheduling,
         "wanted": True,
         "retires_after": None,
     }
@@ -193,6 +227,7 @@ def _keep(
         not release.wanted
         or before is None
         or _content(before) != _content(want.component)
+        or scheduling_told(edit, release) != want.scheduling
         or any(getattr(release, one) != fields[one] for one in ("replicas", "resources", "assignments"))
     )
     if differs:
@@ -219,19 +254,14 @@ def _leave(
 
 
 def _content(component: Component) -> Mapping[str, Any]:
-    """What of a component its backend sees."""
-    return {
-        "artifact": component.artifact,
-        "configuration": component.configuration,
-        "node_selector": component.node_selector,
-        "architectures": component.architectures,
-    }
+    """What of a component its backend sees, besides what is kept on the release."""
+    return {"artifact": component.artifact, "configuration": component.configuration}
 
 
 def _key(edit: Edit, release: Release) -> Key:
     return _name(edit, release), release.site_id, release.cluster_id or ""
 
 
-def _name(edit: Edit, release: Release) -> str:
-    component = get_as(edit, Component, release.component_id)
+def _name(reader: Reader, release: Release) -> str:
+    component = get_as(reader, Component, release.component_id)
     return component.name if component is not None else ""

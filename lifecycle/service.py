@@ -48,7 +48,7 @@ from lifecycle.drainer import Drainer
 from lifecycle.held import WhileHeld
 from lifecycle.operations import cancel_operation, ended, retry_operation, running_operation
 from lifecycle.placer import Placer
-from lifecycle.placing import Placing
+from lifecycle.placing import Filing, Placing
 from lifecycle.plans import Plans
 from lifecycle.plans_dry_runs import DryRuns
 from lifecycle.plans_sweep import PlanSweep
@@ -175,7 +175,8 @@ class Lifecycle:
         """
 
         async def attempt() -> Callable[[Edit], Started]:
-            chosen = await self._decisions.for_wish(visible(self._ledger.view), wish)
+            filing = Filing.EVERY if wait else Filing.FEASIBLE
+            chosen = await self._decisions.for_wish(visible(self._ledger.view), wish, filing=filing)
             change = partial(deploy, wish=wish, chosen=chosen, visible=visible, author=request.author, wait=wait)
             return within(change, deadline_s)
 

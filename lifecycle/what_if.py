@@ -101,8 +101,16 @@ def _link(edit: Edit, seen: Reader, change: LinkChange, path: str) -> None:
 
 
 def _price(edit: Edit, seen: Reader, change: PriceChange, path: str) -> None:
+    given = {
+        name: getattr(change, name) for name in ("price_per_core_hour", "price_per_gib_hour", "accelerator_prices")
+    }
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if not fields:
+        raise InvalidInput(
+            "no price is changed", remedy="give pricePerCoreHour, pricePerGibHour or acceleratorPrices", path=path
+        )
     site = _site(edit, seen, change.site_id, path=f"{path}.siteId")
-    edit.replace(site, path=path, price_per_core_hour=change.price_per_core_hour)
+    edit.replace(site, path=path, **fields)
 
 
 def _demand(edit: Edit, seen: Reader, change: DemandChange, path: str) -> None:

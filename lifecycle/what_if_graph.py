@@ -37,7 +37,8 @@ class SupposedGraph:
         """What the asker sees of it."""
         self._told: dict[str, Entity | None] = {}
         self._projection = projection.beside(edit, self._commit(self._known()))
-        self._placing = Placing(self._projection, drivers, at_once=1)
+        self.placing = Placing(self._projection, drivers, at_once=1, supposed=True)
+        """Decides on this graph."""
 
     async def choose(
         self,
@@ -47,17 +48,19 @@ class SupposedGraph:
         replicas: Mapping[str, int],
         tenant_id: str,
         excluding_deployment_id: str | None = None,
+        deployment_labels: Mapping[str, str] | None = None,
         indulging: Blemished = NONE,
         path: str = "input",
     ) -> Chosen:
         """A decision on this graph. Raises as `Placing.choose`."""
-        return await self._placing.choose(
+        return await self.placing.choose(
             self.reader,
             components=components,
             policy=policy,
             replicas=replicas,
             tenant_id=tenant_id,
             excluding_deployment_id=excluding_deployment_id,
+            deployment_labels=deployment_labels,
             indulging=indulging,
             path=path,
         )

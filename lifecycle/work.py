@@ -26,6 +26,7 @@ from lifecycle.backoff import pause_s
 from lifecycle.events import tell
 from lifecycle.observation import forget, take_in
 from lifecycle.releases import STARTS_ANEW
+from lifecycle.scheduling import pod_terms, scheduling_told
 from lifecycle.settings import LifecycleSettings
 from lifecycle.todo import Action, todo_in
 
@@ -130,8 +131,7 @@ def work_of(reader: Reader, release: Release) -> ReleaseWork:
         resources=release.resources,
         assignments=release.assignments,
         nodes=nodes,
-        architectures=component.architectures,
-        node_selector=component.node_selector,
+        pods=pod_terms(release.backend_name, scheduling_told(reader, release)),
         configuration=component.configuration,
     )
 

@@ -8,12 +8,12 @@ earlier one's word.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from graph.kinds import App, AppVersion, Deployment, Release
+from graph.kinds import App, AppVersion, Component, Deployment, Release
 from graph.kinds.policy import AffinityScope, AppAffinity
 from graph.refusal import InvalidInput, NotFound
 from graph.selectors import ids_matching, matches, parse_selector
@@ -55,11 +55,28 @@ class Itself:
     """None when it is not in the graph yet."""
     app_id: str | None
     tenant_id: str | None
+    labels: Mapping[str, str]
 
     @property
     def id(self) -> str | None:
         """The deployment's id."""
         return None if self.deployment is None else self.deployment.id
+
+
+def itself_of(
+    reader: Reader,
+    components: Sequence[Component],
+    *,
+    deployment_id: str | None,
+    tenant_id: str | None,
+    labels: Mapping[str, str] | None,
+) -> Itself:
+    """What is placed; `labels` are those that the deployment is to have, None: those that it has in the graph."""
+    deployment = get_as(reader, Deployment, deployment_id)
+    if labels is None:
+        labels = {} if deployment is None else deployment.labels
+    app_id = app_of(reader, components[0].app_version_id) if components else None
+    return Itself(deployment=deployment, app_id=app_id, tenant_id=tenant_id, labels=labels)
 
 
 def companies(
@@ -75,7 +92,7 @@ def companies(
             ground,
             _named(ground, one, itself=itself, path=f"{path}[{n}]"),
             scope=one.scope,
-            wanted=_words(ground.reader, one),
+            wanted=affinity_words(ground.reader, one),
             staying=staying,
         )
         for n, one in enumerate(wanted)
@@ -85,8 +102,7 @@ def companies(
 def keeping_away(ground: Ground, claimants: Iterable[str], *, itself: Itself, uses: Reader) -> tuple[Company, ...]:
     """Where deployments of the same tenant are whose policies want this one away from them.
 
-    `claimants`: ids of deployments whose words bind others; `uses`: sees all of them. Labels of a deployment that is not in
-    the graph yet are not known, and match no selector.
+    `claimants`: ids of deployments whose words bind others; `uses`: sees all of them.
     """
     found = []
     for deployment_id in claimants:
@@ -121,25 +137,28 @@ def _named(ground: Ground, wanted: AppAffinity, *, itself: Itself, path: str) ->
             path=path,
         )
     kept = () if itself.deployment is None else itself.deployment.policy
-    ids: dict[str, None] = {}
     for n, one in enumerate(wanted.deployment_ids):
         found = get_as(reader, Deployment, one)
-        if found is not None and found.tenant_id == tenant_id:
-            ids[one] = None
-        elif not _kept(kept, "deployment_ids", one):
+        if (found is None or found.tenant_id != tenant_id) and not _kept(kept, "deployment_ids", one):
             raise NotFound("Deployment", one, path=f"{path}.deploymentIds[{n}]")
     for n, one in enumerate(wanted.app_ids):
         app = get_as(reader, App, one)
-        if app is not None and app.tenant_id == tenant_id:
-            for version in reader.ids("AppVersion", "app_id", one):
-                ids.update(dict.fromkeys(reader.ids("Deployment", "app_version_id", version)))
-        elif not _kept(kept, "app_ids", one):
+        if (app is None or app.tenant_id != tenant_id) and not _kept(kept, "app_ids", one):
             raise NotFound("App", one, path=f"{path}.appIds[{n}]")
+    parse_selector(wanted.labels or "", path=f"{path}.labels")
+    return named(reader, wanted, itself=itself)
+
+
+def named(reader: Reader, wanted: AppAffinity, *, itself: Itself) -> list[Deployment]:
+    """The tenant's other deployments that an entry names, by id. Raises InvalidInput for labels that cannot be read."""
+    ids = dict.fromkeys(wanted.deployment_ids)
+    for app_id in wanted.app_ids:
+        for version in reader.ids("AppVersion", "app_id", app_id):
+            ids.update(dict.fromkeys(reader.ids("Deployment", "app_version_id", version)))
     if wanted.labels:
-        selector = parse_selector(wanted.labels, path=f"{path}.labels")
-        ids.update(dict.fromkeys(ids_matching(reader, "Deployment", selector)))
+        ids.update(dict.fromkeys(ids_matching(reader, "Deployment", wanted.labels)))
     deployments = (get_as(reader, Deployment, one) for one in sorted(ids) if one != itself.id)
-    return [one for one in deployments if one is not None and one.tenant_id == tenant_id]
+    return [one for one in deployments if one is not None and one.tenant_id == itself.tenant_id]
 
 
 def _kept(policy: object, field: str, name: str) -> bool:
@@ -154,9 +173,7 @@ def is_named(wanted: AppAffinity, itself: Itself) -> bool:
         return True
     if itself.app_id is not None and itself.app_id in wanted.app_ids:
         return True
-    return (
-        bool(wanted.labels) and itself.deployment is not None and matches(wanted.labels or "", itself.deployment.labels)
-    )
+    return bool(wanted.labels) and matches(wanted.labels or "", itself.labels)
 
 
 def _company(
@@ -184,7 +201,7 @@ def _at_or_near(ground: Ground, uses: Reader, deployment_id: str, *, scope: Affi
     at = {
         row
         for one in each(uses, Release, "deployment_id", deployment_id)
-        if (not staying or (one.wanted and one.retires_after is None)) and (row := row_of.get(one.site_id)) is not None
+        if (not staying or is_staying(one)) and (row := row_of.get(one.site_id)) is not None
     }
     here = np.zeros(len(row_of), dtype=bool)
     here[list(at)] = True
@@ -196,7 +213,13 @@ def _at_or_near(ground: Ground, uses: Reader, deployment_id: str, *, scope: Affi
     return np.flatnonzero(here[ground.rows]).astype(np.int64)
 
 
-def _words(reader: Reader, wanted: AppAffinity) -> str:
+def is_staying(release: Release) -> bool:
+    """Whether a release is company: what is being removed, or goes once it is replaced, is none."""
+    return release.wanted and release.retires_after is None
+
+
+def affinity_words(reader: Reader, wanted: AppAffinity) -> str:
+    """What an entry names, in words."""
     deployments = [get_as(reader, Deployment, one) for one in wanted.deployment_ids]
     apps = [get_as(reader, App, one) for one in wanted.app_ids]
     parts = [repr(one.name) for one in deployments if one is not None]

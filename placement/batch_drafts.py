@@ -15,12 +15,12 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
 from placement.batch_room import SharedRoom, Use
-from placement.engine import OF_PLACES
+from placement.choosing import Choosing
 from placement.modelling import Modelled, modelled
 from placement.packing import pack
 from placement.placements import Layout, laid_out
 from placement.problem import Problem
-from placement.rules import RULES
+from placement.rules import OF_PLACES, RULES
 from placement.screening import Screening, screen
 from placement.solve.evaluation import evaluate
 from placement.solve.model import Choice, Clients, Group, Limits, Model
@@ -98,15 +98,18 @@ def searched(
 ) -> tuple[Option | None, int]:
     """The best choice that was found, its cost without the surcharges, and the steps that were made.
 
-    surcharge: by unit (sites,) what opening costs more, in the folded cost. begin: by unit, rows to begin from.
+    surcharge: by unit (sites,) what opening costs more, in the folded cost. begin: by unit, rows to begin from. A total is
+    divided by what its sites have room for and not by prices, so neither counts for it.
     """
+    if of.problem.policy.division is not None or (surcharge is None and begin is None):
+        return chosen(room, of, limits=limits)
     crowded: list[tuple[int, int]] = []
     steps, narrow = 0, True
     while True:
         made = of.modelled(narrow=narrow, limits=limits, without=crowded)
         model = made.model
         if surcharge is not None:
-            model = _charged(folded(model), surcharge)
+            model = charged(folded(model), surcharge)
         if begin is not None:
             model = replace(model, start=_places(made, begin))
         choice = solve(model)
@@ -122,6 +125,34 @@ def searched(
         if not found or len(crowded) >= MAX_CUTS:
             return None, steps
         crowded += found
+
+
+def chosen(
+    room: SharedRoom,
+    of: Draft,
+    *,
+    limits: Limits,
+    among: Sequence[Ints] | None = None,
+    must: Ints | None = None,
+) -> tuple[Option | None, int]:
+    """The choice of the engine's own search, and the steps that were made.
+
+    among: by unit, the only rows that may be chosen. must: rows that have a part of the total in any case.
+    """
+    search = Choosing(of.problem, of.units, of.screenings, timed=True, limits=limits)
+    if among is not None:
+        search.candidates = [
+            one & np.isin(np.arange(len(one)), rows) for one, rows in zip(search.candidates, among, strict=True)
+        ]
+    search.must = must
+    search.run()
+    layout = search.layout
+    if layout is None or not search.found:
+        return None, search.iterations
+    made, choice = search.made, search.choice
+    rows = tuple(made.rows(unit)[one] for unit, one in enumerate(choice.open))
+    use = room.use_of(of.at, layout, of.components)
+    return Option(rows, choice.cost, made, choice, layout, use), search.iterations
 
 
 def held(room: SharedRoom, of: Draft, open: Sequence[Ints]) -> Option | None:
@@ -167,9 +198,18 @@ def laid(room: SharedRoom, of: Draft, made: Modelled, open: tuple[Ints, ...]) ->
     layout = laid_out(made, choice)
     if layout.undivided or layout.crowded:
         return list(layout.crowded)
+    if of.problem.policy.division is not None and not _holds(of, made, choice, layout):
+        return []
     use = room.use_of(of.at, layout, of.components)
     rows = tuple(made.rows(unit)[one] for unit, one in enumerate(open))
     return Option(rows, choice.cost, made, choice, layout, use)
+
+
+def _holds(of: Draft, made: Modelled, choice: Choice, layout: Layout) -> bool:
+    """Whether the policy is kept by the sites that have a part of the totals, once these are divided."""
+    search = Choosing(of.problem, of.units, of.screenings, timed=True, limits=None)
+    search.made, search.choice, search.layout = made, choice, layout
+    return search.found
 
 
 def weights_of(tiers: int) -> Floats:
@@ -206,7 +246,8 @@ def keeping(unit: Solved, places: Ints, *, label: str) -> Solved:
     return replace(unit, groups=(*unit.groups, Group(places, at_least=len(places), label=label)))
 
 
-def _charged(model: Model, surcharge: Sequence[Floats]) -> Model:
+def charged(model: Model, surcharge: Sequence[Floats]) -> Model:
+    """The model with what opening costs more, by unit and row of the problem."""
     units = tuple(
         replace(one, open_cost=one.open_cost + more[one.sites])
         for one, more in zip(model.units, surcharge, strict=True)

@@ -7,8 +7,8 @@ is taken out again. Problems themselves are immutable: each is looked at as a co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,12 +31,22 @@ class Use:
     """(holders,): whether it is for what has its nodes to itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """What stays at a site and is given nodes anew there: a node is drained, or lost."""
+
+    site_ids: frozenset[str] = frozenset()
+    nodes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """By component id and node id: replicas that are there now, which the other problems see as taken."""
+
+
 class SharedRoom:
     """The room that some problems share."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        """Raises InvalidInput when the problems are not of one revision of one graph."""
+    def __init__(self, problems: Sequence[Problem], *, renewed: Sequence[Renewed] | None = None) -> None:
+        """renewed: by problem. Raises InvalidInput when the problems are not of one revision of one graph."""
         first = problems[0]
+        self._renewed = renewed
         for at, one in enumerate(problems):
             if one.revision != first.revision or len(one.bins.node_ids) != len(first.bins.node_ids):
                 raise InvalidInput(
@@ -92,23 +102,29 @@ class SharedRoom:
     def use_of(self, at: int, layout: Layout, units: Sequence[Sequence[int]]) -> Use:
         """What a choice on nodes takes of a problem's room.
 
-        units: the components of each unit. What runs at a site already with as many replicas takes nothing more there.
+        units: the components of each unit. What runs at a site already with as many replicas takes nothing more there, and
+        where it is given nodes anew what it has not had on them.
         """
         problem = self.problems[at]
+        renewed = Renewed() if self._renewed is None else self._renewed[at]
         holders: list[int] = []
         amounts: list[Ints] = []
         alone: list[bool] = []
         for unit, components in enumerate(units):
             for place, row in enumerate(layout.rows[unit].tolist()):
+                anew = problem.sites[row].id in renewed.site_ids
                 for n, component in enumerate(components):
                     one, count = problem.components[component], int(layout.replicas[unit][n, place])
                     now = problem.current.get(one.id)
-                    if not count or (now is not None and now[row] >= count):
+                    if not count or (now is not None and now[row] >= count and not anew):
                         continue
                     for holder, some in self._where(at, row, layout.assigned.get((component, row)), count):
-                        holders.append(holder)
-                        amounts.append(one.need * some)
-                        alone.append(one.alone)
+                        if anew and holder < self._nodes:
+                            some -= renewed.nodes.get((one.id, problem.bins.node_ids[holder]), 0)
+                        if some > 0:
+                            holders.append(holder)
+                            amounts.append(one.need * some)
+                            alone.append(one.alone)
         table = np.zeros((len(self.resources), len(holders)), dtype=np.int64)
         if holders:
             table[self._columns[at]] = np.array(amounts).T

@@ -17,10 +17,12 @@ from placement.arrays import Ints, Mask
 from placement.modelling import Modelled, modelled, most_sites, room_for, totals_of
 from placement.placements import Layout, laid_out, price_of
 from placement.problem import Problem
+from placement.scores.price import price_per_hour
 from placement.screening import Screening
 from placement.solve.evaluation import evaluate
 from placement.solve.model import Choice, Limits
 from placement.solve.solve import solve
+from placement.stopping import look
 from placement.unit_problems import Unit
 
 MAX_CUTS = 16
@@ -136,6 +138,7 @@ class Choosing:
     def _best(self, width: int | None) -> tuple[Modelled, Choice]:
         narrow, pooled = True, True
         while True:
+            look(None if self.limits is None else self.limits.stop)
             made = modelled(
                 self.problem,
                 self.units,
@@ -258,8 +261,9 @@ class Choosing:
 
     def _cheaper(self, layout: Layout) -> bool:
         """Leaves out the dearer half of the sites that may be."""
-        price, changed = self.problem.columns.price, False
+        everywhere, changed = np.arange(len(self.problem)), False
         for at, rows in enumerate(layout.rows):
+            price = price_per_hour(self.units[at].problem, everywhere)
             prices = np.unique(price[rows])
             if len(prices) > 1:
                 self.candidates[at] = self.candidates[at] & (price <= prices[(len(prices) - 1) // 2])

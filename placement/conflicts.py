@@ -1,4 +1,4 @@
-"""What stands against a policy as a whole: which places cannot be served, and what else cannot be kept."""
+"""What stands against a policy as a whole. Which places cannot be served is said by placement/unmet.py."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from placement.arrays import Mask
-from placement.decision import NearMiss, Reason, UnmetTarget
+from placement.decision import Reason, UnmetTarget
 from placement.modelling import Modelled
 from placement.placements import Layout
 from placement.problem import Problem
-from placement.rules.latency import RULE as LATENCY
 from placement.solve.model import Broken, Choice
+from placement.unmet import limit_of
 
+_SERVES = {
+    "latency": "is in time for",
+    "distance": "is near enough to",
+    "bandwidth": "has the bandwidth for",
+    "places": "serves",
+}
 IN_WORDS = {"clients": "places"}
 """What is called otherwise in a policy than in a model."""
-NEAR_MISSES = 5
-"""How many nearer but refused sites are told of a place that cannot be served."""
-
-
-def unmet_of(made: Modelled, choice: Choice) -> list[UnmetTarget]:
-    """The places that the nearest choice leaves out."""
-    left = sorted({item for one in choice.broken if one.rule == "clients" and one.unit == 0 for item in one.items})
-    return [_unmet(made, one) for one in left]
 
 
 def conflicts_of(made: Modelled, choice: Choice, unmet: Sequence[UnmetTarget]) -> list[Reason]:
@@ -112,12 +109,13 @@ def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
             unit="sites",
             message=f"at most {most} sites leave out {', '.join(one.place for one in unmet)}, though each could be served",
         )
+    rule = limit_of(unmet)
     return Reason(
-        rule="latency",
+        rule=rule,
         need=str(places),
         have=str(places - len(unmet)),
         unit="places",
-        message=f"no choice of sites that pass is in time for {', '.join(one.place for one in unmet)}",
+        message=f"no choice of sites that pass {_SERVES[rule]} {', '.join(one.place for one in unmet)}",
     )
 
 
@@ -150,13 +148,14 @@ def _ceiling(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
 
 def _total(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
     share = broken.have / broken.need if broken.need else 1.0
+    without = f"no choice{of} was found that keeps the rest and has room for all replicas"
     return Reason(
         rule="total",
         need="1",
         have=f"{share:.3f}",
         unit="share of the replicas",
-        message=f"the sites{of} that pass have room for {share:.0%} of the replicas",
-        untold=f"the sites{of} that pass have no room for all replicas",
+        message=f"{without}; the nearest has for {share:.0%}",
+        untold=without,
     )
 
 
@@ -184,35 +183,3 @@ _REASONS = {
 
 def _counted(rule: str, broken: Broken, unit: str, message: str) -> Reason:
     return Reason(rule=rule, need=f"{broken.need:g}", have=f"{broken.have:g}", unit=unit, message=message)
-
-
-def _unmet(made: Modelled, target: int) -> UnmetTarget:
-    problem, screening = made.problem, made.screenings[0]
-    wanted, latency = problem.targets[target], problem.latency.row(target)
-    passing = np.flatnonzero(screening.passed_but_for(LATENCY.name) & np.isfinite(latency))
-    nearest = int(passing[np.argmin(latency[passing])]) if len(passing) else None
-    bound = np.inf if nearest is None else float(latency[nearest])
-    nearer: Mask = np.isfinite(latency) & (latency < bound)
-    closer = np.flatnonzero(nearer)
-    closer = closer[np.argsort(latency[closer], kind="stable")][:NEAR_MISSES]
-    if nearest is None:
-        message = f"no site with a way to {wanted.place} passes the other rules"
-    elif bound <= wanted.within_ms:
-        message = f"{wanted.place} could be served in {bound:.2f} ms, but not together with all else that is asked for"
-    else:
-        message = f"{wanted.place} needs {wanted.within_ms:g} ms; the nearest site that passes is {bound:.2f} ms away"
-    return UnmetTarget(
-        place=wanted.place,
-        within_ms=wanted.within_ms,
-        site_id=None if nearest is None else problem.sites[nearest].id,
-        latency_ms=None if nearest is None else bound,
-        message=message,
-        nearer=[
-            NearMiss(
-                site_id=problem.sites[row].id,
-                latency_ms=float(latency[row]),
-                rules=[one for one in screening.rules_against(row) if one != LATENCY.name],
-            )
-            for row in closer.tolist()
-        ],
-    )

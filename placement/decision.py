@@ -45,7 +45,10 @@ class ServedPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     place: str
     latency_ms: float
-    within_ms: float
+    within_ms: float | None = None
+    """What was asked for; None: the place's limit is a distance."""
+    within_km: float | None = None
+    """What was asked for, kilometres by great circle; None: the place's limit is a latency."""
 
 
 class SitePlacement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -96,13 +99,21 @@ class NearMiss(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class UnmetTarget(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A place that no choice of sites serves in time."""
+    """A place that no choice of sites serves within its limit."""
 
     place: str
-    within_ms: float
+    rule: str = "latency"
+    """The limit that is not kept: `latency`, `distance` or `bandwidth`."""
+    within_ms: float | None
+    """What was asked for; None: the place's limit is a distance."""
     site_id: str | None
-    """The nearest site that passes every rule but latency; None when there is none with a way to the place."""
+    """The nearest site that passes every rule but those of places; None when there is none."""
     latency_ms: float | None
+    """Its latency; None: there is no such site, or no way to it."""
+    within_km: float | None = None
+    """What was asked for, kilometres by great circle; None: the place's limit is a latency."""
+    distance_km: float | None = None
+    """How far the nearest site is, where the limit is a distance."""
     message: str
     nearer: list[NearMiss] = []
     """Nearer sites, refused by other rules: nearest first, at most five."""

@@ -16,7 +16,8 @@ import numpy as np
 from graph.kinds.policy import Division, DivisionMode
 from placement.arrays import Floats, Ints
 from placement.division import Indivisible, divide, divide_again
-from placement.division_layers import divide_with_preference
+from placement.division_layers import Level, divide_in_levels, divide_with_preference
+from placement.division_levels import Regions, idle, levels_over
 from placement.division_weights import demand_weights, room_weights
 
 
@@ -35,6 +36,12 @@ class OpenSites:
     """The replicas that run now and are to be kept as far as can be; None to divide anew."""
     least: Ints | None = None
     """What each must have at least, besides `minEach`; None: nothing."""
+    everyone: bool = False
+    """With DEMAND: whether a site that is the nearest of nobody has the least weight, and not none."""
+    regions: Sequence[Regions] = ()
+    """The regions of each of `levels`."""
+    rows: Ints | None = None
+    """With `regions`: which of the sites there these are."""
 
 
 def divide_by_policy(
@@ -58,7 +65,11 @@ def divide_by_policy(
         case DivisionMode.FREE_CAPACITY:
             weights = room_weights(sites.room)
         case DivisionMode.DEMAND:
-            weights = demand_weights(demand, nearest=nearest, count=count)
+            weights = np.maximum(demand_weights(demand, nearest=nearest, count=count), int(sites.everyone))
+    levels: list[Level] = []
+    if sites.regions and sites.rows is not None:
+        weights = np.where(idle(sites.regions, sites.rows), 0, weights)
+        levels = levels_over(sites.regions, sites.rows, ids=sites.ids, weights=weights, mode=division.mode)
     if sites.rank is not None:
         return divide_with_preference(
             total,
@@ -69,7 +80,10 @@ def divide_by_policy(
             salt=salt,
             at_least=least,
             current=current,
+            levels=levels,
         )
+    if levels:
+        return divide_in_levels(total, levels, salt=salt, at_least=least, at_most=most, current=current)
     if current is not None:
         return divide_again(total, weights, current=current, ids=sites.ids, salt=salt, at_least=least, at_most=most)
     return divide(total, weights, ids=sites.ids, salt=salt, at_least=least, at_most=most)

@@ -88,14 +88,14 @@ def _regions(ground: Ground, spread: Spread, label: str) -> SpreadDomains:
     domain_of = np.full(len(ground.regions), -1, dtype=np.int64)
     for number in np.unique(ground.region).tolist():
         region_id = ground.regions.values[number]
-        found = region_id if spread.level is None else _above(ground, region_id, spread.level)
+        found = region_id if spread.level is None else region_above(ground, region_id, spread.level)
         if found is not None:
             domain_of[number] = names.setdefault(found, len(names))
     return SpreadDomains(spread, domain_of[ground.region], tuple(names), label)
 
 
-def _above(ground: Ground, region_id: str, level: str) -> str | None:
-    """The nearest region of the level, from the region itself upwards, that the tenant may know of."""
+def region_above(ground: Ground, region_id: str, level: str) -> str | None:
+    """The id of the nearest region of the level, from the region itself upwards, that the tenant may know of."""
     at: str | None = region_id
     while at is not None:
         region = get_as(ground.reader, Region, at)

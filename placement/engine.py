@@ -11,35 +11,37 @@ import numpy as np
 
 from placement.arrays import Floats, Ints
 from placement.choosing import Choosing
-from placement.conflicts import IN_WORDS, against, conflicts_of, unmet_of
+from placement.conflicts import IN_WORDS, against, conflicts_of
 from placement.decision import Objective, PlacementStatus, Reason, SitePlacement, Tier
 from placement.modelling import Modelled
 from placement.placements import Layout, moves_of, placements_of, price_of
 from placement.problem import Problem
 from placement.refusals import Refusals
-from placement.rules import RULES, Rule
+from placement.rules import OF_PLACES, RULES, Rule
 from placement.rules.latency import RULE as LATENCY
 from placement.screening import screen
 from placement.solve.model import Choice, Limits
+from placement.total_room import Excess, excesses
 from placement.unit_problems import unit_problems
+from placement.unmet import unmet_of
 from placement.verdict import Verdict
-
-OF_PLACES = frozenset({"latency", "distance", "bandwidth"})
-"""The rules that ask whether a site serves any of the policy's places."""
 
 
 def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | None = None) -> Verdict:
     """Where the components run, why there, and why not elsewhere.
 
     A decision that is not feasible has no placements; it says which places cannot be served, the nearest miss, and what
-    else is in conflict. Deterministic: ties go to smaller ids.
+    else is in conflict. Deterministic: ties go to smaller ids. Raises Stopped when `limits.stop` is asked for.
     """
+    # What is in reach is searched for here and not by whoever made the problem.
+    problem.latency.found(None if limits is None else limits.stop)
     units = unit_problems(problem)
     timed = any(one is LATENCY for one in rules)
     # Places are served by the first unit alone, so they keep no site from the others.
     others = [one for one in rules if one.name not in OF_PLACES]
     screenings = [screen(unit.problem, others if at else rules) for at, unit in enumerate(units)]
     search = Choosing(problem, units, screenings, timed=timed, limits=limits)
+    excess = excesses(problem, units, candidates=search.candidates, rooms=search.rooms)
     search.run()
     made, choice, layout = search.made, search.choice, search.layout
     if layout is not None and search.found:
@@ -50,6 +52,7 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
         iterations=search.iterations,
         cut=search.cut or layout is not None,
         more=against(problem, layout, dearest=search.dearest),
+        excess=excess,
     )
 
 
@@ -78,14 +81,26 @@ def feasible(made: Modelled, choice: Choice, layout: Layout, *, iterations: int,
     )
 
 
-def infeasible(made: Modelled, choice: Choice, *, iterations: int, cut: bool, more: Sequence[Reason] = ()) -> Verdict:
+def infeasible(
+    made: Modelled,
+    choice: Choice,
+    *,
+    iterations: int,
+    cut: bool,
+    more: Sequence[Reason] = (),
+    excess: Sequence[Excess] = (),
+) -> Verdict:
     """The decision that nothing was found; with `cut` it is no proof that there is nothing.
 
-    more: what else stands against it than what the choice does not keep.
+    more: what else stands against it than what the choice does not keep; excess: totals that are proved to have no room.
     """
     problem = made.problem
     unmet = unmet_of(made, choice)
-    proved = choice.proved and not cut
+    proved = bool(excess) or (choice.proved and not cut)
+    against_all = [*conflicts_of(made, choice, unmet), *more]
+    if excess:
+        against_all = [*(one.reason for one in excess), *(one for one in against_all if one.rule != "total")]
+    irreducible = excess[0].irreducible if excess else tuple(choice.conflict)
     return Verdict(
         revision=problem.revision,
         feasible=False,
@@ -94,9 +109,9 @@ def infeasible(made: Modelled, choice: Choice, *, iterations: int, cut: bool, mo
         told=Refusals(made, None, None),
         objective=Objective(sites=0, score=0.0, price_per_hour=0.0, mean_latency_ms=None, worst_latency_ms=None),
         unmet=unmet,
-        conflicts=[*conflicts_of(made, choice, unmet), *more],
+        conflicts=against_all,
         status=PlacementStatus.INFEASIBLE if proved else PlacementStatus.NOT_FOUND_WITHIN_LIMITS,
-        irreducible=[IN_WORDS.get(one, one) for one in choice.conflict] if proved else [],
+        irreducible=[IN_WORDS.get(one, one) for one in irreducible] if proved else [],
         looked_at=len(problem),
         passed=_passed(made),
         transit_sites=problem.transit_sites,
@@ -116,7 +131,7 @@ def _objective(
     made: Modelled, choice: Choice, layout: Layout, placements: Sequence[SitePlacement], *, loose: bool
 ) -> Objective:
     problem, first = made.problem, layout.rows[0]
-    latency = problem.latency.to(first).min(axis=1) if problem.targets and len(first) else np.empty(0)
+    latency = problem.latency.to(first)[1] if problem.targets and len(first) else np.empty(0)
     bounds = [None] * made.model.tiers if loose or choice.bound is None else choice.bound.tolist()
     everywhere: list[Ints] = [rows for rows in layout.rows if len(rows)]
     costs = choice.cost if problem.policy.division is None else _costs_of_shares(made, layout, placements)

@@ -58,8 +58,9 @@ class Noted:
     relabelled: bool = False
     """Whether the labels of a node differ."""
 
-    def __bool__(self) -> bool:
-        return bool(self.sites or self.clusters or self.nodes or self.releases)
+    def __len__(self) -> int:
+        """How many: none is false."""
+        return len(self.sites) + len(self.clusters) + len(self.nodes) + len(self.releases)
 
 
 def inventory_of(reader: Reader, *, shares: Shares | None = None) -> Inventory:

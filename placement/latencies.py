@@ -2,13 +2,14 @@
 
 What a decision needs are the pairs in reach, which are few: they are a sparse matrix. Explanations ask for more, of few
 places or sites: how far is it to the place that a site nearly reaches, which site is nearest to a place that none reaches.
-Each of these is one search of the network, made when it is asked for.
+Each of these is one search of the network, made when it is asked for. So are the pairs in reach: a problem is made on the
+event loop, where a search of some milliseconds a place would hold everybody up, and decided in a thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -16,9 +17,13 @@ from scipy.sparse.csgraph import dijkstra
 
 from graph.paths import Network
 from graph.spatial import estimated_latency_ms
-from placement.arrays import Floats, Ints, Mask
-from placement.latency import Entries, Target
-from placement.searches import Searches, searched, with_places
+from placement.arrays import Floats, Ints
+from placement.compiled import Small
+from placement.latency import Entries, EntryPoints, Target
+from placement.searches import Row, Searches, searched, with_places
+from placement.solve.entries import nearest, taken
+from placement.solve.model import mask_of
+from placement.stopping import Stop
 
 _FIRST_GUESS = 3.0
 """How many times the estimate for a distance is searched first for the sites within it."""
@@ -26,40 +31,72 @@ _FIRST_GUESS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """One-way milliseconds between places and sites. Sites are by the problem's rows, places by the order of the targets."""
+    """One-way milliseconds between places and sites. Sites are by the problem's rows, places by the order of the targets.
 
-    pairs: csr_array
-    """(targets, sites): an explicit entry is in reach, by time or, where the place has a distance, by that; its ms."""
-    limits: Floats
-    """(targets,): the most latency for each, ms; infinite for those whose reach is a distance."""
+    All that it is made of are values, and `searches` is for all threads; what two ask for at the same time is searched for
+    twice, to the same end.
+    """
+
+    targets: tuple[Target, ...]
+    points: EntryPoints
     network: Network
-    places: tuple[Entries, ...]
     rows: Ints
     """(sites,): each site's row in the network; -1: none."""
     searches: Searches
+    near_by: Callable[[], Sequence[Ints | None]] | None = None
+    """For each place whose reach is a distance the sites within it, and None for the others; None: there are none such."""
     memo: _Memo = field(default_factory=lambda: _Memo(), compare=False)
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.targets)
+
+    @property
+    def by_time(self) -> bool:
+        """Whether a place has a limit of latency."""
+        return any(one.within_km is None for one in self.targets)
+
+    @property
+    def by_distance(self) -> bool:
+        """Whether a place has a limit of distance."""
+        return self.near_by is not None
+
+    @property
+    def limits(self) -> Floats:
+        """(targets,): the most latency for each, ms; infinite for those whose reach is a distance."""
+        return np.array([one.within_ms for one in self.targets], dtype=np.float64)
+
+    @property
+    def places(self) -> tuple[Entries, ...]:
+        """Where each place enters the network."""
+        if self.memo.places is None:
+            self.memo.places = tuple(self.points.of(self.targets))
+        return self.memo.places
+
+    @property
+    def pairs(self) -> csr_array:
+        """(targets, sites): an explicit entry is in reach, by time or, where the place has a distance, by that; its ms."""
+        return self.found()
+
+    def found(self, stop: Stop | None = None) -> csr_array:
+        """The same. Raises Stopped when that is asked for before it is found."""
+        if self.memo.pairs is None:
+            self.memo.pairs = self._pairs(stop)
+        return self.memo.pairs
 
     def sites_of(self, target: int) -> tuple[Ints, Floats]:
         """The sites in reach of a place, ascending, and their latency."""
         here = slice(self.pairs.indptr[target], self.pairs.indptr[target + 1])
         return self.pairs.indices[here].astype(np.int64), self.pairs.data[here]
 
-    def to(self, sites: Ints) -> Floats:
-        """(targets, given sites): latency where it is in reach, otherwise infinite. For few sites."""
-        column = np.full(self.pairs.shape[1] + 1, -1, dtype=np.int64)
-        column[sites] = np.arange(len(sites))
-        at = column[self.pairs.indices]
-        there = np.flatnonzero(at >= 0)
-        found = np.full((len(self), len(sites)), np.inf)
-        found[self.target_of_pairs()[there], at[there]] = self.pairs.data[there]
-        return found
+    def to(self, sites: Ints) -> tuple[Ints, Floats]:
+        """(targets,): of these sites the nearest that is in reach, and the latency; -1 and infinite without one.
 
-    def target_of_pairs(self) -> Ints:
-        """The target of each entry of `pairs`."""
-        return np.repeat(np.arange(len(self)), np.diff(self.pairs.indptr))
+        Of equal ones it is the first by row.
+        """
+        key, known = sites.tobytes(), self.memo.nearest
+        if known is None or known[0] != key:
+            known = self.memo.nearest = key, nearest(self.pairs, mask_of(sites, self.pairs.shape[1]))
+        return known[1]
 
     def row(self, target: int) -> Floats:
         """(sites,): latency from one place to every site, whatever the limit; infinite where there is no way."""
@@ -80,41 +117,31 @@ class Latencies:
         targets, latency = self.memo.closest
         return int(targets[site]), float(latency[site])
 
-    def nearest(self, among: Mask) -> tuple[Ints, Floats]:
-        """For each place the nearest of some sites, as (site, ms): -1 and infinite where there is a way to none."""
-        sources = np.flatnonzero(among & (self.rows >= 0))
-        site, latency = np.full(len(self), -1, dtype=np.int64), np.full(len(self), np.inf)
-        if not len(sources) or not len(self):
-            return site, latency
-        at = self.rows[sources]
-        distance, _, origin = dijkstra(
-            self.searches.matrix(self.network), indices=at, min_only=True, return_predecessors=True
-        )
-        site_at = np.full(len(self.network.site_ids), -1, dtype=np.int64)
-        site_at[at] = sources
-        for n, place in enumerate(self.places):
-            for row, up_to in place:
-                if distance[row] + up_to < latency[n]:
-                    site[n], latency[n] = site_at[origin[row]], distance[row] + up_to
-        return site, latency
-
     def within(self, target: int, limit: float) -> tuple[Ints, Floats]:
         """The sites within some milliseconds of a place, ascending, and their latency."""
         row = self._at_sites(searched(self.searches.matrix(self.network), [self.places[target]], limit=limit)[0])
         sites = np.flatnonzero(np.isfinite(row))
         return sites, row[sites]
 
-    def between(self, sites: Ints, limit_ms: float) -> csr_array:
-        """(given sites, sites): from each of some sites those within some milliseconds, itself included at zero."""
-        places: list[Entries] = [((int(row), 0.0),) if row >= 0 else () for row in self.rows[sites].tolist()]
+    def between(self, sites: Ints, others: Ints, limit_ms: float) -> csr_array:
+        """(sites, others): from each of some sites those of others (ascending) within some milliseconds, itself at zero."""
+        places: list[Entries] = [((row, 0.0),) if row >= 0 else () for row in self.rows[sites].tolist()]
         found = self.searches.rows(self.network, places, [limit_ms] * len(places))
-        return _pairs(
-            [one.sites for one in found],
-            [one.latency for one in found],
-            np.full(len(found), limit_ms),
-            _local(self.rows, len(self.network.site_ids)),
-            size=len(self.rows),
-        )
+        return _pairs(found, [limit_ms] * len(found), _columns(self.rows[others], self.network), count=len(others))
+
+    def _pairs(self, stop: Stop | None) -> csr_array:
+        limits, places, network = self.limits, self.places, self.network
+        near_by = [None] * len(limits) if self.near_by is None else self.near_by()
+        reach = [
+            limit if sites is None else _reach(self.searches, network, place, self.rows[sites], target)
+            for limit, sites, place, target in zip(limits.tolist(), near_by, places, self.targets, strict=True)
+        ]
+        found = self.searches.rows(network, places, reach, stop=stop)
+        for n, near in enumerate(near_by):
+            if near is not None:
+                keep = np.isin(found[n].sites, self.rows[near])
+                found[n] = replace(found[n], sites=found[n].sites[keep], latency=found[n].latency[keep])
+        return _pairs(found, limits.tolist(), _columns(self.rows, network), count=len(self.rows))
 
     def _at_sites(self, by_vertex: Floats) -> Floats:
         found = np.full(len(self.rows), np.inf)
@@ -123,10 +150,11 @@ class Latencies:
         return found
 
     def _closest(self) -> tuple[Ints, Floats]:
-        timed = np.flatnonzero(np.isfinite(self.limits))
+        limits = self.limits
+        timed = np.flatnonzero(np.isfinite(limits))
         if not len(timed):
             return np.full(len(self.rows), -1, dtype=np.int64), np.full(len(self.rows), np.inf)
-        offsets = self.limits[timed].max() - self.limits[timed]
+        offsets = limits[timed].max() - limits[timed]
         size = len(self.network.site_ids)
         matrix = with_places(
             self.searches.matrix(self.network), [self.places[one] for one in timed.tolist()], offsets=offsets.tolist()
@@ -148,42 +176,10 @@ class _Memo:
 
     rows: dict[int, Floats] = field(default_factory=dict)
     closest: tuple[Ints, Floats] | None = None
-
-
-def latencies_of(
-    targets: Sequence[Target],
-    places: Sequence[Entries],
-    network: Network,
-    rows: Ints,
-    *,
-    searches: Searches,
-    near_by: Sequence[Ints | None],
-) -> Latencies:
-    """The latencies between places and the sites at these rows of the network (-1: none).
-
-    near_by: for each place whose reach is a distance the sites within it; None for the others.
-    """
-    limits = np.array([one.within_ms for one in targets], dtype=np.float64)
-    local = _local(rows, len(network.site_ids))
-    reach = [
-        limit if sites is None else _reach(searches, network, place, rows[sites], target)
-        for limit, sites, place, target in zip(limits.tolist(), near_by, places, targets, strict=True)
-    ]
-    found = searches.rows(network, places, reach)
-    sites = [one.sites for one in found]
-    latency = [one.latency for one in found]
-    for n, near in enumerate(near_by):
-        if near is not None:
-            keep = np.isin(sites[n], rows[near])
-            sites[n], latency[n] = sites[n][keep], latency[n][keep]
-    return Latencies(
-        pairs=_pairs(sites, latency, limits, local, size=len(rows)),
-        limits=limits,
-        network=network,
-        places=tuple(places),
-        rows=rows,
-        searches=searches,
-    )
+    places: tuple[Entries, ...] | None = None
+    pairs: csr_array | None = None
+    nearest: tuple[bytes, tuple[Ints, Floats]] | None = None
+    """Of the sites that were asked about last."""
 
 
 def _reach(searches: Searches, network: Network, place: Entries, wanted: Ints, target: Target) -> float:
@@ -198,20 +194,20 @@ def _reach(searches: Searches, network: Network, place: Entries, wanted: Ints, t
     return np.inf if len(wanted) else 0.0
 
 
-def _pairs(sites: Sequence[Ints], latency: Sequence[Floats], limits: Floats, local: Ints, *, size: int) -> csr_array:
-    """Rows of the network in reach of each place as a matrix over sites; what is beyond a limit or no site is left out."""
-    counts = np.array([len(one) for one in sites], dtype=np.int64)
-    columns = local[np.concatenate(sites)] if len(sites) else np.empty(0, dtype=np.int64)
-    values = np.concatenate(latency) if len(latency) else np.empty(0)
-    keep = (columns >= 0) & (values <= np.repeat(limits, counts))
-    before = np.concatenate(([0], np.cumsum(keep)))
-    pointers = before[np.concatenate(([0], np.cumsum(counts)))]
-    return csr_array((values[keep], columns[keep], pointers), shape=(len(sites), size))
+def _pairs(found: Sequence[Row], limits: Sequence[float], place: Small, *, count: int) -> csr_array:
+    """What each search found within its limit as a matrix; what has no place among so many columns is left out."""
+    size = sum(len(one.sites) for one in found)
+    column, latency = np.empty(size + 1, dtype=np.int32), np.empty(size + 1)
+    start = [0]
+    for one, limit in zip(found, limits, strict=True):
+        start.append(taken(one.sites, one.latency, limit, place, column, latency, start[-1]))
+    parts = latency[: start[-1]].copy(), column[: start[-1]].copy(), np.array(start, dtype=np.int32)
+    return csr_array(parts, shape=(len(found), count))
 
 
-def _local(rows: Ints, size: int) -> Ints:
-    """Of each row of the network the site, -1: none that is looked at."""
-    local = np.full(size, -1, dtype=np.int64)
+def _columns(rows: Ints, network: Network) -> Small:
+    """Of each vertex of the network its place in `rows`; -1: it is not among them."""
+    place = np.full(len(network.site_ids), -1, dtype=np.int32)
     there = rows >= 0
-    local[rows[there]] = np.flatnonzero(there)
-    return local
+    place[rows[there]] = np.flatnonzero(there)
+    return place

@@ -8,9 +8,9 @@ than 50 km farther than the first. Users at a site enter there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -33,9 +33,8 @@ FARTHER_KM = 50.0
 """How much farther than the nearest vertex another may be: a place does not reach past the network to a distant city."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A place to be served, resolved to a position or a site."""
+class Target(msgspec.Struct, frozen=True, gc=False):
+    """A place to be served, resolved to a position or a site. Of a policy there are hundreds, so it is quick to make."""
 
     place: str
     """What it is called in reasons."""
@@ -58,36 +57,37 @@ def targets_of(
     Raises InvalidInput for a place that names none or several of position, site and region, or a region without a centre,
     and NotFound for a site or region that the reader does not see or that is private to another tenant.
     """
-    return tuple(_target(reader, one, tenant_id=tenant_id, path=f"{path}[{n}]") for n, one in enumerate(wanted))
+    return tuple(_target(reader, one, n, tenant_id=tenant_id, path=path) for n, one in enumerate(wanted))
 
 
-def _target(reader: Reader, wanted: LatencyTarget, *, tenant_id: str | None, path: str) -> Target:
+def _target(reader: Reader, wanted: LatencyTarget, n: int, *, tenant_id: str | None, path: str) -> Target:
     place = wanted.place
     if not 0 < wanted.within_ms <= 10_000:
         raise InvalidInput(
-            "a latency is above 0 and at most 10,000 ms", remedy="give milliseconds, one way", path=f"{path}.withinMs"
+            "a latency is above 0 and at most 10,000 ms",
+            remedy="give milliseconds, one way",
+            path=f"{path}[{n}].withinMs",
         )
-    named = [one for one in (place.position, place.site_id, place.region_id) if one is not None]
-    if len(named) != 1:
+    if (place.position is not None) + (place.site_id is not None) + (place.region_id is not None) != 1:
         raise InvalidInput(
             "a place is exactly one of a position, a site and a region",
             remedy="give one of position, siteId and regionId",
-            path=f"{path}.place",
+            path=f"{path}[{n}].place",
         )
     if place.site_id is not None:
         site = get_as(reader, Site, place.site_id)
         if site is None or not is_seen_by(site, tenant_id):
-            raise NotFound("Site", place.site_id, path=f"{path}.place.siteId")
+            raise NotFound("Site", place.site_id, path=f"{path}[{n}].place.siteId")
         return _named(wanted, place.name or site.name, site_id=site.id)
     if place.region_id is not None:
         region = get_as(reader, Region, place.region_id)
         if region is None or not is_seen_by(region, tenant_id):
-            raise NotFound("Region", place.region_id, path=f"{path}.place.regionId")
+            raise NotFound("Region", place.region_id, path=f"{path}[{n}].place.regionId")
         if region.centre is None:
             raise InvalidInput(
                 f"region {region.name!r} has no centre to measure from",
                 remedy="give the region a centre, or name a position",
-                path=f"{path}.place.regionId",
+                path=f"{path}[{n}].place.regionId",
             )
         return _named(wanted, place.name or region.name, position=region.centre, demand=region.demand or 1.0)
     return _named(wanted, _name(place), position=place.position)

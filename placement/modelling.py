@@ -9,16 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from graph.kinds.policy import PlacementPolicy, Term
 from placement.arrays import Floats, Ints, Mask
-from placement.narrowing import columns_of, cut, cut_group, narrowed
+from placement.narrowing import cut, cut_group, narrowed
 from placement.problem import Problem
-from placement.reach import reach_between
+from placement.reaches import Reaches
 from placement.room import room
 from placement.rules.latency import reach
 from placement.scores import SCORES, Score
@@ -26,10 +24,10 @@ from placement.scores.latency import SCALE_MS as LATENCY_SCALE_MS
 from placement.scores.moves import moves
 from placement.scores.price import price_per_hour
 from placement.screening import Screening
+from placement.solve.entries import columns_of
 from placement.solve.model import Apart, Budget, Clients, Group, Limits, Model, Serving
 from placement.solve.model import Unit as Solved
 from placement.unit_problems import Unit
-from placement.units import UnitWords
 
 DEFAULT_OBJECTIVE: tuple[tuple[Term, ...], ...] = (
     (Term.SITES,),
@@ -157,8 +155,9 @@ def modelled(
     start = _start(units, solved)
     alternatives = () if problem.words.groups is None else problem.words.groups.among(solved[0].sites)[1]
     narrow = narrow and any(words.within_ms is not None for words in problem.words.units)
+    reaches = Reaches(problem)
     if narrow:
-        kept = narrowed(solved, problem.words.units, partial(_reach, problem), tiers=tiers, start=start)
+        kept = narrowed(solved, problem.words.units, reaches, tiers=tiers, start=start)
         narrow = any(len(mine) < one.count for mine, one in zip(kept, solved, strict=True))
         if narrow:
             alternatives = _kept_alternatives(alternatives, kept[0], solved[0].count)
@@ -177,7 +176,7 @@ def modelled(
     model = Model(
         units=tuple(solved),
         tiers=tiers,
-        serving=tuple(_servings(problem, solved, tier_of)),
+        serving=tuple(_servings(problem, solved, tier_of, reaches)),
         apart=tuple(
             Apart(at, other, label=f"{words.name} never with {problem.words.units[other].name}")
             for at, words in enumerate(problem.words.units)
@@ -309,11 +308,9 @@ def _solved(
 def _clients(problem: Problem, rows: Ints, tier_of: dict[Term, int], demand: Floats) -> Clients | None:
     if not problem.targets:
         return None
-    found = columns_of(reach(problem), rows)
     tier = tier_of.get(Term.LATENCY)
     factor = 0.0 if tier is None else problem.policy.weights.latency / LATENCY_SCALE_MS
-    found.data = found.data * np.repeat(demand * factor, np.diff(found.indptr))
-    return Clients(cost=found, tier=tier or 0)
+    return Clients(cost=columns_of(reach(problem), rows, factor=demand * factor), tier=tier or 0)
 
 
 def _shares(problem: Problem) -> Floats:
@@ -322,38 +319,18 @@ def _shares(problem: Problem) -> Floats:
     return weights / total if total > 0 else np.full(len(weights), 1.0 / max(len(weights), 1))
 
 
-def _servings(problem: Problem, solved: Sequence[Solved], tier_of: dict[Term, int]) -> list[Serving]:
+def _servings(problem: Problem, solved: Sequence[Solved], tier_of: dict[Term, int], reaches: Reaches) -> list[Serving]:
     found = []
     for server, words in enumerate(problem.words.units):
         if words.within_ms is None:
             continue
         for client in words.serves:
             label = f"{words.name} within {words.within_ms:g} ms of {problem.words.units[client].name}"
-            reach = _reach(problem, solved[client].sites, solved[server].sites, words)
+            reach = reaches(solved[client].sites, solved[server].sites, words)
             # It must be in reach; that it is as near as can be is not asked for.
             reach.data = np.zeros(len(reach.data))
             found.append(Serving(server, client, reach, tier=tier_of.get(Term.LATENCY, 0), label=label))
     return found
-
-
-def _reach(problem: Problem, clients: Ints, servers: Ints, words: UnitWords) -> csr_array:
-    """(clients, servers): explicit entries are in reach. The search begins at the side that has fewer sites."""
-    assert words.within_ms is not None, "the caller has looked"
-    turned = len(servers) < len(clients)
-    sources, ends = (servers, clients) if turned else (clients, servers)
-    if problem.free_bandwidth is not None and words.min_bandwidth_mbps is not None:
-        vertex = problem.latency.rows
-        found = reach_between(
-            problem.latency.network,
-            vertex[sources],
-            vertex[ends],
-            within_ms=words.within_ms,
-            min_mbps=words.min_bandwidth_mbps,
-            free=problem.free_bandwidth,
-        )
-    else:
-        found = columns_of(problem.latency.between(sources, words.within_ms), ends)
-    return csr_array(found.T) if turned else found
 
 
 def _budgets(problem: Problem, units: Sequence[Unit], solved: Sequence[Solved]) -> list[Budget]:

@@ -14,19 +14,21 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.arrays import Ints, Mask
+from placement.arrays import Ints
+from placement.compiled import Numbers, Small, kernel
+from placement.solve.entries import columns_of, parts_of, reached
 from placement.solve.layout import Rows
 from placement.solve.model import Clients, Group, Unit
 from placement.solve.shortlist import promise, shortlist
 from placement.units import UnitWords
 
-WIDE = 400
+WIDE = 1_200
 """Units of at most so many candidates are not cut."""
-KEPT = 128
+KEPT = 500
 """Candidates that a unit is cut to, about, when few sites will do."""
-FOR_EACH = 12
+FOR_EACH = 30
 """Candidates for each site that its places need at least, when that is more."""
-MOST_KEPT = 384
+MOST_KEPT = 1_200
 
 Reach = Callable[[Ints, Ints, UnitWords], csr_array]
 """(clients, servers): which of these rows of sites reach each other."""
@@ -47,20 +49,20 @@ def narrowed(
         rows = [] if unit.clients is None else [_rows(unit.clients.cost, unit.clients.tier)]
         near = [reach(units[client].sites[kept[client]], unit.sites, words[at]) for client in words[at].serves]
         rows += [_rows(one, 0) for one in near]
-        inside = np.ones(unit.count, dtype=bool)
+        part, listed = unit, np.arange(unit.count)
         if near and unit.clients is None:
             # Whoever only serves others is of no use where nothing that it serves can be.
-            inside = np.logical_or.reduce([_reached(one, unit.count) for one in near])
+            inside = np.logical_or.reduce([reached(one) for one in near])
             inside[start[at] if start is not None else []] = True
-        listed = np.flatnonzero(inside)
-        part = cut(unit, listed)
-        narrow_rows = [Rows(columns_of(one.matrix, listed), one.rows, one.tier) for one in rows]
+            listed = np.flatnonzero(inside)
+            part = cut(unit, listed)
+            rows = [Rows(columns_of(one.matrix, listed), one.rows, one.tier) for one in rows]
         keep = np.empty(0, dtype=np.int64) if start is None else np.flatnonzero(np.isin(listed, start[at]))
         chosen = shortlist(
             part,
-            promise(part, narrow_rows, weights),
+            promise(part, rows, weights),
             groups=part.groups,
-            rows=narrow_rows,
+            rows=rows,
             keep=keep,
             most=most,
         )
@@ -74,11 +76,22 @@ def sites_needed(reach: csr_array) -> float:
     A site in reach of n clients counts 1/n for each of them, and each client counts what it counts least for: a feasible
     dual of the relaxation of set cover.
     """
-    some = np.flatnonzero(np.diff(reach.indptr))
-    if not len(some):
-        return 1.0
-    share = 1.0 / np.maximum(np.bincount(reach.indices, minlength=reach.shape[1]), 1)
-    return float(np.minimum.reduceat(share.take(reach.indices), reach.indptr[some]).sum())
+    indptr, indices, _ = parts_of(reach)
+    return max(_least_shares(indptr, indices, reach.shape[1]), 1.0)
+
+
+@kernel
+def _least_shares(indptr: Numbers, indices: Small, columns: int) -> float:
+    counts, total = np.zeros(columns), 0.0
+    for column in indices:
+        counts[column] += 1.0
+    for row in range(len(indptr) - 1):
+        most = 0.0
+        for entry in range(indptr[row], indptr[row + 1]):
+            most = max(most, counts[indices[entry]])
+        if most > 0.0:
+            total += 1.0 / most
+    return total
 
 
 def clients_first(words: Sequence[UnitWords]) -> list[int]:
@@ -117,27 +130,8 @@ def cut_group(group: Group, kept: Ints, count: int) -> Group:
     return replace(group, members=members[members >= 0])
 
 
-def columns_of(matrix: csr_array, columns: Ints) -> csr_array:
-    """Some columns of a matrix, which ascend; explicit zeros stay."""
-    if len(columns) == matrix.shape[1]:
-        return matrix.copy()
-    place = np.full(matrix.shape[1], -1, dtype=np.int32)
-    place[columns] = np.arange(len(columns), dtype=np.int32)
-    column = place.take(matrix.indices)
-    there = np.flatnonzero(column >= 0)
-    if len(there) == len(column):
-        return csr_array((matrix.data.copy(), column, matrix.indptr), shape=(matrix.shape[0], len(columns)))
-    starts = np.searchsorted(there, matrix.indptr).astype(np.int32)
-    return csr_array((matrix.data.take(there), column.take(there), starts), shape=(matrix.shape[0], len(columns)))
-
-
 def _rows(matrix: csr_array, tier: int) -> Rows:
     return Rows(matrix, np.arange(matrix.shape[0]), tier)
-
-
-def _reached(matrix: csr_array, count: int) -> Mask:
-    found: Mask = np.bincount(matrix.indices, minlength=count) > 0
-    return found
 
 
 def _renumbered(domain: Ints) -> Ints:

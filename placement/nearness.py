@@ -1,9 +1,15 @@
-"""What is in reach beyond plain latency: of a given site, of places by distance, and of places by free bandwidth."""
+"""What is in reach beyond plain latency: of a given site, of places by distance, and of places by free bandwidth.
+
+Each is a search of the network or of positions, which takes milliseconds and holds the interpreter meanwhile. So a problem
+has what is searched for, all of it values, and it is searched when a rule first asks, in whatever thread that is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -16,8 +22,27 @@ from graph.refusal import InvalidInput
 from graph.spatial import EARTH_RADIUS_KM, distances_km, unit_vectors
 from placement.arrays import Floats, Ints, Mask
 from placement.latency import EntryPoints, Target
-from placement.reach import FreeBandwidth, reach_from
+from placement.reach import reach_from
 from placement.selection import Ground, seen_site
+
+T = TypeVar("T")
+
+
+class Later(Generic[T]):
+    """A value that is worked out when it is first asked for. Two threads that ask at once both work it out, to the same."""
+
+    __slots__ = ("_found", "_make")
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._found: list[T] = []
+
+    @property
+    def value(self) -> T:
+        """What it is."""
+        if not self._found:
+            self._found.append(self._make())
+        return self._found[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +51,17 @@ class Near:
 
     wanted: SiteReach
     site: Site
-    latency: Floats
-    """(sites,): milliseconds, one way; infinite beyond the limit or where there is no way."""
-    width: Floats
-    """(sites,): free Mbit/s on the way; infinite for the site itself, not a number where it is not known."""
+    reach: Later[tuple[Floats, Floats]]
+
+    @property
+    def latency(self) -> Floats:
+        """(sites,): milliseconds, one way; infinite where there is no way."""
+        return self.reach.value[0]
+
+    @property
+    def width(self) -> Floats:
+        """(sites,): free Mbit/s on the way; infinite for the site itself, not a number where it is not known."""
+        return self.reach.value[1]
 
     def too_far(self) -> Mask:
         """The sites that are too far."""
@@ -51,20 +83,26 @@ class Allowed:
     """(targets,): whether the place has such a limit."""
     least: Floats
     """(targets,): the bandwidth that it needs, Mbit/s; negative where its limit is a distance, or it has none."""
-    pairs: csr_array
-    """(targets, sites): for a distance the sites within it and the kilometres; for a bandwidth those that are in time and
-    what is free on the way, Mbit/s, not a number where it is not known. Rows of other places are empty."""
+    searched: Later[csr_array]
+
+    @property
+    def pairs(self) -> csr_array:
+        """(targets, sites): for a distance the sites within it and the kilometres; for a bandwidth those that are in time
+        and what is free on the way, Mbit/s, not a number where it is not known. Rows of other places are empty."""
+        return self.searched.value
 
     def sites_of(self, target: int) -> Ints:
         """The sites that keep a restricted place's limit, ascending."""
-        here = slice(self.pairs.indptr[target], self.pairs.indptr[target + 1])
-        keeping: Ints = self.pairs.indices[here][self.pairs.data[here] >= self.least[target]].astype(np.int64)
+        pairs = self.pairs
+        here = slice(pairs.indptr[target], pairs.indptr[target + 1])
+        keeping: Ints = pairs.indices[here][pairs.data[here] >= self.least[target]].astype(np.int64)
         return keeping
 
     def free_to(self, target: int, site: int) -> float:
         """What is free on the way from a place that needs bandwidth to a site in time, Mbit/s; not a number: not known."""
-        here = slice(self.pairs.indptr[target], self.pairs.indptr[target + 1])
-        found = self.pairs.data[here][self.pairs.indices[here] == site]
+        pairs = self.pairs
+        here = slice(pairs.indptr[target], pairs.indptr[target + 1])
+        found = pairs.data[here][pairs.indices[here] == site]
         return float(found[0]) if len(found) else np.nan
 
 
@@ -75,7 +113,7 @@ def nears_of(
     if not wanted:
         return ()
     links = network()
-    free = FreeBandwidth(ground.reader, links)
+    rows = Later(partial(rows_in_network, ground, links))
     found = []
     for n, one in enumerate(wanted):
         where = f"{path}[{n}]"
@@ -92,11 +130,14 @@ def nears_of(
                 remedy="give milliseconds, one way",
                 path=f"{where}.withinMs",
             )
-        row = links.row_of.get(site.id)
-        reach = reach_from(links, free, [] if row is None else [(row, 0.0)])
-        rows = rows_in_network(ground, links)
-        found.append(Near(one, site, _taken(reach.latency, rows, np.inf), _taken(reach.width, rows, np.nan)))
+        found.append(Near(one, site, Later(partial(_reach_of, links, site.id, rows))))
     return tuple(found)
+
+
+def _reach_of(links: Network, site_id: str, rows: Later[Ints]) -> tuple[Floats, Floats]:
+    row = links.row_of.get(site_id)
+    reach = reach_from(links, [] if row is None else [(row, 0.0)])
+    return _taken(reach.latency, rows.value, np.inf), _taken(reach.width, rows.value, np.nan)
 
 
 def allowed_pairs(ground: Ground, targets: Sequence[Target], network: Callable[[], Network]) -> Allowed | None:
@@ -109,14 +150,19 @@ def allowed_pairs(ground: Ground, targets: Sequence[Target], network: Callable[[
     )
     if not restricted.any():
         return None
+    links = network() if any(one.min_bandwidth_mbps is not None for one in targets) else None
+    least = np.array([-1.0 if (one := target.min_bandwidth_mbps) is None else one for target in targets])
+    return Allowed(restricted, least, Later(partial(_searched, ground, targets, links)))
+
+
+def _searched(ground: Ground, targets: Sequence[Target], links: Network | None) -> csr_array:
     rows: list[Ints] = [np.empty(0, dtype=np.int64)] * len(targets)
     values: list[Floats] = [np.empty(0)] * len(targets)
     _by_distance(ground, targets, rows, values)
-    _by_bandwidth(ground, targets, network, rows, values)
+    if links is not None:
+        _by_bandwidth(ground, targets, links, rows, values)
     pointers = np.concatenate(([0], np.cumsum([len(one) for one in rows])))
-    pairs = csr_array((np.concatenate(values), np.concatenate(rows), pointers), shape=(len(targets), ground.size))
-    least = np.array([-1.0 if (one := target.min_bandwidth_mbps) is None else one for target in targets])
-    return Allowed(restricted, least, pairs)
+    return csr_array((np.concatenate(values), np.concatenate(rows), pointers), shape=(len(targets), ground.size))
 
 
 def rows_in_network(ground: Ground, network: Network) -> Ints:
@@ -151,15 +197,12 @@ def _by_distance(ground: Ground, targets: Sequence[Target], rows: list[Ints], va
 def _by_bandwidth(
     ground: Ground,
     targets: Sequence[Target],
-    network: Callable[[], Network],
+    links: Network,
     rows: list[Ints],
     values: list[Floats],
 ) -> None:
     wanted = [n for n, one in enumerate(targets) if one.min_bandwidth_mbps is not None]
-    if not wanted:
-        return
-    links = network()
-    free, at = FreeBandwidth(ground.reader, links), rows_in_network(ground, links)
+    at = rows_in_network(ground, links)
     sites = ground.inventory.sites
     everywhere = np.array([links.row_of.get(one, -1) for one in sites.row_of], dtype=np.int64)
     places = EntryPoints(sites.degrees, sites.row_of, everywhere, seen=ground.visible.sites)
@@ -167,7 +210,7 @@ def _by_bandwidth(
         target = targets[n]
         (entries,) = places.of([target])
         # A hair more than the limit: time is judged apart, by sums that are rounded in another order.
-        reach = reach_from(links, free, entries, limit=target.within_ms + 1e-6)
+        reach = reach_from(links, entries, limit=target.within_ms + 1e-6)
         in_time = np.flatnonzero(np.isfinite(_taken(reach.latency, at, np.inf)))
         rows[n], values[n] = in_time.astype(np.int64), _taken(reach.width, at, np.nan)[in_time]
 

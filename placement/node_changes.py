@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from graph.kinds import Node, Site
+from graph.taints import blocking_taint
 from graph.values import Resources
 from placement.arrays import Ints, Mask
-from placement.conditions import blocking_taint, is_not_ready
+from placement.conditions import is_not_ready
 from placement.nodes import RESOURCES, Accelerators, NodeColumns, no_nodes
 from placement.sites import SiteColumns
 from placement.splicing import Splice

@@ -2,12 +2,12 @@
 
 Hardly any of it differs from one decision to the next, so it is worked out when sites, nodes or clusters come, go or change
 hands, and kept while they do not. An `Outlook` is a value; `Outlooks` keeps the newest of them, and the masks of label
-selectors, for one projection. Not for several threads at once: problems are made on one.
+selectors, for one projection. Not for several threads at once: problems are made on one. What it gives is for any thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from placement.bins import Layout, layout_of
 from placement.clusters import ClusterState, Serving, cluster_state, serving_of
 from placement.inventory import Inventory
 from placement.kept import Kept
-from placement.latencies import Latencies, latencies_of
+from placement.latencies import Latencies
 from placement.latency import EntryPoints, Target
 from placement.searches import Searches
 from placement.sites import SiteColumns
@@ -156,11 +156,11 @@ class Outlooks:
         network: Network,
         targets: Sequence[Target],
         *,
-        near_by: Sequence[Ints | None] | None = None,
+        near_by: Callable[[], Sequence[Ints | None]] | None = None,
     ) -> Latencies:
-        """Latencies between places and the sites that are looked at.
+        """Latencies between places and the sites that are looked at, to be searched for when they are first asked for.
 
-        near_by: for each place whose reach is a distance the sites within it, and None for the others.
+        near_by: gives for each place whose reach is a distance the sites within it, and None for the others.
         """
         sites, visible = outlook.inventory.sites, outlook.visible
         to_network: Ints = self._in_network.get((sites.row_of, network.site_ids), lambda: _rows_in(network, sites))
@@ -169,16 +169,14 @@ class Outlooks:
             lambda: EntryPoints(sites.degrees, sites.row_of, to_network, seen=visible.sites),
         )
         rows: Ints = self._in_network.get((to_network, outlook.rows), lambda: to_network[outlook.rows])
-        places = points.of(targets)
 
         def make() -> Latencies:
-            near = near_by if near_by is not None else [None] * len(targets)
-            return latencies_of(targets, places, network, rows, searches=self._searches, near_by=near)
+            return Latencies(tuple(targets), points, network, rows, self._searches, near_by=near_by)
 
         if near_by is not None:
             return make()
-        made_of = (tuple(places), tuple(one.within_ms for one in targets), network, rows)
-        return self._latencies.get(made_of, make)
+        where = tuple((one.site_id, one.position, one.within_ms) for one in targets)
+        return self._latencies.get((where, points, network, rows), make)
 
 
 def _rows_in(network: Network, sites: SiteColumns) -> Ints:

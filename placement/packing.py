@@ -1,10 +1,7 @@
 """Replicas into nodes: first fit decreasing, at all sites at once.
 
-Replicas of a component are alike, so first fit puts as many as go into the first node, then into the next. A component's
-share of a node depends only on what of it is still to be placed and on what the components before it took there: so all
-sites are packed together, a node of each at a time, and a site is done when nothing is left, mostly after the first.
-Where many nodes must be looked at, running sums over a site's nodes say the same in one pass. Either way the answer is
-that of packing each site by itself, where a loop over 10,000 sites would take seconds.
+Replicas of a component are alike, so first fit puts as many as go into the first node, then into the next
+(placement/filling.py).
 
 A single component is packed exactly. With several, first fit may fail where another order would do, so sites at which each
 component fits alone and the sum of all is there are tried again in other orders.
@@ -19,7 +16,7 @@ import numpy as np
 
 from placement.arrays import Floats, Ints, Mask
 from placement.bins import Bins, ComponentNeed, summed
-from placement.filling import Filling, Taken, fit_in
+from placement.filling import Taken, filled, fit_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +111,6 @@ def pack(
     return Packing(
         taken=taken, placed=per_site, fits=fits | none_wanted, group=group, bins=bins, eligible=tuple(eligible)
     )
-
-
-def filled(
-    bins: Bins,
-    components: Sequence[ComponentNeed],
-    eligible: Sequence[Mask],
-    wanted: Ints,
-    *,
-    order: Sequence[int],
-    taken: Taken,
-) -> Ints:
-    """What is missing by (component, group) after first fit in this order; what goes where is added to `taken`."""
-    filling = Filling(bins, components, eligible, wanted, taken)
-    filling.fill([at for at in order if wanted[at].any()])
-    return filling.missing
 
 
 def any_of(masks: Sequence[Mask]) -> Mask:

@@ -20,7 +20,9 @@ from placement.decision import ComponentPlacement, ScoreTerm, ServedPlace, SiteP
 from placement.division import Indivisible
 from placement.modelling import Measured, Modelled
 from placement.packing import Packing, pack
+from placement.problem import Problem
 from placement.scores.moves import moves
+from placement.scores.price import prices_of
 from placement.sharing import shared_out
 from placement.solve.model import Choice
 
@@ -122,9 +124,14 @@ def price_of(made: Modelled, layout: Layout) -> float:
     """Price units an hour of all replicas that are laid out."""
     problem, total = made.problem, 0.0
     for at, unit in enumerate(made.units):
-        cores = np.array([problem.components[one].need[0] for one in unit.components], dtype=np.float64) / 1000
-        total += float((layout.replicas[at] * cores[:, None] * problem.columns.price[layout.rows[at]]).sum())
+        total += float((layout.replicas[at] * _price_each(problem, unit.components, layout.rows[at])).sum())
     return total
+
+
+def _price_each(problem: Problem, components: Sequence[int], rows: Ints) -> Floats:
+    """(components, rows): price units an hour of one replica of each at each site."""
+    needs = np.array([problem.components[one].need for one in components], dtype=np.float64)
+    return prices_of(problem, needs, rows)
 
 
 def moves_of(made: Modelled, layout: Layout) -> int:
@@ -203,8 +210,8 @@ def _of_shares(made: Modelled, unit: int, layout: Layout, measured: Measured, va
         return _new(made, unit, layout).astype(np.float64)
     if measured.score.term is Term.PRICE:
         problem = made.problem
-        cores = np.array([problem.components[one].need[0] for one in made.units[unit].components]) / 1000
-        found: Floats = cores @ layout.replicas[unit] * problem.columns.price[layout.rows[unit]]
+        each = _price_each(problem, made.units[unit].components, layout.rows[unit])
+        found: Floats = (layout.replicas[unit] * each).sum(axis=0)
         return found
     return values
 
@@ -249,11 +256,18 @@ def _serves(made: Modelled, sites: Ints) -> tuple[list[list[ServedPlace]], Float
     part = np.zeros(len(sites))
     if not len(sites):
         return found, part
-    for n, (target, latency) in enumerate(zip(problem.targets, problem.latency.to(sites), strict=True)):
-        nearest = int(np.argmin(latency))
-        if np.isfinite(latency[nearest]):
-            found[nearest].append(
-                ServedPlace(place=target.place, latency_ms=float(latency[nearest]), within_ms=target.within_ms)
+    site, latency = problem.latency.to(sites)
+    served = np.flatnonzero(site >= 0)
+    place = np.searchsorted(sites, site[served])
+    part += np.bincount(place, latency[served] * made.demand[served], len(sites))
+    for n, at, ms in zip(served.tolist(), place.tolist(), latency[served].tolist(), strict=True):
+        target = problem.targets[n]
+        found[at].append(
+            ServedPlace(
+                place=target.place,
+                latency_ms=ms,
+                within_ms=None if target.within_km else target.within_ms,
+                within_km=target.within_km,
             )
-            part[nearest] += float(latency[nearest]) * float(made.demand[n])
+        )
     return found, part

@@ -6,11 +6,45 @@ infeasible, with its reasons, and leaves the policy as it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
 
 from graph.kinds import Component
 from graph.kinds.policy import Division, DivisionMode, PlacementPolicy, Spread, Term
-from graph.refusal import InvalidInput
+from graph.refusal import InvalidInput, LimitExceeded
+from graph.spatial import Ring
+from graph.spelling import camel
+from placement.domains import LEVELS
+
+MAX_POINTS = 2_000
+"""The most points of all polygons of a policy: reading them is part of a request."""
+
+
+def check_size(policy: PlacementPolicy, *, path: str) -> None:
+    """Raises LimitExceeded for polygons of more than 2,000 points in all, before anything is made of them."""
+    total = 0
+    for where, rings in _polygons(policy, path):
+        total += sum(len(ring) for ring in rings)
+        if total > MAX_POINTS:
+            raise LimitExceeded(
+                f"the polygons of a policy have at most {MAX_POINTS:,} points in all",
+                remedy="simplify them, or select by region",
+                path=where,
+            )
+
+
+def _polygons(value: msgspec.Struct, path: str) -> Iterator[tuple[str, Sequence[Ring]]]:
+    """Every polygon in a value, with its field."""
+    for one in msgspec.structs.fields(value):
+        found, where = getattr(value, one.name), f"{path}.{camel(one.name)}"
+        if one.name == "polygon":
+            yield where, found
+        elif isinstance(found, msgspec.Struct):
+            yield from _polygons(found, where)
+        elif isinstance(found, list) and found and isinstance(found[0], msgspec.Struct):
+            for n, each in enumerate(found):
+                yield from _polygons(each, f"{where}[{n}]")
 
 
 def check_policy(
@@ -79,6 +113,7 @@ def _check_division(policy: PlacementPolicy, division: Division, totals: Mapping
             remedy="leave the weights out, or divide by STATIC",
             path=f"{path}.weights",
         )
+    _check_levels(division, path=f"{path}.levels")
     if division.mode is DivisionMode.DEMAND and not (policy.latency or policy.coverage):
         raise InvalidInput(
             "to divide by demand takes places whose demand it is",
@@ -105,6 +140,22 @@ def _check_division(policy: PlacementPolicy, division: Division, totals: Mapping
                 remedy="raise maxEach or maxSites, or ask for fewer replicas",
                 path=f"{path}.maxEach",
             )
+
+
+def _check_levels(division: Division, *, path: str) -> None:
+    before = -1
+    for n, one in enumerate(division.levels):
+        if one.level not in LEVELS:
+            raise InvalidInput(
+                f"there is no level {one.level!r}", remedy=f"name one of {', '.join(LEVELS)}", path=f"{path}[{n}].level"
+            )
+        if LEVELS.index(one.level) <= before:
+            raise InvalidInput(
+                f"{one.level} is not within {LEVELS[before]}, which the total is divided over before",
+                remedy="give each level once, the coarser first",
+                path=f"{path}[{n}].level",
+            )
+        before = LEVELS.index(one.level)
 
 
 def _check_objective(objective: Sequence[Sequence[Term]], *, path: str) -> None:

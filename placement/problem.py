@@ -3,6 +3,9 @@
 `problem_from` is the only part that reads the graph: it resolves the policy's ids, selectors and places, and takes from the
 inventory the columns of the sites that may be considered. What comes after is a function of the problem alone, in any
 thread, and the same for a dry run. What the reader does not see, or what is private to another tenant, is not in it.
+
+It is made between two commits, on the thread that applies them, and takes a few milliseconds. Whatever searches the network
+is left to whoever decides: it needs nothing but the values that the problem holds.
 """
 
 from __future__ import annotations
@@ -11,11 +14,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-import numpy as np
-
 from graph.kinds import AppVersion, Component, Site, Tier
 from graph.kinds.policy import PlacementPolicy
-from graph.paths import LinkGraph, Network
+from graph.paths import LinkGraph
 from graph.refusal import InvalidInput
 from graph.selectors import LabelSelector, parse_selector
 from graph.view import Reader, get_as
@@ -28,8 +29,8 @@ from placement.inventory import inventory_of
 from placement.latencies import Latencies
 from placement.latency import Target, targets_of
 from placement.outlook import Outlooks
+from placement.policy_checks import check_size
 from placement.projection import Projection
-from placement.reach import FreeBandwidth
 from placement.sites import SiteColumns
 from placement.words import PolicyWords, words_of
 
@@ -68,8 +69,6 @@ class Problem:
     """By component id: replicas that each site has now; empty when none runs anywhere."""
     salt: str
     """What decides ties of a division: the same for all versions of an app."""
-    free_bandwidth: FreeBandwidth | None = None
-    """Of the network of `latency`, when there must be bandwidth between components."""
 
     def __len__(self) -> int:
         return len(self.sites)
@@ -83,6 +82,7 @@ def problem_from(
     replicas: Mapping[str, int],
     excluding_deployment_id: str | None = None,
     tenant_id: str | None = None,
+    deployment_labels: Mapping[str, str] | None = None,
     latency: LinkGraph | None = None,
     projection: Projection | None = None,
     uses: Reader | None = None,
@@ -95,6 +95,7 @@ def problem_from(
     replicas: at each site by component name; the component's own number when absent.
     excluding_deployment_id: the deployment that is placed anew, whose own use does not count.
     tenant_id: whose private sites, clusters and nodes may be used; the components' tenant when not given.
+    deployment_labels: those that the deployment is to have, by which others keep away from it; None: those that it has.
     latency: the network of the reader's graph.
     projection: the inventory and network of the whole graph that the reader shows a part of; without it both are made
         anew, which takes some 0.7 s at 100,000 nodes.
@@ -104,6 +105,7 @@ def problem_from(
 
     Raises InvalidInput and NotFound that name the field of the policy, the component or the replicas that is wrong.
     """
+    check_size(policy, path=f"{path}.policy")
     _check_counts(components, policy, replicas, path=path)
     selectors = [
         parse_selector(one.node_selector or "", path=f"{path}.components[{n}].nodeSelector")
@@ -137,6 +139,7 @@ def problem_from(
         uses=everything,
         tenant_id=tenant_id,
         excluding_deployment_id=excluding_deployment_id,
+        deployment_labels=deployment_labels,
         claimants=None if projection is None else projection.claims.deployment_ids(),
         path=f"{path}.policy",
     )
@@ -159,7 +162,6 @@ def problem_from(
         clusters=outlook.clusters,
         needed=needed_in_all(needs),
         salt=version.app_id if (version := get_as(reader, AppVersion, components[0].app_version_id)) else "",
-        free_bandwidth=_free_bandwidth(reader, network, policy),
         current=current_replicas(everything, outlook.sites.row_of, needs, deployment_id=excluding_deployment_id),
         bins=bins_of(
             inventory,
@@ -174,12 +176,12 @@ def problem_from(
     )
 
 
-def _near_by(targets: Sequence[Target], words: PolicyWords) -> list[Ints | None] | None:
-    """For places whose reach is a distance the sites within it; None when there are no such places."""
+def _near_by(targets: Sequence[Target], words: PolicyWords) -> Callable[[], list[Ints | None]] | None:
+    """Gives for places whose reach is a distance the sites within it; None when there are no such places."""
     allowed = words.allowed
     if allowed is None or all(one.within_km is None for one in targets):
         return None
-    return [None if one.within_km is None else allowed.sites_of(n) for n, one in enumerate(targets)]
+    return lambda: [None if one.within_km is None else allowed.sites_of(n) for n, one in enumerate(targets)]
 
 
 def check_replicas(
@@ -241,12 +243,3 @@ def _check_counts(
                 remedy=f"name one of {', '.join(tiers)}",
                 path=f"{path}.policy.sites.tiers[{n}]",
             )
-
-
-def _free_bandwidth(reader: Reader, network: Callable[[], Network], policy: PlacementPolicy) -> FreeBandwidth | None:
-    if not any(one.min_bandwidth_mbps is not None for one in policy.components):
-        return None
-    free = FreeBandwidth(reader, network())
-    # All of it now: what a solver reads must not be the graph.
-    free.of(np.arange(len(network().link_ids)))
-    return free

@@ -14,33 +14,11 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from graph.kinds import Link
 from graph.paths import Network
-from graph.view import Reader, get_as
 from placement.arrays import Floats, Ints
 
-CHUNK = 64
-"""Sources that are searched from at once: what bounds the memory."""
-
-
-class FreeBandwidth:
-    """Free bandwidth of a network's links in Mbit/s, not a number where it is not known; read as it is asked for."""
-
-    def __init__(self, reader: Reader, network: Network) -> None:
-        self._reader = reader
-        self._ids = network.link_ids
-        self._free = np.full(len(network.link_ids), np.nan)
-        self._read = np.zeros(len(network.link_ids), dtype=bool)
-
-    def of(self, links: Ints) -> Floats:
-        """Of the links at these rows."""
-        for row in np.unique(links[~self._read[links]]).tolist():
-            link = get_as(self._reader, Link, self._ids[row])
-            if link is not None and link.bandwidth_mbps is not None:
-                self._free[row] = max(0.0, link.bandwidth_mbps - link.reserved_mbps)
-            self._read[row] = True
-        free: Floats = self._free[links]
-        return free
+CHUNK = 4
+"""Sources that are searched from at once: the interpreter is held meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +31,7 @@ class Reach:
     """Free Mbit/s on the way; infinite where it takes no link, not a number where it is not known or there is no way."""
 
 
-def reach_from(
-    network: Network, free: FreeBandwidth, entries: Sequence[tuple[int, float]], *, limit: float = np.inf
-) -> Reach:
+def reach_from(network: Network, entries: Sequence[tuple[int, float]], *, limit: float = np.inf) -> Reach:
     """Latency and width to all sites from a place, given by where it enters: pairs of a site's row and the ms up to it.
 
     `limit`: most latency in ms. Of entries that are equally good the first counts.
@@ -65,7 +41,7 @@ def reach_from(
     for row, before in entries:
         if before > limit:
             continue
-        distance, found = _from_site(network, free, row, limit=limit - before)
+        distance, found = _from_site(network, row, limit=limit - before)
         total = distance + before
         better = total < latency
         latency[better], width[better] = total[better], found[better]
@@ -80,11 +56,10 @@ def reach_between(
     *,
     within_ms: float,
     min_mbps: float | None = None,
-    free: FreeBandwidth | None = None,
 ) -> csr_array:
     """(sources, targets): an explicit entry, zeros included, is a pair in reach and its latency in ms.
 
-    `sources` and `targets` are rows of the network. With `min_mbps` the way has so much free, by `free`.
+    `sources` and `targets` are rows of the network. With `min_mbps` the way has so much free.
     """
     pointers, columns, latencies = [0], [], []
     matrix = network.matrix(network.latency)
@@ -93,8 +68,8 @@ def reach_between(
         found = dijkstra(matrix, indices=chunk, limit=within_ms)[:, targets] if len(chunk) else np.empty((0, 0))
         for at, row in enumerate(chunk.tolist()):
             near = np.flatnonzero(found[at] <= within_ms)
-            if min_mbps is not None and free is not None:
-                width = _from_site(network, free, row, limit=within_ms)[1][targets[near]]
+            if min_mbps is not None:
+                width = _from_site(network, row, limit=within_ms)[1][targets[near]]
                 near = near[width >= min_mbps]
             columns.append(near)
             latencies.append(found[at][near])
@@ -105,7 +80,7 @@ def reach_between(
     return csr_array((np.concatenate(latencies), np.concatenate(columns), np.array(pointers)), shape=shape)
 
 
-def _from_site(network: Network, free: FreeBandwidth, row: int, *, limit: float) -> tuple[Floats, Floats]:
+def _from_site(network: Network, row: int, *, limit: float) -> tuple[Floats, Floats]:
     size = len(network.site_ids)
     tail, head = network.tail, network.head
     latency: Floats = dijkstra(network.matrix(network.latency), indices=[row], limit=limit)[0]
@@ -118,7 +93,7 @@ def _from_site(network: Network, free: FreeBandwidth, row: int, *, limit: float)
     arcs = arcs[first]
     width = np.full(size, np.nan)
     width[row] = np.inf
-    width[heads] = free.of(network.link[arcs])
+    width[heads] = network.free_mbps[network.link[arcs]]
     before = np.arange(size)
     before[heads] = tail[arcs]
     # Each step doubles how far back is looked: the least of a way of 1,000 links takes ten.

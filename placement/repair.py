@@ -6,30 +6,33 @@ searched: with what stays held, then free, with the moves before everything else
 what the remaining sites lack, or from the exact model where it is small.
 
 The deployments of one call share their room. They are decided by priority, the larger first; one that finds no place since
-others of the call took it is tried again in their stead.
+others of the call took it is tried again in their stead, and if some still have none all are decided as one batch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 
+import msgspec
 import numpy as np
 
-from graph.kinds import Release
-from graph.view import Reader, each
+from graph.kinds.policy import Term
 from placement.arrays import Ints
-from placement.batch_drafts import Draft, Option, draft, keeping, laid
-from placement.batch_room import SharedRoom
+from placement.batch import Asked, BatchLimits, decide_together
+from placement.batch_drafts import Draft, Option, chosen, draft, held, keeping, laid
+from placement.batch_room import Renewed, SharedRoom
 from placement.engine import decide, feasible
-from placement.modelling import Modelled
+from placement.modelling import Modelled, objective_of
+from placement.placements import moves_of
 from placement.problem import Problem
 from placement.repair_beside import beside, least_moves, staying
 from placement.scores.moves import moves
 from placement.solve.evaluation import TOLERANCE, evaluate
 from placement.solve.model import Clients, Group, Limits, Model
 from placement.solve.solve import solve
+from placement.stopping import look
 from placement.verdict import Verdict
 
 MAX_CUTS = 6
@@ -47,6 +50,10 @@ class Hit:
     """Made without its own use (`excluding_deployment_id`); what it has lost is refused by a rule, or is no longer there."""
     priority: int = 0
     """The higher come first."""
+    renewed: frozenset[str] = frozenset()
+    """Sites where it is given nodes anew, also for what stays there."""
+    nodes: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """With `renewed`: by component id and node id the replicas that are there now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,8 @@ class Repair:
     """Components at sites where they did not run; 0 when it is not feasible."""
     least: int
     """It is proved that no choice has fewer moves, also if this deployment were the only one."""
+    alone: bool = True
+    """Whether it has a place, or would have one without the others of the call."""
 
     @property
     def proved(self) -> bool:
@@ -98,29 +107,22 @@ class _Found:
     steps: int
 
 
-def deployments_at(reader: Reader, site_ids: Sequence[str]) -> list[str]:
-    """The ids of the deployments that are to run at any of these sites, ascending."""
-    found = set()
-    for site_id in site_ids:
-        found |= {one.deployment_id for one in each(reader, Release, "site_id", site_id) if one.wanted}
-    return sorted(found)
-
-
 def repair(hits: Sequence[Hit], *, limits: Limits | None = None) -> Repairs:
     """The fewest moves that put every hit deployment right, and of those the best choice by its own policy.
 
     limits: of each search; without a core only what the remaining sites lack proves a number of moves.
-    Raises InvalidInput when the problems are not of one revision.
+    Raises InvalidInput when the problems are not of one revision, and Stopped when `limits.stop` is asked for.
     """
     if not hits:
         return Repairs(())
     limits = limits or Limits()
-    room = SharedRoom([one.problem for one in hits])
+    room = SharedRoom([one.problem for one in hits], renewed=[Renewed(one.renewed, one.nodes) for one in hits])
     order = sorted(range(len(hits)), key=lambda at: (-hits[at].priority, -_size(hits[at].problem), hits[at].id))
     found: dict[int, _Found] = {}
     failed: list[int] = []
     steps = 0
     for at in order:
+        look(limits.stop)
         one, made = _repaired(room, at, limits)
         steps += made
         if one is None:
@@ -130,16 +132,88 @@ def repair(hits: Sequence[Hit], *, limits: Limits | None = None) -> Repairs:
             room.take(one.option.use)
     for at in failed:
         steps += _in_the_stead_of_others(room, hits, at, found, limits)
+    if len(found) < len(hits) and any(one.moves for one in found.values()):
+        steps += _all_anew(room, hits, found, limits)
     repairs = []
     for at in sorted(range(len(hits)), key=lambda at: hits[at].id):
         known = found.get(at)
         if known is None:
-            repairs.append(Repair(hits[at].id, decide(room.left(at), limits=limits), 0, 0))
+            repairs.append(_not_placed(room, hits, at, limits))
             continue
         option = known.option
         verdict = feasible(option.made, option.choice, option.layout, iterations=known.steps, cut=True)
         repairs.append(Repair(hits[at].id, verdict, known.moves, known.least))
     return Repairs(tuple(repairs), steps)
+
+
+def _not_placed(room: SharedRoom, hits: Sequence[Hit], at: int, limits: Limits) -> Repair:
+    problem = room.left(at)
+    alone = problem is not room.problems[at] and decide(room.problems[at], limits=limits).feasible
+    return Repair(hits[at].id, decide(problem, limits=limits), 0, 0, alone)
+
+
+def _all_anew(room: SharedRoom, hits: Sequence[Hit], found: dict[int, _Found], limits: Limits) -> int:
+    """Decides all as one batch, with the moves first, and takes that when it leaves fewer of a priority without a place."""
+    asked = [Asked(one.id, moves_first(one.problem), one.priority) for one in hits]
+    bounds = BatchLimits(decisions=8 * len(hits), rounds=2, exchanges=2 * len(hits), stop=limits.stop)
+    together = decide_together(asked, limits=bounds)
+    number = {one.id: at for at, one in enumerate(hits)}
+    if _unplaced(hits, {number[one] for one in together.placed}) >= _unplaced(hits, set(found)):
+        return together.iterations
+    before = dict(found)
+    for one in before.values():
+        room.give_back(one.option.use)
+    found.clear()
+    for at in sorted((number[one] for one in together.placed), key=lambda at: -hits[at].priority):
+        of = draft(room, at)
+        option = held(room, of, _rows(of, together.placed[hits[at].id]))
+        if option is not None:
+            room.take(option.use)
+            least = before[at].least if at in before else 0
+            found[at] = _Found(option, _moves(option), min(least, _moves(option)), together.iterations)
+    if _unplaced(hits, set(found)) >= _unplaced(hits, set(before)):
+        for one in found.values():
+            room.give_back(one.option.use)
+        found.clear()
+        found.update(before)
+        for one in before.values():
+            room.take(one.option.use)
+    return together.iterations
+
+
+def _unplaced(hits: Sequence[Hit], placed: Set[int]) -> tuple[int, ...]:
+    """By priority, the highest first, how many have no place."""
+    ranks = sorted({one.priority for one in hits}, reverse=True)
+    return tuple(sum(one.priority == rank and at not in placed for at, one in enumerate(hits)) for rank in ranks)
+
+
+def _rows(of: Draft, verdict: Verdict) -> tuple[Ints, ...]:
+    """By unit: the rows of the sites that a decision has it run at."""
+    row_of = of.problem.columns.row_of
+    found = []
+    for unit in of.units:
+        mine = {of.problem.components[one].id for one in unit.components}
+        sites = [
+            row_of[one.site_id]
+            for one in verdict.placements
+            if any(each.component_id in mine and each.replicas for each in one.components)
+        ]
+        found.append(np.array(sorted(sites), dtype=np.int64))
+    return tuple(found)
+
+
+def moves_first(problem: Problem) -> Problem:
+    """The problem with its moves before all else that its policy wants."""
+    policy = problem.policy
+    rest = [[term for term in tier if term is not Term.MOVES] for tier in objective_of(policy)]
+    return replace(
+        problem,
+        policy=msgspec.structs.replace(
+            policy,
+            objective=[[Term.MOVES], *(tier for tier in rest if tier)],
+            weights=msgspec.structs.replace(policy.weights, moves=1.0),
+        ),
+    )
 
 
 def _size(problem: Problem) -> float:
@@ -177,6 +251,8 @@ def _in_the_stead_of_others(
 def _repaired(room: SharedRoom, at: int, limits: Limits) -> tuple[_Found | None, int]:
     """The best repair on what is left of the room, and the steps of search."""
     of = draft(room, at)
+    if of.problem.policy.division is not None:
+        return _divided(room, of, limits)
     made = of.modelled(narrow=True, limits=limits)
     now = staying(made)
     least = least_moves(made, now)
@@ -197,6 +273,26 @@ def _repaired(room: SharedRoom, at: int, limits: Limits) -> tuple[_Found | None,
     if best is None:
         return None, steps
     return _Found(best, _moves(best), min(least, _moves(best)), steps), steps
+
+
+def _divided(room: SharedRoom, of: Draft, limits: Limits) -> tuple[_Found | None, int]:
+    """A repair of totals: where they run now, else there and at others, else anywhere; nothing is proved of the moves."""
+    here = [_running(unit.problem) for unit in of.units]
+    best, steps = None, 0
+    for among, must in ((here, None), (None, here[0]), (None, None)):
+        if among is not None and not all(map(len, among)):
+            continue
+        found, took = chosen(room, of, limits=limits, among=among, must=must)
+        best, steps = _fewer(best, found), steps + took
+        if best is not None and not _moves(best):
+            break
+    return (None if best is None else _Found(best, _moves(best), 0, steps)), steps
+
+
+def _running(problem: Problem) -> Ints:
+    """The rows where something of it runs."""
+    there = list(problem.current.values())
+    return np.flatnonzero(np.any(there, axis=0)) if there else np.empty(0, dtype=np.int64)
 
 
 def _near(room: SharedRoom, of: Draft, made: Modelled, now: tuple[Ints, ...]) -> Option | None:
@@ -257,8 +353,7 @@ def _without(made: Modelled, model: Model, crowded: Sequence[tuple[int, int]]) -
 
 
 def _moves(option: Option) -> int:
-    units = zip(option.made.units, option.layout.rows, strict=True)
-    return sum(int(moves(unit.problem, rows).sum()) for unit, rows in units)
+    return moves_of(option.made, option.layout)
 
 
 def _fewer(one: Option | None, other: Option | None) -> Option | None:

@@ -17,7 +17,8 @@ from placement.arrays import Floats, Ints, Mask
 from placement.modelling import Modelled
 from placement.scores.moves import moves
 from placement.solve.coupling import order_of
-from placement.solve.evaluation import cheapest, rows_of
+from placement.solve.entries import cheapest
+from placement.solve.evaluation import rows_of
 from placement.solve.model import Clients, Unit, mask_of, nobody
 
 MAX_ADDED = 4

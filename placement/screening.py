@@ -5,7 +5,7 @@ All rules are asked of all sites, so that a refusal names everything that stands
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,11 +51,11 @@ class Screening:
                 found += rule.reasons(problem, site, shortage, self.packing_of_all)
         return found
 
-    def passed_but_for(self, rule_name: str) -> Mask:
+    def passed_but_for(self, rule_names: Collection[str]) -> Mask:
         """The sites that no other rule refuses."""
         kept = np.ones(len(self.problem), dtype=bool)
         for name, refused in self.refused.items():
-            if name != rule_name:
+            if name not in rule_names:
                 kept &= ~refused
         return kept
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
 import numpy as np
 
 from graph.kinds.policy import Division, DivisionMode
 from placement.arrays import Ints, Mask
 from placement.division import Indivisible
 from placement.division_policy import OpenSites, divide_by_policy
-from placement.division_weights import demand_weights
 from placement.modelling import Modelled
 from placement.solve.model import Choice
 
@@ -52,8 +50,8 @@ def _divided(
     now = problem.current.get(one.id)
     nearest = np.full(len(problem.targets), -1, dtype=np.int64)
     if len(problem.targets) and len(sites):
-        latency = problem.latency.to(sites)
-        nearest = np.where(np.isfinite(latency).any(axis=1), np.argmin(latency, axis=1), -1)
+        site, _ = problem.latency.to(sites)
+        nearest = np.where(site >= 0, np.searchsorted(sites, site), -1)
     open_sites = OpenSites(
         ids=[problem.sites[row].id for row in sites.tolist()],
         room=room,
@@ -61,18 +59,15 @@ def _divided(
         rank=None if words.preference is None else words.preference[sites],
         current=None if now is None else now[sites],
         least=must.astype(np.int64),
+        regions=words.regions,
+        rows=sites,
     )
     salt = f"{problem.salt}/{one.name}"
     found = divide_by_policy(one.replicas, division, sites=open_sites, salt=salt, demand=words.demand, nearest=nearest)
     if isinstance(found, Indivisible) and division.mode is DivisionMode.DEMAND:
         # Sites that are the nearest of nobody take what the others have no room for, as if they had the least demand.
-        weights = np.maximum(demand_weights(words.demand, nearest=nearest, count=len(sites)), 1)
+        everyone = replace(open_sites, current=None, everyone=True)
         found = divide_by_policy(
-            one.replicas,
-            msgspec.structs.replace(division, mode=DivisionMode.STATIC),
-            sites=replace(open_sites, given=weights),
-            salt=salt,
-            demand=words.demand,
-            nearest=nearest,
+            one.replicas, division, sites=everyone, salt=salt, demand=words.demand, nearest=nearest
         )
     return found

@@ -51,6 +51,12 @@ class SiteColumns:
     """A number of `regions`."""
     price: Floats
     """Price units for one core for one hour."""
+    memory_price: Floats
+    """Price units for one GiB of memory for one hour."""
+    accelerator_price: Floats
+    """(sites, models): price units for one accelerator for one hour, by the numbers of `models`."""
+    models: Codes[str]
+    """Models of accelerators that some site has stated a price for."""
     tenants: Codes[str | None]
     regions: Codes[str]
     structure: object
@@ -77,8 +83,11 @@ class SiteColumns:
         tenants = self.tenants.including(one.tenant_id for one in sites)
         regions = self.regions.including(one.region_id for one in sites)
         rows = [self.row_of[one.id] for one in sites]
-        made = _site_arrays(sites, tenants, regions)
-        columns = {name: _overwritten(getattr(self, name), rows, column) for name, column in made.items()}
+        models = self.models.including(one.model for site in sites for one in site.accelerator_prices)
+        made = _site_arrays(sites, tenants, regions, models)
+        before = {name: getattr(self, name) for name in made}
+        before["accelerator_price"] = np.pad(self.accelerator_price, ((0, 0), (0, len(models) - len(self.models))))
+        columns = {name: _overwritten(before[name], rows, column) for name, column in made.items()}
         newer = list(self.sites)
         for row, one in zip(rows, sites, strict=True):
             newer[row] = one
@@ -89,6 +98,7 @@ class SiteColumns:
             row_of=self.row_of,
             tenants=tenants,
             regions=regions,
+            models=models,
             structure=self.structure if same else object(),
             labels=self.labels if as_labelled else object(),
             **columns,
@@ -137,14 +147,17 @@ def site_columns(reader: Reader, *, before: SiteColumns | None = None) -> SiteCo
     regions = Codes[str]() if before is None else before.regions
     tenants = tenants.including(one.tenant_id for one in sites)
     regions = regions.including(one.region_id for one in sites)
+    models = Codes[str]() if before is None else before.models
+    models = models.including(one.model for site in sites for one in site.accelerator_prices)
     return SiteColumns(
         sites=sites,
         row_of={one.id: row for row, one in enumerate(sites)},
         tenants=tenants,
         regions=regions,
+        models=models,
         structure=object(),
         labels=object(),
-        **_site_arrays(sites, tenants, regions),
+        **_site_arrays(sites, tenants, regions, models),
     )
 
 
@@ -171,7 +184,9 @@ def cluster_columns(reader: Reader, sites: SiteColumns) -> ClusterColumns:
     )
 
 
-def _site_arrays(sites: Sequence[Site], tenants: Codes[str | None], regions: Codes[str]) -> dict[str, Any]:
+def _site_arrays(
+    sites: Sequence[Site], tenants: Codes[str | None], regions: Codes[str], models: Codes[str]
+) -> dict[str, Any]:
     count = len(sites)
     nowhere = (np.nan, np.nan)
     degrees = chain.from_iterable(
@@ -187,7 +202,17 @@ def _site_arrays(sites: Sequence[Site], tenants: Codes[str | None], regions: Cod
         "tier": np.array([_TIER[one.tier] for one in sites], dtype=np.int64),
         "region": np.array([regions[one.region_id] for one in sites], dtype=np.int64),
         "price": np.array([one.price_per_core_hour for one in sites], dtype=np.float64),
+        "memory_price": np.array([one.price_per_gib_hour for one in sites], dtype=np.float64),
+        "accelerator_price": _by_model(sites, models),
     }
+
+
+def _by_model(sites: Sequence[Site], models: Codes[str]) -> Floats:
+    found = np.zeros((len(sites), len(models)))
+    for row, site in enumerate(sites):
+        for one in site.accelerator_prices:
+            found[row, models[one.model]] = one.price_per_hour
+    return found
 
 
 _SITE_ARRAYS = tuple(one.name for one in fields(SiteColumns) if one.type in ("Mask", "Ints", "Floats"))

@@ -14,8 +14,8 @@ import numpy as np
 from graph.identifiers import label_key_problem
 from graph.kinds.policy import Toleration, TolerationOperator
 from graph.refusal import InvalidInput
+from graph.taints import blocking_taint
 from placement.arrays import Mask
-from placement.conditions import blocking_taint
 from placement.selection import Ground
 
 

@@ -53,6 +53,8 @@ class UnitWords:
     min_bandwidth_mbps: float | None = None
     never_with: tuple[int, ...] = ()
     """Units at none of whose sites it runs."""
+    held: Mask | None = None
+    """(sites,): where it is to stay (placement/holding.py); None: it may go anywhere."""
 
 
 def component_words(

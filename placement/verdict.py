@@ -5,10 +5,14 @@ What is filed is a whole `Decision`; a plan that is only looked at never needs t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from placement.decision import Decision, SiteRefusal
 from placement.refusals import Refusals
+from placement.stopping import Stop, look
+
+WORDS_BETWEEN_LOOKS = 256
+"""Sites whose words are made before it is looked whether they are still wanted."""
 
 
 class Verdict(Decision, frozen=True, kw_only=True, gc=True):
@@ -16,10 +20,17 @@ class Verdict(Decision, frozen=True, kw_only=True, gc=True):
 
     told: Refusals
 
-    def whole(self) -> Decision:
-        """The decision with every site's words. At 10,000 sites some tenths of a second: not on the event loop."""
+    def whole(self, *, stop: Stop | None = None) -> Decision:
+        """The decision with every site's words. At 10,000 sites some tenths of a second: not on the event loop.
+
+        Raises Stopped when that is asked for meanwhile.
+        """
         fields = {name: getattr(self, name) for name in Decision.__struct_fields__}
-        return Decision(**{**fields, "refusals": list(self.told)})
+        refusals: list[SiteRefusal] = []
+        for at in range(0, len(self.told), WORDS_BETWEEN_LOOKS):
+            look(stop)
+            refusals += self.told[at : at + WORDS_BETWEEN_LOOKS]
+        return Decision(**{**fields, "refusals": refusals})
 
 
 def refusals_page(
@@ -47,6 +58,15 @@ def refusals_page(
     left = [one for one in wanted if after is None or one.site_id > after]
     count = _whole_sites(left, first)
     return left[:count], len(wanted), len(left) > count
+
+
+def refusals_at(decision: Decision, site_ids: Collection[str]) -> list[SiteRefusal]:
+    """Why some sites were not chosen, by site id; for few of them."""
+    wanted = set(site_ids)
+    if isinstance(decision, Verdict):
+        told = decision.told
+        return [told[at] for one in sorted(wanted) for at in told.where(site_id=one).tolist()]
+    return [one for one in decision.refusals if one.site_id in wanted]
 
 
 def _whole_sites(refusals: Sequence[SiteRefusal], first: int) -> int:

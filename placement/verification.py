@@ -14,10 +14,11 @@ from graph.kinds.policy import PlacementPolicy
 from graph.refusal import CapacityGone, NotFound
 from graph.values import NO_RESOURCES, Resources
 from graph.view import Reader, get_as
+from placement.affinity import itself_of
 from placement.capacity import free_at_node, free_at_site, nodes_of
 from placement.conditions import cluster_problem, is_down, is_seen_by, node_problem
 from placement.decision import ComponentPlacement, Decision, SitePlacement
-from placement.verification_words import keeps_apart_problem, node_word_problem
+from placement.verification_words import goes_with_problem, keeps_apart_problem, node_word_problem
 
 NO_WORDS = PlacementPolicy()
 """A policy that restricts nothing."""
@@ -32,13 +33,15 @@ def verify(
     components: Sequence[Component],
     policy: PlacementPolicy = NO_WORDS,
     excluding_deployment_id: str | None = None,
+    deployment_labels: Mapping[str, str] | None = None,
     drivers: Collection[str] | None = None,
 ) -> None:
     """Checks at head all that was chosen: sites, clusters, nodes, and that every replica fits on its node.
 
     `reader` is the head itself, with all tenants' releases; `policy` is the one that they were chosen by;
-    `excluding_deployment_id` is the deployment that the placements replace, whose own use does not count; `drivers` are the
-    drivers that can be called, None for any.
+    `excluding_deployment_id` is the deployment that the placements replace, whose own use does not count;
+    `deployment_labels` are those that the deployment is to have, None for those that it has; `drivers` are the drivers that
+    can be called, None for any.
 
     Raises CapacityGone that names the site or node and what is needed, with what is there for those who may see what
     others use; NotFound for a component that `components` does not have. Cost: proportional to the nodes and releases of
@@ -57,8 +60,17 @@ def verify(
             excluding_deployment_id=excluding_deployment_id,
             drivers=drivers,
         )
-    problem = keeps_apart_problem(
-        reader, placements, policy=policy, components=by_id, deployment_id=excluding_deployment_id
+    if not components:
+        return
+    itself = itself_of(
+        reader,
+        components,
+        deployment_id=excluding_deployment_id,
+        tenant_id=components[0].tenant_id,
+        labels=deployment_labels,
+    )
+    problem = goes_with_problem(reader, placements, policy=policy, itself=itself) or keeps_apart_problem(
+        reader, placements, policy=policy, itself=itself
     )
     if problem is not None:
         raise _gone(problem)

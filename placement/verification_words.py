@@ -1,18 +1,19 @@
 """Whether what was chosen still keeps the policy's words about nodes and about other deployments, at head.
 
 Two that keep away from each other may be placed at the same time, each on a graph in which the other is not there yet, and
-so may two that want the same node to themselves. This looks at the chosen nodes and at the tenant's deployments alone.
+so may two that want the same node to themselves; and what one wants beside it may leave meanwhile. This looks at the chosen
+nodes and at the tenant's deployments alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from graph.kinds import Component, Deployment, Node, Release, Site
 from graph.kinds.policy import AffinityScope, ComponentPolicy, PlacementPolicy
 from graph.selectors import matches
 from graph.view import Reader, each, get_as
-from placement.affinity import Itself, app_of, is_named
+from placement.affinity import Itself, affinity_words, app_of, is_named, is_staying, named
 from placement.decision import ComponentPlacement, SitePlacement
 
 
@@ -42,26 +43,39 @@ def node_word_problem(
     return None
 
 
+def goes_with_problem(
+    reader: Reader, placements: Sequence[SitePlacement], *, policy: PlacementPolicy, itself: Itself
+) -> str | None:
+    """Which of the chosen sites lacks what the policy wants beside it; None when none does.
+
+    Cost: proportional to the deployments that the policy names, and to their releases.
+    """
+    for wanted in policy.affinity:
+        there = {
+            release.site_id
+            for other in named(reader, wanted, itself=itself)
+            for release in each(reader, Release, "deployment_id", other.id)
+            if is_staying(release)
+        }
+        regions = {site.region_id for one in there if (site := get_as(reader, Site, one)) is not None}
+        for placement in placements:
+            site = get_as(reader, Site, placement.site_id)
+            near = wanted.scope is AffinityScope.REGION and site is not None and site.region_id in regions
+            if site is not None and not near and site.id not in there:
+                where = "in the region of" if wanted.scope is AffinityScope.REGION else "at"
+                return (
+                    f"{affinity_words(reader, wanted)} no longer runs {where} site {site.name!r}, and it goes with that"
+                )
+    return None
+
+
 def keeps_apart_problem(
-    reader: Reader,
-    placements: Sequence[SitePlacement],
-    *,
-    policy: PlacementPolicy,
-    components: Mapping[str, Component],
-    deployment_id: str | None,
+    reader: Reader, placements: Sequence[SitePlacement], *, policy: PlacementPolicy, itself: Itself
 ) -> str | None:
     """Why what was chosen is too near another deployment of the tenant, by either's word; None when it is not.
 
     Cost: proportional to the tenant's deployments, and to the releases of those that are kept apart.
     """
-    first = next(iter(components.values()), None)
-    if first is None:
-        return None
-    itself = Itself(
-        deployment=get_as(reader, Deployment, deployment_id),
-        app_id=app_of(reader, first.app_version_id),
-        tenant_id=first.tenant_id,
-    )
     at = {one.site_id for one in placements}
     near = {site.region_id for one in at if (site := get_as(reader, Site, one)) is not None}
     for other, scope in _kept_apart(reader, policy, itself):
@@ -79,7 +93,12 @@ def _kept_apart(reader: Reader, policy: PlacementPolicy, itself: Itself) -> Iter
         if other.id == itself.id:
             continue
         if policy.anti_affinity:
-            them = Itself(deployment=other, app_id=app_of(reader, other.app_version_id), tenant_id=other.tenant_id)
+            them = Itself(
+                deployment=other,
+                app_id=app_of(reader, other.app_version_id),
+                tenant_id=other.tenant_id,
+                labels=other.labels,
+            )
             for one in policy.anti_affinity:
                 if is_named(one, them):
                     yield other, one.scope

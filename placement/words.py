@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graph.kinds import Component, Deployment, Region
+from graph.kinds import Component, Region
 from graph.kinds.policy import DivisionMode, PlacementPolicy, SiteSelector
 from graph.paths import Network
 from graph.refusal import LimitExceeded
 from graph.selectors import LabelSelector
 from graph.view import Reader, get_as
-from placement.affinity import Company, Itself, app_of, companies, keeping_away
+from placement.affinity import Company, companies, itself_of, keeping_away
 from placement.arrays import Floats, Ints, Mask
 from placement.claims import binding
 from placement.coverage import MAX_TARGETS
 from placement.dedication import busy_nodes, taken_nodes
+from placement.division_levels import Regions, idle, regions_of
 from placement.division_weights import given_weights
 from placement.domains import SpreadDomains, domains_of
 from placement.groups import SiteGroups, groups_of
@@ -69,7 +70,9 @@ class PolicyWords:
     units: tuple[UnitWords, ...]
     """The first is the one whose clients the places are."""
     weights: Ints | None
-    """(sites,): with a division by STATIC, each site's weight."""
+    """(sites,): what the policy itself weighs each site; 0: it has no part of a total. None when it weighs none."""
+    regions: tuple[Regions, ...]
+    """The regions of each level that a total is divided over first."""
     demand: Floats
     """(targets,): the weight of each place's users."""
     allowed: Allowed | None
@@ -99,6 +102,7 @@ def words_of(
     uses: Reader,
     tenant_id: str | None,
     excluding_deployment_id: str | None,
+    deployment_labels: Mapping[str, str] | None = None,
     claimants: Iterable[str] | None = None,
     path: str = "input.policy",
 ) -> PolicyWords:
@@ -111,6 +115,7 @@ def words_of(
     sites_matching: (sites,) of the inventory that match a selector.
     uses: sees all tenants' releases.
     excluding_deployment_id: the deployment that is placed anew.
+    deployment_labels: those that the deployment is to have; None: those that it has in the graph.
     claimants: ids of deployments whose words bind others (`Claims`); without it all are looked through.
     path: of the policy, for refusals.
 
@@ -132,7 +137,10 @@ def words_of(
             remedy="name fewer places, or cover a smaller area",
             path=f"{path}.coverage" if policy.coverage else f"{path}.latency",
         )
-    itself = _itself(uses, components, excluding_deployment_id, tenant_id)
+    itself = itself_of(
+        uses, components, deployment_id=excluding_deployment_id, tenant_id=tenant_id, labels=deployment_labels
+    )
+    regions = _regions(ground, policy, path=f"{path}.division.levels")
     claims = list(binding(uses) if claimants is None else claimants)
     return PolicyWords(
         selected=parts_of(ground, policy.sites, path=f"{path}.sites"),
@@ -162,16 +170,12 @@ def words_of(
             components, policy.components, nodes_matching=nodes_matching, path=f"{path}.components"
         ),
         units=units_of(ground, components, policy, path=f"{path}.components"),
-        weights=_weights(ground, policy, path=f"{path}.division.weights"),
+        weights=_weights(ground, policy, regions, path=f"{path}.division.weights"),
+        regions=regions,
         demand=np.array([one.demand for one in targets], dtype=np.float64),
         allowed=allowed_pairs(ground, targets, network),
         region_names=_region_names(ground, policy),
     )
-
-
-def _itself(uses: Reader, components: Sequence[Component], deployment_id: str | None, tenant_id: str | None) -> Itself:
-    app_id = app_of(uses, components[0].app_version_id) if components else None
-    return Itself(deployment=get_as(uses, Deployment, deployment_id), app_id=app_id, tenant_id=tenant_id)
 
 
 def _preference(ground: Ground, preferences: Sequence[SiteSelector], *, path: str) -> Ints | None:
@@ -196,9 +200,17 @@ def _region_names(ground: Ground, policy: PlacementPolicy) -> dict[str, str]:
     return {one: region.name for one, region in found if region is not None}
 
 
-def _weights(ground: Ground, policy: PlacementPolicy, *, path: str) -> Ints | None:
+def _regions(ground: Ground, policy: PlacementPolicy, *, path: str) -> tuple[Regions, ...]:
+    return () if policy.division is None else regions_of(ground, policy.division.levels, path=path)
+
+
+def _weights(ground: Ground, policy: PlacementPolicy, regions: Sequence[Regions], *, path: str) -> Ints | None:
     division = policy.division
-    if division is None or division.mode is not DivisionMode.STATIC:
+    if division is None:
         return None
+    without = idle(regions, np.arange(ground.size))
+    if division.mode is not DivisionMode.STATIC:
+        return np.where(without, 0, 1) if without.any() else None
     masks = [selected(ground, one.sites, path=f"{path}[{n}].sites") for n, one in enumerate(division.weights)]
-    return given_weights(ground.size, selected=masks, weights=[one.weight for one in division.weights])
+    given = given_weights(ground.size, selected=masks, weights=[one.weight for one in division.weights])
+    return np.where(without, 0, given)

@@ -30,7 +30,7 @@ from graph.store import RecordPage, Store, StoreUnavailable
 from resolvers.context import Context
 from resolvers.problems import StoreAway
 from resolvers.record_filters import Narrowing, narrowing_of
-from schema.connections import PAGE_SIZE, Direction, PageInfo, sizes_of
+from schema.connections import PAGE_SIZE, Direction, PageInfo, id_cursor, sizes_of
 from schema.filters import condition_of
 from schema.record_connections import Counted, RecordConnection
 from schema.work import Work
@@ -48,7 +48,6 @@ WORK_A_RECORD = 40
 """What reading a record costs of the request's budget (`schema.work`), besides what its filter costs: some 20 us."""
 COUNTED_FOR_ONE = 4
 """Records that the store counts for one of that budget."""
-LONGEST_CURSOR = 100
 COUNTING = (
     f"Exact up to {MOST_COUNTED:,} where the filter asks for ids, a tenant, a subject or times alone (and of events for"
     f" administrators alone); else {MOST_READ_TO_COUNT:,} records are looked at, and there may be more."
@@ -103,22 +102,14 @@ def request_of(context: Context, prefix: str, arguments: dict[str, Any]) -> Reco
         size=size,
         backwards=last is not None,
         ascending=directions == {Direction.ASC},
-        after=_cursor(prefix, _given(arguments, "after"), path="after"),
-        before=_cursor(prefix, _given(arguments, "before"), path="before"),
+        after=id_cursor(prefix, _given(arguments, "after"), path="after"),
+        before=id_cursor(prefix, _given(arguments, "before"), path="before"),
     )
 
 
 def _given(arguments: dict[str, Any], name: str) -> Any:
     value = arguments.get(name, UNSET)
     return None if value is UNSET else value
-
-
-def _cursor(prefix: str, cursor: str | None, *, path: str) -> str | None:
-    if cursor is None:
-        return None
-    if not (cursor.startswith(f"{prefix}_") and cursor.isascii() and len(cursor) <= LONGEST_CURSOR):
-        raise InvalidInput("this is no cursor of this list", remedy="begin again without a cursor", path=path)
-    return cursor
 
 
 @dataclass(frozen=True, kw_only=True)

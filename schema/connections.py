@@ -31,6 +31,18 @@ LAST = "The last so many. Not together with `first`."
 INDEXED_ORDERS = "NAME, ID and CREATED_AT are indexed and hold at any size."
 
 
+LONGEST_CURSOR = 100
+
+
+def id_cursor(prefix: str, cursor: str | None, *, path: str = "after") -> str | None:
+    """The cursor of a list that goes by ids of such a prefix. Raises InvalidInput for what none of its pages has given."""
+    if cursor is None:
+        return None
+    if not (cursor.startswith(f"{prefix}_") and cursor.isascii() and len(cursor) <= LONGEST_CURSOR):
+        raise InvalidInput("this is no cursor of this list", remedy="begin again without a cursor", path=path)
+    return cursor
+
+
 class Direction(enum.Enum):
     """The direction of an order."""
 

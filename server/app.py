@@ -104,6 +104,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         projection, places = Projection(ledger.view), SiteIndex(ledger.view)
         stack.callback(ledger.view.follow(projection))
         stack.callback(ledger.view.follow(places))
+        projection.inventory()  # some tenths of a second for 100,000 nodes: before anybody waits for an answer
         audit = await stack.enter_async_context(Audit(ledger).running())
         drivers = DriverRegistry.installed(around=of_drivers(metrics))
 

@@ -4,6 +4,10 @@ The specification (graphql.github.io/graphql-over-http/draft) is followed to the
 which is one of the tests. A general framework's request and response objects would cost more than the execution of a
 small query, so the scope is read directly and the answer is written in two messages. The order of the checks is what
 keeps strangers cheap: who it is comes before what was sent, the size before the reading, the media type before parsing.
+
+A server that speaks ASGI does not cancel a request whose caller has gone: it only says so to who asks. So while a query
+waits for something, such as a decision of placement, it is asked, and a query that nobody waits for any more is cancelled. A
+mutation is seen through: who asked for a change and then closed a page has still asked for it.
 """
 
 from __future__ import annotations
@@ -118,14 +122,44 @@ class GraphQLHttp(Generic[V]):
         if method == "GET" and kind is not OperationType.QUERY:
             raise _method_refused("a mutation cannot be sent by GET: send POST", allow="POST")
         caller = caller_in_headers(scope["headers"])
-        answer = await answered(self._engine, prepared, viewer, correlation, transport="http", caller=caller)
+        running = start(answered(self._engine, prepared, viewer, correlation, transport="http", caller=caller))
+        if isinstance(running, Started):
+            answer = await (_while_waited_for(receive, running) if kind is OperationType.QUERY else running)
+        else:
+            answer = running
         if COST_HEADER in headers:
             answer["extensions"] = {"cost": {"requested": prepared.cost, "allowed": self._engine.limits.max_cost}}
         return answer
 
 
 class _Gone(Exception):
-    """The client went away before its request was complete."""
+    """The client went away before it was answered."""
+
+
+async def _while_waited_for(receive: Receive, running: Started[Answer]) -> Answer:
+    """What is running, which is cancelled when the client goes away. Raises _Gone then."""
+    own = asyncio.current_task()
+    assert own is not None, "an application is called in a task"
+    ended = gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if not ended:
+            gone = True
+            own.cancel()
+
+    watching = asyncio.create_task(watch(), name="client-gone")
+    try:
+        return await running
+    except asyncio.CancelledError:
+        if gone and not own.uncancel():
+            raise _Gone from None
+        raise
+    finally:
+        ended = True
+        watching.cancel()
 
 
 async def _body(receive: Receive, headers: dict[bytes, bytes], *, limit: int) -> bytes:

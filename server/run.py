@@ -20,7 +20,9 @@ import structlog
 import uvicorn
 import uvloop
 
-from server import logs, tracing
+from placement.ready import make_ready
+from placement.stopping import Stop
+from server import logs, pauses, tracing
 from server.app import Application, running, version
 from server.first_start import check_listener, first_link
 from server.settings import Settings
@@ -111,15 +113,18 @@ def _alone(problem: BaseException) -> BaseException:
 
 
 async def _serve(settings: Settings, ui: UiBuild, say: Say, listening: socket.socket) -> None:
+    pauses.keep_short()
     async with running(settings, ui=ui) as application, _background() as start:
+        pauses.set_aside(thoroughly=True)
 
         async def ready(address: str) -> None:
             await _greet(settings, application, ui, address, say)
+            start(_ready_to_place(settings.data_dir / "compiled"), "compiling")
             if settings.demo:
                 from server.demo import demo  # its topology and its code are needed for a demonstration only
 
                 services = application.services
-                start(demo(ledger=services.ledger, lifecycle=services.lifecycle, rate_hz=settings.demo_rate))
+                start(demo(ledger=services.ledger, lifecycle=services.lifecycle, rate_hz=settings.demo_rate), "demo")
 
         config = uvicorn.Config(
             application.asgi,
@@ -144,8 +149,8 @@ async def _serve(settings: Settings, ui: UiBuild, say: Say, listening: socket.so
 async def _background() -> Any:
     tasks: list[asyncio.Task[None]] = []
 
-    def start(work: Coroutine[Any, Any, None]) -> None:
-        tasks.append(asyncio.create_task(_logged(work), name="demo"))
+    def start(work: Coroutine[Any, Any, None], name: str) -> None:
+        tasks.append(asyncio.create_task(_logged(work, name), name=name))
 
     try:
         yield start
@@ -155,11 +160,21 @@ async def _background() -> Any:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _logged(work: Coroutine[Any, Any, None]) -> None:
+async def _logged(work: Coroutine[Any, Any, None], name: str) -> None:
     try:
         await work
     except Exception:
-        log.exception("demo.failed")
+        log.exception(f"{name}.failed")
+
+
+async def _ready_to_place(folder: Path) -> None:
+    """Loads what placement has compiled, once the server answers, so that no plan waits for it."""
+    stop = Stop()
+    try:
+        await asyncio.to_thread(make_ready, folder, stop=stop)
+        pauses.set_aside()
+    finally:
+        stop.ask()
 
 
 async def _greet(settings: Settings, application: Application, ui: UiBuild, address: str, say: Say) -> None:

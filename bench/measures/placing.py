@@ -13,12 +13,12 @@ from bench.worlds.apps import TENANT, AppToPlace, simple
 from bench.worlds.fibre import FibreWorld
 from graph.kinds.policy import PlacementPolicy
 from graph.view import View
-from placement.engine import OF_PLACES, decide
+from placement.engine import decide
 from placement.modelling import modelled
 from placement.outlook import Outlooks
 from placement.problem import Problem, problem_from
 from placement.projection import Projection
-from placement.rules import RULES
+from placement.rules import OF_PLACES, RULES
 from placement.screening import screen
 from placement.solve.model import Limits, Model
 from placement.unit_problems import unit_problems

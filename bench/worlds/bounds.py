@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,6 +30,25 @@ class Bound(msgspec.Struct, frozen=True, array_like=True):
     """No placement costs less, in the objective's first tier."""
 
 
+class BatchBound(msgspec.Struct, frozen=True):
+    """Of apps that share room, from prices for that room (a Lagrangian relaxation): it holds for any of them together.
+
+    What each app's cheapest placement costs with the prices, less what all room is worth by them, is at most what placing
+    them together costs: no placement uses more room than there is, counted node by node (`placement.batch_kinds`).
+    """
+
+    most: int
+    """No more of them have a place together."""
+    least: dict[str, float]
+    """By name of the app: its cheapest placement with the prices."""
+    room: float
+    """What all room is worth by the prices."""
+
+    def of(self, names: Collection[str]) -> float:
+        """What placing these together costs at least."""
+        return sum(self.least.get(one, 0.0) for one in names) - self.room
+
+
 class Bounds(msgspec.Struct):
     """Of all sets."""
 
@@ -37,6 +56,8 @@ class Bounds(msgspec.Struct):
     """By set."""
     apps: dict[str, dict[str, Bound]] = {}
     """By set and name of the app."""
+    batches: dict[str, BatchBound] = {}
+    """By set, of all its apps together."""
 
 
 def name_of(world: FibreWorld, sort: str) -> str:
@@ -72,6 +93,12 @@ def bounds_for(world: FibreWorld, sort: str, apps: Sequence[AppToPlace]) -> dict
     if bounds.digests.get(name) != digest(world, apps):
         return {}
     return bounds.apps[name]
+
+
+def batch_bound_for(world: FibreWorld, sort: str, apps: Sequence[AppToPlace]) -> BatchBound | None:
+    """Of these apps together; None when it was not computed for this world and these apps."""
+    bounds, name = shipped(), name_of(world, sort)
+    return bounds.batches.get(name) if bounds.digests.get(name) == digest(world, apps) else None
 
 
 def write(bounds: Bounds) -> None:

@@ -31,11 +31,12 @@ class SimulatedBackend:
     def __init__(self, access: ClusterAccess, cluster: SimulatedCluster) -> None:
         self._cluster = cluster
         self._owner = access.id
+        self._inventory = access.inventory
         self._conditions = Conditions(cluster.world, access.inventory)
 
     async def ensure(self, work: ReleaseWork) -> Applied:
         """As the port says, through the site's faults."""
-        return await self._answered(self._cluster.ensure(work))
+        return await self._answered(self._cluster.ensure(work, nodes=self._inventory.nodes_at(work.site_id)))
 
     async def remove(self, work: RemovalWork) -> Removed:
         """As the port says, through the site's faults."""

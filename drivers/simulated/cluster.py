@@ -37,9 +37,10 @@ from drivers.simulated.limits import Limits
 from drivers.simulated.loads import Serving, samples_of
 from drivers.simulated.objects import NEVER, SimulatedObject
 from drivers.simulated.planned import PlannedFault, Plans
+from drivers.simulated.replicas import Start
 from drivers.simulated.settings import Behaviour, Faults, faults_at
 from drivers.simulated.world import World
-from graph.kinds import InstanceStatus
+from graph.kinds import InstanceStatus, Node
 
 CANNOT_PULL = "its image cannot be pulled"
 NOT_READY = "it does not become ready"
@@ -102,15 +103,22 @@ class SimulatedCluster:
 
     # What a driver asks
 
-    async def ensure(self, work: ReleaseWork, *, by: str = "") -> Applied:
-        """As the port says, through the site's faults. Raises Hanging as well."""
+    async def ensure(self, work: ReleaseWork, *, nodes: Sequence[Node] = (), by: str = "") -> Applied:
+        """As the port says, through the site's faults; `nodes` are those of the site. Raises Hanging as well."""
         async with self._call("ensure", work) as (faults, fault):
             if work.artifact.reference in self._rejected:
                 raise Permanent(f"{work.artifact.reference} cannot be fetched: the reference is rejected")
             now = self.now_ms()
-            ready_at, trouble = self._ready_at(work, faults, now)
+            start = self._start(
+                faults,
+                now,
+                name=work.name,
+                generation=work.generation,
+                count=work.replicas,
+                reference=work.artifact.reference,
+            )
             changed, observed = await self.world.apply(
-                work, now=now, ready_at=ready_at, trouble=trouble, quotas=self.behaviour.quotas, by=by
+                work, now=now, start=start, nodes=nodes, quotas=self.behaviour.quotas, by=by
             )
             if fault.reply_lost:
                 raise ReplyLost(f"the reply of site {work.site} was lost")
@@ -137,6 +145,8 @@ class SimulatedCluster:
                 since = -1
             now = self.now_ms()
             world.mature(now)
+            if self._clock.monotonic() >= conditions.look_due:
+                await world.reschedule(owner=owner, nodes_at=conditions.nodes_at, start=self._start_again)
             conditions.look(self.behaviour, now=self._clock.monotonic())
             complete = since < 0
             observation = Observation(
@@ -221,17 +231,26 @@ class SimulatedCluster:
             found = self._faults[site_id, site] = faults_at(self.behaviour, site_id=site_id, site=site)
         return found
 
-    def _ready_at(self, work: ReleaseWork, faults: Faults, now: int) -> tuple[list[int], str]:
+    def _start(self, faults: Faults, now: int, *, name: str, generation: int, count: int, reference: str) -> Start:
         """When each replica is ready, and why some never are."""
-        if work.artifact.reference in self._unpullable:
-            return [NEVER] * work.replicas, CANNOT_PULL
-        ready_at = [
-            now + _ready_after(faults, work.name, work.generation * 1_000 + index) for index in range(work.replicas)
-        ]
-        held_back = min(faults.unready_replicas, work.replicas)
+        if reference in self._unpullable:
+            return Start([NEVER] * count, CANNOT_PULL)
+        ready_at = [now + _ready_after(faults, name, generation * 1_000 + index) for index in range(count)]
+        held_back = min(faults.unready_replicas, count)
         if not held_back:
-            return ready_at, ""
-        return ready_at[: work.replicas - held_back] + [NEVER] * held_back, NOT_READY
+            return Start(ready_at)
+        return Start(ready_at[: count - held_back] + [NEVER] * held_back, NOT_READY)
+
+    def _start_again(self, one: SimulatedObject) -> Start:
+        """When replicas are ready that waited for a node."""
+        return self._start(
+            self._faults_at(one.site_id, one.site),
+            self.now_ms(),
+            name=one.name,
+            generation=one.generation,
+            count=one.replicas,
+            reference=one.reference,
+        )
 
     def _relieve(self) -> None:
         """What kept replicas from being ready may be over: then they come up like new ones."""
@@ -293,5 +312,5 @@ def _serving(one: SimulatedObject, now: int) -> Serving:
         site_id=one.site_id,
         site=one.site,
         component=one.component,
-        ready=[(each.name, each.node_id) for each in one.instances if not each.leaving and each.ready_at <= now],
+        ready=[(each.name, each.node_id) for each in one.instances if not each.leaving and each.is_ready(now)],
     )

@@ -5,6 +5,7 @@ it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from drivers.simulated.journal import Journal, journal_path
 from drivers.simulated.settings import Behaviour, behaviour_of
 from drivers.simulated.wire import PushedInventory
 from drivers.simulated.world import World
+from graph.kinds import Node
 
 MAX_CLUSTERS = 1_000
 MAX_OWNERS = 100
@@ -41,6 +43,12 @@ class Served:
             pushed = _Pushed()
             self._seen[inventory.owner] = (pushed, Conditions(self.cluster.world, pushed))
         self._seen[inventory.owner][0].take(inventory)
+
+    def tell_nodes(self, owner: str, nodes: Mapping[str, Sequence[Node]]) -> None:
+        """Takes in how the nodes of sites are now, by site id; without the owner's inventory it is lost."""
+        pushed, _ = self._seen.get(owner, (None, None))
+        if pushed is not None:
+            pushed.standing.update(nodes)
 
     def conditions(self, owner: str, *, digest: str) -> Conditions | None:
         """How an owner's sites and nodes are; none when its inventory is another."""
@@ -103,6 +111,8 @@ class _Pushed:
     def __init__(self) -> None:
         self.stamp = 0
         self.digest = ""
+        self.standing: dict[str, Sequence[Node]] = {}
+        """The nodes of sites as they were told last, by site id."""
         self._sites: dict[str, str] = {}
         self._nodes: dict[str, tuple[str, str]] = {}
 
@@ -117,3 +127,6 @@ class _Pushed:
 
     def nodes(self) -> dict[str, tuple[str, str]]:
         return self._nodes
+
+    def nodes_at(self, site_id: str) -> Sequence[Node]:
+        return self.standing.get(site_id, ())

@@ -7,12 +7,13 @@ that nobody calls costs one hash a look, and only when outages are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from drivers.port import NO_ANSWER, Condition, Inventory
 from drivers.simulated.faults import is_away
 from drivers.simulated.settings import Behaviour, faults_at
 from drivers.simulated.world import World
+from graph.kinds import Node
 
 READY = Condition(True)
 AWAY = Condition(False, NO_ANSWER)
@@ -76,6 +77,10 @@ class Conditions:
     def nodes(self, *, since: int) -> dict[str, Condition]:
         """Nodes whose condition changed after a version; with -1 all of them."""
         return self._told_nodes.since(since)
+
+    def nodes_at(self, site_id: str) -> Sequence[Node]:
+        """The nodes of a site as they are now; none: they are not known."""
+        return self._inventory.nodes_at(site_id)
 
     def node_answers(self, node_id: str | None) -> bool:
         """Whether a node is not away by itself; one that is not known answers."""

@@ -12,6 +12,7 @@ import msgspec
 from drivers.naming import instance_name
 from drivers.simulated.objects import NEVER, SimulatedInstance, SimulatedObject
 from drivers.simulated.world import World
+from graph.values import Resources
 
 _Name = Annotated[str, msgspec.Meta(max_length=2048)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
@@ -79,8 +80,7 @@ async def make(world: World, made: Made, *, now: int) -> None:
         instances=instances,
         site=made.site,
         tenant_id=made.tenant_id,
-        cpu_millicores=made.cpu_millicores,
-        memory_bytes=made.memory_bytes,
+        resources=Resources(cpu_millicores=made.cpu_millicores, memory_bytes=made.memory_bytes),
     )
     await world.rewrite(one, what="made", now=now)
 

@@ -1,4 +1,7 @@
-"""What a simulated cluster has: objects with their replicas, and how they look to whoever observes them."""
+"""What a simulated cluster has: objects with their replicas, as they are kept in its journal and as they are reported.
+
+What is left out has its default, so that a journal of before is read by a version that keeps more.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,37 @@ from typing import Final
 
 import msgspec
 
+from drivers.pod_terms import PodTerms
 from drivers.port import ObservedInstance, ObservedRelease
 from drivers.simulated.quotas import Amount
 from graph.kinds import InstanceStatus
+from graph.values import NO_RESOURCES, Resources
 
 NEVER: Final = 1 << 62
 """When a replica is ready that never will be."""
 
 
-class SimulatedInstance(msgspec.Struct):
+class SimulatedInstance(msgspec.Struct, omit_defaults=True):
     """One replica."""
 
     name: str
     node_id: str | None
     generation: int
     ready_at: int
-    """UTC milliseconds by the simulated clock."""
+    """UTC milliseconds by the simulated clock; not before it is on a node."""
     leaving: bool = False
     """Replaced by another one, and kept until that is ready."""
+    waits: str | None = None
+    """Why no node takes it."""
+    assigned: str | None = None
+    """With `waits`: the one node that it may be on; none: any at its site."""
+
+    def is_ready(self, now: int) -> bool:
+        """Whether it is ready by a time."""
+        return self.waits is None and self.ready_at <= now
 
 
-class SimulatedObject(msgspec.Struct):
+class SimulatedObject(msgspec.Struct, omit_defaults=True):
     """One object of the backend."""
 
     name: str
@@ -44,9 +57,9 @@ class SimulatedObject(msgspec.Struct):
     component: str = ""
     reference: str = ""
     """The artifact's."""
-    cpu_millicores: int = 0
-    """Of one replica, as `memory_bytes`."""
-    memory_bytes: int = 0
+    resources: Resources = NO_RESOURCES
+    """Of one replica."""
+    pods: PodTerms = PodTerms()
     trouble: str = ""
     """Why replicas are not ready that never will be."""
 
@@ -56,18 +69,27 @@ class SimulatedObject(msgspec.Struct):
         return Amount(
             objects=1,
             replicas=self.replicas,
-            cpu_millicores=self.cpu_millicores * self.replicas,
-            memory_bytes=self.memory_bytes * self.replicas,
+            cpu_millicores=self.resources.cpu_millicores * self.replicas,
+            memory_bytes=self.resources.memory_bytes * self.replicas,
         )
+
+    def serving(self) -> list[SimulatedInstance]:
+        """The replicas that are to stay."""
+        return [one for one in self.instances if not one.leaving]
+
+    def is_on(self, node_id: str) -> bool:
+        """Whether a replica that is to stay is on a node."""
+        return any(one.node_id == node_id and not one.leaving for one in self.instances)
 
 
 def observed_of(found: SimulatedObject, now: int) -> ObservedRelease:
     """The object at that time, UTC milliseconds by the simulated clock."""
-    serving = [one for one in found.instances if not one.leaving]
-    ready = sum(one.ready_at <= now for one in serving)
+    serving = found.serving()
+    ready = sum(one.is_ready(now) for one in serving)
     message = None
     if ready < len(serving):
-        message = f"{ready} of {len(serving)} replicas are ready" + (f": {found.trouble}" if found.trouble else "")
+        why = next((one.waits for one in serving if one.waits is not None), found.trouble)
+        message = f"{ready} of {len(serving)} replicas are ready" + (f": {why}" if why else "")
     return ObservedRelease(
         name=found.name,
         owner=found.owner,
@@ -83,7 +105,7 @@ def observed_of(found: SimulatedObject, now: int) -> ObservedRelease:
                 node_id=one.node_id,
                 generation=one.generation,
                 status=_status(one, now),
-                message=(found.trouble or None) if one.ready_at == NEVER else None,
+                message=one.waits or ((found.trouble or None) if one.ready_at == NEVER else None),
             )
             for one in found.instances
         ],
@@ -93,6 +115,6 @@ def observed_of(found: SimulatedObject, now: int) -> ObservedRelease:
 def _status(one: SimulatedInstance, now: int) -> InstanceStatus:
     if one.leaving:
         return InstanceStatus.TERMINATING
-    if one.ready_at == NEVER:
+    if one.waits is None and one.ready_at == NEVER:
         return InstanceStatus.FAILED
-    return InstanceStatus.RUNNING if one.ready_at <= now else InstanceStatus.PENDING
+    return InstanceStatus.RUNNING if one.is_ready(now) else InstanceStatus.PENDING

@@ -36,8 +36,8 @@ class Owners:
         """Takes in an object that came, or is another now."""
         share = _Share(
             one.owner,
-            one.cpu_millicores,
-            one.memory_bytes,
+            one.resources.cpu_millicores,
+            one.resources.memory_bytes,
             tuple(each.node_id for each in one.instances if each.node_id is not None),
         )
         if self._shares.get(one.name) != share:

@@ -24,6 +24,7 @@ from drivers.port import (
     InvalidConfiguration,
     Inventory,
     Observation,
+    ObservedInstance,
     Permanent,
     ReleaseWork,
     RemovalWork,
@@ -33,8 +34,18 @@ from drivers.port import (
 )
 from drivers.simulated.client import Address, Answer, HttpPool, NoAnswer, NoConnection
 from drivers.simulated.settings import DRIVER, SimulatedSettings
-from drivers.simulated.wire import CALLER, INVENTORY_WANTED, AskSamples, Observe, Problem, PushedInventory, meant
+from drivers.simulated.wire import (
+    CALLER,
+    INVENTORY_WANTED,
+    AskSamples,
+    Ensure,
+    Observe,
+    Problem,
+    PushedInventory,
+    meant,
+)
 from graph.identifiers import new_ulid
+from graph.kinds import InstanceStatus, Node
 
 T = TypeVar("T")
 CALL_TIMEOUT_S = 120.0
@@ -74,6 +85,7 @@ class RemoteBackend:
     ) -> None:
         self._owner = access.id
         self._inventory = _Inventory(access.id, access.inventory)
+        self._nodes = _SiteNodes(access.id, access.inventory)
         self._where = f"/v1/clusters/{settings.cluster or access.id}"
         headers = {"content-type": "application/json", CALLER: new_ulid()}
         if token is not None:
@@ -91,7 +103,8 @@ class RemoteBackend:
 
     async def ensure(self, work: ReleaseWork) -> Applied:
         """As the port says."""
-        return await self._call("ensure", work, _APPLIED, name=work.name)
+        asked = Ensure(work=work, nodes=self._nodes.at(work.site_id))
+        return await self._call("ensure", asked, _APPLIED, name=work.name)
 
     async def remove(self, work: RemovalWork) -> Removed:
         """As the port says."""
@@ -103,12 +116,17 @@ class RemoteBackend:
             await self._push()
         # Another one may have told the backend otherwise meanwhile: the last word counts, and is given once more.
         for _ in range(2):
-            asked = Observe(owner=self._owner, inventory=self._inventory.digest, after=after)
+            nodes = self._nodes.to_tell()
+            asked = Observe(owner=self._owner, inventory=self._inventory.digest, after=after, nodes=nodes)
             answer = await self._ask("POST", "/observe", asked, timeout_s=OBSERVE_TIMEOUT_S)
             if answer.status != INVENTORY_WANTED:
                 break
+            self._nodes.told.clear()
             await self._push()
-        return self._meaning(answer, _OBSERVATION)
+        observation = self._meaning(answer, _OBSERVATION)
+        self._nodes.told.update(nodes)
+        self._nodes.learn(observation)
+        return observation
 
     async def samples(self, *, names: Sequence[str] = ()) -> list[Sample]:
         """As the port says."""
@@ -161,6 +179,57 @@ class _Inventory:
         content = msgspec.json.encode((sites, nodes), order="sorted")
         self.digest = hashlib.blake2b(content, digest_size=16).hexdigest()
         return PushedInventory(owner=self._owner, digest=self.digest, sites=sites, nodes=nodes)
+
+
+class _SiteNodes:
+    """The nodes of sites as a scheduler reads them: told with each object, and again while replicas wait for one."""
+
+    def __init__(self, owner: str, source: Inventory) -> None:
+        self._owner = owner
+        self._source = source
+        self._waiting: dict[str, str] = {}
+        """The sites of objects with replicas that no node takes, by the objects' names."""
+        self.told: dict[str, list[Node]] = {}
+        """What the backend was told with an observation, by site id."""
+
+    def at(self, site_id: str) -> list[Node]:
+        return [
+            Node(
+                id=one.id,
+                name=one.name,
+                labels=one.labels,
+                site_id=one.site_id,
+                arch=one.arch,
+                capacity=one.capacity,
+                allocatable=one.allocatable,
+                taints=one.taints,
+                schedulable=one.schedulable,
+            )
+            for one in self._source.nodes_at(site_id)
+        ]
+
+    def to_tell(self) -> dict[str, list[Node]]:
+        """What the backend is to know of sites where replicas wait, as far as it was told otherwise."""
+        now = {site_id: self.at(site_id) for site_id in dict.fromkeys(self._waiting.values())}
+        return {site_id: nodes for site_id, nodes in now.items() if self.told.get(site_id) != nodes}
+
+    def learn(self, observation: Observation) -> None:
+        """Takes in where replicas wait."""
+        if observation.complete:
+            self._waiting.clear()
+        for name in observation.gone:
+            self._waiting.pop(name, None)
+        for one in observation.releases:
+            if one.owner == self._owner and any(_waits_for_node(each) for each in one.instances):
+                self._waiting[one.name] = one.site_id
+            else:
+                self._waiting.pop(one.name, None)
+        waiting = frozenset(self._waiting.values())
+        self.told = {site_id: nodes for site_id, nodes in self.told.items() if site_id in waiting}
+
+
+def _waits_for_node(one: ObservedInstance) -> bool:
+    return one.node_id is None and one.status is InstanceStatus.PENDING and one.message is not None
 
 
 async def token_of(access: ClusterAccess) -> str | None:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from drivers.clock import first_of
-from drivers.port import DriverProblem, InvalidConfiguration, ReleaseWork, RemovalWork
+from drivers.port import DriverProblem, InvalidConfiguration, RemovalWork
 from drivers.simulated import hand
 from drivers.simulated.cluster import Hanging, ReplyLost
 from drivers.simulated.clusters import Clusters, Served
@@ -29,6 +29,7 @@ from drivers.simulated.wire import (
     CALLER,
     INVENTORY_WANTED,
     AskSamples,
+    Ensure,
     Observe,
     Problem,
     PushedInventory,
@@ -136,9 +137,11 @@ class _Api:
     # What drivers ask
 
     async def ensure(self, request: Request) -> Response:
-        work = await _body(request, _WORK)
+        asked = await _body(request, _ENSURE)
+        work = asked.work
         served = await self._served(request)
-        call = served.cluster.ensure(work, by=request.headers.get(CALLER, ""))
+        served.tell_nodes(work.owner, {work.site_id: asked.nodes})
+        call = served.cluster.ensure(work, nodes=asked.nodes, by=request.headers.get(CALLER, ""))
         return await _met(request, served, call, asked=work.generation)
 
     async def remove(self, request: Request) -> Response:
@@ -148,11 +151,12 @@ class _Api:
         return await _met(request, served, call, asked=work.generation)
 
     async def observe(self, request: Request) -> Response:
-        asked = await _body(request, _OBSERVE)
+        asked = await _body(request, _OBSERVE, most=MAX_INVENTORY_BYTES)
         served = await self._served(request)
         conditions = served.conditions(asked.owner, digest=asked.inventory)
         if conditions is None:
             raise _Wrong(INVENTORY_WANTED, "inventory_wanted", "the inventory of this owner is to be pushed first")
+        served.tell_nodes(asked.owner, asked.nodes)
         call = served.cluster.observe(after=asked.after, conditions=conditions, owner=asked.owner)
         return await _met(request, served, call)
 
@@ -303,7 +307,7 @@ def _json(value: Any, *, status: int = 200) -> Response:
 
 _NAME: Final = re.compile(CLUSTER_NAME)
 _ENCODER: Final = msgspec.json.Encoder()
-_WORK: Final = msgspec.json.Decoder(ReleaseWork)
+_ENSURE: Final = msgspec.json.Decoder(Ensure)
 _REMOVAL: Final = msgspec.json.Decoder(RemovalWork)
 _OBSERVE: Final = msgspec.json.Decoder(Observe)
 _ASK_SAMPLES: Final = msgspec.json.Decoder(AskSamples)

@@ -1,6 +1,6 @@
 """What a simulated backend and its driver say to each other: the port's own values as JSON, one POST a call.
 
-    POST /v1/clusters/NAME/ensure    ReleaseWork   -> Applied
+    POST /v1/clusters/NAME/ensure    Ensure        -> Applied
     POST /v1/clusters/NAME/remove    RemovalWork   -> Removed
     POST /v1/clusters/NAME/observe   Observe       -> Observation
     POST /v1/clusters/NAME/samples   AskSamples    -> [Sample]
@@ -21,15 +21,25 @@ from drivers.port import (
     DriverProblem,
     InUseElsewhere,
     Permanent,
+    ReleaseWork,
     Retryable,
     StaleGeneration,
     Unreachable,
 )
+from graph.kinds import Node
 
 CALLER: Final = "x-edgeatlas-connection"
 """The header with the connection's own name; it stands on each effect."""
 INVENTORY_WANTED: Final = 428
 """The status of an observation for whose owner the backend has not the inventory that the driver has (RFC 6585)."""
+
+
+class Ensure(msgspec.Struct, frozen=True, kw_only=True):
+    """Asks for an object."""
+
+    work: ReleaseWork
+    nodes: list[Node] = []
+    """Those of its site as they are now, by which a replica is put on one."""
 
 
 class Observe(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +50,8 @@ class Observe(msgspec.Struct, frozen=True, kw_only=True):
     inventory: str
     """The digest of that inventory as the driver has it."""
     after: Cursor | None = None
+    nodes: dict[str, list[Node]] = {}
+    """The nodes of sites where replicas wait for one, by site id, where they are others than were told before."""
 
 
 class AskSamples(msgspec.Struct, frozen=True, kw_only=True):

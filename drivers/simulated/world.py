@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from drivers.naming import instance_name
 from drivers.port import (
     DriverProblem,
     ObservedRelease,
@@ -23,12 +22,17 @@ from drivers.port import (
     StaleGeneration,
     Unreachable,
 )
-from drivers.simulated.effects import EFFECTS_KEPT, Effect, EffectLog, Outcome
+from drivers.simulated.company import Company
+from drivers.simulated.effects import EFFECTS_KEPT, EffectLog, Outcome
 from drivers.simulated.journal import Journal
-from drivers.simulated.objects import NEVER, SimulatedInstance, SimulatedObject, observed_of
+from drivers.simulated.lines import Line, decoded, encoded
+from drivers.simulated.objects import NEVER, SimulatedObject, observed_of
 from drivers.simulated.owners import Owners
 from drivers.simulated.quotas import Amount, Quota, Usage
+from drivers.simulated.replicas import Start, is_as_wanted, made_of, rescheduled
+from drivers.simulated.scheduler import Scheduler
 from graph.identifiers import new_ulid
+from graph.kinds import Node
 
 TOMBSTONES_KEPT = 50_000
 COMPACT_FROM_LINES = 50_000
@@ -36,21 +40,6 @@ HAND = "hand"
 """Who did it when it was no driver."""
 LIFE_BITS = 32
 """Versions begin at the world's opening shifted by so many bits: they rise over restarts though readiness is not kept."""
-
-
-class _Line(msgspec.Struct, omit_defaults=True):
-    """One line of the journal."""
-
-    what: str
-    """`opened`, `applied`, `removed`, `vanished`, `changed`, `behaves` or `told`."""
-    history: str = ""
-    object: SimulatedObject | None = None
-    name: str = ""
-    generation: int = 0
-    effect: Effect | None = None
-    """Who did it and when; in a `told` line it is all there is."""
-    behaviour: msgspec.Raw = msgspec.Raw(b"")
-    """Of a `behaves` line."""
 
 
 class World:
@@ -73,6 +62,7 @@ class World:
         """How the cluster was last told to behave, when it is the journal that keeps it; JSON."""
         self.oldest = 0
         """Removals up to this version are forgotten: who has seen no more than that is to look at everything."""
+        self._company = Company(self.objects)
         self._maturing: list[tuple[int, str]] = []
         self._changed = asyncio.Event()
         self._opened = 0
@@ -88,10 +78,7 @@ class World:
     async def _open(self) -> None:
         lines = await self.journal.open()
         for number, raw in enumerate(lines, 1):
-            try:
-                self._replay(msgspec.json.decode(raw, type=_Line))
-            except msgspec.DecodeError as problem:
-                raise Permanent(f"line {number} of the simulated cluster's journal is damaged: {problem}") from None
+            self._replay(decoded(raw, number=number))
         self._opened += 1
         self.version = self._opened << LIFE_BITS
         self.effects.begin(self.version)
@@ -99,12 +86,13 @@ class World:
             self.history = new_ulid()
         lasting = len(self.objects) + len(self.removed) + sum(1 for _ in self.effects.lasting())
         if len(lines) > COMPACT_FROM_LINES and len(lines) > 4 * lasting:
-            await self.journal.replace([_encode(line) for line in self._summary()])
-        await self.journal.append(_encode(_Line("opened", history=self.history)))
+            await self.journal.replace([encoded(line) for line in self._summary()])
+        await self.journal.append(encoded(Line("opened", history=self.history)))
         for one in self.objects.values():
             one.version = self.next_version()
             self._watch(one)
             self._count(one)
+            self._company.add(one)
         self.removed = {name: (generation, self.version) for name, (generation, _) in self.removed.items()}
 
     def next_call(self, site_id: str) -> int:
@@ -118,16 +106,15 @@ class World:
         work: ReleaseWork,
         *,
         now: int,
-        ready_at: list[int],
-        trouble: str = "",
+        start: Start,
+        nodes: Sequence[Node] = (),
         quotas: Sequence[Quota] = (),
         by: str = "",
     ) -> tuple[bool, ObservedRelease]:
         """Brings the object to the work; says whether that changed anything, and what it is now.
 
-        `ready_at` has the time at which each replica will be ready, and `trouble` why some will be `NEVER`. What has the
-        generation already is put right where a hand has changed it. Raises StaleGeneration, Permanent when the name is
-        somebody else's, or Retryable when it is over a quota.
+        `nodes` are those of its site. What has the generation already is put right where a hand has changed it. Raises
+        StaleGeneration, Permanent when the name is somebody else's, or Retryable when it is over a quota.
         """
         self._check_open()
         self.mature(now)
@@ -135,7 +122,7 @@ class World:
         try:
             self._check_owner(work)
             self._check_fence(work.name, work.generation)
-            if found is not None and _is_as_wanted(found, work):
+            if found is not None and is_as_wanted(found, work):
                 self.effects.note("applied", work, now=now, by=by, outcome=Outcome.NOTHING)
                 await self.journal.flushed()
                 return False, observed_of(found, now)
@@ -143,30 +130,38 @@ class World:
         except DriverProblem as problem:
             self.effects.note("applied", work, now=now, by=by, outcome=Outcome.REFUSED, reason=str(problem))
             raise
-        made = SimulatedObject(
-            name=work.name,
-            owner=work.owner,
-            site_id=work.site_id,
-            generation=work.generation,
-            replicas=work.replicas,
-            content=_content(work),
-            instances=_replicas(work, found, ready_at),
-            version=self.next_version(),
-            site=work.site,
-            tenant_id=work.tenant_id,
-            component=work.component,
-            reference=work.artifact.reference,
-            cpu_millicores=work.resources.cpu_millicores,
-            memory_bytes=work.resources.memory_bytes,
-            trouble=trouble,
-        )
+        scheduler = Scheduler(nodes, work.pods, work.resources, beside=self._company.beside(work.name))
+        made = made_of(work, found, start=start, scheduler=scheduler, version=self.next_version())
         self.removed.pop(work.name, None)
         self._put(made)
         observed = observed_of(made, now)
         effect = self.effects.note("applied", work, now=now, by=by)
         self.ring()
-        await self.journal.append(_encode(_Line("applied", object=made, effect=effect)))
+        await self.journal.append(encoded(Line("applied", object=made, effect=effect)))
         return True, observed
+
+    async def reschedule(
+        self, *, owner: str, nodes_at: Callable[[str], Sequence[Node]], start: Callable[[SimulatedObject], Start]
+    ) -> None:
+        """Puts an owner's replicas that wait on nodes that take them by now; nodes change, and what was on them goes.
+
+        Of a site of which no nodes are known nothing is tried.
+        """
+        changed = []
+        for found in self._company.waiting(owner=owner):
+            nodes = nodes_at(found.site_id)
+            if not nodes:
+                continue
+            scheduler = Scheduler(nodes, found.pods, found.resources, beside=self._company.beside(found.name))
+            put = rescheduled(found, scheduler, start=start(found))
+            if put is not None:
+                put.version = self.next_version()
+                self._put(put)
+                changed.append(Line("applied", object=put))
+        if changed:
+            self.ring()
+        for line in changed:
+            await self.journal.append(encoded(line))
 
     async def remove(self, work: RemovalWork, *, now: int = 0, by: str = "") -> bool:
         """Removes the object and remembers the generation; says whether there was one. Raises StaleGeneration.
@@ -188,7 +183,7 @@ class World:
         self._forget(work.name, work.generation)
         outcome = Outcome.DONE if found is not None else Outcome.NOTHING
         effect = self.effects.note("removed", work, now=now, by=by, outcome=outcome)
-        await self.journal.append(_encode(_Line("removed", name=work.name, generation=work.generation, effect=effect)))
+        await self.journal.append(encoded(Line("removed", name=work.name, generation=work.generation, effect=effect)))
         return found is not None
 
     async def vanish(self, name: str, *, now: int = 0) -> None:
@@ -197,7 +192,7 @@ class World:
         if found is not None:
             self._forget(name, 0)
             effect = self.effects.note("vanished", found, now=now, by=HAND)
-            await self.journal.append(_encode(_Line("vanished", name=name, effect=effect)))
+            await self.journal.append(encoded(Line("vanished", name=name, effect=effect)))
 
     async def rewrite(self, changed: SimulatedObject, *, what: str, now: int) -> None:
         """Puts an object in the place of the one of its name, by hand and past the fence: drift."""
@@ -207,13 +202,13 @@ class World:
         self._put(changed)
         self.ring()
         effect = self.effects.note(what, changed, now=now, by=HAND)
-        await self.journal.append(_encode(_Line("changed", object=changed, effect=effect)))
+        await self.journal.append(encoded(Line("changed", object=changed, effect=effect)))
 
     async def keep_behaviour(self, behaviour: bytes) -> None:
         """Writes down how the cluster is to behave, JSON, for its next life."""
         self._check_open()
         self.behaviour = behaviour
-        await self.journal.append(_encode(_Line("behaves", behaviour=msgspec.Raw(behaviour))))
+        await self.journal.append(encoded(Line("behaves", behaviour=msgspec.Raw(behaviour))))
 
     def mature(self, now: int) -> None:
         """Makes ready what is ready by `now`."""
@@ -223,8 +218,12 @@ class World:
             found = self.objects.get(name)
             if found is None:
                 continue
-            if all(one.ready_at <= now for one in found.instances if not one.leaving):
-                found.instances = [one for one in found.instances if not one.leaving]
+            if all(one.is_ready(now) for one in found.serving()):
+                left = {one.node_id for one in found.instances if one.leaving and one.node_id is not None}
+                found.instances = found.serving()
+                for node_id in left:
+                    if not found.is_on(node_id):
+                        self._company.leave(name, node_id)
             found.version = self.next_version()
             self.owners.note(found, version=self.version)
             self.objects[name] = self.objects.pop(name)
@@ -302,7 +301,9 @@ class World:
         found = self.objects.pop(made.name, None)
         if found is not None:
             self._count(found, times=-1)
+            self._company.drop(found)
         self._count(made)
+        self._company.add(made)
         self.objects[made.name] = made
         self._watch(made)
 
@@ -312,6 +313,7 @@ class World:
         self.removed[name] = (generation, self.next_version())
         if found is not None:
             self._count(found, times=-1)
+            self._company.drop(found)
             self.owners.drop(name, version=self.version)
         while len(self.removed) > TOMBSTONES_KEPT:
             oldest = next(iter(self.removed))
@@ -325,10 +327,10 @@ class World:
 
     def _watch(self, found: SimulatedObject) -> None:
         for one in found.instances:
-            if one.ready_at != NEVER:
+            if one.waits is None and one.ready_at != NEVER:
                 heapq.heappush(self._maturing, (one.ready_at, found.name))
 
-    def _replay(self, line: _Line) -> None:
+    def _replay(self, line: Line) -> None:
         if line.what == "opened":
             self._opened += 1
             self.history = line.history
@@ -344,55 +346,14 @@ class World:
         if line.effect is not None:
             self.effects.add(line.effect)
 
-    def _summary(self) -> Iterator[_Line]:
+    def _summary(self) -> Iterator[Line]:
         for _ in range(self._opened - 1):
-            yield _Line("opened", history=self.history)
+            yield Line("opened", history=self.history)
         for name, (generation, _) in self.removed.items():
-            yield _Line("removed", name=name, generation=generation)
+            yield Line("removed", name=name, generation=generation)
         for found in self.objects.values():
-            yield _Line("applied", object=found)
+            yield Line("applied", object=found)
         if self.behaviour:
-            yield _Line("behaves", behaviour=msgspec.Raw(self.behaviour))
+            yield Line("behaves", behaviour=msgspec.Raw(self.behaviour))
         for effect in self.effects.lasting():
-            yield _Line("told", effect=effect)
-
-
-def _encode(line: _Line) -> bytes:
-    return msgspec.json.encode(line)
-
-
-def _content(work: ReleaseWork) -> str:
-    parts = (work.artifact, work.configuration, work.resources)
-    return msgspec.json.encode(parts, order="deterministic").decode()
-
-
-def _is_as_wanted(found: SimulatedObject, work: ReleaseWork) -> bool:
-    """Whether the object is what this very work made it; a hand may have changed it since."""
-    return found.generation == work.generation and found.replicas == work.replicas and found.content == _content(work)
-
-
-def _replicas(work: ReleaseWork, found: SimulatedObject | None, ready_at: list[int]) -> list[SimulatedInstance]:
-    """The replicas on their nodes: those that can stay do, the others stay until what replaces them is ready."""
-    spots: list[str | None] = [node for node, count in sorted(work.assignments.items()) for _ in range(count)]
-    spots += [None] * (work.replicas - len(spots))
-    old = [one for one in found.instances if not one.leaving] if found is not None else []
-    staying = old if found is not None and found.content == _content(work) else []
-    free: dict[str | None, list[SimulatedInstance]] = {}
-    for one in staying:
-        free.setdefault(one.node_id, []).append(one)
-    kept: list[SimulatedInstance] = []
-    for index, node in enumerate(spots[: work.replicas]):
-        if free.get(node):
-            kept.append(free[node].pop(0))
-            continue
-        name = instance_name(work.name, generation=work.generation, node=node or "", index=index)
-        kept.append(SimulatedInstance(name, node, work.generation, ready_at[index]))
-    fresh = [one for one in kept if one.generation == work.generation]
-    names = {one.name for one in kept}
-    if not fresh:
-        return kept
-    return kept + [
-        SimulatedInstance(one.name, one.node_id, one.generation, one.ready_at, leaving=True)
-        for one in old
-        if one.name not in names
-    ]
+            yield Line("told", effect=effect)

@@ -14,6 +14,7 @@ import msgspec
 
 from graph.entity import HIDDEN, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
 from graph.kinds.policy import PlacementPolicy
+from graph.kinds.scheduling import Scheduling
 from graph.values import Count, Resources
 
 
@@ -121,7 +122,9 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     phase: Annotated[DeploymentPhase, doc("Where it stands."), MANAGED, INDEXED] = DeploymentPhase.PENDING_PLACEMENT
     message: Annotated[str | None, doc("Why it stands there, when it is not READY."), MANAGED] = None
     revision_id: Annotated[str | None, doc("Its current revision."), MANAGED] = None
-    decision_id: Annotated[str | None, doc("The decision that chose its sites."), MANAGED] = None
+    decision_id: Annotated[
+        str | None, doc("The decision that chose its sites; while it waits, the one that found none."), MANAGED
+    ] = None
     operation_id: Annotated[str | None, doc("The operation that works on it now."), MANAGED] = None
     good: Annotated[
         GoodState | None, doc("Its newest state that was wholly observed; none: it never was READY."), MANAGED
@@ -181,6 +184,11 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         MANAGED,
         Ref("Node", relation="RESERVES"),
     ] = {}
+    scheduling: Annotated[
+        Scheduling | None,
+        doc("Which nodes of its site its replicas may run on; none: those that its component alone asks for."),
+        MANAGED,
+    ] = None
     generation: Annotated[int, doc("What is wanted; a backend that holds a newer one refuses an older."), MANAGED] = 1
     applied_generation: Annotated[int, doc("The newest generation that the backend is known to hold."), MANAGED] = 0
     observed: Annotated[ReleaseObserved | None, doc("What the backend last reported; none: nothing yet."), MANAGED] = (

@@ -7,11 +7,11 @@ from typing import Annotated
 import msgspec
 
 from graph.entity import doc
-from graph.values import NonNegativeFloat, Position
+from graph.values import Demand, Position
 
 Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=10_000)]
 Kilometres = Annotated[float, msgspec.Meta(gt=0, le=20_100)]
-Megabits = Annotated[float, msgspec.Meta(gt=0)]
+Megabits = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 
 
 class Circle(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -35,7 +35,9 @@ class LatencyTarget(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_de
 
     place: Annotated[Place, doc("Where the users are.")]
     within_ms: Annotated[float, msgspec.Meta(gt=0, le=10_000, description="Most latency, one way, in milliseconds.")]
-    demand: Annotated[NonNegativeFloat | None, doc("Weight of its users; none: a region's own demand, else 1.")] = None
+    demand: Annotated[
+        Demand | None, doc("Weight of its users, at most 10^12; none: a region's own demand, else 1.")
+    ] = None
     min_bandwidth_mbps: Annotated[Megabits | None, doc("Least free bandwidth on the way of least latency, Mbit/s.")] = (
         None
     )

@@ -16,11 +16,14 @@ from graph.refusal import InvalidInput
 from graph.values import (
     NO_RESOURCES,
     UNKNOWN_HEALTH,
+    AcceleratorPrice,
     Count,
+    Demand,
     Finding,
     Health,
     NonNegativeFloat,
     Position,
+    Price,
     Resources,
     Taint,
 )
@@ -93,7 +96,7 @@ class Region(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     boundary: Annotated[
         list[list[Position]], doc("Closed rings: the outline first, then holes. Empty when unknown.")
     ] = []
-    demand: Annotated[NonNegativeFloat, doc("Weight of its users in placement, for instance their number.")] = 0.0
+    demand: Annotated[Demand, doc("Weight of its users in placement, for instance their number.")] = 0.0
     tenant_id: PrivateTo = None
 
     def check(self, reader: Reader, *, path: str) -> None:
@@ -121,7 +124,14 @@ class Site(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     capacity: Annotated[
         Resources | None, doc("What it offers when its nodes are not observed; else its nodes count.")
     ] = None
-    price_per_core_hour: Annotated[NonNegativeFloat, doc("Price units for one core for one hour.")] = 0.0
+    price_per_core_hour: Annotated[Price, doc("Price units for one core for one hour.")] = 0.0
+    price_per_gib_hour: Annotated[Price, doc("Price units for one GiB of memory for one hour.")] = 0.0
+    accelerator_prices: Annotated[
+        list[AcceleratorPrice],
+        msgspec.Meta(
+            max_length=64, description="What accelerators cost, by model; one that is not named costs nothing."
+        ),
+    ] = []
     schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
     health: Annotated[Health, doc("What its clusters' observers last found."), MANAGED] = UNKNOWN_HEALTH
     findings: Annotated[

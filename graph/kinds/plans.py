@@ -84,6 +84,15 @@ class Plan(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         IMMUTABLE,
         MANAGED,
     ] = {}
+    move_penalty: Annotated[
+        float | None,
+        doc("With REBALANCE: what a move costs instead of each policy's own weight."),
+        IMMUTABLE,
+        MANAGED,
+    ] = None
+    max_moves: Annotated[
+        Count | None, doc("With REBALANCE: the most moves over all deployments."), IMMUTABLE, MANAGED
+    ] = None
     what_if: Annotated[list[Change], doc("What it supposes of the graph, in order."), IMMUTABLE, MANAGED] = []
     planned_at_revision: Annotated[int, doc("The revision of the graph that it was made at."), IMMUTABLE, MANAGED] = 0
     expires_at: Annotated[TimestampMs, doc("When it ends; it cannot be applied then."), IMMUTABLE, MANAGED] = 0

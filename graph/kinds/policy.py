@@ -12,10 +12,12 @@ from typing import Annotated
 import msgspec
 
 from graph.entity import doc
-from graph.kinds.geography import Circle, Coverage, LatencyTarget, Place, SiteReach
-from graph.values import Count, NonNegativeFloat, Position, TaintEffect
+from graph.kinds.geography import Circle, Coverage, LatencyTarget, Megabits, Place, SiteReach
+from graph.values import Count, Position, TaintEffect
 
 Few = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+MOST_PRIORITY = 1_000_000_000
+"""The highest priority, as in Kubernetes the highest that users may give a PriorityClass; the lowest is as far below 0."""
 
 
 class SiteSelector(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -68,11 +70,40 @@ class SiteWeight(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     weight: Annotated[Count, doc("Each site's weight.")]
 
 
+class RegionWeight(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A weight for regions; of several that name a region the first counts."""
+
+    region_ids: Annotated[
+        list[str], msgspec.Meta(max_length=1_000, description="These regions, and those of the level below them.")
+    ]
+    weight: Annotated[Count, doc("Each region's weight.")]
+
+
+class DivisionLevel(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Regions of a level that a total is divided over before it is divided over what is in them."""
+
+    level: Annotated[str, doc("The level of the regions, such as COUNTRY; the coarser first.")]
+    weights: Annotated[
+        list[RegionWeight],
+        msgspec.Meta(
+            max_length=1_000,
+            description="The regions' weights, 0 for those that none names; empty: with STATIC all alike, else by what "
+            "their sites weigh together.",
+        ),
+    ] = []
+
+
 class Division(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """The numbers of replicas are totals, divided over the chosen sites (Balinski and Young's quota method)."""
 
     mode: Annotated[DivisionMode, doc("By what they are divided.")] = DivisionMode.STATIC
     weights: Annotated[list[SiteWeight], msgspec.Meta(max_length=1_000, description="With STATIC: the weights.")] = []
+    levels: Annotated[
+        list[DivisionLevel],
+        msgspec.Meta(
+            max_length=6, description="Totals are divided over regions first, level by level, then over sites in each."
+        ),
+    ] = []
     min_each: Annotated[Few, doc("At least so many of each component at each chosen site.")] = 0
     max_each: Annotated[Few | None, doc("At most so many of each component at a site.")] = None
 
@@ -152,7 +183,7 @@ class ComponentPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
         doc("With `serves`: most latency between the sites, one way, in milliseconds. 0: at the same site."),
     ] = None
     min_bandwidth_mbps: Annotated[
-        Annotated[float, msgspec.Meta(gt=0)] | None, doc("With `serves`: least free bandwidth on the way, Mbit/s.")
+        Megabits | None, doc("With `serves`: least free bandwidth on the way, Mbit/s; at most 10^9.")
     ] = None
     never_with: Annotated[
         list[str], msgspec.Meta(max_length=16, description="With `apart`: components at none of whose sites it runs.")
@@ -179,14 +210,21 @@ class Term(enum.Enum):
     """Sites of a component that it did not run at before."""
 
 
-class ScoreWeights(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """How much each term of the objective counts."""
+MAX_WEIGHT = 1e6
+"""The largest weight of a term: sums of costs stay exact enough to be compared."""
+MAX_PRICE_PER_HOUR = 1e12
+"""The largest price of all that is placed."""
+Weight = Annotated[float, msgspec.Meta(ge=0, le=MAX_WEIGHT)]
 
-    latency: Annotated[NonNegativeFloat, doc("A mean of 10 ms costs so much.")] = 1.0
-    headroom: Annotated[NonNegativeFloat, doc("A site whose scarcest resource is used up costs so much.")] = 0.5
-    price: Annotated[NonNegativeFloat, doc("A price unit an hour costs so much.")] = 0.5
-    sites: Annotated[NonNegativeFloat, doc("A chosen site costs so much.")] = 1.0
-    moves: Annotated[NonNegativeFloat, doc("A component at a site where it was not costs so much.")] = 1.0
+
+class ScoreWeights(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """How much each term of the objective counts; each is 0 to 1,000,000."""
+
+    latency: Annotated[Weight, doc("A mean of 10 ms costs so much.")] = 1.0
+    headroom: Annotated[Weight, doc("A site whose scarcest resource is used up costs so much.")] = 0.5
+    price: Annotated[Weight, doc("A price unit an hour costs so much.")] = 0.5
+    sites: Annotated[Weight, doc("A chosen site costs so much.")] = 1.0
+    moves: Annotated[Weight, doc("A component at a site where it was not costs so much.")] = 1.0
 
 
 class PlacementPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -245,11 +283,21 @@ class PlacementPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     ] = None
     everywhere: Annotated[bool, doc("Every site that passes, as a daemon would; `maxSites` still bounds it.")] = False
     max_price_per_hour: Annotated[
-        NonNegativeFloat | None, doc("The most that all of it may cost, price units an hour.")
+        Annotated[float, msgspec.Meta(ge=0, le=MAX_PRICE_PER_HOUR)] | None,
+        doc("The most that all of it may cost, price units an hour; at most 10^12."),
     ] = None
     max_moves: Annotated[
         Few | None, doc("The most sites of a component that it did not run at before, when it is placed again.")
     ] = None
+    priority: Annotated[
+        int,
+        msgspec.Meta(
+            ge=-MOST_PRIORITY,
+            le=MOST_PRIORITY,
+            description="Who comes first when several deployments are decided together and there is not room for all: the "
+            "higher. At most what the tenant may have (`maxPriority`). Nothing that stays is moved for it.",
+        ),
+    ] = 0
     weights: Annotated[ScoreWeights, doc("How much each term of the objective counts.")] = ScoreWeights()
     objective: Annotated[
         list[list[Term]],
@@ -275,6 +323,7 @@ NAMES = {
 """What is named by the fields of a policy's words that name something by id, wherever in a policy they stand."""
 
 __all__ = [
+    "MOST_PRIORITY",
     "NAMES",
     "AffinityScope",
     "AppAffinity",
@@ -282,10 +331,12 @@ __all__ = [
     "ComponentPolicy",
     "Coverage",
     "Division",
+    "DivisionLevel",
     "DivisionMode",
     "LatencyTarget",
     "Place",
     "PlacementPolicy",
+    "RegionWeight",
     "ScoreWeights",
     "SiteGroup",
     "SiteReach",

@@ -9,7 +9,10 @@ from __future__ import annotations
 import enum
 from typing import Annotated
 
+import msgspec
+
 from graph.entity import HIDDEN, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
+from graph.kinds.policy import MOST_PRIORITY
 
 
 class Role(enum.Enum):
@@ -32,6 +35,16 @@ class Role(enum.Enum):
 @kind(prefix="tenant", area=Area.TENANCY)
 class Tenant(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A customer, department or project; what it owns is invisible to the others."""
+
+    max_priority: Annotated[
+        int,
+        msgspec.Meta(
+            ge=-MOST_PRIORITY,
+            le=MOST_PRIORITY,
+            description="The highest priority that policies of its deployments may state, for it counts against those of "
+            "other tenants. Set by who manages the installation, and by nobody of the tenant.",
+        ),
+    ] = 0
 
 
 @kind(prefix="user", area=Area.TENANCY)

@@ -12,7 +12,7 @@ import msgspec
 
 from graph.entity import doc
 from graph.kinds.infrastructure import LinkState
-from graph.values import NonNegativeFloat, Resources
+from graph.values import AcceleratorPrice, Price, Resources
 
 Factor = Annotated[float, msgspec.Meta(ge=0, le=1_000)]
 Ids = Annotated[list[str], msgspec.Meta(max_length=1_000)]
@@ -38,10 +38,15 @@ class LinkChange(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
 
 
 class PriceChange(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A core at a site has another price."""
+    """Cores, memory or accelerators at a site have another price; what is not given keeps its own."""
 
     site_id: Annotated[str, doc("The site.")]
-    price_per_core_hour: Annotated[NonNegativeFloat, doc("Price units for one core for one hour.")]
+    price_per_core_hour: Annotated[Price | None, doc("Price units for one core for one hour.")] = None
+    price_per_gib_hour: Annotated[Price | None, doc("Price units for one GiB of memory for one hour.")] = None
+    accelerator_prices: Annotated[
+        Annotated[list[AcceleratorPrice], msgspec.Meta(max_length=64)] | None,
+        doc("What accelerators cost there, by model, instead of all that the site states."),
+    ] = None
 
 
 class DemandChange(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

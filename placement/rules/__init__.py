@@ -19,6 +19,7 @@ from placement.rules import (
     features,
     groups,
     health,
+    held,
     labels,
     latency,
     listed,
@@ -46,6 +47,7 @@ RULES: tuple[Rule, ...] = (
     polygon.RULE,
     circle.RULE,
     component_sites.RULE,
+    held.RULE,
     residency.RULE,
     groups.RULE,
     preferences.RULE,
@@ -69,5 +71,7 @@ RULES: tuple[Rule, ...] = (
     capacity.RULE,
 )
 """In the order in which reasons are given."""
+OF_PLACES = frozenset(one.RULE.name for one in (latency, distance, bandwidth))
+"""The names of the rules that ask whether a site is in reach of any of the policy's places."""
 
-__all__ = ["RULES", "CapacityRule", "NodeRule", "Rule", "SiteRule"]
+__all__ = ["OF_PLACES", "RULES", "CapacityRule", "NodeRule", "Rule", "SiteRule"]

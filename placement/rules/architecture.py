@@ -7,7 +7,7 @@ import numpy as np
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.rule import NodeRule, Shortage
+from placement.rules.rule import NodeRule, Shortage, left_out_of, shortage_reason
 
 
 def _leaves_out(problem: Problem, component: int) -> Mask:
@@ -20,19 +20,35 @@ def _leaves_out(problem: Problem, component: int) -> Mask:
 
 
 def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
-    bins = problem.bins
     short = problem.components[shortage.component]
-    picky = [one for at, one in enumerate(problem.components) if _leaves_out(problem, at)[bins.of_site(site)].any()]
-    component = short if short in picky else picky[0]
-    present = sorted({bins.archs[one] if one >= 0 else "not known" for one in bins.arch[bins.of_site(site)].tolist()})
-    need, have = " or ".join(component.architectures), " and ".join(present)
+    left_out = {
+        at: mask
+        for at in range(len(problem.components))
+        if (mask := _leaves_out(problem, at))[problem.bins.of_site(site)].any()
+    }
+    at = shortage.component if shortage.component in left_out else next(iter(left_out))
+    component = problem.components[at]
+    wanted = " or ".join(component.architectures)
+    wrong, of = left_out_of(problem, site, left_out[at])
+    if wrong < of and component is short:
+        # Some nodes suit, and what is left after those that do not is too little.
+        because = f"{wrong} of its {of} nodes have no processor of {wanted}"
+        return shortage_reason(problem, rule="architecture", shortage=shortage, because=because)
     return Reason(
         rule="architecture",
-        need=need,
-        have=have,
+        need=wanted,
+        have=" and ".join(_present(problem, site, left_out[at])),
         unit="",
-        message=f"{component.name!r} runs on {need}; the processors here: {have}",
+        message=f"{component.name!r} runs on {wanted}; the processors of {wrong} of its {of} nodes: "
+        + " and ".join(_present(problem, site, left_out[at])),
     )
+
+
+def _present(problem: Problem, site: int, left_out: Mask) -> list[str]:
+    """The processors of the nodes that are left out, by name."""
+    bins = problem.bins
+    here = bins.of_site(site)
+    return sorted({bins.archs[one] if one >= 0 else "not known" for one in bins.arch[here][left_out[here]].tolist()})
 
 
 RULE = NodeRule("architecture", _leaves_out, _reason)

@@ -7,18 +7,19 @@ import numpy as np
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.latency import reach, sites_in
+from placement.rules.latency import reach
 from placement.rules.rule import SiteRule, bandwidth_reason, nobody
+from placement.solve.entries import reached
 
 
 def _refuses(problem: Problem) -> Mask:
-    if all(one.min_bandwidth_mbps is None for one in problem.targets):
+    if problem.words.allowed is None or all(one.min_bandwidth_mbps is None for one in problem.targets):
         return nobody(problem)
-    return sites_in(problem.latency.pairs) & ~sites_in(reach(problem))
+    return reached(problem.latency.pairs) & ~reached(reach(problem))
 
 
 def _reason(problem: Problem, site: int) -> Reason:
-    closest = int(np.argmin(problem.latency.to(np.array([site]))[:, 0]))
+    closest = int(np.argmin(problem.latency.to(np.array([site]))[1]))
     target = problem.targets[closest]
     allowed = problem.words.allowed
     have = np.nan if allowed is None else allowed.free_to(closest, site)

@@ -61,13 +61,15 @@ def _in_all(problem: Problem, site: int, resource: int, free: float, aside: str)
     name = bins.resources[resource]
     need, have, words = f"{problem.needed[resource]:.0f}", f"{free:.0f}", _words(name)
     offered = int(bins.usable[bins.of_site(site), resource].sum())
+    # What it offers at most is no secret; how much of that is free is.
+    short = f"of its {offered} less than that is free" if offered >= problem.needed[resource] else f"it has {offered}"
     return Reason(
         rule=NAME,
         need=need,
         have=have,
         unit=UNITS.get(name, name),
         message=f"needs {need} {words} in all, has {have} free{aside}",
-        untold=f"needs {need} {words} in all, and less of its {offered} is free{aside}",
+        untold=f"needs {need} {words} in all, and {short}{aside}",
     )
 
 

@@ -13,7 +13,7 @@ from placement.rules.rule import SiteRule, nobody
 
 
 def _refuses(problem: Problem) -> Mask:
-    if all(one.within_km is None for one in problem.targets):
+    if not problem.latency.by_distance:
         return nobody(problem)
     return serves_nobody(problem)
 

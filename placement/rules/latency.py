@@ -14,6 +14,7 @@ from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import SiteRule, nobody
+from placement.solve.entries import reached
 
 
 def reach(problem: Problem) -> csr_array:
@@ -37,18 +38,11 @@ def reach(problem: Problem) -> csr_array:
 
 def serves_nobody(problem: Problem) -> Mask:
     """(sites,): whether the site is in reach of no place by time or distance."""
-    return ~sites_in(problem.latency.pairs)
-
-
-def sites_in(pairs: csr_array) -> Mask:
-    """(sites,): whether the site is in reach of any place."""
-    mask = np.zeros(pairs.shape[1], dtype=bool)
-    mask[pairs.indices] = True
-    return mask
+    return ~reached(problem.latency.pairs)
 
 
 def _refuses(problem: Problem) -> Mask:
-    if all(one.within_km is not None for one in problem.targets):
+    if not problem.latency.by_time:
         return nobody(problem)
     return serves_nobody(problem)
 

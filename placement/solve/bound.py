@@ -11,12 +11,16 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Floats
 from placement.solve.ladders import Rows, Told
-from placement.solve.mip import held, relaxed_whole, rounded_up
+from placement.solve.mip import held, rounded_up
 from placement.solve.model import Model
 from placement.solve.program import pairs, program
+from placement.solve.relaxation import Relaxation
+from placement.solve.streams import chains_of
 
 MAX_PAIRS = 400_000
 """Pairs in reach of a model whose relaxation is solved."""
+MAX_STEPS = 20_000
+"""Of the simplex, for each tier."""
 
 
 def lp_bound(model: Model, *, cost: Floats | None = None, most_pairs: int | None = None) -> Floats | None:
@@ -39,7 +43,8 @@ def lp_bound(model: Model, *, cost: Floats | None = None, most_pairs: int | None
                 more = Rows(csr_array(dense), np.full(len(before), -np.inf), high)
         told = Told(rows.ladders)
         told.begin(None)
-        found = relaxed_whole(rows, tier, told, more=more)
+        asked = Relaxation(rows, tier, told, chains_of(model, rows), more)
+        found = asked.run(most_steps=MAX_STEPS, stop=model.limits.stop)
         if not found.feasible:
             return None
         bounds[tier] = rounded_up(found.value + float(rows.constants[tier]), rows.step(tier))

@@ -19,9 +19,12 @@ from placement.arrays import Floats, Ints, Mask
 from placement.solve.highs import relaxed, solved
 from placement.solve.model import Model
 from placement.solve.program import COMPOSED, MEANING, Program, pairs, program
+from placement.stopping import look
 
 MAX_PAIRS = 400_000
 """Pairs in reach of a model that is looked at."""
+MAX_CANDIDATES = 400
+"""Of a model that is asked for whole sites too."""
 MAX_QUESTIONS = 60
 """Programs that are solved."""
 EXACT_NODES = 200
@@ -46,12 +49,17 @@ def irreducible(model: Model) -> tuple[str, ...]:
     everything = set(range(len(rows.names)))
 
     def broken(kept: set[int]) -> set[int] | None:
+        look(model.limits.stop)
         return _elastic(rows, _kept_rows(rows, kept, sources), sources)
 
     found = _filtered(everything, broken)
-    if model.candidates <= model.limits.exact_candidates:
+    if model.candidates <= min(MAX_CANDIDATES, model.limits.exact_candidates):
         # Of what the relaxation needs together, less may do for whole sites.
-        exactly = _filtered(found or everything, lambda kept: _exactly(rows, kept, sources), certain=True)
+        def impossible(kept: set[int]) -> set[int] | None:
+            look(model.limits.stop)
+            return _exactly(rows, kept, sources)
+
+        exactly = _filtered(found or everything, impossible, certain=True)
         found = found if exactly is None else exactly
     return tuple(rows.names[one] for one in sorted(found or ()))
 
@@ -116,6 +124,7 @@ def _elastic(rows: Program, which: Mask, sources: set[int]) -> set[int] | None:
         elements=some.elements,
         names=rows.names,
         ladders=rows.ladders,
+        extras=rows.extras,
     )
     objective: Floats = np.append(np.zeros(rows.columns), np.ones(count))
     answer = relaxed(loose, objective)
@@ -149,4 +158,5 @@ def _only(rows: Program, which: Ints) -> Program:
         elements=rows.elements[which],
         names=rows.names,
         ladders=rows.ladders,
+        extras=rows.extras,
     )

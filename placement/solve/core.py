@@ -16,18 +16,20 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
-from placement.solve.evaluation import better, rows_of
+from placement.solve.dominance import needed
+from placement.solve.evaluation import better, evaluate, rows_of
 from placement.solve.mip import exact
 from placement.solve.model import Choice, Group, Model
 from placement.solve.program import pairs
+from placement.solve.restriction import numbered_among, restricted
 
 SPARE = 3
 """Candidates of each client, group and domain beyond those it needs."""
-SEARCHED = 24
+SEARCHED = 60
 """Candidates of each unit of a core that are searched where serving costs something, after the relaxation of the core."""
 DEALT = 600
 """The most promising candidates, which are dealt out over the clients."""
-MAX_WHOLE_ENTRIES = 40_000
+MAX_WHOLE_ENTRIES = 120_000
 """Pairs in reach of a model that is solved whole."""
 
 
@@ -40,12 +42,17 @@ def improve(model: Model, incumbent: Choice) -> Choice:
     limits = model.limits
     if not limits.core_candidates:
         return incumbent
-    if model.candidates <= limits.exact_candidates and pairs(model) <= MAX_WHOLE_ENTRIES:
-        found = exact(model, incumbent=incumbent)
+    left = needed(model, keep=incumbent.open)
+    part = restricted(model, left)
+    inside = numbered_among(incumbent, left)
+    if part.candidates <= limits.exact_candidates and pairs(part) <= MAX_WHOLE_ENTRIES:
+        found = exact(part, incumbent=inside)
     else:
-        found = exact(model, among=core(model, incumbent), incumbent=incumbent, most=SEARCHED)
+        found = exact(part, among=core(part, inside), incumbent=inside, most=SEARCHED)
     if found is None:
         return incumbent
+    opened = tuple(kept[one] for kept, one in zip(left, found.open, strict=True))
+    found = replace(found, open=opened, broken=evaluate(model, opened).broken)
     if incumbent.feasible and (not found.feasible or better(incumbent.cost, found.cost)):
         return replace(incumbent, iterations=found.iterations)
     return found

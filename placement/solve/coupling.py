@@ -1,144 +1,199 @@
 """What units mean for one another: which candidates they need served, what they share, and where they may not meet.
 
-A search moves one unit while the others stand still. `Stage.ground` is that unit's view: the open candidates of its client
+A search moves one unit while the others stand still. `ground_of` is that unit's view: the open candidates of its client
 units are clients of its own, the sites of a unit apart from it are barred, and what the others use of a budget is gone. Once
 servers are open, being served by them is part of what opening a candidate costs.
+
+The `Board` holds all units as flat arrays, one unit after the other, so that thousands of such views cost one call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
-from placement.solve.evaluation import cheapest, entries_of, exceeds
+from placement.compiled import Flags, Numbers, Row, Small, Table, kernel, part
+from placement.solve.evaluation import TOLERANCE
 from placement.solve.ground import Ground, stand
-from placement.solve.layout import ELSEWHERE, Layout, Rows
-from placement.solve.model import Model, Serving, mask_of
+from placement.solve.layout import Layout, Rows, joined, weight_of
+from placement.solve.model import Model
 
 Opens = list[Ints | None]
 """By unit its open candidates; None for one that has not been solved."""
+ALONE, UNSERVED, WHOLE = 0, 1, 2
+"""What a view has of the other units: clients alone; all but who serves the unit; all."""
+OWN = -1
+"""In `Board.player`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A serving, on the candidates of both units that a search may open."""
+class Board(NamedTuple):
+    """All units on their layouts, with what connects them.
 
-    serving: Serving
-    clients: Ints
-    """Candidates of the client unit, ascending: the rows of `matrix`."""
-    matrix: csr_array
-    """(clients, candidates of the server)."""
+    A unit's *players* are its columns and then its fixed candidates. `…_at` say where each unit's part begins.
+    """
 
-    def rows(self, open: Ints) -> Rows:
-        """The open candidates of the client unit as clients of the server."""
-        return Rows(self.matrix, np.searchsorted(self.clients, open), self.serving.tier)
+    weights: Row
+    """(tiers,)."""
+    player_at: Numbers
+    width: Numbers
+    """(units,): how many of its players are columns."""
+    site: Numbers
+    """(players,): the site's row in the problem."""
+    opening: Row
+    """By unit (tiers, players)."""
+    sum_at: Numbers
+    amount_at: Numbers
+    amounts: Row
+    """By unit (sums, columns), the budgets last."""
+    low: Row
+    high: Row
+    weight: Row
+    """(sums,)."""
+    budget_amounts: Table
+    """(budgets, players)."""
+    budget_most: Row
+    spread_at: Numbers
+    domain_at: Numbers
+    domain: Numbers
+    """By unit (spreads, columns)."""
+    inside_at: Numbers
+    inside: Numbers
+    inside_from: Numbers
+    """By unit (spreads + 1,): where each spread begins in the unit's part of `inside`."""
+    least: Numbers
+    most: Numbers
+    each: Numbers
+    row_at: Numbers
+    start: Numbers
+    """By unit (rows + 1,)."""
+    entry_at: Numbers
+    column: Small
+    cost: Row
+    floor: Row
+    tier: Numbers
+    first: Row
+    second: Row
+    player: Numbers
+    """(rows,): the player that is the client while it is open, or `OWN`."""
+    link_server: Numbers
+    link_client: Numbers
+    link_tier: Numbers
+    link_row: Numbers
+    """(links,): the server's row of the client's first player."""
+    apart_one: Numbers
+    apart_other: Numbers
 
 
-def link(serving: Serving, client: Layout, server: Layout) -> Link:
-    """The serving between two layouts."""
-    clients = np.sort(np.concatenate((client.columns, client.fixed)))
-    entries, lengths = entries_of(serving.reach, clients)
-    servers = serving.reach.indices.take(entries)
-    inside = np.flatnonzero(server.column_of.take(servers) != ELSEWHERE)
-    start = np.zeros(len(clients) + 1, dtype=np.int64)
-    start[1:] = np.searchsorted(inside, np.cumsum(lengths))
-    parts = (serving.reach.data.take(entries.take(inside)), servers.take(inside), start)
-    return Link(serving, clients, csr_array(parts, shape=(len(clients), server.unit.count)))
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """All units on their layouts, with what connects them."""
-
-    model: Model
-    layouts: tuple[Layout, ...]
-    links: tuple[Link, ...]
-
-    def ground(self, number: int, open: Opens, *, charged: bool = True) -> Ground:
-        """The unit's ground while the others have these open; without `charged` it need not be served."""
-        layout = self.layouts[number]
-        unit = layout.unit
-        rows: list[Rows] = []
-        charge: Floats | None = None
-        barred: Floats | None = None
-        for one in self.links:
-            clients, servers = open[one.serving.client], open[one.serving.server]
-            if one.serving.server == number and clients is not None and one.serving.client != number:
-                rows.append(one.rows(clients))
-            if charged and one.serving.client == number and servers is not None:
-                charge = np.zeros((self.model.tiers, unit.count)) if charge is None else charge
-                barred = np.zeros(unit.count) if barred is None else barred
-                served = cheapest(one.matrix, mask_of(servers, one.matrix.shape[1]))
-                reached = np.isfinite(served)
-                charge[one.serving.tier, one.clients[reached]] += served[reached]
-                barred[one.clients[~reached]] += 1.0
-        barred = self._apart(number, open, barred)
-        return layout.ground(rows=rows, charge=charge, barred=barred, budgets=self._budgets(number, open))
-
-    def levels(self, open: Sequence[Ints]) -> Floats:
-        """(1 + tiers,): how much a choice of all units breaks, and what it costs."""
-        levels = self.shared(open)
-        for number in range(len(self.layouts)):
-            levels += self.alone(number, open)
-        return levels
-
-    def alone(self, number: int, open: Sequence[Ints]) -> Floats:
-        """(1 + tiers,): what the unit breaks and costs by itself and as a server; sums of these count nothing twice."""
-        rows = [
-            one.rows(open[one.serving.client])
-            for one in self.links
-            if one.serving.server == number and one.serving.client != number
-        ]
-        ground = self.layouts[number].ground(rows=rows)
-        return stand(ground, ground.open_columns(open[number])).levels
-
-    def independent(self, number: int) -> bool:
-        """Whether the unit's ground has nothing of other units but clients: it is served by none and shares nothing."""
-        return (
-            not self.model.budgets
-            and not any(number in (one.one, one.other) for one in self.model.apart)
-            and not any(one.serving.client == number for one in self.links)
+def ground_before(model: Model, number: int, layout: Layout, open: Opens) -> Ground:
+    """The unit's ground while some of the others have these open; it need not be served."""
+    rows = [
+        Rows(one.reach, clients, one.tier)
+        for one in model.serving
+        if one.server == number and one.client != number and (clients := open[one.client]) is not None
+    ]
+    barred: Floats | None = None
+    for apart in model.apart:
+        if number not in (apart.one, apart.other):
+            continue
+        there = apart.other if number == apart.one else apart.one
+        chosen = open[there]
+        if chosen is None or there == number:
+            continue
+        more = _member(layout.unit.sites, model.units[there].sites[chosen]).astype(np.float64)
+        barred = more if barred is None else barred + more
+    budgets = []
+    for budget in model.budgets:
+        used = sum(
+            float(amounts[chosen].sum())
+            for at, (amounts, chosen) in enumerate(zip(budget.amounts, open, strict=True))
+            if at != number and chosen is not None
         )
+        budgets.append((budget.amounts[number], budget.most - used))
+    return layout.ground(rows=rows, barred=barred, budgets=budgets)
 
-    def shared(self, open: Sequence[Ints]) -> Floats:
-        """(1 + tiers,): what units break together, by being not apart and by budgets."""
-        levels = np.zeros(1 + self.model.tiers)
-        for apart in self.model.apart:
-            one, other = (self.model.units[at].sites[open[at]] for at in (apart.one, apart.other))
-            levels[0] += np.count_nonzero(np.isin(one, other))
-        for budget in self.model.budgets:
-            have = sum(float(amounts[chosen].sum()) for amounts, chosen in zip(budget.amounts, open, strict=True))
-            if exceeds(have, budget.most):
-                levels[0] += (have - budget.most) / max(abs(budget.most), 1e-9)
-        return levels
 
-    def _apart(self, number: int, open: Opens, barred: Floats | None) -> Floats | None:
-        for apart in self.model.apart:
-            if number not in (apart.one, apart.other):
-                continue
-            there = apart.other if number == apart.one else apart.one
-            chosen = open[there]
-            if chosen is None or there == number:
-                continue
-            common = _member(self.layouts[number].unit.sites, self.model.units[there].sites[chosen])
-            more = common.astype(np.float64)
-            barred = more if barred is None else barred + more
-        return barred
+def board_of(model: Model, layouts: Sequence[Layout]) -> Board:
+    """The units on these layouts."""
+    players = [np.concatenate((one.columns, one.fixed)) for one in layouts]
+    player_at = np.cumsum([0, *(len(one) for one in players)])
+    demands, clients, link_row = [], [], [0] * len(model.serving)
+    for number, one in enumerate(layouts):
+        parts, who, size = [one.own], [np.full(len(one.own.tier), OWN)], len(one.own.tier)
+        for at, serving in enumerate(model.serving):
+            if serving.server == number:
+                parts.append(one.demand(Rows(serving.reach, players[serving.client], serving.tier)))
+                who.append(np.arange(player_at[serving.client], player_at[serving.client + 1]))
+                link_row[at], size = size, size + len(players[serving.client])
+        demands.append(joined(parts))
+        clients.append(np.concatenate(who))
+    budgets = [
+        np.concatenate([amounts[mine] for amounts, mine in zip(one.amounts, players, strict=True)])
+        for one in model.budgets
+    ]
+    amounts, lows, highs, sum_weights = [], [], [], []
+    for number, one in enumerate(layouts):
+        shared = [budget.amounts[number] for budget in model.budgets]
+        amounts.append(np.concatenate([one.sums.amounts.ravel(), *(each[one.columns] for each in shared)]))
+        lows.append(np.concatenate((one.sums.low, np.full(len(shared), -np.inf))))
+        highs.append(np.concatenate((one.sums.high, np.full(len(shared), np.inf))))
+        sum_weights.append(np.concatenate((one.sums.weight, [weight_of(each) for each in shared])))
+    spreads = [one.spreads for one in layouts]
+    return Board(
+        weights=layouts[0].weights,
+        player_at=player_at,
+        width=np.array([len(one.columns) for one in layouts]),
+        site=np.concatenate([one.unit.sites[mine] for one, mine in zip(layouts, players, strict=True)]),
+        opening=np.concatenate(
+            [one.unit.open_cost[:, mine].ravel() for one, mine in zip(layouts, players, strict=True)]
+        ),
+        sum_at=_ends(lows),
+        amount_at=_ends(amounts),
+        amounts=np.concatenate(amounts),
+        low=np.concatenate(lows),
+        high=np.concatenate(highs),
+        weight=np.concatenate(sum_weights),
+        budget_amounts=np.array(budgets, dtype=np.float64).reshape(len(budgets), int(player_at[-1])),
+        budget_most=np.array([one.most for one in model.budgets], dtype=np.float64),
+        spread_at=_ends([one.least for one in spreads]),
+        domain_at=_ends([one.domain.ravel() for one in spreads]),
+        domain=np.concatenate([one.domain.ravel() for one in spreads]),
+        inside_at=_ends([one.inside for one in spreads]),
+        inside=np.concatenate([one.inside for one in spreads]),
+        inside_from=np.concatenate([one.inside_at for one in spreads]),
+        least=np.concatenate([one.least for one in spreads]),
+        most=np.concatenate([one.most for one in spreads]),
+        each=np.concatenate([one.each for one in spreads]),
+        row_at=_ends([one.tier for one in demands]),
+        start=np.concatenate([one.start for one in demands]),
+        entry_at=_ends([one.cost for one in demands]),
+        column=np.concatenate([one.column for one in demands]),
+        cost=np.concatenate([one.cost for one in demands]),
+        floor=np.concatenate([one.floor for one in demands]),
+        tier=np.concatenate([one.tier for one in demands]),
+        first=np.concatenate([one.first for one in demands]),
+        second=np.concatenate([one.second for one in demands]),
+        player=np.concatenate(clients),
+        link_server=np.array([one.server for one in model.serving], dtype=np.int64),
+        link_client=np.array([one.client for one in model.serving], dtype=np.int64),
+        link_tier=np.array([one.tier for one in model.serving], dtype=np.int64),
+        link_row=np.array(link_row, dtype=np.int64),
+        apart_one=np.array([one.one for one in model.apart], dtype=np.int64),
+        apart_other=np.array([one.other for one in model.apart], dtype=np.int64),
+    )
 
-    def _budgets(self, number: int, open: Opens) -> list[tuple[Floats, float]]:
-        found = []
-        for budget in self.model.budgets:
-            used = sum(
-                float(amounts[chosen].sum())
-                for at, (amounts, chosen) in enumerate(zip(budget.amounts, open, strict=True))
-                if at != number and chosen is not None
-            )
-            found.append((budget.amounts[number], budget.most - used))
-        return found
+
+def opened(layouts: Sequence[Layout], open: Sequence[Ints]) -> Mask:
+    """(players,): which are open; fixed candidates always are."""
+    parts = []
+    for one, candidates in zip(layouts, open, strict=True):
+        mine = np.zeros(len(one.columns) + len(one.fixed), dtype=bool)
+        mine[one.open_columns(candidates)] = True
+        mine[len(one.columns) :] = True
+        parts.append(mine)
+    return np.concatenate(parts)
 
 
 def order_of(model: Model) -> list[int]:
@@ -156,6 +211,201 @@ def order_of(model: Model) -> list[int]:
         found.append((ready or left)[0])
         left.remove(found[-1])
     return found
+
+
+@part
+def columns_open(board: Board, unit: int, open: Flags) -> Numbers:
+    """The unit's open columns, ascending."""
+    begin = board.player_at[unit]
+    return np.nonzero(open[begin : begin + board.width[unit]])[0]
+
+
+@part
+def set_columns(board: Board, unit: int, open: Flags, columns: Numbers) -> None:
+    """Has these columns of the unit open, and no others of its columns."""
+    begin = board.player_at[unit]
+    open[begin : begin + board.width[unit]] = False
+    for column in columns:
+        open[begin + column] = True
+
+
+@part
+def cheapest_server(board: Board, link: int, client: int, open: Flags) -> float:
+    """What the client unit's player (from 0) pays the cheapest open server in reach; infinite without one."""
+    unit = board.link_server[link]
+    row = board.row_at[unit] + board.link_row[link] + client
+    begin, entries = board.player_at[unit], board.entry_at[unit]
+    found = board.first[row]
+    for entry in range(entries + board.start[row + unit], entries + board.start[row + unit + 1]):
+        if board.cost[entry] < found and open[begin + board.column[entry]]:
+            found = board.cost[entry]
+    return float(found)
+
+
+@part
+def shared(board: Board, open: Flags) -> Row:
+    """(1 + tiers,): what units break together, by being not apart and by budgets."""
+    levels = np.zeros(1 + len(board.weights))
+    for at in range(len(board.apart_one)):
+        one, other = board.apart_one[at], board.apart_other[at]
+        for mine in range(board.player_at[one], board.player_at[one + 1]):
+            if open[mine] and _meets(board, other, board.site[mine], open):
+                levels[0] += 1.0
+    for budget in range(len(board.budget_most)):
+        have, most = 0.0, board.budget_most[budget]
+        for player in range(len(open)):
+            if open[player]:
+                have += board.budget_amounts[budget, player]
+        if have - most > TOLERANCE * max(1.0, abs(most)):
+            levels[0] += (have - most) / max(abs(most), 1e-9)
+    return levels
+
+
+@part
+def alone(board: Board, unit: int, open: Flags) -> Row:
+    """(1 + tiers,): what the unit breaks and costs by itself and as a server; sums of these count nothing twice."""
+    return stand(ground_of(board, unit, open, ALONE), columns_open(board, unit, open)).levels
+
+
+@part
+def independent(board: Board, unit: int) -> bool:
+    """Whether the unit's ground has nothing of other units but clients: it is served by none and shares nothing."""
+    if len(board.budget_most):
+        return False
+    for at in range(len(board.apart_one)):
+        if unit == board.apart_one[at] or unit == board.apart_other[at]:
+            return False
+    return not (board.link_client == unit).any()
+
+
+@kernel
+def ground_of(board: Board, unit: int, open: Flags, view: int) -> Ground:
+    """The unit's ground while the others have these open (fixed players are)."""
+    tiers = len(board.weights)
+    begin, end, width = board.player_at[unit], board.player_at[unit + 1], board.width[unit]
+    opening = board.opening[tiers * begin : tiers * end].reshape(tiers, end - begin)
+    barred, levels = np.zeros(width), np.zeros(1 + tiers)
+    for tier in range(tiers):
+        for player in range(width, end - begin):
+            levels[1 + tier] += opening[tier, player]
+    opening = opening[:, :width].copy()
+    if view == WHOLE:
+        for link in range(len(board.link_client)):
+            if board.link_client[link] == unit:
+                _charge(board, link, open, opening, barred, levels)
+    if view != ALONE:
+        _bar(board, unit, open, barred, levels)
+    sums, more = board.sum_at[unit + 1] - board.sum_at[unit], len(board.budget_most)
+    if view == ALONE:
+        sums, more = sums - more, 0
+    at = board.sum_at[unit]
+    high = board.high[at : at + sums]
+    if more:
+        high = high.copy()
+        for budget in range(more):
+            high[sums - more + budget] = _left(board, unit, budget, open)
+    amounts = board.amounts[board.amount_at[unit] : board.amount_at[unit] + sums * width].reshape(sums, width)
+    spread, spreads = board.spread_at[unit], board.spread_at[unit + 1] - board.spread_at[unit]
+    row, end_row = board.row_at[unit], board.row_at[unit + 1]
+    entry, end_entry = board.entry_at[unit], board.entry_at[unit + 1]
+    return Ground(
+        opening,
+        barred,
+        amounts,
+        board.low[at : at + sums],
+        high,
+        board.weight[at : at + sums],
+        board.domain[board.domain_at[unit] : board.domain_at[unit + 1]].reshape(spreads, width),
+        board.inside[board.inside_at[unit] : board.inside_at[unit + 1]],
+        board.inside_from[spread + unit : spread + unit + spreads + 1],
+        board.least[spread : spread + spreads],
+        board.most[spread : spread + spreads],
+        board.each[spread : spread + spreads],
+        _clients(board, unit, open),
+        board.start[row + unit : end_row + unit + 1],
+        board.column[entry:end_entry],
+        board.cost[entry:end_entry],
+        board.floor[row:end_row],
+        board.tier[row:end_row],
+        board.first[row:end_row],
+        board.second[row:end_row],
+        levels,
+        board.weights,
+    )
+
+
+@part
+def _clients(board: Board, unit: int, open: Flags) -> Numbers:
+    """The unit's rows that are clients now: its own, and those of open players of other units."""
+    begin, count = board.row_at[unit], board.row_at[unit + 1] - board.row_at[unit]
+    mine, end = board.player_at[unit], board.player_at[unit + 1]
+    found, size = np.empty(count, dtype=np.int64), 0
+    for row in range(count):
+        player = board.player[begin + row]
+        if player == OWN or (open[player] and not mine <= player < end):
+            found[size] = row
+            size += 1
+    return found[:size].copy()
+
+
+@part
+def _charge(board: Board, link: int, open: Flags, opening: Table, barred: Row, levels: Row) -> None:
+    """Adds what being served costs each player of the client unit, and where nobody serves it."""
+    unit, tier = board.link_client[link], board.link_tier[link]
+    for player in range(board.player_at[unit + 1] - board.player_at[unit]):
+        cost = cheapest_server(board, link, player, open)
+        column = player < board.width[unit]
+        if cost < np.inf:
+            if column:
+                opening[tier, player] += cost
+            else:
+                levels[1 + tier] += cost
+        elif column:
+            barred[player] += 1.0
+        else:
+            levels[0] += 1.0
+
+
+@part
+def _bar(board: Board, unit: int, open: Flags, barred: Row, levels: Row) -> None:
+    """Adds where a unit that is apart from this one is."""
+    begin = board.player_at[unit]
+    for at in range(len(board.apart_one)):
+        if unit != board.apart_one[at] and unit != board.apart_other[at]:
+            continue
+        there = board.apart_other[at] if unit == board.apart_one[at] else board.apart_one[at]
+        if there == unit:
+            continue
+        for player in range(board.player_at[unit + 1] - begin):
+            if _meets(board, there, board.site[begin + player], open):
+                if player < board.width[unit]:
+                    barred[player] += 1.0
+                else:
+                    levels[0] += 1.0
+
+
+@part
+def _meets(board: Board, unit: int, site: int, open: Flags) -> bool:
+    """Whether the unit is open at a site."""
+    for player in range(board.player_at[unit], board.player_at[unit + 1]):
+        if open[player] and board.site[player] == site:
+            return True
+    return False
+
+
+@part
+def _left(board: Board, unit: int, budget: int, open: Flags) -> float:
+    """What the other units and the unit's fixed candidates leave of a budget."""
+    left = board.budget_most[budget]
+    columns = board.player_at[unit], board.player_at[unit] + board.width[unit]
+    for player in range(len(open)):
+        if open[player] and not columns[0] <= player < columns[1]:
+            left -= board.budget_amounts[budget, player]
+    return float(left)
+
+
+def _ends(parts: Sequence[Ints] | Sequence[Floats]) -> Ints:
+    return np.cumsum([0, *(len(one) for one in parts)])
 
 
 def _member(sites: Ints, among: Ints) -> Mask:

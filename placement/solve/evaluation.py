@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
+from placement.solve.entries import cheapest
 from placement.solve.model import Broken, Choice, Clients, Domains, Group, Model, Unit, mask_of
 
 TOLERANCE = 1e-9
@@ -64,17 +65,6 @@ def better(one: Floats, other: Floats) -> bool:
 def exceeds(have: float, most: float) -> bool:
     """Whether a sum is above its limit by more than rounding."""
     return have - most > TOLERANCE * max(1.0, abs(most))
-
-
-def cheapest(cost: csr_array, open: Mask) -> Floats:
-    """(rows,): the least entry of each row among the open columns; infinite without one."""
-    entries = np.flatnonzero(open.take(cost.indices))
-    first = np.searchsorted(entries, cost.indptr)
-    found = np.full(cost.shape[0], np.inf)
-    some = np.flatnonzero(first[1:] > first[:-1])
-    if len(some):
-        found[some] = np.minimum.reduceat(cost.data.take(entries), first[some])
-    return found
 
 
 def entries_of(matrix: csr_array, rows: Ints) -> tuple[Ints, Ints]:

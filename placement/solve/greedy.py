@@ -9,110 +9,139 @@ from __future__ import annotations
 
 import numpy as np
 
-from placement.arrays import Floats, Ints, Mask
-from placement.solve.ground import Ground
+from placement.compiled import Flags, Numbers, Row, kernel, part
+from placement.solve.ground import NO_LIMIT, Ground, domains_of
 
 _CHEAPEST = 1e-6
 """Of the mean cost of a column: what a column that costs nothing is taken to cost, so that the one that does more wins."""
 
 
-def greedy(ground: Ground) -> Ints:
+@kernel
+def greedy(ground: Ground) -> Numbers:
     """Open columns, ascending, that keep what is asked for where a greedy choice can."""
-    demand, count = ground.demand, ground.count
+    count = len(ground.barred)
+    chosen = np.zeros(count, dtype=np.bool_)
     if not count:
-        return np.empty(0, dtype=np.int64)
-    chosen: list[int] = []
-    free = np.ones(count, dtype=bool)
-    waiting = np.isinf(demand.first)
-    serves, price = _initial(ground)
-    order, begin = _by_column(ground)
-    own = ground.weights @ ground.opening
-    # A column that costs nothing, or less, is taken to cost a little: the one that does more wins.
-    own = own - min(0.0, float(own.min())) + _CHEAPEST * float(np.abs(own).mean()) + 1e-12
-    sums = ground.sums
-    limited = bool(ground.spreads) or bool(ground.barred.any()) or bool(np.isfinite(sums.high).any())
-    domains = [one.fixed.copy() for one in ground.spreads]
-    have = np.zeros(len(ground.sums.low))
+        return np.nonzero(chosen)[0]
+    waiting, serves, price = _initial(ground)
+    by_column, begin = _by_column(ground, waiting)
+    own = _own(ground)
+    have, inside = np.zeros(len(ground.low)), ground.inside.copy()
     while True:
-        progress = serves
-        if ground.spreads or (sums.low > have).any():
-            progress = serves + _wanted(ground, have, domains)
-        may = free & _allowed(ground, have, domains) if limited else free
-        some = (may & (progress > 0.0)).nonzero()[0]
-        if not len(some):
+        best, ratio = -1, np.inf
+        wanted = _wanted(ground, have, inside)
+        for column in range(count):
+            progress = serves[column] + wanted[column]
+            if chosen[column] or progress <= 0.0:
+                continue
+            figure = (own[column] + price[column]) / progress
+            if (best < 0 or figure < ratio) and _allowed(ground, have, inside, column):
+                best, ratio = column, figure
+        if best < 0:
             break
-        ratio = (own.take(some) + price.take(some)) / progress.take(some)
-        column = int(some[ratio.argmin()])
-        chosen.append(column)
-        free[column] = False
-        have += sums.amounts[:, column]
-        for inside, spread in zip(domains, ground.spreads, strict=True):
-            inside[spread.domain[column]] += 1
-        clients = demand.client.take(order[begin[column] : begin[column + 1]])
-        clients = clients[waiting[clients]]
-        if len(clients):
-            waiting[clients] = False
-            _served(ground, clients, serves, price)
-    return np.sort(np.array(chosen, dtype=np.int64))
+        chosen[best] = True
+        for at in range(len(have)):
+            have[at] += ground.amounts[at, best]
+        for spread in range(len(ground.least)):
+            inside[ground.inside_at[spread] + ground.domain[spread, best]] += 1
+        for at in range(begin[best], begin[best + 1]):
+            client = by_column[at]
+            if waiting[client]:
+                waiting[client] = False
+                _served(ground, client, serves, price)
+    return np.nonzero(chosen)[0]
 
 
-def _initial(ground: Ground) -> tuple[Floats, Floats]:
-    """(columns,): how many clients that nobody serves are in reach; and what serving them costs."""
-    demand = ground.demand
-    column, cost = demand.column, demand.cost * ground.weights[demand.tier].take(demand.client)
-    if len(ground.fixed):
-        open = np.isinf(demand.first).take(demand.client)
-        column, cost = column[open], cost[open]
-    serves = np.bincount(column, minlength=ground.count).astype(np.float64)
-    price = np.bincount(column, cost, ground.count).astype(np.float64)
-    return serves, price
+@part
+def _own(ground: Ground) -> Row:
+    """(columns,): what each costs by itself; one that costs nothing, or less, is taken to cost a little."""
+    own = np.zeros(len(ground.barred))
+    for tier in range(len(ground.weights)):
+        own += ground.weights[tier] * ground.opening[tier]
+    own += _CHEAPEST * np.abs(own).mean() + 1e-12 - min(0.0, own.min())
+    return own
 
 
-def _by_column(ground: Ground) -> tuple[Ints, Ints]:
-    """The entries in the order of columns, and where each column's begin."""
-    column = ground.demand.column
-    small = column.astype(np.int16) if ground.count < 2**15 else column
-    begin = np.zeros(ground.count + 1, dtype=np.int64)
-    np.cumsum(np.bincount(column, minlength=ground.count), out=begin[1:])
-    order: Ints = np.argsort(small, kind="stable")
-    return order, begin
+@part
+def _initial(ground: Ground) -> tuple[Flags, Row, Row]:
+    """Clients that nobody serves; by column, how many of them are in reach, and what serving these costs."""
+    serves, price = np.zeros(len(ground.barred)), np.zeros(len(ground.barred))
+    waiting = np.zeros(len(ground.rows), dtype=np.bool_)
+    for client in range(len(ground.rows)):
+        row = ground.rows[client]
+        if ground.first[row] < np.inf:
+            continue
+        waiting[client] = True
+        weight = ground.weights[ground.tier[row]]
+        for entry in range(ground.start[row], ground.start[row + 1]):
+            serves[ground.column[entry]] += 1.0
+            price[ground.column[entry]] += weight * ground.cost[entry]
+    return waiting, serves, price
 
 
-def _served(ground: Ground, clients: Ints, serves: Floats, price: Floats) -> None:
-    """Takes clients that are served now off what columns would add."""
-    demand = ground.demand
-    begin = demand.start.take(clients)
-    lengths = demand.start.take(clients + 1) - begin
-    ends = np.cumsum(lengths)
-    entries = np.arange(int(ends[-1])) + np.repeat(begin - ends + lengths, lengths)
-    column = demand.column.take(entries)
-    cost = demand.cost.take(entries) * np.repeat(ground.weights[demand.tier.take(clients)], lengths)
-    serves -= np.bincount(column, minlength=ground.count)
-    price -= np.bincount(column, cost, ground.count)
+@part
+def _by_column(ground: Ground, waiting: Flags) -> tuple[Numbers, Numbers]:
+    """The waiting clients of each column, one column after the other, and where each begins."""
+    begin = np.zeros(len(ground.barred) + 1, dtype=np.int64)
+    for client in range(len(waiting)):
+        if waiting[client]:
+            row = ground.rows[client]
+            for entry in range(ground.start[row], ground.start[row + 1]):
+                begin[ground.column[entry] + 1] += 1
+    for column in range(len(begin) - 1):
+        begin[column + 1] += begin[column]
+    free = begin[:-1].copy()
+    found = np.empty(begin[-1], dtype=np.int64)
+    for client in range(len(waiting)):
+        if waiting[client]:
+            row = ground.rows[client]
+            for entry in range(ground.start[row], ground.start[row + 1]):
+                column = ground.column[entry]
+                found[free[column]] = client
+                free[column] += 1
+    return found, begin
 
 
-def _wanted(ground: Ground, have: Floats, domains: list[Ints]) -> Floats:
+@part
+def _served(ground: Ground, client: int, serves: Row, price: Row) -> None:
+    """Takes a client that is served now off what columns would add."""
+    row = ground.rows[client]
+    weight = ground.weights[ground.tier[row]]
+    for entry in range(ground.start[row], ground.start[row + 1]):
+        serves[ground.column[entry]] -= 1.0
+        price[ground.column[entry]] -= weight * ground.cost[entry]
+
+
+@part
+def _wanted(ground: Ground, have: Row, inside: Numbers) -> Row:
     """(columns,): what each adds to sums and spreads that fall short."""
-    sums = ground.sums
-    wanted = np.zeros(ground.count)
-    for row in np.flatnonzero(sums.low > have).tolist():
-        wanted += np.minimum(sums.amounts[row], sums.low[row] - have[row]) * sums.weight[row]
-    for inside, spread in zip(domains, ground.spreads, strict=True):
-        if np.count_nonzero(inside) < spread.least:
-            wanted += inside[spread.domain] == 0
+    wanted = np.zeros(len(ground.barred))
+    for at in range(len(have)):
+        if ground.low[at] > have[at]:
+            for column in range(len(wanted)):
+                wanted[column] += min(ground.amounts[at, column], ground.low[at] - have[at]) * ground.weight[at]
+    for spread in range(len(ground.least)):
+        if domains_of(ground, inside, spread) < ground.least[spread]:
+            for column in range(len(wanted)):
+                wanted[column] += inside[ground.inside_at[spread] + ground.domain[spread, column]] == 0
     return wanted
 
 
-def _allowed(ground: Ground, have: Floats, domains: list[Ints]) -> Mask:
-    """(columns,): whether opening it breaks no limit on the most and nothing by itself."""
-    sums = ground.sums
-    allowed: Mask = ground.barred == 0.0
-    for row in np.flatnonzero(np.isfinite(sums.high)).tolist():
-        limit = max(sums.high[row], have[row])
-        allowed &= have[row] + sums.amounts[row] <= limit + 1e-9 * max(1.0, abs(limit))
-    for inside, spread in zip(domains, ground.spreads, strict=True):
-        if spread.each is not None:
-            allowed &= inside[spread.domain] < spread.each
-        if spread.most is not None and np.count_nonzero(inside) >= spread.most:
-            allowed &= inside[spread.domain] > 0
-    return allowed
+@part
+def _allowed(ground: Ground, have: Row, inside: Numbers, column: int) -> bool:
+    """Whether opening it breaks no limit on the most and nothing by itself."""
+    if ground.barred[column] != 0.0:
+        return False
+    for at in range(len(have)):
+        if ground.high[at] < np.inf:
+            limit = max(ground.high[at], have[at])
+            if have[at] + ground.amounts[at, column] > limit + 1e-9 * max(1.0, abs(limit)):
+                return False
+    for spread in range(len(ground.least)):
+        there = inside[ground.inside_at[spread] + ground.domain[spread, column]]
+        if ground.each[spread] != NO_LIMIT and there >= ground.each[spread]:
+            return False
+        most = ground.most[spread]
+        if most != NO_LIMIT and there == 0 and domains_of(ground, inside, spread) >= most:
+            return False
+    return True

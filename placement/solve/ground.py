@@ -11,208 +11,176 @@ columns, and what they serve, use and cost is counted once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from placement.arrays import Floats, Ints, Mask
+from placement.compiled import Numbers, NumberTable, Row, Small, Table, kernel, part
 from placement.solve.evaluation import TOLERANCE
 
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """Clients, and the columns that each can be served from: entries in the order of clients, then of columns."""
-
-    client: Ints
-    """(entries,)."""
-    column: Ints
-    """(entries,)."""
-    cost: Floats
-    """(entries,)."""
-    start: Ints
-    """(clients + 1,): where each client's entries begin."""
-    tier: Ints
-    """(clients,): the tier in which serving it counts."""
-    first: Floats
-    """(clients,): the cheapest of the fixed candidates in reach; infinite without one."""
-    second: Floats
-    """(clients,): the next."""
-
-    @property
-    def count(self) -> int:
-        """How many clients there are."""
-        return len(self.tier)
-
-    @property
-    def tiers(self) -> list[int]:
-        """The tiers that occur, ascending."""
-        if not len(self.tier):
-            return []
-        low, high = int(self.tier.min()), int(self.tier.max())
-        return [low] if low == high else np.unique(self.tier).tolist()
+NO_LIMIT = -1
+"""In `Ground.most` and `Ground.each`."""
+NOBODY, FIXED = -1, -2
+"""In `Standing.slot`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
-    """What the open columns must add up to, one row for each sum: between `low` and `high`."""
-
-    amounts: Floats
-    """(rows, columns)."""
-    low: Floats
-    high: Floats
-    weight: Floats
-    """(rows,): what a shortage or an excess of 1 weighs against a client that nobody serves."""
-
-    def broken(self, open: Ints) -> float:
-        """By how much the sums are outside their bounds, weighted."""
-        return float((outside(self.amounts[:, open].sum(axis=1), self.low, self.high) * self.weight).sum())
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Domains of the columns, and how many of them, and how many columns in each, may be open."""
-
-    domain: Ints
-    """(columns,): from 0."""
-    fixed: Ints
-    """(domains,): how many fixed candidates are in each."""
-    least: int
-    most: int | None
-    each: int | None
-
-    def inside(self, open: Ints) -> Ints:
-        """(domains,): how many are open in each."""
-        return self.fixed + np.bincount(self.domain[open], minlength=len(self.fixed))
-
-    def broken(self, open: Ints) -> float:
-        """How many domains are missing or too many, and how many columns are too many in one."""
-        inside = self.inside(open)
-        domains = int(np.count_nonzero(inside))
-        over = 0 if self.each is None else int(np.maximum(inside - self.each, 0).sum())
-        return float(max(self.least - domains, 0) + max(domains - (self.most or domains), 0) + over)
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(NamedTuple):
     """A unit's columns, with all else that a search of it needs."""
 
-    columns: Ints
-    """(columns,) ascending: candidates of the unit."""
-    fixed: Ints
-    """Candidates that are open in every choice, ascending."""
-    opening: Floats
+    opening: Table
     """(tiers, columns)."""
-    barred: Floats
+    barred: Row
     """(columns,): what opening the column breaks by itself."""
-    sums: Sums
-    spreads: tuple[Spread, ...]
-    demand: Demand
-    fixed_levels: Floats
+    amounts: Table
+    """(sums, columns): what the open columns must add up to, each sum between `low` and `high`."""
+    low: Row
+    high: Row
+    weight: Row
+    """(sums,): what a shortage or an excess of 1 weighs against a client that nobody serves."""
+    domain: NumberTable
+    """(spreads, columns): the domain of each column, from 0."""
+    inside: Numbers
+    """Of each spread, one after the other, (domains,): how many fixed candidates are in each."""
+    inside_at: Numbers
+    """(spreads + 1,): where each spread begins in `inside`."""
+    least: Numbers
+    most: Numbers
+    """(spreads,): how many domains have an open candidate; at most `NO_LIMIT`: any number."""
+    each: Numbers
+    """(spreads,): how many open candidates one domain has at most."""
+    rows: Numbers
+    """(clients,): the rows below that are clients now."""
+    start: Numbers
+    """(rows + 1,): where each row's entries begin."""
+    column: Small
+    """(entries,): who is in reach, ascending in each row."""
+    cost: Row
+    """(entries,)."""
+    floor: Row
+    """(rows,): the least of each row's entries; infinite without any."""
+    tier: Numbers
+    """(rows,): the tier in which serving it counts."""
+    first: Row
+    """(rows,): the cheapest of the fixed candidates in reach; infinite without one."""
+    second: Row
+    """(rows,): the next."""
+    fixed_levels: Row
     """(1 + tiers,): what the fixed candidates break by themselves, and what opening them costs."""
-    weights: Floats
+    weights: Row
     """(tiers,): what a tier weighs where one figure must stand for all; see placement/solve/folding.py."""
 
-    @property
-    def count(self) -> int:
-        """How many columns there are."""
-        return len(self.columns)
 
-    def candidates(self, open: Ints) -> Ints:
-        """The open candidates of the unit, ascending, from the open columns."""
-        chosen = self.columns[open]
-        return np.sort(np.concatenate((self.fixed, chosen))) if len(self.fixed) else chosen
-
-    def open_columns(self, candidates: Ints) -> Ints:
-        """The columns of those candidates that are one, ascending."""
-        if not self.count or not len(candidates):
-            return np.empty(0, dtype=np.int64)
-        at: Ints = np.minimum(self.columns.searchsorted(candidates), self.count - 1)
-        found: Ints = at[self.columns[at] == candidates]
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a search stands: the open columns and who serves each client."""
 
-    open: Ints
+    open: Numbers
     """(open,) ascending columns."""
-    first: Floats
+    first: Row
     """(clients,): the cheapest open in reach; infinite where nobody serves."""
-    slot: Ints
-    """(clients,): the place in `open` of the cheapest; -1 nobody, -2 a fixed candidate."""
-    second: Floats
+    slot: Numbers
+    """(clients,): the place in `open` of the cheapest, or `NOBODY` or `FIXED`."""
+    second: Row
     """(clients,): the cheapest without that one."""
-    levels: Floats
+    levels: Row
     """(1 + tiers,): how much is broken, then the cost."""
 
-    @property
-    def alone(self) -> Mask:
-        """(clients,): those that only one candidate serves."""
-        return np.isinf(self.second) & np.isfinite(self.first)
+
+@part
+def outside(value: float, low: float, high: float) -> float:
+    """By how much a value is outside of its bounds; rounding is inside."""
+    found = max(low - value, value - high, 0.0)
+    return found if found > TOLERANCE * max(1.0, abs(value)) else 0.0
 
 
-def outside(value: Floats | np.float64, low: Floats | float, high: Floats | float) -> Floats:
-    """By how much values are outside of their bounds; rounding is inside."""
-    below, above = low - value, value - high
-    found: Floats = np.maximum(np.maximum(below, above), 0.0)
-    slack = TOLERANCE * np.maximum(1.0, np.abs(value))
-    return np.where(found > slack, found, 0.0)
+@part
+def less(one: Row, other: Row) -> bool:
+    """Whether the first figures are better: by the first in which they differ, to a relative 1e-9."""
+    for at in range(len(one)):
+        left, right = one[at], other[at]
+        if abs(left - right) > TOLERANCE * max(1.0, abs(left), abs(right)):
+            return bool(left < right)
+    return False
 
 
-def stand(ground: Ground, open: Ints) -> Standing:
+@part
+def insides(ground: Ground, open: Numbers) -> Numbers:
+    """Of each spread, one after the other, (domains,): how many are open in each."""
+    found = ground.inside.copy()
+    for spread in range(len(ground.least)):
+        begin = ground.inside_at[spread]
+        for column in open:
+            found[begin + ground.domain[spread, column]] += 1
+    return found
+
+
+@part
+def domains_of(ground: Ground, inside: Numbers, spread: int) -> int:
+    """How many domains of a spread have an open candidate."""
+    found = 0
+    for at in range(ground.inside_at[spread], ground.inside_at[spread + 1]):
+        found += inside[at] > 0
+    return found
+
+
+@part
+def sum_of(ground: Ground, open: Numbers, at: int) -> float:
+    """What the open columns add up to in one sum."""
+    found = 0.0
+    for column in open:
+        found += ground.amounts[at, column]
+    return found
+
+
+@kernel
+def stand(ground: Ground, open: Numbers) -> Standing:
     """The standing with these columns open (ascending)."""
-    demand = ground.demand
     levels = ground.fixed_levels.copy()
-    levels[0] += ground.barred[open].sum() + ground.sums.broken(open)
-    for spread in ground.spreads:
-        levels[0] += spread.broken(open)
-    levels[1:] += ground.opening[:, open].sum(axis=1)
+    for column in open:
+        levels[0] += ground.barred[column]
+        for tier in range(len(ground.weights)):
+            levels[1 + tier] += ground.opening[tier, column]
+    for at in range(len(ground.low)):
+        levels[0] += ground.weight[at] * outside(sum_of(ground, open, at), ground.low[at], ground.high[at])
+    inside = insides(ground, open)
+    for spread in range(len(ground.least)):
+        domains = domains_of(ground, inside, spread)
+        levels[0] += max(ground.least[spread] - domains, 0)
+        if ground.most[spread] != NO_LIMIT:
+            levels[0] += max(domains - ground.most[spread], 0)
+        if ground.each[spread] != NO_LIMIT:
+            for at in range(ground.inside_at[spread], ground.inside_at[spread + 1]):
+                levels[0] += max(inside[at] - ground.each[spread], 0)
     first, slot, second = _served(ground, open)
-    covered = slot != -1
-    every = bool(covered.all())
-    if not every:
-        levels[0] += demand.count - np.count_nonzero(covered)
-    tiers = demand.tiers
-    for tier in tiers:
-        if every and len(tiers) == 1:
-            levels[1 + tier] += first.sum()
+    for client in range(len(ground.rows)):
+        if slot[client] == NOBODY:
+            levels[0] += 1.0
         else:
-            levels[1 + tier] += first[covered & (demand.tier == tier)].sum()
+            levels[1 + ground.tier[ground.rows[client]]] += first[client]
     return Standing(open, first, slot, second, levels)
 
 
-def _served(ground: Ground, open: Ints) -> tuple[Floats, Ints, Floats]:
+@part
+def _served(ground: Ground, open: Numbers) -> tuple[Row, Numbers, Row]:
     """Of each client the cheapest open, its place, and the cheapest without it."""
-    demand = ground.demand
-    first, second = demand.first.copy(), demand.second.copy()
-    slot = np.where(np.isfinite(first), -2, -1) if len(ground.fixed) else np.full(demand.count, -1)
-    places = np.full(ground.count, -1, dtype=np.int64)
-    places[open] = np.arange(len(open))
-    entries = (places.take(demand.column) >= 0).nonzero()[0]
-    if not len(entries):
-        return first, slot, second
-    client, cost = demand.client.take(entries), demand.cost.take(entries)
-    new = np.empty(len(client), dtype=bool)
-    new[0] = True
-    np.not_equal(client[1:], client[:-1], out=new[1:])
-    begin = new.nonzero()[0]
-    who = client.take(begin)
-    least = np.minimum.reduceat(cost, begin)
-    cheapest = np.empty(demand.count)
-    cheapest[who] = least
-    equal = (cost == cheapest.take(client)).nonzero()[0][::-1]
-    place = np.empty(demand.count, dtype=np.int64)
-    place[client.take(equal)] = equal
-    place = place.take(who)
-    best = places.take(demand.column.take(entries.take(place)))
-    cost[place] = np.inf
-    other = np.minimum.reduceat(cost, begin)
-    if not len(ground.fixed):
-        first[who], slot[who], second[who] = least, best, other
-        return first, slot, second
-    held, next_held = first[who], second[who]
-    slot[who] = np.where(held <= least, -2, best)
-    first[who] = np.minimum(held, least)
-    second[who] = np.minimum(np.maximum(held, least), np.minimum(next_held, other))
+    count = len(ground.rows)
+    first, second = np.empty(count), np.empty(count)
+    slot = np.empty(count, dtype=np.int64)
+    place = np.full(len(ground.barred), -1, dtype=np.int64)
+    for at in range(len(open)):
+        place[open[at]] = at
+    for client in range(count):
+        row = ground.rows[client]
+        cheapest, other = ground.first[row], ground.second[row]
+        who = FIXED if cheapest < np.inf else NOBODY
+        for entry in range(ground.start[row], ground.start[row + 1]):
+            at = place[ground.column[entry]]
+            if at >= 0:
+                cost = ground.cost[entry]
+                if cost < cheapest:
+                    cheapest, other, who = cost, cheapest, at
+                elif cost < other:
+                    other = cost
+                if other <= ground.floor[row]:
+                    break
+        first[client], slot[client], second[client] = cheapest, who, other
     return first, slot, second

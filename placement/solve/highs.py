@@ -2,7 +2,8 @@
 
 SciPy's own HiGHS is used, so there is no second copy of the library in the process. It works in one thread, with the seed it
 comes with, and its only limit here is a number of nodes: the same program has the same answer. It takes 1e-6 for equal, so
-objectives are scaled before they are given to it, such that 1e-6 there is far below what matters here.
+objectives are scaled before they are given to it, such that 1e-6 there is far below what matters here. Whoever no longer
+wants the answer can stop it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 from placement.arrays import Floats
+from placement.solve.highs_run import run
 from placement.solve.ladders import Rows
 from placement.solve.program import Program
+from placement.stopping import Stop
 
 SCALE = 1_000.0
 """The greatest coefficient of an objective given to HiGHS."""
@@ -49,58 +51,67 @@ class Solved:
     nodes: int
 
 
-def relaxed(program: Program, objective: Floats, *, upper: Floats | None = None, more: Rows | None = None) -> Relaxed:
-    """The program with fractions allowed, and its dual values."""
-    matrix, low, high = _rows(program, more)
+def relaxed(
+    program: Program,
+    objective: Floats,
+    *,
+    upper: Floats | None = None,
+    more: Rows | None = None,
+    stop: Stop | None = None,
+) -> Relaxed:
+    """The program with fractions allowed, and its dual values. Raises Stopped."""
+    matrix, low, high = rows_with(program, more)
     if not len(objective):
         nothing = np.empty(0)
         return Relaxed(True, 0.0, nothing, np.zeros(len(low)), nothing) if _kept(low, high) else Relaxed(False)
-    scale = _scale(objective)
+    scale = scale_of(objective)
     below, above = np.flatnonzero(np.isfinite(high)), np.flatnonzero(np.isfinite(low))
     signs = np.append(np.ones(len(below)), -np.ones(len(above)))
     which = np.append(below, above)
     taken = matrix[which]
     taken.data = taken.data * np.repeat(signs, np.diff(taken.indptr))
-    upper = program.upper if upper is None else upper
-    answer = linprog(  # type: ignore[call-overload]  # SciPy's stubs leave sparse matrices out.
+    found = run(
         objective * scale,
-        A_ub=taken,
-        b_ub=np.append(high[below], -low[above]),
-        bounds=np.column_stack([np.zeros(len(upper)), upper]),
-        method="highs",
+        csc_array(taken),
+        low=np.full(len(which), -np.inf),
+        high=np.append(high[below], -low[above]),
+        upper=program.upper if upper is None else upper,
+        stop=stop,
     )
-    if answer.status == 2:
+    if found.status == "infeasible":
         return Relaxed(False)
-    if answer.status != 0:
+    if found.status != "optimal" or found.duals is None or found.reduced is None:
         return Relaxed(None)
     duals = np.zeros(len(low))
-    np.add.at(duals, which, answer.ineqlin.marginals * signs / scale)
-    reduced = (answer.lower.marginals + answer.upper.marginals) / scale
-    return Relaxed(True, float(answer.fun) / scale, np.asarray(answer.x), duals, reduced)
+    np.add.at(duals, which, found.duals * signs / scale)
+    return Relaxed(True, found.value / scale, found.values, duals, found.reduced / scale)
 
 
 def solved(
-    program: Program, objective: Floats, *, upper: Floats | None = None, more: Rows | None = None, nodes: int
+    program: Program,
+    objective: Floats,
+    *,
+    upper: Floats | None = None,
+    more: Rows | None = None,
+    nodes: int,
+    stop: Stop | None = None,
 ) -> Solved:
-    """The program as it is, within so many nodes of search."""
-    matrix, low, high = _rows(program, more)
+    """The program as it is, within so many nodes of search. Raises Stopped."""
+    matrix, low, high = rows_with(program, more)
     if not len(objective):
         return Solved("optimal", np.empty(0), 0.0, 0) if _kept(low, high) else Solved("infeasible", None, np.inf, 0)
-    scale = _scale(objective)
-    answer = milp(
+    scale = scale_of(objective)
+    found = run(
         objective * scale,
-        integrality=program.integral.astype(np.int64),
-        bounds=Bounds(0.0, program.upper if upper is None else upper),
-        constraints=LinearConstraint(matrix, low, high),
-        options={"node_limit": max(1, nodes), "mip_rel_gap": 0.0},
+        csc_array(matrix),
+        low=low,
+        high=high,
+        upper=program.upper if upper is None else upper,
+        integral=program.integral,
+        nodes=max(1, nodes),
+        stop=stop,
     )
-    bound = -np.inf if answer.mip_dual_bound is None else float(answer.mip_dual_bound) / scale
-    tried = int(answer.mip_node_count or 0)
-    values = None if answer.x is None else np.asarray(answer.x)
-    status = {0: "optimal", 1: "limit", 2: "infeasible"}.get(int(answer.status), "unknown")
-    if status == "unknown" and values is not None:
-        status = "limit"
-    return Solved(status, values, bound, tried)
+    return Solved(found.status, found.values, found.bound / scale, found.nodes)
 
 
 def _kept(low: Floats, high: Floats) -> bool:
@@ -108,7 +119,8 @@ def _kept(low: Floats, high: Floats) -> bool:
     return bool((low <= 0.0).all() and (high >= 0.0).all())
 
 
-def _rows(program: Program, more: Rows | None) -> tuple[csr_array, Floats, Floats]:
+def rows_with(program: Program, more: Rows | None) -> tuple[csr_array, Floats, Floats]:
+    """A program's rows with others: the matrix, and what each is at least and at most."""
     if more is None or not len(more.low):
         return program.matrix, program.low, program.high
     matrix, added = program.matrix, more.matrix
@@ -123,6 +135,7 @@ def _rows(program: Program, more: Rows | None) -> tuple[csr_array, Floats, Float
     return stacked, np.append(program.low, more.low), np.append(program.high, more.high)
 
 
-def _scale(objective: Floats) -> float:
+def scale_of(objective: Floats) -> float:
+    """What makes the greatest coefficient of an objective `SCALE`."""
     greatest = float(np.abs(objective).max(initial=0.0))
     return SCALE / greatest if greatest > 0.0 else 1.0

@@ -11,14 +11,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from placement.arrays import Floats, Ints
-from placement.solve.coupling import Link, Stage
-from placement.solve.evaluation import better, cheapest
-from placement.solve.ground import Ground, Standing, stand
+from placement.compiled import Flags, Numbers, Row, Table, kernel, part
+from placement.solve.coupling import (
+    OWN,
+    UNSERVED,
+    WHOLE,
+    Board,
+    alone,
+    cheapest_server,
+    columns_open,
+    ground_of,
+    independent,
+    set_columns,
+    shared,
+)
+from placement.solve.ground import Ground, Standing, less, stand
 from placement.solve.local import search
-from placement.solve.model import mask_of
-from placement.solve.moves import Moves, moves
-from placement.solve.shortlist import least
+from placement.solve.moves import Moves, after_move, moves
 
 TRIES = 8
 """Alternatives of one unit that are tried before the next unit's turn."""
@@ -28,187 +37,318 @@ PRICE = 0.1
 """Of the mean cost of opening: what a client left unserved is taken to cost, which will be moved."""
 SWEEPS = 4
 """Times that all units are searched in turn."""
+_FAR = 1e12
+"""What being served costs where nothing is in reach."""
 
 
-def settle(
-    stage: Stage, order: list[int], open: list[Ints], *, rounds: int, merging: bool = False
-) -> tuple[list[Ints], int]:
-    """Searches the units in turn, each beside the others as they stand, until none moves; and the steps made."""
-    steps = still = 0
-    for number in order * SWEEPS:
-        ground = stage.ground(number, list(open))
-        found = search(ground, ground.open_columns(open[number]), rounds=rounds, merging=merging)
-        steps += found.steps
-        after = ground.candidates(found.standing.open)
-        still = still + 1 if np.array_equal(after, open[number]) else 0
-        open = [*open[:number], after, *open[number + 1 :]]
-        if still >= len(order):
-            break
-    return open, steps
+@kernel
+def beside(board: Board, order: Numbers, open: Flags, rounds: int, most: int) -> tuple[Flags, int]:
+    """The units searched beside each other, with at most so many alternatives tried; and the steps made.
 
-
-def joint(stage: Stage, order: list[int], open: list[Ints], *, most: int, rounds: int) -> tuple[list[Ints], int]:
-    """Tries at most so many alternatives; the best choice found, and the steps made."""
-    parts = [stage.alone(number, open) for number in range(len(open))]
-    levels = stage.shared(open) + sum(parts)
-    turns = [(one, True) for one in order if any(link.serving.client == one for link in stage.links)]
-    turns += [(one, False) for one in order if any(link.serving.server == one for link in stage.links)]
-    tried: set[tuple[int, bytes]] = set()
-    steps, left, moved = 0, most, True
-    while moved and left > 0:
-        moved = False
-        for number, down in turns:
-            choose = _alternatives if down else _fewer
-            for alternative in choose(stage, number, open, parts=parts):
-                key = (number, b"".join(one.tobytes() for one in (*open, alternative)))
-                if key in tried or left <= 0:
-                    continue
-                tried.add(key)
-                left -= 1
-                follow = _followed if down else _led
-                after, renewed, made = follow(stage, order, number, alternative, open, parts, rounds=rounds)
-                steps += made
-                reached = stage.shared(after) + sum(renewed)
-                if better(reached, levels):
-                    open, parts, levels, moved = after, renewed, reached, True
-                    break
-    return open, steps
-
-
-def _followed(
-    stage: Stage,
-    order: list[int],
-    number: int,
-    alternative: Ints,
-    open: list[Ints],
-    parts: list[Floats],
-    *,
-    rounds: int,
-) -> tuple[list[Ints], list[Floats], int]:
-    """The choice with an alternative of one unit, and the units that serve it, and those that serve them, anew.
-
-    With it what each unit then costs alone, and the steps made.
+    `open` says which players are, and is not changed; the fixed always are.
     """
-    after, renewed, steps, touched = list(open), list(parts), 1, {number}
-    after[number] = alternative
-    for one in order[order.index(number) + 1 :]:
-        if not any(link.serving.server == one and link.serving.client in touched for link in stage.links):
+    open = open.copy()
+    steps = _settle(board, order, open, rounds, False)
+    if most and len(board.link_server):
+        moved, made = _joint(board, order, open, most, rounds)
+        steps += made
+        if moved:
+            steps += _settle(board, order, open, rounds, True)
+    return open, steps
+
+
+@part
+def _settle(board: Board, order: Numbers, open: Flags, rounds: int, merging: bool) -> int:
+    """Searches the units in turn, each beside the others as they stand, until none moves; the steps made."""
+    steps, still = 0, 0
+    for _ in range(SWEEPS):
+        for unit in order:
+            before = columns_open(board, unit, open)
+            found = search(ground_of(board, unit, open, WHOLE), before, rounds, merging)
+            steps += found.steps
+            still = still + 1 if np.array_equal(before, found.open) else 0
+            set_columns(board, unit, open, found.open)
+            if still >= len(order):
+                return steps
+    return steps
+
+
+@part
+def _joint(board: Board, order: Numbers, open: Flags, most: int, rounds: int) -> tuple[bool, int]:
+    """Tries at most so many alternatives and has `open` be the best; whether it moved, and the steps made."""
+    units = len(board.width)
+    parts = np.empty((units, 1 + len(board.weights)))
+    for unit in range(units):
+        parts[unit] = alone(board, unit, open)
+    levels = shared(board, open) + parts.sum(axis=0)
+    turns, clients = _turns(board, order)
+    tried, count = np.empty(most, dtype=np.uint64), 0
+    steps, moved_ever, moved = 0, False, True
+    while moved and count < most:
+        moved = False
+        for turn in range(len(turns)):
+            unit, down = turns[turn], turn < clients
+            whole = 0.0
+            for tier in range(len(board.weights)):
+                whole += board.weights[tier] * parts[:, 1 + tier].sum()
+            choices, ends = _alternatives(board, unit, open, whole) if down else _fewer(board, unit, open, whole)
+            for at in range(len(ends) - 1):
+                choice = choices[ends[at] : ends[at + 1]]
+                key = _key(board, unit, open, choice)
+                if count >= most or (tried[:count] == key).any():
+                    continue
+                tried[count] = key
+                count += 1
+                after, renewed = open.copy(), parts.copy()
+                set_columns(board, unit, after, choice)
+                if down:
+                    steps += _followed(board, order, unit, after, renewed, rounds)
+                else:
+                    steps += _led(board, order, unit, after, renewed, rounds)
+                reached = shared(board, after) + renewed.sum(axis=0)
+                if less(reached, levels):
+                    open[:] = after
+                    parts, levels, moved, moved_ever = renewed, reached, True, True
+                    break
+    return moved_ever, steps
+
+
+@part
+def _turns(board: Board, order: Numbers) -> tuple[Numbers, int]:
+    """The units that are served, in their order, and after them those that serve; how many are served."""
+    found, count, clients = np.empty(2 * len(order), dtype=np.int64), 0, 0
+    for serving in range(2):
+        for unit in order:
+            for link in range(len(board.link_server)):
+                if unit == (board.link_server[link] if serving else board.link_client[link]):
+                    found[count] = unit
+                    count += 1
+                    break
+        if not serving:
+            clients = count
+    return found[:count].copy(), clients
+
+
+@part
+def _followed(board: Board, order: Numbers, unit: int, open: Flags, parts: Table, rounds: int) -> int:
+    """Has the units that serve one anew, and those that serve them; with `parts` what each then costs alone. The steps."""
+    steps = 1
+    touched = np.zeros(len(board.width), dtype=np.bool_)
+    touched[unit] = True
+    for one in order[_place(order, unit) + 1 :]:
+        concerned = False
+        for link in range(len(board.link_server)):
+            concerned |= board.link_server[link] == one and touched[board.link_client[link]]
+        if not concerned:
             continue
-        ground = stage.ground(one, list(after))
-        found = search(ground, ground.open_columns(after[one]), rounds=rounds, merging=False)
+        found = search(ground_of(board, one, open, WHOLE), columns_open(board, one, open), rounds, False)
         steps += found.steps
-        after[one] = ground.candidates(found.standing.open)
-        touched.add(one)
-        if stage.independent(one):
-            renewed[one] = found.standing.levels
-            touched.discard(one)
-    for one in touched:
-        renewed[one] = stage.alone(one, after)
-    return after, renewed, steps
+        set_columns(board, one, open, found.open)
+        if independent(board, one):
+            parts[one] = found.levels
+        else:
+            touched[one] = True
+    for one in range(len(touched)):
+        if touched[one]:
+            parts[one] = alone(board, one, open)
+    return steps
 
 
-def _led(
-    stage: Stage,
-    order: list[int],
-    number: int,
-    alternative: Ints,
-    open: list[Ints],
-    parts: list[Floats],
-    *,
-    rounds: int,
-) -> tuple[list[Ints], list[Floats], int]:
-    """The choice with an alternative of a server, the units that it serves moved to where it is, and all servers anew."""
-    after, steps = list(open), 1
-    after[number] = alternative
-    touched = {number}
-    place = order.index(number)
-    for one in (*reversed(order[:place]), *order):
-        pairs = [{link.serving.server, link.serving.client} for link in stage.links]
-        if not any(one in pair and pair & touched for pair in pairs):
+@part
+def _led(board: Board, order: Numbers, unit: int, open: Flags, parts: Table, rounds: int) -> int:
+    """Has the units that a server serves move to where it is, and all servers anew; as `_followed`."""
+    steps, place = 1, _place(order, unit)
+    touched = np.zeros(len(board.width), dtype=np.bool_)
+    touched[unit] = True
+    for turn in range(place + len(order)):
+        one = order[place - 1 - turn] if turn < place else order[turn - place]
+        concerned = False
+        for link in range(len(board.link_server)):
+            server, client = board.link_server[link], board.link_client[link]
+            concerned |= one in (server, client) and (touched[server] or touched[client])
+        if not concerned:
             continue
-        ground = stage.ground(one, list(after))
-        found = search(ground, ground.open_columns(after[one]), rounds=rounds, merging=False)
+        found = search(ground_of(board, one, open, WHOLE), columns_open(board, one, open), rounds, False)
         steps += found.steps
-        after[one] = ground.candidates(found.standing.open)
-        touched.add(one)
-    renewed = [stage.alone(one, after) if one in touched else parts[one] for one in range(len(open))]
-    return after, renewed, steps
+        set_columns(board, one, open, found.open)
+        touched[one] = True
+    for one in range(len(touched)):
+        if touched[one]:
+            parts[one] = alone(board, one, open)
+    return steps
 
 
-def _fewer(stage: Stage, number: int, open: list[Ints], *, parts: list[Floats]) -> list[Ints]:
-    """Candidates of a server after moves that would leave some of what it serves unserved; best first."""
-    ground = stage.ground(number, list(open))
-    if not ground.count:
-        return []
-    standing = stand(ground, ground.open_columns(open[number]))
-    table = moves(ground, standing)
-    folded = (table.cost * ground.weights[:, None, None]).sum(axis=0)
-    price = PRICE * float(np.abs(ground.weights @ ground.opening).mean())
-    breaking = (table.broken > 0.5) & np.isfinite(table.broken)
-    hope = np.where(breaking, folded + price * np.where(breaking, table.broken, 0.0), np.inf)
-    return _best(ground, standing, table, hope, parts)
+@part
+def _fewer(board: Board, unit: int, open: Flags, whole: float) -> tuple[Numbers, Numbers]:
+    """A server's columns after moves that would leave some of what it serves unserved; see `_best`."""
+    ground = ground_of(board, unit, open, WHOLE)
+    standing = stand(ground, columns_open(board, unit, open))
+    table = moves(ground, standing, True)
+    price, rows, columns = 0.0, len(table.merit), table.merit.shape[1]
+    for column in range(columns - 1):
+        own = 0.0
+        for tier in range(len(ground.weights)):
+            own += ground.weights[tier] * ground.opening[tier, column]
+        price += abs(own)
+    price *= PRICE / max(columns - 1, 1)
+    hope = np.full((rows, columns), np.inf)
+    for row in range(rows):
+        for column in range(columns):
+            broken = table.broken[row, column]
+            if 0.5 < broken < np.inf:
+                figure = price * broken
+                for tier in range(len(ground.weights)):
+                    figure += ground.weights[tier] * table.cost[tier, row, column]
+                hope[row, column] = figure
+    return _best(standing, table, hope, whole)
 
 
-def _alternatives(stage: Stage, number: int, open: list[Ints], *, parts: list[Floats]) -> list[Ints]:
-    """Candidates of the unit after its best moves, if its servers were what suits them; best first."""
-    ground = stage.ground(number, list(open), charged=False)
-    standing = stand(ground, ground.open_columns(open[number]))
-    table = moves(ground, standing)
-    costs, saved = np.zeros(ground.count), np.zeros(ground.count)
-    for one in stage.links:
-        if one.serving.client == number:
-            at = np.searchsorted(one.clients, ground.columns)
-            costs += _served(stage, one, ground, open)[at]
-            saved += _exclusive(stage, one, open)[at]
+@part
+def _alternatives(board: Board, unit: int, open: Flags, whole: float) -> tuple[Numbers, Numbers]:
+    """The unit's columns after its best moves, if its servers were what suits them; see `_best`."""
+    ground = ground_of(board, unit, open, UNSERVED)
+    standing = stand(ground, columns_open(board, unit, open))
+    table = moves(ground, standing, True)
+    costs, saved = np.zeros(len(ground.barred)), np.zeros(len(ground.barred))
+    for link in range(len(board.link_client)):
+        if board.link_client[link] == unit:
+            _add_served(board, link, open, costs)
+            _add_exclusive(board, link, open, saved)
     hope = table.merit.copy()
-    hope[:, 1:] += costs
-    dropped = standing.open[table.drops]
-    hope[1:] -= (costs + saved)[dropped, None]
+    for row in range(len(hope)):
+        less = 0.0
+        if row:
+            dropped = standing.open[table.drops[row - 1]]
+            less = costs[dropped] + saved[dropped]
+        hope[row, 0] -= less
+        for column in range(len(costs)):
+            hope[row, column + 1] += costs[column] - less
     hope[0, 0] = np.inf
-    return _best(ground, standing, table, hope, parts)
+    return _best(standing, table, hope, whole)
 
 
-def _best(ground: Ground, standing: Standing, table: Moves, hope: Floats, parts: list[Floats]) -> list[Ints]:
-    """Candidates after the moves with the least hope, (rows, columns + 1), best first, but for those that are hopeless."""
-    most = HOPE * float(ground.weights @ np.sum(parts, axis=0)[1:])
-    flat = hope.ravel()
-    places = least(flat, TRIES)
-    places = places[np.argsort(flat[places], kind="stable")]
-    rows, columns = np.unravel_index(places[flat[places] <= most], hope.shape)
-    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-    return [ground.candidates(table.after(standing, row, column)) for row, column in pairs]
+@part
+def _best(standing: Standing, table: Moves, hope: Table, whole: float) -> tuple[Numbers, Numbers]:
+    """The open columns after the moves with the least hope, best first, but for those that are hopeless.
+
+    They come one after the other, with where each begins.
+    """
+    rows, columns = np.full(TRIES, -1, dtype=np.int64), np.full(TRIES, -1, dtype=np.int64)
+    figures, count = np.full(TRIES, np.inf), 0
+    most = HOPE * whole
+    for row in range(len(hope)):
+        for column in range(hope.shape[1]):
+            figure = hope[row, column]
+            if figure > most or (count == TRIES and figure >= figures[TRIES - 1]):
+                continue
+            at = min(count, TRIES - 1)
+            while at and figures[at - 1] > figure:
+                rows[at], columns[at], figures[at] = rows[at - 1], columns[at - 1], figures[at - 1]
+                at -= 1
+            rows[at], columns[at], figures[at] = row, column, figure
+            count = min(count + 1, TRIES)
+    found = np.empty(count * (len(standing.open) + 1), dtype=np.int64)
+    ends = np.zeros(count + 1, dtype=np.int64)
+    for at in range(count):
+        after = after_move(standing, table, rows[at], columns[at])
+        ends[at + 1] = ends[at] + len(after)
+        found[ends[at] : ends[at + 1]] = after
+    return found, ends
 
 
-def _served(stage: Stage, link: Link, ground: Ground, open: list[Ints]) -> Floats:
-    """(the link's clients,): what being served costs each: by an open server, or with one that is opened for it."""
-    server = stage.layouts[link.serving.server]
-    weight = ground.weights[link.serving.tier]
-    cost = weight * cheapest(link.matrix, mask_of(open[link.serving.server], link.matrix.shape[1]))
-    own = ground.weights @ server.unit.open_cost
-    count = link.matrix.shape[0]
-    lengths = np.diff(link.matrix.indptr)
-    some = np.flatnonzero(lengths)
-    opened = np.full(count, np.inf)
-    if len(some):
-        prices = own.take(link.matrix.indices) + weight * link.matrix.data
-        opened[some] = np.minimum.reduceat(prices, link.matrix.indptr[some])
-    found = np.where(np.isfinite(cost), cost, opened)
-    return np.where(np.isfinite(found), found, 1e12)
+@part
+def _add_served(board: Board, link: int, open: Flags, costs: Row) -> None:
+    """Adds what being served costs each column of the client: by an open server, or with one that is opened for it."""
+    unit, client = board.link_server[link], board.link_client[link]
+    weight, tiers = board.weights[board.link_tier[link]], len(board.weights)
+    begin, players = board.player_at[unit], board.player_at[unit + 1] - board.player_at[unit]
+    own = np.zeros(players)
+    for tier in range(tiers):
+        for player in range(players):
+            own[player] += board.weights[tier] * board.opening[tiers * begin + tier * players + player]
+    entries = board.entry_at[unit]
+    for column in range(board.width[client]):
+        cost = cheapest_server(board, link, column, open)
+        if cost < np.inf:
+            costs[column] += weight * cost
+            continue
+        row = board.row_at[unit] + board.link_row[link] + column
+        cheapest = _FAR
+        for entry in range(entries + board.start[row + unit], entries + board.start[row + unit + 1]):
+            cheapest = min(cheapest, own[board.column[entry]] + weight * board.cost[entry])
+        costs[column] += cheapest
 
 
-def _exclusive(stage: Stage, link: Link, open: list[Ints]) -> Floats:
-    """(the link's clients,): for an open one that alone uses its server, what that server's opening costs."""
-    number = link.serving.server
-    saved = np.zeros(len(link.clients))
-    server = stage.layouts[number]
-    rows = link.rows(open[link.serving.client])
-    ground = server.ground(rows=[rows])
-    standing = stand(ground, ground.open_columns(open[number]))
-    slot = standing.slot
-    uses = np.bincount(slot[slot >= 0], minlength=len(standing.open))
-    own = ground.weights @ ground.opening[:, standing.open]
-    mine = slot[ground.demand.count - len(rows.rows) :]
-    alone = np.flatnonzero(mine >= 0)
-    alone = alone[uses[mine[alone]] == 1]
-    saved[rows.rows[alone]] = own[mine[alone]]
-    return saved
+@part
+def _add_exclusive(board: Board, link: int, open: Flags, saved: Row) -> None:
+    """Adds, for an open column of the client that alone uses its server, what that server's opening costs."""
+    unit, client = board.link_server[link], board.link_client[link]
+    ground = _ground_of_link(board, link, open)
+    standing = stand(ground, columns_open(board, unit, open))
+    uses = np.zeros(len(standing.open), dtype=np.int64)
+    for slot in standing.slot:
+        if slot >= 0:
+            uses[slot] += 1
+    for at in range(len(ground.rows)):
+        player = ground.rows[at] - board.link_row[link]
+        slot = standing.slot[at]
+        mine = board.player[board.row_at[unit] + ground.rows[at]] != OWN and 0 <= player < board.width[client]
+        if mine and slot >= 0 and uses[slot] == 1:
+            for tier in range(len(board.weights)):
+                saved[player] += board.weights[tier] * ground.opening[tier, standing.open[slot]]
+
+
+@part
+def _ground_of_link(board: Board, link: int, open: Flags) -> Ground:
+    """The server's ground with its own clients and those of one link."""
+    unit, client = board.link_server[link], board.link_client[link]
+    ground = ground_of(board, unit, open, UNSERVED)
+    rows, count = np.empty(len(ground.rows), dtype=np.int64), 0
+    begin, end = board.link_row[link], board.link_row[link] + board.player_at[client + 1] - board.player_at[client]
+    for row in ground.rows:
+        if begin <= row < end or board.player[board.row_at[unit] + row] == OWN:
+            rows[count] = row
+            count += 1
+    return Ground(
+        ground.opening,
+        ground.barred,
+        ground.amounts,
+        ground.low,
+        ground.high,
+        ground.weight,
+        ground.domain,
+        ground.inside,
+        ground.inside_at,
+        ground.least,
+        ground.most,
+        ground.each,
+        rows[:count].copy(),
+        ground.start,
+        ground.column,
+        ground.cost,
+        ground.floor,
+        ground.tier,
+        ground.first,
+        ground.second,
+        ground.fixed_levels,
+        ground.weights,
+    )
+
+
+@part
+def _key(board: Board, unit: int, open: Flags, choice: Numbers) -> np.uint64:
+    """A hash of what is open and what one unit is to have open in its place (FNV-1a, 64 bits)."""
+    prime = np.uint64(1099511628211)
+    found = np.uint64(14695981039346656037)
+    for player in range(len(open)):
+        if open[player]:
+            found = (found ^ np.uint64(player)) * prime
+    found = (found ^ np.uint64(len(open) + unit)) * prime
+    for column in choice:
+        found = (found ^ np.uint64(column)) * prime
+    return found
+
+
+@part
+def _place(order: Numbers, unit: int) -> int:
+    return int(np.nonzero(order == unit)[0][0])

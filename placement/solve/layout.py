@@ -1,33 +1,67 @@
 """A unit on a few of its candidates, before the other units are known: what a search may open and what it must keep.
 
 A layout is made once for a shortlist of candidates. What the other units mean for it changes with every choice of theirs,
-and is folded into it by `ground`, which copies nothing that stayed the same.
+and is folded into it by placement/solve/coupling.py, which copies nothing that stayed the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
-from placement.solve.evaluation import entries_of
-from placement.solve.ground import Demand, Ground, Spread, Sums
-from placement.solve.model import Group, Unit, nobody
+from placement.compiled import Numbers, Row, Small, kernel
+from placement.solve.entries import parts_of
+from placement.solve.ground import NO_LIMIT, Ground
+from placement.solve.model import Domains, Group, Unit
 
-FIXED, ELSEWHERE = -2, -1
+HELD, ELSEWHERE = -2, -1
 """In `Layout.column_of`: a fixed candidate, and one that is no column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Clients to add to a unit's own: rows of a matrix whose columns are the unit's candidates."""
+    """Clients of a unit: rows of a matrix whose columns are the unit's candidates."""
 
     matrix: csr_array
     rows: Ints
     tier: int
+
+
+class Demand(NamedTuple):
+    """Rows of clients on the columns of a layout; see the fields of `Ground`."""
+
+    start: Numbers
+    column: Small
+    cost: Row
+    floor: Row
+    tier: Numbers
+    first: Row
+    second: Row
+
+
+class Sums(NamedTuple):
+    """What the open columns must add up to, one row for each sum; see the fields of `Ground`."""
+
+    amounts: Floats
+    low: Floats
+    high: Floats
+    weight: Floats
+
+
+class Spreads(NamedTuple):
+    """Domains of the columns; see the fields of `Ground`."""
+
+    domain: Ints
+    inside: Ints
+    inside_at: Ints
+    least: Ints
+    most: Ints
+    each: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +70,16 @@ class Layout:
 
     unit: Unit
     columns: Ints
+    """(columns,) ascending: candidates of the unit."""
     fixed: Ints
-    column_of: Ints
-    """(candidates,): which column it is, or `FIXED`, or `ELSEWHERE`."""
+    """Candidates that are open in every choice, ascending."""
+    column_of: Small
+    """(candidates,): which column it is, or `HELD`, or `ELSEWHERE`."""
     opening: Floats
     """(tiers, columns)."""
     sums: Sums
     """Without budgets, which are shared with other units."""
-    spreads: tuple[Spread, ...]
+    spreads: Spreads
     own: Demand
     """The unit's own clients."""
     weights: Floats
@@ -52,35 +88,45 @@ class Layout:
         self,
         *,
         rows: Sequence[Rows] = (),
-        charge: Floats | None = None,
         barred: Floats | None = None,
         budgets: Sequence[tuple[Floats, float]] = (),
     ) -> Ground:
-        """The layout with what other units mean for it.
+        """The layout with what other units mean for it, whoever serves it.
 
-        `charge` (tiers, candidates) and `barred` (candidates,) are what opening costs and breaks besides; `budgets` are
-        the amounts by candidate and what the other units leave of each.
+        `barred` (candidates,) is what opening breaks besides; `budgets` are the amounts by candidate and what the other
+        units leave of each.
         """
-        unit, columns, fixed = self.unit, self.columns, self.fixed
-        opening = self.opening if charge is None else self.opening + charge[:, columns]
+        fixed = self.fixed
         levels = np.zeros(1 + len(self.weights))
         if len(fixed):
-            levels[1:] = unit.open_cost[:, fixed].sum(axis=1)
-            if charge is not None:
-                levels[1:] += charge[:, fixed].sum(axis=1)
+            levels[1:] = self.unit.open_cost[:, fixed].sum(axis=1)
             if barred is not None:
                 levels[0] = barred[fixed].sum()
+        demand = joined([self.own, *(self.demand(one) for one in rows)])
         return Ground(
-            columns=columns,
-            fixed=fixed,
-            opening=opening,
-            barred=np.zeros(len(columns)) if barred is None else barred[columns],
-            sums=_with_budgets(self, budgets) if budgets else self.sums,
-            spreads=self.spreads,
-            demand=_joined(self.own, [_demand(one, self) for one in rows]) if rows else self.own,
+            opening=self.opening,
+            barred=np.zeros(len(self.columns)) if barred is None else barred[self.columns],
+            **(_with_budgets(self, budgets) if budgets else self.sums)._asdict(),
+            **self.spreads._asdict(),
+            rows=np.arange(len(demand.tier)),
+            **demand._asdict(),
             fixed_levels=levels,
             weights=self.weights,
         )
+
+    def demand(self, rows: Rows) -> Demand:
+        """Clients on the columns."""
+        return _demand(*parts_of(rows.matrix), rows.rows, self.column_of, rows.tier)
+
+    def candidates(self, open: Ints) -> Ints:
+        """The open candidates of the unit, ascending, from the open columns."""
+        chosen = self.columns[open]
+        return np.sort(np.concatenate((self.fixed, chosen))) if len(self.fixed) else chosen
+
+    def open_columns(self, candidates: Ints) -> Ints:
+        """The columns of those candidates that are one, ascending."""
+        found = self.column_of[candidates].astype(np.int64)
+        return found[found >= 0]
 
 
 def mandatory(unit: Unit, groups: Sequence[Group]) -> Mask:
@@ -99,97 +145,96 @@ def layout(unit: Unit, columns: Ints, *, groups: Sequence[Group], fixed: Mask, w
     held = np.flatnonzero(fixed)
     if len(held):
         columns = columns[~fixed[columns]]
-    column_of = np.full(unit.count, ELSEWHERE, dtype=np.int64)
-    column_of[held] = FIXED
+    column_of = np.full(unit.count, ELSEWHERE, dtype=np.int32)
+    column_of[held] = HELD
     column_of[columns] = np.arange(len(columns))
-    spreads = []
-    for one in unit.domains:
-        count = int(one.domain.max(initial=-1)) + 1
-        inside = np.bincount(one.domain[held], minlength=count)
-        spreads.append(Spread(one.domain[columns], inside, one.min_domains, one.max_domains, one.max_each))
-    found = Layout(
+    if unit.clients is None:
+        own = _NO_DEMAND
+    else:
+        matrix = unit.clients.cost
+        rows = Rows(matrix, np.arange(matrix.shape[0]), unit.clients.tier)
+        own = _demand(*parts_of(rows.matrix), rows.rows, column_of, rows.tier)
+    return Layout(
         unit=unit,
         columns=columns,
         fixed=held,
         column_of=column_of,
-        opening=unit.open_cost[:, columns],
+        opening=unit.open_cost.take(columns, axis=1),
         sums=_sums(unit, columns, held, groups),
-        spreads=tuple(spreads),
-        own=_NO_DEMAND,
+        spreads=_spreads(unit.domains, columns, held),
+        own=own,
         weights=weights,
     )
-    if unit.clients is None:
-        return found
-    matrix = unit.clients.cost
-    own = _demand(Rows(matrix, np.arange(matrix.shape[0]), unit.clients.tier), found)
-    return Layout(unit, columns, held, column_of, found.opening, found.sums, found.spreads, own, weights)
+
+
+def joined(parts: Sequence[Demand]) -> Demand:
+    """The rows of all, one after the other."""
+    parts = [one for one in parts if len(one.tier)]
+    if not parts:
+        return _NO_DEMAND
+    if len(parts) == 1:
+        return parts[0]
+    entries = np.cumsum([0] + [len(one.cost) for one in parts])
+    starts = [one.start[1:] + at for one, at in zip(parts, entries.tolist(), strict=False)]
+    return Demand(
+        start=np.concatenate([entries[:1], *starts]),
+        column=np.concatenate([one.column for one in parts]),
+        cost=np.concatenate([one.cost for one in parts]),
+        floor=np.concatenate([one.floor for one in parts]),
+        tier=np.concatenate([one.tier for one in parts]),
+        first=np.concatenate([one.first for one in parts]),
+        second=np.concatenate([one.second for one in parts]),
+    )
 
 
 _NO_DEMAND = Demand(
-    client=nobody(),
-    column=nobody(),
-    cost=np.empty(0),
     start=np.zeros(1, dtype=np.int64),
-    tier=nobody(),
+    column=np.empty(0, dtype=np.int32),
+    cost=np.empty(0),
+    floor=np.empty(0),
+    tier=np.empty(0, dtype=np.int64),
     first=np.empty(0),
     second=np.empty(0),
 )
 
 
-def _demand(rows: Rows, layout: Layout) -> Demand:
-    """Clients on the layout's columns."""
-    matrix, count = rows.matrix, len(rows.rows)
-    if count == matrix.shape[0]:
-        candidates, cost, ends = matrix.indices, matrix.data, matrix.indptr[1:].astype(np.int64)
-    else:
-        entries, lengths = entries_of(matrix, rows.rows)
-        candidates, cost, ends = matrix.indices.take(entries), matrix.data.take(entries), np.cumsum(lengths)
-    column = layout.column_of.take(candidates)
-    inside = np.flatnonzero(column >= 0)
+@kernel
+def _demand(indptr: Numbers, indices: Small, data: Row, rows: Numbers, column_of: Small, tier: int) -> Demand:
+    """These rows of a matrix on the columns of a layout."""
+    count, size = len(rows), 0
+    for row in rows:
+        size += indptr[row + 1] - indptr[row]
     start = np.zeros(count + 1, dtype=np.int64)
-    start[1:] = np.searchsorted(inside, ends)
-    first, second = np.full(count, np.inf), np.full(count, np.inf)
-    if len(layout.fixed):
-        _hold(np.flatnonzero(column == FIXED), ends, cost, first, second)
-    return Demand(
-        client=np.repeat(np.arange(count), np.diff(start)),
-        column=column.take(inside),
-        cost=cost.take(inside),
-        start=start,
-        tier=np.full(count, rows.tier, dtype=np.int64),
-        first=first,
-        second=second,
-    )
+    column, cost = np.empty(size, dtype=np.int32), np.empty(size)
+    floor, first, second = np.full(count, np.inf), np.full(count, np.inf), np.full(count, np.inf)
+    free = 0
+    for client in range(count):
+        for entry in range(indptr[rows[client]], indptr[rows[client] + 1]):
+            at, price = column_of[indices[entry]], data[entry]
+            if at >= 0:
+                column[free], cost[free] = at, price
+                free += 1
+                floor[client] = min(floor[client], price)
+            elif at == HELD:
+                if price < first[client]:
+                    first[client], second[client] = price, first[client]
+                elif price < second[client]:
+                    second[client] = price
+        start[client + 1] = free
+    tiers = np.full(count, tier, dtype=np.int64)
+    return Demand(start, column[:free].copy(), cost[:free].copy(), floor, tiers, first, second)
 
 
-def _hold(entries: Ints, ends: Ints, cost: Floats, first: Floats, second: Floats) -> None:
-    """Puts the two cheapest of each client's entries into `first` and `second`."""
-    client = np.searchsorted(ends, entries, side="right")
-    price = cost[entries]
-    np.minimum.at(first, client, price)
-    equal = np.flatnonzero(price == first[client])[::-1]
-    place = np.full(len(first), -1, dtype=np.int64)
-    place[client[equal]] = equal
-    rest = np.ones(len(entries), dtype=bool)
-    rest[place[place >= 0]] = False
-    np.minimum.at(second, client[rest], price[rest])
-
-
-def _joined(own: Demand, more: Sequence[Demand]) -> Demand:
-    """The clients of all, one after the other."""
-    parts = [own, *more] if own.count else list(more)
-    if len(parts) == 1:
-        return parts[0]
-    clients = np.cumsum([0] + [one.count for one in parts])
-    entries = np.cumsum([0] + [len(one.client) for one in parts])
-    return Demand(
-        client=np.concatenate([one.client + at for one, at in zip(parts, clients, strict=False)]),
-        column=np.concatenate([one.column for one in parts]),
-        cost=np.concatenate([one.cost for one in parts]),
-        start=np.concatenate([[0], *(one.start[1:] + at for one, at in zip(parts, entries, strict=False))]),
-        tier=np.concatenate([one.tier for one in parts]),
-        first=np.concatenate([one.first for one in parts]),
-        second=np.concatenate([one.second for one in parts]),
+def _spreads(domains: Sequence[Domains], columns: Ints, held: Ints) -> Spreads:
+    counts = [int(one.domain.max(initial=-1)) + 1 for one in domains]
+    inside = [np.bincount(one.domain[held], minlength=count) for one, count in zip(domains, counts, strict=True)]
+    return Spreads(
+        domain=np.array([one.domain[columns] for one in domains], dtype=np.int64).reshape(len(domains), len(columns)),
+        inside=np.concatenate([np.empty(0, dtype=np.int64), *inside]),
+        inside_at=np.cumsum([0, *counts]),
+        least=np.array([one.min_domains for one in domains], dtype=np.int64),
+        most=np.array([NO_LIMIT if one.max_domains is None else one.max_domains for one in domains], dtype=np.int64),
+        each=np.array([NO_LIMIT if one.max_each is None else one.max_each for one in domains], dtype=np.int64),
     )
 
 
@@ -206,7 +251,7 @@ def _sums(unit: Unit, columns: Ints, held: Ints, groups: Sequence[Group]) -> Sum
         rows.append((member[columns], group.at_least - inside, most, 1.0))
     if unit.room is not None:
         room = unit.room.astype(np.float64)
-        rows.append((room[columns], unit.total - float(room[held].sum()), np.inf, _weight(room)))
+        rows.append((room[columns], unit.total - float(room[held].sum()), np.inf, weight_of(room)))
     return _stacked(rows, len(columns))
 
 
@@ -214,26 +259,21 @@ def _with_budgets(layout: Layout, budgets: Sequence[tuple[Floats, float]]) -> Su
     rows = []
     for amounts, left in budgets:
         most = left - float(amounts[layout.fixed].sum())
-        rows.append((amounts[layout.columns], -np.inf, most, _weight(amounts)))
+        rows.append((amounts[layout.columns], -np.inf, most, weight_of(amounts)))
     more, sums = _stacked(rows, len(layout.columns)), layout.sums
-    return Sums(
-        np.concatenate((sums.amounts, more.amounts)),
-        np.concatenate((sums.low, more.low)),
-        np.concatenate((sums.high, more.high)),
-        np.concatenate((sums.weight, more.weight)),
-    )
+    return Sums(*(np.concatenate((one, other)) for one, other in zip(sums, more, strict=True)))
 
 
 def _stacked(rows: Sequence[tuple[Floats, float, float, float]], columns: int) -> Sums:
     return Sums(
-        np.array([one[0] for one in rows]).reshape(len(rows), columns),
+        np.array([one[0] for one in rows], dtype=np.float64).reshape(len(rows), columns),
         np.array([one[1] for one in rows], dtype=np.float64),
         np.array([one[2] for one in rows], dtype=np.float64),
         np.array([one[3] for one in rows], dtype=np.float64),
     )
 
 
-def _weight(amounts: Floats) -> float:
+def weight_of(amounts: Floats) -> float:
     """One over the mean of what is not nothing: what a shortage of 1 weighs, in candidates."""
     some = amounts[amounts > 0.0]
     return 1.0 / float(some.mean()) if len(some) else 1.0

@@ -7,14 +7,13 @@ breaks no more, so that the search ends, and never ends worse than it began.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from placement.arrays import Ints
-from placement.solve.evaluation import better
-from placement.solve.ground import Ground, Standing, stand
-from placement.solve.moves import Moves, changed, moves
+from placement.compiled import Numbers, Row, kernel, part
+from placement.solve.ground import Ground, Standing, less, stand
+from placement.solve.moves import Moves, after_move, changed, improves, moves
 
 TRIES = 6
 """Moves that are tried from one table after its best."""
@@ -24,85 +23,106 @@ MERGES = 2
 """Columns that are tried in the place of several."""
 
 
-@dataclass(frozen=True, slots=True)
-class Searched:
+class Searched(NamedTuple):
     """Where a search ended."""
 
-    standing: Standing
+    open: Numbers
+    """(open,) ascending columns."""
+    levels: Row
+    """(1 + tiers,): how much is broken, then the cost."""
     steps: int
     """Tables made and moves tried."""
-    last: Moves
-    """The moves that were left at the end."""
+    merit: Row
+    """(columns,): what the best move that adds it would change, of those that were left at the end."""
 
 
-def search(ground: Ground, open: Ints, *, rounds: int, merging: bool = True) -> Searched:
-    """Moves from these open columns until none is better, in at most so many tables."""
+@kernel
+def search(ground: Ground, open: Numbers, rounds: int, merging: bool) -> Searched:
+    """Moves from these open columns (ascending) until none is better, in at most so many tables."""
     standing = stand(ground, open)
-    steps, left = 0, moves(ground, standing)
+    steps, left = 0, moves(ground, standing, True)
     while steps < rounds:
         steps += 1
-        after = _moved(ground, standing, left)
-        if after is None and merging:
-            after = _merged(ground, standing, left)
-        if after is None:
+        found, after = _moved(ground, standing, left)
+        if not found and merging:
+            found, after = _merged(ground, standing, left)
+        if not found:
             break
         standing = after
-        left = moves(ground, standing)
-    return Searched(standing, steps, left)
+        left = moves(ground, standing, True)
+    merit = np.empty(len(ground.barred))
+    for column in range(len(merit)):
+        merit[column] = left.merit[:, column + 1].min()
+    return Searched(standing.open, standing.levels, steps, merit)
 
 
-def _moved(ground: Ground, standing: Standing, table: Moves) -> Standing | None:
-    """After the best move of the table and those of its others that are still good then; None when there is none."""
-    if not table.improving.any():
-        return None
-    merit = np.where(table.improving, table.merit, np.inf)
-    columns = merit.argmin(axis=1)
-    values = merit[np.arange(len(merit)), columns]
-    order = np.argsort(values, kind="stable")
-    order = order[np.isfinite(values[order])][: TRIES + 1]
-    reached, added, failed = standing, set[int](), 0
-    for row, column in zip(order.tolist(), columns[order].tolist(), strict=True):
-        if column in added:
+@part
+def _moved(ground: Ground, standing: Standing, table: Moves) -> tuple[bool, Standing]:
+    """After the best move of the table and those of its others that are still good then; whether there is one."""
+    rows = len(table.merit)
+    best, figure = np.full(rows, -1, dtype=np.int64), np.full(rows, np.inf)
+    for row in range(rows):
+        for column in range(table.merit.shape[1]):
+            if table.merit[row, column] < figure[row] and improves(table, standing.levels, row, column):
+                best[row], figure[row] = column, table.merit[row, column]
+    reached, moved, failed = standing, False, 0
+    added = np.zeros(len(ground.barred) + 1, dtype=np.bool_)
+    for _ in range(TRIES + 1):
+        row = int(np.argmin(figure))
+        if figure[row] == np.inf:
+            break
+        figure[row] = np.inf
+        column = best[row]
+        if added[column]:
             continue
-        dropped = int(standing.open[table.drops[row - 1]]) if row else -1
-        after = stand(ground, changed(reached.open, drop=dropped, add=column - 1))
-        if better(after.levels, reached.levels):
-            reached = after
-            if column:
-                added.add(column)
+        dropped = standing.open[table.drops[row - 1]] if row else -1
+        after = stand(ground, changed(reached.open, dropped, column - 1))
+        if less(after.levels, reached.levels):
+            reached, moved = after, True
+            added[column] = column > 0
         else:
             failed += 1
             if failed == FAILS:
                 break
-    return None if reached is standing else reached
+    return moved, reached
 
 
-def _merged(ground: Ground, standing: Standing, table: Moves) -> Standing | None:
-    """After a column is opened in the place of two or more; None when none is found that is better."""
+@part
+def _merged(ground: Ground, standing: Standing, table: Moves) -> tuple[bool, Standing]:
+    """After a column is opened in the place of two or more; whether one was found that is better."""
     if len(standing.open) < 2:
-        return None
-    adding = table.merit[0, 1:].copy()
-    adding[standing.open] = 0.0
-    hope = adding + np.minimum(table.merit[1:, 1:] - adding, 0.0).sum(axis=0)
-    hope[standing.open] = np.inf
-    order = np.argsort(hope, kind="stable")[:MERGES]
-    for column in order[hope[order] < 0.0].tolist():
-        after = stand(ground, changed(standing.open, add=column))
-        while True:
-            fewer = _dropped(ground, after)
-            if fewer is None:
-                break
-            after = fewer
-        if better(after.levels, standing.levels):
-            return after
-    return None
+        return False, standing
+    hope = np.empty(len(ground.barred))
+    for column in range(len(hope)):
+        adding = table.merit[0, column + 1]
+        hope[column] = adding
+        for row in range(1, len(table.merit)):
+            hope[column] += min(table.merit[row, column + 1] - adding, 0.0)
+    for column in standing.open:
+        hope[column] = np.inf
+    for _ in range(min(MERGES, len(hope))):
+        column = int(np.argmin(hope))
+        if not hope[column] < 0.0:
+            break
+        hope[column] = np.inf
+        after = stand(ground, changed(standing.open, -1, column))
+        found = True
+        while found:
+            found, after = _dropped(ground, after)
+        if less(after.levels, standing.levels):
+            return True, after
+    return False, standing
 
 
-def _dropped(ground: Ground, standing: Standing) -> Standing | None:
-    """After the best drop; None when none is better."""
-    table = moves(ground, standing, adding=False)
-    if not table.improving.any():
-        return None
-    row = int(np.where(table.improving[:, 0], table.merit[:, 0], np.inf).argmin())
-    after = stand(ground, table.after(standing, row, 0))
-    return after if better(after.levels, standing.levels) else None
+@part
+def _dropped(ground: Ground, standing: Standing) -> tuple[bool, Standing]:
+    """After the best drop; whether one is better."""
+    table = moves(ground, standing, False)
+    best = -1
+    for row in range(len(table.merit)):
+        if improves(table, standing.levels, row, 0) and (best < 0 or table.merit[row, 0] < table.merit[best, 0]):
+            best = row
+    if best < 0:
+        return False, standing
+    after = stand(ground, after_move(standing, table, best, 0))
+    return (True, after) if less(after.levels, standing.levels) else (False, standing)

@@ -15,11 +15,13 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints
 from placement.solve.evaluation import better, evaluate
-from placement.solve.highs import Relaxed, relaxed, solved
+from placement.solve.highs import Relaxed, solved
 from placement.solve.ladders import Rows, Told, stacked
 from placement.solve.model import Choice, Model, nobody
 from placement.solve.program import Program, program
-from placement.solve.restriction import restricted
+from placement.solve.relaxation import Relaxation
+from placement.solve.restriction import numbered_among, restricted
+from placement.solve.streams import chains_of
 
 PROOF = 1e-6
 """Relative: HiGHS's own tolerance. A bound this near to a cost proves it."""
@@ -29,10 +31,8 @@ SAME = 1e-9
 """Relative: costs of a tier that are no further apart are equal."""
 BESIDE = 2
 """Candidates that are searched for each one of the best known, with `Search.most`: itself, and another."""
-ENOUGH = 1e-3
-"""Relative: a relaxation that grows by less in a round is left as it is."""
-MAX_ROUNDS = 20
-"""Of telling rows to the relaxation of a tier."""
+ENOUGH = 1e-4
+"""Relative: a relaxation that grows by less in each of several rounds is left as it is."""
 MAX_FORBIDDEN = 8
 """Answers that were let through by tolerance, before the search gives up."""
 
@@ -77,7 +77,7 @@ def _inside(choice: Choice | None, among: tuple[Ints, ...]) -> Choice | None:
     """The choice with its candidates numbered among the given ones; None when one is not given."""
     if choice is None or not all(np.isin(one, kept).all() for one, kept in zip(choice.open, among, strict=True)):
         return None
-    return replace(choice, open=tuple(np.searchsorted(kept, one) for kept, one in zip(among, choice.open, strict=True)))
+    return numbered_among(choice, among)
 
 
 @dataclass(slots=True)
@@ -94,6 +94,8 @@ class Search:
     among: tuple[Ints, ...] | None = None
     """Candidates that can be in a choice as good as the best known; None: all."""
     nodes: int = 0
+    steps: int = 0
+    """Of the simplex, in relaxations."""
     bounds: list[float] = field(default_factory=list)
     """Of the tiers so far; only for choices no worse than the best in the tiers before."""
     proved: bool = True
@@ -124,7 +126,19 @@ class Search:
         rows = program(self.model, among=self.among, served=tier + 1)
         told = Told(rows.ladders)
         told.begin(None if self.best is None else rows.column_values(self.best.open).astype(np.float64))
-        relaxation = relaxed_whole(rows, tier, told, more=self._more(rows, tier), enough=ENOUGH)
+        asked = Relaxation(rows, tier, told, chains_of(self.model, rows), self._more(rows, tier))
+        limits = self.model.limits
+        target = np.inf
+        if self.best is not None:
+            cost = float(self.best.cost[tier])
+            target = cost - PROOF * max(1.0, abs(cost)) - float(rows.constants[tier])
+        relaxation = asked.run(
+            enough=ENOUGH,
+            most_steps=limits.steps,
+            target=target,
+            stop=limits.stop,
+        )
+        self.steps += asked.steps
         if relaxation.feasible is False:
             self._none_left(rows, tier)
             return
@@ -134,7 +148,7 @@ class Search:
         if self._reached(tier, low):
             self._end(tier)
             return
-        self._branch(rows, tier, told, relaxation, low)
+        self._branch(asked, relaxation, low)
 
     def _take_whole(self, rows: Program, relaxation: Relaxed) -> None:
         """Takes the relaxation's answer for the best when it has no fractions and is."""
@@ -181,13 +195,15 @@ class Search:
         self.among = tuple(among)
         return upper
 
-    def _branch(self, rows: Program, tier: int, told: Told, relaxation: Relaxed, low: float) -> None:
+    def _branch(self, asked: Relaxation, relaxation: Relaxed, low: float) -> None:
         """Searches the tier to its end, or to the limit."""
+        rows, tier = asked.rows, asked.tier
+        told, cuts = (asked.told, None) if relaxation.values is None else asked.tight(relaxation.values)
         while self.left > 0:
             upper = self._fixed(rows, relaxation, tier, low)
-            parts = [self._more(rows, tier), told.rows(rows.columns)]
+            parts = [self._more(rows, tier), told.rows(rows.columns), cuts]
             more = stacked([one for one in parts if one is not None])
-            found = solved(rows, rows.costs[tier], upper=upper, more=more, nodes=self.left)
+            found = solved(rows, rows.costs[tier], upper=upper, more=more, nodes=self.left, stop=self.model.limits.stop)
             self.left -= max(1, found.nodes)
             self.nodes += max(1, found.nodes)
             if found.status == "infeasible":
@@ -250,24 +266,6 @@ class Search:
         if not dense:
             return None
         return Rows(csr_array(np.array(dense)), np.array(low), np.array(high))
-
-
-def relaxed_whole(rows: Program, tier: int, told: Told, *, more: Rows | None, enough: float = 0.0) -> Relaxed:
-    """The relaxation of a tier, with rows told until its answer breaks none, or its value grows by no more than `enough`.
-
-    `enough` is relative. The value is a lower bound in any case.
-    """
-    value = -np.inf
-    for _ in range(MAX_ROUNDS):
-        parts = [one for one in (more, told.rows(rows.columns)) if one is not None]
-        found = relaxed(rows, rows.costs[tier], more=stacked(parts))
-        if found.values is None or not told.learn(found.values):
-            break
-        size = abs(found.value + float(rows.constants[tier]))
-        if found.value - value <= enough * size:
-            break
-        value = found.value
-    return found
 
 
 def held(rows: Program, tier: int, cost: float) -> tuple[Floats, float]:

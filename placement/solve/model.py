@@ -14,6 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
+from placement.stopping import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +116,22 @@ class Apart:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where a search ends: counts, never seconds."""
+    """Where a search ends: counts, never seconds; and whoever no longer wants it may stop it."""
 
     rounds: int = 60
     """Of local search."""
     joint_moves: int = 40
     """Alternatives of a unit tried with the units it depends on solved anew."""
-    core_candidates: int = 60
+    core_candidates: int = 200
     """Candidates of each unit in the exact core; 0: no core is solved."""
+    steps: int = 2_500
+    """Of the simplex in the relaxation of a tier."""
     mip_nodes: int = 2_000
-    exact_candidates: int = 400
-    """A model with no more candidates in all is solved whole, not as a core."""
+    exact_candidates: int = 900
+    """A model with no more candidates in all that no other stands in for is solved whole, not as a core."""
     alternatives: int = 64
+    stop: Stop | None = field(default=None, compare=False)
+    """Gives the search up when it is asked for; what is found while it is not is the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,175 +9,251 @@ that are cheaper than a client's second choice matter, so the work follows the e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from placement.arrays import Floats, Ints, Mask
+from placement.compiled import Cube, Numbers, Row, Table, kernel, part
 from placement.solve.evaluation import TOLERANCE
-from placement.solve.ground import Ground, Spread, Standing, outside
+from placement.solve.ground import NO_LIMIT, NOBODY, Ground, Standing, domains_of, insides, outside, sum_of
 
 MOST_DROPS = 64
 """Open columns that a table has rows for; of more, those that look cheapest to drop."""
 _ROUNDING = 1e-9
+_SCALE = 1e6
+"""What something broken weighs against the whole cost, where moves are ranked by one figure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moves:
+class Moves(NamedTuple):
     """Changes that moves would make."""
 
-    drops: Ints
+    drops: Numbers
     """(rows - 1,): places in the standing's `open`, of row 1 on."""
-    broken: Floats
+    broken: Table
     """(rows, columns + 1): how much more is broken; infinite where there is no such move."""
-    cost: Floats
+    cost: Cube
     """(tiers, rows, columns + 1)."""
-    merit: Floats
+    merit: Table
     """(rows, columns + 1): one figure for both, less is better; only good for ranking."""
-    improving: Mask
-    """(rows, columns + 1): whether less is broken, or the same at less cost, tier by tier."""
-
-    def after(self, standing: Standing, row: int, column: int) -> Ints:
-        """The open columns after a move."""
-        dropped = int(standing.open[self.drops[row - 1]]) if row else -1
-        return changed(standing.open, drop=dropped, add=column - 1)
 
 
-def changed(open: Ints, *, drop: int = -1, add: int = -1) -> Ints:
+@part
+def changed(open: Numbers, drop: int, add: int) -> Numbers:
     """The open columns, ascending, without one and with another; -1: with none."""
-    found = open[open != drop] if drop >= 0 else open
+    found = np.empty(len(open) + 1, dtype=np.int64)
+    count = 0
+    for column in open:
+        if column == drop:
+            continue
+        if 0 <= add < column:
+            found[count] = add
+            count += 1
+            add = -1
+        found[count] = column
+        count += 1
     if add >= 0:
-        found = np.concatenate((found, (add,)))
-        found.sort()
-    return found
+        found[count] = add
+        count += 1
+    return found[:count].copy()
 
 
-def moves(ground: Ground, standing: Standing, *, adding: bool = True) -> Moves:
+@part
+def after_move(standing: Standing, table: Moves, row: int, column: int) -> Numbers:
+    """The open columns after a move."""
+    return changed(standing.open, standing.open[table.drops[row - 1]] if row else -1, column - 1)
+
+
+@part
+def improves(table: Moves, levels: Row, row: int, column: int) -> bool:
+    """Whether a move breaks less, or the same at less cost, tier by tier."""
+    broken = table.broken[row, column]
+    if abs(broken) > _ROUNDING:
+        return bool(broken < 0.0)
+    for tier in range(len(table.cost)):
+        change = table.cost[tier, row, column]
+        if abs(change) > TOLERANCE * max(1.0, abs(levels[1 + tier])):
+            return bool(change < 0.0)
+    return False
+
+
+@kernel
+def moves(ground: Ground, standing: Standing, adding: bool) -> Moves:
     """All moves from where a search stands; without `adding` those that only drop."""
-    open, count = standing.open, ground.count if adding else 0
+    open = standing.open
+    count = len(ground.barred) if adding else 0
+    tiers = len(ground.weights)
     losses, alone = _losses(ground, standing)
     drops = _droppable(ground, standing, losses, alone)
     rows = len(drops) + 1
     broken = np.zeros((rows, count + 1))
-    cost = np.zeros((len(ground.weights), rows, count + 1))
-    cost[:, :, 1:] = ground.opening[:, None, :count]
-    cost[:, 1:, :] += (losses[:, drops] - ground.opening[:, open[drops]])[:, :, None]
-    broken[1:] = alone[drops, None]
+    cost = np.zeros((tiers, rows, count + 1))
+    for row in range(rows):
+        less, barred = 0.0, 0.0
+        if row:
+            dropped = open[drops[row - 1]]
+            less, barred = alone[drops[row - 1]], ground.barred[dropped]
+        broken[row, 0] = less - barred
+        for column in range(count):
+            broken[row, column + 1] = less - barred + ground.barred[column]
+        for tier in range(tiers):
+            loss = 0.0
+            if row:
+                loss = losses[tier, drops[row - 1]] - ground.opening[tier, open[drops[row - 1]]]
+            cost[tier, row, 0] = loss
+            for column in range(count):
+                cost[tier, row, column + 1] = loss + ground.opening[tier, column]
     if adding:
         _serving(ground, standing, drops, broken, cost)
-    if ground.barred.any():
-        broken[:, 1:] += ground.barred[:count]
-        broken[1:] -= ground.barred[open[drops], None]
-    _sums(ground, open, open[drops], broken)
-    for spread in ground.spreads:
-        _spread(spread, open, open[drops], broken)
+    for at in range(len(ground.low)):
+        _sum(ground, open, drops, at, broken)
+    if len(ground.least):
+        inside = insides(ground, open)
+        for spread in range(len(ground.least)):
+            _spread(ground, open, drops, spread, inside, broken)
     if adding:
-        broken[:, 1 + open] = np.inf
-    folded = cost[0] if len(cost) == 1 else (cost * ground.weights[:, None, None]).sum(axis=0)
-    scale = 1e6 * (1.0 + float(np.abs(ground.weights @ standing.levels[1:])))
-    return Moves(drops, broken, cost, folded + scale * broken, _improving(standing, broken, cost))
+        for column in open:
+            broken[:, column + 1] = np.inf
+    scale = 0.0
+    for tier in range(tiers):
+        scale += ground.weights[tier] * standing.levels[1 + tier]
+    scale = _SCALE * (1.0 + abs(scale))
+    merit = np.empty((rows, count + 1))
+    for row in range(rows):
+        for column in range(count + 1):
+            figure = 0.0
+            for tier in range(tiers):
+                figure += ground.weights[tier] * cost[tier, row, column]
+            merit[row, column] = figure + scale * broken[row, column]
+    return Moves(drops, broken, cost, merit)
 
 
-def _losses(ground: Ground, standing: Standing) -> tuple[Floats, Floats]:
+@part
+def _losses(ground: Ground, standing: Standing) -> tuple[Table, Row]:
     """(tiers, open): what clients cost more without each open column; (open,): how many then have nobody."""
     count = len(standing.open)
-    losses = np.zeros((len(ground.weights), count))
-    mine = np.flatnonzero(standing.slot >= 0)
-    slot, second = standing.slot[mine], standing.second[mine]
-    alone = np.isinf(second)
-    more = np.where(alone, 0.0, second) - standing.first[mine]
-    tiers = ground.demand.tiers
-    for tier in tiers:
-        part = more if len(tiers) == 1 else np.where(ground.demand.tier[mine] == tier, more, 0.0)
-        losses[tier] = np.bincount(slot, part, count)
-    return losses, np.bincount(slot[alone], minlength=count).astype(np.float64)
+    losses, alone = np.zeros((len(ground.weights), count)), np.zeros(count)
+    for client in range(len(standing.slot)):
+        slot = standing.slot[client]
+        if slot >= 0:
+            other = 0.0
+            if standing.second[client] == np.inf:
+                alone[slot] += 1.0
+            else:
+                other = standing.second[client]
+            losses[ground.tier[ground.rows[client]], slot] += other - standing.first[client]
+    return losses, alone
 
 
-def _droppable(ground: Ground, standing: Standing, losses: Floats, alone: Floats) -> Ints:
+@part
+def _droppable(ground: Ground, standing: Standing, losses: Table, alone: Row) -> Numbers:
     """Places in `open` of the columns that the table has rows for, ascending."""
     count = len(standing.open)
     if count <= MOST_DROPS:
         return np.arange(count)
-    costs = ground.weights @ (losses - ground.opening[:, standing.open])
-    order = np.lexsort((costs, alone - ground.barred[standing.open]))
-    return np.sort(order[:MOST_DROPS])
+    breaks, costs = np.empty(count), np.zeros(count)
+    for at in range(count):
+        column = standing.open[at]
+        breaks[at] = alone[at] - ground.barred[column]
+        for tier in range(len(ground.weights)):
+            costs[at] += ground.weights[tier] * (losses[tier, at] - ground.opening[tier, column])
+    chosen = np.zeros(count, dtype=np.bool_)
+    for _ in range(MOST_DROPS):
+        best = -1
+        for at in range(count):
+            if chosen[at]:
+                continue
+            if best < 0 or breaks[at] < breaks[best] or (breaks[at] == breaks[best] and costs[at] < costs[best]):
+                best = at
+        chosen[best] = True
+    return np.nonzero(chosen)[0]
 
 
-def _serving(ground: Ground, standing: Standing, drops: Ints, broken: Floats, cost: Floats) -> None:
+@part
+def _serving(ground: Ground, standing: Standing, drops: Numbers, broken: Table, cost: Cube) -> None:
     """Adds what the added column serves, by itself and in the place of the dropped one."""
-    demand, columns, rows = ground.demand, ground.count, len(drops) + 1
-    if not demand.count:
-        return
-    entries = np.flatnonzero(demand.cost < standing.second.take(demand.client))
-    client, column, price = demand.client.take(entries), demand.column.take(entries), demand.cost.take(entries)
-    first = standing.first.take(client)
-    row_of = np.zeros(len(standing.open) + 2, dtype=np.int64)
-    row_of[drops] = np.arange(1, rows)
-    key = row_of.take(standing.slot.take(client)) * columns + column
-    nobody = np.isinf(first)
-    gain = np.where(nobody, price, np.minimum(price - first, 0.0))
-    alone = standing.alone
-    second = np.where(np.isinf(standing.second), 0.0, standing.second)
-    saved = np.maximum(price, np.where(nobody, 0.0, first)) - second.take(client)
-    saved[nobody] = 0.0
-    tiers = demand.tiers
-    for tier in tiers:
-        if len(tiers) > 1:
-            here = demand.tier.take(client) == tier
-            gains, extras = np.where(here, gain, 0.0), np.where(here, saved, 0.0)
-        else:
-            gains, extras = gain, saved
-        cost[tier, :, 1:] += np.bincount(column, gains, columns)
-        cost[tier, 1:, 1:] += np.bincount(key, extras, rows * columns).reshape(rows, columns)[1:]
-    kept = np.flatnonzero(alone.take(client))
-    if len(kept):
-        broken[1:, 1:] -= np.bincount(key.take(kept), minlength=rows * columns).reshape(rows, columns)[1:]
-    if nobody.any():
-        broken[:, 1:] -= np.bincount(column[nobody], minlength=columns)
-
-
-def _sums(ground: Ground, open: Ints, dropped: Ints, broken: Floats) -> None:
-    """Adds what sums are further outside their bounds."""
-    sums = ground.sums
-    inside = sums.amounts[:, open].sum(axis=1)
-    for amounts, low, high, weight, now in zip(
-        sums.amounts, sums.low.tolist(), sums.high.tolist(), sums.weight.tolist(), inside.tolist(), strict=True
-    ):
-        less, more = amounts[dropped], amounts[: broken.shape[1] - 1]
-        if now - less.max(initial=0.0) >= low and now + more.max(initial=0.0) <= high:
+    columns = len(ground.barred)
+    row_of = np.zeros(len(standing.open), dtype=np.int64)
+    for at in range(len(drops)):
+        row_of[drops[at]] = at + 1
+    # By tier what each added column does alone, whatever is dropped; the last row is of clients that nobody serves.
+    tiers = len(ground.weights)
+    gains = np.zeros((tiers + 1, columns))
+    for client in range(len(ground.rows)):
+        row = ground.rows[client]
+        begin, end = ground.start[row], ground.start[row + 1]
+        first, second = standing.first[client], standing.second[client]
+        tier = ground.tier[row]
+        slot = standing.slot[client]
+        if slot == NOBODY:
+            for entry in range(begin, end):
+                column = ground.column[entry]
+                gains[tier, column] += ground.cost[entry]
+                gains[tiers, column] += 1.0
             continue
-        after = np.full(broken.shape, now)
-        after[1:] -= less[:, None]
-        after[:, 1:] += more
-        broken += weight * (outside(after, low, high) - float(outside(np.float64(now), low, high)))
+        if second <= ground.floor[row]:
+            continue
+        drop = row_of[slot] if slot >= 0 else 0
+        alone = second == np.inf
+        without = 0.0 if alone else second
+        for entry in range(begin, end):
+            price = ground.cost[entry]
+            if price >= second:
+                continue
+            column = ground.column[entry]
+            if price < first:
+                gains[tier, column] += price - first
+            if drop:
+                cost[tier, drop, column + 1] += max(price, first) - without
+                if alone:
+                    broken[drop, column + 1] -= 1.0
+    for row in range(len(drops) + 1):
+        for column in range(columns):
+            broken[row, column + 1] -= gains[tiers, column]
+            for tier in range(tiers):
+                cost[tier, row, column + 1] += gains[tier, column]
 
 
-def _spread(spread: Spread, open: Ints, dropped: Ints, broken: Floats) -> None:
+@part
+def _sum(ground: Ground, open: Numbers, drops: Numbers, at: int, broken: Table) -> None:
+    """Adds what one sum is further outside its bounds."""
+    amounts, low, high, weight = ground.amounts[at], ground.low[at], ground.high[at], ground.weight[at]
+    now = sum_of(ground, open, at)
+    columns = broken.shape[1] - 1
+    most_gone, most_come = 0.0, 0.0
+    for place in drops:
+        most_gone = max(most_gone, amounts[open[place]])
+    for column in range(columns):
+        most_come = max(most_come, amounts[column])
+    if now - most_gone >= low and now + most_come <= high:
+        return
+    before = outside(now, low, high)
+    for row in range(len(drops) + 1):
+        left = now - (amounts[open[drops[row - 1]]] if row else 0.0)
+        broken[row, 0] += weight * (outside(left, low, high) - before)
+        for column in range(columns):
+            broken[row, column + 1] += weight * (outside(left + amounts[column], low, high) - before)
+
+
+@part
+def _spread(ground: Ground, open: Numbers, drops: Numbers, spread: int, inside: Numbers, broken: Table) -> None:
     """Adds what a spread is further from being kept."""
-    inside = spread.inside(open)
-    gone, come = spread.domain[dropped], spread.domain[: broken.shape[1] - 1]
-    same = gone[:, None] == come[None, :]
-    if spread.each is not None:
-        less, more = -1.0 * (inside[gone] > spread.each), 1.0 * (inside[come] >= spread.each)
-        broken[0, 1:] += more
-        broken[1:, 0] += less
-        broken[1:, 1:] += np.where(same, 0.0, less[:, None] + more)
-    now = int(np.count_nonzero(inside))
-    after = np.full(broken.shape, float(now))
-    less, more = 1.0 * (inside[gone] == 1), 1.0 * (inside[come] == 0)
-    after[0, 1:] += more
-    after[1:, 0] -= less
-    after[1:, 1:] += np.where(same, 0.0, more - less[:, None])
-    low, high = float(spread.least), np.inf if spread.most is None else float(spread.most)
-    broken += outside(after, low, high) - float(outside(np.float64(now), low, high))
-
-
-def _improving(standing: Standing, broken: Floats, cost: Floats) -> Mask:
-    """Which moves break less, or the same at less cost."""
-    found: Mask = broken < -_ROUNDING
-    equal = np.abs(broken) <= _ROUNDING
-    for part, now in zip(cost, standing.levels[1:].tolist(), strict=True):
-        slack = TOLERANCE * max(1.0, abs(now))
-        found |= equal & (part < -slack)
-        equal &= np.abs(part) <= slack
-    return found
+    domain, begin = ground.domain[spread], ground.inside_at[spread]
+    each = ground.each[spread]
+    low = float(ground.least[spread])
+    high = np.inf if ground.most[spread] == NO_LIMIT else float(ground.most[spread])
+    now = float(domains_of(ground, inside, spread))
+    before = outside(now, low, high)
+    for row in range(len(drops) + 1):
+        gone, gone_domains, gone_over = -1, 0.0, 0.0
+        if row:
+            gone = domain[open[drops[row - 1]]]
+            gone_domains = 1.0 if inside[begin + gone] == 1 else 0.0
+            gone_over = 1.0 if each != NO_LIMIT and inside[begin + gone] > each else 0.0
+        broken[row, 0] += outside(now - gone_domains, low, high) - before - gone_over
+        for column in range(broken.shape[1] - 1):
+            come = domain[column]
+            if come == gone:
+                continue
+            domains = now - gone_domains + (1.0 if inside[begin + come] == 0 else 0.0)
+            over = 1.0 if each != NO_LIMIT and inside[begin + come] >= each else 0.0
+            broken[row, column + 1] += outside(domains, low, high) - before + over - gone_over

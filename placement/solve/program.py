@@ -52,6 +52,8 @@ class Program:
     """Labels, or else rules as in `Broken.rule`."""
     ladders: Ladders
     """What serving costs: rows to be told."""
+    extras: tuple[Ints, ...]
+    """By unit: (clients,) the column of what serving costs beyond the cheapest in reach; -1: none."""
 
     @property
     def opens(self) -> int:
@@ -123,6 +125,7 @@ class _Assembly:
     costs: list[tuple[int, Ints, Floats]] = field(default_factory=list)
     constants: Floats = field(default_factory=lambda: np.zeros(0))
     ladders: list[Ladders] = field(default_factory=list)
+    extras: list[Ints] = field(default_factory=list)
 
     def finished(self) -> Program:
         """Everything put together."""
@@ -198,16 +201,19 @@ class _Assembly:
 
     def _clients(self, number: int, unit: Unit) -> None:
         if unit.clients is None or not unit.clients.count:
+            self.extras.append(np.empty(0, dtype=np.int64))
             return
         demand = np.full(unit.clients.count, -1, dtype=np.int64)
-        self._served(unit.clients.cost, demand, self.places[number], tier=unit.clients.tier, name="clients")
+        cost, tier = unit.clients.cost, unit.clients.tier
+        self.extras.append(self._served(cost, demand, self.places[number], tier=tier, name="clients"))
 
-    def _served(self, cost: csr_array, demand: Ints, servers: Ints, *, tier: int, name: str) -> None:
-        """Rows and columns of being served.
+    def _served(self, cost: csr_array, demand: Ints, servers: Ints, *, tier: int, name: str) -> Ints:
+        """Rows and columns of being served; (rows of cost,) the column of what that costs beyond the cheapest, -1: none.
 
         `demand` is (rows of cost,): the column of what must be served, -1: it always must; -2: it has none, and so needs
         nothing. `servers` is (columns of cost,): the columns.
         """
+        found = np.full(cost.shape[0], -1, dtype=np.int64)
         needing = np.flatnonzero(demand > -2)
         rows = np.repeat(np.arange(cost.shape[0]), np.diff(cost.indptr))
         there = (demand[rows] > -2) & (servers[cost.indices] >= 0)
@@ -220,7 +226,7 @@ class _Assembly:
             self.lows[-1] = (demand[empty] == -1).astype(np.float64)
             self.add(first + np.arange(len(empty)), demand[empty], -1.0)
         if not len(rows):
-            return
+            return found
         order = np.lexsort((prices, rows))
         rows, columns, prices = rows[order], columns[order], prices[order]
         owner, starts = np.unique(rows, return_index=True)
@@ -231,7 +237,7 @@ class _Assembly:
         self.add(first + np.repeat(np.arange(len(owner)), lengths), columns, 1.0)
         self.add(first + np.arange(len(owner)), demand[owner], -1.0)
         if not told:
-            return
+            return found
         cheapest, dearest = prices[starts], prices[starts + lengths - 1]
         self.constants[tier] += float(cheapest[always].sum())
         self.costs.append((tier, demand[owner[~always]], cheapest[~always]))
@@ -244,6 +250,8 @@ class _Assembly:
         relative = (prices - np.repeat(cheapest, lengths))[inside] / np.repeat(span[differs], lengths[differs])
         ends = np.concatenate([[0], np.cumsum(lengths[differs])])
         self.ladders.append(Ladders(columns[inside], relative, ends, demand[owner[differs]], extra))
+        found[owner[differs]] = extra
+        return found
 
     def _group(self, number: int, group: Group, *, kept: int | None = None) -> None:
         """At least, at most so many; only when the column `kept` is 1, where it is given."""
@@ -338,4 +346,5 @@ class _Assembly:
             elements=np.concatenate([nothing, *self.row_elements]),
             names=tuple(self.names),
             ladders=joined(self.ladders),
+            extras=tuple(self.extras),
         )

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Ints
 from placement.solve.evaluation import rows_of
-from placement.solve.model import Budget, Domains, Group, Model, Serving, Unit
+from placement.solve.model import Budget, Choice, Domains, Group, Model, Serving, Unit
 
 
 def restricted(model: Model, among: tuple[Ints, ...]) -> Model:
@@ -38,6 +38,11 @@ def restricted(model: Model, among: tuple[Ints, ...]) -> Model:
         for entry in model.alternatives
     )
     return replace(model, units=units, serving=serving, budgets=budgets, alternatives=alternatives, start=None)
+
+
+def numbered_among(choice: Choice, among: tuple[Ints, ...]) -> Choice:
+    """The choice with its candidates numbered among these, which have them all."""
+    return replace(choice, open=tuple(np.searchsorted(kept, one) for kept, one in zip(among, choice.open, strict=True)))
 
 
 def _unit(unit: Unit, kept: Ints, place: Ints) -> Unit:

@@ -10,13 +10,12 @@ least are kept, with some that each rule of the unit needs, and some for each cl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from placement.arrays import Floats, Ints, Mask
-from placement.solve.evaluation import entries_of
+from placement.compiled import Flags, Numbers, Row, Small, kernel
+from placement.solve.entries import parts_of
 from placement.solve.layout import Rows
 from placement.solve.model import Group, Unit
 
@@ -32,26 +31,14 @@ def promise(unit: Unit, rows: Sequence[Rows], weights: Floats) -> Floats:
     own: Floats = weights @ unit.open_cost
     if not rows:
         return own
-    parts = [_part(one) for one in rows]
+    parts = [parts_of(one.matrix) for one in rows]
     counts = np.zeros(unit.count)
-    for indices, _, _ in parts:
-        counts += np.bincount(indices, minlength=unit.count)
+    for (indptr, indices, _), one in zip(parts, rows, strict=True):
+        _count(indptr, indices, one.rows, counts)
     share = own / np.maximum(counts, 1.0)
     found = own.copy()
-    for (indices, cost, lengths), one in zip(parts, rows, strict=True):
-        if not len(indices):
-            continue
-        weight = float(weights[one.tier])
-        price = cost if weight == 1.0 else cost * weight
-        shared = share.take(indices)
-        shared += price
-        some = np.flatnonzero(lengths)
-        begin = (np.cumsum(lengths) - lengths)[some]
-        pays = np.minimum.reduceat(shared, begin) * _STRETCH
-        saved = np.repeat(pays, lengths[some])
-        saved -= price
-        np.maximum(saved, 0.0, out=saved)
-        found -= np.bincount(indices, saved, unit.count)
+    for part, one in zip(parts, rows, strict=True):
+        _save(*part, one.rows, share, float(weights[one.tier]), found)
     return found
 
 
@@ -82,7 +69,8 @@ def shortlist(
     for amounts in budgets:
         chosen[least(amounts, most // 8)] = True
     for one in rows:
-        _some_for_each(one, promised, chosen)
+        indptr, indices, _ = parts_of(one.matrix)
+        _some_for_each(indptr, indices, one.rows, promised, chosen)
     return np.flatnonzero(chosen)
 
 
@@ -96,13 +84,26 @@ def least(figures: Floats, count: int) -> Ints:
     return np.sort(np.concatenate((below, equal)))
 
 
-def _part(one: Rows) -> tuple[NDArray[np.signedinteger[Any]], Floats, Ints]:
-    """The candidates and costs of the entries, and how many each client has."""
-    matrix = one.matrix
-    if len(one.rows) == matrix.shape[0]:
-        return matrix.indices, matrix.data, np.diff(matrix.indptr).astype(np.int64)
-    entries, lengths = entries_of(matrix, one.rows)
-    return matrix.indices.take(entries), matrix.data.take(entries), lengths
+@kernel
+def _count(indptr: Numbers, indices: Small, rows: Numbers, counts: Row) -> None:
+    """Adds to each candidate how many of the clients it reaches."""
+    for row in rows:
+        for entry in range(indptr[row], indptr[row + 1]):
+            counts[indices[entry]] += 1.0
+
+
+@kernel
+def _save(indptr: Numbers, indices: Small, cost: Row, rows: Numbers, share: Row, weight: float, found: Row) -> None:
+    """Takes off each candidate what it saves the clients of what they pay."""
+    for row in rows:
+        pays = np.inf
+        for entry in range(indptr[row], indptr[row + 1]):
+            pays = min(pays, share[indices[entry]] + weight * cost[entry])
+        pays *= _STRETCH
+        for entry in range(indptr[row], indptr[row + 1]):
+            saved = pays - weight * cost[entry]
+            if saved > 0.0:
+                found[indices[entry]] -= saved
 
 
 def _some_of_each(domain: Ints, promised: Floats, chosen: Mask, *, most: int) -> None:
@@ -123,25 +124,30 @@ def _room(room: Ints, total: int, promised: Floats, chosen: Mask) -> None:
     chosen[order[:needed]] = True
 
 
-def _some_for_each(one: Rows, promised: Floats, chosen: Mask) -> None:
+@kernel
+def _some_for_each(indptr: Numbers, indices: Small, rows: Numbers, promised: Row, chosen: Flags) -> None:
     """Chooses the best for each client that few of the chosen serve."""
-    indices, _, lengths = _part(one)
-    inside = np.flatnonzero(chosen.take(indices))
-    ends = np.cumsum(lengths)
-    served = np.diff(np.searchsorted(inside, ends), prepend=0)
-    lacking = np.flatnonzero((served < _SPARE) & (served < lengths))
-    if not len(lacking):
-        return
-    count = lengths[lacking]
-    begin = np.cumsum(count) - count
-    entries = np.arange(int(count.sum())) + np.repeat(ends[lacking] - count - begin, count)
-    candidates = indices.take(entries)
-    client = np.repeat(np.arange(len(lacking)), count)
-    # Taken out one by one: so many passes cost far less than to sort them all.
-    figures = promised.take(candidates)
-    for _ in range(_SPARE):
-        lowest = np.minimum.reduceat(figures, begin)
-        equal = np.flatnonzero(figures == np.repeat(lowest, count))
-        first = equal[np.flatnonzero(np.diff(client.take(equal), prepend=-1))]
-        chosen[candidates.take(first)] = True
-        figures[first] = np.inf
+    before = chosen.copy()
+    best = np.empty(_SPARE, dtype=np.int64)
+    for row in rows:
+        begin, end = indptr[row], indptr[row + 1]
+        served = 0
+        for entry in range(begin, end):
+            served += before[indices[entry]]
+            if served == _SPARE:
+                break
+        if served == _SPARE or served == end - begin:
+            continue
+        count = 0
+        for entry in range(begin, end):
+            candidate = indices[entry]
+            if count == _SPARE and not promised[candidate] < promised[best[count - 1]]:
+                continue
+            at = min(count, _SPARE - 1)
+            while at and promised[candidate] < promised[best[at - 1]]:
+                best[at] = best[at - 1]
+                at -= 1
+            best[at] = candidate
+            count = min(count + 1, _SPARE)
+        for at in range(count):
+            chosen[best[at]] = True

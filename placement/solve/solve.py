@@ -18,15 +18,16 @@ import numpy as np
 from placement.arrays import Floats, Ints
 from placement.solve.conflict import irreducible
 from placement.solve.core import improve
-from placement.solve.coupling import Link, Opens, Stage, link, order_of
+from placement.solve.coupling import Opens, board_of, ground_before, opened, order_of
 from placement.solve.evaluation import better, evaluate
 from placement.solve.folding import weights_of
 from placement.solve.greedy import greedy
-from placement.solve.joint import joint, settle
+from placement.solve.joint import beside
 from placement.solve.layout import Layout, Rows, layout, mandatory
 from placement.solve.local import search
 from placement.solve.model import Choice, Group, Model, nobody
 from placement.solve.shortlist import least, promise, shortlist
+from placement.stopping import look
 
 LISTED = 320
 """Candidates of a unit that it is searched with alone."""
@@ -39,6 +40,7 @@ def solve(model: Model) -> Choice:
 
     With `model.start` feasible it is feasible and costs no more. With `limits.core_candidates` an exact solver is asked too,
     also when the searches found nothing feasible; when it proves that there is nothing, the choice says what cannot be kept.
+    Raises Stopped when `limits.stop` is asked for.
     """
     found = _searched(model)
     if not model.limits.core_candidates:
@@ -92,6 +94,7 @@ def _one(model: Model, groups: tuple[Group, ...], weights: Floats, start: tuple[
     layouts: list[Layout | None] = [None] * len(model.units)
     steps = 0
     for number in order:
+        look(limits.stop)
         unit = model.units[number]
         kept = groups if number == 0 else unit.groups
         clients = _clients(model, number, open)
@@ -111,14 +114,12 @@ def _one(model: Model, groups: tuple[Group, ...], weights: Floats, start: tuple[
         )
         base = layout(unit, columns, groups=kept, fixed=mandatory(unit, kept), weights=weights)
         layouts[number] = base
-        stage = Stage(model, tuple(one or base for one in layouts), _whole_links(model, number))
-        ground = stage.ground(number, open, charged=False)
-        begin = greedy(ground) if now is None else ground.open_columns(now)
-        found = search(ground, begin, rounds=limits.rounds)
+        ground = ground_before(model, number, base, open)
+        begin = greedy(ground) if now is None else base.open_columns(now)
+        found = search(ground, begin, limits.rounds, True)
         steps += found.steps
-        open[number] = ground.candidates(found.standing.open)
-        merit = found.last.merit[:, 1:].min(axis=0)
-        promised[number][ground.columns] = merit - 1e9
+        open[number] = base.candidates(found.open)
+        promised[number][base.columns] = found.merit - 1e9
     chosen = [one for one in open if one is not None]
     if len(model.units) > 1:
         chosen, made = _beside(model, [one for one in layouts if one is not None], order, promised, chosen, groups)
@@ -137,15 +138,6 @@ def _clients(model: Model, number: int, open: Opens) -> list[Rows]:
         if serving.server == number and clients is not None:
             found.append(Rows(serving.reach, clients, serving.tier))
     return found
-
-
-def _whole_links(model: Model, number: int) -> tuple[Link, ...]:
-    """The servings of which the unit is the server, on all candidates."""
-    return tuple(
-        Link(one, np.arange(one.reach.shape[0]), one.reach)
-        for one in model.serving
-        if one.server == number or one.client == number
-    )
 
 
 def _beside(
@@ -174,14 +166,12 @@ def _beside(
         kept = groups if number == 0 else one.unit.groups
         fixed = mandatory(one.unit, kept)
         near[number] = layout(one.unit, np.flatnonzero(chosen), groups=kept, fixed=fixed, weights=one.weights)
-    links = tuple(link(one, near[one.client], near[one.server]) for one in model.serving)
-    stage = Stage(model, tuple(near), links)
-    rounds, most = model.limits.rounds, model.limits.joint_moves
-    open, steps = settle(stage, order, open, rounds=rounds)
-    if most and links:
-        after, made = joint(stage, order, open, most=most, rounds=rounds)
-        steps += made
-        if after is not open:
-            open, made = settle(stage, order, after, rounds=rounds, merging=True)
-            steps += made
-    return open, steps
+    board = board_of(model, near)
+    limits = model.limits
+    look(limits.stop)
+    found, steps = beside(board, np.array(order), opened(near, open), limits.rounds, limits.joint_moves)
+    ends = board.player_at.tolist()
+    return [
+        one.candidates(np.flatnonzero(found[begin : begin + len(one.columns)]))
+        for one, begin in zip(near, ends, strict=False)
+    ], steps

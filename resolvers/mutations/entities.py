@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import strawberry
 
-from access.changes import delete_entity
+from access.changes import delete_entity, update_tenant
 from access.permissions import Permission, declare_root, write_permission
 from access.rights import check_write, check_write_of
 from access.viewer import Viewer, at_head
@@ -78,13 +78,17 @@ def _check_driver(context: Context, fields: dict[str, Any]) -> None:
     context.services.drivers.check(fields["driver"], fields.get("configuration") or {})
 
 
+def _update_tenant(making: Making, entity: Entity, fields: dict[str, Any], expected: int | None) -> Entity:
+    return update_tenant(making.edit, making.context.viewer, entity.id, expected_revision=expected, **fields)
+
+
 EDITABLE: dict[type[Entity], Editing] = {
     Region: Editing(),
     Site: Editing(),
     Link: Editing(),
     Cluster: Editing(check=_check_driver, errors=("UnknownDriver", "DriverBroken", "InvalidConfiguration")),
     Node: Editing(),
-    Tenant: Editing(),
+    Tenant: Editing(update=_update_tenant),
     App: Editing(),
     AppVersion: Editing(),
     Component: Editing(),

@@ -15,6 +15,7 @@ from graph.paths import Path, PathMetric
 from graph.refusal import InvalidInput
 from graph.spatial import sites_in_region
 from graph.values import Position
+from graph.weak_points import WeakPoint, weak_points
 from resolvers.context import Context
 from schema.connections import connection_arguments, connection_type, resolve_connection
 from schema.entities import field_of
@@ -29,6 +30,14 @@ class ReachableSite(msgspec.Struct, frozen=True):
 
     site_id: str
     latency_ms: float
+
+
+class WeakPoints(msgspec.Struct, frozen=True):
+    """Single points of failure, and among how many sites."""
+
+    looked_at: int
+    total: int
+    found: list[WeakPoint]
 
 
 class NearbySite(msgspec.Struct, frozen=True):
@@ -91,6 +100,29 @@ def _sites_near(source: Any, info: Any, *, position: Any, first: int, within_km:
     return [NearbySite(one.site_id, one.distance_km) for one in found]
 
 
+def _weak_points(source: Any, info: Any, *, region: Any, first: int) -> WeakPoints:
+    context: Context = info.context
+    view = context.view
+    ids = view.ids("Site") if region is UNSET or region is None else sites_in_region(view, region, path="region")
+    context.work.spend(len(ids), path="region")
+    found = weak_points(view, list(ids))
+    return WeakPoints(looked_at=len(ids), total=len(found), found=found[: _limit(first)])
+
+
+def _examples(point: WeakPoint, info: Any) -> list[Entity]:
+    view = info.context.view
+    return [found for one in point.examples if (found := view.get(one)) is not None]
+
+
+def _one_of(name: str) -> Any:
+    def resolve(point: WeakPoint, info: Any) -> Entity | None:
+        entity_id = getattr(point, name)
+        found: Entity | None = None if entity_id is None else info.context.view.get(entity_id)
+        return found
+
+    return resolve
+
+
 def position_from(given_position: Any, *, path: str) -> Position:
     """A position out of an input. Raises InvalidInput outside of the earth."""
     longitude, latitude = given_position.longitude, given_position.latitude
@@ -117,6 +149,39 @@ def network_queries() -> dict[str, Member]:
         "NearbySite",
         {"site": site, "distance_km": ("float", strawberry.field(description="Kilometres along the great circle."))},
         description="A site near a point.",
+    )
+    object_type(
+        "WeakPoint",
+        {
+            "site": (
+                None,
+                resolver_field(_one_of("site_id"), returns="Optional[Site]", description="The site, if it is one."),
+            ),
+            "link": (
+                None,
+                resolver_field(_one_of("link_id"), returns="Optional[Link]", description="The link, if it is one."),
+            ),
+            "cut_off": (
+                "int",
+                strawberry.field(
+                    description="How many sites lose their way to the largest part that is left; itself does not count."
+                ),
+            ),
+            "examples": (
+                None,
+                resolver_field(_examples, returns="list[Site]", description="Some of these, at most 20, by id."),
+            ),
+        },
+        description="A link or site whose loss alone cuts others off.",
+    )
+    object_type(
+        "WeakPoints",
+        {
+            "looked_at": ("int", strawberry.field(description="How many sites were looked at.")),
+            "total": ("int", strawberry.field(description="How many single points of failure there are.")),
+            "found": ("list[WeakPoint]", strawberry.field(description="Those that cut off the most sites first.")),
+        },
+        description="Single points of failure of a network over links that are up.",
     )
     object_type(
         "Path",
@@ -151,8 +216,8 @@ def network_queries() -> dict[str, Member]:
         },
         description="An area on the earth.",
     )
-    declare_value_types("ReachableSite", "NearbySite", "Path", "PageInfo", "Label", "Count")
-    for name in ("path", "reachable", "sitesNear", "sitesIn"):
+    declare_value_types("ReachableSite", "NearbySite", "WeakPoint", "WeakPoints", "Path", "PageInfo", "Label", "Count")
+    for name in ("path", "reachable", "sitesNear", "sitesIn", "weakPoints"):
         declare_root("Query", name, Permission.READ_INFRASTRUCTURE)
     reach = {
         "within_latency_ms": ("float", UNSET, "At most so many milliseconds, one way."),
@@ -188,6 +253,20 @@ def network_queries() -> dict[str, Member]:
                 description="Sites reached from one over links that are up, nearest first. A site to begin at that "
                 "there is not, or that you may not see, is the error NOT_FOUND.",
                 arguments={"from_": from_site, **reach},
+            ),
+        ),
+        "weak_points": (
+            None,
+            resolver_field(
+                _weak_points,
+                returns="WeakPoints",
+                description="Links and sites whose loss alone cuts others off: bridges and articulation points over "
+                "links that are up, TRANSIT sites included. Among at most 2,000 sites: in a larger network name a region; "
+                "links that leave it do not count.",
+                arguments={
+                    "region": ("Optional[ID]", None, "Only sites in this region or in regions below it."),
+                    "first": ("int", 50, "At most so many; up to 500."),
+                },
             ),
         ),
         "sites_near": (

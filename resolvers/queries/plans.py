@@ -14,16 +14,18 @@ import strawberry
 from access.permissions import Permission, declare_root
 from access.refusals import told
 from graph.entity import Entity
-from graph.kinds import Plan
+from graph.kinds import Deployment, Plan
 from graph.kinds.what_if import Change
 from graph.refusal import InvalidInput, Refusal
 from lifecycle.plans_moving import MAX_STEPS
 from lifecycle.plans_rebalance import Rebalancing
+from lifecycle.plans_steps import COLLECTION
 from placement.decision import Decision
 from resolvers.context import Context
 from resolvers.mutations.deployments import sight, wish_of
 from resolvers.problems import RequestProblem
 from resolvers.queries.records import operation_by_id
+from schema.connections import id_cursor
 from schema.entities import field_of
 from schema.inputs import value_from
 from schema.types.plans import ShownMovePlan, StepPage
@@ -91,9 +93,9 @@ async def _deployment(source: Any, info: Any, *, input: Any, deployment: Any, wh
 
 async def _drain(source: Any, info: Any, *, input: Any, what_if: Any, first: int, after: Any) -> ShownMovePlan:
     context: Context = info.context
-    position = None if after is UNSET else after
 
     async def ask() -> ShownMovePlan:
+        position = id_cursor(Deployment.SPEC.prefix, None if after is UNSET else after)
         plan = await context.services.lifecycle.dry_runs.drain(
             input.id,
             visible=sight(context),
@@ -108,9 +110,9 @@ async def _drain(source: Any, info: Any, *, input: Any, what_if: Any, first: int
 
 async def _rebalance(source: Any, info: Any, *, input: Any, what_if: Any, first: int, after: Any) -> ShownMovePlan:
     context: Context = info.context
-    position = None if after is UNSET else after
 
     async def ask() -> ShownMovePlan:
+        position = id_cursor(Deployment.SPEC.prefix, None if after is UNSET else after)
         wanted = rebalancing_of(context, input, first=_size(first), after=position)
         plan = await context.services.lifecycle.dry_runs.rebalance(
             wanted, visible=sight(context), changes=changes_of(what_if)
@@ -132,7 +134,12 @@ def _size(first: int) -> int:
 
 _PAGED: dict[str, tuple[str, Any, str]] = {
     "first": ("int", PAGE, f"Deployments of a page, at most {MAX_STEPS}."),
-    "after": ("Optional[str]", UNSET, "After this cursor. A page is planned as if those before it were left alone."),
+    "after": (
+        "Optional[str]",
+        UNSET,
+        "After this cursor. A page of a drain of up to 1,000 deployments is of the whole drain; any other is planned as if "
+        "those before it were left alone.",
+    ),
 }
 
 
@@ -140,9 +147,9 @@ _PAGED: dict[str, tuple[str, Any, str]] = {
 async def steps(plan: Plan, info: Any, *, first: int, after: Any) -> StepPage:
     """A page of the steps that are filed under a plan."""
     context: Context = info.context
-    position = None if after is UNSET else after
 
     async def ask() -> StepPage:
+        position = id_cursor(COLLECTION, None if after is UNSET else after)
         size = _size(first)
         found = await context.services.lifecycle.plans.steps(plan.id, first=size + 1, after=position)
         listed = [(one.id, one.planned) for one in found[:size]]

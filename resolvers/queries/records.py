@@ -149,8 +149,9 @@ async def _operation(of: Deployment | Release, info: Any) -> Entity | None:
 def _decisions_and_revisions() -> None:
     """What deployments, their revisions and their good states say of a decision and a revision."""
     decision, as_made = "Optional[PlacementPlan]", "The decision that chose its sites, as it was made."
-    for cls in (Deployment, DeploymentRevision):
-        field_of(cls, returns=decision, description=as_made, instead_of="decision_id")(_named(_decision, "decision"))
+    waits = f"{as_made[:-1]}; of one that waits, the one that found none, null before it was decided."
+    for cls, text in ((Deployment, waits), (DeploymentRevision, as_made)):
+        field_of(cls, returns=decision, description=text, instead_of="decision_id")(_named(_decision, "decision"))
     value_field(GoodState, "decision", _decision, returns=decision, description=as_made, instead_of="decision_id")
     revision = "Optional[DeploymentRevision]"
     field_of(

@@ -24,7 +24,7 @@ from placement.disclosure import (
 )
 from placement.rules import RULES
 from placement.verdict import refusals_page, sites_by_rule
-from schema.connections import Edge, PageInfo
+from schema.connections import Edge, PageInfo, id_cursor
 from schema.types.deployments import NodeAssignment
 from schema.vocabulary import Member, enum_type, input_type, object_type, resolver_field
 
@@ -75,7 +75,7 @@ def _refusals(decision: Decision, info: Any, *, first: int, after: Any, filter: 
     most = info.context.page_size_max
     if not 0 <= first <= most:
         raise InvalidInput(f"first is {first}, a page has 0 to {most}", remedy="ask for smaller pages", path="first")
-    position = None if after is UNSET else after
+    position = id_cursor(Site.SPEC.prefix, None if after is UNSET else after)
     wanted = None if filter is UNSET else filter
     found, total, more = refusals_page(
         decision,
@@ -91,6 +91,11 @@ def _placements(decision: Decision, info: Any) -> list[SitePlacement]:
     if info.context.view.may_see_use():
         return decision.placements
     return [placement_without_use(one) for one in decision.placements]
+
+
+def _placement(decision: Decision, info: Any, *, site: str) -> SitePlacement | None:
+    found = next((one for one in decision.placements if one.site_id == site), None)
+    return found if found is None or info.context.view.may_see_use() else placement_without_use(found)
 
 
 def _objective(decision: Decision, info: Any) -> Objective:
@@ -181,7 +186,10 @@ def define_plans() -> None:
         {
             "place": _plain("str", "The place's name."),
             "latency_ms": _plain("float", "Latency to it, one way, milliseconds."),
-            "within_ms": _plain("float", "What was asked for."),
+            "within_ms": _plain("Optional[float]", "What was asked for, milliseconds; null: the limit is a distance."),
+            "within_km": _plain(
+                "Optional[float]", "What was asked for, kilometres by great circle; null: the limit is a latency."
+            ),
         },
         description="A place whose users are served from a site.",
     )
@@ -299,13 +307,18 @@ def define_plans() -> None:
         "UnmetTarget",
         {
             "place": _plain("str", "The place."),
-            "within_ms": _plain("float", "What was asked for, milliseconds."),
+            "rule": _plain("str", "The limit that is not kept: `latency`, `distance` or `bandwidth`."),
+            "within_ms": _plain("Optional[float]", "What was asked for, milliseconds; null: the limit is a distance."),
+            "within_km": _plain(
+                "Optional[float]", "What was asked for, kilometres by great circle; null: the limit is a latency."
+            ),
             "site": _entity("site_id", "Site", "The nearest site that passes every other rule."),
-            "latency_ms": _plain("Optional[float]", "Its latency, one way, milliseconds."),
+            "latency_ms": _plain("Optional[float]", "Its latency, one way, milliseconds; null: there is no way to it."),
+            "distance_km": _plain("Optional[float]", "How far it is, kilometres, where the limit is a distance."),
             "message": _plain("str", "The reason in words."),
             "nearer": _plain("list[NearMiss]", "Nearer sites that other rules refuse, at most five."),
         },
-        description="A place that no choice of sites serves in time.",
+        description="A place that no choice of sites serves within its limit.",
     )
     object_type(
         "RuleCount",
@@ -327,6 +340,15 @@ def define_plans() -> None:
                     returns="list[Placement]",
                     description="The chosen sites; empty when it cannot be done. Costs that follow from free room are in "
                     "steps of a quarter to whoever may not read the workloads of all tenants.",
+                ),
+            ),
+            "placement": (
+                None,
+                resolver_field(
+                    _placement,
+                    returns="Optional[Placement]",
+                    description="What was chosen for one site; null where it was not. Costs are as in `placements`.",
+                    arguments={"site": ("ID", UNSET, "The site.")},
                 ),
             ),
             "refusals": (

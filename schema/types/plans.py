@@ -38,12 +38,21 @@ value_field(
 )
 
 
+class ShownStep:
+    """A step of a plan, and where it stands among the steps."""
+
+    def __init__(self, cursor: str, planned: Planned) -> None:
+        self.cursor = cursor
+        self.planned = planned
+        self.step = planned.step
+
+
 class StepPage:
     """A page of a plan's steps."""
 
     def __init__(self, steps: list[tuple[str, Planned]], *, total: int, more: bool, after: str | None) -> None:
         self._steps = steps
-        self.nodes = [one for _, one in steps]
+        self.nodes = [ShownStep(cursor, one) for cursor, one in steps]
         self.total_count = total
         self._more = more
         self._after = after
@@ -88,12 +97,12 @@ def _answered(function: Any, kind: str, text: str) -> Member:
     return None, resolver_field(function, returns=kind, description=text)
 
 
-def _deployment(one: Planned, info: Any) -> Deployment | None:
+def _deployment(one: ShownStep, info: Any) -> Deployment | None:
     return get_as(info.context.view, Deployment, one.step.deployment_id)
 
 
-def _decision(one: Planned, info: Any) -> Decision | None:
-    return one.decision
+def _decision(one: ShownStep, info: Any) -> Decision | None:
+    return one.planned.decision
 
 
 def _reason_message(reason: PlanReason, info: Any) -> str:
@@ -116,6 +125,7 @@ def define_kept_plans() -> None:
     object_type(
         "PlanStep",
         {
+            "cursor": _plain("str", "Give it as `after` to go on from here."),
             "outcome": _answered(lambda one, info: one.step.outcome, enum_type(PlanOutcome), "What is done with it."),
             "name": _answered(lambda one, info: one.step.name, "str", "The deployment's name."),
             "deployment": _answered(
@@ -125,7 +135,9 @@ def define_kept_plans() -> None:
                 lambda one, info: _sites(one.step.before, info), "list[Site]", "The sites where it is, by id."
             ),
             "after": _answered(
-                lambda one, info: _sites(one.sites_after, info), "list[Site]", "The sites where it would be, by id."
+                lambda one, info: _sites(one.planned.sites_after, info),
+                "list[Site]",
+                "The sites where it would be, by id.",
             ),
             "moves": _answered(
                 lambda one, info: one.step.moves, "int", "Sites of a component that it would newly run at."
@@ -188,7 +200,7 @@ def define_kept_plans() -> None:
             "code": _plain(
                 "str",
                 "One word for programs: `EXPIRED`, `APPLIED`, `DEPLOYMENT_GONE`, `DEPLOYMENT_CHANGED`, "
-                "`APP_VERSION_CHANGED`, `SITE_GONE`, `CAPACITY_GONE`, `POLICY_BROKEN` or `REFUSED`.",
+                "`APP_VERSION_CHANGED`, `SITE_GONE`, `CAPACITY_GONE`, `POLICY_BROKEN`, `ONLY_SUPPOSED` or `REFUSED`.",
             ),
             "message": _answered(_reason_message, "str", "The reason in words."),
             "deployment": _answered(

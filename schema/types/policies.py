@@ -15,7 +15,7 @@ import msgspec
 from graph.entity import Entity
 from graph.kinds import App, Deployment, Region, Site
 from graph.kinds.geography import Coverage, SiteReach
-from graph.kinds.policy import AppAffinity, Place, PlacementPolicy, SiteSelector
+from graph.kinds.policy import AppAffinity, Place, PlacementPolicy, RegionWeight, SiteSelector
 from graph.spelling import camel
 from graph.view import get_as
 from schema.vocabulary import value_field
@@ -66,6 +66,13 @@ value_field(
     _each("region_ids", Region),
     returns="list[Region]",
     description=f"These regions and those below, {_LEFT}.",
+)
+value_field(
+    RegionWeight,
+    "regions",
+    _each("region_ids", Region),
+    returns="list[Region]",
+    description=f"These regions, and those of the level below them, {_LEFT}.",
 )
 value_field(SiteReach, "site", _one("site_id", Site), returns="Optional[Site]", description=f"The site; {_GONE}.")
 value_field(
@@ -129,6 +136,7 @@ _RELATIONS = (
     (SiteSelector, "excluded_sites"),
     (SiteSelector, "regions"),
     (Coverage, "regions"),
+    (RegionWeight, "regions"),
     (AppAffinity, "deployments"),
     (AppAffinity, "apps"),
     (PlacementPolicy, "pinned_sites"),

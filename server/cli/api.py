@@ -6,6 +6,7 @@ server is killed at that moment, or comes too late, the same request is sent aga
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
 import time
@@ -77,9 +78,13 @@ class Api:
         The same body is sent again when the connection breaks, so a mutation's variables hold an idempotency key.
         """
         body = {"query": document, "variables": dict(variables or {})}
+        try:
+            content = json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+        except ValueError:
+            raise Failure("NaN and Infinity cannot be sent", remedy="give finite numbers", code=Exit.USAGE) from None
         for attempt in range(RETRIES + 1):
             try:
-                response = self.http.post("/graphql", json=body)
+                response = self.http.post("/graphql", content=content, headers={"Content-Type": "application/json"})
                 break
             except httpx.ConnectError as problem:
                 # Nothing was sent. At the first attempt there is no server; later it may be starting again.

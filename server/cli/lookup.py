@@ -123,6 +123,17 @@ def entity_named(api: Api, text: str, kinds: tuple[str, ...]) -> Json:
 
 
 def _by_name(api: Api, kind: Kind, name: str, within: str | None, selection: str) -> Json | None:
+    try:
+        return _asked(api, kind, name, within, selection)
+    except Failure as failure:
+        if failure.path != "within":
+            raise
+        # The API's argument is none of the command line's: what it is in is written before the name.
+        remedy = "write what it is in before it, such as TENANT/NAME, or give its id"
+        raise Failure(failure.message, remedy=remedy, code=failure.code) from None
+
+
+def _asked(api: Api, kind: Kind, name: str, within: str | None, selection: str) -> Json | None:
     field = query_field(kind)
     if within is not None:
         document = f"query($n: String!, $w: ID!) {{ it: {field}(name: $n, within: $w) {{ {selection} }} }}"

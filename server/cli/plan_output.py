@@ -20,15 +20,15 @@ GIB = 2**30
 PRICE = "price units/h"
 COUNTED = ("replicas", "sites", "places", "moves", "domains")
 """Units that are words, of which one is written without the s."""
-REFUSAL_NODES = "nodes { site { id name } reasons { rule need have unit message } }"
+REFUSAL_NODES = "nodes { site { id name } components reasons { rule need have unit message } }"
 PLAN = (
     "revision feasible status irreducible lookedAt passed transitSites iterations proven gap boundKind "
     "objective { sites score pricePerHour meanLatencyMs worstLatencyMs moves tiers { terms cost bound } } "
     "placements { score site { id name } terms { name value unit scaled weight weighted } "
-    "components { replicas component { id name } cluster { id name } } serves { place latencyMs withinMs } } "
+    "components { replicas component { id name } cluster { id name } } serves { place latencyMs withinMs withinKm } } "
     "refusalsByRule { rule sites } "
     f"refusals(first: {REFUSALS}) {{ totalCount pageInfo {{ hasNextPage endCursor }} {REFUSAL_NODES} }} "
-    "unmet { place withinMs latencyMs message site { id name } nearer { latencyMs rules site { id name } } } "
+    "unmet { place withinMs withinKm latencyMs message site { id name } nearer { latencyMs rules site { id name } } } "
     "conflicts { rule message }"
 )
 
@@ -124,15 +124,20 @@ def _print_serves(out: Console, plan: Json) -> None:
             Text(cell(served["place"])),
             Text(cell(site), style="bold"),
             f"{served['latencyMs']:.2f} ms",
-            f"{served['withinMs']:g} ms",
+            _limit(served),
         )
     out.print()
     out.print(table)
 
 
+def _limit(place: Json) -> str:
+    """A place's limit, which is a latency or a distance."""
+    return f"{place['withinMs']:g} ms" if place["withinKm"] is None else f"{place['withinKm']:g} km"
+
+
 def _print_unmet(out: Console, plan: Json) -> None:
     for one in plan["unmet"]:
-        out.print(Text(f"\n{cell(one['place'])} within {one['withinMs']:g} ms cannot be served", style="red"))
+        out.print(Text(f"\n{cell(one['place'])} within {_limit(one)} cannot be served", style="red"))
         out.print(Text(f"  {cell(one['message'])}"), soft_wrap=True)
         for near in one["nearer"]:
             rules = ", ".join(near["rules"]) or "only its distance"
@@ -148,7 +153,7 @@ def _print_refusals(out: Console, plan: Json) -> None:
     examples: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for refusal in plan["refusals"]["nodes"]:
         for reason in refusal["reasons"]:
-            examples[reason["rule"]].append((_missing(reason), f"{cell(refusal['site'])} ({_need(reason)})"))
+            examples[reason["rule"]].append((_missing(reason), f"{_whom(refusal)} ({_need(reason)})"))
     table = plain_table(["REFUSED BY", "SITES", "SUCH AS"])
     for one in plan["refusalsByRule"]:
         shown = [text for _, text in sorted(examples[one["rule"]])[:EXAMPLES]]
@@ -163,7 +168,7 @@ def _print_every_refusal(out: Console, plan: Json) -> None:
     table = plain_table(["REFUSED SITE", "RULE", "REASON", "NEED", "HAVE"])
     place = {one["rule"]: at for at, one in enumerate(plan["refusalsByRule"])}
     for refusal in sorted(plan["refusals"]["nodes"], key=lambda one: _nearness(one, place)):
-        name = Text(reference_text(refusal["site"] or {"id": "?"}), style="bold")
+        name = Text(f"{reference_text(refusal['site'] or {'id': '?'})}{_for(refusal)}", style="bold")
         for reason in refusal["reasons"]:
             table.add_row(
                 name,
@@ -182,10 +187,19 @@ def _print_every_refusal(out: Console, plan: Json) -> None:
         )
 
 
+def _whom(refusal: Json) -> str:
+    """The site, and what it was refused for where that is not the whole app."""
+    return f"{cell(refusal['site'])}{_for(refusal)}"
+
+
+def _for(refusal: Json) -> str:
+    return f" for {', '.join(map(cell, refusal['components']))}" if refusal["components"] else ""
+
+
 def _nearness(refusal: Json, place: dict[str, int]) -> tuple[tuple[int, ...], float, str]:
     """By what refusals are sorted: the rules of a refusal by their places, how far it fell short at worst, its site."""
     rules = tuple(sorted({place.get(one["rule"], len(place)) for one in refusal["reasons"]}))
-    return rules, max(map(_missing, refusal["reasons"]), default=math.inf), cell(refusal["site"])
+    return rules, max(map(_missing, refusal["reasons"]), default=math.inf), _whom(refusal)
 
 
 def _missing(reason: Json) -> float:

@@ -15,7 +15,7 @@ from server.cli.lookup import entity_named, find, id_of, tenant_id
 from server.cli.move_output import MOVES, STEP, print_moves, print_reasons
 from server.cli.options import OutputOption, TimeoutOption, WaitOption, api_of, call_of, seconds_of
 from server.cli.output import Output, print_data, say, without_typenames
-from server.cli.plan_output import PLAN, REFUSAL_NODES, REFUSALS, print_plan, print_site
+from server.cli.plan_output import EXAMPLES, PLAN, REFUSAL_NODES, REFUSALS, print_plan, print_site
 from server.cli.policies import PlacementFlags
 from server.cli.supposing import WhatIfFlags, changes_of
 from server.cli.targets import deployment_text
@@ -143,6 +143,8 @@ def _deployment(
         found = shown = _asked(api, values, instead, changes, PLAN)
         if keep.every or site:
             shown["refusals"] = _all_refusals(api, values, instead, changes, shown["refusals"], site=site)
+        elif keep.form is Output.TABLE:
+            shown["refusals"] = _with_examples(api, values, instead, changes, shown)
     if keep.form in (Output.JSON, Output.YAML):
         print_data(without_typenames(found), keep.form)
     elif keep.form is Output.NAME:
@@ -196,6 +198,29 @@ def _all_refusals(
         page = _asked(api, values, instead, changes, selection, declared=declared, **given)["refusals"]
         nodes += page["nodes"]
     return {**first, "nodes": nodes}
+
+
+def _with_examples(api: Api, values: Json, instead: str | None, changes: list[Json], plan: Json) -> Json:
+    """The first page of refusals, with some by each rule that refused none of that page's sites."""
+    first: Json = plan["refusals"]
+    told = {reason["rule"] for one in first["nodes"] for reason in one["reasons"]}
+    missing = [one["rule"] for one in plan["refusalsByRule"] if one["rule"] not in told]
+    if not missing:
+        return first
+    declared = "".join(f", $f{at}: RefusalFilter" for at in range(len(missing)))
+    selection = " ".join(
+        f"r{at}: refusals(first: {EXAMPLES}, filter: $f{at}) {{ {REFUSAL_NODES} }}" for at in range(len(missing))
+    )
+    filters = {f"f{at}": {"rule": rule} for at, rule in enumerate(missing)}
+    found = _asked(api, values, instead, changes, selection, declared=declared, **filters)
+    there = {(one["site"]["id"], *one["components"]) for one in first["nodes"] if one["site"]}
+    more = [
+        one
+        for at in range(len(missing))
+        for one in found[f"r{at}"]["nodes"]
+        if one["site"] and (one["site"]["id"], *one["components"]) not in there
+    ]
+    return {**first, "nodes": [*first["nodes"], *more]}
 
 
 def _moves(api: Api, what: str, values: Json, changes: list[Json], keep: KeepFlags) -> bool:

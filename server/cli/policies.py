@@ -9,18 +9,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-import yaml
 
-from graph.entity import KINDS, Kind
-from graph.kinds.policy import NAMES
-from graph.spelling import camel
+from graph.entity import KINDS
 from server.cli.api import Api, Json
 from server.cli.failures import Exit, Failure
-from server.cli.lookup import entity_named, id_of
+from server.cli.lookup import id_of
 from server.cli.options import SelectorOption, seconds_of
+from server.cli.policy_files import place_of, policy_in_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +72,9 @@ class PlacementFlags:
     ] = None
 
 
-_NAMES = {camel(field): kind for field, kind in NAMES.items()}
-_POSITION = re.compile(r"\s*(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,2}(?:\.\d+)?)\s*")
-
-
 def policy_of(api: Api, given: PlacementFlags) -> Json | None:
     """The policy as the API takes it; None when nothing is said. Raises Failure."""
-    policy: Json = _from_file(api, given.policy) if given.policy is not None else {}
+    policy: Json = policy_in_file(api, given.policy) if given.policy is not None else {}
     if (given.within is None) != (not given.of):
         raise Failure("--within and --of belong together", remedy="write --within 8ms --of Vienna", code=Exit.USAGE)
     targets = [_target(api, one) for one in given.near or ()]
@@ -118,17 +112,6 @@ def counts_of(given: list[str] | None) -> list[Json] | None:
     return counts
 
 
-def place_of(api: Api, text: str) -> Json:
-    """A place as the API takes it. Raises Failure."""
-    position = _POSITION.fullmatch(text)
-    if position is not None:
-        longitude, latitude = float(position[1]), float(position[2])
-        return {"name": text.strip(), "position": {"longitude": longitude, "latitude": latitude}}
-    found = entity_named(api, text, ("Site", "Region"))
-    key = "siteId" if found["__typename"] == "Site" else "regionId"
-    return {"name": found.get("name") or text, key: found["id"]}
-
-
 def _target(api: Api, text: str) -> Json:
     place, colon, limit = text.rpartition(":")
     if not colon or not place:
@@ -146,44 +129,3 @@ def milliseconds_of(text: str) -> float:
     if re.fullmatch(r"\d+(\.\d+)?", plain):
         plain += "ms"
     return round(seconds_of(plain, what="the latency") * 1000, 6)
-
-
-def _from_file(api: Api, path: Path) -> Json:
-    """A policy file: the fields of PlacementPolicyInput, with names where it has ids and a text for a place."""
-    try:
-        whole = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise Failure(f"{path} is no policy: {problem}", code=Exit.USAGE) from None
-    if not isinstance(whole, dict):
-        raise Failure(f"{path} is no policy", remedy="write sites, latency, minSites, …", code=Exit.USAGE)
-    policy: Json = dict(whole)
-    targets = policy.get("latency")
-    if isinstance(targets, list):
-        policy["latency"] = [_file_target(api, one, path) for one in targets]
-    named: Json = _with_ids(api, policy)
-    return named
-
-
-def _with_ids(api: Api, value: Any) -> Any:
-    """The words of a policy with ids where a file has names."""
-    if isinstance(value, list):
-        return [_with_ids(api, one) for one in value]
-    if isinstance(value, dict):
-        return {
-            key: _ids(api, KINDS[_NAMES[key]], one) if key in _NAMES else _with_ids(api, one)
-            for key, one in value.items()
-        }
-    return value
-
-
-def _ids(api: Api, kind: Kind, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_ids(api, kind, one) for one in value]
-    return id_of(api, kind, str(value)) if isinstance(value, str | int) else value
-
-
-def _file_target(api: Api, value: Any, path: Path) -> Json:
-    if not isinstance(value, dict) or "place" not in value:
-        raise Failure(f"{path}: a latency target has a place and withinMs", code=Exit.USAGE)
-    place = value["place"]
-    return dict(value) | {"place": place_of(api, place) if isinstance(place, str) else place}

@@ -14,6 +14,7 @@ from access.changes import (
     end_sessions,
     set_password,
     update_service_account,
+    update_tenant,
     update_user,
 )
 from access.passwords import password_key
@@ -100,6 +101,28 @@ class World:
 @pytest.fixture
 async def world(ledger):
     return await World(ledger).make()
+
+
+# Tenants
+
+
+@pytest.mark.parametrize(("who", "may"), [("root", True), ("boss-a", False), ("admin-a", False)])
+async def test_only_who_manages_the_installation_raises_what_a_tenant_may_have_against_others(world, who, may):
+    ours = world.ids["a"]
+    admin = await world.do("root", create_user, name="admin-a", roles=[Grant(Role.ADMIN, ours)])
+    world.ids["admin-a"] = admin.id
+    assert (await world.do(who, update_tenant, ours, display_name="A", max_priority=0)).display_name == "A"
+    if may:
+        assert (await world.do(who, update_tenant, ours, max_priority=7)).max_priority == 7
+        return
+    refusal = await world.refused(who, update_tenant, ours, max_priority=7)
+    assert isinstance(refusal, Forbidden)
+    assert refusal.path == "input.maxPriority"
+
+
+@pytest.mark.parametrize("who", ["boss-b", "dev-a", "nobody"])
+async def test_a_tenant_is_changed_by_nobody_but_who_manages_it(world, who):
+    await world.refused(who, update_tenant, world.ids["a"], display_name="mine")
 
 
 # Users

@@ -8,8 +8,9 @@ import pytest
 from bench.measures.failing import Inhabited
 from bench.measures.naive import Naive
 from bench.measures.placing import HEURISTIC, Ground
-from bench.worlds.apps import apps, owners, simple, small
-from bench.worlds.bounds import NONE, bounds_for, digest
+from bench.placement import SHORT, TOGETHER
+from bench.worlds.apps import apps, crowded, owners, simple, small
+from bench.worlds.bounds import NONE, batch_bound_for, bounds_for, digest
 from bench.worlds.fibre import SCALES, FibreWorld
 from placement.solve.model import Limits
 
@@ -71,3 +72,17 @@ def test_a_lost_site_is_left_by_all_that_ran_there_and_the_world_stays() -> None
     assert lost.placed <= count
     assert lost.moves == inhabited.lost(site_id, limits=Limits()).moves
     assert inhabited.used_sites() == used
+
+
+def test_the_bound_of_a_batch_is_of_whatever_is_placed_and_never_above_what_each_costs_alone_and_together() -> None:
+    world = FibreWorld(SCALES["S"], free=SHORT)
+    listed = crowded(world, TOGETHER)
+    bound, alone = batch_bound_for(world, "crowded", listed), bounds_for(world, "crowded", listed)
+    assert bound is not None
+    possible = [name for name, one in alone.items() if one.kind != NONE]
+    assert 0 < bound.most <= len(possible)
+    # With prices an app costs no less than without, and room is worth something only where it is short.
+    assert all(bound.least[name] >= alone[name].cost - 1e-4 for name in possible if name in bound.least)
+    assert bound.room > 0.0
+    assert bound.of(possible[:1]) <= alone[possible[0]].cost + 1e-6
+    assert batch_bound_for(world, "crowded", crowded(world, TOGETHER, seed=7)) is None

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from driverkit.work import CLUSTER, NAME, STRANGER
+from drivers.pod_terms import PodTerms
 from drivers.port import (
     Applied,
     Backend,
@@ -352,10 +353,17 @@ class TakesAnySetting(Broken):
 
 
 class RunsAnywhere(Broken):
-    """Leaves the nodes out."""
+    """Puts all replicas on the first node, whatever they were assigned to."""
 
     async def ensure(self, work: ReleaseWork) -> Applied:
-        return await self.inner.ensure(replace(work, assignments={}))
+        return await self.inner.ensure(replace(work, assignments={"node_a1": work.replicas}))
+
+
+class KeepsToNoTerms(Broken):
+    """Does not tell the backend which nodes count."""
+
+    async def ensure(self, work: ReleaseWork) -> Applied:
+        return await self.inner.ensure(replace(work, pods=PodTerms()))
 
 
 class OwnedByNobody(Broken):

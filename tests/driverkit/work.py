@@ -7,14 +7,28 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from drivers.port import Backend, Cursor, Observation, ObservedRelease, ReleaseWork, RemovalWork
-from graph.kinds import Artifact, ArtifactType
-from graph.values import Resources
+from graph.kinds import Artifact, ArtifactType, Node
+from graph.values import Resources, Taint, TaintEffect
 
 CLUSTER = "cluster_conformance"
 """Whose objects they are."""
 STRANGER = "cluster_stranger"
 SITES = {"site_a": "Aveiro", "site_b": "Braga"}
-NODES = {"node_a1": ("a1", "site_a"), "node_a2": ("a2", "site_a"), "node_b1": ("b1", "site_b")}
+HAS = Resources(cpu_millicores=4_000, memory_bytes=8 << 30)
+NODES = [
+    Node(id="node_a1", name="a1", site_id="site_a", labels={"disk": "ssd"}, capacity=HAS),
+    Node(id="node_a2", name="a2", site_id="site_a", labels={"disk": "hdd"}, capacity=HAS),
+    Node(
+        id="node_a3",
+        name="a3",
+        site_id="site_a",
+        arch="arm64",
+        capacity=HAS,
+        taints=[Taint("dedicated", "gpu", TaintEffect.NO_SCHEDULE)],
+    ),
+    Node(id="node_b1", name="b1", site_id="site_b", capacity=HAS),
+]
+"""What the sites have: `node_a3` takes only what tolerates its taint."""
 NAME = "shop-frontend-abcdefabcdef"
 OTHER = "shop-frontend-bbbbbbbbbbbb"
 LONGEST_S = 20.0
@@ -30,7 +44,10 @@ class FixedInventory:
         return SITES
 
     def nodes(self) -> Mapping[str, tuple[str, str]]:
-        return NODES
+        return {one.id: (one.name, one.site_id) for one in NODES}
+
+    def nodes_at(self, site_id: str) -> list[Node]:
+        return [one for one in NODES if one.site_id == site_id]
 
 
 def work(generation: int = 1, **changed: Any) -> ReleaseWork:

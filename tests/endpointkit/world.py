@@ -7,7 +7,8 @@ may be, and nothing of the product's own schema. Commits are real; what a change
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any
@@ -106,6 +107,21 @@ class World:
     calls: dict[str, int] = field(default_factory=dict)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     catch_up_limit: int = 500
+    holds: bool = False
+    """Whether a renaming waits at the gate."""
+    waits: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    """What becomes of those who wait at the gate: `begun`, then `ended` or `cancelled`."""
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Tells of one who waits at the gate."""
+        self.waits.put_nowait("begun")
+        try:
+            yield
+        except asyncio.CancelledError:
+            self.waits.put_nowait("cancelled")
+            raise
+        self.waits.put_nowait("ended")
 
     def __post_init__(self) -> None:
         self.feed = Feed(kept_commits=self.kept)
@@ -321,7 +337,8 @@ class Query:
 
     @strawberry.field
     async def slow(self, info: Info) -> str:
-        await info.context.world.gate.wait()
+        with info.context.world.waiting():
+            await info.context.world.gate.wait()
         return "at last"
 
     @strawberry.field
@@ -341,6 +358,9 @@ class Mutation:
     ) -> Annotated[Renamed | NotFound, strawberry.union("RenameResult")]:
         world: World = info.context.world
         await asyncio.sleep(0)
+        if world.holds:
+            with world.waiting():
+                await world.gate.wait()
         if str(input.id) not in world.sites:
             return NotFound(message=f"there is no site {input.id}")
         world.rename(str(input.id), input.name)

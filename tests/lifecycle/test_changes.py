@@ -13,6 +13,7 @@ from graph.refusal import AlreadyExists, Conflict, IdempotencyMismatch, InvalidI
 from graph.request import Idempotency
 from graph.view import each
 from lifecycle.unplaceable import Unplaceable
+from placement.verdict import refusals_at
 
 
 def policy(*sites: str) -> PlacementPolicy:
@@ -77,7 +78,7 @@ async def test_scaling_stays_at_the_sites_and_counts_what_is_free(edge) -> None:
     }
     with pytest.raises(Unplaceable) as refused:
         await edge.scale(deployment.id, web=9)
-    assert refused.value.decision.refusals
+    assert refusals_at(refused.value.decision, edge.site_ids)
     assert edge.deployment(deployment.id).replicas == {"web": 6}
     await edge.succeeded((await edge.scale(deployment.id, web=0)).operation)
     assert (await edge.phase(deployment.id, DeploymentPhase.READY)).replicas == {"web": 0}

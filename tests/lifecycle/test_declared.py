@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,76 +13,16 @@ from graph.kinds import Deployment, DeploymentPhase, Release, Site
 from graph.request import Request
 from graph.values import Resources
 from lifecycle import document_batches, document_trials, placing
+from lifecyclekit.declared import WORLD, applied, sent, wanted
 from server.app import Application
-from worldkit.running import application_in, data
+from worldkit.running import application_in
 
-APPLY = """mutation($content: String!, $prune: Boolean!) {
-  applyDocuments(input: {content: $content, name: "shop", prune: $prune, allowEmpty: true}) {
-    __typename
-    ... on ApplyDocumentsPayload {
-      applied operation { id } results { kind name action changed error { __typename message remedy path } }
-    }
-    ... on Error { message path }
-  }
-}"""
-WORLD = """
-kind: Region
-metadata: {name: north}
----
-kind: Site
-metadata: {name: one}
-spec: {region: north}
----
-kind: Site
-metadata: {name: two}
-spec: {region: north}
----
-kind: Cluster
-metadata: {name: both}
-spec: {driver: simulated, sites: [one, two]}
----
-kind: Node
-metadata: {name: n1}
-spec: {site: one, cluster: both, capacity: {cpuMillicores: 4000, memoryBytes: 4000000000}}
----
-kind: Node
-metadata: {name: n2}
-spec: {site: two, cluster: both, capacity: {cpuMillicores: 4000, memoryBytes: 4000000000}}
----
-kind: Tenant
-metadata: {name: t}
----
-kind: App
-metadata: {name: shop, tenant: t}
----
-kind: AppVersion
-metadata: {name: "1"}
-spec: {app: t/shop}
----
-kind: Component
-metadata: {name: web}
-spec:
-  appVersion: t/shop/1
-  artifact: {type: CONTAINER_IMAGE, reference: web}
-  resources: {cpuMillicores: 500, memoryBytes: 1000000}
-"""
 WANTED = """
 ---
 kind: Deployment
 metadata: {name: live, tenant: t}
 spec: {appVersion: t/shop/1, policy: {minSites: 1, maxSites: 1}}
 """
-
-
-async def sent(application: Application, content: str, *, prune: bool = True) -> dict[str, Any]:
-    answer: dict[str, Any] = (await data(application, APPLY, {"content": content, "prune": prune}))["applyDocuments"]
-    return answer
-
-
-async def applied(application: Application, content: str, *, prune: bool = True) -> dict[str, str]:
-    answer = await sent(application, content, prune=prune)
-    assert answer["applied"], answer
-    return {f"{one['kind']}/{one['name']}": one["action"] for one in answer["results"]}
 
 
 async def reached(application: Application, phase: DeploymentPhase | None, *, sites: int = 0) -> None:
@@ -164,17 +103,6 @@ spec:
 """
 
 
-def wanted(name: str, *, version: str = "1", **spec: Any) -> str:
-    policy = {"minSites": 1, "maxSites": 1}
-    return "\n---\n" + json.dumps(
-        {
-            "kind": "Deployment",
-            "metadata": {"name": name, "tenant": "t"},
-            "spec": {"appVersion": f"t/shop/{version}", "policy": policy, **spec},
-        }
-    )
-
-
 class Watched:
     """Tells whether placement is asked on the event loop's thread, where whatever holds the store's lock runs."""
 
@@ -182,9 +110,9 @@ class Watched:
         self.on_loop: list[bool] = []
         loop_thread, decide = threading.current_thread(), placing.decide
 
-        def deciding(*given: Any) -> Any:
+        def deciding(*given: Any, **limits: Any) -> Any:
             self.on_loop.append(threading.current_thread() is loop_thread)
-            return decide(*given)
+            return decide(*given, **limits)
 
         monkeypatch.setattr(placing, "decide", deciding)
 

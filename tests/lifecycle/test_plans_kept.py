@@ -13,7 +13,7 @@ from drivers.registry import DriverRegistry
 from drivers.simulated import SimulatedDriver
 from graph.kinds import Deployment, DeploymentPhase, Link, OperationKind, Plan, PlanKind, PlanStatus, Site
 from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy, SiteSelector
-from graph.kinds.what_if import Change, NodesAdded, SiteLost
+from graph.kinds.what_if import Change, NodesAdded
 from graph.ledger import Ledger, system_clock_ms
 from graph.refusal import AlreadyExists, Forbidden, InvalidInput, InvalidState, LimitExceeded, NotFound
 from graph.request import Idempotency
@@ -74,6 +74,11 @@ async def running(edge: Edge, name: str, site: str, **fields: Any) -> str:
     await edge.succeeded(operation)
     await edge.change(lambda edit: edit.replace(edit.get(deployment.id), policy=ONE))
     return deployment.id
+
+
+async def dear(edge: Edge, site_id: str) -> None:
+    """Makes it worth the move to leave a site."""
+    await edge.change(lambda edit: edit.replace(edit.get(site_id), price_per_core_hour=20.0))
 
 
 def sites(edge: Edge, deployment_id: str) -> set[str]:
@@ -153,9 +158,15 @@ async def test_a_kept_drain_moves_everything_to_where_it_was_planned(edge: Edge)
 async def test_a_kept_rebalance_moves_what_gains_as_operations_that_can_be_taken_back(edge: Edge) -> None:
     await world(edge)
     deployment_id = await running(edge, "shop", edge.site_ids[0])
-    lost = Change(site_lost=SiteLost(site_id=edge.site_ids[0]))
-    plan = await kept(edge, rebalancing=Rebalancing(tenant_id=edge.tenant_id), changes=[lost])
-    assert (plan.kind, plan.tenant_id, plan.what_if) == (PlanKind.REBALANCE, edge.tenant_id, [lost])
+    await dear(edge, edge.site_ids[0])
+    wanted = Rebalancing(tenant_id=edge.tenant_id, move_penalty=0.5, max_moves=7)
+    plan = await kept(edge, rebalancing=wanted)
+    assert (plan.kind, plan.tenant_id, plan.move_penalty, plan.max_moves) == (
+        PlanKind.REBALANCE,
+        edge.tenant_id,
+        0.5,
+        7,
+    )
     [step] = await edge.lifecycle.plans.steps(plan.id)
     begun = await applied(edge, plan)
     assert [(one.kind, one.subject_id) for one in begun.operations] == [(OperationKind.REBALANCE, deployment_id)]
@@ -171,8 +182,8 @@ async def test_a_rebalance_is_made_before_it_is_broken_and_can_be_cancelled(edge
     async with edges() as edge:
         await world(edge, sites=2, readyAfterMs=60)
         deployment_id = await running(edge, "shop", edge.site_ids[0])
-        lost = Change(site_lost=SiteLost(site_id=edge.site_ids[0]))
-        plan = await kept(edge, rebalancing=Rebalancing(tenant_id=edge.tenant_id), changes=[lost])
+        await dear(edge, edge.site_ids[0])
+        plan = await kept(edge, rebalancing=Rebalancing(tenant_id=edge.tenant_id))
         [operation] = (await applied(edge, plan)).operations
         await edge.cancel(operation.id)
         over = await edge.ended(operation.id)
@@ -269,7 +280,7 @@ async def test_what_was_only_supposed_is_not_there_to_be_used(edge: Edge) -> Non
     more = Change(nodes_added=NodesAdded(site_id=edge.site_ids[0]))
     plan = await kept(edge, wish=edge.wish("later", policy=ONE, replicas={"web": most}), changes=[more])
     assert plan.feasible
-    assert {code for code, _ in await reasons(edge, plan)} == {"CAPACITY_GONE"}
+    assert {code for code, _ in await reasons(edge, plan)} == {"CAPACITY_GONE", "ONLY_SUPPOSED"}
 
 
 async def test_a_plan_that_could_not_be_done_cannot_be_applied(edge: Edge) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from graph.kinds import Link, PlanKind
-from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy, ScoreWeights, SiteSelector, Term
+from graph.kinds.policy import ComponentPolicy, LatencyTarget, Place, PlacementPolicy, ScoreWeights, SiteSelector, Term
 from graph.kinds.what_if import Change, PriceChange, SiteLost
 from graph.refusal import InvalidInput, NotFound
 from lifecycle.plans_moving import MAX_STEPS, MovePlan
@@ -137,6 +138,84 @@ async def test_a_drained_node_is_left_within_its_site(edge: Edge) -> None:
     assert node_id not in nodes
 
 
+async def crowded(edge: Edge, *priorities: int, sites: int = 2) -> list[str]:
+    """Deployments at the first site, by ascending id, with priorities; the second has room for one of them."""
+    await world(edge, sites=sites, nodes=1)
+    home, other = edge.site_ids[:2]
+    half = NODE.cpu_millicores // NEED.cpu_millicores // 2
+    await edge.change(lambda edit: edit.replace(edit.get(edge.tenant_id), max_priority=100))
+    many = [
+        await placed(
+            edge,
+            f"d{number}",
+            home,
+            replicas={"web": half if len(priorities) < 3 else 1},
+            policy=msgspec.structs.replace(ONE, priority=priority),
+        )
+        for number, priority in enumerate(priorities)
+    ]
+    left = half if len(priorities) < 3 else 2 * half - 1
+    _, operation = await edge.deploy("there", sites=[other], replicas={"web": left})
+    await edge.succeeded(operation)
+    return many
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_the_higher_priority_has_the_room_that_is_short_and_the_drain_does_as_planned(
+    edge: Edge, first: int
+) -> None:
+    ids = await crowded(edge, *(10 * (at == first) for at in range(2)))
+    home, other = edge.site_ids
+    plan = await drained(edge, home)
+    outcome = {one.step.deployment_id: one.step.outcome for one in plan.steps}
+    assert outcome == {ids[first]: PlanOutcome.MOVES, ids[1 - first]: PlanOutcome.STUCK}
+    [stuck] = [one.step for one in plan.steps if one.step.outcome is PlanOutcome.STUCK]
+    assert str(stuck.why).endswith("others that leave with it come first")
+    await edge.ended((await edge.drain(home)).id)
+    assert {one.site_id for one in edge.releases(ids[first])} == {other}
+    assert {one.site_id for one in edge.releases(ids[1 - first])} == {home}
+
+
+async def test_every_page_tells_of_the_same_drain(edge: Edge) -> None:
+    ids = await crowded(edge, 0, 0, 7)
+    home = edge.site_ids[0]
+    whole = told(await drained(edge, home))
+    assert [name for name, (outcome, _, _) in whole.items() if outcome is PlanOutcome.MOVES] == ["d2"]
+    pages = [told(await drained(edge, home, first=1, after=after)) for after in (None, ids[0], ids[1])]
+    assert {name: step for page in pages for name, step in page.items()} == whole
+
+
+async def test_two_that_leave_a_node_do_not_count_on_the_same_room_at_their_site(edge: Edge) -> None:
+    await world(edge, sites=1, nodes=3)
+    home = edge.site_ids[0]
+    half = NODE.cpu_millicores // NEED.cpu_millicores // 2
+    nodes = list(edge.view.ids("Node", "site_id", home))
+    on = {}
+    for node in nodes:  # half of each of the other nodes is taken
+        await edge.change(
+            lambda edit, mine=node: [
+                edit.replace(edit.get(one), schedulable=one == mine) for one in edit.ids("Node", "site_id", home)
+            ]
+        )
+        for number in range(2 if node == nodes[0] else 1):
+            on[await placed(edge, f"{node}-{number}", home, replicas={"web": half})] = node
+    await edge.change(
+        lambda edit: [edit.replace(edit.get(one), schedulable=True) for one in edit.ids("Node", "site_id", home)]
+    )
+    plan = await drained(edge, nodes[0])
+    assert [one.step.outcome for one in plan.steps] == [PlanOutcome.MOVES] * 2
+    taken = [
+        node
+        for one in plan.steps
+        for at in one.decision.placements
+        for each in at.components
+        for node in each.assignments
+    ]
+    assert sorted(taken) == sorted(nodes[1:])
+    await edge.succeeded(await edge.drain(nodes[0]))
+    assert not edge.view.ids("Release", "assignments", nodes[0])
+
+
 async def test_a_drain_is_planned_page_by_page(edge: Edge) -> None:
     await world(edge)
     home = edge.site_ids[0]
@@ -254,6 +333,26 @@ async def test_what_cannot_stay_is_repaired_with_the_fewest_moves(edge: Edge) ->
     assert set(here[1:]) <= set(one.sites_after)
     stuck = await rebalanced(edge, *(Change(site_lost=SiteLost(site_id=each)) for each in edge.site_ids))
     assert (stuck.stuck, stuck.moves) == (1, 0)
+
+
+async def test_a_component_with_sites_of_its_own_stays_where_it_is(edge: Edge) -> None:
+    await edge.network(sites=3)
+    await edge.version(web={}, db={})
+    policy = PlacementPolicy(
+        min_sites=2, max_sites=2, components=[ComponentPolicy(component="db", apart=True, max_sites=1)]
+    )
+    _, operation = await edge.deploy(policy=policy)
+    await edge.succeeded(operation)
+    [one] = (await rebalanced(edge)).steps
+    assert (one.step.outcome, one.step.moves) == (PlanOutcome.STAYS, 0)
+    assert one.step.cost_before is not None
+
+
+async def test_a_lost_site_is_repaired_with_the_higher_priority_first(edge: Edge) -> None:
+    ids = await crowded(edge, 1, 2)
+    plan = await rebalanced(edge, Change(site_lost=SiteLost(site_id=edge.site_ids[0])))
+    outcome = {one.step.deployment_id: one.step.outcome for one in plan.steps if one.step.deployment_id in ids}
+    assert outcome == {ids[0]: PlanOutcome.STUCK, ids[1]: PlanOutcome.MOVES}
 
 
 async def test_a_cordon_moves_nothing(edge: Edge) -> None:

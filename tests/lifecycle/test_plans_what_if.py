@@ -38,7 +38,8 @@ async def planned(edge: Edge, *changes: Change, **wish: Any) -> Any:
     chosen = await edge.lifecycle.dry_runs.deployment(
         edge.wish("supposed", **wish), visible=everything, changes=changes
     )
-    return chosen.decision
+    assert chosen.body is None, "what is only looked at has no words for every site"
+    return chosen.decision.whole()
 
 
 def sites_of(decision: Any) -> list[str]:

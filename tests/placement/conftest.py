@@ -11,6 +11,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from placement_graphs import Builder
 
+from placement.ready import make_ready
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compiled() -> None:
+    """All that is compiled is ready before the first test, so that none is the one that waits for it."""
+    make_ready()
+
 
 @pytest.fixture
 def build() -> Builder:

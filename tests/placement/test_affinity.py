@@ -83,6 +83,45 @@ def test_another_tenants_deployments_are_not_there(build: Builder) -> None:
         assert caught.value.path == f"input.policy.affinity[0].{field}[0]"
 
 
+SHY = PlacementPolicy(anti_affinity=[AppAffinity(labels="role=db")])
+
+
+def kept_from(build: Builder, **options: object) -> list[str]:
+    """The sites that anti-affinity, of whomever, keeps a deployment of no words from."""
+    problem = build.problem(build.component(), **options)
+    found = [company.there for company in problem.words.anti_affinity]
+    return [one.id for n, one in enumerate(problem.sites) if any(there[n] for there in found)]
+
+
+def test_others_keep_away_from_the_labels_that_a_new_deployment_is_to_have(build: Builder) -> None:
+    site, _ = build.site(), build.site()
+    running(build, site, policy=SHY)
+    assert kept_from(build, deployment_labels={"role": "db", "zone": "a"}) == [site.id]
+    assert kept_from(build, deployment_labels={"role": "web"}) == []
+    assert kept_from(build) == []
+
+
+def test_a_new_deployment_keeps_away_from_the_labels_of_others(build: Builder) -> None:
+    site, _ = build.site(), build.site()
+    running(build, site, labels={"role": "db"})
+    assert kept_from(build, policy=SHY) == [site.id]
+
+
+def test_the_labels_that_a_deployment_is_to_have_count_and_not_those_that_it_has(build: Builder) -> None:
+    a, b = build.site(), build.site()
+    mine = running(build, b, labels={"role": "db"})
+    running(build, a, policy=SHY)
+    assert kept_from(build, excluding_deployment_id=mine.id) == [a.id]
+    assert kept_from(build, excluding_deployment_id=mine.id, deployment_labels={}) == []
+
+
+def test_a_selector_that_forbids_a_label_means_a_new_deployment_without_labels(build: Builder) -> None:
+    site = build.site()
+    running(build, site, policy=PlacementPolicy(anti_affinity=[AppAffinity(labels="!trusted")]))
+    assert kept_from(build, deployment_labels={}) == [site.id]
+    assert kept_from(build, deployment_labels={"trusted": "yes"}) == []
+
+
 def test_what_a_kept_policy_names_may_be_gone(build: Builder) -> None:
     build.site()
     gone = build.deployment()

@@ -15,10 +15,12 @@ from graph.kinds import Component, Site
 from graph.kinds.policy import (
     ComponentPolicy,
     Division,
+    DivisionLevel,
     DivisionMode,
     LatencyTarget,
     Place,
     PlacementPolicy,
+    RegionWeight,
     SiteSelector,
     SiteWeight,
     Spread,
@@ -43,8 +45,12 @@ def divided(draw: st.DrawFn) -> tuple[World, PlacementPolicy, dict[str, int]]:
     least = draw(st.sampled_from([0, 0, 1, 2]))
     mode = draw(st.sampled_from(list(DivisionMode)))
     weights = st.lists(st.builds(SiteWeight, sites=selectors(world), weight=st.integers(0, 3)), max_size=2)
+    regions = st.sampled_from([one.id for one in (*world.countries, *world.districts)])
+    weighed = st.builds(RegionWeight, region_ids=st.lists(regions, min_size=1, max_size=3), weight=st.integers(0, 3))
+    named = draw(st.sampled_from([[], [], ["COUNTRY"], ["DISTRICT"], ["COUNTRY", "DISTRICT"]]))
     division = Division(
         mode=mode,
+        levels=[DivisionLevel(level=one, weights=draw(st.lists(weighed, max_size=2))) for one in named],
         weights=draw(weights) if mode is DivisionMode.STATIC else [],
         min_each=least,
         max_each=draw(st.sampled_from([None, None, 3, 5])),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -125,6 +127,16 @@ def test_levels_that_do_not_take_the_total_say_so() -> None:
 def test_levels_that_do_not_hang_together_are_refused(levels: list[Level]) -> None:
     with pytest.raises(InvalidInput):
         divide_in_levels(1, levels, salt="")
+
+
+def test_what_runs_is_kept_at_the_levels_that_drift_and_at_no_other() -> None:
+    regions, sites = level([1, 1], [0, 0]), level([9, 1, 1, 1], [0, 0, 1, 1])
+    now = [1, 5, 3, 3]
+    assert levelled(12, [regions, sites], current=now) == [6, 0, 3, 3]
+    assert levelled(12, [regions, replace(sites, keeps=True)], current=now) == now
+    given = level([1, 2], [0, 0])
+    assert levelled(12, [given, replace(sites, keeps=True)], current=now) == [1, 3, 4, 4]
+    assert levelled(12, [replace(given, keeps=True), replace(sites, keeps=True)], current=now) == now
 
 
 @SETTINGS

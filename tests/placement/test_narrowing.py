@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from placement.narrowing import columns_of, sites_needed
+from placement.narrowing import sites_needed
+from placement.solve.entries import columns_of
 
 
 def _matrix(rows: list[list[int]], columns: int) -> csr_array:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.selectors import LabelSelector
-from placement import filling
 from placement.arrays import Ints, Mask
 from placement.bins import Bins, ComponentNeed
+from placement.filling import Taken, filled
 from placement.packing import pack
 from placement.room import room, sets_of
 
@@ -112,24 +111,17 @@ def masks_of(data: st.DataObject, bins: Bins, components: Sequence[ComponentNeed
     ]
 
 
-@pytest.mark.parametrize("waves", [0, 1, 4])
 @settings(max_examples=150, deadline=None)
 @given(SITES, COMPONENTS, st.data())
 def test_every_group_is_filled_as_first_fit_fills_it(
-    waves: int, sites: list[list[list[list[int]]]], components: list[ComponentNeed], data: st.DataObject
+    sites: list[list[list[list[int]]]], components: list[ComponentNeed], data: st.DataObject
 ) -> None:
     bins = bins_from(sites)
     eligible = masks_of(data, bins, components)
     groups = len(bins.group_site)
     wanted = np.repeat(np.array([[one.replicas] for one in components], dtype=np.int64), groups, axis=1)
-    taken = filling.Taken(len(components), len(bins.site))
-    order = list(range(len(components)))
-    before, filling.WAVES = filling.WAVES, waves
-    try:
-        step = filling.Filling(bins, components, eligible, wanted, taken)
-        step.fill(order)
-    finally:
-        filling.WAVES = before
+    taken = Taken(len(components), len(bins.site))
+    missing = filled(bins, components, eligible, wanted, order=list(range(len(components))), taken=taken)
     for group in range(groups):
         here = slice(int(bins.starts[group]), int(bins.starts[group + 1]))
         oracle = first_fit(
@@ -138,7 +130,7 @@ def test_every_group_is_filled_as_first_fit_fills_it(
         )
         for at, held in enumerate(oracle):
             assert taken.of(at, here.start, here.stop).tolist() == held
-            assert step.missing[at, group] == components[at].replicas - sum(held)
+            assert missing[at, group] == components[at].replicas - sum(held)
 
 
 @settings(max_examples=200, deadline=None)

@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from placement_graphs import GIB, Builder, amount, at
@@ -188,6 +189,22 @@ def test_an_inventory_that_was_handed_out_stays_as_it_was() -> None:
     after = projection.inventory()
     assert (before.nodes.cordoned.tolist(), after.nodes.cordoned.tolist()) == ([False], [True])
     assert projection.inventory() is after
+
+
+def test_what_changes_while_nobody_asks_is_taken_in_before_it_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Builder()
+    build.site(nodes=1)
+    projection = Projection(build.view)
+    build.view.follow(projection)
+    before = projection.inventory()
+    monkeypatch.setattr("placement.projection.MOST_NOTED", 3)
+    site = next(each(build.view, Site))
+    for _ in range(4):
+        build.node(site)
+    monkeypatch.delattr("placement.projection.brought_up")
+    after = projection.inventory()
+    assert after is not before
+    assert len(after.nodes.ids) == 5
 
 
 def test_a_view_that_is_loaded_anew_is_projected_anew() -> None:

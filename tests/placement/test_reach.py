@@ -11,7 +11,7 @@ from placement_graphs import Builder
 
 from graph.kinds import LinkState
 from graph.paths import LinkGraph
-from placement.reach import FreeBandwidth, reach_between, reach_from
+from placement.reach import reach_between, reach_from
 
 
 def network(seed: int) -> tuple[Builder, list[str]]:
@@ -35,9 +35,8 @@ def test_reach_is_that_of_the_paths(seed: int) -> None:
     build, ids = network(seed)
     links = LinkGraph(build.view)
     found = links.network(build.view)
-    free = FreeBandwidth(build.view, found)
     for start in ids[:4]:
-        reach = reach_from(found, free, [(found.row_of[start], 0.0)])
+        reach = reach_from(found, [(found.row_of[start], 0.0)])
         for end in ids:
             path = links.shortest_path(build.view, start, end)
             row = found.row_of[end]
@@ -60,13 +59,12 @@ def test_pairs_in_reach_are_those_within_the_limits(seed: int, least: float | No
     build, ids = network(seed)
     links = LinkGraph(build.view)
     found = links.network(build.view)
-    free = FreeBandwidth(build.view, found)
     sources = np.array([found.row_of[one] for one in ids[:5]])
     targets = np.array([found.row_of[one] for one in ids[3:]])
-    pairs = reach_between(found, sources, targets, within_ms=2.0, min_mbps=least, free=free)
+    pairs = reach_between(found, sources, targets, within_ms=2.0, min_mbps=least)
     expected = {}
     for a, source in enumerate(sources):
-        reach = reach_from(found, free, [(int(source), 0.0)], limit=2.0)
+        reach = reach_from(found, [(int(source), 0.0)], limit=2.0)
         for b, target in enumerate(targets):
             if reach.latency[target] <= 2.0 and (least is None or reach.width[target] >= least):
                 expected[a, b] = reach.latency[target]
@@ -80,8 +78,7 @@ def test_a_place_is_reached_by_its_best_entry_within_the_limit(build: Builder) -
     build.link(a, b, 2.0, bandwidth_mbps=100.0)
     build.link(b, c, 2.0, bandwidth_mbps=50.0, reserved_mbps=20.0)
     found = LinkGraph(build.view).network(build.view)
-    free = FreeBandwidth(build.view, found)
-    reach = reach_from(found, free, [(found.row_of[a.id], 1.0), (found.row_of[c.id], 4.0)], limit=4.5)
+    reach = reach_from(found, [(found.row_of[a.id], 1.0), (found.row_of[c.id], 4.0)], limit=4.5)
     assert [reach.latency[found.row_of[one.id]] for one in (a, b, c)] == [1.0, 3.0, 4.0]
     assert [reach.width[found.row_of[one.id]] for one in (a, b, c)] == [math.inf, 100.0, math.inf]
 

@@ -5,9 +5,9 @@ import pytest
 
 from graph.kinds import Component, Deployment, Site
 from graph.kinds.geography import LatencyTarget, Place
-from graph.kinds.policy import ComponentPolicy, PlacementPolicy, SiteSelector
+from graph.kinds.policy import ComponentPolicy, Division, PlacementPolicy, SiteSelector
 from graph.refusal import InvalidInput
-from placement.repair import Hit, Repair, deployments_at, repair
+from placement.repair import Hit, Repair, repair
 from placement.solve.model import Limits
 from tests.placement.placement_graphs import Builder, amount
 
@@ -150,17 +150,91 @@ def test_one_that_was_decided_first_makes_way_for_one_that_has_no_other_place():
     assert {each.id: placed(each) for each in found.repairs} == {one.id: [anywhere.id], other.id: [only.id]}
 
 
-def test_the_deployments_of_a_site_are_found_by_the_site():
+def test_what_has_no_place_says_whether_it_would_have_one_without_the_others():
     build = Builder()
-    sites = [build.site() for _ in range(3)]
-    component = build.component()
-    here, both, there = (
-        running(build, component, sites[0]),
-        running(build, component, sites[0], sites[1]),
-        running(build, component, sites[2]),
-    )
-    assert deployments_at(build.view, [sites[0].id]) == sorted([here.id, both.id])
-    assert deployments_at(build.view, [sites[1].id, sites[2].id]) == sorted([both.id, there.id])
+    lost, _ = build.site(nodes=2), build.site()
+    small, large = build.component(resources=amount(3000)), build.component(resources=amount(9000))
+    first, second = running(build, small, lost), running(build, small, lost)
+    hits = [
+        hit(build, one, component, policy=PlacementPolicy(), lost=(lost,), priority=priority)
+        for one, component, priority in ((first, small, 1), (second, small, 0))
+    ]
+    hits.append(Hit("too large", build.problem(large)))
+    alone = {one.id: (one.verdict.feasible, one.alone) for one in repair(hits).repairs}
+    assert alone == {first.id: (True, True), second.id: (False, True), "too large": (False, False)}
+
+
+def test_what_gets_nodes_anew_takes_the_room_of_the_new_ones():
+    build = Builder()
+    site = build.site(nodes=3)
+    drained, *others = build.view.ids("Node", "site_id", site.id)
+    component = build.component(resources=amount(3000))
+    first, second = running(build, component, site), running(build, component, site)
+    build.change(build.view.get(drained), schedulable=False)
+    hits = [
+        Hit(
+            one.id,
+            build.problem(component, excluding_deployment_id=one.id),
+            renewed=frozenset([site.id]),
+            nodes={(component.id, drained): 1},
+        )
+        for one in (first, second)
+    ]
+    found = repair(hits)
+    nodes = [node for one in found.repairs for at in one.verdict.placements for node in at.components[0].assignments]
+    assert sorted(nodes) == sorted(others)
+    assert found.moves == 0
+    third = running(build, component, site)
+    again = [
+        Hit(
+            one.id,
+            build.problem(component, excluding_deployment_id=one.id),
+            renewed=frozenset([site.id]),
+            nodes={(component.id, drained): 1},
+        )
+        for one in (first, second, third)
+    ]
+    assert len(repair(again).not_placed) == 1
+
+
+def test_all_are_decided_as_one_batch_when_one_after_the_other_leaves_some_without_a_place():
+    build = Builder()
+    lost = build.site(nodes=4)
+    cheap, middle, dear = (build.site(price_per_core_hour=price) for price in (1.0, 2.0, 9.0))
+    component = build.component(resources=amount(3000))
+    there = [running(build, component, lost) for _ in range(3)]
+    # The third takes the place of the first, which takes that of the second, which has another.
+    hits = [
+        Hit(
+            one.id,
+            build.problem(
+                component,
+                policy=PlacementPolicy(sites=SiteSelector(site_ids=[site.id for site in sites])),
+                excluding_deployment_id=one.id,
+            ),
+        )
+        for one, sites in zip(there, ((cheap, middle), (middle, dear), (cheap,)), strict=True)
+    ]
+    found = repair(hits)
+    assert [placed(one) for one in found.repairs] == [[middle.id], [dear.id], [cheap.id]]
+
+
+@pytest.mark.parametrize("total", [3, 4])
+def test_a_total_is_divided_anew_over_what_is_left_and_stays_where_it_can(total):
+    build = Builder()
+    sites = [build.site() for _ in range(4)]
+    component = build.component(replicas=2)
+    deployment = running(build, component, sites[0], sites[1])
+    policy = PlacementPolicy(division=Division(), max_sites=2)
+    options = {"excluding_deployment_id": deployment.id, "replicas": {component.name: total}}
+    problem = build.problem(component, policy=policy, **options)
+    [one] = repair([Hit(deployment.id, problem)]).repairs
+    assert (one.moves, placed(one)) == (0, [sites[0].id, sites[1].id])
+    excluded = PlacementPolicy(division=Division(), max_sites=2, sites=SiteSelector(excluded_site_ids=[sites[0].id]))
+    [one] = repair([Hit(deployment.id, build.problem(component, policy=excluded, **options))]).repairs
+    assert one.verdict.feasible
+    assert sites[1].id in placed(one)
+    assert sum(at.components[0].replicas for at in one.verdict.placements) == total
 
 
 def test_problems_of_different_revisions_are_refused():

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from solve_models import check, entries, group, models, opened, sparse, unit
 
-from placement.solve.evaluation import better, cheapest, evaluate
+from placement.solve.entries import cheapest
+from placement.solve.evaluation import better, evaluate
 from placement.solve.model import Apart, Broken, Budget, Clients, Domains, Model, Serving, mask_of
 
 THREE = (1.0, 2.0, 4.0)

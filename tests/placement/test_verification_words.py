@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from placement_graphs import Builder, amount
 
-from graph.kinds import Node, Site
+from graph.kinds import Node, Region, Site
 from graph.kinds.policy import (
     AffinityScope,
     AppAffinity,
@@ -77,6 +77,86 @@ def test_a_word_that_no_longer_holds_at_head_refuses_the_commit(
     change(build, site, node)
     with pytest.raises(CapacityGone, match=message):
         verify(build.view, placements, components=[web], policy=policy)
+
+
+DATABASE = AppAffinity(labels="role=db")
+
+
+@pytest.mark.parametrize(
+    ("leaves", "message"),
+    [
+        (lambda build, other, release: build.change(release, wanted=False), "no longer runs at site"),
+        (lambda build, other, release: build.change(release, retires_after=2), "no longer runs at site"),
+        (lambda build, other, release: build.remove(release), "what has labels role=db no longer runs"),
+        (lambda build, other, release: build.change(other, labels={"role": "cache"}), "no longer runs at site"),
+        (lambda build, other, release: build.change(build.site(), schedulable=False), None),
+    ],
+)
+def test_what_is_wanted_beside_may_leave_between_decision_and_commit(build: Builder, leaves, message) -> None:
+    site = build.site()
+    build.site()
+    web = build.component(resources=amount(100))
+    other = build.change(build.deployment(), labels={"role": "db"})
+    release = build.release(web, site, {}, replicas=1, deployment_id=other.id)
+    policy = PlacementPolicy(affinity=[DATABASE])
+    placements = build.decide(web, policy=policy).placements
+    assert [one.site_id for one in placements] == [site.id]
+    verify(build.view, placements, components=[web], policy=policy)
+    leaves(build, other, release)
+    if message is None:
+        verify(build.view, placements, components=[web], policy=policy)
+        return
+    with pytest.raises(CapacityGone, match=message) as caught:
+        verify(build.view, placements, components=[web], policy=policy)
+    assert site.name in caught.value.message
+    assert caught.value.remedy
+
+
+def test_what_is_wanted_in_the_region_may_move_within_it_and_not_out_of_it(build: Builder) -> None:
+    here, beside = build.site(), build.site()
+    far = build.site(region_id=build.make(Region, name="far").id)
+    web = build.component(resources=amount(100))
+    other = build.change(build.deployment(), labels={"role": "db"})
+    release = build.release(web, here, {}, replicas=1, deployment_id=other.id)
+    policy = PlacementPolicy(affinity=[AppAffinity(deployment_ids=[other.id], scope=AffinityScope.REGION)])
+    placements = build.decide(web, policy=policy).placements
+    build.remove(release)
+    moved = build.release(web, beside, {}, replicas=1, deployment_id=other.id)
+    verify(build.view, placements, components=[web], policy=policy)
+    build.remove(moved)
+    build.release(web, far, {}, replicas=1, deployment_id=other.id)
+    with pytest.raises(CapacityGone, match=f"'{other.name}' no longer runs in the region of site"):
+        verify(build.view, placements, components=[web], policy=policy)
+
+
+def test_each_of_several_that_are_wanted_beside_is_looked_for_and_oneself_is_no_company(build: Builder) -> None:
+    site = build.site()
+    web = build.component(resources=amount(100))
+    first, second = build.deployment(), build.change(build.deployment(), labels={"role": "db"})
+    build.release(web, site, {}, replicas=1, deployment_id=first.id)
+    there = build.release(web, site, {}, replicas=1, deployment_id=second.id)
+    policy = PlacementPolicy(affinity=[AppAffinity(deployment_ids=[first.id]), DATABASE])
+    placements = build.decide(web, policy=policy).placements
+    verify(build.view, placements, components=[web], policy=policy)
+    with pytest.raises(CapacityGone, match="role=db"):
+        verify(build.view, placements, components=[web], policy=policy, excluding_deployment_id=second.id)
+    build.remove(there)
+    with pytest.raises(CapacityGone, match="role=db"):
+        verify(build.view, placements, components=[web], policy=policy)
+
+
+@pytest.mark.parametrize("labels", [{"role": "db"}, {"role": "web"}, {}, None])
+def test_the_labels_that_a_new_deployment_is_to_have_are_kept_away_from_at_head(build: Builder, labels) -> None:
+    site = build.site()
+    web = build.component(resources=amount(100))
+    placements = build.decide(web).placements
+    theirs = build.change(build.deployment(), policy=PlacementPolicy(anti_affinity=[DATABASE]))
+    build.release(web, site, {}, replicas=1, deployment_id=theirs.id)
+    if labels == {"role": "db"}:
+        with pytest.raises(CapacityGone, match="keeps apart"):
+            verify(build.view, placements, components=[web], deployment_labels=labels)
+    else:
+        verify(build.view, placements, components=[web], deployment_labels=labels)
 
 
 def test_ones_own_word_keeps_others_away_at_head(build: Builder) -> None:

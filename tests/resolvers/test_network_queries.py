@@ -173,3 +173,32 @@ async def test_what_cannot_be_asked_is_refused_by_argument(
     refusal = await problem(application, f"{{ {field.replace('$0', sites[0])} {{ {inner} }} }}")
     assert type(refusal) is kind
     assert refusal.path == path
+
+
+WEAK = """query Weak($region: ID, $first: Int! = 50) {
+  weakPoints(region: $region, first: $first) {
+    lookedAt total found { cutOff site { name } link { fromSite { name } toSite { name } } examples { name } } } }"""
+
+
+async def test_single_points_of_failure_are_told_with_whom_they_cut_off(application: Application) -> None:
+    ids = await network(application)
+    found = (await data(application, WEAK))["weakPoints"]
+    sites = {one["site"]["name"]: [each["name"] for each in one["examples"]] for one in found["found"] if one["site"]}
+    links = {
+        (one["link"]["fromSite"]["name"], one["link"]["toSite"]["name"]): one["cutOff"]
+        for one in found["found"]
+        if one["link"]
+    }
+    # The link between s0 and s4 is down; s5 and s6 are an island of two.
+    assert (found["lookedAt"], found["total"]) == (7, len(sites) + len(links))
+    assert (sites, links) == ({}, {("s5", "s6"): 1})
+    regions = (await data(application, "{ regions { nodes { id name } } }"))["regions"]["nodes"]
+    [region] = [one["id"] for one in regions if one["name"] == "below"]
+    below = (await data(application, WEAK, region=region))["weakPoints"]
+    assert (below["lookedAt"], below["total"]) == (3, 1)
+    assert len(ids) == 7
+
+
+async def test_a_region_that_nobody_sees_has_no_weak_points_to_tell(application: Application) -> None:
+    await network(application)
+    assert isinstance(await problem(application, WEAK, region="region_none"), NotFound)

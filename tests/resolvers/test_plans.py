@@ -137,6 +137,25 @@ async def test_nothing_is_written_by_asking(world: tuple[Application, World]) ->
 # Drains and rebalances
 
 
+@pytest.mark.parametrize("cursor", ["garbage", "", "site_" + "0" * 200, "deployment_\u00e9"])
+async def test_a_cursor_of_no_page_is_refused(world: tuple[Application, World], cursor: str) -> None:
+    application, here = world
+    refusals = """query($input: DeployInput!, $after: String) {
+      planDeployment(input: $input) { refusals(after: $after) { nodes { site { id } } } } }"""
+    rebalance = """query($input: PlanRebalanceInput!, $after: String) {
+      planRebalance(input: $input, after: $after) { moves } }"""
+    steps = """query($after: String) { plans { nodes { steps(after: $after) { totalCount } } } }"""
+    for text, given in (
+        (refusals, {"input": anywhere(application, here, "a")}),
+        (DRAIN, {"input": {"id": here.shared_site}}),
+        (rebalance, {"input": {"tenantId": here.tenants["a"]}}),
+        (steps, {}),
+    ):
+        answer = await ask(application, text, given | {"after": cursor})
+        assert answer.errors, text
+        assert "no cursor of this list" in str(answer.errors[0])
+
+
 async def test_a_drain_is_planned_for_what_the_asker_sees(world: tuple[Application, World]) -> None:
     application, here = world
     given = {"input": {"id": here.shared_site}}
@@ -207,6 +226,15 @@ async def test_no_plan_tells_of_another_tenant(world: tuple[Application, World],
 # Kept plans
 
 
+async def priced(application: Application, here: World, price: float) -> None:
+    text = (
+        """mutation($input: UpdateSiteInput!) { updateSite(input: $input) { __typename ... on Error { message } } }"""
+    )
+    given = {"id": here.shared_site, "pricePerCoreHour": price}
+    answer = await data(application, text, {"input": given})
+    assert answer["updateSite"]["__typename"] == "UpdateSitePayload", answer
+
+
 async def test_a_developer_keeps_and_applies_a_plan(world: tuple[Application, World]) -> None:
     application, here = world
     viewer = here.viewers["a", Role.DEVELOPER]
@@ -236,6 +264,10 @@ async def test_a_developer_keeps_and_applies_a_plan(world: tuple[Application, Wo
     newest = "{ plans(filter: {kind: {eq: DEPLOYMENT}}, orderBy: [{field: ID, direction: DESC}]) { nodes { id } } }"
     listed = (await data(application, newest, viewer=viewer))["plans"]["nodes"]
     assert [one["id"] for one in listed] == [plan["id"], *here.ids["a"]["Plan"]]
+    early = (await data(application, APPLY, {"input": {"id": plan["id"]}}, viewer=viewer))["applyPlan"]
+    assert (early["__typename"], [one["code"] for one in early["reasons"]]) == ("PlanOutdated", ["ONLY_SUPPOSED"])
+    assert "'shared-site' costs 0 an hour, not 3" in early["reasons"][0]["message"]
+    await priced(application, here, 3.0)
     key = {"id": plan["id"], "idempotencyKey": "apply-1"}
     begun = (await data(application, APPLY, {"input": key}, viewer=viewer))["applyPlan"]
     assert begun["__typename"] == "ApplyPlanPayload", begun
@@ -254,6 +286,44 @@ async def test_a_developer_keeps_and_applies_a_plan(world: tuple[Application, Wo
     terminate = """mutation($id: ID!) { terminateDeployment(input: {id: $id, delete: true}) { __typename } }"""
     await data(application, terminate, {"id": begun["deployments"][0]["id"]})
     await deleted(application, plan["id"])
+    await priced(application, here, 0.0)
+
+
+async def test_a_step_of_a_plan_is_found_again_by_the_cursor_of_the_one_before(
+    world: tuple[Application, World],
+) -> None:
+    application, here = world
+    plan = await made(application, {"drain": {"id": here.shared_site}})
+    page = """query($id: ID!, $first: Int! = 25, $after: String) { plan(id: $id) { steps(first: $first, after: $after) {
+      pageInfo { endCursor } nodes { cursor name } } } }"""
+    whole = (await data(application, page, {"id": plan["id"]}))["plan"]["steps"]
+    one, two = whole["nodes"]
+    assert whole["pageInfo"]["endCursor"] == two["cursor"]
+    asked = {"id": plan["id"], "first": 1}
+    assert (await data(application, page, asked))["plan"]["steps"]["nodes"] == [one]
+    assert (await data(application, page, {**asked, "after": one["cursor"]}))["plan"]["steps"]["nodes"] == [two]
+    await deleted(application, plan["id"])
+
+
+async def test_what_was_decided_for_one_site_is_told_by_it(world: tuple[Application, World]) -> None:
+    application, here = world
+    text = """query($input: DeployInput!, $site: ID!) { planDeployment(input: $input) {
+      placements { site { id } score terms { name weighted } components { replicas } } placement(site: $site) {
+      site { id } score terms { name weighted } components { replicas } }
+      refusals(filter: {site: $site}) { nodes { site { id } } } } }"""
+    viewer = here.viewers["a", Role.DEVELOPER]
+    given = {"input": anywhere(application, here, "a")}
+    sites = "{ sites(filter: {role: {eq: COMPUTE}}) { nodes { id } } }"
+    listed = [one["id"] for one in (await data(application, sites, viewer=viewer))["sites"]["nodes"]]
+    told = {
+        one: (await data(application, text, {**given, "site": one}, viewer=viewer))["planDeployment"] for one in listed
+    }
+    chosen = {one["site"]["id"]: one for one in told[here.shared_site]["placements"]}
+    assert chosen
+    assert chosen.keys() < told.keys()
+    for site, one in told.items():
+        assert one["placement"] == chosen.get(site)
+        assert [each["site"]["id"] for each in one["refusals"]["nodes"]] == ([] if site in chosen else [site])
 
 
 @pytest.mark.parametrize("tenant", ["a", "b"])

@@ -86,9 +86,75 @@ async def test_what_others_use_changes_nothing_that_a_tenant_is_told(
             if role in WRITERS:
                 reason = shortage(before[role][2])
                 assert (reason["rule"], reason["need"], reason["have"]) == ("capacity", "15900", None)
-                assert "less of its 16000 is free" in reason["message"]
+                assert "of its 16000 less than that is free" in reason["message"]
         now = shortage(await data(application, PLAN, too_much))
         assert (exact["have"], now["have"]) == ("15800", "15000"), "the control"
+    finally:
+        await scale(application, made, OTHER[tenant], 1)
+
+
+DEPLOY = """mutation($input: DeployInput!) { deploy(input: $input) { __typename
+  ... on DeployPayload { deployment { id message decision { conflicts { need have message } } } }
+  ... on Unplaceable { plan { conflicts { need have message } } } ... on Error { message } } }"""
+KEEP = """mutation($input: CreatePlanInput!) { createPlan(input: $input) { __typename
+  ... on CreatePlanPayload { plan { id stuck steps { nodes { outcome why decision { conflicts { have message } } } } } }
+  ... on Error { message } } }"""
+MOVES = """query($drain: PlanDrainInput!, $rebalance: PlanRebalanceInput!, $whatIf: [ChangeInput!]) {
+  planDrain(input: $drain, whatIf: $whatIf) { stuck steps { nodes { outcome why } } }
+  planRebalance(input: $rebalance, whatIf: $whatIf) { steps { nodes { outcome why } } } }"""
+TOLD = """query($id: ID!, $of: String!) { deployment(id: $id) { phase message decision { conflicts { need have message } } }
+  events(filter: {subjectId: {eq: $of}}) { nodes { reason message } } }"""
+END = """mutation($input: TerminateDeploymentInput!) { terminateDeployment(input: $input) { __typename } }"""
+
+
+async def all_that_is_said_of_a_total(application: Application, made: World, tenant: str) -> list[Any]:
+    """In every place where a reason is told in words, of totals for which there is no room."""
+    viewer, view = made.viewers[tenant, Role.DEVELOPER], application.ledger.view
+    by_room = {"division": {"mode": "FREE_CAPACITY"}}
+
+    async def asked(text: str, given: dict[str, Any]) -> Any:
+        return await data(application, text, given, viewer=viewer)
+
+    def wish(name: str, total: int, **policy: Any) -> dict[str, Any]:
+        return wish_of(application, made, tenant, name=name, replicas=total, **policy, **by_room)
+
+    said = [await asked(DEPLOY, {"input": wish("refused", 200)})]
+    waits = await asked(DEPLOY, {"input": wish("waits", 200) | {"waitForPlacement": True}})
+    said.append({**waits["deploy"]["deployment"], "id": None})
+    kept = (await asked(KEEP, {"input": {"deployment": wish("kept", 200)}}))["createPlan"]["plan"]
+    said.append({**kept, "id": None})
+    small = await asked(DEPLOY, {"input": wish("small", 8, own_site=True, minSites=2)})
+    begun = [one["deploy"]["deployment"]["id"] for one in (waits, small)]
+    own = made.ids[tenant]["Site"][0]
+    less = {"capacity": {"siteIds": [made.shared_site], "factor": 0.045}}
+    rebalance = {"tenantId": made.tenants[tenant], "deploymentIds": begun[1:]}
+    moves = await asked(
+        MOVES, {"drain": {"id": own}, "rebalance": rebalance, "whatIf": [less, {"siteLost": {"siteId": own}}]}
+    )
+    said.append(moves)
+    said.append(await asked(TOLD, {"id": begun[0], "of": begun[0]}))
+    for one in begun:
+        await asked(END, {"input": {"id": one, "delete": True}})
+    for _ in range(300):
+        if not any(view.get(one) for one in begun):
+            return said
+        await asyncio.sleep(0.05)
+    raise AssertionError([view.get(one) for one in begun])
+
+
+@pytest.mark.parametrize("tenant", ["a", "b"])
+async def test_no_word_of_a_total_tells_what_others_use(world: tuple[Application, World], tenant: str) -> None:
+    application, made = world
+    before = await all_that_is_said_of_a_total(application, made, tenant)
+    refused, waiting, kept, moves, _ = before
+    assert "no room for as many" in refused["deploy"]["message"]
+    assert waiting["message"] == refused["deploy"]["message"] == kept["steps"]["nodes"][0]["why"]
+    for plan in (moves["planDrain"], moves["planRebalance"]):
+        stuck = [one for one in plan["steps"]["nodes"] if one["outcome"] == "STUCK"]
+        assert any("no room for as many" in one["why"] for one in stuck), plan
+    await scale(application, made, OTHER[tenant], 3)
+    try:
+        assert await all_that_is_said_of_a_total(application, made, tenant) == before
     finally:
         await scale(application, made, OTHER[tenant], 1)
 

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from conftest import DemoServer, RunningServer
 
 LIMIT_S = 180.0
-CHAPTERS = {"find": 14, "deployment": 10, "live": 7, "keyboard": 15, "accessibility": 9, "stability": 10, "pages": 7}
+CHAPTERS = {
+    "find": 14,
+    "deployment": 10,
+    "plans": 8,
+    "live": 7,
+    "keyboard": 15,
+    "accessibility": 9,
+    "stability": 10,
+    "pages": 7,
+}
 """Each chapter (ui/e2e/chapters/) with the number of its steps, the last of which looks at what no page may do."""
 EMPTY_STEPS = 6
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import inspect
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +84,15 @@ NOTICED: dict[type[broken.Broken], list[str]] = {
         "an_instance_that_crashes_is_told_and_so_is_its_return",
     ],
     broken.TakesAnySetting: ["a_setting_that_it_does_not_know_is_refused_by_its_name"],
-    broken.RunsAnywhere: ["what_is_ensured_is_observed_with_its_replicas_on_their_nodes"],
+    broken.RunsAnywhere: [
+        "what_is_ensured_is_observed_with_its_replicas_on_their_nodes",
+        "a_node_that_does_not_take_what_was_assigned_to_it_is_not_used",
+    ],
+    broken.KeepsToNoTerms: [
+        "replicas_run_on_the_nodes_that_their_terms_allow_and_on_no_other",
+        "a_replica_that_no_node_takes_waits_and_says_why",
+        "nobody_comes_beside_what_keeps_its_nodes_to_itself",
+    ],
 }
 """Which tests notice which broken driver."""
 
@@ -110,8 +118,16 @@ KIT = _kit()
 async def _put_to(sort: type[broken.Broken], test: str, folder: Path) -> None:
     simulated = SimulatedDriver()
     bed = InServerBed(folder, driver=broken.BrokenDriver(simulated, sort), simulated=simulated)
-    given = {"where": "another history"} if "where" in inspect.signature(KIT[test]).parameters else {}
-    await KIT[test](bed, **given)
+    await KIT[test](bed, **_given(KIT[test]))
+
+
+def _given(test: Callable[..., Awaitable[None]]) -> dict[str, Any]:
+    """The last of the cases of a test that has a table."""
+    for mark in getattr(test, "pytestmark", ()):
+        if mark.name == "parametrize":
+            names, cases = mark.args
+            return {names: cases[-1]} if isinstance(names, str) else dict(zip(names, cases[-1], strict=True))
+    return {}
 
 
 def test_every_broken_driver_is_in_the_table_and_every_test_notices_one() -> None:

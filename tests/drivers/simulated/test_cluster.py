@@ -17,6 +17,7 @@ from drivers.simulated.conditions import Conditions
 from drivers.simulated.effects import EffectLog, Outcome
 from drivers.simulated.journal import Journal
 from drivers.simulated.planned import MOST, Plan, PlannedFault, Plans
+from drivers.simulated.replicas import Start
 from drivers.simulated.settings import behaviour_of
 from drivers.simulated.world import World
 from graph.kinds import Artifact, ArtifactType, InstanceStatus
@@ -265,7 +266,7 @@ async def test_what_strangers_take_of_nodes_is_told_when_it_changes() -> None:
 async def test_sites_and_nodes_are_told_when_they_change_to_any_cursor() -> None:
     lab = await lab_of()
     first = await lab.observe()
-    assert (set(first.sites), set(first.nodes)) == ({"site_a", "site_b"}, set(NODES))
+    assert (set(first.sites), set(first.nodes)) == ({"site_a", "site_b"}, {one.id for one in NODES})
     lab.behave(awayNodes=["a1"])
     second = await lab.observe(first.cursor)
     assert {node: one.ready for node, one in second.nodes.items()} == {"node_a1": False}
@@ -281,7 +282,7 @@ async def test_sites_and_nodes_are_told_when_they_change_to_any_cursor() -> None
 async def test_what_came_to_an_inventory_is_told_alone() -> None:
     lab = await lab_of()
     first = await lab.observe()
-    nodes = {**NODES, "node_b2": ("b2", "site_b")}
+    nodes = {**FixedInventory().nodes(), "node_b2": ("b2", "site_b")}
     lab.inventory.nodes = lambda: nodes  # type: ignore[method-assign]  # a network that grows
     lab.inventory.stamp = 2
     assert set((await lab.observe(first.cursor)).nodes) == {"node_b2"}
@@ -289,7 +290,7 @@ async def test_what_came_to_an_inventory_is_told_alone() -> None:
     lab.inventory.stamp = 3
     later = await lab.observe(first.cursor)
     assert set(later.nodes) == {"node_b2"}
-    assert set((await lab.observe()).nodes) == {"node_a2", "node_b1", "node_b2"}
+    assert set((await lab.observe()).nodes) == {"node_a2", "node_a3", "node_b1", "node_b2"}
 
 
 async def test_who_has_seen_less_than_what_is_forgotten_is_told_everything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,7 +349,7 @@ async def test_effects_and_behaviour_outlive_a_file_that_is_made_short(
     await world.open()
     await world.keep_behaviour(b'{"seed":3}')
     for generation in range(1, 60):
-        await world.apply(work(generation), now=generation, ready_at=[0, 0])
+        await world.apply(work(generation), now=generation, start=Start([0, 0]))
     told = list(world.effects.after(0))
     await world.journal.close()
     for _ in range(2):

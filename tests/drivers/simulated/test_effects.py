@@ -17,6 +17,7 @@ from drivers.port import StaleGeneration
 from drivers.simulated import SimulatedDriver
 from drivers.simulated.effects import Effect, EffectLog, Outcome
 from drivers.simulated.journal import Journal
+from drivers.simulated.replicas import Start
 from drivers.simulated.world import HAND, World
 
 
@@ -69,7 +70,7 @@ def test_a_world_does_nothing_twice_and_nothing_older_over_newer(
             held = newest.get(name, 0)
             try:
                 if what == "ensure":
-                    await world.apply(work(generation, name=name), now=0, ready_at=[0, 0])
+                    await world.apply(work(generation, name=name), now=0, start=Start([0, 0]))
                     assert world.objects[name].generation == generation
                 elif what == "remove":
                     await world.remove(removal(generation, name))

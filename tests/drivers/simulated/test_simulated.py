@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.clock import SystemClock
+from drivers.pod_terms import RELEASE, PodTerms
 from drivers.port import (
     Backend,
     ClusterAccess,
@@ -21,14 +22,16 @@ from drivers.port import (
     InvalidConfiguration,
     Permanent,
     ReleaseWork,
+    RemovalWork,
     Retryable,
     Unreachable,
 )
 from drivers.simulated import SimulatedDriver, SimulatedSettings, journal_path, settings_of
 from drivers.simulated.faults import fault_of, is_away
 from drivers.simulated.loads import Load
-from graph.kinds import Artifact, ArtifactType, InstanceStatus
-from graph.values import Resources
+from graph.kinds import Artifact, ArtifactType, InstanceStatus, Node
+from graph.selectors import parse_selector
+from graph.values import Resources, Taint, TaintEffect
 
 CLUSTER = "cluster_1"
 
@@ -53,8 +56,9 @@ class ManualClock:
 class Inventory:
     stamp = 1
 
-    def __init__(self, sites: int = 2) -> None:
+    def __init__(self, sites: int = 2, *, standing: Sequence[Node] = ()) -> None:
         self.count = sites
+        self.standing = list(standing)
 
     def sites(self) -> Mapping[str, str]:
         return {f"site_{number}": f"s{number}" for number in range(self.count)}
@@ -62,10 +66,18 @@ class Inventory:
     def nodes(self) -> Mapping[str, tuple[str, str]]:
         return {f"node_{number}": (f"n{number}", f"site_{number}") for number in range(self.count)}
 
+    def nodes_at(self, site_id: str) -> list[Node]:
+        return [one for one in self.standing if one.site_id == site_id]
+
 
 @contextlib.asynccontextmanager
 async def connected(
-    driver: SimulatedDriver, *, folder: Path | None = None, clock: Any = None, sites: int = 2, **configuration: Any
+    driver: SimulatedDriver,
+    *,
+    folder: Path | None = None,
+    clock: Any = None,
+    inventory: Inventory | None = None,
+    **configuration: Any,
 ) -> AsyncIterator[Backend]:
     access = ClusterAccess(
         id=CLUSTER,
@@ -73,7 +85,7 @@ async def connected(
         endpoint=None,
         configuration={"observeEveryMs": 20, **configuration},
         clock=clock or SystemClock(),
-        inventory=Inventory(sites),
+        inventory=inventory or Inventory(),
         data_folder=folder,
     )
     async with driver.connect(access) as backend:
@@ -240,6 +252,72 @@ async def test_what_somebody_deletes_by_hand_is_told_gone_and_can_be_made_again(
         await world.vanish("shop-a")
         assert "shop-a" in (await backend.observe(after=seen.cursor)).gone
         assert (await backend.ensure(work())).changed
+
+
+def a_node(number: int, **fields: Any) -> Node:
+    has = Resources(cpu_millicores=250, memory_bytes=1 << 30)
+    return Node(id=f"node_{number}", name=f"n{number}", site_id="site_0", **{"capacity": has, **fields})
+
+
+async def test_a_replica_that_waits_is_put_on_a_node_once_one_takes_it() -> None:
+    clock, taint = ManualClock(), Taint("maintenance", "", TaintEffect.NO_EXECUTE)
+    inventory = Inventory(standing=[a_node(0, taints=[taint]), a_node(1, schedulable=False)])
+    async with connected(SimulatedDriver(), clock=clock, inventory=inventory, readyAfterMs=1_000) as backend:
+        await backend.ensure(work(replicas=1))
+        waiting = await backend.observe(after=None)
+        told = "0 of 2 nodes take it: 1 has taint maintenance:NO_EXECUTE, 1 is cordoned"
+        assert waiting.releases[0].message == f"0 of 1 replicas are ready: {told}"
+        assert [(one.node_id, one.message) for one in waiting.releases[0].instances] == [(None, told)]
+        clock.ms += 5_000
+        quiet = await backend.observe(after=waiting.cursor)
+        assert list(quiet.releases) == []
+        inventory.standing[0] = a_node(0)
+        put = await backend.observe(after=quiet.cursor)
+        assert [(one.node_id, one.status) for one in put.releases[0].instances] == [("node_0", InstanceStatus.PENDING)]
+        clock.ms += 1_000
+        ready = await backend.observe(after=put.cursor)
+        assert (ready.releases[0].ready_replicas, ready.releases[0].message) == (1, None)
+
+
+async def test_what_waits_survives_the_server(tmp_path: Path) -> None:
+    inventory = Inventory(standing=[a_node(0, taints=[Taint("a", "b", TaintEffect.NO_SCHEDULE)])])
+    async with connected(SimulatedDriver(), folder=tmp_path, inventory=inventory) as backend:
+        await backend.ensure(work(replicas=1))
+    inventory.standing[0] = a_node(0)
+    async with connected(SimulatedDriver(), folder=tmp_path, inventory=inventory) as backend:
+        assert [one.node_id for one in (await backend.observe(after=None)).releases[0].instances] == ["node_0"]
+
+
+async def test_a_node_that_is_left_is_free_for_others_and_one_that_is_too_small_takes_nothing() -> None:
+    clock = ManualClock()
+    inventory = Inventory(standing=[a_node(0), a_node(1, capacity=Resources(cpu_millicores=50, memory_bytes=1))])
+    alone = PodTerms(labels={RELEASE: "shop-a"}, anti_affinity=[parse_selector(f"{RELEASE},{RELEASE}!=shop-a")])
+    other = PodTerms(labels={RELEASE: "shop-b"})
+    async with connected(SimulatedDriver(), clock=clock, inventory=inventory) as backend:
+        await backend.ensure(work(replicas=1, pods=alone))
+        await backend.ensure(work(name="shop-b", replicas=1, pods=other))
+        seen = await backend.observe(after=None)
+        assert {one.name: one.message for one in seen.releases} == {
+            "shop-a": None,
+            "shop-b": "0 of 1 replicas are ready: 0 of 2 nodes take it: "
+            "1 does not have what it needs, 1 is for others alone",
+        }
+        await backend.remove(RemovalWork(name="shop-a", owner=CLUSTER, site_id="site_0", site="s0", generation=2))
+        clock.ms += 1_000
+        after = await backend.observe(after=seen.cursor)
+        assert [(one.name, [each.node_id for each in one.instances]) for one in after.releases] == [
+            ("shop-b", ["node_0"])
+        ]
+
+
+async def test_what_runs_stays_where_it_is_when_its_node_changes() -> None:
+    inventory = Inventory(standing=[a_node(0)])
+    async with connected(SimulatedDriver(), clock=ManualClock(), inventory=inventory) as backend:
+        await backend.ensure(work(replicas=1))
+        inventory.standing[0] = a_node(0, taints=[Taint("a", "", TaintEffect.NO_SCHEDULE)])
+        await backend.ensure(work(2, replicas=2))
+        found = (await backend.observe(after=None)).releases[0].instances
+        assert [(one.node_id, one.generation) for one in found] == [("node_0", 1), (None, 2)]
 
 
 async def test_outages_begin_and_end_by_being_looked_at() -> None:

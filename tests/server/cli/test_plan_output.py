@@ -17,7 +17,7 @@ def plan(**refusals: list[dict[str, Any]]) -> dict[str, Any]:
     """A plan that chose nothing; rules refused most in the order in which they are first named."""
     rules = list(dict.fromkeys(one["rule"] for reasons in refusals.values() for one in reasons))
     nodes = [
-        {"site": {"id": name, "name": name, "__typename": "Site"}, "reasons": reasons}
+        {"site": {"id": name, "name": name, "__typename": "Site"}, "components": [], "reasons": reasons}
         for name, reasons in refusals.items()
     ]
     return {
@@ -56,6 +56,17 @@ def test_refusals_are_listed_by_rule_and_the_nearest_miss_first(capsys: pytest.C
 
 def shown_names(shown: dict[str, Any]) -> set[str]:
     return {one["site"]["name"] for one in shown["refusals"]["nodes"]}
+
+
+def test_a_site_that_was_refused_for_some_components_says_for_which(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = plan(graz=[reason("not_needed", "1.0000", "1.0000", "cost")])
+    [node] = shown["refusals"]["nodes"]
+    shown["refusals"]["nodes"] = [{**node, "components": [name]} for name in ("web", "db")]
+    for every in (False, True):
+        print_plan(shown, every_refusal=every)
+        out = " ".join(capsys.readouterr().out.split())
+        assert "graz for web" in out
+        assert "graz for db" in out
 
 
 def test_a_tie_is_no_need_and_one_replica_is_no_replicas(capsys: pytest.CaptureFixture[str]) -> None:

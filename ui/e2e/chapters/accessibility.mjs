@@ -12,7 +12,7 @@ const KINDS = `{
   regions(first: 1) { nodes { id } } sites(first: 1, filter: { role: { eq: COMPUTE } }) { nodes { id } } nodes(first: 1) { nodes { id } }
   links(first: 1) { nodes { id } } clusters(first: 1) { nodes { id } } apps(first: 1) { nodes { id } }
   appVersions(first: 1) { nodes { id } } components(first: 1) { nodes { id } } services(first: 1) { nodes { id } }
-  deployments(first: 1) { nodes { id } } releases(first: 1) { nodes { id } } instances(first: 1) { nodes { id } }
+  deployments(first: 1) { nodes { id tenant { id } } } releases(first: 1) { nodes { id } } instances(first: 1) { nodes { id } }
   operations(first: 1) { nodes { id } } events(first: 1) { nodes { id } } tenants(first: 1) { nodes { id } }
   users(first: 1) { nodes { id } } roleBindings(first: 1) { nodes { id } }
 }`;
@@ -25,6 +25,12 @@ export async function tell(story) {
   await allIsWell(story);
   const found = await story.ask(KINDS);
   const first = Object.fromEntries(Object.entries(found).map(([kind, { nodes }]) => [kind, nodes[0].id]));
+  const rebalance = { rebalance: { tenantId: found.deployments.nodes[0].tenant.id } };
+  const { createPlan } = await story.ask(
+    "mutation($input: CreatePlanInput!) { createPlan(input: $input) { ... on CreatePlanPayload { plan { id } } } }",
+    { input: rebalance },
+  );
+  const plan = `/entity/${createPlan.plan.id}`;
   await story.goTo("/list/sites");
   await page.locator(".list-kinds a").first().waitFor();
   const lists = await page.locator(".list-kinds a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
@@ -46,7 +52,7 @@ export async function tell(story) {
   });
 
   await story.step("the page of a thing of every kind", async () => {
-    const others = [`/entity/${first.deployments}?tab=releases`, `/entity/${first.sites}?tab=events`];
+    const others = [`/entity/${first.deployments}?tab=releases`, `/entity/${first.sites}?tab=events`, `/entity/${first.sites}?tab=why`, plan];
     await clean([...Object.values(first).map((id) => `/entity/${id}`), ...others]);
   });
 
@@ -67,6 +73,7 @@ export async function tell(story) {
       ["/topology", () => page.getByRole("button", { name: "Signed in as admin" }), "menu"],
       ["/topology", () => page.getByRole("button", { name: "What can be looked for" }), "dialog"],
       ["/list/nodes", () => page.getByRole("button", { name: "Columns" }), "dialog"],
+      [plan, () => page.getByRole("button", { name: "Apply…" }), "alertdialog"],
     ];
     for (const [path, button, role] of open) {
       await story.goTo(path);
@@ -74,6 +81,10 @@ export async function tell(story) {
       await page.getByRole(role).waitFor();
       await inBothThemes(`${path} with its ${role} open`);
     }
+    await story.goTo(plan);
+    await page.getByRole("button", { name: /^Reasons for / }).first().click();
+    await page.locator(".plan-step .why-table tbody tr").nth(3).waitFor();
+    await inBothThemes("a plan with the reasons of a step");
   });
 
   await story.step("the theme that was chosen against the system's", async () => {

@@ -15,8 +15,11 @@ import { DeploymentWhy } from "./DeploymentWhy";
 import { factsDocument, factsOf, type Facts } from "./facts";
 import { NAMING, nameOf } from "./naming";
 import { OperationProgress } from "./OperationProgress";
+import { PlanActions } from "./PlanActions";
+import { PlanSteps } from "./PlanSteps";
 import { RelatedList } from "./RelatedList";
 import { SECTIONS } from "./sections";
+import { SiteWhy } from "./SiteWhy";
 import { useAsked } from "./useAsked";
 import "./details.css";
 
@@ -71,8 +74,9 @@ export function EntityPage({ id }: { readonly id: string }) {
           {problem}
         </p>
       )}
+      {type === "Plan" && <PlanActions id={id} name={nameOf(found)} generation={topology.revision} />}
       {isRow(row) ? <FactList facts={facts} row={row} id={id} /> : <p>{t.details.loading}</p>}
-      <Sections type={type} kind={String(found.kind ?? "")} id={id} row={isRow(row) ? row : null} generation={Number(found.revision ?? 0)} />
+      <Sections type={type} kind={kindOf(found)} id={id} row={isRow(row) ? row : null} generation={Number(found.revision ?? 0)} />
     </article>
   );
 }
@@ -135,9 +139,19 @@ function FactList({ facts, row, id }: { readonly facts: Facts; readonly row: Row
   );
 }
 
+/** What a thing is among those of its type: an operation's kind, a site's role. */
+function kindOf(found: Row): string {
+  return String(found.kind ?? found.siteRole ?? "");
+}
+
+/** What a page of a type has before its lists; null for nothing. */
+function firstOf(type: string, kind: string): string | null {
+  if (type === "Site") return kind === "TRANSIT" ? null : "why";
+  return { Deployment: "why", Operation: "progress", Plan: "steps" }[type] ?? null;
+}
+
 interface SectionsProps {
   readonly type: string;
-  /** The operation's, for one. */
   readonly kind: string;
   readonly id: string;
   readonly row: Row | null;
@@ -147,28 +161,26 @@ interface SectionsProps {
 function Sections({ type, kind, id, row, generation }: SectionsProps) {
   const [tab, setTab] = useQueryState(TAB);
   const sections = SECTIONS[type] ?? [];
-  const first = type === "Deployment" ? "why" : type === "Operation" ? "progress" : null;
-  const keys = [...(first ? [first] : []), ...sections.map((section) => section.kind)];
+  const first = firstOf(type, kind);
+  const lists: readonly string[] = sections.map((section) => section.kind);
+  // What runs at a site comes first; why is for who asks.
+  const keys = first === null ? lists : type === "Site" ? [...lists, first] : [first, ...lists];
   if (keys.length === 0) return null;
   return (
     <Tabs selectedKey={keys.includes(tab) ? tab : (keys[0] ?? "")} onSelectionChange={(key) => setTab(String(key))} className="entity-tabs">
       <TabList aria-label={t.details.related} className="tab-list">
-        {first === "why" && <Tab id="why">{t.details.why.title}</Tab>}
-        {first === "progress" && <Tab id="progress">{t.details.operation.title}</Tab>}
-        {sections.map((section) => (
-          <Tab key={section.kind} id={section.kind}>
-            {t.lists.kinds[section.kind]}
+        {keys.map((key) => (
+          <Tab key={key} id={key}>
+            {key === first ? t.details.tabs[type] : t.lists.kinds[key as keyof typeof t.lists.kinds]}
           </Tab>
         ))}
       </TabList>
-      {first === "why" && (
-        <TabPanel id="why" className="tab-panel">
-          <DeploymentWhy id={id} generation={generation} />
-        </TabPanel>
-      )}
-      {first === "progress" && (
-        <TabPanel id="progress" className="tab-panel">
-          {row && <OperationProgress id={id} kind={kind} facts={row} generation={generation} />}
+      {first !== null && (
+        <TabPanel id={first} className="tab-panel">
+          {type === "Deployment" && <DeploymentWhy id={id} generation={generation} />}
+          {type === "Operation" && row && <OperationProgress id={id} kind={kind} facts={row} generation={generation} />}
+          {type === "Plan" && <PlanSteps id={id} generation={generation} />}
+          {type === "Site" && <SiteWhy id={id} />}
         </TabPanel>
       )}
       {sections.map((section) => (

@@ -7,13 +7,18 @@ import { KINDS } from "../lists/kinds";
 import { listDocument } from "../lists/document";
 import type { Row } from "../lists/values";
 import { TOPOLOGY } from "../live/query";
+import { DELETE, APPLY, STANDING } from "./PlanActions";
+import { STEP, STEP_REFUSALS, STEPS } from "./PlanSteps";
 import { REFUSALS, WHY } from "./DeploymentWhy";
 import { HEAD } from "./EntityPage";
 import { factsDocument, factsOf, TYPES } from "./facts";
 import { FOLLOW } from "./OperationProgress";
 import { nameOf } from "./naming";
 import { OUTCOMES } from "./Outcomes";
+import { replicasOf, rowsOf, withUnit } from "./rows";
 import { SECTIONS } from "./sections";
+import { HERE } from "./SiteWhy";
+import { isExpired, supposed } from "./supposed";
 
 let schema: GraphQLSchema;
 beforeAll(() => {
@@ -30,6 +35,13 @@ test.each([
   ["refusals", REFUSALS],
   ["an operation", FOLLOW],
   ["outcomes", OUTCOMES],
+  ["the steps of a plan", STEPS],
+  ["the reasons of a step", STEP],
+  ["the refusals of a step", STEP_REFUSALS],
+  ["where a plan stands", STANDING],
+  ["applying a plan", APPLY],
+  ["deleting a plan", DELETE],
+  ["why apps run at a site", HERE],
   ["the live topology", TOPOLOGY],
 ])("the document of %s is of the schema", (_, document) => {
   expect(problems(document)).toEqual([]);
@@ -57,6 +69,10 @@ describe("what a thing is called", () => {
     [{ __typename: "AppVersion", name: "2.1", app: { name: "shop" } }, "shop 2.1"],
     [{ __typename: "Operation", kind: "UPDATE", subject: { name: "arena" } }, "Update of arena"],
     [{ __typename: "Operation", kind: "TERMINATE", subject: null }, "Termination"],
+    [{ __typename: "Plan", id: "plan_1", planKind: "DRAIN", planned: { name: "vienna", displayName: "Wien" } }, "Drain of Wien"],
+    [{ __typename: "Plan", id: "plan_1", planKind: "DEPLOYMENT", deploymentName: "shop", planned: null }, "Placement of shop"],
+    [{ __typename: "Plan", id: "plan_1", displayName: "friday", planKind: "REBALANCE", planned: null }, "friday"],
+    [{ __typename: "Plan", id: "plan_1", planKind: "REBALANCE", planned: null }, "Rebalance"],
     [{ __typename: "Link", id: "link_1", fromSite: { name: "a" }, toSite: { name: "b", displayName: "B" } }, "a – B"],
     [{ __typename: "RoleBinding", id: "rolebinding_1", role: "ADMIN", subject: { name: "anna" } }, "anna as admin"],
     [{ __typename: "RoleBinding", id: "rolebinding_1", role: "ADMIN", subject: null }, "rolebinding_1"],
@@ -102,5 +118,64 @@ describe("what is desired beside what was observed", () => {
       ["releasesGone", "0", "1", "by its words"],
     ]);
     expect(said("Deployment", { ...deployment, phase: "TERMINATED", unwanted: { totalCount: 0 } })).toEqual([]);
+  });
+});
+
+describe("what a plan supposes of the graph", () => {
+  const name = (id: string) => ({ site_1: "Wien", link_1: "Wien – Graz", region_1: "Austria", node_1: "w1" })[id] ?? id;
+  test.each([
+    [{ siteLost: { siteId: "site_1", withLinks: false } }, "Wien is lost"],
+    [{ siteLost: { siteId: "site_1", withLinks: true } }, "Wien is lost, and its links with it"],
+    [{ link: { linkId: "link_1", state: "DOWN", latencyMs: null } }, "Wien – Graz: it is lost"],
+    [{ link: { linkId: "link_1", state: "UP", latencyMs: 12.5 } }, "Wien – Graz: it is there again, it takes 12.5 ms"],
+    [{ price: { siteId: "site_1", pricePerCoreHour: 0.25 } }, "a core at Wien costs 0.25 an hour"],
+    [{ demand: { factor: 2, regionIds: [] } }, "demand everywhere is 2 times what it is"],
+    [{ demand: { factor: 2, regionIds: ["region_1"] } }, "demand in Austria is 2 times what it is"],
+    [{ capacity: { factor: 0.5, siteIds: ["site_1"], nodeIds: ["node_1"] } }, "Wien, w1 0.5 times what it is"],
+    [{ nodesAdded: { siteId: "site_1", count: 3 } }, "Wien has 3 more nodes"],
+    [{ cordon: { entityId: "site_9", schedulable: false } }, "site_9 is cordoned"],
+  ])("%j", (change, words) => {
+    const whole = { siteLost: null, link: null, price: null, demand: null, capacity: null, nodesAdded: null, cordon: null, ...change };
+    expect(supposed([whole], name)).toEqual([words]);
+  });
+
+  test("nothing where nothing is supposed", () => {
+    expect(supposed(undefined, name)).toEqual([]);
+    expect(supposed([{}], name)).toEqual([]);
+  });
+});
+
+describe("a plan that expires", () => {
+  const expiresAt = "2026-01-01T12:00:00Z";
+  test.each([
+    [-1, false],
+    [0, true],
+    [1, true],
+  ])("%i ms after its time", (after, expired) => {
+    expect(isExpired({ expiresAt }, Date.parse(expiresAt) + after)).toBe(expired);
+  });
+
+  test("one that says nothing has not", () => {
+    expect(isExpired({}, 0)).toBe(false);
+    expect(isExpired(null, 0)).toBe(false);
+  });
+});
+
+describe("what a decision says of a site", () => {
+  test("the replicas of each component", () => {
+    const placement = { components: [{ replicas: 2, component: { name: "web" } }, { replicas: 1, component: null }] };
+    expect(replicasOf(placement)).toBe("web × 2, ? × 1");
+    expect(replicasOf(undefined)).toBe("");
+  });
+
+  test("an amount with its unit, and words without", () => {
+    expect(withUnit("500", "millicores")).toBe("500 millicores");
+    expect(withUnit("amd64", "")).toBe("amd64");
+    expect(withUnit("amd64", undefined)).toBe("amd64");
+  });
+
+  test("only rows of what is a list", () => {
+    expect(rowsOf([{ a: 1 }, 2, null])).toEqual([{ a: 1 }]);
+    expect(rowsOf({ a: 1 })).toEqual([]);
   });
 });

@@ -94,6 +94,12 @@ const MORE: Readonly<Record<string, readonly Column[]>> = {
     { key: "observedMessage", select: "observed { message observedAt }", cell: (row) => text(at(row, "observed", "message")) },
     { key: "observedAt", select: "observed { observedAt }", cell: (row) => instant(at(row, "observed", "observedAt")) },
   ],
+  Plan: [
+    { key: "author", select: "author { name entity { id } }", cell: (row) => actor(row.author) },
+    { key: "plannedAt", select: "plannedAtRevision", cell: (row) => numeric(row.plannedAtRevision) },
+    { key: "version", select: "appVersion { id name app { name } }", cell: (row) => entity(row.appVersion) },
+    { key: "applied", select: "appliedAt", cell: (row) => instant(row.appliedAt) },
+  ],
   Operation: [
     { key: "remedy", select: "error { remedy code }", cell: (row) => text(at(row, "error", "remedy")) },
     { key: "requestedBy", select: "requestedBy { name entity { id } }", cell: (row) => actor(row.requestedBy) },

@@ -66,7 +66,7 @@ export const SECTIONS: Readonly<Record<string, readonly Section[]>> = {
   ApiToken: [EVENTS],
   RoleBinding: [EVENTS],
   Secret: [EVENTS],
-  Plan: [OPERATIONS, EVENTS],
+  Plan: [EVENTS],
   Operation: [EVENTS],
   Tenant: [
     { kind: "apps", filter: by("tenant"), without: ["tenant"] },

@@ -3,7 +3,7 @@
 import type { Place } from "../live/tables";
 import type { Topology } from "../live/topology";
 import { count, t } from "../messages";
-import { latency } from "../topology/canvas/links";
+import { latency, limit } from "../topology/canvas/links";
 import type { Reach } from "./reach";
 
 const SITES_SHOWN = 30;
@@ -40,8 +40,8 @@ function Served({ reach, siteId }: { readonly reach: Reach; readonly siteId: str
   if (served.length === 0) return null;
   return (
     <ul>
-      {served.map(({ place, latencyMs, withinMs }) => (
-        <li key={place}>{t.map.reachServes(place, latency(latencyMs), latency(withinMs))}</li>
+      {served.map(({ place, latencyMs, withinMs, withinKm }) => (
+        <li key={place}>{t.map.reachServes(place, latency(latencyMs), limit(withinMs, withinKm))}</li>
       ))}
     </ul>
   );

@@ -11,8 +11,8 @@ function decided(places: Decided["policy"]["latency"][number]["place"][], serves
     policy: { latency: places.map((place) => ({ place })) },
     decision: {
       placements: [
-        { site: { id: "site_a" }, serves: serves.map((place) => ({ place, latencyMs: 2, withinMs: 8 })) },
-        { site: null, serves: [{ place: "hidden", latencyMs: 1, withinMs: 8 }] },
+        { site: { id: "site_a" }, serves: serves.map((place) => ({ place, latencyMs: 2, withinMs: 8, withinKm: null })) },
+        { site: null, serves: [{ place: "hidden", latencyMs: 1, withinMs: 8, withinKm: null }] },
       ],
     },
   };

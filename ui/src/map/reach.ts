@@ -14,7 +14,9 @@ export interface Served {
   /** Degrees; null where the policy names a place that cannot be seen any more. */
   readonly position: Degrees | null;
   readonly latencyMs: number;
-  readonly withinMs: number;
+  /** Null where the limit is a distance. */
+  readonly withinMs: number | null;
+  readonly withinKm: number | null;
 }
 
 export interface Degrees {
@@ -38,7 +40,7 @@ export interface Decided {
   readonly decision: {
     readonly placements: readonly {
       readonly site: { readonly id: string } | null;
-      readonly serves: readonly { readonly place: string; readonly latencyMs: number; readonly withinMs: number }[];
+      readonly serves: readonly Pick<Served, "place" | "latencyMs" | "withinMs" | "withinKm">[];
     }[];
   } | null;
 }

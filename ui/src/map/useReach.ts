@@ -56,6 +56,7 @@ const DECIDED = graphql(`
             place
             latencyMs
             withinMs
+            withinKm
           }
         }
       }

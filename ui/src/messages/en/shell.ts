@@ -30,4 +30,5 @@ export const shell = {
   failed: "This page stopped working.",
   failedRemedy: "Reload it; if that does not help, tell your operator what it says below.",
   reload: "Reload",
+  leaveIt: "Leave it as it is",
 } as const;

@@ -4,6 +4,7 @@
 import { State } from "../../live/states";
 import type { Place } from "../../live/tables";
 import type { Topology } from "../../live/topology";
+import { count } from "../../messages";
 import { SLOT } from "../layout";
 import { dimmed, type Frame } from "./frame";
 import { LinkEnds } from "./linkEnds";
@@ -169,6 +170,11 @@ export class LinkLayer {
 export function latency(ms: number): string {
   // By what is left after rounding: a millisecond is written in one way, however it was measured.
   return `${ms < 0.995 ? ms.toFixed(2) : ms < 19.95 ? ms.toFixed(1) : Math.round(ms)} ms`;
+}
+
+/** What a place asks for at most: a latency, or a distance. */
+export function limit(withinMs: number | null, withinKm: number | null): string {
+  return withinKm === null ? latency(withinMs ?? 0) : `${count(withinKm)} km`;
 }
 
 /** Whether a link belongs to what is selected or pointed at; null where nothing is. */

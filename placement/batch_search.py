@@ -1,0 +1,237 @@
+"""The best that is known of a batch, and the choices that it was found among.
+
+Every step starts from the best that is known and never leaves it for something worse: what is better is told by how many of
+each priority have no place, the highest first, and then by what all cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from placement.arrays import Floats, Ints
+from placement.batch_drafts import QUICK, Option, again, draft, held, searched
+from placement.batch_packing import Bundle, packed_together
+from placement.batch_prices import STEP, Known, Priced, Prices
+from placement.batch_room import SharedRoom
+from placement.problem import Problem
+from placement.solve.evaluation import better
+from placement.solve.model import Limits
+from placement.stopping import Stop, look
+
+
+class Batch:
+    """Problems that share room, and what is chosen for them by now. A problem is known by its place."""
+
+    def __init__(self, problems: Sequence[Problem], priorities: Sequence[int], *, stop: Stop | None = None) -> None:
+        """Raises InvalidInput when the problems are not of one revision."""
+        self.stop = stop
+        """Gives the search up between two decisions when it is asked for."""
+        self.room = SharedRoom(problems)
+        self.all = range(len(problems))
+        self.priorities = tuple(priorities)
+        self.order = sorted(self.all, key=lambda at: (-priorities[at], -_size(problems[at]), at))
+        """Those with a right to room first, then the large ones."""
+        self.drafts = [draft(self.room, at) for at in self.all]
+        self.prices = Prices(self.room, self.drafts)
+        self.known: list[Known] = []
+        """Every choice that was found, each once."""
+        self.chosen: dict[int, Known] = {}
+        self.alone: dict[int, Option] = {}
+        """What each would have without the others, of those that would have a place."""
+        self.decided = 0
+        """Problems decided."""
+        self._ranks = sorted(set(priorities), reverse=True)
+        self._movable = self.room.shared_by_all and not any(one.current for one in problems)
+        """Whether what is chosen may change nodes: nothing of it runs, and nobody has nodes to itself."""
+        self._site, self._free = self.room.spare()
+        self._node_ids = problems[0].bins.node_ids
+        self._rows = [{int(site): row for row, site in enumerate(rows.tolist())} for rows in self.room.site_of]
+        self._packable: dict[int, Ints | None] = {}
+        self._seen: dict[tuple[int, bytes], Known] = {}
+        self._tiers = 1
+
+    def each_alone(self) -> None:
+        """What each would have without the others; what a quick search does not find a place for is searched further."""
+        for at in self.all:
+            look(self.stop)
+            found, _ = searched(self.room, self.drafts[at])
+            self.decided += 1
+            if found is None:
+                found, _ = searched(self.room, self.drafts[at], limits=Limits())
+                self.decided += 1
+            if found is not None:
+                self.alone[at] = found
+                self._tiers = max(self._tiers, len(found.cost))
+                self.learn(at, found)
+
+    def contended(self) -> bool:
+        """Whether someone has something else than it would have alone."""
+        return any(
+            at not in self.chosen or better(one.cost, self.chosen[at].option.cost) for at, one in self.alone.items()
+        )
+
+    def levels(self) -> Floats:
+        """By priority how many of those that could be placed are not, then the cost by tier: less is better."""
+        found = np.zeros(len(self._ranks) + self._tiers)
+        for at in self.alone:
+            if at not in self.chosen:
+                found[self._ranks.index(self.priorities[at])] += 1
+        for one in self.chosen.values():
+            cost = one.option.cost
+            found[len(self._ranks) : len(self._ranks) + len(cost)] += cost
+        return found
+
+    def cost(self) -> tuple[float, ...]:
+        """By tier, of all that is placed."""
+        return tuple(self.levels()[len(self._ranks) :].tolist())
+
+    def penalties(self) -> Floats:
+        """(problems,): what it costs to leave one out, more than all that its place and those of lower priority can cost."""
+        scale = 10.0 * max((abs(one.cost) for one in self.known), default=1.0) + 1.0
+        step = min(float(len(self.priorities) + 1), STEP ** (1.0 / max(1, len(self._ranks) - 1)))
+        rank = np.array([len(self._ranks) - 1 - self._ranks.index(one) for one in self.priorities])
+        found: Floats = scale * np.power(step, rank.astype(np.float64))
+        return found
+
+    def regret(self, at: int) -> float:
+        """How much less one would cost alone."""
+        one = self.chosen.get(at)
+        return float(self.penalties()[at]) if one is None else one.cost - self.alone[at].folded
+
+    def learn(self, at: int, option: Option) -> Known:
+        """The choice as one that is known; the one that was known before, if there is."""
+        key = (at, b"|".join(one.tobytes() for one in option.open))
+        if key not in self._seen:
+            self._seen[key] = self.prices.known(at, option)
+            self.known.append(self._seen[key])
+        return self._seen[key]
+
+    def known_of(self, at: int) -> Known | None:
+        """What is chosen for a problem, as it was learnt."""
+        one = self.chosen.get(at)
+        return None if one is None else self.learn(at, one.option)
+
+    def take(self, one: Known, option: Option | None = None) -> None:
+        """Chooses it, as it was laid out last or as it is given."""
+        if option is not None:
+            one = Known(one.at, option, one.cost, one.entries, one.rows, one.takes)
+        self.chosen[one.at] = one
+        self.room.take(one.option.use)
+
+    def leave(self, at: int) -> Known | None:
+        """Takes out what is chosen for a problem."""
+        one = self.chosen.pop(at, None)
+        if one is not None:
+            self.room.give_back(one.option.use)
+        return one
+
+    def clear(self) -> None:
+        """Takes out everything."""
+        for at in list(self.chosen):
+            self.leave(at)
+
+    def restore(self, chosen: dict[int, Known]) -> None:
+        """Has what was chosen before, and nothing else."""
+        for at in [one for one, known in self.chosen.items() if chosen.get(one) is not known]:
+            self.leave(at)
+        for at, one in chosen.items():
+            if at not in self.chosen:
+                self.take(one)
+
+    def have(self, one: Known) -> bool:
+        """Chooses a known choice, if it can be on the nodes: on those that are left, or when others there change nodes."""
+        if self._movable and self.room.problems[one.at].policy.division is None:
+            option = again(self.room, one.option, one.at)
+        else:
+            option = held(self.room, draft(self.room, one.at), one.option.open)
+        if option is not None:
+            self.take(one, option)
+            return True
+        return self._movable and self._have_together(one)
+
+    def _have_together(self, one: Known) -> bool:
+        """Packs all that is at the sites of a choice anew, with it."""
+        anew: dict[int, dict[tuple[int, int], dict[str, int]]] = {}
+        for where in sorted({site for site, _, _ in one.entries}):
+            there = [
+                (known.at, component, count)
+                for known in (*self.chosen.values(), one)
+                for site, component, count in known.entries
+                if site == where
+            ]
+            nodes = self._nodes_of(where)
+            if nodes is None:
+                return False
+            found = packed_together(self._free[:, nodes], [self._bundle(nodes, *each) for each in there])
+            if found is None:
+                return False
+            names = [self._node_ids[node] for node in nodes.tolist()]
+            for (at, component, _), counts in zip(there, found, strict=True):
+                key = (component - int(self.prices.first[at]), self._row(at, where))
+                some = np.flatnonzero(counts).tolist()
+                anew.setdefault(at, {})[key] = {names[node]: int(counts[node]) for node in some}
+        others = {at: known for at in anew if at != one.at and (known := self.leave(at)) is not None}
+        for at, assigned in anew.items():
+            known = others.get(at, one)
+            layout = replace(known.option.layout, assigned={**known.option.layout.assigned, **assigned})
+            use = self.room.use_of(at, layout, self.drafts[at].components)
+            self.take(known, replace(known.option, layout=layout, use=use))
+        return True
+
+    def _bundle(self, nodes: Ints, at: int, component: int, count: int) -> Bundle:
+        own = component - int(self.prices.first[at])
+        need = self.room.need_of(at, own).astype(np.int64)
+        apart = self.room.problems[at].components[own].most_per_node == 1
+        return Bundle(need, count, self.prices.kinds.usable(component)[nodes], apart)
+
+    def _nodes_of(self, where: int) -> Ints | None:
+        """The nodes of a site; None where they are not known, or not all under one cluster for all."""
+        if where not in self._packable:
+            nodes = np.flatnonzero(self._site == where)
+            known = len(nodes) > 0 and int(nodes[-1]) < len(self._node_ids)
+            rows = [(problem, self._rows[at].get(where)) for at, problem in enumerate(self.room.problems)]
+            one_cluster = not any(
+                row is not None and np.count_nonzero(problem.bins.group_site == row) > 1 for problem, row in rows
+            )
+            self._packable[where] = nodes if known and one_cluster else None
+        return self._packable[where]
+
+    def _row(self, at: int, where: int) -> int:
+        return self._rows[at][where]
+
+    def place(
+        self,
+        at: int,
+        open: Sequence[Ints] | None = None,
+        *,
+        priced: Priced | None = None,
+        limits: Limits = QUICK,
+    ) -> bool:
+        """Decides one on what is left: as it was chosen, if it is given and can be, else anew, with prices where given."""
+        look(self.stop)
+        of = draft(self.room, at)
+        option = None if open is None else held(self.room, of, open)
+        if option is None:
+            surcharge = None if priced is None else self.prices.surcharge(at, priced)
+            option, _ = searched(self.room, of, surcharge=surcharge, limits=limits)
+            self.decided += 1
+        if option is None:
+            return False
+        self.take(self.learn(at, option), option)
+        return True
+
+    def improved(self, change: Callable[[], None]) -> bool:
+        """Makes a change and keeps it when it is better."""
+        before, levels = dict(self.chosen), self.levels()
+        change()
+        if better(self.levels(), levels):
+            return True
+        self.restore(before)
+        return False
+
+
+def _size(problem: Problem) -> float:
+    return float((problem.needed / np.maximum(problem.bins.typical, 1.0)).max(initial=0.0))

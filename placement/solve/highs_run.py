@@ -1,0 +1,149 @@
+"""One run of HiGHS that can be stopped.
+
+SciPy has HiGHS in it and two functions that call it, which cannot be interrupted, hand every matrix over number by number
+with the interpreter held all the while, and cost as much again in preparing. So its binding is called directly: arrays as
+they are, the interpreter let go while HiGHS works, and a callback in which HiGHS asks whether to go on. The binding is not
+part of SciPy's public interface; the lock names one version, and the tests of this module ask the two public functions for
+the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.optimize._highspy._core as highs  # type: ignore[import-not-found]  # the stubs leave it out
+from scipy.sparse import csc_array
+
+from placement.arrays import Floats, Mask
+from placement.stopping import Stop, Stopped
+
+COLUMNWISE = 1
+"""HiGHS' number for matrices by column."""
+MINIMISE = 1
+_INTERRUPTS = (highs.cb.HighsCallbackType.kCallbackSimplexInterrupt, highs.cb.HighsCallbackType.kCallbackMipInterrupt)
+_LIMITS = (
+    highs.HighsModelStatus.kTimeLimit,
+    highs.HighsModelStatus.kIterationLimit,
+    highs.HighsModelStatus.kSolutionLimit,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What HiGHS came to."""
+
+    status: str
+    """`optimal`, `infeasible`, `limit` or `unknown`."""
+    values: Floats | None = None
+    """(columns,) None when there is none, or none is known."""
+    value: float = np.inf
+    duals: Floats | None = None
+    """(rows,) of a linear program: by how much the value grows with the row's bound."""
+    reduced: Floats | None = None
+    """(columns,) of a linear program; 0 for what is between its bounds."""
+    bound: float = -np.inf
+    """Of a program with whole columns: no solution has less."""
+    nodes: int = 0
+
+
+def run(
+    objective: Floats,
+    matrix: csc_array,
+    *,
+    low: Floats,
+    high: Floats,
+    upper: Floats,
+    integral: Mask | None = None,
+    nodes: int | None = None,
+    stop: Stop | None = None,
+) -> Run:
+    """Minimises `objective @ x` with `low <= matrix @ x <= high` and `0 <= x <= upper`; to the last gap, within `nodes`.
+
+    There is at least one column. `integral`: (columns,) which must be whole; none of them when not given.
+    Raises Stopped when that is asked for meanwhile.
+    """
+    whole = integral is not None and bool(integral.any())
+    solver = solver_for(nodes=nodes, stop=stop)
+    passed = solver.passModel(
+        matrix.shape[1],
+        matrix.shape[0],
+        matrix.nnz,
+        COLUMNWISE,
+        MINIMISE,
+        0.0,
+        objective,
+        np.zeros(len(objective)),
+        upper,
+        low,
+        high,
+        matrix.indptr.astype(np.int32),
+        matrix.indices.astype(np.int32),
+        matrix.data,
+        (integral if integral is not None else np.zeros(len(objective))).astype(np.int32),
+    )
+    if passed == highs.HighsStatus.kError:
+        return Run("unknown")
+    return ended(solver, whole=whole, stop=stop)
+
+
+def ended(solver: Any, *, whole: bool, stop: Stop | None) -> Run:
+    """Runs what a solver has been given, from where it was, and says what it came to. Raises Stopped."""
+    came_to = solver.run()
+    if stop is not None and stop.asked:
+        raise Stopped
+    status = solver.getModelStatus()
+    if came_to == highs.HighsStatus.kError:
+        return Run("unknown")
+    info = solver.getInfo()
+    known = status == highs.HighsModelStatus.kOptimal or (
+        whole and status in _LIMITS and info.objective_function_value < highs.kHighsInf
+    )
+    if not known:
+        return Run(_name(status))
+    solution = solver.getSolution()
+    values = np.array(solution.col_value)
+    if whole:
+        return Run(
+            _name(status),
+            values,
+            float(info.objective_function_value),
+            bound=float(info.mip_dual_bound),
+            nodes=int(info.mip_node_count),
+        )
+    bounded = np.array([one != highs.HighsBasisStatus.kBasic for one in solver.getBasis().col_status], dtype=bool)
+    return Run(
+        _name(status),
+        values,
+        float(info.objective_function_value),
+        duals=np.array(solution.row_dual),
+        reduced=np.where(bounded, np.array(solution.col_dual), 0.0),
+    )
+
+
+def solver_for(*, nodes: int | None, stop: Stop | None) -> Any:
+    """A solver of HiGHS, silent, in which a wish to stop is asked for."""
+    solver = highs._Highs()
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("log_to_console", False)
+    if nodes is not None:
+        solver.setOptionValue("mip_max_nodes", nodes)
+    solver.setOptionValue("mip_rel_gap", 0.0)
+    if stop is not None:
+
+        def asked(kind: int, message: str, told: object, answer: Any, data: object) -> None:
+            answer.user_interrupt = stop.asked
+
+        solver.setCallback(asked, None)
+        for one in _INTERRUPTS:
+            solver.startCallback(one)
+    return solver
+
+
+def _name(status: Any) -> str:
+    if status in (highs.HighsModelStatus.kOptimal, highs.HighsModelStatus.kModelEmpty):
+        return "optimal"
+    if status == highs.HighsModelStatus.kInfeasible:
+        return "infeasible"
+    return "limit" if status in _LIMITS else "unknown"

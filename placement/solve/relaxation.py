@@ -1,0 +1,122 @@
+"""The relaxation of one tier, told row by row what its answers break.
+
+First what a client pays (`ladders`), with it what serving in steps demands (`streams`). With all of these the relaxation of
+an ordinary model is whole, so that its answer is the best choice; where it is not, it is near, and its reduced costs leave
+few candidates to search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from placement.arrays import Floats, Ints
+from placement.solve.growing import Growing
+from placement.solve.highs import Relaxed, rows_with, scale_of
+from placement.solve.ladders import Rows, Told, stacked
+from placement.solve.program import Program
+from placement.solve.streams import Chain
+from placement.stopping import Stop, look
+
+TIGHT = 1e-7
+"""A row with less to spare is one that matters."""
+STALLED = 4
+"""Rounds in which the value grows by less than `enough` each, after which it is left as it is."""
+
+
+@dataclass(slots=True)
+class Relaxation:
+    """What a tier's relaxation has been told, and what it came to."""
+
+    rows: Program
+    tier: int
+    told: Told
+    chains: Sequence[Chain] = ()
+    more: Rows | None = None
+    """Rows besides the program's."""
+    learned: list[Rows] = field(default_factory=list)
+    """What was told beyond the ladders."""
+    steps: int = 0
+    """Of the simplex."""
+
+    def run(
+        self,
+        *,
+        enough: float = 0.0,
+        rounds: int = 200,
+        most_steps: int | None = None,
+        target: float = np.inf,
+        stop: Stop | None = None,
+    ) -> Relaxed:
+        """Its value, which is a lower bound in any case, and its answer.
+
+        It ends when its answer breaks nothing, after so many rounds or steps, when its value reaches `target` (without
+        constants), or when it has grown by no more than `enough`, a part of the value, in several rounds on end.
+        """
+        objective = self.rows.costs[self.tier]
+        if not len(objective):
+            kept = bool((self.rows.low <= 0.0).all() and (self.rows.high >= 0.0).all())
+            nothing = np.empty(0)
+            return Relaxed(True, 0.0, nothing, None, nothing) if kept else Relaxed(False)
+        scale = scale_of(objective)
+        matrix, low, high = rows_with(self.rows, self.more)
+        begun = Growing(objective * scale, matrix, low=low, high=high, upper=self.rows.upper, stop=stop)
+        for one in (self.told.rows(self.rows.columns), *self.learned):
+            if one is not None and len(one.low):
+                begun.tell(one)
+        size, value, stalled = abs(float(self.rows.constants[self.tier])), -np.inf, 0
+        found = Relaxed(None)
+        for _ in range(rounds):
+            look(stop)
+            answer = begun.solve()
+            self.steps = begun.steps
+            if answer.status == "infeasible":
+                return Relaxed(False)
+            if answer.status != "optimal" or answer.values is None or answer.reduced is None:
+                break
+            found = Relaxed(True, answer.value / scale, answer.values, None, answer.reduced / scale)
+            stalled = stalled + 1 if found.value - value <= enough * (size + abs(found.value)) else 0
+            value = found.value
+            if value >= target or (enough and stalled >= STALLED):
+                break
+            if most_steps is not None and begun.steps >= most_steps:
+                break
+            if not self._tell(begun, answer.values, answer.reduced / scale):
+                break
+        return found
+
+    def _tell(self, begun: Growing, values: Floats, reduced: Floats) -> bool:
+        """Tells what these values break; whether there was anything."""
+        parts = []
+        before = self.told.pairs
+        if self.told.learn(values):
+            new = Told(self.told.ladders, np.setdiff1d(self.told.pairs, before)).rows(self.rows.columns)
+            if new is not None:
+                parts.append(new)
+        for chain in self.chains:
+            broken = chain.broken(values, reduced)
+            if broken is not None:
+                parts.append(broken)
+                self.learned.append(broken)
+        for one in parts:
+            begun.tell(one)
+        return bool(parts)
+
+    def tight(self, values: Floats) -> tuple[Told, Rows | None]:
+        """Of what it was told, what these values just keep: of the ladders, and of the rest."""
+        told, ladders = self.told, self.told.rows(self.rows.columns)
+        if ladders is not None:
+            told = Told(told.ladders, told.pairs[_tight(ladders, values)])
+        every = stacked(self.learned)
+        which = np.empty(0, dtype=np.int64) if every is None else _tight(every, values)
+        if every is None or not len(which):
+            return told, None
+        return told, Rows(csr_array(every.matrix[which]), every.low[which], every.high[which])
+
+
+def _tight(rows: Rows, values: Floats) -> Ints:
+    spare: Floats = rows.matrix @ values - rows.low
+    return np.flatnonzero(spare <= TIGHT * np.maximum(1.0, np.abs(rows.low)))

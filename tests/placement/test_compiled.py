@@ -1,0 +1,107 @@
+"""What is compiled gives what Python gives, takes only what its annotations say, and is loaded only while it is right."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from placement.compiled import Numbers, Row, kernel, part
+
+FACTOR = 3
+
+
+class Pair(NamedTuple):
+    figures: Row
+    numbers: Numbers
+
+
+@part
+def _times(figure: float) -> float:
+    return figure * FACTOR
+
+
+@kernel
+def weighed(pair: Pair, most: int, signed: bool) -> tuple[float, int]:
+    """A sum over at most so many, and how many these were."""
+    total = 0.0
+    count = min(most, len(pair.figures))
+    for place in range(count):
+        total += _times(pair.figures[place]) * pair.numbers[place]
+    return (total if signed else abs(total)), count
+
+
+def test_a_kernel_gives_what_its_function_does_in_python() -> None:
+    pair = Pair(np.array([1.0, -2.5, 4.0]), np.array([2, 3, 4]))
+
+    for signed in (True, False):
+        assert weighed(pair, 2, signed) == weighed.compiled_from(pair, 2, signed)
+
+
+def test_a_kernel_is_never_compiled_for_other_types_than_its_own() -> None:
+    halves = np.array([1.0, 2.0], dtype=np.float32)
+
+    with pytest.raises(TypeError, match="No matching definition"):
+        weighed(Pair(halves, np.array([1, 2])), 2, True)  # type: ignore[arg-type]  # the case is that types are wrong
+
+
+MODULE = """
+from placement.compiled import kernel, part
+{imported}
+
+@part
+def _scaled(number: int) -> int:
+    return number * FACTOR
+
+@kernel
+def scaled(number: int) -> int:
+    return _scaled(number)
+"""
+RUN = """
+import sys
+sys.path[:0] = {path!r}
+{ahead}
+import scaling
+from placement import compiled
+here = compiled.mark(scaling.scaled, compiled.folder_for(scaling.scaled.compiled_from))
+print(scaling.scaled(7) if here.exists() == {kept} else "marked wrongly", sum(scaling.scaled.code.stats.cache_hits.values()))
+"""
+
+
+def _run(folder: Path, *, kept: bool, ahead: str = "") -> str:
+    here = str(Path(__file__).parents[2])
+    code = RUN.format(path=[str(folder), here], ahead=ahead, kept=kept)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_machine_code_is_loaded_until_a_constant_of_another_file_changes(tmp_path: Path) -> None:
+    (tmp_path / "scaling.py").write_text(MODULE.format(imported="from factor import FACTOR"))
+    (tmp_path / "factor.py").write_text("FACTOR = 2\n")
+    first, again = _run(tmp_path, kept=False), _run(tmp_path, kept=True)
+    (tmp_path / "factor.py").write_text("FACTOR = 50\n")
+    changed = _run(tmp_path, kept=False)
+
+    assert (first, again, changed) == ("14 1", "14 1", "350 1")
+
+
+def test_machine_code_is_kept_in_the_folder_that_is_given_where_its_source_cannot_be_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "scaling.py").write_text(MODULE.format(imported="FACTOR = 2"))
+    (tmp_path / "__pycache__").write_text("no folder")
+    kept = tmp_path / "kept"
+    ahead = f"from pathlib import Path\nfrom placement.compiled import prepare\nprepare(Path({str(kept)!r}))"
+    first, again = _run(tmp_path, kept=False, ahead=ahead), _run(tmp_path, kept=True, ahead=ahead)
+
+    assert (first, again) == ("14 1", "14 1")
+    assert list(kept.iterdir())
+
+
+def test_placement_is_imported_without_the_compiler() -> None:
+    code = "import sys, placement.engine; print('numba' in sys.modules)"
+    here = str(Path(__file__).parents[2])
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=here)
+
+    assert found.stdout.strip() == "False"

@@ -1,0 +1,95 @@
+"""HiGHS called directly says what SciPy's public functions say, and can be stopped."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.sparse import csc_array, random_array
+
+from placement.arrays import Floats, Mask
+from placement.solve.highs_run import run
+from placement.stopping import Stop, Stopped
+
+
+class _AfterLooks(Stop):
+    """Is asked for once it has been looked at so many times."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.left = looks
+
+    @property
+    def asked(self) -> bool:
+        """Counts the look."""
+        self.left -= 1
+        return self.left < 0
+
+
+def _program(seed: int) -> tuple[Floats, csc_array, Floats, Floats, Mask]:
+    chance = np.random.default_rng(seed)
+    rows, columns = chance.integers(3, 25, 2).tolist()
+    matrix = csc_array(random_array((rows, columns), density=0.3, rng=chance))
+    low = np.where(chance.random(rows) < 0.7, 1.0, -np.inf)
+    high = np.where(np.isinf(low) | (chance.random(rows) < 0.2), 2.0, np.inf)
+    return chance.random(columns) - 0.1, matrix, low, high, chance.random(columns) < 0.8
+
+
+@pytest.mark.parametrize("stop", [None, Stop()], ids=["no-stop", "never-asked"])
+@pytest.mark.parametrize("seed", range(25))
+def test_a_program_has_the_answer_of_the_public_functions(seed: int, stop: Stop | None) -> None:
+    objective, matrix, low, high, integral = _program(seed)
+    upper = np.ones(len(objective))
+    found = run(objective, matrix, low=low, high=high, upper=upper, integral=integral, nodes=20, stop=stop)
+    theirs = milp(
+        objective,
+        integrality=integral.astype(np.int64),
+        bounds=Bounds(0.0, upper),
+        constraints=LinearConstraint(matrix, low, high),
+        options={"node_limit": 20, "mip_rel_gap": 0.0},
+    )
+    assert found.status == {0: "optimal", 2: "infeasible"}.get(theirs.status, "limit")
+    assert (found.values is None) == (theirs.x is None)
+    if found.values is not None:
+        np.testing.assert_array_equal(found.values, theirs.x)
+        assert (found.value, found.bound, found.nodes) == (theirs.fun, theirs.mip_dual_bound, theirs.mip_node_count)
+
+    above = csc_array(-matrix)
+    loose = run(
+        objective,
+        above,
+        low=np.full(len(low), -np.inf),
+        high=np.where(np.isinf(low), 9.0, -low),
+        upper=upper,
+        stop=stop,
+    )
+    same = linprog(
+        objective,
+        A_ub=above,
+        b_ub=np.where(np.isinf(low), 9.0, -low),
+        bounds=np.column_stack([np.zeros(len(upper)), upper]),
+        method="highs",
+    )
+    assert loose.status == {0: "optimal", 2: "infeasible"}[same.status]
+    if loose.duals is not None and loose.values is not None and loose.reduced is not None:
+        np.testing.assert_array_equal(loose.values, same.x)
+        np.testing.assert_array_equal(loose.duals, same.ineqlin.marginals)
+        np.testing.assert_array_equal(loose.reduced, same.lower.marginals + same.upper.marginals)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_run_that_is_given_up_ends_within_it(whole: bool) -> None:
+    chance = np.random.default_rng(3)
+    matrix = csc_array(random_array((150, 200), density=0.2, rng=chance))
+    stop = _AfterLooks(2)
+    with pytest.raises(Stopped):
+        run(
+            chance.random(200),
+            matrix,
+            low=np.ones(150),
+            high=np.full(150, np.inf),
+            upper=np.ones(200),
+            integral=np.full(200, whole),
+            stop=stop,
+        )
+    assert stop.left < 0, "HiGHS has asked, and was not let go on"
