@@ -104,9 +104,14 @@ def record(edit: Edit, results: Sequence[Result], *, settings: LifecycleSettings
             _applied(edit, release, claimed, outcome, current=current)
         elif isinstance(outcome, Removed):
             _removed(edit, release, outcome, current=current, settings=settings)
-        elif current:
+        elif current and (isinstance(outcome, StaleGeneration) or not _seen_applied(release)):
             _failed(edit, release, outcome, settings=settings)
     return dropped
+
+
+def _seen_applied(release: Release) -> bool:
+    """Whether an observer has told by now that what a call was to do is done: the end of the call says less than that."""
+    return release.wanted and release.applied_generation >= release.generation
 
 
 def work_of(reader: Reader, release: Release) -> ReleaseWork:

@@ -161,20 +161,22 @@ class Worklist:
         self._endpoints.begun(self.endpoint_of(cluster_id), calls)
 
     def begin(self, entry: Entry) -> None:
-        """An entry is worked on from now on."""
-        self._queued.discard(entry.release_id)
+        """An entry that was taken out is worked on from now on."""
         self._running[entry.release_id] = entry
         self._on_way[entry.way] = self._on_way.get(entry.way, 0) + 1
         self._at_cluster[entry.cluster_id] = self._at_cluster.get(entry.cluster_id, 0) + 1
 
-    def drop(self, entry: Entry) -> None:
-        """There is nothing to do for an entry."""
+    def take_out(self, entry: Entry) -> None:
+        """An entry is not queued any more: what rings for it from now on, be it while it is asked about, counts."""
         self._queued.discard(entry.release_id)
-        self._rung_at.pop(entry.release_id, None)
+
+    def drop(self, entry: Entry) -> None:
+        """There is nothing to do now for an entry that was taken out."""
+        if entry.release_id not in self._queued:
+            self._rung_at.pop(entry.release_id, None)
 
     def put_off(self, entry: Entry, *, now: float) -> None:
         """The site is left alone: an entry waits on the clock until the breaker lets one through."""
-        self._queued.discard(entry.release_id)
         self.ring(entry, due=max(self._breakers.opens_at(entry.way), now + 0.001), now=now)
 
     # Inside
@@ -257,7 +259,7 @@ class _Turns:
         while (entry := flow.first_of(cluster_id, site_id)) is not None:
             if self._worklist.way_is_full(entry.way):
                 return None
-            self._flows.pop(flow, entry)
+            self._pop(flow, entry)
             if not self._wants(entry):
                 self._worklist.drop(entry)
                 continue
@@ -281,4 +283,8 @@ class _Turns:
                 self._worklist.drop(entry)
             entry = flow.first_of(first.cluster_id, first.site_id)
             if entry is not None:
-                self._flows.pop(flow, entry)
+                self._pop(flow, entry)
+
+    def _pop(self, flow: Flow, entry: Entry) -> None:
+        self._flows.pop(flow, entry)
+        self._worklist.take_out(entry)

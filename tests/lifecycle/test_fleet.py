@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -23,12 +24,12 @@ async def test_workers_share_the_work_and_take_over_that_of_the_killed_and_the_s
         await edge.version()
         await fleet.behave(latencyMs=200, lostReplyRate=0.1, observeEveryMs=100)
         port = free_port()
-        [first, second], [third] = await fleet.begin(2), await fleet.begin(1, "--worker-port", str(port))
+        [first, second], [third] = await asyncio.gather(fleet.begin(2), fleet.begin(1, "--worker-port", str(port)))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             answers = [(await client.get(path)).status_code for path in ("/livez", "/readyz", "/metrics")]
         assert answers == [200, 200, 401], "metrics take a token, as the server's do"
-        # The third one's part is the others' loss; only then is the work asked for.
-        await reached(lambda: first.said("workers=3") and second.said("workers=3"), what="thirds")
+        # Only when each has its third is the work asked for.
+        await reached(lambda: all(one.said("workers=3") for one in (first, second, third)), what="thirds")
 
         deployment, operation = await edge.deploy()
         await edge.succeeded(operation)

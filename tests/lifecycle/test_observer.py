@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from drivers.port import ReleaseWork
+from drivers.simulated.replicas import Start
 from graph.edit import Edit
 from graph.kinds import (
     Artifact,
@@ -61,7 +62,7 @@ async def test_an_object_that_nobody_wants_is_removed(edge) -> None:
     orphan = ReleaseWork(name="orphan-abcdefabcdef", owner=edge.cluster_ids[0], **fields)
     foreign = ReleaseWork(name="foreign-abcdefabcdef", owner="cluster_of_another_graph", **fields)
     for work in (orphan, foreign):
-        await edge.world().apply(work, now=0, ready_at=[0])
+        await edge.world().apply(work, now=0, start=Start([0]))
     await edge.until(lambda: orphan.name not in edge.world().objects, what="the orphan's end")
     assert foreign.name in edge.world().objects
     told = {one.reason: one.message for one in await edge.events(edge.cluster_ids[0])}

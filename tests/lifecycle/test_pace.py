@@ -175,6 +175,19 @@ def test_what_has_nothing_to_do_is_dropped() -> None:
     assert len(work) == 0
 
 
+def test_what_is_to_be_looked_at_later_is_when_that_is_found_while_it_is_asked_about() -> None:
+    work, _ = worklist()
+    work.ring(entry(1))
+
+    def later(one: Entry) -> bool:
+        work.ring(one, due=5.0, now=0.0)
+        return False
+
+    assert work.take(now=0.0, connected=("c",), wants=later, limit=99).ready == []
+    assert work.next_due(now=0.0) == 5.0
+    assert take(work, 5.0) == [entry(1)]
+
+
 def test_a_flicker_is_not_believed_and_a_change_that_lasts_is() -> None:
     damper = Damper(down_after_s=2.0, up_after_s=1.0)
     up, down = Condition(True), Condition(False, "away")

@@ -18,11 +18,13 @@ from drivers.port import (
     Cursor,
     DriverProblem,
     Observation,
+    ObservedRelease,
     ReleaseWork,
     RemovalWork,
     Removed,
     Retryable,
     StaleGeneration,
+    Unreachable,
 )
 from drivers.simulated import SimulatedDriver
 from graph.edit import Edit
@@ -30,6 +32,7 @@ from graph.kinds import Deployment, OperationStatus, Release, ReleasePhase
 from graph.refusal import Unavailable
 from graph.store import StoreUnavailable
 from graph.view import each, get_as
+from lifecycle.observation import take_in
 from lifecycle.releases import unwant
 from lifecycle.service import Lifecycle
 from lifecycle.work import Claim, Result, claim, record
@@ -153,6 +156,34 @@ async def test_an_answer_to_what_is_no_longer_wanted_does_not_count_against_what
         after = edge.view.get(release.id)
         assert (after.generation, after.phase, after.failures) == (2, ReleasePhase.PENDING, 0)
         assert after.applied_generation < 2
+
+
+@pytest.mark.parametrize(
+    ("ready", "problem"),
+    [(1, Unreachable("the reply was lost")), (0, Unreachable("the reply was lost")), (1, Retryable("too late"))],
+)
+async def test_an_answer_that_is_lost_takes_nothing_from_what_was_seen_meanwhile(edges, quick, ready, problem) -> None:
+    async with edges(running=False) as edge:
+        await edge.network(sites=1)
+        await edge.version()
+        deployment, _ = await edge.deploy()
+        [release] = edge.releases(deployment.id)
+        [one] = await edge.change(lambda edit: claim(edit, {release.id: 0}))
+        seen = ObservedRelease(
+            name=one.work.name,
+            owner=one.cluster_id,
+            site_id=one.work.site_id,
+            generation=1,
+            replicas=1,
+            ready_replicas=ready,
+            version=1,
+        )
+        await edge.change(lambda edit: take_in(edit, edit.get(release.id), seen))
+        before = edge.view.get(release.id)
+        assert before.phase is (ReleasePhase.READY if ready else ReleasePhase.WAITING_READY)
+        assert await edge.change(lambda edit: record(edit, [Result(one, problem)], settings=quick)) == 0
+        after = edge.view.get(release.id)
+        assert (after.phase, after.error, after.failures, after.due_at) == (before.phase, None, 0, None)
 
 
 async def test_a_removal_that_was_taken_back_meanwhile_is_applied_again(edges, quick) -> None:
