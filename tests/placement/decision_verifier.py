@@ -515,6 +515,8 @@ def _verify_nodes(wish: Wish, site_id: str, assigned: Mapping[str, Mapping[str, 
         assert wish.free(node).covers(amounts)
         alone = [one for one in on_node[node_id] if one.name in wish.said and wish.said[one.name].dedicated_nodes]
         assert not alone or len(on_node[node_id]) == 1
+        names = {one.name for one in on_node[node_id]}
+        assert not any(names & {*wish.said[one].pod_anti_affinity} for one in names if one in wish.said)
 
 
 def _matches(toleration: Toleration, taint: Taint) -> bool:

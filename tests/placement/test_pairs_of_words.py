@@ -191,6 +191,7 @@ WORDS: dict[str, Callable[[Row], Fields]] = {
     "objective": lambda row: {"objective": [[Term.PRICE], [Term.LATENCY], [Term.SITES, Term.MOVES]]},
     "onePerNode": lambda row: {"web:one_per_node": True},
     "dedicatedNodes": lambda row: {"web:dedicated_nodes": True},
+    "podAntiAffinity": lambda row: {"web:pod_anti_affinity": ["db"], "db:pod_anti_affinity": []},
     "nodeLabels": lambda row: {"web:node_labels": "nic=fast"},
     "apart": lambda row: {"db:apart": True},
     "apart sites": lambda row: {"db:apart": True, "db:sites": SiteSelector(labels="rack=x")},
