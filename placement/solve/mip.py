@@ -31,9 +31,9 @@ SAME = 1e-9
 """Relative: costs of a tier that are no further apart are equal."""
 BESIDE = 2
 """More of them for each one of the best known."""
-BRANCHED = 200
+BRANCHED = 100
 """Candidates that are branched over at most, where serving costs something."""
-FEW = 24
+FEW = 32
 """Of each unit, where there are more: those with the least reduced costs. What is found is then best of these alone."""
 ORDINARY = 500
 """Columns of a relaxation for which the steps are meant; of more there are fewer, for each takes longer."""
@@ -201,6 +201,10 @@ class Search:
         if self._many(rows):
             self._some(rows, relaxation)
             self._open_end(rows, tier, low)
+            return
+        if self.best is not None and self.among is not None and 2 * sum(len(one) for one in self.among) <= rows.opens:
+            # Half and more can only be in a worse choice: what is left is asked anew, without their columns.
+            self._tier(tier)
             return
         while self.left > 0:
             upper = self._fixed(rows, relaxation, tier, low)
