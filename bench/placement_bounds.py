@@ -29,7 +29,7 @@ from placement.solve.program import pairs
 from placement.solve.restriction import numbered_among, restricted
 from placement.solve.solve import solve
 
-STEPS = (600, 3_000, 10_000, 30_000, 120_000)
+STEPS = (5_000, 40_000, 200_000, 1_000_000)
 """Of the simplex, in one relaxation of the whole: each time more, for a nearer bound."""
 NODES = 300
 EACH = 20

@@ -23,6 +23,10 @@ ARCH = "kubernetes.io/arch"
 """The label of a node that has its processor's architecture."""
 RELEASE = "edgeatlas.io/release"
 """The label of a replica that has the name of its release."""
+DEPLOYMENT = "edgeatlas.io/deployment"
+"""The label of a replica that has the id of its deployment, where components of it keep off each other's nodes."""
+COMPONENT = "edgeatlas.io/component"
+"""The label of the same that has its component's name."""
 
 
 class PodTerms(msgspec.Struct, frozen=True, kw_only=True):

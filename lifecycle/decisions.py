@@ -107,6 +107,7 @@ class Decisions:
         *,
         excluding: str | None = None,
         filing: Filing = Filing.FEASIBLE,
+        bound: bool = False,
         path: str = "input",
     ) -> Chosen:
         """Where a wish would run now. Raises NotFound, InvalidInput, InvalidState or LimitExceeded."""
@@ -124,6 +125,7 @@ class Decisions:
             # One that is replaced keeps its own.
             deployment_labels=wish.labels if excluding is None else None,
             filing=filing,
+            bound=bound,
             path=path,
         )
 

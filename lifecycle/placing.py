@@ -24,6 +24,7 @@ from graph.view import Reader
 from lifecycle.deployments import Chosen
 from lifecycle.in_thread import in_thread
 from lifecycle.indulgence import NONE, Blemished, Indulgent
+from placement.bounding import bounded
 from placement.decision import Decision
 from placement.engine import decide
 from placement.filed_decision import filed
@@ -32,6 +33,7 @@ from placement.problem import Problem, problem_from
 from placement.projection import Projection
 from placement.solve.model import Limits
 from placement.stopping import Stop
+from placement.verdict import Verdict
 
 P = TypeVar("P")
 A = TypeVar("A")
@@ -77,6 +79,7 @@ class Placing:
         or_move: bool = True,
         indulging: Blemished = NONE,
         filing: Filing = Filing.FEASIBLE,
+        bound: bool = False,
         path: str = "input",
     ) -> Chosen:
         """A decision on the graph as it is now. Cancelled it ends when its thread has, which is soon.
@@ -84,6 +87,7 @@ class Placing:
         `deployment_labels`: those that the deployment is to have; None: those that it has in the graph.
         `stay_at`: by the name of a component the sites to stay at; only if that cannot be, and with `or_move`, the whole
         policy is looked at. `indulging`: what of the deployment's own infrastructure is taken to be in order.
+        `bound`: whether to find out how far it is from the best at most, where deciding does not tell; that takes seconds.
         Raises InvalidInput or NotFound that name what is wrong with the policy.
         """
         async with self._turn:
@@ -98,7 +102,7 @@ class Placing:
                 indulging=indulging,
                 path=path,
             )
-            return await in_thread(partial(self._choose, problem, stay_at, or_move=or_move, filing=filing))
+            return await in_thread(partial(self._choose, problem, stay_at, or_move=or_move, filing=filing, bound=bound))
 
     def problem(
         self,
@@ -160,13 +164,15 @@ class Placing:
         *,
         or_move: bool,
         filing: Filing,
+        bound: bool,
     ) -> Chosen:
         limits = Limits(stop=stop)
+        found: Verdict | None = None
         if stay_at:
-            staying = decide(held_to(problem, stay_at), limits=limits)
-            if staying.feasible or not or_move:
-                return self.chosen(staying, filing=filing, stop=stop)
-        return self.chosen(decide(problem, limits=limits), filing=filing, stop=stop)
+            found = decide(held_to(problem, stay_at), limits=limits)
+        if found is None or (not found.feasible and or_move):
+            found = decide(problem, limits=limits)
+        return self.chosen(bounded(found, stop=stop) if bound else found, filing=filing, stop=stop)
 
 
 def without(policy: PlacementPolicy, site_id: str) -> PlacementPolicy:

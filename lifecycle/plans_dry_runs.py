@@ -56,19 +56,23 @@ class DryRuns:
         visible: Visible,
         replaces: str | None = None,
         changes: Sequence[Change] = (),
+        bound: bool = False,
         replaces_path: str = "deployment",
         path: str = "input",
         changes_path: str = "whatIf",
     ) -> Chosen:
-        """Where a wish would run and why; `replaces` is a deployment whose place it would take.
+        """Where a wish would run and why.
 
+        `replaces`: a deployment whose place it would take. `bound`: as in `Placing.choose`.
         Raises NotFound, InvalidInput or InvalidState.
         """
         reader = visible(self._ledger.view)
         if replaces is not None:
             seen_deployment(reader, replaces, path=replaces_path)
         if not changes:
-            return await self._decisions.for_wish(reader, wish, excluding=replaces, filing=Filing.NONE, path=path)
+            return await self._decisions.for_wish(
+                reader, wish, excluding=replaces, filing=Filing.NONE, bound=bound, path=path
+            )
 
         async def choose(graph: SupposedGraph) -> Chosen:
             version = seen_version(graph.reader, wish.app_version_id, path=f"{path}.appVersionId")
@@ -80,6 +84,7 @@ class DryRuns:
                 replicas=wish.replicas,
                 tenant_id=wish.tenant_id,
                 excluding_deployment_id=replaces,
+                bound=bound,
                 # One that is replaced keeps its own.
                 deployment_labels=wish.labels if replaces is None else None,
                 path=path,

@@ -164,7 +164,9 @@ def _may_stay(edit: Edit, wants: Iterable[_Want], releases: Iterable[Release]) -
         before = get_as(edit, Component, release.component_id)
         if before is not None and _content(before) == _content(want.component):
             continue
-        terms = pod_terms(release.backend_name, want.scheduling)
+        terms = pod_terms(
+            release.backend_name, want.scheduling, deployment_id=release.deployment_id, component=want.component.name
+        )
         nodes = (get_as(edit, Node, one) for one in release.assignments)
         if any(one is None or node_problem(terms, one) is not None for one in nodes):
             return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from drivers.pod_terms import ARCH, RELEASE, PodTerms
+from drivers.pod_terms import ARCH, COMPONENT, DEPLOYMENT, RELEASE, PodTerms
 from graph.kinds import Component, Release
 from graph.kinds.policy import PlacementPolicy, Toleration
 from graph.kinds.scheduling import Scheduling
@@ -21,11 +21,14 @@ _NO_POLICY = PlacementPolicy()
 def scheduling_of(component: Component, policy: PlacementPolicy) -> Scheduling:
     """Which nodes a component's replicas may run on by its own words and by a policy's, in one order."""
     said = next((one for one in policy.components if one.component == component.name), None)
+    # Whoever is named is told as well, so that it does not matter which of them a backend runs first.
+    away = {one.component for one in policy.components if component.name in one.pod_anti_affinity}
     selectors = [component.node_selector, said.node_labels if said is not None else None]
     requirements = {str(one) for text in selectors if text for one in parse_selector(text).requirements}
     return Scheduling(
         one_per_node=said is not None and said.one_per_node,
         dedicated_nodes=said is not None and said.dedicated_nodes,
+        pod_anti_affinity=sorted(away | {*(said.pod_anti_affinity if said is not None else [])}),
         tolerations=_in_order(policy.tolerations),
         node_requirements=sorted(requirements),
         architectures=sorted(set(component.architectures)),
@@ -40,8 +43,9 @@ def scheduling_told(reader: Reader, release: Release) -> Scheduling:
     return Scheduling() if component is None else scheduling_of(component, _NO_POLICY)
 
 
-def pod_terms(name: str, scheduling: Scheduling) -> PodTerms:
-    """The terms for the replicas of a release by its name on the backend."""
+def pod_terms(name: str, scheduling: Scheduling, *, deployment_id: str, component: str) -> PodTerms:
+    """The terms for the replicas of a release by its name on the backend; `component` is its component's name."""
+    labels = {RELEASE: name}
     requirements = [one for text in scheduling.node_requirements for one in parse_selector(text).requirements]
     if scheduling.architectures:
         requirements.append(Requirement(ARCH, Operator.IN, tuple(scheduling.architectures)))
@@ -51,8 +55,13 @@ def pod_terms(name: str, scheduling: Scheduling) -> PodTerms:
     if scheduling.dedicated_nodes:
         others = (Requirement(RELEASE, Operator.EXISTS), Requirement(RELEASE, Operator.NOT_IN, (name,)))
         keeps_from.append(LabelSelector(others))
+    if scheduling.pod_anti_affinity:
+        labels |= {DEPLOYMENT: deployment_id, COMPONENT: component}
+        same = Requirement(DEPLOYMENT, Operator.IN, (deployment_id,))
+        those = Requirement(COMPONENT, Operator.IN, tuple(scheduling.pod_anti_affinity))
+        keeps_from.append(LabelSelector((same, those)))
     return PodTerms(
-        labels={RELEASE: name},
+        labels=labels,
         tolerations=scheduling.tolerations,
         node_affinity=LabelSelector(tuple(requirements)),
         anti_affinity=keeps_from,

@@ -50,6 +50,7 @@ class SupposedGraph:
         excluding_deployment_id: str | None = None,
         deployment_labels: Mapping[str, str] | None = None,
         indulging: Blemished = NONE,
+        bound: bool = False,
         path: str = "input",
     ) -> Chosen:
         """A decision on this graph. Raises as `Placing.choose`."""
@@ -62,6 +63,7 @@ class SupposedGraph:
             excluding_deployment_id=excluding_deployment_id,
             deployment_labels=deployment_labels,
             indulging=indulging,
+            bound=bound,
             path=path,
         )
 

@@ -136,7 +136,12 @@ def work_of(reader: Reader, release: Release) -> ReleaseWork:
         resources=release.resources,
         assignments=release.assignments,
         nodes=nodes,
-        pods=pod_terms(release.backend_name, scheduling_told(reader, release)),
+        pods=pod_terms(
+            release.backend_name,
+            scheduling_told(reader, release),
+            deployment_id=release.deployment_id,
+            component=component.name,
+        ),
         configuration=component.configuration,
     )
 

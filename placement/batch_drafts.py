@@ -133,11 +133,11 @@ def chosen(
     *,
     limits: Limits,
     among: Sequence[Ints] | None = None,
-    must: Ints | None = None,
+    must: Sequence[Ints] = (),
 ) -> tuple[Option | None, int]:
     """The choice of the engine's own search, and the steps that were made.
 
-    among: by unit, the only rows that may be chosen. must: rows that have a part of the total in any case.
+    among: by unit, the only rows that may be chosen. must: by unit, rows that have a part of the total in any case.
     """
     search = Choosing(of.problem, of.units, of.screenings, timed=True, limits=limits)
     if among is not None:

@@ -77,8 +77,8 @@ class SharedRoom:
 
     @property
     def shared_by_all(self) -> bool:
-        """Whether nobody has nodes to itself, so that room is only ever less, and no node is out of bounds."""
-        return not any(one.alone for problem in self.problems for one in problem.components)
+        """Whether nobody has nodes to itself or keeps off those of another, so that on nodes only room matters."""
+        return not any(one.alone or one.away_from for problem in self.problems for one in problem.components)
 
     def take(self, use: Use) -> None:
         """Less room by what a decision takes."""

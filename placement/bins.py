@@ -46,6 +46,13 @@ class ComponentNeed:
     """At most so many of its replicas on one node."""
     alone: bool = False
     """Whether its nodes run no other component."""
+    away_from: frozenset[str] = frozenset()
+    """Names of components with whose replicas its own share no node."""
+
+    def may_share_with(self, other: ComponentNeed) -> bool:
+        """Whether replicas of both may be on one node; it goes both ways."""
+        away = other.name in self.away_from or self.name in other.away_from
+        return not (away or self.alone or other.alone)
 
 
 @dataclass(frozen=True, slots=True)

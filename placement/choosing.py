@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from graph.kinds.policy import SpreadBy
-from placement.arrays import Ints, Mask
+from placement.arrays import Floats, Ints, Mask
 from placement.modelling import Modelled, modelled, most_sites, room_for, totals_of
 from placement.placements import Layout, laid_out, price_of
 from placement.problem import Problem
@@ -46,14 +46,17 @@ class Choosing:
     """By unit: (components, sites) for how many replicas there is room, with a total to divide."""
     iterations: int = 0
     cuts: int = 0
-    must: Ints | None = None
-    """Rows that have a part of the total in any case."""
+    must: Sequence[Ints] = ()
+    """By unit: rows that have a part of the total in any case; empty: none."""
     only: bool = False
     """Whether nothing but these is opened."""
     first: bool = False
     """Which unit goes elsewhere when several do not fit at a site: the first, not the last."""
     dearest: float | None = None
     """The price of what was divided, when it is above the policy's."""
+    spared: tuple[list[Mask], list[Floats], int] | None = None
+    """What there was before the dearest sites were left out: candidates and prices that were chosen, by unit; and how often
+    fewer were left out since, for there was no choice without."""
     made: Modelled = field(init=False)
     choice: Choice = field(init=False)
     layout: Layout | None = field(init=False, default=None)
@@ -103,7 +106,9 @@ class Choosing:
             self.layout = None
             self._choose()
             if not self.choice.feasible:
-                return
+                if self.cuts >= MAX_CUTS or not self._less_cheap():
+                    return
+                continue
             self.layout = laid_out(self.made, self.choice)
             if not self._wrong(self.layout) or self.cuts >= MAX_CUTS or not self._mend(self.layout):
                 return
@@ -248,7 +253,7 @@ class Choosing:
 
     def _need(self) -> bool:
         """Gives those sites a part in any case that the words need; then nothing but these is opened."""
-        if self.must is not None:
+        if self.must:
             if self.only:
                 return False
             self.only = True
@@ -256,16 +261,37 @@ class Choosing:
         made, choice = self._best(0)
         if not choice.feasible:
             return False
-        self.must = made.rows(0)[choice.open[0]]
+        self.must = tuple(made.rows(at)[open_sites] for at, open_sites in enumerate(choice.open))
         return True
 
     def _cheaper(self, layout: Layout) -> bool:
         """Leaves out the dearer half of the sites that may be."""
-        everywhere, changed = np.arange(len(self.problem)), False
-        for at, rows in enumerate(layout.rows):
-            price = price_per_hour(self.units[at].problem, everywhere)
-            prices = np.unique(price[rows])
+        chosen = [np.unique(self._prices(at)[rows]) for at, rows in enumerate(layout.rows)]
+        self.spared, changed = (list(self.candidates), chosen, 0), False
+        for at, prices in enumerate(chosen):
             if len(prices) > 1:
-                self.candidates[at] = self.candidates[at] & (price <= prices[(len(prices) - 1) // 2])
+                self.candidates[at] = self.candidates[at] & (self._prices(at) <= prices[(len(prices) - 1) // 2])
                 changed = True
         return changed
+
+    def _less_cheap(self) -> bool:
+        """Leaves out fewer, for without them there was no choice: what costs as much as half of those that were chosen, then
+        a quarter, at last the dearest alone. Whether there was less to leave out."""
+        if self.spared is None:
+            return False
+        before, chosen, times = self.spared
+        most = max(map(len, chosen))
+        if times and most >> times <= 1:
+            return False
+        self.spared = before, chosen, times + 1
+        self.cuts += 1
+        for at, prices in enumerate(chosen):
+            self.candidates[at] = before[at]
+            if len(prices) > 1:
+                dearest = prices[len(prices) - max(1, len(prices) >> (times + 1))]
+                self.candidates[at] = before[at] & (self._prices(at) < dearest)
+        return True
+
+    def _prices(self, at: int) -> Floats:
+        """(sites,): price units an hour of the least of a unit at each site."""
+        return price_per_hour(self.units[at].problem, np.arange(len(self.problem)))

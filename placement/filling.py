@@ -12,7 +12,7 @@ import numpy as np
 
 from placement.arrays import Ints, Mask
 from placement.bins import Bins, ComponentNeed
-from placement.compiled import Flags, FlagTable, Numbers, NumberTable, kernel, part
+from placement.compiled import FlagTable, Numbers, NumberTable, kernel, part
 
 _NO_LIMIT = 2**31 - 1
 
@@ -66,7 +66,7 @@ def filled(
         bins.starts,
         np.array([one.need for one in components], dtype=np.int64),
         np.array([_NO_LIMIT if one.most_per_node is None else one.most_per_node for one in components]),
-        np.array([one.alone for one in components]),
+        np.array([[not one.may_share_with(other) for other in components] for one in components]),
         np.array(eligible),
         np.array(order),
         missing,
@@ -82,7 +82,7 @@ def _fill(
     starts: Numbers,
     need: NumberTable,
     most: Numbers,
-    alone: Flags,
+    apart: FlagTable,
     eligible: FlagTable,
     order: Numbers,
     missing: NumberTable,
@@ -106,7 +106,7 @@ def _fill(
             here[:] = 0
             fresh = True
             for at in order:
-                if missing[at, group] <= 0 or not eligible[at, row] or _kept_off(at, alone, here):
+                if missing[at, group] <= 0 or not eligible[at, row] or _kept_off(at, apart, here):
                     continue
                 if fresh:
                     fresh = False
@@ -126,11 +126,11 @@ def _fill(
 
 
 @part
-def _kept_off(at: int, alone: Flags, here: Numbers) -> bool:
+def _kept_off(at: int, apart: FlagTable, here: Numbers) -> bool:
     """Whether a component may not be in a bin with what is there already."""
     found = False
     for other in range(len(here)):
-        found |= here[other] > 0 and other != at and (alone[at] or alone[other])
+        found |= here[other] > 0 and other != at and apart[at, other]
     return found
 
 

@@ -82,8 +82,8 @@ class Modelled:
     """By unit: the sites that might have been chosen; a narrow model has only some of them."""
     narrow: bool
     """Whether units were cut to their best candidates."""
-    must: Ints
-    """Rows that the first unit opens, and that have a part of a total, in any case."""
+    must: tuple[Ints, ...]
+    """By unit: rows that are opened, and that have a part of a total, in any case; empty: none."""
 
     def eligible(self, unit: int, component: int) -> Mask:
         """The bins that no rule keeps a component of a unit out of."""
@@ -104,7 +104,7 @@ def modelled(
     narrow: bool = True,
     limits: Limits | None = None,
     width: int | None = None,
-    must: Ints | None = None,
+    must: Sequence[Ints] = (),
     rooms_of: Sequence[Ints] | None = None,
     pooled: bool = True,
 ) -> Modelled:
@@ -115,7 +115,7 @@ def modelled(
     narrow: whether units that must be near each other may be cut to their best candidates.
     width: at least so many sites of the first unit are opened; None: all that there are and may be, with `everywhere` or a
         total to divide, else as many as the policy needs.
-    must: rows that the first unit opens in any case, besides those that the policy names.
+    must: by unit, rows that are opened in any case, besides those that the policy names; empty: none.
     rooms_of: with a total to divide, by unit: (components, sites) for how many replicas of each there is room, when it is
         known already.
     pooled: whether what is open must have room for the totals.
@@ -148,7 +148,7 @@ def modelled(
                 clients=_clients(problem, rows, tier_of, demand) if timed and not at else None,
                 rooms=rooms[at],
                 width=width,
-                must=None if at else must,
+                must=must[at] if must else None,
                 pooled=pooled,
             )
         )
@@ -202,7 +202,7 @@ def modelled(
         rooms=rooms,
         candidates=tuple(candidates),
         narrow=narrow,
-        must=np.empty(0, dtype=np.int64) if must is None else must,
+        must=tuple(must),
     )
 
 
@@ -296,7 +296,7 @@ def _solved(
         sites=rows,
         open_cost=costs,
         clients=clients,
-        groups=() if unit.apart else _mandatory(problem, rows, must),
+        groups=(*(() if unit.apart else _mandatory(problem, rows)), *_kept_open(rows, must)),
         domains=() if unit.apart else tuple(one.among(rows) for one in problem.words.spread),
         min_open=least,
         max_open=most,
@@ -371,15 +371,17 @@ def _kept_alternatives(
     )
 
 
-def _mandatory(problem: Problem, rows: Ints, must: Ints | None) -> tuple[Group, ...]:
+def _mandatory(problem: Problem, rows: Ints) -> tuple[Group, ...]:
     """What the groups demand, and the sites that are chosen in any case: also of sites that no longer are candidates."""
     words = problem.words
     demanded = () if words.groups is None else words.groups.among(rows)[0]
     if len(words.pinned):
         demanded = (*demanded, _all_of(words.pinned, rows, label="pinnedSiteIds"))
-    if must is not None and len(must):
-        demanded = (*demanded, _all_of(must, rows, label="division"))
     return demanded
+
+
+def _kept_open(rows: Ints, must: Ints | None) -> tuple[Group, ...]:
+    return () if must is None or not len(must) else (_all_of(must, rows, label="division"),)
 
 
 def _all_of(wanted: Ints, rows: Ints, *, label: str) -> Group:

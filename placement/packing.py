@@ -234,7 +234,11 @@ def _orders(bins: Bins, components: Sequence[ComponentNeed]) -> list[list[int]]:
     def by_resource(resource: int) -> list[int]:
         return sorted(range(len(components)), key=lambda at: (-float(shares[at][resource]), components[at].id))
 
-    return [sorted(range(len(components)), key=largest), by_resource(0), by_resource(1)]
+    orders = [sorted(range(len(components)), key=largest), by_resource(0), by_resource(1)]
+    if any(one.away_from for one in components):
+        # Which is first decides who is left without a node: the other way round is another answer.
+        orders += [one[::-1] for one in orders[:1]]
+    return orders
 
 
 def _choose_groups(bins: Bins, placed: Ints, wanted: Ints, whole: Mask, sites: int) -> Ints:

@@ -6,7 +6,10 @@ infeasible, with its reasons, and leaves the policy as it was.
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import msgspec
 
@@ -36,15 +39,36 @@ def check_size(policy: PlacementPolicy, *, path: str) -> None:
 
 def _polygons(value: msgspec.Struct, path: str) -> Iterator[tuple[str, Sequence[Ring]]]:
     """Every polygon in a value, with its field."""
-    for one in msgspec.structs.fields(value):
-        found, where = getattr(value, one.name), f"{path}.{camel(one.name)}"
-        if one.name == "polygon":
+    for name in _leading_to_polygons(type(value)):
+        found, where = getattr(value, name), f"{path}.{camel(name)}"
+        if name == "polygon":
             yield where, found
-        elif isinstance(found, msgspec.Struct):
-            yield from _polygons(found, where)
-        elif isinstance(found, list) and found and isinstance(found[0], msgspec.Struct):
+        elif isinstance(found, list):
             for n, each in enumerate(found):
                 yield from _polygons(each, f"{where}[{n}]")
+        elif found is not None:
+            yield from _polygons(found, where)
+
+
+@cache
+def _leading_to_polygons(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields that are polygons or whose values may have some. Places, of which a policy may have many, have none."""
+    return tuple(
+        one.name
+        for one in msgspec.structs.fields(kind)
+        if one.name == "polygon" or any("polygon" in held.__struct_fields__ for held in _held(one.type))
+    )
+
+
+def _held(declared: Any, known: frozenset[type] = frozenset()) -> frozenset[type[msgspec.Struct]]:
+    """The structs that a value of a type may have in it, to any depth."""
+    if isinstance(declared, type) and issubclass(declared, msgspec.Struct) and declared not in known:
+        known = known | {declared}
+        for one in msgspec.structs.fields(declared):
+            known = _held(one.type, known)
+    for inner in typing.get_args(declared):
+        known = _held(inner, known)
+    return known
 
 
 def check_policy(

@@ -55,8 +55,10 @@ class Refusals(Sequence[SiteRefusal]):
 
     def __init__(self, made: Modelled, choice: Choice | None, layout: Layout | None) -> None:
         """Without a choice and a layout none was feasible."""
-        self._made = made
-        self._choice = choice
+        self.made = made
+        """What was decided on."""
+        self.choice = choice
+        """What was chosen of it; None when nothing was."""
         count, units = len(made.problem), len(made.units)
         self._chosen: Mask = np.zeros((units, count), dtype=bool)
         if layout is not None:
@@ -71,7 +73,7 @@ class Refusals(Sequence[SiteRefusal]):
     @property
     def units(self) -> int:
         """How many units there are: a site has at most so many refusals."""
-        return len(self._made.units)
+        return len(self.made.units)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -127,7 +129,7 @@ class Refusals(Sequence[SiteRefusal]):
 
     @cached_property
     def _ids(self) -> list[str]:
-        return [one.id for one in self._made.problem.sites]
+        return [one.id for one in self.made.problem.sites]
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
@@ -136,14 +138,14 @@ class Refusals(Sequence[SiteRefusal]):
     @cached_property
     def _by_rule(self) -> dict[str, Mask]:
         found: dict[str, Mask] = {}
-        for at, screening in enumerate(self._made.screenings):
+        for at, screening in enumerate(self.made.screenings):
             mine = self._units == at
             for name, refused in screening.refused.items():
                 mask = found.setdefault(name, np.zeros(len(self), dtype=bool))
                 mask |= mine & refused[self._rows]
             passed = mine & screening.passed[self._rows]
             candidate = self._candidate[at][self._rows]
-            crowded = ~self._made.candidates[at][self._rows] & ~self._weightless(self._rows)
+            crowded = ~self.made.candidates[at][self._rows] & ~self._weightless(self._rows)
             for name, which in (("not_needed", candidate | ~crowded), (CROWDED, crowded)):
                 mask = found.setdefault(name, np.zeros(len(self), dtype=bool))
                 mask |= passed & which
@@ -151,8 +153,8 @@ class Refusals(Sequence[SiteRefusal]):
 
     def _weightless(self, rows: Ints | int) -> Mask:
         """Whether sites are no candidates because the policy gives them no weight."""
-        weights = self._made.problem.words.weights
-        division = self._made.problem.policy.division
+        weights = self.made.problem.words.weights
+        division = self.made.problem.policy.division
         if weights is None or division is None or division.min_each:
             return np.zeros(np.shape(rows), dtype=bool)
         return np.asarray(weights[rows] == 0)
@@ -160,39 +162,38 @@ class Refusals(Sequence[SiteRefusal]):
     @cached_property
     def _rivals(self) -> list[Rivals | None]:
         return [
-            None if self._choice is None else Rivals(self._made, self._choice, at)
-            for at in range(len(self._made.units))
+            None if self.choice is None else Rivals(self.made, self.choice, at) for at in range(len(self.made.units))
         ]
 
     @cached_property
     def _places(self) -> list[Ints]:
         """By unit: the candidate at each row, -1 for none."""
         places = []
-        for at in range(len(self._made.units)):
-            place = np.full(len(self._made.problem), -1, dtype=np.int64)
-            rows = self._made.rows(at)
+        for at in range(len(self.made.units)):
+            place = np.full(len(self.made.problem), -1, dtype=np.int64)
+            rows = self.made.rows(at)
             place[rows] = np.arange(len(rows))
             places.append(place)
         return places
 
     def _refusal(self, at: int) -> SiteRefusal:
         row, unit = int(self._rows[at]), int(self._units[at])
-        made = self._made
+        made = self.made
         names = made.units[unit].names if len(made.units) > 1 else []
         return SiteRefusal(site_id=self._ids[row], reasons=self._reasons(unit, row), components=names)
 
     def _reasons(self, unit: int, row: int) -> list[Reason]:
-        made = self._made
+        made = self.made
         if not made.screenings[unit].passed[row]:
             return made.screenings[unit].reasons(row)
         if not self._candidate[unit, row]:
             if made.candidates[unit][row]:
                 return [NOT_SEARCHED]
             return [NO_WEIGHT] if self._weightless(row) else [_crowded(made.units[unit].names)]
-        if self._choice is not None and made.problem.policy.division is not None:
+        if self.choice is not None and made.problem.policy.division is not None:
             # What is open and has nothing has no part; what is not open was weighed against what is.
             place = int(self._places[unit][row])
-            if place in self._choice.open[unit]:
+            if place in self.choice.open[unit]:
                 return [NO_PART]
         rivals = self._rivals[unit]
         if rivals is None:

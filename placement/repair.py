@@ -278,8 +278,9 @@ def _repaired(room: SharedRoom, at: int, limits: Limits) -> tuple[_Found | None,
 def _divided(room: SharedRoom, of: Draft, limits: Limits) -> tuple[_Found | None, int]:
     """A repair of totals: where they run now, else there and at others, else anywhere; nothing is proved of the moves."""
     here = [_running(unit.problem) for unit in of.units]
+    first = [here[0], *(one[:0] for one in here[1:])]
     best, steps = None, 0
-    for among, must in ((here, None), (None, here[0]), (None, None)):
+    for among, must in ((here, ()), (None, first), (None, ())):
         if among is not None and not all(map(len, among)):
             continue
         found, took = chosen(room, of, limits=limits, among=among, must=must)

@@ -28,7 +28,7 @@ def shared_out(made: Modelled, choice: Choice) -> tuple[tuple[Ints, ...], tuple[
         rooms = made.rooms[at][:, choice.open[at]]
         shares = []
         for place, component in enumerate(unit.components):
-            must = np.isin(sites, made.must) if not at else np.zeros(len(sites), dtype=bool)
+            must = np.isin(sites, made.must[at]) if made.must else np.zeros(len(sites), dtype=bool)
             found = _divided(made, component, sites, room=rooms[place], division=division, must=must)
             if isinstance(found, Indivisible):
                 return found

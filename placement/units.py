@@ -29,6 +29,8 @@ class ComponentWords:
     """At most one replica goes on a node."""
     dedicated: bool = False
     """Its nodes run nothing else, other components of the same app included."""
+    away_from: frozenset[str] = frozenset()
+    """Names of components with whose replicas its own share no node."""
     features: LabelSelector | None = None
     """What the labels of its nodes match."""
     has_features: Mask | None = None
@@ -82,6 +84,7 @@ def component_words(
             ComponentWords(
                 one_per_node=one.one_per_node,
                 dedicated=one.dedicated_nodes,
+                away_from=frozenset(one.pod_anti_affinity),
                 features=features if features.requirements else None,
                 has_features=None if having is None else np.append(having, False),
             )
@@ -173,12 +176,15 @@ def _check_apart(one: ComponentPolicy, *, path: str) -> None:
 
 
 def _check_serves(one: ComponentPolicy, names: set[str], *, path: str) -> None:
-    for field, others in (("serves", one.serves), ("neverWith", one.never_with)):
+    named = {"serves": one.serves, "neverWith": one.never_with, "podAntiAffinity": one.pod_anti_affinity}
+    for field, others in named.items():
         for n, name in enumerate(others):
             _check_name(name, names, path=f"{path}.{field}[{n}]")
             if name == one.component:
                 raise InvalidInput(
-                    "a component is named beside itself", remedy="name others", path=f"{path}.{field}[{n}]"
+                    "a component is named beside itself",
+                    remedy="name others; its own replicas are kept on different nodes by onePerNode",
+                    path=f"{path}.{field}[{n}]",
                 )
     if one.serves and one.within_ms is None:
         raise InvalidInput(

@@ -18,7 +18,12 @@ from placement.affinity import itself_of
 from placement.capacity import free_at_node, free_at_site, nodes_of
 from placement.conditions import cluster_problem, is_down, is_seen_by, node_problem
 from placement.decision import ComponentPlacement, Decision, SitePlacement
-from placement.verification_words import goes_with_problem, keeps_apart_problem, node_word_problem
+from placement.verification_words import (
+    goes_with_problem,
+    keeps_apart_problem,
+    node_word_problem,
+    shared_node_problem,
+)
 
 NO_WORDS = PlacementPolicy()
 """A policy that restricts nothing."""
@@ -124,6 +129,9 @@ def _verify_site(
             nodes[node_id] = node
             needed = component.resources.times(replicas)
             by_node[node_id] = by_node.get(node_id, NO_RESOURCES).plus(needed)
+    problem = shared_node_problem(reader, asked, policy=policy)
+    if problem is not None:
+        raise _gone(f"site {site.name!r}: {problem}")
     for node_id, needed in by_node.items():
         node = nodes[node_id]
         free = free_at_node(reader, node, excluding_deployment_id=excluding_deployment_id)

@@ -43,6 +43,22 @@ def node_word_problem(
     return None
 
 
+def shared_node_problem(
+    reader: Reader, placed: Sequence[tuple[Component, ComponentPlacement]], *, policy: PlacementPolicy
+) -> str | None:
+    """Which node of a site would have replicas of two components that policies keep off each other; None: none has."""
+    by_name = {component.name: one for component, one in placed}
+    for said in policy.components:
+        for other in said.pod_anti_affinity:
+            if said.component not in by_name or other not in by_name:
+                continue
+            for node_id in sorted({*by_name[said.component].assignments} & {*by_name[other].assignments}):
+                node = get_as(reader, Node, node_id)
+                name = node_id if node is None else node.name
+                return f"node {name!r} would have replicas of {said.component!r} and {other!r}, which share none"
+    return None
+
+
 def goes_with_problem(
     reader: Reader, placements: Sequence[SitePlacement], *, policy: PlacementPolicy, itself: Itself
 ) -> str | None:

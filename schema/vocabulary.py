@@ -22,6 +22,7 @@ from strawberry.annotation import StrawberryAnnotation
 
 from graph.entity import Timestamp, without_none
 from graph.spelling import camel
+from schema.given_values import quickly
 from schema.scalars import BigInt, DateTime, Json
 
 _MODULE = "schema._derived"
@@ -67,7 +68,7 @@ def object_type(
 
 def input_type(name: str, members: Mapping[str, Member], *, description: str) -> Any:
     """An input type from its members."""
-    return register(name, strawberry.input(_class(name, members, ()), name=name, description=description))
+    return register(name, quickly(strawberry.input(_class(name, members, ()), name=name, description=description)))
 
 
 def enum_type(cls: type[enum.Enum]) -> str:

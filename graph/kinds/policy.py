@@ -190,6 +190,14 @@ class ComponentPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     ] = []
     one_per_node: Annotated[bool, doc("Its replicas are on different nodes.")] = False
     dedicated_nodes: Annotated[bool, doc("Its nodes run nothing else, of this or any other app.")] = False
+    pod_anti_affinity: Annotated[
+        list[str],
+        msgspec.Meta(
+            max_length=16,
+            description="Other components of the app with whose replicas its own share no node; it goes both ways. As "
+            "podAntiAffinity by kubernetes.io/hostname.",
+        ),
+    ] = []
     node_labels: Annotated[str | None, doc("Features: label selector that its nodes match, in Kubernetes syntax.")] = (
         None
     )

@@ -21,6 +21,9 @@ class Scheduling(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
 
     one_per_node: Annotated[bool, doc("No two of its replicas are on one node.")] = False
     dedicated_nodes: Annotated[bool, doc("Its nodes run no other release.")] = False
+    pod_anti_affinity: Annotated[
+        list[str], doc("Components of the same deployment with whose replicas its own share no node.")
+    ] = []
     tolerations: Annotated[list[Toleration], doc("Taints that do not keep it off a node.")] = []
     node_requirements: Annotated[
         list[str],

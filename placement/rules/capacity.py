@@ -52,7 +52,7 @@ def _reasons(problem: Problem, site: int, shortage: Shortage, packing: Packing) 
     if short:
         # The resource that is farthest from enough first.
         return [reason for _, reason in sorted(short, key=lambda one: one[0])]
-    return [_together(problem.components[shortage.component], shortage.placed, each=int(most[0]), aside=aside)]
+    return [_together(problem, shortage, each=int(most[0]), aside=aside)]
 
 
 def _in_all(problem: Problem, site: int, resource: int, free: float, aside: str) -> Reason:
@@ -86,21 +86,26 @@ def _on_one_node(component: ComponentNeed, resource: str, *, need: int, have: in
     )
 
 
-def _together(component: ComponentNeed, placed: int, *, each: int, aside: str) -> Reason:
+def _together(problem: Problem, shortage: Shortage, *, each: int, aside: str) -> Reason:
     """The reason when there is enough of everything, and the replicas do not go onto the nodes together."""
+    component, placed = problem.components[shortage.component], shortage.placed
     count = replicas_of(component.replicas)
+    others = [
+        one.name for one in problem.components if one.name in component.away_from or component.name in one.away_from
+    ]
+    where = "on single nodes of one cluster"
+    if others:
+        where += f" that run no replica of {' or '.join(map(repr, others))}, from which it keeps away"
     return Reason(
         rule=NAME,
         need=str(component.replicas),
         have=str(placed),
         unit="replicas",
         message=(
-            f"free in all, but not on single nodes of one cluster: {placed} of {count} of "
+            f"free in all, but not {where}: {placed} of {count} of "
             f"{component.name!r} fit, the emptiest node has {each} millicores free{aside}"
         ),
-        untold=(
-            f"free in all, but not on single nodes of one cluster: not all {count} of {component.name!r} fit{aside}"
-        ),
+        untold=(f"free in all, but not {where}: not all {count} of {component.name!r} fit{aside}"),
     )
 
 

@@ -23,10 +23,13 @@ MAX_STEPS = 20_000
 """Of the simplex, for each tier."""
 
 
-def lp_bound(model: Model, *, cost: Floats | None = None, most_pairs: int | None = None) -> Floats | None:
+def lp_bound(
+    model: Model, *, cost: Floats | None = None, most_pairs: int | None = None, most_steps: int = MAX_STEPS
+) -> Floats | None:
     """(tiers,) no choice costs less in each tier: for `Choice.bound` of kind `LP`.
 
     With the `cost` of a choice, a later tier's bound is for choices no worse than it in the tiers before; without, for all.
+    most_steps: of the simplex, for each tier.
     None: the model is larger than `most_pairs` (`MAX_PAIRS`), or nothing keeps it, or HiGHS came to no answer.
     """
     if pairs(model) > (MAX_PAIRS if most_pairs is None else most_pairs):
@@ -44,7 +47,7 @@ def lp_bound(model: Model, *, cost: Floats | None = None, most_pairs: int | None
         told = Told(rows.ladders)
         told.begin(None)
         asked = Relaxation(rows, tier, told, chains_of(model, rows), more)
-        found = asked.run(most_steps=MAX_STEPS, stop=model.limits.stop)
+        found = asked.run(most_steps=most_steps, stop=model.limits.stop)
         if not found.feasible:
             return None
         bounds[tier] = rounded_up(found.value + float(rows.constants[tier]), rows.step(tier))

@@ -25,8 +25,6 @@ from placement.solve.restriction import numbered_among, restricted
 
 SPARE = 3
 """Candidates of each client, group and domain beyond those it needs."""
-SEARCHED = 60
-"""Candidates of each unit of a core that are searched where serving costs something, after the relaxation of the core."""
 DEALT = 600
 """The most promising candidates, which are dealt out over the clients."""
 MAX_WHOLE_ENTRIES = 120_000
@@ -48,7 +46,7 @@ def improve(model: Model, incumbent: Choice) -> Choice:
     if part.candidates <= limits.exact_candidates and pairs(part) <= MAX_WHOLE_ENTRIES:
         found = exact(part, incumbent=inside)
     else:
-        found = exact(part, among=core(part, inside), incumbent=inside, most=SEARCHED)
+        found = exact(part, among=core(part, inside), incumbent=inside)
     if found is None:
         return incumbent
     opened = tuple(kept[one] for kept, one in zip(left, found.open, strict=True))

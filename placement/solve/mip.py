@@ -30,7 +30,13 @@ WHOLE = 1e-6
 SAME = 1e-9
 """Relative: costs of a tier that are no further apart are equal."""
 BESIDE = 2
-"""Candidates that are searched for each one of the best known, with `Search.most`: itself, and another."""
+"""More of them for each one of the best known."""
+BRANCHED = 100
+"""Candidates that are branched over at most, where serving costs something."""
+FEW = 32
+"""Of each unit, where there are more: those with the least reduced costs. What is found is then best of these alone."""
+ORDINARY = 500
+"""Columns of a relaxation for which the steps are meant; of more there are fewer, for each takes longer."""
 ENOUGH = 1e-4
 """Relative: a relaxation that grows by less in each of several rounds is left as it is."""
 MAX_FORBIDDEN = 8
@@ -43,13 +49,13 @@ def exact(
     among: tuple[Ints, ...] | None = None,
     incumbent: Choice | None = None,
     node_limit: int | None = None,
-    most: int | None = None,
+    few: bool = False,
 ) -> Choice | None:
     """The best choice, or the incumbent when none is better; of the given candidates of each unit, ascending, or of all.
 
     Over all candidates the choice has a bound, of kind `EXACT` and proved when the search ended; and a model that no choice
-    keeps comes back as a choice that is broken and proved. Over some there is no bound but what the incumbent has. There
-    `most` leaves out more: where serving costs something, all but so many of each unit with the least reduced costs.
+    keeps comes back as a choice that is broken and proved. Over some there is no bound but what the incumbent has. With
+    `few` they are all branched over, however many they are.
 
     `node_limit` is for all tiers together (the model's). `iterations` are the nodes of this search alone. None: nothing
     feasible was found, and it is not proved that there is nothing.
@@ -60,7 +66,7 @@ def exact(
         search = Search(model, left=nodes, best=known)
         search.run()
         return search.answer(incumbent)
-    search = Search(restricted(model, among), left=nodes, best=_inside(known, among), most=most)
+    search = Search(restricted(model, among), left=nodes, best=_inside(known, among), few=few)
     search.run()
     found = None
     if search.best is not None:
@@ -88,9 +94,8 @@ class Search:
     left: int
     """Nodes that may still be searched."""
     best: Choice | None
-    most: int | None = None
-    """Where serving costs something, only about so many candidates of a unit are searched: those with the least reduced
-    costs, and more where more are open."""
+    few: bool = False
+    """Whether all candidates that are left are branched over, however many they are."""
     among: tuple[Ints, ...] | None = None
     """Candidates that can be in a choice as good as the best known; None: all."""
     nodes: int = 0
@@ -134,7 +139,7 @@ class Search:
             target = cost - PROOF * max(1.0, abs(cost)) - float(rows.constants[tier])
         relaxation = asked.run(
             enough=ENOUGH,
-            most_steps=limits.steps,
+            most_steps=int(limits.steps * min(1.0, ORDINARY / max(1, rows.columns))),
             target=target,
             stop=limits.stop,
         )
@@ -182,15 +187,8 @@ class Search:
         stays = (reduced <= gap + slack) | opened
         start, among = 0, []
         for kept in rows.among:
-            end = start + len(kept)
-            among.append(kept[stays[start:end]])
-            if self.most is not None and rows.ladders.clients:
-                here = opened[start:end]
-                order = np.argsort(reduced[start:end] - np.where(here, np.inf, 0.0), kind="stable")
-                # Where many are open, many others may be worth more: those that are open are kept besides.
-                dear = order[self.most + BESIDE * int(here.sum()) :]
-                upper[start + dear] = np.where(opened[start + dear], 1.0, 0.0)
-            start = end
+            among.append(kept[stays[start : start + len(kept)]])
+            start += len(kept)
         upper[: rows.opens][~stays] = 0.0
         self.among = tuple(among)
         return upper
@@ -198,7 +196,16 @@ class Search:
     def _branch(self, asked: Relaxation, relaxation: Relaxed, low: float) -> None:
         """Searches the tier to its end, or to the limit."""
         rows, tier = asked.rows, asked.tier
-        told, cuts = (asked.told, None) if relaxation.values is None else asked.tight(relaxation.values)
+        told, cuts = asked.told, None if relaxation.values is None else asked.tight(relaxation.values)
+        self._fixed(rows, relaxation, tier, low)
+        if self._many(rows):
+            self._some(rows, relaxation)
+            self._open_end(rows, tier, low)
+            return
+        if self.best is not None and self.among is not None and 2 * sum(len(one) for one in self.among) <= rows.opens:
+            # Half and more can only be in a worse choice: what is left is asked anew, without their columns.
+            self._tier(tier)
+            return
         while self.left > 0:
             upper = self._fixed(rows, relaxation, tier, low)
             parts = [self._more(rows, tier), told.rows(rows.columns), cuts]
@@ -224,6 +231,29 @@ class Search:
                 break
             self.forbidden.append(opened)
         self._open_end(rows, tier, low)
+
+    def _many(self, rows: Program) -> bool:
+        """Whether more candidates are left than are branched over."""
+        if self.few or self.best is None or self.among is None or not rows.ladders.clients:
+            return False
+        return sum(len(one) for one in self.among) > BRANCHED
+
+    def _some(self, rows: Program, relaxation: Relaxed) -> None:
+        """Searches the most promising of the candidates that are left, and what is open, as a model of their own."""
+        assert self.best is not None, "candidates are left out only beside what is known"
+        if relaxation.reduced is None:
+            return
+        among, start = [], 0
+        for kept, opened in zip(rows.among, self.best.open, strict=True):
+            reduced = relaxation.reduced[start : start + len(kept)]
+            start += len(kept)
+            least = kept[np.argsort(reduced, kind="stable")[: FEW + BESIDE * len(opened)]]
+            among.append(np.union1d(least, opened))
+        found = exact(self.model, among=tuple(among), incumbent=self.best, node_limit=self.left, few=True)
+        if found is not None:
+            self.left -= max(1, found.iterations)
+            self.nodes += found.iterations
+            self._take(found.open)
 
     def _end(self, tier: int) -> None:
         """The best known is best in this tier."""

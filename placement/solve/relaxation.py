@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.arrays import Floats, Ints
+from placement.arrays import Floats
 from placement.solve.growing import Growing
 from placement.solve.highs import Relaxed, rows_with, scale_of
 from placement.solve.ladders import Rows, Told, stacked
@@ -105,18 +105,11 @@ class Relaxation:
             begun.tell(one)
         return bool(parts)
 
-    def tight(self, values: Floats) -> tuple[Told, Rows | None]:
-        """Of what it was told, what these values just keep: of the ladders, and of the rest."""
-        told, ladders = self.told, self.told.rows(self.rows.columns)
-        if ladders is not None:
-            told = Told(told.ladders, told.pairs[_tight(ladders, values)])
+    def tight(self, values: Floats) -> Rows | None:
+        """Of what it was told beyond the ladders, the rows that these values just keep."""
         every = stacked(self.learned)
-        which = np.empty(0, dtype=np.int64) if every is None else _tight(every, values)
-        if every is None or not len(which):
-            return told, None
-        return told, Rows(csr_array(every.matrix[which]), every.low[which], every.high[which])
-
-
-def _tight(rows: Rows, values: Floats) -> Ints:
-    spare: Floats = rows.matrix @ values - rows.low
-    return np.flatnonzero(spare <= TIGHT * np.maximum(1.0, np.abs(rows.low)))
+        if every is None:
+            return None
+        spare = every.matrix @ values - every.low
+        which = np.flatnonzero(spare <= TIGHT * np.maximum(1.0, np.abs(every.low)))
+        return Rows(csr_array(every.matrix[which]), every.low[which], every.high[which]) if len(which) else None

@@ -76,7 +76,7 @@ async def _problems_told(context: Context, answer: Awaitable[A]) -> A:
         ) from None
 
 
-async def _deployment(source: Any, info: Any, *, input: Any, deployment: Any, what_if: Any) -> Decision:
+async def _deployment(source: Any, info: Any, *, input: Any, deployment: Any, what_if: Any, bound: bool) -> Decision:
     context: Context = info.context
 
     async def ask() -> Decision:
@@ -85,6 +85,7 @@ async def _deployment(source: Any, info: Any, *, input: Any, deployment: Any, wh
             visible=sight(context),
             replaces=None if deployment is UNSET else deployment,
             changes=changes_of(what_if),
+            bound=bound,
         )
         return chosen.decision
 
@@ -192,6 +193,13 @@ def plan_queries() -> dict[str, Member]:
                         "A deployment that it would replace, whose place then counts as free.",
                     ),
                     **what_if,
+                    "bound": (
+                        "bool",
+                        False,
+                        "Whether to compute a bound from the relaxation of the whole problem, where deciding has not "
+                        "proved one as near: `gap`, `boundKind` and the tiers' `bound`. It takes seconds, and the bound "
+                        "stays unknown where the problem is too large or a total is divided.",
+                    ),
                 },
             ),
         ),

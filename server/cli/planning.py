@@ -72,6 +72,10 @@ class KeepFlags:
     why: Annotated[
         str | None, typer.Option("--why", help="Only say why this site was chosen or refused.", metavar="SITE")
     ] = None
+    bound: Annotated[
+        bool,
+        typer.Option("--bound", help="Also compute how far it is from the best possible at most; takes seconds."),
+    ] = False
     as_json: Annotated[bool, typer.Option("--json", help="The same as `-o json`.")] = False
     output: OutputOption = Output.TABLE
 
@@ -117,6 +121,8 @@ def plan(
         raise Failure("an app version, --drain or --rebalance: one of them", code=Exit.USAGE)
     if not moves.rebalance and (moves.deployment or moves.labelled or moves.move_penalty or moves.max_moves):
         raise Failure("that belongs to --rebalance", remedy="give --rebalance", code=Exit.USAGE)
+    if keep.bound and (keep.save or moves.drain or moves.rebalance):
+        raise Failure("--bound is for an app version's plan that is only looked at", code=Exit.USAGE)
     changes = changes_of(api, what_if)
     if moves.drain:
         target = entity_named(api, moves.drain, ("Site", "Node"))["id"]
@@ -140,7 +146,7 @@ def _deployment(
         found = _kept(api, {"deployment": values, "replaces": instead}, changes, keep, decision=PLAN, steps=1)
         shown = found["steps"]["nodes"][0]["decision"]
     else:
-        found = shown = _asked(api, values, instead, changes, PLAN)
+        found = shown = _asked(api, values, instead, changes, PLAN, bound=keep.bound)
         if keep.every or site:
             shown["refusals"] = _all_refusals(api, values, instead, changes, shown["refusals"], site=site)
         elif keep.form is Output.TABLE:
@@ -166,14 +172,15 @@ def _asked(
     changes: list[Json],
     selection: str,
     *,
+    bound: bool = False,
     declared: str = "",
     **more: Any,
 ) -> Json:
     document = (
-        f"query($input: DeployInput!, $replace: ID, $whatIf: [ChangeInput!]{declared}) {{ "
-        f"planDeployment(input: $input, deployment: $replace, whatIf: $whatIf) {{ {selection} }} }}"
+        f"query($input: DeployInput!, $replace: ID, $whatIf: [ChangeInput!], $bound: Boolean!{declared}) {{ "
+        f"planDeployment(input: $input, deployment: $replace, whatIf: $whatIf, bound: $bound) {{ {selection} }} }}"
     )
-    given = {"input": values, "replace": instead, "whatIf": changes, **more}
+    given = {"input": values, "replace": instead, "whatIf": changes, "bound": bound, **more}
     found: Json = api.query(document, given)["planDeployment"]
     return found
 
@@ -211,7 +218,7 @@ def _with_examples(api: Api, values: Json, instead: str | None, changes: list[Js
     selection = " ".join(
         f"r{at}: refusals(first: {EXAMPLES}, filter: $f{at}) {{ {REFUSAL_NODES} }}" for at in range(len(missing))
     )
-    filters = {f"f{at}": {"rule": rule} for at, rule in enumerate(missing)}
+    filters: dict[str, Any] = {f"f{at}": {"rule": rule} for at, rule in enumerate(missing)}
     found = _asked(api, values, instead, changes, selection, declared=declared, **filters)
     there = {(one["site"]["id"], *one["components"]) for one in first["nodes"] if one["site"]}
     more = [

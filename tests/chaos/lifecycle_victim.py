@@ -21,6 +21,7 @@ from graph.kinds import Deployment, DeploymentPhase, Operation
 from graph.refusal import Refusal
 from graph.view import each
 from lifecyclekit.edge import Edge, edge_of
+from placement.ready import make_ready
 
 SITES = 8
 CONFIGURATION = {"latencyMs": 2, "latencyJitterMs": 6, "readyAfterMs": 5, "lostReplyRate": 0.1, "outageRate": 0.05}
@@ -84,7 +85,8 @@ async def _change(edge: Edge, dice: random.Random) -> dict[str, Any] | None:
 
 
 def main() -> None:
-    """Forks a life for each command, until stdin ends."""
+    """Forks a life for each command, until stdin ends. What placement has compiled is loaded once, for all lives."""
+    make_ready()
     for line in sys.stdin:
         command, *given = line.split()
         if command == "live":

@@ -152,3 +152,25 @@ async def test_words_for_every_site_are_made_in_the_thread_and_only_of_what_is_f
     assert not any(on_loop)
     for one in records:
         assert decision_filed(one.body).refusals
+
+
+@pytest.mark.parametrize("supposed", [False, True])
+async def test_a_bound_is_computed_in_the_thread_and_only_when_it_is_asked_for(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, supposed: bool
+) -> None:
+    await world(edge)
+    changes = [Change(site_lost=SiteLost(site_id=edge.site_ids[0]))] if supposed else []
+    on_loop: list[bool] = []
+    loop_thread, bounded = threading.current_thread(), placing.bounded
+
+    def watched(verdict: Verdict, **given: Any) -> Verdict:
+        on_loop.append(threading.current_thread() is loop_thread)
+        return bounded(verdict, **given)
+
+    monkeypatch.setattr(placing, "bounded", watched)
+    wish = edge.wish("shop", policy=ONE)
+    plain = await edge.lifecycle.dry_runs.deployment(wish, visible=everything, changes=changes)
+    assert on_loop == []
+    told = await edge.lifecycle.dry_runs.deployment(wish, visible=everything, changes=changes, bound=True)
+    assert on_loop == [False]
+    assert told.decision.placements == plain.decision.placements

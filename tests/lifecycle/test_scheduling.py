@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.pod_terms import ARCH, RELEASE, PodTerms, node_problem
+from drivers.pod_terms import ARCH, COMPONENT, DEPLOYMENT, RELEASE, PodTerms, node_problem
 from drivers.port import ReleaseWork
 from graph.kinds import Artifact, ArtifactType, Component, Node, Release
 from graph.kinds.policy import ComponentPolicy, PlacementPolicy, ScoreWeights, SiteSelector, Toleration
@@ -34,8 +34,11 @@ def component(**fields: Any) -> Component:
     return Component(id="component_1", name="web", **given, **fields)
 
 
+OF_COMPONENTS = ("one_per_node", "dedicated_nodes", "node_labels", "pod_anti_affinity")
+
+
 def policy(**fields: Any) -> PlacementPolicy:
-    of_web = {name: fields.pop(name) for name in ("one_per_node", "dedicated_nodes", "node_labels") if name in fields}
+    of_web = {name: fields.pop(name) for name in OF_COMPONENTS if name in fields}
     said = [ComponentPolicy(component="web", **of_web)] if of_web else []
     return PlacementPolicy(everywhere=True, components=said, **fields)
 
@@ -60,6 +63,7 @@ def test_another_spelling_of_the_same_words_is_no_difference(one, other) -> None
         {"one_per_node": True},
         {"dedicated_nodes": True},
         {"node_labels": "disk=ssd"},
+        {"pod_anti_affinity": ["db"]},
     ],
 )
 def test_every_word_about_nodes_is_a_difference(words) -> None:
@@ -74,7 +78,7 @@ def test_what_is_said_of_another_component_is_not_told() -> None:
 def test_all_words_are_told_in_the_terms_of_a_pod() -> None:
     words = policy(tolerations=[GPU], one_per_node=True, dedicated_nodes=True, node_labels="disk in (ssd,nvme)")
     scheduling = scheduling_of(component(node_selector="!retired", architectures=["arm64"]), words)
-    assert pod_terms("shop-web", scheduling) == PodTerms(
+    assert pod_terms("shop-web", scheduling, deployment_id="deployment_1", component="web") == PodTerms(
         labels={RELEASE: "shop-web"},
         tolerations=[GPU],
         node_affinity=parse_selector(f"!retired,disk in (ssd,nvme),{ARCH} in (arm64)"),
@@ -82,6 +86,18 @@ def test_all_words_are_told_in_the_terms_of_a_pod() -> None:
             parse_selector(f"{RELEASE}=shop-web"),
             parse_selector(f"{RELEASE},{RELEASE}!=shop-web"),
         ],
+    )
+
+
+def test_components_that_keep_off_each_others_nodes_are_both_told_so() -> None:
+    said = PlacementPolicy(components=[ComponentPolicy(component="db", pod_anti_affinity=["web", "cache"])])
+    scheduling = scheduling_of(component(), said)
+    assert scheduling == Scheduling(pod_anti_affinity=["db"])
+    terms = pod_terms("shop-web", scheduling, deployment_id="deployment_1", component="web")
+    assert terms == PodTerms(
+        labels={RELEASE: "shop-web", DEPLOYMENT: "deployment_1", COMPONENT: "web"},
+        tolerations=[],
+        anti_affinity=[parse_selector(f"{DEPLOYMENT} in (deployment_1),{COMPONENT} in (db)")],
     )
 
 
@@ -113,7 +129,10 @@ def test_a_driver_is_told_to_use_exactly_the_nodes_that_placement_counts(
     wanted = parse_selector(features or "").requirements
     counts = placements_problem(node, web, tolerations) is None and all(one.holds(labels) for one in wanted)
     words = policy(tolerations=tolerations, **({"node_labels": features} if features else {}))
-    assert (node_problem(pod_terms("web", scheduling_of(web, words)), node) is None) is counts
+    assert (
+        node_problem(pod_terms("web", scheduling_of(web, words), deployment_id="deployment_1", component="web"), node)
+        is None
+    ) is counts
 
 
 # On a running edge

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import networkx as nx
+from polygon_verifier import is_inside
 
 from graph.kinds import (
     AppVersion,
@@ -171,12 +172,13 @@ class Wish:
     def _covered(self) -> list[Place]:
         tightest: dict[tuple[str, bool], float] = {}
         for one in self.policy.coverage:
-            assert not one.polygon
             for region in self._users():
-                inside = not (one.region_ids or one.circle)
+                inside = not (one.region_ids or one.circle or one.polygon)
                 inside |= bool(set(one.region_ids) & set(self.above(region.id)))
                 if one.circle is not None:
                     inside |= distance_km(one.circle.centre, region.centre) <= one.circle.radius_km
+                if one.polygon:
+                    inside |= is_inside(one.polygon, region.centre)
                 if inside:
                     limit = one.within_ms if one.within_ms is not None else one.within_km
                     assert limit is not None
@@ -216,7 +218,6 @@ class Wish:
     # ---- words of one site
 
     def selects(self, selector: SiteSelector, site: Site) -> bool:
-        assert not selector.polygon
         return (
             (not selector.site_ids or site.id in selector.site_ids)
             and site.id not in selector.excluded_site_ids
@@ -230,6 +231,7 @@ class Wish:
                     and distance_km(selector.circle.centre, site.position) <= selector.circle.radius_km
                 )
             )
+            and (not selector.polygon or (site.position is not None and is_inside(selector.polygon, site.position)))
         )
 
     def site_passes(self, unit: int, site: Site) -> bool:
@@ -513,6 +515,8 @@ def _verify_nodes(wish: Wish, site_id: str, assigned: Mapping[str, Mapping[str, 
         assert wish.free(node).covers(amounts)
         alone = [one for one in on_node[node_id] if one.name in wish.said and wish.said[one.name].dedicated_nodes]
         assert not alone or len(on_node[node_id]) == 1
+        names = {one.name for one in on_node[node_id]}
+        assert not any(names & {*wish.said[one].pod_anti_affinity} for one in names if one in wish.said)
 
 
 def _matches(toleration: Toleration, taint: Taint) -> bool:

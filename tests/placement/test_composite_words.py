@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from decision_verifier import Wish, verify_words
 from hypothesis import event, given
@@ -162,6 +163,35 @@ def test_a_price_holds_of_the_total_once_it_is_divided(build: Builder) -> None:
     )
     assert not decision.feasible
     assert "max_price_per_hour" in [one.rule for one in decision.conflicts]
+
+
+def test_a_site_that_is_dear_but_needed_is_kept_when_the_dearest_is_left_out(build: Builder) -> None:
+    near, between, dear = (
+        build.site(position=at(x, 0), price_per_core_hour=p) for x, p in ((0, 0.1), (9, 0.3), (10, 0.5))
+    )
+    build.link(between, dear, 1.0)
+    component = build.component()
+    policy = PlacementPolicy(
+        division=Division(mode=DivisionMode.DEMAND),
+        latency=[LatencyTarget(place=Place(site_id=one.id), within_ms=2.0) for one in (near, dear)],
+    )
+    for most, far in ((3.0, dear), (1.5, between)):
+        asked = msgspec.structs.replace(policy, max_price_per_hour=most)
+        decision = build.decide(component, policy=asked, replicas={component.name: 6})
+        assert counts(decision, component) == {near.id: 3, far.id: 3}
+
+
+def test_a_component_apart_has_a_part_at_as_many_sites_as_it_is_to_have(build: Builder) -> None:
+    sites = [build.site(position=at(x, 0), price_per_core_hour=0.1 + x) for x in range(3)]
+    build.link(sites[0], sites[2], 1.0)
+    web, db = build.component(name="web"), build.component(name="db")
+    policy = PlacementPolicy(
+        division=Division(mode=DivisionMode.DEMAND),
+        latency=[LatencyTarget(place=Place(site_id=sites[2].id), within_ms=2.0)],
+        components=[ComponentPolicy(component="db", apart=True, min_sites=2)],
+    )
+    decision = build.decide(web, db, policy=policy, replicas={"web": 4, "db": 4})
+    assert sorted(counts(decision, db).values()) == [1, 3]
 
 
 def test_spread_holds_of_a_total_that_could_be_everywhere(build: Builder) -> None:

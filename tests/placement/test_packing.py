@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from hypothesis import given, settings
@@ -224,3 +226,37 @@ def test_there_is_room_for_as_many_as_fit_and_not_for_one_more(
     if whole.any():
         more = pack(bins, components, eligible=eligible, sites=len(sites), replicas=whole * (sets + 1))
         assert not (more.fits & (sets < 8)).any()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_components_that_keep_away_share_no_bin_whoever_says_so(
+    data: st.DataObject,
+) -> None:
+    nodes = data.draw(st.lists(st.tuples(*[st.integers(0, 4)] * 2), min_size=1, max_size=4))
+    wants = [data.draw(st.tuples(st.integers(1, 2), st.integers(1, 3))) for _ in range(2)]
+    needs = [component((cpu, 1, 0, 0), count) for cpu, count in wants]
+    needs = [replace(one, name=name) for one, name in zip(needs, "ab", strict=True)]
+    bins = bins_from([[[(cpu, memory, 0, 0) for cpu, memory in nodes]]])
+    may = [np.array(data.draw(st.lists(st.booleans(), min_size=len(nodes), max_size=len(nodes)))) for _ in needs]
+    found = []
+    for said in (0, 1):
+        told = [replace(one, away_from=frozenset("ab"[1 - at])) if at == said else one for at, one in enumerate(needs)]
+        packing = pack(bins, told, eligible=may, sites=1)
+        assert not ((packing.take[0] > 0) & (packing.take[1] > 0)).any()
+        found.append(bool(packing.fits[0]))
+
+    def fits(owner: Sequence[int]) -> bool:
+        return all(
+            sum(
+                min(cpu // one.need[0], memory)
+                for (cpu, memory), whose, usable in zip(nodes, owner, may[at], strict=True)
+                if whose == at and usable
+            )
+            >= one.replicas
+            for at, one in enumerate(needs)
+        )
+
+    exists = any(fits(owner) for owner in product((0, 1), repeat=len(nodes)))
+    assert found[0] == found[1]
+    assert exists or not found[0]

@@ -81,10 +81,10 @@ def test_what_another_site_would_cost_is_what_the_exchange_costs(case: tuple[Wor
     verdict = made(world, policy)
     if verdict is None or not verdict.feasible:
         return
-    model, choice = verdict.told._made.model, verdict.told._choice
+    model, choice = verdict.told.made.model, verdict.told.choice
     assert choice is not None
     names = {one.name: one.id for one in world.sites}
-    sites = [verdict.told._made.problem.sites[row].id for row in model.units[0].sites.tolist()]
+    sites = [verdict.told.made.problem.sites[row].id for row in model.units[0].sites.tolist()]
     for refusal in verdict.told:
         (reason, *others) = refusal.reasons
         if reason.rule != "not_needed":
@@ -116,7 +116,7 @@ def test_without_the_rules_named_for_it_a_site_passes(case: tuple[World, Placeme
     verdict = made(world, policy)
     if verdict is None:
         return
-    problem = verdict.told._made.problem
+    problem = verdict.told.made.problem
     decided: dict[tuple[str, ...], set[tuple[str, str]]] = {}
     for refusal in verdict.told:
         named = tuple(one.rule for one in refusal.reasons)

@@ -192,3 +192,45 @@ def test_replicas_that_are_on_different_nodes_are_packed_so(build: Builder) -> N
     (placed,) = decision.placements[0].components
     assert sorted(placed.assignments.values()) == [1, 1]
     assert [(refusal.site_id, refusal.reasons[0].rule) for refusal in decision.refusals] == [(one.id, "capacity")]
+
+
+@pytest.mark.parametrize("named", ["web", "db"])
+def test_components_that_keep_off_each_others_nodes_are_packed_so(build: Builder, named: str) -> None:
+    one, two = build.site(nodes=1), build.site(nodes=2)
+    web, db = build.component(name="web", replicas=2), build.component(name="db")
+    others = {"web": "db", "db": "web"}
+    policy = PlacementPolicy(components=[ComponentPolicy(component=named, pod_anti_affinity=[others[named]])])
+    decision = build.decide(web, db, policy=policy)
+    (placed,) = decision.placements
+    assert placed.site_id == two.id
+    on_web, on_db = (set(component.assignments) for component in placed.components)
+    assert on_web
+    assert on_db
+    assert not on_web & on_db
+    (refusal,) = decision.refusals
+    assert refusal.site_id == one.id
+    assert [reason.rule for reason in refusal.reasons] == ["capacity"]
+    assert "from which it keeps away" in refusal.reasons[0].message
+    verify(build.view, decision.placements, components=[web, db], policy=policy)
+
+
+def test_components_that_share_a_node_and_may_not_any_more_are_not_committed(build: Builder) -> None:
+    build.site(nodes=1, node={"name": "first"})
+    web, db = build.component(name="web"), build.component(name="db")
+    placements = build.decide(web, db).placements
+    verify(build.view, placements, components=[web, db])
+    policy = PlacementPolicy(components=[ComponentPolicy(component="db", pod_anti_affinity=["web"])])
+    with pytest.raises(CapacityGone, match="'first' would have replicas of 'db' and 'web', which share none"):
+        verify(build.view, placements, components=[web, db], policy=policy)
+
+
+def test_components_with_sites_of_their_own_keep_off_each_others_nodes_where_they_meet(build: Builder) -> None:
+    build.site(nodes=1)
+    two = build.site(nodes=2, price_per_core_hour=9.0)
+    web, db = build.component(name="web"), build.component(name="db")
+    said = ComponentPolicy(component="db", apart=True, serves=["web"], within_ms=0.0, pod_anti_affinity=["web"])
+    decision = build.decide(web, db, policy=PlacementPolicy(components=[said]))
+    (placed,) = decision.placements
+    assert placed.site_id == two.id
+    on_web, on_db = (set(component.assignments) for component in placed.components)
+    assert not on_web & on_db

@@ -155,6 +155,8 @@ CASES: list[Case] = [
     (lambda b: web(apart=True, min_bandwidth_mbps=1.0), InvalidInput, "components[0].minBandwidthMbps", "serves none"),
     (lambda b: web(apart=True, serves=["x"], within_ms=1.0), InvalidInput, "components[0].serves[0]", "no component"),
     (lambda b: web(apart=True, serves=["web"], within_ms=1.0), InvalidInput, "components[0].serves[0]", "itself"),
+    (lambda b: web(pod_anti_affinity=["web"]), InvalidInput, "components[0].podAntiAffinity[0]", "itself"),
+    (lambda b: web(pod_anti_affinity=["x"]), InvalidInput, "components[0].podAntiAffinity[0]", "no component"),
     (lambda b: web(apart=True, never_with=["web"]), InvalidInput, "components[0].neverWith[0]", "itself"),
     (
         lambda b: web(apart=True, serves=["db"], within_ms=0.0, never_with=["db"]),

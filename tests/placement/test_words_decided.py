@@ -28,7 +28,7 @@ from graph.kinds.policy import (
     Toleration,
     TolerationOperator,
 )
-from graph.values import Taint, TaintEffect
+from graph.values import Position, Taint, TaintEffect
 
 P, S, G, C = PlacementPolicy, SiteSelector, SiteGroup, ComponentPolicy
 
@@ -90,6 +90,10 @@ def place(name: str, **fields: Any) -> Callable[[Line], PlacementPolicy]:
     )
 
 
+def box(west: float, east: float, *, half: float = 1.0) -> list[Position]:
+    return [at(west, -half), at(east, -half), at(east, half), at(west, half), at(west, -half)]
+
+
 CHEAP = [[Term.PRICE]]
 ONE: dict[str, tuple[Callable[[Line], PlacementPolicy], str]] = {
     # policy, the chosen sites; empty: not feasible
@@ -100,6 +104,7 @@ ONE: dict[str, tuple[Callable[[Line], PlacementPolicy], str]] = {
     "tiers": (lambda line: P(sites=S(tiers=["METRO"])), "b"),
     "labels": (lambda line: P(sites=S(labels="rack=y")), "b"),
     "circle": (lambda line: P(sites=S(circle=Circle(centre=at(2.7, 0), radius_km=50.0))), "d"),
+    "polygon": (lambda line: P(sites=S(polygon=[box(0.5, 4.0), box(0.7, 2.0, half=0.5)])), "d"),
     "groups allOf": (lambda line: P(groups=[G(all_of=[G(sites=line.only("bd")), G(sites=line.only("c"))])]), "bcd"),
     "groups anyOf": (lambda line: P(groups=[G(any_of=[G(sites=line.only("c")), G(sites=line.only("ed"))])]), "c"),
     "groups nested": (
@@ -122,6 +127,7 @@ ONE: dict[str, tuple[Callable[[Line], PlacementPolicy], str]] = {
     "latency too far": (place("f", within_ms=1.0), ""),
     "coverage ms": (lambda line: P(coverage=[Coverage(within_ms=3.0)]), "be"),
     "coverage km": (lambda line: P(coverage=[Coverage(within_km=120.0, region_ids=[line.countries[0].id])]), "b"),
+    "coverage of a polygon": (lambda line: P(coverage=[Coverage(within_ms=1.0, polygon=[box(1.0, 3.0)])]), "cd"),
     "near": (lambda line: P(near=[SiteReach(site_id=line.sites["e"].id, within_ms=4.0)]), "c"),
     "near with bandwidth": (
         lambda line: P(near=[SiteReach(site_id=line.sites["e"].id, min_bandwidth_mbps=500.0)]),

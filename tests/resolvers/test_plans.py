@@ -26,6 +26,8 @@ STEP = "outcome name moves why before { name } after { name } deployment { id } 
 DEPLOYMENT = """query($input: DeployInput!, $whatIf: [ChangeInput!]) {
   planDeployment(input: $input, whatIf: $whatIf) { feasible placements { site { name } }
   refusals { nodes { site { name } reasons { rule message } } } } }"""
+BOUND = """query($input: DeployInput!, $bound: Boolean!) {
+  planDeployment(input: $input, bound: $bound) { placements { site { name } } proven gap boundKind } }"""
 DRAIN = f"""query($input: PlanDrainInput!, $whatIf: [ChangeInput!], $first: Int! = 25, $after: String) {{
   planDrain(input: $input, whatIf: $whatIf, first: $first, after: $after) {{
   kind feasible moves stuck subject {{ id }} whatIf {{ siteLost {{ siteId withLinks }} }}
@@ -73,6 +75,21 @@ async def refusal(application: Application, text: str, given: dict[str, Any], vi
 
 def anywhere(application: Application, made: World, tenant: str, **fields: Any) -> dict[str, Any]:
     return wish_of(application, made, tenant, name="planned", own_site=True, **fields)
+
+
+async def test_a_bound_is_asked_for_and_of_what_others_use_it_tells_nothing(
+    world: tuple[Application, World],
+) -> None:
+    application, here = world
+    given: dict[str, Any] = {"input": anywhere(application, here, "a", objective=[["HEADROOM"]])}
+    told = {}
+    for bound in (False, True):
+        given["bound"] = bound
+        told[bound] = (await data(application, BOUND, given, viewer=SYSTEM))["planDeployment"]
+        shown = await data(application, BOUND, given, viewer=here.viewers["a", Role.DEVELOPER])
+        assert shown["planDeployment"]["gap"] is None
+    assert told[True] == told[False], "proved already"
+    assert told[True]["gap"] == 0.0
 
 
 # What if

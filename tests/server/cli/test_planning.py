@@ -81,6 +81,8 @@ def test_links_are_named_by_their_ends(cli: CommandLine) -> None:
         (["hello/1.0", "--move-penalty", "1"], Exit.USAGE, "belongs to --rebalance"),
         (["--drain", "Atlantis"], Exit.NOT_FOUND, "no Site or Node"),
         (["hello/1.0", "--save", "--expires", "1s"], Exit.REFUSED, "60 s"),
+        (["hello/1.0", "--save", "--bound"], Exit.USAGE, "only looked at"),
+        (["--drain", "Vienna", "--bound"], Exit.USAGE, "only looked at"),
         (["hello/1.0", "what"], Exit.USAGE, "what is 'what'"),
         (["apply"], Exit.USAGE, "which plan"),
         (["apply", "plan_01JABCDEFGHJKMNPQRSTVWXYZ0"], Exit.NOT_FOUND, "no Plan"),
@@ -88,6 +90,12 @@ def test_links_are_named_by_their_ends(cli: CommandLine) -> None:
 )
 def test_a_wrong_plan_is_told(cli: CommandLine, arguments: list[str], code: Exit, words: str) -> None:
     assert words in cli("plan", *arguments, code=int(code)).stderr
+
+
+def test_a_bound_is_asked_for(cli: CommandLine) -> None:
+    plain, bounded = cli.json("plan", "hello/1.0"), cli.json("plan", "hello/1.0", "--bound")
+    assert (bounded["placements"], bounded["gap"]) == (plain["placements"], 0.0)
+    assert "nothing costs less" in cli("plan", "hello/1.0", "--bound").stdout
 
 
 def test_every_refusal_is_listed_page_by_page(cli: CommandLine) -> None:
