@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import tempfile
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ from drivers.simulated.effects import Outcome
 from drivers.simulated.planned import PlannedFault
 from drivers.simulated.remote import address_of
 from drivers.simulated.world import HAND
+from graph.kinds import InstanceStatus, Node
+from graph.values import Resources, Taint, TaintEffect
 
 NAMES = [f"shop-{number}" for number in range(24)]
 
@@ -102,6 +105,43 @@ async def test_what_it_was_told_to_do_outlives_it(own: SimulatedProcess) -> None
         with pytest.raises(Unreachable, match="Aveiro"):
             await backend.ensure(work())
         assert (await backend.observe(after=None)).unseen_sites == {"site_a"}
+
+
+class ChangingInventory(FixedInventory):
+    """One node at Aveiro, which takes nothing at first."""
+
+    def __init__(self) -> None:
+        self.taints = [Taint("maintenance", "", TaintEffect.NO_EXECUTE)]
+
+    def nodes_at(self, site_id: str) -> list[Node]:
+        has = Resources(cpu_millicores=4_000, memory_bytes=8 << 30)
+        return [Node(id="node_a1", name="a1", site_id="site_a", capacity=has, taints=self.taints)]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_what_waits_for_a_node_is_put_on_one_when_the_driver_tells_of_it(
+    own: SimulatedProcess, killed: bool
+) -> None:
+    inventory = ChangingInventory()
+    async with own.control("west") as control:
+        await control.behave(observeEveryMs=20)
+    reached = own.access("west", id=CLUSTER, inventory=inventory)
+    async with SimulatedDriver().connect(reached) as backend:
+        await backend.ensure(work(replicas=1, assignments={}, nodes={}))
+        seen = await backend.observe(after=None)
+        told = "0 of 1 nodes take it: 1 has taint maintenance:NO_EXECUTE"
+        assert [(one.node_id, one.message) for one in seen.releases[0].instances] == [(None, told)]
+        if killed:
+            own.kill()
+            own.start()
+            with contextlib.suppress(Unreachable):  # what was kept of the connection to the first one
+                await backend.observe(after=None)
+        inventory.taints = []
+        after = None if killed else seen.cursor
+        ready = await until(backend, has_ready(NAME, 1), after=after)
+        assert [(one.node_id, one.status) for one in ready.releases[0].instances] == [
+            ("node_a1", InstanceStatus.RUNNING)
+        ]
 
 
 async def test_a_backend_that_ends_lets_go_of_its_files_and_a_second_one_stands_by(own: SimulatedProcess) -> None:
