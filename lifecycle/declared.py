@@ -22,9 +22,10 @@ from graph.kinds.policy import PlacementPolicy
 from graph.refusal import CapacityGone, Refusal
 from graph.view import Reader
 from lifecycle.decisions import choose_for_change
-from lifecycle.deployments import Adjustment, Chosen, Wish, adjusted, deploy, terminate_deployment, update_deployment
+from lifecycle.deployments import Adjustment, Chosen, Wish, adjusted, deploy, update_deployment
 from lifecycle.drift import set_drift_policy
 from lifecycle.placing import Placing
+from lifecycle.termination import terminate_deployment
 from lifecycle.verbs import Verb, check_verb
 from placement.decision import Decision, Objective
 from placement.filed_decision import filed

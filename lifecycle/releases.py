@@ -169,6 +169,7 @@ def _create(edit: Edit, deployment: Deployment, key: Key, want: _Want, *, operat
             component_name=name,
             identity=(deployment.id, name, site_id, cluster_id),
         ),
+        stopped=deployment.stopped,
         replicas=want.placed.replicas,
         resources=want.component.resources,
         assignments=dict(want.placed.assignments),
@@ -185,6 +186,7 @@ def _keep(
         "replicas": want.placed.replicas,
         "resources": want.component.resources,
         "assignments": dict(want.placed.assignments),
+        "stopped": deployment.stopped,
         "wanted": True,
         "retires_after": None,
     }
@@ -193,7 +195,7 @@ def _keep(
         not release.wanted
         or before is None
         or _content(before) != _content(want.component)
-        or any(getattr(release, one) != fields[one] for one in ("replicas", "resources", "assignments"))
+        or any(getattr(release, one) != fields[one] for one in ("stopped", "replicas", "resources", "assignments"))
     )
     if differs:
         edit.replace(release, generation=deployment.generation, operation_id=operation_id, **fields, **STARTS_ANEW)
