@@ -8,18 +8,19 @@ refused by now.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
+from graph.change import Record
 from graph.edit import Edit
 from graph.kinds import AppVersion, Deployment, DeploymentPhase, DeploymentRevision, Operation
 from graph.kinds.policy import PlacementPolicy
 from graph.ledger import Ledger
-from graph.refusal import CapacityGone, InvalidState, NotFound, Refusal, Unavailable
+from graph.refusal import CapacityGone, InvalidInput, InvalidState, NotFound, Refusal, Unavailable
 from graph.request import Committed, Request
-from graph.store import StoreProblem
+from graph.store import RecordPage, StoreProblem
 from graph.view import Reader
 from lifecycle.components import components_of
 from lifecycle.deployments import DECISIONS, Chosen, Visible, Wish, seen_version
@@ -32,6 +33,8 @@ from placement.filed_decision import decision_filed
 from placement.problem import check_replicas
 
 R = TypeVar("R")
+REVISIONS = DeploymentRevision.SPEC.name
+REVISIONS_A_PAGE = 200
 Remember = Callable[[R, int], bytes]
 """Gives the JSON that is answered when an idempotency key comes again, from what was made and the revision."""
 
@@ -164,21 +167,53 @@ class Decisions:
                 path="input.id",
             )
         revision = msgspec.json.decode(body, type=DeploymentRevision)
-        kept = None if anew or good.decision_id is None else await self._record(DECISIONS, good.decision_id)
+        decision_id = None if anew else good.decision_id
+        return Earlier(revision, await self.at_revision(reader, deployment, revision, decision_id=decision_id))
+
+    async def at_revision(
+        self, reader: Reader, deployment: Deployment, revision: DeploymentRevision, *, decision_id: str | None
+    ) -> Chosen:
+        """Where a deployment runs as one of its revisions wants it: as a filed decision has it, or else placed anew.
+
+        Raises NotFound, InvalidInput or InvalidState.
+        """
+        kept = None if decision_id is None else await self._record(DECISIONS, decision_id)
         if kept is not None:
-            chosen = Chosen(decision=decision_filed(kept), body=kept, record_id=good.decision_id)
-            return Earlier(revision, chosen)
+            return Chosen(decision=decision_filed(kept), body=kept, record_id=decision_id)
         version = seen_version(reader, revision.app_version_id, path="input.id")
-        chosen = await self._placing.choose(
+        return await self._placing.choose(
             reader,
             components=components_of(reader, version, path="input.id"),
             policy=revision.policy,
             replicas=revision.replicas,
             tenant_id=deployment.tenant_id,
             excluding_deployment_id=deployment.id,
+            stay_at=sites_by_component(self._ledger.view, deployment.id)
+            if revision.policy == deployment.policy
+            else None,
             indulging=blemished(self._ledger.view, deployment.id),
         )
-        return Earlier(revision, chosen)
+
+    async def revision(self, deployment: Deployment, number: int) -> DeploymentRevision:
+        """What a deployment wanted at one of its numbers. Raises InvalidInput that has the numbers that are kept."""
+        numbers: list[int] = []
+        last: str | None = None
+        while True:
+            page = RecordPage(collection=REVISIONS, subject_id=deployment.id, after_id=last, limit=REVISIONS_A_PAGE)
+            found = await self._records(page)
+            for record in found:
+                revision = msgspec.json.decode(record.body, type=DeploymentRevision)
+                if revision.number == number:
+                    return revision
+                numbers.append(revision.number)
+                last = record.id
+            if len(found) < REVISIONS_A_PAGE:
+                break
+        raise InvalidInput(
+            f"deployment {deployment.name!r} has no revision {number:,}: it has {spans(numbers)}",
+            remedy="name one of them",
+            path="input.revisionNumber",
+        )
 
     async def filed_operation(self, operation_id: str, *, visible: Visible) -> Operation:
         """An operation that has ended, if the caller sees what it worked on. Raises NotFound."""
@@ -188,12 +223,29 @@ class Decisions:
             raise NotFound("Operation", operation_id, path="input.id")
         return operation
 
+    async def _records(self, page: RecordPage) -> Sequence[Record]:
+        try:
+            return await self._ledger.store.records(page)
+        except StoreProblem as problem:
+            raise Unavailable(f"the store is away: {problem}", remedy="nothing was changed; try again") from None
+
     async def _record(self, collection: str, record_id: str) -> bytes | None:
         try:
             found = await self._ledger.store.record(collection, record_id)
         except StoreProblem as problem:
             raise Unavailable(f"the store is away: {problem}", remedy="nothing was changed; try again") from None
         return bytes(found.body) if found is not None else None
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Numbers in words, runs of them short: `1, 3 to 7`; `none` when there are none."""
+    runs: list[list[int]] = []
+    for one in sorted(numbers):
+        if runs and one == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], one]
+        else:
+            runs.append([one])
+    return ", ".join(" to ".join(str(one) for one in run) for run in runs) or "none"
 
 
 def _refusing(refusal: Refusal) -> Callable[[Edit], Any]:

@@ -33,11 +33,11 @@ from lifecycle.deployments import (
     adjusted,
     deploy,
     seen_version,
-    terminate_deployment,
     update_deployment,
 )
 from lifecycle.drift import set_drift_policy
 from lifecycle.placing import Placing
+from lifecycle.termination import terminate_deployment
 from lifecycle.verbs import Verb, check_verb
 
 PATH = "spec"

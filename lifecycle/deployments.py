@@ -36,10 +36,12 @@ from lifecycle.components import components_of
 from lifecycle.drift import set_drift_policy
 from lifecycle.events import AUTHOR, tell
 from lifecycle.indulgence import Indulgent, blemished
+from lifecycle.intents import intents_of
 from lifecycle.opening import create_operation
 from lifecycle.outcomes import outcomes_of
 from lifecycle.priorities import check_priority
-from lifecycle.releases import apply_decision, remove_all
+from lifecycle.progress import begun_phase
+from lifecycle.releases import apply_decision
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
 from placement.decision import Decision
@@ -52,6 +54,19 @@ Visible = Callable[[Reader], Reader]
 NOT_PLACED_YET = "it has not been placed yet"
 DECISIONS = "decision"
 """The collection of filed decisions."""
+VERB_OF = {
+    OperationKind.UPDATE: Verb.UPDATE,
+    OperationKind.SCALE: Verb.SCALE,
+    OperationKind.ROLLBACK: Verb.ROLL_BACK,
+}
+"""The verb that each kind of change is."""
+ACCEPTED = {
+    OperationKind.DEPLOY: "DeploymentAccepted",
+    OperationKind.UPDATE: "UpdateAccepted",
+    OperationKind.SCALE: "ScaleAccepted",
+    OperationKind.ROLLBACK: "RollbackAccepted",
+}
+"""What the event of each kind of change is called."""
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,7 +178,7 @@ def update_deployment(
     Raises NotFound, Conflict, InvalidInput, InvalidState, LimitExceeded, Unplaceable, or CapacityGone.
     """
     deployment = seen_deployment(visible(edit), change.deployment_id)
-    check_verb(deployment, Verb.SCALE if kind is OperationKind.SCALE else Verb.UPDATE)
+    check_verb(deployment, VERB_OF[kind])
     if change.app_version_id is not None:
         seen_version(visible(edit), change.app_version_id)
     waiting = deployment.phase is DeploymentPhase.PENDING_PLACEMENT
@@ -201,47 +216,6 @@ def adjusted(
             names = {one.name for one in components_of(reader, version)}
             replicas = {name: count for name, count in replicas.items() if name in names}
     return version, change.policy or deployment.policy, replicas
-
-
-def terminate_deployment(
-    edit: Edit,
-    deployment_id: str,
-    *,
-    visible: Visible,
-    author: str,
-    delete: bool = False,
-    expected_revision: int | None = None,
-) -> Started:
-    """Everything of the deployment is removed from its sites; then it is kept as TERMINATED, or deleted.
-
-    Asked again while it is under way it answers with what is under way. Raises NotFound, Conflict or InvalidState.
-    """
-    deployment = seen_deployment(visible(edit), deployment_id)
-    check_verb(deployment, Verb.DELETE if delete else Verb.TERMINATE)
-    under_way = get_as(edit, Operation, deployment.operation_id)
-    if deployment.phase is DeploymentPhase.TERMINATING and under_way is not None:
-        after = edit.replace(
-            deployment,
-            expected_revision=expected_revision,
-            delete_when_gone=delete or deployment.delete_when_gone,
-        )
-        return Started(deployment=after, operation=under_way)
-    after = edit.replace(
-        deployment,
-        expected_revision=expected_revision,
-        phase=DeploymentPhase.TERMINATING,
-        message=None,
-        generation=deployment.generation + 1,
-        delete_when_gone=delete,
-    )
-    operation = open_operation(edit, after, kind=OperationKind.TERMINATE, author=author)
-    total = remove_all(edit, after, operation_id=operation.id)
-    operation = edit.replace(operation, progress=Progress(total=total))
-    after = edit.replace(after, operation_id=operation.id)
-    tell(
-        edit, after, "TerminationRequested", f"Deployment {after.name} is to be removed from its sites.", author=author
-    )
-    return Started(deployment=after, operation=operation)
 
 
 def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation: int) -> bool:
@@ -331,11 +305,9 @@ def file_revision(edit: Edit, deployment: Deployment, *, decision_id: str | None
         tenant_id=deployment.tenant_id,
         deployment_id=deployment.id,
         number=deployment.revision_number,
-        app_version_id=deployment.app_version_id,
-        policy=deployment.policy,
-        replicas=deployment.replicas,
         decision_id=decision_id,
         author=author,
+        **intents_of(deployment),
     )
 
 
@@ -356,7 +328,7 @@ def _begin(
         "revision_id": revision.id,
         "decision_id": decision_id,
         "operation_id": operation.id,
-        "phase": DeploymentPhase.PROGRESSING if feasible else DeploymentPhase.PENDING_PLACEMENT,
+        "phase": begun_phase(deployment) if feasible else DeploymentPhase.PENDING_PLACEMENT,
         "message": None if feasible else NOT_PLACED_YET if chosen is None else Unplaceable(chosen.decision).message,
     }
     after = edit.replace(deployment, **fields)
@@ -368,7 +340,7 @@ def _begin(
     tell(
         edit,
         after,
-        {OperationKind.DEPLOY: "DeploymentAccepted", OperationKind.SCALE: "ScaleAccepted"}.get(kind, "UpdateAccepted"),
+        ACCEPTED[kind],
         f"Revision {after.revision_number} of deployment {after.name} is to run at {sites} sites."
         if feasible
         else f"Deployment {after.name} waits to be placed.",

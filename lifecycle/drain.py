@@ -34,7 +34,7 @@ from lifecycle.opening import create_operation
 from lifecycle.progress import tally
 from lifecycle.releases import apply_decision
 
-MOVABLE = (DeploymentPhase.PROGRESSING, DeploymentPhase.READY, DeploymentPhase.DEGRADED)
+MOVABLE = (DeploymentPhase.PROGRESSING, DeploymentPhase.READY, DeploymentPhase.DEGRADED, DeploymentPhase.STOPPED)
 REASONS_TOLD = 5
 
 

@@ -1,7 +1,8 @@
 """Drift: what was applied is not what the backend has now, and nobody asked for that here.
 
 By a deployment's policy it is put right or only reported. Either way an event tells of it, once. What is only reported stays
-as it is until somebody asks: a retry, an update, or the policy changed to CORRECT.
+as it is until somebody asks: a retry, an update, or the policy changed to CORRECT. While a deployment is paused all of it is
+only reported, and put right by policy when it is resumed.
 """
 
 from __future__ import annotations
@@ -24,11 +25,16 @@ def drifted(edit: Edit, release: Release, what: str, *, remedied: str) -> dict[s
     """
     deployment = get_as(edit, Deployment, release.deployment_id)
     report = deployment is not None and deployment.drift_policy is DriftPolicy.REPORT
-    end = "it is left so, for its deployment's drift policy is REPORT" if report else f"it is {remedied} again"
+    paused = deployment is not None and deployment.paused
+    end = f"it is {remedied} again"
+    if report:
+        end = "it is left so, for its deployment's drift policy is REPORT"
+    elif paused:
+        end = "it is left so while its deployment is paused"
     tell(edit, release, "Drift", f"{release.backend_name} {what}; {end}.", warning=True)
     if release.phase in CLAIMED or release.phase is ReleasePhase.QUARANTINED:
         return {}
-    if report:
+    if report or paused:
         return {"phase": ReleasePhase.DRIFTED, "due_at": None, "error": f"it drifted: it {what}"}
     return {"phase": ReleasePhase.PENDING, "due_at": None}
 

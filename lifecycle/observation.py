@@ -70,6 +70,12 @@ def take_gone(edit: Edit, release: Release, *, version: int) -> Release | None:
     return edit.replace(release, observed=gone, applied_generation=0, **after)
 
 
+def is_as_asked(release: Release, seen: ObservedRelease | ReleaseObserved) -> bool:
+    """Whether as many replicas are ready as are to run now, and none is there when none is to run."""
+    asked = release.running_replicas
+    return seen.ready_replicas >= asked and (asked > 0 or seen.replicas == 0)
+
+
 def forget(edit: Edit, release: Release) -> None:
     """Deletes a release that is gone, with its instances."""
     tell(edit, release, "ReleaseRemoved", f"{release.backend_name} is gone.")
@@ -89,7 +95,7 @@ def lose_sight(edit: Edit, release: Release, reason: str) -> Release:
 def _work_after(edit: Edit, release: Release, seen: ObservedRelease) -> dict[str, Any]:
     """What the report means for the work on a release that is wanted."""
     if seen.generation == release.generation:
-        ready = seen.ready_replicas >= release.replicas
+        ready = is_as_asked(release, seen)
         if release.phase in GIVEN_UP and not ready:
             return {}
         if ready and release.phase is not ReleasePhase.READY:
@@ -97,7 +103,7 @@ def _work_after(edit: Edit, release: Release, seen: ObservedRelease) -> dict[str
                 edit,
                 release,
                 "ReleaseReady",
-                f"{release.backend_name}: {seen.ready_replicas} of {release.replicas} replicas are ready.",
+                f"{release.backend_name}: {seen.ready_replicas} of {release.running_replicas} replicas are ready.",
             )
         return {
             "applied_generation": max(release.applied_generation, seen.generation),

@@ -35,10 +35,15 @@ from lifecycle.deployments import (
     verify_at_head,
 )
 from lifecycle.events import tell
+from lifecycle.intents import intents_of
 from lifecycle.opening import create_operation
+from lifecycle.progress import begun_phase
 from lifecycle.releases import STARTS_ANEW, apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
+
+UNDONE_BY = {OperationKind.STOP: "resume", OperationKind.RESUME: "pause or stop"}
+"""What takes back a change that is no change of what is wanted."""
 
 
 class Earlier(NamedTuple):
@@ -84,6 +89,12 @@ def cancel_operation(
     if operation.status is OperationStatus.CANCELLING:
         return operation, deployment
     check_verb(deployment, Verb.CANCEL)
+    if operation.kind in UNDONE_BY:
+        raise InvalidState(
+            f"a {operation.kind.name.lower()} is not cancelled",
+            remedy=f"{UNDONE_BY[operation.kind]} the deployment",
+            path="input.id",
+        )
     good = deployment.good
     if (good.revision_id if good else None) != (earlier.revision.id if earlier else None):
         raise InvalidState(
@@ -158,12 +169,10 @@ def _back_to(
     verify_at_head(edit, chosen.decision, components, policy=revision.policy, deployment_id=deployment.id)
     after = edit.replace(
         deployment,
-        app_version_id=version.id,
-        policy=revision.policy,
-        replicas=revision.replicas,
+        **intents_of(revision),
         revision_number=deployment.revision_number + 1,
         generation=deployment.generation + 1,
-        phase=DeploymentPhase.PROGRESSING,
+        phase=begun_phase(deployment),
         message=None,
     )
     decision_id = file_decision(edit, after, chosen)

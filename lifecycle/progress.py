@@ -133,6 +133,11 @@ def failure(failed: int, total: int, reasons: Sequence[str]) -> OperationError:
     )
 
 
+def begun_phase(deployment: Deployment) -> DeploymentPhase:
+    """The phase of a deployment whose change has just begun."""
+    return DeploymentPhase.PAUSED if deployment.paused else DeploymentPhase.PROGRESSING
+
+
 def phase_of(deployment: Deployment, counted: Tally, *, working: bool) -> tuple[DeploymentPhase, str | None]:
     """Where a deployment stands and why. `working`: whether an operation is under way for it.
 
@@ -147,8 +152,10 @@ def phase_of(deployment: Deployment, counted: Tally, *, working: bool) -> tuple[
         return DeploymentPhase.TERMINATING, _told(counted)
     if deployment.phase is DeploymentPhase.PENDING_PLACEMENT:
         return DeploymentPhase.PENDING_PLACEMENT, deployment.message
+    if deployment.paused:
+        return DeploymentPhase.PAUSED, _told(counted)
     if not counted.unfinished and not counted.failed:
-        return DeploymentPhase.READY, None
+        return (DeploymentPhase.STOPPED if deployment.stopped else DeploymentPhase.READY), None
     if counted.failed or counted.waiting or not working:
         return DeploymentPhase.DEGRADED, _told(counted)
     return DeploymentPhase.PROGRESSING, _told(counted)

@@ -17,7 +17,7 @@ from drivers.clock import Clock
 from drivers.port import Applied, BackendUnreachable, DriverProblem, Permanent, Retryable, StaleGeneration, Unreachable
 from graph.change import Change, Commit
 from graph.edit import Edit
-from graph.kinds import Cluster, Release, ReleasePhase, Site
+from graph.kinds import Cluster, Deployment, Release, ReleasePhase, Site
 from graph.ledger import Ledger
 from graph.refusal import Unavailable
 from graph.values import HealthStatus
@@ -117,6 +117,8 @@ class Reconciler:
                 self._release_changed(change)
             elif change.kind == "Site" and _came_back(change):
                 self.site_answers(change.id)
+            elif change.kind == "Deployment" and _resumed(change):
+                self._ring_all("deployment_id", change.id)
             elif change.kind == "Cluster":
                 if _reach_of(change.before) != _reach_of(change.after):
                     self._reach()
@@ -351,6 +353,11 @@ class Reconciler:
 
 def _reach_of(value: object) -> tuple[object, ...] | None:
     return (value.endpoint, value.calls_per_second) if isinstance(value, Cluster) else None
+
+
+def _resumed(change: Change) -> bool:
+    before, after = change.before, change.after
+    return isinstance(before, Deployment) and isinstance(after, Deployment) and before.paused and not after.paused
 
 
 def _came_back(change: Change) -> bool:

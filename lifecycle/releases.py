@@ -203,6 +203,7 @@ def _create(edit: Edit, deployment: Deployment, key: Key, want: _Want, *, operat
             component_name=name,
             identity=(deployment.id, name, site_id, cluster_id),
         ),
+        stopped=deployment.stopped,
         replicas=want.placed.replicas,
         resources=want.component.resources,
         assignments=dict(want.placed.assignments),
@@ -221,6 +222,7 @@ def _keep(
         "resources": want.component.resources,
         "assignments": dict(want.placed.assignments),
         "scheduling": want.scheduling,
+        "stopped": deployment.stopped,
         "wanted": True,
         "retires_after": None,
     }
@@ -230,7 +232,7 @@ def _keep(
         or before is None
         or _content(before) != _content(want.component)
         or scheduling_told(edit, release) != want.scheduling
-        or any(getattr(release, one) != fields[one] for one in ("replicas", "resources", "assignments"))
+        or any(getattr(release, one) != fields[one] for one in ("stopped", "replicas", "resources", "assignments"))
     )
     if differs:
         edit.replace(release, generation=deployment.generation, operation_id=operation_id, **fields, **STARTS_ANEW)

@@ -32,6 +32,7 @@ from lifecycle.connections import Connections
 from lifecycle.cordon import Cordonable, set_schedulable
 from lifecycle.deadlines import within
 from lifecycle.decisions import Decisions, Remember
+from lifecycle.deployment_verbs import DeploymentVerbs
 from lifecycle.deployments import (
     Adjustment,
     Started,
@@ -40,7 +41,6 @@ from lifecycle.deployments import (
     adjusted,
     deploy,
     seen_deployment,
-    terminate_deployment,
     update_deployment,
 )
 from lifecycle.drain import start_drain
@@ -56,6 +56,7 @@ from lifecycle.reconciler import Reconciler
 from lifecycle.reports import WorkReports
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
+from lifecycle.termination import terminate_deployment
 from placement.projection import Projection
 
 log = structlog.get_logger(__name__)
@@ -73,7 +74,7 @@ class Worker(Protocol):
 
 
 class Lifecycle:
-    """Deployments, operations, drains, `dry_runs` and `plans`; `running()` has the workers."""
+    """Deployments and their further `verbs`, operations, drains, `dry_runs` and `plans`; `running()` has the workers."""
 
     def __init__(
         self,
@@ -101,6 +102,7 @@ class Lifecycle:
             ledger.view.follow(projection)
         placing = Placing(projection, drivers, at_once=self._settings.placements_at_once)
         self._decisions = Decisions(ledger, placing, attempts=self._settings.placement_attempts)
+        self.verbs = DeploymentVerbs(ledger, self._decisions)
         self.dry_runs = DryRuns(ledger, projection, self._decisions, drivers, at_once=self._settings.placements_at_once)
         self.plans = Plans(ledger, placing, self._decisions, self.dry_runs)
         self.connections = Connections(

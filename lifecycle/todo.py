@@ -10,7 +10,7 @@ import enum
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from graph.kinds import GIVEN_UP, Component, Release, ReleasePhase
+from graph.kinds import GIVEN_UP, Component, Deployment, Release, ReleasePhase
 from graph.view import Reader, each, get_as
 
 
@@ -50,6 +50,11 @@ def todo(release: Release, component: Component, siblings: Iterable[tuple[Releas
         return Todo(Action.REMOVE)
     if release.applied_generation >= release.generation:
         return NOTHING
+    if release.stopped:
+        for other, what in siblings:
+            if component.name in what.depends_on and other.wanted and other.stopped and not is_ready(other):
+                return Todo(Action.WAIT, f"component {what.name} depends on it and is stopped first")
+        return Todo(Action.ENSURE)
     if not component.depends_on:
         return Todo(Action.ENSURE)
     for other, what in siblings:
@@ -64,7 +69,10 @@ def is_ready(release: Release) -> bool:
 
 
 def todo_in(reader: Reader, release: Release) -> Todo:
-    """The next step of a release in a graph."""
+    """The next step of a release in a graph: none while its deployment is paused."""
+    deployment = get_as(reader, Deployment, release.deployment_id)
+    if deployment is not None and deployment.paused:
+        return NOTHING
     component = get_as(reader, Component, release.component_id)
     if component is None:
         return NOTHING

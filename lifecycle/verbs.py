@@ -1,8 +1,13 @@
-"""What may be asked of a deployment in which state: one table, read by the code, the documentation and the tests."""
+"""What may be asked of a deployment in which state: one table, read by the code, the documentation and the tests.
+
+A phase decides but for a few verbs, for which it also matters what the deployment is on its way to; those are in `ONLY`.
+"""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
+from typing import NamedTuple
 
 from graph.kinds import Deployment, DeploymentPhase
 from graph.refusal import InvalidState
@@ -13,35 +18,102 @@ class Verb(enum.Enum):
 
     UPDATE = "update"
     SCALE = "scale"
+    ROLL_BACK = "roll back"
+    PAUSE = "pause"
+    STOP = "stop"
+    RESUME = "resume"
     TERMINATE = "terminate"
     DELETE = "terminate and delete"
     CANCEL = "cancel its operation"
     RETRY = "retry its operation"
 
 
+class Only(NamedTuple):
+    """A verb that is granted in a phase under a condition."""
+
+    holds: Callable[[Deployment], bool]
+    when: str
+    """The condition, in the table's words."""
+    otherwise: str
+    """Why it is refused when the condition does not hold."""
+
+
+CHANGES = (Verb.UPDATE, Verb.SCALE, Verb.ROLL_BACK)
+"""Verbs that change what is wanted: each makes a revision."""
+_PHASE = DeploymentPhase
 _ENDING = "it is being terminated"
 _ENDED = "it has been terminated: deploy it anew"
+_UNPLACED = "it waits to be placed, and nothing of it runs"
+_NOT_HELD = "it is neither paused nor stopped"
+_STOPPING = "it is stopped or being stopped: resume it first"
 
 REFUSED: dict[tuple[DeploymentPhase, Verb], str] = {
-    (DeploymentPhase.TERMINATING, Verb.UPDATE): _ENDING,
-    (DeploymentPhase.TERMINATING, Verb.SCALE): _ENDING,
-    (DeploymentPhase.TERMINATING, Verb.CANCEL): "a termination is not taken back: deploy it anew once it is gone",
-    (DeploymentPhase.TERMINATED, Verb.UPDATE): _ENDED,
-    (DeploymentPhase.TERMINATED, Verb.SCALE): _ENDED,
-    (DeploymentPhase.TERMINATED, Verb.TERMINATE): "it has been terminated already",
-    (DeploymentPhase.TERMINATED, Verb.CANCEL): "it has been terminated: nothing is under way",
-    (DeploymentPhase.TERMINATED, Verb.RETRY): "it has been terminated: there is nothing to try again",
-    (
-        DeploymentPhase.PENDING_PLACEMENT,
-        Verb.RETRY,
-    ): "it waits to be placed, and that is tried by itself",
+    (_PHASE.PENDING_PLACEMENT, Verb.PAUSE): _UNPLACED,
+    (_PHASE.PENDING_PLACEMENT, Verb.STOP): _UNPLACED,
+    (_PHASE.PENDING_PLACEMENT, Verb.RESUME): _NOT_HELD,
+    (_PHASE.PENDING_PLACEMENT, Verb.RETRY): "it waits to be placed, and that is tried by itself",
+    (_PHASE.READY, Verb.RESUME): _NOT_HELD,
+    (_PHASE.PAUSED, Verb.STOP): "it is paused and nothing is done to its backends: resume it first",
+    (_PHASE.STOPPED, Verb.PAUSE): _STOPPING,
+    (_PHASE.STOPPED, Verb.STOP): "it is stopped already",
+    **{(_PHASE.TERMINATING, verb): _ENDING for verb in (*CHANGES, Verb.PAUSE, Verb.STOP, Verb.RESUME)},
+    (_PHASE.TERMINATING, Verb.CANCEL): "a termination is not taken back: deploy it anew once it is gone",
+    **{(_PHASE.TERMINATED, verb): _ENDED for verb in (*CHANGES, Verb.PAUSE, Verb.STOP, Verb.RESUME)},
+    (_PHASE.TERMINATED, Verb.TERMINATE): "it has been terminated already",
+    (_PHASE.TERMINATED, Verb.CANCEL): "it has been terminated: nothing is under way",
+    (_PHASE.TERMINATED, Verb.RETRY): "it has been terminated: there is nothing to try again",
 }
-"""Why a verb is refused in a phase; what is not here is granted."""
+"""Why a verb is refused in a phase; what is neither here nor in ONLY is granted."""
+
+_RUNS = Only(lambda one: not one.stopped, "unless it is being stopped", _STOPPING)
+_STOPS = Only(lambda one: one.stopped, "while it is being stopped", _NOT_HELD)
+ONLY: dict[tuple[DeploymentPhase, Verb], Only] = {
+    (_PHASE.PROGRESSING, Verb.PAUSE): _RUNS,
+    (_PHASE.DEGRADED, Verb.PAUSE): _RUNS,
+    (_PHASE.PROGRESSING, Verb.RESUME): _STOPS,
+    (_PHASE.DEGRADED, Verb.RESUME): _STOPS,
+}
+"""Verbs that a phase alone does not decide."""
+
+
+NEXT: dict[Verb, DeploymentPhase | None] = {
+    **dict.fromkeys(CHANGES, _PHASE.PROGRESSING),
+    Verb.PAUSE: _PHASE.PAUSED,
+    Verb.STOP: _PHASE.PROGRESSING,
+    Verb.RESUME: _PHASE.PROGRESSING,
+    Verb.TERMINATE: _PHASE.TERMINATING,
+    Verb.DELETE: _PHASE.TERMINATING,
+    Verb.CANCEL: _PHASE.PROGRESSING,
+    Verb.RETRY: None,
+}
+"""The phase that a verb leads to at once, where nothing else is said; None: it stays. What follows is observed."""
+NEXT_IN: dict[tuple[DeploymentPhase, Verb], DeploymentPhase] = {
+    **{(_PHASE.PAUSED, verb): _PHASE.PAUSED for verb in (*CHANGES, Verb.CANCEL)},
+    (_PHASE.PENDING_PLACEMENT, Verb.CANCEL): _PHASE.TERMINATING,
+}
+"""Where a verb leads elsewhere than it does from other phases."""
+
+
+def next_phase(phase: DeploymentPhase, verb: Verb) -> DeploymentPhase:
+    """The phase that a deployment is in at once when a verb is granted.
+
+    A cancellation of what never ran leads to TERMINATING, from every phase.
+    """
+    return NEXT_IN.get((phase, verb)) or NEXT[verb] or phase
+
+
+def refusal_of(deployment: Deployment, verb: Verb) -> str | None:
+    """Why a deployment does not allow a verb as it is; None when it does."""
+    asked = (deployment.phase, verb)
+    only = ONLY.get(asked)
+    if only is not None:
+        return None if only.holds(deployment) else only.otherwise
+    return REFUSED.get(asked)
 
 
 def check_verb(deployment: Deployment, verb: Verb, *, path: str = "input.id") -> None:
-    """Raises InvalidState when the deployment's phase does not allow the verb."""
-    reason = REFUSED.get((deployment.phase, verb))
+    """Raises InvalidState when the deployment does not allow the verb as it is."""
+    reason = refusal_of(deployment, verb)
     if reason is not None:
         raise InvalidState(
             f"cannot {verb.value} of deployment {deployment.name!r}: {reason}"
@@ -53,13 +125,22 @@ def check_verb(deployment: Deployment, verb: Verb, *, path: str = "input.id") ->
 
 
 def table() -> str:
-    """The whole table in Markdown, as docs/lifecycle.md has it."""
-    verbs = list(Verb)
+    """The whole table in Markdown, as docs/lifecycle.md has it: a row a verb, a column a phase.
+
+    A cell has the phase that follows, or why the verb is refused.
+    """
     lines = [
-        f"| phase | {' | '.join(verb.value for verb in verbs)} |",
-        f"|---|{'---|' * len(verbs)}",
+        f"| | {' | '.join(phase.name for phase in DeploymentPhase)} |",
+        f"|---|{'---|' * len(DeploymentPhase)}",
     ]
-    for phase in DeploymentPhase:
-        cells = [REFUSED.get((phase, verb), "yes") for verb in verbs]
-        lines.append(f"| {phase.name} | {' | '.join(cells)} |")
+    for verb in Verb:
+        lines.append(f"| **{verb.value}** | {' | '.join(_cell(phase, verb) for phase in DeploymentPhase)} |")
     return "\n".join(lines)
+
+
+def _cell(phase: DeploymentPhase, verb: Verb) -> str:
+    only, reason = ONLY.get((phase, verb)), REFUSED.get((phase, verb))
+    if reason is not None:
+        return reason
+    granted = f"**{next_phase(phase, verb).name}**"
+    return granted if only is None else f"{granted}, {only.when}"

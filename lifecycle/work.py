@@ -24,7 +24,7 @@ from graph.kinds import Component, Deployment, Node, Release, ReleaseObserved, R
 from graph.view import Reader, get_as
 from lifecycle.backoff import pause_s
 from lifecycle.events import tell
-from lifecycle.observation import forget, take_in
+from lifecycle.observation import forget, is_as_asked, take_in
 from lifecycle.releases import STARTS_ANEW
 from lifecycle.scheduling import pod_terms, scheduling_told
 from lifecycle.settings import LifecycleSettings
@@ -131,10 +131,10 @@ def work_of(reader: Reader, release: Release) -> ReleaseWork:
         site_id=release.site_id,
         site=_site_name(reader, release),
         generation=release.generation,
-        replicas=release.replicas,
+        replicas=release.running_replicas,
         artifact=component.artifact,
         resources=release.resources,
-        assignments=release.assignments,
+        assignments={} if release.stopped else release.assignments,
         nodes=nodes,
         pods=pod_terms(
             release.backend_name,
@@ -179,12 +179,7 @@ def _applied(edit: Edit, release: Release, claimed: Release, outcome: Applied, *
     if outcome.observed is not None:
         release = take_in(edit, release, outcome.observed)
     seen = release.observed
-    ready = (
-        seen is not None
-        and seen.present
-        and seen.generation == release.generation
-        and seen.ready_replicas >= release.replicas
-    )
+    ready = seen is not None and seen.present and seen.generation == release.generation and is_as_asked(release, seen)
     # An observer may have told more of this generation before the call was answered.
     if current and ready and release.phase is ReleasePhase.WAITING_READY:
         edit.replace(release, phase=ReleasePhase.READY)

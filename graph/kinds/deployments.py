@@ -29,6 +29,10 @@ class DeploymentPhase(enum.Enum):
     """Every release is as wanted."""
     DEGRADED = "DEGRADED"
     """Some releases wait for their site, failed, or are short of replicas."""
+    PAUSED = "PAUSED"
+    """Nothing is done to its backends until it is resumed; what runs goes on. Its message says where it stands."""
+    STOPPED = "STOPPED"
+    """None of its replicas runs; its sites, nodes and names are kept until it is resumed."""
     TERMINATING = "TERMINATING"
     """It is being removed from its sites."""
     TERMINATED = "TERMINATED"
@@ -117,6 +121,12 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     drift_policy: Annotated[
         DriftPolicy, doc("What happens when a backend has something else than was applied to it.")
     ] = DriftPolicy.CORRECT
+    paused: Annotated[
+        bool, doc("Whether nothing is done to its backends until it is resumed; what runs goes on."), MANAGED
+    ] = False
+    stopped: Annotated[
+        bool, doc("Whether none of its replicas is to run until it is resumed; its sites and nodes are kept."), MANAGED
+    ] = False
     revision_number: Annotated[Count, doc("The number of its current revision, from 1."), MANAGED] = 1
     generation: Annotated[int, doc("Rises with every change of what is wanted."), MANAGED] = 1
     phase: Annotated[DeploymentPhase, doc("Where it stands."), MANAGED, INDEXED] = DeploymentPhase.PENDING_PLACEMENT
@@ -176,7 +186,10 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         doc("Removed once its deployment's releases of this generation and later are ready; none: it stays."),
         MANAGED,
     ] = None
-    replicas: Annotated[Count, doc("Replicas wanted."), MANAGED] = 1
+    stopped: Annotated[
+        bool, doc("Whether none of its replicas is to run for now; what it reserves stays reserved."), MANAGED
+    ] = False
+    replicas: Annotated[Count, doc("Replicas wanted; none of them while it is stopped."), MANAGED] = 1
     resources: Annotated[Resources, doc("What one replica needs."), MANAGED] = Resources()
     assignments: Annotated[
         dict[str, int],
@@ -204,6 +217,11 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     due_at: Annotated[TimestampMs | None, doc("Not tried again before this."), MANAGED] = None
     error: Annotated[str | None, doc("Why the last try failed."), MANAGED] = None
     operation_id: Annotated[str | None, doc("The operation that it is worked on for."), MANAGED, INDEXED] = None
+
+    @property
+    def running_replicas(self) -> int:
+        """Replicas that are to run now."""
+        return 0 if self.stopped else self.replicas
 
 
 @kind(prefix="instance", area=Area.WORKLOAD)

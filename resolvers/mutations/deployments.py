@@ -45,25 +45,29 @@ def sight(context: Context) -> Callable[[Reader], Reader]:
     return visible
 
 
-def _given(source: Any, name: str) -> Any:
+def given_of(source: Any, name: str) -> Any:
+    """A field of an input; None when it was left out."""
     value = getattr(source, name, UNSET)
     return None if value is UNSET else value
 
 
-def _deadline(given: Any) -> float | None:
-    value: float | None = _given(given, "deadline_seconds")
+def deadline_of(given: Any) -> float | None:
+    """How long an operation may take, seconds. Raises InvalidInput."""
+    value: float | None = given_of(given, "deadline_seconds")
     check_deadline(value)
     return value
 
 
-def _policy(given: Any, *, path: str = "input.policy") -> PlacementPolicy | None:
+def policy_given(given: Any, *, path: str = "input.policy") -> PlacementPolicy | None:
+    """The policy of an input, if it has one. Raises InvalidInput."""
     field = Deployment.SPEC.fields["policy"]
-    value = _given(given, "policy")
+    value = given_of(given, "policy")
     return None if value is None else value_from(field, value, path=path)
 
 
-def _replicas(given: Any, *, path: str = "input.replicas") -> dict[str, int] | None:
-    value = _given(given, "replicas")
+def replicas_given(given: Any, *, path: str = "input.replicas") -> dict[str, int] | None:
+    """The replicas of an input by component name, if it has any. Raises InvalidInput."""
+    value = given_of(given, "replicas")
     if value is None:
         return None
     found: dict[str, int] = {}
@@ -88,39 +92,46 @@ def wish_of(context: Context, given: Any, *, path: str = "input") -> Wish:
         tenant_id=given.tenant_id,
         name=given.name,
         app_version_id=given.app_version_id,
-        policy=_policy(given, path=f"{path}.policy") or PlacementPolicy(),
-        replicas=_replicas(given, path=f"{path}.replicas") or {},
-        drift_policy=_given(given, "drift_policy") or DriftPolicy.CORRECT,
+        policy=policy_given(given, path=f"{path}.policy") or PlacementPolicy(),
+        replicas=replicas_given(given, path=f"{path}.replicas") or {},
+        drift_policy=given_of(given, "drift_policy") or DriftPolicy.CORRECT,
         display_name=fields.get("display_name"),
         labels=fields.get("labels", {}),
     )
 
 
 class _Kept(msgspec.Struct):
-    deployment: msgspec.Raw | None
+    deployment: msgspec.Raw
+    """JSON `null` where the operation works on none: a union with None would take nothing else."""
     operation: msgspec.Raw
     revision: int
 
 
-def _remember(started: Started, revision: int) -> bytes:
+def _deployment_kept(kept: _Kept) -> Entity | None:
+    return None if bytes(kept.deployment) == b"null" else decode_entity("Deployment", kept.deployment)
+
+
+def remember_begun(started: Started, revision: int) -> bytes:
+    """What is answered when the idempotency key of a change comes again."""
     return msgspec.json.encode({"deployment": started.deployment, "operation": started.operation, "revision": revision})
 
 
-def _started(typename: str, committed: Committed[Started]) -> Payload:
+def begun(typename: str, committed: Committed[Started]) -> Payload:
+    """The payload of a change, or what was answered when its key came for the first time."""
     if committed.replayed is None:
         made = committed.value
         return Payload(typename, deployment=made.deployment, operation=made.operation, revision=committed.revision)
     kept = msgspec.json.decode(committed.replayed, type=_Kept)
-    deployment = decode_entity("Deployment", kept.deployment) if kept.deployment is not None else None
     return Payload(
         typename,
-        deployment=deployment,
+        deployment=_deployment_kept(kept),
         operation=decode_entity("Operation", kept.operation),
         revision=kept.revision,
     )
 
 
-def _deployment(context: Context, deployment_id: str) -> Deployment:
+def deployment_to_change(context: Context, deployment_id: str) -> Deployment:
+    """The deployment, if the caller sees it and may change it. Raises NotFound or Forbidden."""
     found = context.view.get(deployment_id)
     if not isinstance(found, Deployment):
         raise NotFound("Deployment", deployment_id, path="input.id")
@@ -136,57 +147,57 @@ async def _deploy(context: Context, given: Any) -> Payload:
         request,
         visible=sight(context),
         wait=given.wait_for_placement,
-        deadline_s=_deadline(given),
-        remember=_remember,
+        deadline_s=deadline_of(given),
+        remember=remember_begun,
     )
-    return _started("DeployPayload", committed)
+    return begun("DeployPayload", committed)
 
 
 async def _update(context: Context, given: Any) -> Payload:
-    deployment = _deployment(context, given.id)
+    deployment = deployment_to_change(context, given.id)
     change = Adjustment(
         deployment_id=deployment.id,
-        app_version_id=_given(given, "app_version_id"),
-        policy=_policy(given),
-        replicas=_replicas(given),
-        drift_policy=_given(given, "drift_policy"),
-        expected_revision=_given(given, "expected_revision"),
+        app_version_id=given_of(given, "app_version_id"),
+        policy=policy_given(given),
+        replicas=replicas_given(given),
+        drift_policy=given_of(given, "drift_policy"),
+        expected_revision=given_of(given, "expected_revision"),
     )
     request = request_of(context, "updateDeployment", given, tenant_id=deployment.tenant_id)
     committed = await context.services.lifecycle.update(
-        change, request, visible=sight(context), deadline_s=_deadline(given), remember=_remember
+        change, request, visible=sight(context), deadline_s=deadline_of(given), remember=remember_begun
     )
-    return _started("UpdateDeploymentPayload", committed)
+    return begun("UpdateDeploymentPayload", committed)
 
 
 async def _scale(context: Context, given: Any) -> Payload:
-    deployment = _deployment(context, given.id)
+    deployment = deployment_to_change(context, given.id)
     request = request_of(context, "scaleDeployment", given, tenant_id=deployment.tenant_id)
     committed = await context.services.lifecycle.scale(
         deployment.id,
-        _replicas(given) or {},
+        replicas_given(given) or {},
         request,
         visible=sight(context),
-        expected_revision=_given(given, "expected_revision"),
-        deadline_s=_deadline(given),
-        remember=_remember,
+        expected_revision=given_of(given, "expected_revision"),
+        deadline_s=deadline_of(given),
+        remember=remember_begun,
     )
-    return _started("ScaleDeploymentPayload", committed)
+    return begun("ScaleDeploymentPayload", committed)
 
 
 async def _terminate(context: Context, given: Any) -> Payload:
-    deployment = _deployment(context, given.id)
+    deployment = deployment_to_change(context, given.id)
     request = request_of(context, "terminateDeployment", given, tenant_id=deployment.tenant_id)
     committed = await context.services.lifecycle.terminate(
         deployment.id,
         request,
         visible=sight(context),
         delete=given.delete,
-        expected_revision=_given(given, "expected_revision"),
-        deadline_s=_deadline(given),
-        remember=_remember,
+        expected_revision=given_of(given, "expected_revision"),
+        deadline_s=deadline_of(given),
+        remember=remember_begun,
     )
-    return _started("TerminateDeploymentPayload", committed)
+    return begun("TerminateDeploymentPayload", committed)
 
 
 async def _operation(context: Context, operation_id: str) -> Operation:
@@ -212,7 +223,7 @@ async def _cancel(context: Context, given: Any) -> Payload:
     return Payload(
         "CancelOperationPayload",
         operation=decode_entity("Operation", kept.operation),
-        deployment=decode_entity("Deployment", kept.deployment) if kept.deployment is not None else None,
+        deployment=_deployment_kept(kept),
         revision=kept.revision,
     )
 
@@ -226,29 +237,55 @@ async def _retry(context: Context, given: Any) -> Payload:
     operation = await _operation(context, given.id)
     request = request_of(context, "retryOperation", given, tenant_id=operation.tenant_id)
     committed = await context.services.lifecycle.retry(
-        operation.id, request, visible=sight(context), deadline_s=_deadline(given), remember=_remember
+        operation.id, request, visible=sight(context), deadline_s=deadline_of(given), remember=remember_begun
     )
-    return _started("RetryOperationPayload", committed)
+    return begun("RetryOperationPayload", committed)
 
 
-def _optional(kind: str, text: str) -> Member:
+def optional(kind: str, text: str) -> Member:
+    """A field of an input that may be left out."""
     return f"Optional[{kind}]", strawberry.field(description=text, default=UNSET)
 
 
-def deployment_mutations() -> dict[str, Member]:
-    """The mutations of this module."""
-    policy = struct_input(PlacementPolicy)
-    key = {"idempotency_key": _optional("str", IDEMPOTENCY)}
-    deadline = {
-        "deadline_seconds": _optional(
+def key_input() -> dict[str, Member]:
+    """The idempotency key of an input."""
+    return {"idempotency_key": optional("str", IDEMPOTENCY)}
+
+
+def deadline_input() -> dict[str, Member]:
+    """The deadline of an input."""
+    return {
+        "deadline_seconds": optional(
             "float",
             "How long the operation may take. When that is over it ends PARTIAL or FAILED and tells what is not done; what "
             "is wanted stays wanted and is worked on all the same. Without one it takes its time.",
         )
     }
+
+
+def expected_input() -> dict[str, Member]:
+    """The revision that a deployment is expected at."""
+    return {"expected_revision": optional("BigInt", EXPECTED)}
+
+
+def id_input() -> dict[str, Member]:
+    """The deployment that an input is about."""
+    return {"id": ("ID", strawberry.field(description="The deployment."))}
+
+
+def begun_fields() -> dict[str, Member]:
+    """What the payload of a change has."""
+    return {
+        "deployment": ("Deployment", strawberry.field(description="The deployment as it is wanted now.")),
+        "operation": ("Operation", strawberry.field(description="What sees it through.")),
+    }
+
+
+def deployment_mutations() -> dict[str, Member]:
+    """The mutations of this module."""
+    policy = struct_input(PlacementPolicy)
+    key, deadline, expected, own_id = key_input(), deadline_input(), expected_input(), id_input()
     drift = enum_type(DriftPolicy)
-    expected = {"expected_revision": _optional("BigInt", EXPECTED)}
-    own_id: dict[str, Member] = {"id": ("ID", strawberry.field(description="The deployment."))}
     operation_id: dict[str, Member] = {"id": ("ID", strawberry.field(description="The operation."))}
     input_type(
         "DeployInput",
@@ -256,13 +293,13 @@ def deployment_mutations() -> dict[str, Member]:
             "tenant_id": ("ID", strawberry.field(description="The tenant that owns it.")),
             "name": ("str", strawberry.field(description="Its name, unique in the tenant.")),
             "app_version_id": ("ID", strawberry.field(description="What is to run.")),
-            "display_name": _optional("str", "A name for people."),
-            "labels": _optional("list[LabelInput]", "Its labels."),
-            "policy": _optional(policy, "Where it is to run; anywhere when not given."),
-            "replicas": _optional(
+            "display_name": optional("str", "A name for people."),
+            "labels": optional("list[LabelInput]", "Its labels."),
+            "policy": optional(policy, "Where it is to run; anywhere when not given."),
+            "replicas": optional(
                 "list[CountInput]", "Replicas at each site by component name; a component's own number when not given."
             ),
-            "drift_policy": _optional(
+            "drift_policy": optional(
                 drift, "What happens when a backend has something else than was applied to it. Default: CORRECT."
             ),
             **deadline,
@@ -282,12 +319,12 @@ def deployment_mutations() -> dict[str, Member]:
         {
             **own_id,
             **expected,
-            "app_version_id": _optional("ID", "Another version."),
-            "policy": _optional(policy, "Another policy, whole."),
-            "replicas": _optional(
+            "app_version_id": optional("ID", "Another version."),
+            "policy": optional(policy, "Another policy, whole."),
+            "replicas": optional(
                 "list[CountInput]", "All replicas; what is left out goes to the component's own number."
             ),
-            "drift_policy": _optional(
+            "drift_policy": optional(
                 drift, "Another drift policy; with CORRECT what has drifted is put right at once."
             ),
             **deadline,
@@ -325,9 +362,8 @@ def deployment_mutations() -> dict[str, Member]:
     input_type("CancelOperationInput", {**operation_id, **key}, description="Which operation.")
     input_type("RetryOperationInput", {**operation_id, **deadline, **key}, description="Which operation.")
     operation = {"operation": ("Operation", strawberry.field(description="What sees it through."))}
-    deployment = {"deployment": ("Deployment", strawberry.field(description="The deployment as it is wanted now."))}
     for name in ("Deploy", "UpdateDeployment", "ScaleDeployment", "TerminateDeployment", "RetryOperation"):
-        payload_type(f"{name}Payload", {**deployment, **operation}, description="What was begun.")
+        payload_type(f"{name}Payload", begun_fields(), description="What was begun.")
         result_union(f"{name}Result", f"{name}Payload", PLACING)
     payload_type(
         "CancelOperationPayload",

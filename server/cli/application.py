@@ -13,6 +13,7 @@ from server.cli import (
     backups,
     deploying,
     doctor,
+    holding,
     importing,
     links,
     operating,
@@ -101,6 +102,8 @@ app.command("deploy", rich_help_panel=_APPS)(deploying.deploy)
 app.command("update", rich_help_panel=_APPS)(deploying.update)
 app.command("scale", rich_help_panel=_APPS)(deploying.scale)
 app.command("terminate", rich_help_panel=_APPS)(deploying.terminate)
+for held in (holding.pause, holding.stop, holding.resume, holding.rollback):
+    app.command(held.__name__, rich_help_panel=_APPS)(held)
 app.add_typer(operating.operation, name="operation", rich_help_panel=_APPS)
 app.command("login", rich_help_panel=_ACCESS)(signing.login)
 app.command("logout", rich_help_panel=_ACCESS)(signing.logout)

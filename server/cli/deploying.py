@@ -72,7 +72,7 @@ def deploy(
     values = wished(api, wish, where, name=name)
     if later:
         values["waitForPlacement"] = True
-    _started(ctx, api, "deploy", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(ctx, api, "deploy", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
 
 
 @takes_flags
@@ -106,7 +106,7 @@ def update(
         values["appVersionId"] = version_of(api, to if "/" in to else f"{owner}/{app}/{to}")["id"]
     if not any(value for key, value in values.items() if key != "id"):
         raise Failure("nothing to change is given", remedy="give --to, --replicas or a policy", code=Exit.USAGE)
-    _started(ctx, api, "updateDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(ctx, api, "updateDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
 
 
 def scale(
@@ -130,7 +130,7 @@ def scale(
         raise Failure("how many replicas?", remedy="write web=3", code=Exit.USAGE)
     counts = counts_of(replicas)
     values = {"id": find(api, KINDS["Deployment"], named)["id"], "replicas": counts}
-    _started(ctx, api, "scaleDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(ctx, api, "scaleDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
 
 
 def terminate(
@@ -154,7 +154,7 @@ def terminate(
     found = find(api, KINDS["Deployment"], named)["id"]
     confirm(f"Remove {named} from all its sites?", yes=yes)
     values = {"id": found, "delete": delete}
-    _started(ctx, api, "terminateDeployment", values, output=output, wait=wait, seconds=seconds)
+    started(ctx, api, "terminateDeployment", values, output=output, wait=wait, seconds=seconds)
 
 
 def wished(api: Api, wish: WishFlags, where: PlacementFlags, *, name: str | None = None) -> Json:
@@ -173,7 +173,7 @@ def wished(api: Api, wish: WishFlags, where: PlacementFlags, *, name: str | None
     return values
 
 
-def _started(
+def started(
     ctx: typer.Context,
     api: Api,
     mutation: str,

@@ -178,6 +178,19 @@ class Edge:
         asked = await self.lifecycle.terminate(deployment_id, asking("terminate"), visible=everything, delete=delete)
         return asked.value
 
+    async def pause(self, deployment_id: str) -> Deployment:
+        return (await self.lifecycle.verbs.pause(deployment_id, asking("pause"), visible=everything)).value
+
+    async def stop(self, deployment_id: str) -> Started:
+        return (await self.lifecycle.verbs.stop(deployment_id, asking("stop"), visible=everything)).value
+
+    async def resume(self, deployment_id: str) -> Started:
+        return (await self.lifecycle.verbs.resume(deployment_id, asking("resume"), visible=everything)).value
+
+    async def rollback(self, deployment_id: str, number: int) -> Started:
+        asked = await self.lifecycle.verbs.rollback(deployment_id, number, asking("rollback"), visible=everything)
+        return asked.value
+
     async def cancel(self, operation_id: str) -> tuple[Operation, Deployment | None]:
         return (await self.lifecycle.cancel(operation_id, asking("cancel"), visible=everything)).value
 
@@ -288,7 +301,7 @@ class Edge:
     def check_books(self) -> None:
         """What the backends have is what the graph wants, no more and no less. The clusters are connected to."""
         wanted = {
-            (one.cluster_id, one.backend_name): (one.generation, one.replicas)
+            (one.cluster_id, one.backend_name): (one.generation, one.running_replicas)
             for one in each(self.view, Release)
             if one.wanted
         }

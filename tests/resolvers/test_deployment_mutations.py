@@ -10,10 +10,11 @@ import pytest_asyncio
 
 from graph.kinds import Role
 from worldkit.running import application_in, data
-from worldkit.two_tenants import two_tenants, wish_of
+from worldkit.two_tenants import MARKERS, two_tenants, wish_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-STARTED = "deployment { id driftPolicy } operation { id status deadlineAt createdAt }"
+STARTED = "deployment { id driftPolicy phase } operation { id status deadlineAt createdAt }"
+PAUSED = "deployment { id phase }"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -22,12 +23,12 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield application, await two_tenants(application)
 
 
-async def mutate(world: Any, name: str, given: dict[str, Any]) -> dict[str, Any]:
+async def mutate(world: Any, name: str, given: dict[str, Any], selected: str = STARTED) -> dict[str, Any]:
     application, made = world
     kind = name[0].upper() + name[1:]
     text = (
         f"mutation($input: {kind}Input!) {{ {name}(input: $input) {{ __typename "
-        f"... on {kind}Payload {{ {STARTED} }} ... on Error {{ code message path }} }} }}"
+        f"... on {kind}Payload {{ {selected} }} ... on Error {{ code message path }} }} }}"
     )
     answer: dict[str, Any] = (
         await data(application, text, {"input": given}, viewer=made.viewers["a", Role.TENANT_ADMIN])
@@ -55,3 +56,49 @@ async def test_a_deadline_that_is_none_is_refused_with_its_field(world) -> None:
     given = wish_of(application, made, "a", name="hasty", replicas=1)
     refused = await mutate(world, "deploy", {**given, "deadlineSeconds": 0})
     assert (refused["code"], refused["path"]) == ("INVALID_INPUT", "input.deadlineSeconds")
+
+
+async def test_a_deployment_is_paused_stopped_resumed_and_taken_back(world) -> None:
+    application, made = world
+    begun = await mutate(world, "deploy", wish_of(application, made, "a", name="held", replicas=1))
+    given = {"id": begun["deployment"]["id"]}
+    await mutate(world, "updateDeployment", {**given, "driftPolicy": "REPORT"})
+    assert (await mutate(world, "pauseDeployment", given, PAUSED))["deployment"]["phase"] == "PAUSED"
+    refused = await mutate(world, "stopDeployment", given)
+    assert (refused["code"], refused["path"]) == ("INVALID_STATE", "input.id")
+    key = {"idempotencyKey": "resume-once"}
+    resumed = await mutate(world, "resumeDeployment", {**given, **key})
+    assert resumed["__typename"] == "ResumeDeploymentPayload", resumed
+    assert await mutate(world, "resumeDeployment", {**given, **key}) == resumed
+    stopped = await mutate(world, "stopDeployment", {**given, "deadlineSeconds": 60})
+    assert stopped["operation"]["deadlineAt"] is not None
+    taken_back = await mutate(world, "rollbackDeployment", {**given, "revisionNumber": 1})
+    assert taken_back["__typename"] == "RollbackDeploymentPayload", taken_back
+    refused = await mutate(world, "rollbackDeployment", {**given, "revisionNumber": 0})
+    assert (refused["code"], refused["path"]) == ("INVALID_INPUT", "input.revisionNumber")
+    assert "it has 1 to 3" in refused["message"]
+
+
+@pytest.mark.parametrize("name", ["pauseDeployment", "stopDeployment", "resumeDeployment", "rollbackDeployment"])
+async def test_a_verb_does_not_tell_of_what_is_anothers(world, name) -> None:
+    _, made = world
+    own = {"revisionNumber": 1} if name == "rollbackDeployment" else {}
+    refused = await mutate(world, name, {"id": made.ids["b"]["Deployment"][0], **own}, PAUSED)
+    assert refused["code"] == "NOT_FOUND"
+
+
+async def test_what_is_asked_again_under_its_key_is_answered_as_the_first_time(world) -> None:
+    application, made = world
+    deployed = {**wish_of(application, made, "a", name="repeated", replicas=1), "idempotencyKey": "again-deploy"}
+    first = await mutate(world, "deploy", deployed)
+    assert await mutate(world, "deploy", deployed) == first
+    given = {"id": first["deployment"]["id"]}
+    for name, more in (
+        ("updateDeployment", {"driftPolicy": "REPORT"}),
+        ("scaleDeployment", {"replicas": [{"name": f"{MARKERS['a']}-web", "count": 2}]}),
+        ("terminateDeployment", {}),
+    ):
+        asked = {**given, **more, "idempotencyKey": f"again-{name}"}
+        begun = await mutate(world, name, asked)
+        assert begun["__typename"].endswith("Payload"), begun
+        assert await mutate(world, name, asked) == begun

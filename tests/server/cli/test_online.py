@@ -312,6 +312,19 @@ def test_a_wrong_plan_is_told(cli: CommandLine, arguments: list[str], code: Exit
     assert words in cli("plan", *arguments, code=int(code)).stderr
 
 
+def test_a_deployment_is_paused_stopped_resumed_and_taken_back(cli: CommandLine, deployment: str) -> None:
+    assert "PAUSED" in cli("pause", deployment).stderr
+    cli("resume", deployment, "--wait")
+    cli("stop", deployment, "--yes", "--wait")
+    assert cli.json("get", "deployment", deployment)["phase"] == "STOPPED"
+    cli("resume", deployment, "--wait")
+    cli("scale", deployment, "web=4", "--wait")
+    cli("rollback", deployment, "--to", "1", "--wait")
+    found = cli.json("get", "deployment", deployment)
+    assert (found["phase"], found["revisionNumber"]) == ("READY", 3)
+    assert "it has 1 to 3" in cli("rollback", deployment, "--to", "9", code=int(Exit.REFUSED)).stderr
+
+
 def test_an_app_is_deployed_scaled_updated_drained_and_terminated(cli: CommandLine, deployment: str) -> None:
     found = cli.json("get", "deployment", deployment)
     assert (found["phase"], found["appVersion"]["name"]) == ("READY", "1.0")

@@ -1,0 +1,144 @@
+"""What can be asked of deployments besides deploy, update, scale and terminate: to go back, to pause, to stop, to resume.
+
+Like those, a method returns when its change is committed, and whatever needs a decision is decided before that commit and
+anew when its room went to somebody else. Everything is checked before anything is done: a change is one commit or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from graph.edit import Edit
+from graph.kinds import AppVersion, Deployment, OperationKind
+from graph.ledger import Ledger
+from graph.refusal import InvalidState
+from graph.request import Committed, Request
+from graph.view import get_as
+from lifecycle.deadlines import within
+from lifecycle.decisions import Decisions, Remember
+from lifecycle.deployments import Adjustment, Started, Visible, seen_deployment, update_deployment
+from lifecycle.intents import intents_of
+from lifecycle.pausing import pause_deployment, resume_deployment, stop_deployment
+from lifecycle.verbs import Verb, check_verb
+
+
+class DeploymentVerbs:
+    """The verbs of one lifecycle."""
+
+    def __init__(self, ledger: Ledger, decisions: Decisions) -> None:
+        self._ledger = ledger
+        self._decisions = decisions
+
+    async def pause(
+        self,
+        deployment_id: str,
+        request: Request,
+        *,
+        visible: Visible,
+        expected_revision: int | None = None,
+        remember: Remember[Deployment] | None = None,
+    ) -> Committed[Deployment]:
+        """Has nothing done to a deployment's backends until it is resumed. Raises NotFound, Conflict or InvalidState."""
+        change = partial(
+            pause_deployment,
+            deployment_id=deployment_id,
+            visible=visible,
+            author=request.author,
+            expected_revision=expected_revision,
+        )
+        return await self._ledger.commit(change, request, remember=remember)
+
+    async def stop(
+        self,
+        deployment_id: str,
+        request: Request,
+        *,
+        visible: Visible,
+        expected_revision: int | None = None,
+        deadline_s: float | None = None,
+        remember: Remember[Started] | None = None,
+    ) -> Committed[Started]:
+        """Has no replica of a deployment run; its places are kept. Raises NotFound, Conflict or InvalidState."""
+        change = partial(
+            stop_deployment,
+            deployment_id=deployment_id,
+            visible=visible,
+            author=request.author,
+            expected_revision=expected_revision,
+        )
+        return await self._ledger.commit(within(change, deadline_s), request, remember=remember)
+
+    async def resume(
+        self,
+        deployment_id: str,
+        request: Request,
+        *,
+        visible: Visible,
+        expected_revision: int | None = None,
+        deadline_s: float | None = None,
+        remember: Remember[Started] | None = None,
+    ) -> Committed[Started]:
+        """Ends a pause or a stop. Raises NotFound, Conflict or InvalidState."""
+        change = partial(
+            resume_deployment,
+            deployment_id=deployment_id,
+            visible=visible,
+            author=request.author,
+            expected_revision=expected_revision,
+        )
+        return await self._ledger.commit(within(change, deadline_s), request, remember=remember)
+
+    async def rollback(
+        self,
+        deployment_id: str,
+        revision_number: int,
+        request: Request,
+        *,
+        visible: Visible,
+        expected_revision: int | None = None,
+        deadline_s: float | None = None,
+        remember: Remember[Started] | None = None,
+    ) -> Committed[Started]:
+        """Makes what a deployment wanted at one of its revisions its newest one, at the same sites while those have room.
+
+        The next change starts from it. Raises NotFound, Conflict, InvalidInput, InvalidState, Unplaceable, CapacityGone, or
+        what the ledger raises.
+        """
+        asked_before = False
+
+        async def attempt() -> Callable[[Edit], Started]:
+            nonlocal asked_before
+            reader = visible(self._ledger.view)
+            deployment = seen_deployment(reader, deployment_id)
+            check_verb(deployment, Verb.ROLL_BACK)
+            revision = await self._decisions.revision(deployment, revision_number)
+            if revision_number == deployment.revision_number:
+                raise InvalidState(
+                    f"deployment {deployment.name!r} is at revision {revision_number} already",
+                    remedy="name an earlier one",
+                    path="input.revisionNumber",
+                )
+            if get_as(reader, AppVersion, revision.app_version_id) is None:
+                raise InvalidState(
+                    f"revision {revision_number} ran a version that has been deleted since",
+                    remedy="update the deployment instead",
+                    path="input.revisionNumber",
+                )
+            decision_id = None if asked_before else revision.decision_id
+            asked_before = True
+            chosen = await self._decisions.at_revision(reader, deployment, revision, decision_id=decision_id)
+            change = Adjustment(
+                deployment_id=deployment_id, expected_revision=expected_revision, **intents_of(revision)
+            )
+            made = partial(
+                update_deployment,
+                change=change,
+                chosen=chosen,
+                visible=visible,
+                author=request.author,
+                kind=OperationKind.ROLLBACK,
+            )
+            return within(made, deadline_s)
+
+        return await self._decisions.commit(attempt, request, remember)

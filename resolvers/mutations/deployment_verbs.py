@@ -1,0 +1,160 @@
+"""The further verbs of deployments: pause, stop, resume, roll back.
+
+Each is an input, a payload and a union of its own, so that what a verb takes and how it can be refused is in the schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import strawberry
+
+from access.permissions import Permission, declare_root
+from graph.change import decode_entity
+from graph.kinds import Deployment
+from graph.request import Committed, Request
+from lifecycle.deployments import Started
+from resolvers.answers import request_of, verb
+from resolvers.context import Context
+from resolvers.mutations.deployments import (
+    PLACING,
+    begun,
+    begun_fields,
+    deadline_input,
+    deadline_of,
+    deployment_to_change,
+    expected_input,
+    given_of,
+    id_input,
+    key_input,
+    remember_begun,
+    sight,
+)
+from schema.results import Payload, payload_type, result_union
+from schema.vocabulary import Member, input_type
+
+
+class _Asked(NamedTuple):
+    """What every verb is handed."""
+
+    deployment_id: str
+    request: Request
+    also: dict[str, Any]
+    """Sight, the expected revision and the deadline, by the names that verbs have for them."""
+
+
+def _asked(context: Context, action: str, given: Any) -> _Asked:
+    deployment = deployment_to_change(context, given.id)
+    request = request_of(context, action, given, tenant_id=deployment.tenant_id)
+    also = {
+        "visible": sight(context),
+        "expected_revision": given_of(given, "expected_revision"),
+        "deadline_s": deadline_of(given),
+    }
+    return _Asked(deployment.id, request, also)
+
+
+async def _pause(context: Context, given: Any) -> Payload:
+    deployment_id, request, also = _asked(context, "pauseDeployment", given)
+    del also["deadline_s"]
+    committed: Committed[Deployment] = await context.services.lifecycle.verbs.pause(
+        deployment_id, request, remember=_remember_paused, **also
+    )
+    if committed.replayed is None:
+        return Payload("PauseDeploymentPayload", deployment=committed.value, revision=committed.revision)
+    kept = msgspec.json.decode(committed.replayed, type=_Kept)
+    deployment = decode_entity("Deployment", kept.deployment)
+    return Payload("PauseDeploymentPayload", deployment=deployment, revision=kept.revision)
+
+
+class _Kept(msgspec.Struct):
+    deployment: msgspec.Raw
+    revision: int
+
+
+def _remember_paused(deployment: Deployment, revision: int) -> bytes:
+    return msgspec.json.encode({"deployment": deployment, "revision": revision})
+
+
+async def _stop(context: Context, given: Any) -> Payload:
+    deployment_id, request, also = _asked(context, "stopDeployment", given)
+    committed: Committed[Started] = await context.services.lifecycle.verbs.stop(
+        deployment_id, request, remember=remember_begun, **also
+    )
+    return begun("StopDeploymentPayload", committed)
+
+
+async def _resume(context: Context, given: Any) -> Payload:
+    deployment_id, request, also = _asked(context, "resumeDeployment", given)
+    committed: Committed[Started] = await context.services.lifecycle.verbs.resume(
+        deployment_id, request, remember=remember_begun, **also
+    )
+    return begun("ResumeDeploymentPayload", committed)
+
+
+async def _rollback(context: Context, given: Any) -> Payload:
+    deployment_id, request, also = _asked(context, "rollbackDeployment", given)
+    committed: Committed[Started] = await context.services.lifecycle.verbs.rollback(
+        deployment_id, given.revision_number, request, remember=remember_begun, **also
+    )
+    return begun("RollbackDeploymentPayload", committed)
+
+
+class _Field(NamedTuple):
+    """A mutation of this module."""
+
+    action: str
+    make: Callable[[Context, Any], Awaitable[Payload]]
+    text: str
+    takes: dict[str, Member] = {}
+    """What its input has besides the deployment, the expected revision and the key."""
+    has_operation: bool = True
+
+
+def deployment_verb_mutations() -> dict[str, Member]:
+    """The mutations of this module."""
+    number: dict[str, Member] = {
+        "revision_number": ("int", strawberry.field(description="The number of one of the deployment's revisions."))
+    }
+    fields = [
+        _Field(
+            "pauseDeployment",
+            _pause,
+            "Has nothing done to a deployment's backends until it is resumed; what runs goes on.",
+            has_operation=False,
+        ),
+        _Field(
+            "stopDeployment", _stop, "Has none of a deployment's replicas run; its sites, nodes and names are kept."
+        ),
+        _Field("resumeDeployment", _resume, "Ends a pause or a stop; what was stopped runs again where it did."),
+        _Field(
+            "rollbackDeployment",
+            _rollback,
+            "Makes what a deployment wanted at an earlier revision its newest one; the next change starts from it.",
+            takes=number,
+        ),
+    ]
+    return {_python(one.action): _defined(one) for one in fields}
+
+
+def _defined(one: _Field) -> Member:
+    name = one.action[0].upper() + one.action[1:]
+    timed = deadline_input() if one.has_operation else {}
+    input_type(
+        f"{name}Input",
+        {**id_input(), **expected_input(), **one.takes, **timed, **key_input()},
+        description="Which deployment, and how.",
+    )
+    made = begun_fields()
+    if not one.has_operation:
+        del made["operation"]
+    payload_type(f"{name}Payload", made, description="What was begun." if one.has_operation else "What is so now.")
+    result_union(f"{name}Result", f"{name}Payload", PLACING)
+    declare_root("Mutation", one.action, Permission.WRITE_WORKLOADS)
+    return None, verb(one.action, one.make, description=one.text)
+
+
+def _python(action: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in action)

@@ -1,0 +1,99 @@
+"""`pause`, `stop`, `resume`, `rollback`: a deployment held, let go, and taken back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from graph.entity import KINDS
+from server.cli.deploying import UNPLACEABLE, started
+from server.cli.lookup import find
+from server.cli.options import (
+    OutputOption,
+    TenantOption,
+    TimeoutOption,
+    WaitOption,
+    YesOption,
+    api_of,
+    confirm,
+    seconds_of,
+)
+from server.cli.output import Output, say
+from server.cli.targets import DeploymentArgument, NameBehindArgument, deployment_text
+from server.cli.waiting import DEFAULT_TIMEOUT
+
+
+def pause(
+    ctx: typer.Context, name: DeploymentArgument, behind: NameBehindArgument = None, tenant: TenantOption = None
+) -> None:
+    """Do nothing for a deployment until it is resumed; what runs goes on.
+
+    Example: edgeatlas pause hello
+    """
+    api = api_of(ctx)
+    found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
+    made = api.mutate("pauseDeployment", {"id": found}, "deployment { name phase } revision")["deployment"]
+    say(f"deployment/{made['name']} {made['phase']}")
+
+
+def stop(
+    ctx: typer.Context,
+    name: DeploymentArgument,
+    behind: NameBehindArgument = None,
+    tenant: TenantOption = None,
+    yes: YesOption = False,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Run none of a deployment's replicas; its sites, nodes and names are kept for it.
+
+    Example: edgeatlas stop hello --yes --wait
+    """
+    api = api_of(ctx)
+    seconds = seconds_of(timeout)
+    named = deployment_text(name, behind, tenant=tenant)
+    found = find(api, KINDS["Deployment"], named)["id"]
+    confirm(f"Stop all replicas of {named}?", yes=yes)
+    started(ctx, api, "stopDeployment", {"id": found}, output=output, wait=wait, seconds=seconds)
+
+
+def resume(
+    ctx: typer.Context,
+    name: DeploymentArgument,
+    behind: NameBehindArgument = None,
+    tenant: TenantOption = None,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """End a pause or a stop; what was stopped runs again where it did.
+
+    Example: edgeatlas resume hello --wait
+    """
+    api = api_of(ctx)
+    seconds = seconds_of(timeout)
+    found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
+    started(ctx, api, "resumeDeployment", {"id": found}, output=output, wait=wait, seconds=seconds)
+
+
+def rollback(
+    ctx: typer.Context,
+    name: DeploymentArgument,
+    to: Annotated[int, typer.Option("--to", help="The number of the revision to go back to.", metavar="NUMBER")],
+    behind: NameBehindArgument = None,
+    tenant: TenantOption = None,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Go back to what a deployment wanted at an earlier revision.
+
+    Example: edgeatlas rollback hello --to 3 --wait
+    """
+    api = api_of(ctx)
+    seconds = seconds_of(timeout)
+    found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
+    values = {"id": found, "revisionNumber": to}
+    started(ctx, api, "rollbackDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
