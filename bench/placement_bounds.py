@@ -32,7 +32,7 @@ from placement.solve.solve import solve
 STEPS = (5_000, 40_000, 200_000, 1_000_000)
 """Of the simplex, in one relaxation of the whole: each time more, for a nearer bound."""
 NODES = 300
-EACH = 20
+EACH = 5
 """Apps after which what is known is written."""
 MOST_PAIRS = 6_000_000
 """Pairs in reach of a model that is worked on at all."""

@@ -23,6 +23,8 @@ MAX_DEPTH = 16
 """How deep groups may lie in each other."""
 MAX_GROUPS = 1_000
 """The most groups of a policy, those in others included."""
+MAX_CHOICES = 32
+"""The most `anyOf` of a policy: which one of each is chosen is what takes time, and a request has little."""
 MAX_ALTERNATIVES = Limits().alternatives
 """The most alternatives of one choice, once everything in it is written out."""
 
@@ -148,10 +150,17 @@ class _Reading:
 def _check_tree(groups: Sequence[SiteGroup], *, path: str) -> None:
     """Each group is exactly one of the three, and there are not too many, nor too deep."""
     waiting = [(one, f"{path}[{n}]", 1) for n, one in enumerate(groups)]
-    count = 0
+    count = choices = 0
     while waiting:
         group, where, depth = waiting.pop()
         count += 1
+        choices += bool(group.any_of)
+        if choices > MAX_CHOICES:
+            raise LimitExceeded(
+                f"a policy has at most {MAX_CHOICES} anyOf, those in other groups included",
+                remedy="put sites that can be exchanged one for one into a single anyOf",
+                path=where,
+            )
         if count > MAX_GROUPS or depth > MAX_DEPTH:
             raise LimitExceeded(
                 f"a policy has at most {MAX_GROUPS:,} groups, at most {MAX_DEPTH} deep in each other",

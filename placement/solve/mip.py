@@ -33,8 +33,8 @@ BESIDE = 2
 """More of them for each one of the best known."""
 BRANCHED = 100
 """Candidates that are branched over at most, where serving costs something."""
-FEW = 32
-"""Of each unit, where there are more: those with the least reduced costs. What is found is then best of these alone."""
+FEW = 112
+"""Where there are more, as many of each unit: those with the least reduced costs. What is found is best of these alone."""
 ORDINARY = 500
 """Columns of a relaxation for which the steps are meant; of more there are fewer, for each takes longer."""
 ENOUGH = 1e-4
@@ -55,7 +55,7 @@ def exact(
 
     Over all candidates the choice has a bound, of kind `EXACT` and proved when the search ended; and a model that no choice
     keeps comes back as a choice that is broken and proved. Over some there is no bound but what the incumbent has. With
-    `few` they are all branched over, however many they are.
+    `few` they are all branched over, however many they are, and once.
 
     `node_limit` is for all tiers together (the model's). `iterations` are the nodes of this search alone. None: nothing
     feasible was found, and it is not proved that there is nothing.
@@ -95,7 +95,7 @@ class Search:
     """Nodes that may still be searched."""
     best: Choice | None
     few: bool = False
-    """Whether all candidates that are left are branched over, however many they are."""
+    """Whether all candidates that are left are branched over, however many they are, and once: nothing is proved by it."""
     among: tuple[Ints, ...] | None = None
     """Candidates that can be in a choice as good as the best known; None: all."""
     nodes: int = 0
@@ -223,7 +223,7 @@ class Search:
             if self._reached(tier, low):
                 self._end(tier)
                 return
-            if found.status != "optimal" or opened is None or found.values is None:
+            if self.few or found.status != "optimal" or opened is None or found.values is None:
                 break
             if told.learn(found.values):
                 continue
@@ -243,11 +243,11 @@ class Search:
         assert self.best is not None, "candidates are left out only beside what is known"
         if relaxation.reduced is None:
             return
-        among, start = [], 0
+        among, start, each = [], 0, FEW // len(rows.among)
         for kept, opened in zip(rows.among, self.best.open, strict=True):
             reduced = relaxation.reduced[start : start + len(kept)]
             start += len(kept)
-            least = kept[np.argsort(reduced, kind="stable")[: FEW + BESIDE * len(opened)]]
+            least = kept[np.argsort(reduced, kind="stable")[: each + BESIDE * len(opened)]]
             among.append(np.union1d(least, opened))
         found = exact(self.model, among=tuple(among), incumbent=self.best, node_limit=self.left, few=True)
         if found is not None:

@@ -126,7 +126,7 @@ class Limits:
     """Candidates of each unit in the exact core; 0: no core is solved."""
     steps: int = 2_500
     """Of the simplex in the relaxation of a tier; fewer where it is large."""
-    mip_nodes: int = 2_000
+    mip_nodes: int = 400
     exact_candidates: int = 900
     """A model with no more candidates in all that no other stands in for is solved whole, not as a core."""
     alternatives: int = 64

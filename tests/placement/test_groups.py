@@ -12,7 +12,7 @@ from placement_graphs import Builder
 
 from graph.kinds.policy import PlacementPolicy, SiteGroup, SiteSelector
 from graph.refusal import InvalidInput, LimitExceeded
-from placement.groups import MAX_ALTERNATIVES, MAX_DEPTH, MAX_GROUPS, SiteGroups
+from placement.groups import MAX_ALTERNATIVES, MAX_CHOICES, MAX_DEPTH, MAX_GROUPS, SiteGroups
 from placement.solve.model import Group
 
 SITES = 5
@@ -170,3 +170,14 @@ def test_trees_are_bounded() -> None:
             read(group)
     # Choices that are all wanted are not written out against each other.
     assert len(read(wide).alternatives) == 10
+
+
+def test_choices_are_as_many_as_a_request_bears(build: Builder) -> None:
+    sites = [build.site() for _ in range(2)]
+    either = SiteGroup(any_of=[SiteGroup(sites=SiteSelector(site_ids=[one.id])) for one in sites])
+    within = SiteGroup(all_of=[either] * MAX_CHOICES)
+    assert build.decide(build.component(), policy=PlacementPolicy(groups=[within])).feasible
+    with pytest.raises(LimitExceeded) as refused:
+        build.decide(build.component(), policy=PlacementPolicy(groups=[within, either]))
+    assert refused.value.path is not None
+    assert refused.value.path.startswith("input.policy.groups[")
