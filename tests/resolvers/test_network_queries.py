@@ -194,7 +194,7 @@ async def test_single_points_of_failure_are_told_with_whom_they_cut_off(applicat
     assert (sites, links) == ({}, {("s5", "s6"): 1})
     regions = (await data(application, "{ regions { nodes { id name } } }"))["regions"]["nodes"]
     [region] = [one["id"] for one in regions if one["name"] == "below"]
-    below = (await data(application, WEAK, region=region))["weakPoints"]
+    below = (await data(application, WEAK, {"region": region}))["weakPoints"]
     assert (below["lookedAt"], below["total"]) == (3, 1)
     assert len(ids) == 7
 
