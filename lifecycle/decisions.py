@@ -8,14 +8,14 @@ refused by now.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from graph.change import Record
 from graph.edit import Edit
-from graph.kinds import AppVersion, Deployment, DeploymentPhase, DeploymentRevision, Operation
+from graph.kinds import AppVersion, Deployment, DeploymentPhase, DeploymentRevision, Operation, SiteReplicas
 from graph.kinds.policy import PlacementPolicy
 from graph.ledger import Ledger
 from graph.refusal import CapacityGone, InvalidInput, InvalidState, NotFound, Refusal, Unavailable
@@ -49,6 +49,7 @@ async def choose_for_change(
     policy: PlacementPolicy,
     replicas: dict[str, int],
     labels: Mapping[str, str] | None = None,
+    adjustments: Sequence[SiteReplicas] | None = None,
     path: str = "input",
     version_path: str = "input.appVersionId",
 ) -> Chosen:
@@ -72,6 +73,7 @@ async def choose_for_change(
         indulging=blemished(whole, deployment.id),
         # What waits to be placed goes on waiting when it cannot be, and is told why.
         filing=Filing.EVERY if deployment.phase is DeploymentPhase.PENDING_PLACEMENT else Filing.FEASIBLE,
+        adjustments=adjustments,
         path=path,
     )
 
@@ -101,6 +103,33 @@ class Decisions:
             version=version,
             policy=policy,
             replicas=replicas,
+        )
+
+    async def held(
+        self,
+        reader: Reader,
+        deployment: Deployment,
+        version: AppVersion,
+        policy: PlacementPolicy,
+        *,
+        stay_at: Mapping[str, Collection[str]],
+        adjustments: Sequence[SiteReplicas] | None = None,
+    ) -> Chosen:
+        """Where a deployment would run under a policy when it is held to the sites of each component.
+
+        Raises NotFound, InvalidInput or InvalidState.
+        """
+        return await self._placing.choose(
+            reader,
+            components=components_of(reader, version, path="input.id"),
+            policy=policy,
+            replicas=deployment.replicas,
+            tenant_id=deployment.tenant_id,
+            excluding_deployment_id=deployment.id,
+            stay_at=stay_at,
+            or_move=False,
+            indulging=blemished(self._ledger.view, deployment.id),
+            adjustments=adjustments,
         )
 
     async def for_wish(
@@ -192,6 +221,7 @@ class Decisions:
             if revision.policy == deployment.policy
             else None,
             indulging=blemished(self._ledger.view, deployment.id),
+            adjustments=revision.adjustments,
         )
 
     async def revision(self, deployment: Deployment, number: int) -> DeploymentRevision:

@@ -17,7 +17,13 @@ from graph.request import Committed, Request
 from graph.view import get_as
 from lifecycle.deadlines import within
 from lifecycle.decisions import Decisions, Remember
-from lifecycle.deployments import Adjustment, Started, Visible, seen_deployment, update_deployment
+from lifecycle.deployments import (
+    Adjustment,
+    Started,
+    Visible,
+    seen_deployment,
+    update_deployment,
+)
 from lifecycle.intents import intents_of
 from lifecycle.pausing import pause_deployment, resume_deployment, stop_deployment
 from lifecycle.verbs import Verb, check_verb

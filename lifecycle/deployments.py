@@ -28,9 +28,10 @@ from graph.kinds import (
     OperationStatus,
     Progress,
     Release,
+    SiteReplicas,
 )
 from graph.kinds.policy import PlacementPolicy
-from graph.refusal import InvalidState, NotFound
+from graph.refusal import CapacityGone, InvalidState, NotFound
 from graph.view import Reader, each, get_as
 from lifecycle.components import components_of
 from lifecycle.drift import set_drift_policy
@@ -57,6 +58,9 @@ DECISIONS = "decision"
 VERB_OF = {
     OperationKind.UPDATE: Verb.UPDATE,
     OperationKind.SCALE: Verb.SCALE,
+    OperationKind.ADD_SITES: Verb.ADD_SITES,
+    OperationKind.REMOVE_SITES: Verb.REMOVE_SITES,
+    OperationKind.ADJUST_SITE: Verb.ADJUST_SITE,
     OperationKind.ROLLBACK: Verb.ROLL_BACK,
 }
 """The verb that each kind of change is."""
@@ -64,6 +68,9 @@ ACCEPTED = {
     OperationKind.DEPLOY: "DeploymentAccepted",
     OperationKind.UPDATE: "UpdateAccepted",
     OperationKind.SCALE: "ScaleAccepted",
+    OperationKind.ADD_SITES: "AddSitesAccepted",
+    OperationKind.REMOVE_SITES: "RemoveSitesAccepted",
+    OperationKind.ADJUST_SITE: "AdjustSiteAccepted",
     OperationKind.ROLLBACK: "RollbackAccepted",
 }
 """What the event of each kind of change is called."""
@@ -91,8 +98,12 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
     policy: PlacementPolicy | None = None
     replicas: dict[str, int] | None = None
     """All replicas by component name; what is left out goes back to the component's own number."""
+    adjustments: list[SiteReplicas] | None = None
+    """All replicas at single sites."""
     drift_policy: DriftPolicy | None = None
     expected_revision: int | None = None
+    made_from: int | None = None
+    """The revision number that it was worked out from; None: it does not matter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,6 +190,12 @@ def update_deployment(
     """
     deployment = seen_deployment(visible(edit), change.deployment_id)
     check_verb(deployment, VERB_OF[kind])
+    if change.made_from not in (None, deployment.revision_number):
+        raise CapacityGone(
+            f"deployment {deployment.name!r} has changed meanwhile",
+            remedy="nothing was done; ask again",
+            path="input.id",
+        )
     if change.app_version_id is not None:
         seen_version(visible(edit), change.app_version_id)
     waiting = deployment.phase is DeploymentPhase.PENDING_PLACEMENT
@@ -193,6 +210,7 @@ def update_deployment(
         app_version_id=version.id,
         policy=policy,
         replicas=replicas,
+        adjustments=adjustments_after(deployment, change, components),
         revision_number=deployment.revision_number + 1,
         generation=deployment.generation + 1,
     )
@@ -216,6 +234,15 @@ def adjusted(
             names = {one.name for one in components_of(reader, version)}
             replicas = {name: count for name, count in replicas.items() if name in names}
     return version, change.policy or deployment.policy, replicas
+
+
+def adjustments_after(
+    deployment: Deployment, change: Adjustment, components: Sequence[Component]
+) -> list[SiteReplicas]:
+    """The replicas at single sites that a deployment has after a change: those of components that it still has."""
+    names = {one.name for one in components}
+    found = deployment.adjustments if change.adjustments is None else change.adjustments
+    return [one for one in found if one.component in names]
 
 
 def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation: int) -> bool:

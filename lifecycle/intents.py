@@ -10,7 +10,7 @@ from typing import Any
 
 from graph.kinds import Deployment, DeploymentRevision
 
-INTENTS = ("app_version_id", "policy", "replicas")
+INTENTS = ("app_version_id", "policy", "replicas", "adjustments")
 """Fields that a deployment and its revisions have in common."""
 
 

@@ -18,9 +18,10 @@ from typing import TypeVar
 import msgspec
 
 from drivers.registry import DriverRegistry
-from graph.kinds import Component
+from graph.kinds import Component, Deployment, SiteReplicas
 from graph.kinds.policy import PlacementPolicy, SiteSelector
-from graph.view import Reader
+from graph.view import Reader, get_as
+from lifecycle.adjusting import AskedApart, asked_apart, with_adjusted
 from lifecycle.deployments import Chosen
 from lifecycle.in_thread import in_thread
 from lifecycle.indulgence import NONE, Blemished, Indulgent
@@ -80,6 +81,7 @@ class Placing:
         indulging: Blemished = NONE,
         filing: Filing = Filing.FEASIBLE,
         bound: bool = False,
+        adjustments: Sequence[SiteReplicas] | None = None,
         path: str = "input",
     ) -> Chosen:
         """A decision on the graph as it is now. Cancelled it ends when its thread has, which is soon.
@@ -88,21 +90,65 @@ class Placing:
         `stay_at`: by the name of a component the sites to stay at; only if that cannot be, and with `or_move`, the whole
         policy is looked at. `indulging`: what of the deployment's own infrastructure is taken to be in order.
         `bound`: whether to find out how far it is from the best at most, where deciding does not tell; that takes seconds.
+        `adjustments`: replicas at single sites; None: those that the deployment which is left out has.
         Raises InvalidInput or NotFound that name what is wrong with the policy.
         """
+        pose = partial(
+            self.problem,
+            reader,
+            tenant_id=tenant_id,
+            excluding_deployment_id=excluding_deployment_id,
+            deployment_labels=deployment_labels,
+            indulging=indulging,
+            path=path,
+        )
+        if adjustments is None:
+            before = get_as(reader, Deployment, excluding_deployment_id)
+            adjustments = before.adjustments if before is not None else ()
         async with self._turn:
-            problem = self.problem(
-                reader,
-                components=components,
-                policy=policy,
-                replicas=replicas,
-                tenant_id=tenant_id,
-                excluding_deployment_id=excluding_deployment_id,
-                deployment_labels=deployment_labels,
-                indulging=indulging,
-                path=path,
-            )
-            return await in_thread(partial(self._choose, problem, stay_at, or_move=or_move, filing=filing, bound=bound))
+            problem = pose(components=components, policy=policy, replicas=replicas)
+            work = partial(self._choose, problem, stay_at, or_move=or_move, filing=filing, bound=bound)
+            chosen = await in_thread(work)
+            whole = AskedApart(components, policy, replicas)
+            return await self._adjusted(chosen, adjustments, whole, pose, filing=filing)
+
+    async def adjusted(
+        self, reader: Reader, chosen: Chosen, deployment: Deployment, asked: AskedApart, *, indulging: Blemished = NONE
+    ) -> Chosen:
+        """A decision that was made together with others, with the numbers that some of its sites have of their own."""
+        pose = partial(
+            self.problem,
+            reader,
+            tenant_id=deployment.tenant_id,
+            excluding_deployment_id=deployment.id,
+            indulging=indulging,
+        )
+        async with self._turn:
+            return await self._adjusted(chosen, deployment.adjustments, asked, pose, filing=Filing.FEASIBLE)
+
+    async def _adjusted(
+        self,
+        chosen: Chosen,
+        adjustments: Sequence[SiteReplicas],
+        asked: AskedApart,
+        pose: Callable[..., Problem],
+        *,
+        filing: Filing,
+    ) -> Chosen:
+        if not adjustments or not chosen.decision.feasible:
+            return chosen
+        problems = [
+            pose(components=one.components, policy=one.policy, replicas=one.replicas)
+            for one in asked_apart(chosen.decision, adjustments=adjustments, asked=asked)
+        ]
+        if not problems:
+            return chosen
+
+        def put_in(stop: Stop) -> Chosen:
+            apart = [decide(one, limits=Limits(stop=stop)) for one in problems]
+            return self.chosen(with_adjusted(chosen.decision, apart), filing=filing, stop=stop)
+
+        return await in_thread(put_in)
 
     def problem(
         self,

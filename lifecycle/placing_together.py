@@ -17,6 +17,7 @@ from graph.kinds import Component, Deployment
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import Refusal
 from graph.view import Reader, get_as
+from lifecycle.adjusting import AskedApart
 from lifecycle.deployments import Chosen
 from lifecycle.indulgence import NONE, Blemished
 from lifecycle.placing import Placing
@@ -72,7 +73,7 @@ async def repaired_together(placing: Placing, reader: Reader, whole: Reader, due
         problems = await _problems(placing, reader, due, refused)
         return [_hit(whole, one, problems[one.deployment.id]) for one in due if one.deployment.id in problems]
 
-    return refused | await placing.decided(hits, partial(_repaired, placing))
+    return refused | await _with_own(placing, reader, due, await placing.decided(hits, partial(_repaired, placing)))
 
 
 async def placed_together(placing: Placing, reader: Reader, due: Sequence[Due]) -> Answers:
@@ -87,7 +88,23 @@ async def placed_together(placing: Placing, reader: Reader, due: Sequence[Due]) 
             if one.deployment.id in problems
         ]
 
-    return refused | await placing.decided(asked, partial(_placed, placing))
+    return refused | await _with_own(placing, reader, due, await placing.decided(asked, partial(_placed, placing)))
+
+
+async def _with_own(placing: Placing, reader: Reader, due: Sequence[Due], answers: Answers) -> Answers:
+    """The answers, with the numbers of replicas that some deployments have at single sites."""
+    for one in due:
+        found = answers.get(one.deployment.id)
+        if not one.deployment.adjustments or not isinstance(found, Found):
+            continue
+        asked = AskedApart(one.components, one.policy, one.deployment.replicas)
+        try:
+            chosen = await placing.adjusted(reader, found.chosen, one.deployment, asked, indulging=one.indulging)
+        except Refusal as refusal:
+            answers[one.deployment.id] = refusal
+        else:
+            answers[one.deployment.id] = replace(found, chosen=chosen)
+    return answers
 
 
 async def _problems(placing: Placing, reader: Reader, due: Sequence[Due], refused: Answers) -> dict[str, Problem]:

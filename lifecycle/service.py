@@ -56,6 +56,7 @@ from lifecycle.reconciler import Reconciler
 from lifecycle.reports import WorkReports
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
+from lifecycle.site_verbs import SiteVerbs
 from lifecycle.termination import terminate_deployment
 from placement.projection import Projection
 
@@ -103,6 +104,7 @@ class Lifecycle:
         placing = Placing(projection, drivers, at_once=self._settings.placements_at_once)
         self._decisions = Decisions(ledger, placing, attempts=self._settings.placement_attempts)
         self.verbs = DeploymentVerbs(ledger, self._decisions)
+        self.site_verbs = SiteVerbs(ledger, self._decisions)
         self.dry_runs = DryRuns(ledger, projection, self._decisions, drivers, at_once=self._settings.placements_at_once)
         self.plans = Plans(ledger, placing, self._decisions, self.dry_runs)
         self.connections = Connections(

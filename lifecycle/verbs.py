@@ -18,6 +18,9 @@ class Verb(enum.Enum):
 
     UPDATE = "update"
     SCALE = "scale"
+    ADD_SITES = "add sites"
+    REMOVE_SITES = "remove sites"
+    ADJUST_SITE = "adjust a site"
     ROLL_BACK = "roll back"
     PAUSE = "pause"
     STOP = "stop"
@@ -38,7 +41,9 @@ class Only(NamedTuple):
     """Why it is refused when the condition does not hold."""
 
 
-CHANGES = (Verb.UPDATE, Verb.SCALE, Verb.ROLL_BACK)
+AT_ITS_SITES = (Verb.ADD_SITES, Verb.REMOVE_SITES, Verb.ADJUST_SITE)
+"""Verbs that start from where a deployment is."""
+CHANGES = (Verb.UPDATE, Verb.SCALE, *AT_ITS_SITES, Verb.ROLL_BACK)
 """Verbs that change what is wanted: each makes a revision."""
 _PHASE = DeploymentPhase
 _ENDING = "it is being terminated"
@@ -48,6 +53,7 @@ _NOT_HELD = "it is neither paused nor stopped"
 _STOPPING = "it is stopped or being stopped: resume it first"
 
 REFUSED: dict[tuple[DeploymentPhase, Verb], str] = {
+    **{(_PHASE.PENDING_PLACEMENT, verb): "it has no sites yet: update its policy" for verb in AT_ITS_SITES},
     (_PHASE.PENDING_PLACEMENT, Verb.PAUSE): _UNPLACED,
     (_PHASE.PENDING_PLACEMENT, Verb.STOP): _UNPLACED,
     (_PHASE.PENDING_PLACEMENT, Verb.RESUME): _NOT_HELD,

@@ -27,6 +27,7 @@ from graph.kinds.deployments import (  # isort: skip
     Release,
     ReleaseObserved,
     ReleasePhase,
+    SiteReplicas,
 )
 from graph.kinds.operations import (  # isort: skip
     Event,
@@ -88,6 +89,7 @@ __all__ = [
     "ServiceAccount",
     "ServiceScope",
     "Site",
+    "SiteReplicas",
     "SiteRole",
     "Tenant",
     "Tier",

@@ -106,6 +106,14 @@ class DriftPolicy(enum.Enum):
     """It is left as it is; the release is DRIFTED, the deployment DEGRADED, and an event tells of it."""
 
 
+class SiteReplicas(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """How many replicas of a component run at one site, where that is not as at the others."""
+
+    site_id: Annotated[str, doc("The site.")]
+    component: Annotated[str, doc("The component's name.")]
+    replicas: Annotated[Count, doc("Replicas there.")]
+
+
 @kind(prefix="deployment", area=Area.WORKLOAD, scope=("tenant_id",))
 class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An app version wanted in places."""
@@ -118,6 +126,9 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     replicas: Annotated[
         dict[str, int], doc("Replicas at each site by component name; a component's own number when absent.")
     ] = {}
+    adjustments: Annotated[
+        list[SiteReplicas], doc("Replicas at single sites, where they are not as at the others."), MANAGED
+    ] = []
     drift_policy: Annotated[
         DriftPolicy, doc("What happens when a backend has something else than was applied to it.")
     ] = DriftPolicy.CORRECT
@@ -152,6 +163,7 @@ class DeploymentRevision(Entity, frozen=True, kw_only=True, gc=False, omit_defau
     app_version_id: Annotated[str, doc("What was to run."), IMMUTABLE]
     policy: Annotated[PlacementPolicy, doc("Where it was to run."), IMMUTABLE]
     replicas: Annotated[dict[str, int], doc("Replicas at each site by component name."), IMMUTABLE] = {}
+    adjustments: Annotated[list[SiteReplicas], doc("Replicas at single sites."), IMMUTABLE] = []
     decision_id: Annotated[str | None, doc("The decision that chose its sites."), IMMUTABLE] = None
     author: Annotated[str, doc("Who asked for it, by id."), IMMUTABLE] = ""
 

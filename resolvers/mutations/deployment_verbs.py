@@ -1,4 +1,4 @@
-"""The further verbs of deployments: pause, stop, resume, roll back.
+"""The further verbs of deployments: pause, stop, resume, roll back, and those for single sites.
 
 Each is an input, a payload and a union of its own, so that what a verb takes and how it can be refused is in the schema.
 """
@@ -14,6 +14,7 @@ import strawberry
 from access.permissions import Permission, declare_root
 from graph.change import decode_entity
 from graph.kinds import Deployment
+from graph.refusal import InvalidInput
 from graph.request import Committed, Request
 from lifecycle.deployments import Started
 from resolvers.answers import request_of, verb
@@ -29,11 +30,16 @@ from resolvers.mutations.deployments import (
     given_of,
     id_input,
     key_input,
+    optional,
     remember_begun,
+    replicas_given,
     sight,
 )
 from schema.results import Payload, payload_type, result_union
 from schema.vocabulary import Member, input_type
+
+MOST_SITES = 1_000
+"""As many as a policy pins."""
 
 
 class _Asked(NamedTuple):
@@ -102,6 +108,41 @@ async def _rollback(context: Context, given: Any) -> Payload:
     return begun("RollbackDeploymentPayload", committed)
 
 
+async def _add_sites(context: Context, given: Any) -> Payload:
+    deployment_id, request, also = _asked(context, "addSites", given)
+    committed: Committed[Started] = await context.services.lifecycle.site_verbs.add_sites(
+        deployment_id, _site_ids(given), request, remember=remember_begun, **also
+    )
+    return begun("AddSitesPayload", committed)
+
+
+async def _remove_sites(context: Context, given: Any) -> Payload:
+    deployment_id, request, also = _asked(context, "removeSites", given)
+    committed: Committed[Started] = await context.services.lifecycle.site_verbs.remove_sites(
+        deployment_id, _site_ids(given), request, remember=remember_begun, **also
+    )
+    return begun("RemoveSitesPayload", committed)
+
+
+async def _adjust_site(context: Context, given: Any) -> Payload:
+    deployment_id, request, also = _asked(context, "adjustSite", given)
+    committed: Committed[Started] = await context.services.lifecycle.site_verbs.adjust_site(
+        deployment_id, given.site_id, replicas_given(given), request, remember=remember_begun, **also
+    )
+    return begun("AdjustSitePayload", committed)
+
+
+def _site_ids(given: Any) -> list[str]:
+    site_ids: list[str] = list(given.site_ids)
+    if not 1 <= len(site_ids) <= MOST_SITES:
+        raise InvalidInput(
+            f"1 to {MOST_SITES:,} sites are changed at once, not {len(site_ids):,}",
+            remedy="update the policy for more",
+            path="input.siteIds",
+        )
+    return site_ids
+
+
 class _Field(NamedTuple):
     """A mutation of this module."""
 
@@ -117,6 +158,15 @@ def deployment_verb_mutations() -> dict[str, Member]:
     """The mutations of this module."""
     number: dict[str, Member] = {
         "revision_number": ("int", strawberry.field(description="The number of one of the deployment's revisions."))
+    }
+    sites: dict[str, Member] = {"site_ids": ("list[ID]", strawberry.field(description="The sites, at most 1,000."))}
+    one_site: dict[str, Member] = {
+        "site_id": ("ID", strawberry.field(description="One of the deployment's sites.")),
+        "replicas": optional(
+            "list[CountInput]",
+            "Replicas there by component name; components that are left out stay as they are. Without any the site is as "
+            "the others again.",
+        ),
     }
     fields = [
         _Field(
@@ -134,6 +184,25 @@ def deployment_verb_mutations() -> dict[str, Member]:
             _rollback,
             "Makes what a deployment wanted at an earlier revision its newest one; the next change starts from it.",
             takes=number,
+        ),
+        _Field(
+            "addSites",
+            _add_sites,
+            "Has a deployment run at more sites: its policy names them, and at its other sites nothing changes.",
+            takes=sites,
+        ),
+        _Field(
+            "removeSites",
+            _remove_sites,
+            "Has a deployment no longer run at some sites: its policy leaves them out, and at its other sites nothing "
+            "changes.",
+            takes=sites,
+        ),
+        _Field(
+            "adjustSite",
+            _adjust_site,
+            "Gives components other numbers of replicas at one site than at the others; part of the revision.",
+            takes=one_site,
         ),
     ]
     return {_python(one.action): _defined(one) for one in fields}

@@ -10,10 +10,11 @@ import strawberry
 from access.permissions import declare_value_types
 from graph.conditions import Equals
 from graph.entity import Entity
-from graph.kinds import Operation, Release
+from graph.kinds import Operation, Release, Site, SiteReplicas
+from graph.view import get_as
 from schema.connections import connection_field
 from schema.entities import add_field, field_of
-from schema.vocabulary import object_type, resolver_field
+from schema.vocabulary import object_type, resolver_field, value_field
 
 
 class NodeAssignment(msgspec.Struct, frozen=True):
@@ -47,6 +48,19 @@ declare_value_types("NodeAssignment")
 def assignments(release: Release, info: Any) -> list[NodeAssignment]:
     """By ascending node id."""
     return [NodeAssignment(one, count) for one, count in sorted(release.assignments.items())]
+
+
+def _adjusted_site(one: SiteReplicas, info: Any) -> Site | None:
+    return get_as(info.context.view, Site, one.site_id)
+
+
+value_field(
+    SiteReplicas,
+    "site",
+    _adjusted_site,
+    returns="Optional[Site]",
+    description="The site; null when it is gone, or you may not see it.",
+)
 
 
 @field_of(

@@ -23,6 +23,7 @@ from server.cli import (
     serving,
     signing,
     simulating,
+    sites,
     watching,
     web_pages,
 )
@@ -102,8 +103,16 @@ app.command("deploy", rich_help_panel=_APPS)(deploying.deploy)
 app.command("update", rich_help_panel=_APPS)(deploying.update)
 app.command("scale", rich_help_panel=_APPS)(deploying.scale)
 app.command("terminate", rich_help_panel=_APPS)(deploying.terminate)
-for held in (holding.pause, holding.stop, holding.resume, holding.rollback):
-    app.command(held.__name__, rich_help_panel=_APPS)(held)
+for asked in (
+    holding.pause,
+    holding.stop,
+    holding.resume,
+    holding.rollback,
+    sites.add_sites,
+    sites.remove_sites,
+    sites.adjust_site,
+):
+    app.command(asked.__name__.replace("_", "-"), rich_help_panel=_APPS)(asked)
 app.add_typer(operating.operation, name="operation", rich_help_panel=_APPS)
 app.command("login", rich_help_panel=_ACCESS)(signing.login)
 app.command("logout", rich_help_panel=_ACCESS)(signing.logout)

@@ -191,6 +191,22 @@ class Edge:
         asked = await self.lifecycle.verbs.rollback(deployment_id, number, asking("rollback"), visible=everything)
         return asked.value
 
+    async def add_sites(self, deployment_id: str, *site_ids: str) -> Started:
+        verbs = self.lifecycle.site_verbs
+        return (await verbs.add_sites(deployment_id, site_ids, asking("addSites"), visible=everything)).value
+
+    async def remove_sites(self, deployment_id: str, *site_ids: str) -> Started:
+        verbs = self.lifecycle.site_verbs
+        return (await verbs.remove_sites(deployment_id, site_ids, asking("removeSites"), visible=everything)).value
+
+    async def adjust_site(self, deployment_id: str, site_id: str, **replicas: int) -> Started:
+        """Without replicas it is as the others again."""
+        verbs = self.lifecycle.site_verbs
+        asked = await verbs.adjust_site(
+            deployment_id, site_id, replicas or None, asking("adjustSite"), visible=everything
+        )
+        return asked.value
+
     async def cancel(self, operation_id: str) -> tuple[Operation, Deployment | None]:
         return (await self.lifecycle.cancel(operation_id, asking("cancel"), visible=everything)).value
 

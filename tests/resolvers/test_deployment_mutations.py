@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from graph.kinds import Role
+from graph.kinds import Release, Role
+from graph.view import each
 from worldkit.running import application_in, data
 from worldkit.two_tenants import MARKERS, two_tenants, wish_of
 
@@ -85,6 +86,29 @@ async def test_a_verb_does_not_tell_of_what_is_anothers(world, name) -> None:
     own = {"revisionNumber": 1} if name == "rollbackDeployment" else {}
     refused = await mutate(world, name, {"id": made.ids["b"]["Deployment"][0], **own}, PAUSED)
     assert refused["code"] == "NOT_FOUND"
+
+
+async def test_single_sites_are_added_adjusted_and_removed(world) -> None:
+    application, made = world
+    begun = await mutate(world, "deploy", wish_of(application, made, "a", name="sited", replicas=1))
+    given = {"id": begun["deployment"]["id"]}
+    release = next(each(application.ledger.view, Release, "deployment_id", given["id"]))
+    component = f"{MARKERS['a']}-web"
+    adjusted = await mutate(
+        world,
+        "adjustSite",
+        {**given, "siteId": release.site_id, "replicas": [{"name": component, "count": 2}]},
+        "deployment { adjustments { site { id } component replicas } }",
+    )
+    assert adjusted["deployment"]["adjustments"] == [
+        {"site": {"id": release.site_id}, "component": component, "replicas": 2}
+    ], adjusted
+    refused = await mutate(world, "removeSites", {**given, "siteIds": [release.site_id]})
+    assert (refused["code"], refused["path"]) == ("INVALID_STATE", "input.siteIds")
+    refused = await mutate(world, "addSites", {**given, "siteIds": []})
+    assert (refused["code"], refused["path"]) == ("INVALID_INPUT", "input.siteIds")
+    refused = await mutate(world, "addSites", {**given, "siteIds": [made.ids["b"]["Site"][0]]})
+    assert (refused["code"], refused["path"]) == ("NOT_FOUND", "input.siteIds[0]")
 
 
 async def test_what_is_asked_again_under_its_key_is_answered_as_the_first_time(world) -> None:

@@ -322,7 +322,16 @@ def test_a_deployment_is_paused_stopped_resumed_and_taken_back(cli: CommandLine,
     cli("rollback", deployment, "--to", "1", "--wait")
     found = cli.json("get", "deployment", deployment)
     assert (found["phase"], found["revisionNumber"]) == ("READY", 3)
-    assert "it has 1 to 3" in cli("rollback", deployment, "--to", "9", code=int(Exit.REFUSED)).stderr
+    there = cli.json("describe", "deployment", deployment)["releases"]["nodes"][0]["site"]["name"]
+    cli("adjust-site", deployment, there, "web=2", "--wait")
+    elsewhere = next(
+        one["name"] for one in cli.json("get", "sites") if one["name"] != there and one["role"] == "COMPUTE"
+    )
+    cli("add-sites", deployment, elsewhere, "--wait")
+    cli("remove-sites", deployment, elsewhere, "--wait")
+    after = cli.json("describe", "deployment", deployment)["releases"]["nodes"]
+    assert elsewhere not in {one["site"]["name"] for one in after}
+    assert "it has 1 to 6" in cli("rollback", deployment, "--to", "9", code=int(Exit.REFUSED)).stderr
 
 
 def test_an_app_is_deployed_scaled_updated_drained_and_terminated(cli: CommandLine, deployment: str) -> None:

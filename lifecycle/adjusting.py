@@ -1,0 +1,89 @@
+"""Sites with numbers of replicas of their own: decided like the rest, and put into the whole decision.
+
+A policy has one number for all sites. Where a site has another, the engine is asked about that site alone, with that number
+and the rules of its nodes, and the answer takes the place of what the whole decision has there: so what is adjusted packs
+on real nodes and is verified at head like everything else. Sites with the same numbers are asked about together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from graph.kinds import Component, SiteReplicas
+from graph.kinds.policy import PlacementPolicy, SiteSelector
+from placement.decision import Decision, SitePlacement
+
+
+class AskedApart(NamedTuple):
+    """What is decided, or was decided and has some sites that are decided by themselves."""
+
+    components: Sequence[Component]
+    policy: PlacementPolicy
+    replicas: Mapping[str, int]
+
+
+def asked_apart(decision: Decision, *, adjustments: Iterable[SiteReplicas], asked: AskedApart) -> list[AskedApart]:
+    """What is to be decided by itself, for the chosen sites that have numbers of their own."""
+    by_id = {one.id: one for one in asked.components}
+    wanted: dict[str, dict[str, int]] = {}
+    for one in adjustments:
+        wanted.setdefault(one.site_id, {})[one.component] = one.replicas
+    alike: dict[tuple[object, ...], tuple[list[Component], dict[str, int], list[str]]] = {}
+    for site in decision.placements:
+        if site.site_id not in wanted:
+            continue
+        parts = [by_id[one.component_id] for one in site.components]
+        own = {one.name: wanted[site.site_id][one.name] for one in parts if one.name in wanted[site.site_id]}
+        if own:
+            key = (tuple(sorted(own.items())), tuple(one.id for one in parts))
+            alike.setdefault(key, (parts, own, []))[2].append(site.site_id)
+    found = []
+    for parts, own, site_ids in alike.values():
+        names = {one.name for one in parts}
+        counts = {name: count for name, count in {**asked.replicas, **own}.items() if name in names}
+        found.append(AskedApart(parts, only_at(asked.policy, site_ids, names=names), counts))
+    return found
+
+
+def with_adjusted(decision: Decision, apart: Iterable[Decision]) -> Decision:
+    """The decision with what was decided apart in its place; the first of those that cannot be, if there is one."""
+    adjusted: dict[str, SitePlacement] = {}
+    for found in apart:
+        if not found.feasible:
+            return found
+        adjusted.update((one.site_id, one) for one in found.placements)
+    placements = [
+        msgspec.structs.replace(one, components=adjusted[one.site_id].components) if one.site_id in adjusted else one
+        for one in decision.placements
+    ]
+    return msgspec.structs.replace(decision, placements=placements)
+
+
+def only_at(policy: PlacementPolicy, site_ids: Sequence[str], *, names: Iterable[str]) -> PlacementPolicy:
+    """What of a policy holds at single sites that are chosen already: the rules of their nodes."""
+    known = set(names)
+    rules = [
+        msgspec.structs.replace(
+            one,
+            apart=False,
+            sites=SiteSelector(),
+            min_sites=1,
+            max_sites=None,
+            serves=[],
+            within_ms=None,
+            min_bandwidth_mbps=None,
+            never_with=[],
+        )
+        for one in policy.components
+        if one.component in known
+    ]
+    return PlacementPolicy(
+        sites=SiteSelector(site_ids=list(site_ids)),
+        tolerations=policy.tolerations,
+        components=rules,
+        min_sites=len(site_ids),
+        max_sites=len(site_ids),
+    )
