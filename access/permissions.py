@@ -127,6 +127,7 @@ KIND_ACCESS: dict[str, KindAccess] = {
         unowned_read=Permission.WRITE_INFRASTRUCTURE,
         unowned_write=Permission.WRITE_INFRASTRUCTURE,
     ),
+    "Package": _WORKLOAD,
     "App": _WORKLOAD,
     "AppVersion": _WORKLOAD,
     "Component": _WORKLOAD,

@@ -62,6 +62,7 @@ class Sealer:
     def __init__(self, ring: KeyRing) -> None:
         self._keys = {key.id: AESGCM(key.raw()) for key in ring.keys}
         self._current = ring.current.id
+        self._raw = {key.id: key.raw() for key in ring.keys}
         self._digest_key = hashlib.sha256(b"edgeatlas digest " + ring.keys[0].raw()).digest()
 
     def digest(self, body: bytes) -> str:
@@ -71,6 +72,22 @@ class Sealer:
         faster than the password's own. It changes when the old keys are dropped.
         """
         return hmac.new(self._digest_key, body, hashlib.sha256).hexdigest()
+
+    def sign(self, purpose: str, body: bytes) -> str:
+        """A signature that only this installation makes (HMAC-SHA-256 under the current key): `KEY.DIGITS`.
+
+        One that is made for a purpose is none for another.
+        """
+        return f"{self._current}.{self._mac(self._current, purpose, body)}"
+
+    def has_signed(self, purpose: str, body: bytes, signature: str) -> bool:
+        """Whether a signature was made here for a purpose and body, under any key of the key file."""
+        key_id, _, digits = signature.partition(".")
+        return key_id in self._raw and hmac.compare_digest(self._mac(key_id, purpose, body).encode(), digits.encode())
+
+    def _mac(self, key_id: str, purpose: str, body: bytes) -> str:
+        key = hmac.new(self._raw[key_id], f"edgeatlas sign {purpose}".encode(), hashlib.sha256).digest()
+        return hmac.new(key, body, hashlib.sha256).hexdigest()
 
     def __repr__(self) -> str:
         """Without keys."""

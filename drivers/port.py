@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 import msgspec
 
@@ -119,6 +119,27 @@ async def no_secrets(secret_id: str) -> Mapping[str, str]:
     raise Permanent(f"the secret {secret_id} cannot be read here")
 
 
+class PackageFiles(Protocol):
+    """The packages that are kept here, for drivers that apply what is in them."""
+
+    def file(self, reference: str, *, tenant_id: str) -> AbstractAsyncContextManager[BinaryIO]:
+        """The bytes of the package that a tenant's artifact refers to (`package:sha256:…`), as a file at its beginning.
+
+        They are what the digest says, were opened once, and are still a stranger's: what is read of them is read by
+        `drivers.packages.opening`. The file has no name and is gone when the context ends.
+        Raises Permanent when there is no such package, Retryable when packages cannot be read now.
+        """
+        ...
+
+
+class NoPackages:
+    """For where no packages are kept: knows none."""
+
+    def file(self, reference: str, *, tenant_id: str) -> AbstractAsyncContextManager[BinaryIO]:
+        """Refuses."""
+        raise Permanent(f"the package {reference} cannot be read here")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterAccess:
     """A control plane as its driver is handed it."""
@@ -132,6 +153,7 @@ class ClusterAccess:
     credentials_id: str | None = None
     secrets: Secrets = no_secrets
     inventory: Inventory = field(default_factory=NoInventory)
+    packages: PackageFiles = field(default_factory=NoPackages)
     data_folder: Path | None = None
     """Where a driver may keep files of its own; none: in memory only."""
 

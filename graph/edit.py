@@ -67,6 +67,9 @@ class Edit(Overlay):
             entity = kind(**{**given, "created_at": self.at, "updated_at": self.at, "revision": self.next_revision})
         except TypeError as problem:
             raise InvalidInput(f"{spec.name}: {problem}", path=path) from None
+        derived = entity.derived(self, path=path)
+        if derived:
+            entity = msgspec.structs.replace(entity, **derived)
         check_fields(entity, given, [name for name in given if name not in _MADE_HERE], path=path)
         for field in spec.refs:
             check_reference(self, entity, field, path=path)
@@ -95,9 +98,12 @@ class Edit(Overlay):
                 )
         ordinals = self._number(spec, changed)
         after = msgspec.structs.replace(current, **{**changed, "updated_at": self.at, "revision": self.next_revision})
+        derived = after.derived(self, path=path)
+        if derived:
+            after = msgspec.structs.replace(after, **derived)
         check_fields(after, changed, [name for name in changed if name not in _MADE_HERE], path=path)
         for field in spec.refs:
-            if field.name in changed:
+            if field.name in changed or field.name in derived:
                 check_reference(self, after, field, path=path)
         self._put(current, after, path=path)
         self.counters.update(ordinals)

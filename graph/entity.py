@@ -128,6 +128,13 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     created_at: Annotated[TimestampMs, doc("When it was made."), MANAGED] = 0
     updated_at: Annotated[TimestampMs, doc("When it last changed."), MANAGED] = 0
 
+    def derived(self, reader: Reader, *, path: str) -> dict[str, Any]:
+        """Managed fields that follow from the entity's others; asked before its checks whenever it is made or changed.
+
+        Raises a `graph.refusal.Refusal` that names the field below `path` when there is nothing that they could be.
+        """
+        return {}
+
     def check(self, reader: Reader, *, path: str) -> None:
         """Checks what types and references alone do not say; runs whenever an entity is made or changed.
 

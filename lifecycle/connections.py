@@ -26,6 +26,8 @@ from drivers.port import (
     Driver,
     DriverProblem,
     InUseElsewhere,
+    NoPackages,
+    PackageFiles,
     Secrets,
 )
 from drivers.registry import DriverRegistry
@@ -96,6 +98,7 @@ class Connections(Mapping[str, Connection]):
         clock: Clock,
         secrets: Secrets,
         data_folder: Path | None,
+        packages: PackageFiles | None = None,
         on_connected: Callable[[str], None],
         share: Share | None = None,
         reports: WorkReports | None = None,
@@ -106,6 +109,7 @@ class Connections(Mapping[str, Connection]):
         self._clock = clock
         self._secrets = secrets
         self._data_folder = data_folder
+        self._packages = packages or NoPackages()
         self._on_connected = on_connected
         self._share = share or Share()
         self._reports = reports or WorkReports()
@@ -251,6 +255,7 @@ class Connections(Mapping[str, Connection]):
             secrets=self._secrets,
             inventory=inventory,
             data_folder=self._data_folder,
+            packages=self._packages,
         )
         async with driver.connect(access) as backend:
             self._open[cluster_id] = Connection(driver, backend)

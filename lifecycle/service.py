@@ -47,6 +47,8 @@ from lifecycle.drain import start_drain
 from lifecycle.drainer import Drainer
 from lifecycle.held import WhileHeld
 from lifecycle.operations import cancel_operation, ended, retry_operation, running_operation
+from lifecycle.packages import Packages
+from lifecycle.packages_sweep import PackageSweep
 from lifecycle.placer import Placer
 from lifecycle.placing import Filing, Placing
 from lifecycle.plans import Plans
@@ -89,12 +91,14 @@ class Lifecycle:
         projection: Projection | None = None,
         share: Share | None = None,
         reports: WorkReports | None = None,
+        packages: Packages | None = None,
     ) -> None:
         """`projection` follows the ledger's view already; without one the lifecycle makes and follows its own.
 
-        `share` is what of the work is this process's; without one it is everything.
+        `share` is what of the work is this process's; without one it is everything. Without `packages` none are kept.
         """
         self._ledger = ledger
+        self.packages = packages
         self.share = share or Share(new_ulid() if ledger.store.shared else "")
         self._settings = settings or LifecycleSettings()
         self._clock = clock or SystemClock()
@@ -114,6 +118,7 @@ class Lifecycle:
             clock=self._clock,
             secrets=secrets,
             data_folder=data_folder,
+            packages=packages,
             on_connected=lambda cluster_id: self.reconciler.cluster_connected(cluster_id),
             share=self.share,
             reports=reports,
@@ -131,6 +136,10 @@ class Lifecycle:
             WhileHeld(drainer.run, name="drainer", share=self.share),
             WhileHeld(PlanSweep(ledger, clock=self._clock).run, name="plan-sweep", share=self.share),
         )
+        if packages is not None:
+            keep_ms = self._settings.package_retention_ms
+            sweep = PackageSweep(ledger, packages, keep_ms=keep_ms, clock=self._clock)
+            self._workers += (WhileHeld(sweep.run, name="package-sweep", share=self.share),)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Lifecycle]:

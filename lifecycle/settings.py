@@ -49,5 +49,7 @@ class LifecycleSettings:
     """The pause before a deployment that could not be placed is tried again; it doubles with each try."""
     pending_retry_cap_s: float = 60.0
     results_per_commit: int = 256
+    package_retention_ms: int = 7 * 86_400_000
+    """How long a package is kept that no component refers to."""
     seed: int = 0
     """Of the jitter of back-off."""

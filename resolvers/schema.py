@@ -16,6 +16,7 @@ from resolvers.mutations.deployments import deployment_mutations
 from resolvers.mutations.documents import document_mutations
 from resolvers.mutations.entities import entity_mutations
 from resolvers.mutations.infrastructure import infrastructure_mutations
+from resolvers.mutations.packages import package_mutations
 from resolvers.mutations.people import people_mutations
 from resolvers.mutations.plans import plan_mutations
 from resolvers.queries.audit import audit_queries
@@ -53,6 +54,7 @@ def build_schema() -> strawberry.Schema:
         **deployment_verb_mutations(),
         **document_mutations(),
         **plan_mutations(),
+        **package_mutations(),
     }
     # What adds fields to kinds comes before the kinds' types are made.
     queries: dict[str, Member] = {

@@ -41,6 +41,7 @@ from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
 from server.metrics import CountedRequests, Metrics
 from server.metrics_wiring import of_drivers, of_endpoint, of_graph
 from server.missing import missing
+from server.packages import PackageRoutes
 from server.pages import page_routes
 from server.plain_table import PlainTable
 from server.probes import Probes
@@ -148,9 +149,19 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         await stack.enter_async_context(Upkeep(ledger, settings).running())
         backups = _backups(settings, ledger, signin, audit)
         backups.clean()
+        assert lifecycle.packages is not None, "a server keeps packages"
+        packages = PackageRoutes(
+            ledger,
+            lifecycle.packages,
+            authenticate=signin.authenticate,
+            at_once=settings.uploads_at_once,
+        )
         yield Application(
             asgi=Starlette(
-                routes=_routes(endpoint, signin, metrics, probes, backups, ui, ledger.view),
+                routes=[
+                    *packages.routes(),
+                    *_routes(endpoint, signin, metrics, probes, backups, ui, ledger.view),
+                ],
                 middleware=[Middleware(CountedRequests, metrics=metrics)],
                 exception_handlers={404: missing},
             ),

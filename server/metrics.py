@@ -22,7 +22,7 @@ OTHER: Final = "other"
 ROUTES: Final = frozenset(
     {
         *("/", "/topology", "/map", "/list", "/entity", "/plain", "/playground", "/assets"),
-        *("/graphql", "/auth", "/livez", "/readyz", "/metrics", "/backup"),
+        *("/graphql", "/auth", "/livez", "/readyz", "/metrics", "/backup", "/uploads", "/packages"),
     }
 )
 """The first parts of the paths that are counted apart."""

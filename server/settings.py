@@ -76,6 +76,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store_password_file: Annotated[
         Path | None, _of("storage", "A file that holds the store's password, read at the start.")
     ] = None
+    package_store: Annotated[
+        str,
+        _of(
+            "storage",
+            'Where the bytes of packages are kept: "" is the folder `packages` in the data folder, /path another folder, '
+            "s3://bucket/prefix an S3-compatible store (with edgeatlas[s3]), whose keys and endpoint come from the "
+            "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL). The same for all processes of one "
+            "graph.",
+        ),
+    ] = ""
     key_file: Annotated[
         Path,
         _of(
@@ -149,6 +159,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_documents_bytes: Annotated[
         int, _of("limits", "The largest request of a caller who may apply documents.", unit="bytes", ge=1024, le=2**30)
     ] = 32 * 2**20
+    max_package_bytes: Annotated[
+        int, _of("limits", "The largest package that is uploaded.", unit="bytes", ge=1024, le=2**30)
+    ] = 50 * 2**20
+    package_quota_bytes: Annotated[
+        int, _of("limits", "The most bytes of all packages of a tenant.", unit="bytes", ge=0, le=2**50)
+    ] = 5 * 2**30
+    uploads_at_once: Annotated[int, _of("limits", "The most uploads at the same time.", ge=1, le=1_000)] = 8
     max_depth: Annotated[int, _of("limits", "The deepest nesting of a query.", ge=3, le=100)] = 12
     max_aliases: Annotated[int, _of("limits", "The most aliases of a query.", ge=0, le=10_000)] = 30
     max_tokens: Annotated[int, _of("limits", "The most tokens of a query.", ge=100, le=1_000_000)] = 2_000
@@ -199,6 +216,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=1_000,
         ),
     ] = 20
+    package_retention_days: Annotated[
+        float,
+        _of(
+            "retention",
+            "How long a package is kept that no component refers to, or has referred to since.",
+            unit="days",
+            ge=HOUR_DAYS,
+            le=36_500,
+        ),
+    ] = 7.0
     audit_retention_days: Annotated[
         float, _of("retention", "How long the audit is kept, apart from the commits.", unit="days", gt=0, le=36_500)
     ] = 365.0

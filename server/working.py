@@ -9,12 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 
 import structlog
 
 from access.sealed_secrets import open_secret
 from access.sealing import SealBroken, Sealer
 from drivers.clock import Clock, SystemClock
+from drivers.packages.blobs import Blobs
+from drivers.packages.flaws import Limits
+from drivers.packages.folder_blobs import FolderBlobs
+from drivers.packages.object_blobs import ObjectBlobs, ObjectStoreProblem
 from drivers.port import Permanent, Secrets
 from drivers.registry import DriverRegistry
 from graph.identifiers import new_ulid
@@ -25,6 +30,8 @@ from lifecycle.backlog import Backlog
 from lifecycle.doorbell import Doorbell
 from lifecycle.leases import Leases
 from lifecycle.nats_link import NatsLink
+from lifecycle.packages import Packages
+from lifecycle.packages_kept import Room
 from lifecycle.service import Lifecycle
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
@@ -32,9 +39,11 @@ from placement.projection import Projection
 from server.metrics import Metrics
 from server.metrics_wiring import of_backlog, of_share, of_work
 from server.settings import Settings
+from server.settings_values import SettingWrong
 
 log = structlog.get_logger(__name__)
 RESTART_PAUSE_S = 1.0
+DAY_MS = 86_400_000
 
 
 def secrets_of(ledger: Ledger, sealer: Sealer) -> Secrets:
@@ -50,6 +59,31 @@ def secrets_of(ledger: Ledger, sealer: Sealer) -> Secrets:
             raise Permanent(f"the secret {secret.name} cannot be opened: {problem}") from None
 
     return values
+
+
+def packages_of(settings: Settings, ledger: Ledger, sealer: Sealer) -> Packages:
+    """The packages, kept where the settings say. Raises SettingWrong."""
+    return Packages(
+        ledger,
+        blobs_of(settings),
+        sealer,
+        room=Room(package_bytes=settings.max_package_bytes, tenant_bytes=settings.package_quota_bytes),
+        scratch=settings.data_dir / "uploads",
+        limits=Limits(packed_bytes=settings.max_package_bytes),
+    )
+
+
+def blobs_of(settings: Settings) -> Blobs:
+    """Where the bytes of packages are kept. Raises SettingWrong."""
+    place = settings.package_store.removeprefix("file://")
+    if "://" not in place:
+        return FolderBlobs(Path(place).expanduser() if place else settings.data_dir / "packages")
+    try:
+        return ObjectBlobs.at(place)
+    except ObjectStoreProblem as problem:
+        raise SettingWrong(
+            "package_store", problem=f"is {place!r}: {problem}", remedy="Name a folder, or s3://bucket/prefix."
+        ) from None
 
 
 @contextlib.asynccontextmanager
@@ -70,16 +104,23 @@ async def working(
     clock, servers = SystemClock(), settings.nats_servers()
     worker = new_ulid()
     share = Share(worker, partitions=frozenset()) if servers else Share(worker if ledger.store.shared else "")
+    packages = packages_of(settings, ledger, sealer)
+    packages.clean()
     lifecycle = Lifecycle(
         ledger,
         drivers,
-        settings=LifecycleSettings(concurrency=settings.worker_concurrency, calls_per_s=settings.calls_per_second),
+        settings=LifecycleSettings(
+            concurrency=settings.worker_concurrency,
+            calls_per_s=settings.calls_per_second,
+            package_retention_ms=int(settings.package_retention_days * DAY_MS),
+        ),
         clock=clock,
         secrets=secrets_of(ledger, sealer),
         data_folder=settings.data_dir,
         projection=projection,
         share=share,
         reports=of_work(metrics),
+        packages=packages,
     )
     of_share(metrics, share)
     backlog = Backlog(ledger.view)

@@ -13,7 +13,8 @@ from graph.kinds.infrastructure import (  # isort: skip
     SiteRole,
     Tier,
 )
-from graph.kinds.apps import App, AppVersion, Artifact, ArtifactType, Component, Port, Protocol  # isort: skip
+from graph.kinds.packages import ArtifactType, Package, PackageContents  # isort: skip
+from graph.kinds.apps import App, AppVersion, Artifact, Component, Port, Protocol  # isort: skip
 from graph.kinds.apps import Service, ServiceScope  # isort: skip
 from graph.kinds.deployments import (  # isort: skip
     GIVEN_UP,
@@ -68,6 +69,8 @@ __all__ = [
     "OperationError",
     "OperationKind",
     "OperationStatus",
+    "Package",
+    "PackageContents",
     "Plan",
     "PlanCost",
     "PlanKind",

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from graph.entity import IMMUTABLE, INDEXED, Area, Named, Ref, doc, kind
-from graph.refusal import InvalidInput
+from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Named, Ref, doc, kind
+from graph.kinds.packages import SCHEME, ArtifactType, digest_of, is_digest, package_of
+from graph.refusal import InvalidInput, NotFound
 from graph.selectors import parse_selector
 from graph.values import Resources
 
@@ -23,23 +24,17 @@ if TYPE_CHECKING:
 LongText = Annotated[str, msgspec.Meta(max_length=16_384)]
 
 
-class ArtifactType(enum.Enum):
-    """What sort of package a component comes as; a driver says which it takes."""
-
-    CONTAINER_IMAGE = "CONTAINER_IMAGE"
-    HELM_CHART = "HELM_CHART"
-    MANIFESTS = "MANIFESTS"
-    HEAT_TEMPLATE = "HEAT_TEMPLATE"
-    CSAR = "CSAR"
-    VM_IMAGE = "VM_IMAGE"
-
-
 class Artifact(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What a component is run from."""
 
     type: Annotated[ArtifactType, doc("What sort of package it is.")]
     reference: Annotated[
-        str, msgspec.Meta(min_length=1, max_length=2048, description="Image reference, chart or template URL.")
+        str,
+        msgspec.Meta(
+            min_length=1,
+            max_length=2048,
+            description="Image reference, chart or template URL, or `package:sha256:…` for a package kept here.",
+        ),
     ]
     digest: Annotated[str | None, doc("`sha256:…`; pins what the reference means.")] = None
 
@@ -111,6 +106,39 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         list[str], doc("Names of components of the same version that are ready before it starts.")
     ] = []
     configuration: Annotated[dict[str, Any], doc("Values for its package, as the driver takes them.")] = {}
+    package_id: Annotated[
+        str | None,
+        doc("The package that `artifact` names by `package:sha256:…`; none: it is run from elsewhere."),
+        MANAGED,
+        Ref("Package", relation="UNPACKED_FROM"),
+    ] = None
+
+    def derived(self, reader: Reader, *, path: str) -> dict[str, Any]:
+        """The tenant's package that the artifact names; what is not there cannot be referred to."""
+        digest = digest_of(self.artifact.reference)
+        if digest is None:
+            return {"package_id": None}
+        where = f"{path}.artifact.reference"
+        if not is_digest(digest):
+            raise InvalidInput(
+                f"{SCHEME} is followed by sha256: and 64 hexadecimal digits",
+                remedy="give a package's digest",
+                path=where,
+            )
+        package = package_of(reader, self.tenant_id, digest)
+        if package is None:
+            raise NotFound("Package", digest, remedy="upload it first: requestUpload", path=where)
+        if package.type is not self.artifact.type:
+            raise InvalidInput(
+                f"the package is a {package.type.name} and not a {self.artifact.type.name}",
+                remedy=f"give the type {package.type.name}",
+                path=f"{path}.artifact.type",
+            )
+        if self.artifact.digest not in (None, digest):
+            raise InvalidInput(
+                "the digest is another than the reference's", remedy="leave it out", path=f"{path}.artifact.digest"
+            )
+        return {"package_id": package.id}
 
     def check(self, reader: Reader, *, path: str) -> None:
         """What a replica needs is known, the selector can be read, and it does not wait for itself."""

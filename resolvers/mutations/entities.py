@@ -61,6 +61,7 @@ class Editing:
     """Work that is slow or awaits, such as hashing a password; done before the change."""
     create: Callable[[Making, dict[str, Any]], Entity] | None = None
     update: Callable[[Making, Entity, dict[str, Any], int | None], Entity] | None = None
+    creatable: bool = True
     updatable: bool = True
     create_extra: Mapping[str, Member] = field(default_factory=dict)
     update_extra: Mapping[str, Member] = field(default_factory=dict)
@@ -113,21 +114,22 @@ def mutations_of(
     entity_field = {_snake(single): (kind.name, strawberry.field(description="As it is now."))}
     members: dict[str, Member] = {}
     inherited = frozenset({"tenant_id"}) if _inherits_tenant(kind) else frozenset()
-    create_input(kind, without=inherited | editing.without, extra=editing.create_extra)
-    payload_type(
-        f"Create{kind.name}Payload",
-        {**entity_field, **editing.create_answers},
-        description=f"The {kind.name} that was made.",
-    )
-    result_union(
-        f"Create{kind.name}Result",
-        f"Create{kind.name}Payload",
-        ("AlreadyExists", "Conflict", "InvalidState", *editing.errors),
-    )
-    members[f"create_{_snake(single)}"] = (
-        None,
-        verb(f"create{kind.name}", _creator(kind, editing), description=f"Makes {kind.one}."),
-    )
+    if editing.creatable:
+        create_input(kind, without=inherited | editing.without, extra=editing.create_extra)
+        payload_type(
+            f"Create{kind.name}Payload",
+            {**entity_field, **editing.create_answers},
+            description=f"The {kind.name} that was made.",
+        )
+        result_union(
+            f"Create{kind.name}Result",
+            f"Create{kind.name}Payload",
+            ("AlreadyExists", "Conflict", "InvalidState", *editing.errors),
+        )
+        members[f"create_{_snake(single)}"] = (
+            None,
+            verb(f"create{kind.name}", _creator(kind, editing), description=f"Makes {kind.one}."),
+        )
     if editing.updatable:
         update_input(kind, extra=editing.update_extra)
         payload_type(f"Update{kind.name}Payload", entity_field, description=f"The {kind.name} as it is now.")

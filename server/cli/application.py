@@ -24,6 +24,7 @@ from server.cli import (
     signing,
     simulating,
     sites,
+    uploading,
     watching,
     web_pages,
 )
@@ -98,6 +99,7 @@ app.command("watch", rich_help_panel=_GRAPH)(watching.watch)
 app.command("cordon", rich_help_panel=_GRAPH)(operating.cordon)
 app.command("uncordon", rich_help_panel=_GRAPH)(operating.uncordon)
 app.command("drain", rich_help_panel=_GRAPH)(operating.drain)
+app.command("upload", rich_help_panel=_APPS)(uploading.upload)
 app.command("plan", rich_help_panel=_APPS)(planning.plan)
 app.command("deploy", rich_help_panel=_APPS)(deploying.deploy)
 app.command("update", rich_help_panel=_APPS)(deploying.update)
