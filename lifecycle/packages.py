@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -27,7 +27,7 @@ from drivers.port import Permanent, Retryable
 from graph.identifiers import new_id
 from graph.kinds import Package
 from graph.kinds.packages import digest_of, package_of
-from graph.ledger import Ledger
+from graph.ledger import Ledger, system_clock_ms
 from graph.refusal import InvalidInput, Refusal, Unavailable
 from graph.request import Request
 from graph.store import StoreProblem
@@ -61,7 +61,15 @@ class Packages:
     """The packages of all tenants. `drivers.port.PackageFiles` for drivers."""
 
     def __init__(
-        self, ledger: Ledger, blobs: Blobs, sealer: Sealer, *, room: Room, scratch: Path, limits: Limits = LIMITS
+        self,
+        ledger: Ledger,
+        blobs: Blobs,
+        sealer: Sealer,
+        *,
+        room: Room,
+        scratch: Path,
+        limits: Limits = LIMITS,
+        clock_ms: Callable[[], int] = system_clock_ms,
     ) -> None:
         """`scratch` is a folder for files without a name; it is made when it is missing."""
         self._ledger = ledger
@@ -70,6 +78,7 @@ class Packages:
         self.room = room
         self._scratch = scratch
         self._limits = limits
+        self._clock_ms = clock_ms
         self._opening = asyncio.Semaphore(OPENED_AT_ONCE)
 
     async def request(self, viewer: Viewer, upload: Upload, request: Request) -> Offer:
@@ -99,10 +108,10 @@ class Packages:
             raise Unavailable(f"the store is away: {problem}", remedy="nothing was uploaded; try again") from None
         return Offer(None, token, expires_at, committed.revision)
 
-    async def take(self, token: str, *, now: int) -> Leave:
+    async def take(self, token: str) -> Leave:
         """The leave of a token, which cannot be taken again. Raises UploadGone or Unavailable."""
         try:
-            return await take_leave(self._ledger.store, self._sealer, token, now=now)
+            return await take_leave(self._ledger.store, self._sealer, token, now=self._clock_ms())
         except StoreProblem as problem:
             raise Unavailable(f"the store is away: {problem}", remedy="try again") from None
 
@@ -115,7 +124,7 @@ class Packages:
             await _written(file, pieces, leave)
             async with self._opening:
                 opened = await asyncio.to_thread(open_package, file, limits=self._limits)
-            blob = Blob(leave.digest, new_id(Package.SPEC.prefix))
+            blob = Blob(leave.digest, new_id(Package.SPEC.prefix, at_ms=self._clock_ms()))
             try:
                 await self.blobs.put(blob, file)
             except BlobsUnavailable as problem:
@@ -191,24 +200,28 @@ async def _written(file: BinaryIO, pieces: AsyncIterator[bytes], leave: Leave) -
     """Writes what comes, as long as it can be what was announced. Raises DigestMismatch or Unavailable."""
     digest, size, held = hashlib.sha256(), 0, bytearray()
 
-    def out() -> None:
-        digest.update(held)
-        file.write(held)
+    async def out() -> None:
+        def write() -> None:
+            digest.update(held)
+            file.write(held)
+            file.flush()
+
+        try:
+            await asyncio.to_thread(write)
+        except OSError as problem:
+            raise Unavailable(
+                f"the file cannot be written: {problem.strerror}", remedy="make room, then try again"
+            ) from None
         held.clear()
 
-    try:
-        async for piece in pieces:
-            size += len(piece)
-            if size > leave.size_bytes:
-                break
-            held += piece
-            if len(held) >= PIECE_BYTES:
-                await asyncio.to_thread(out)
-        await asyncio.to_thread(out)
-    except OSError as problem:
-        raise Unavailable(
-            f"the file cannot be written: {problem.strerror}", remedy="make room, then try again"
-        ) from None
+    async for piece in pieces:
+        size += len(piece)
+        if size > leave.size_bytes:
+            break
+        held += piece
+        if len(held) >= PIECE_BYTES:
+            await out()
+    await out()
     if size != leave.size_bytes:
         more = "more" if size > leave.size_bytes else f"{size}"
         raise DigestMismatch(

@@ -26,7 +26,7 @@ from drivers.packages.blobs import BlobMissing, BlobsUnavailable
 from drivers.packages.flaws import PackageRefused
 from graph.kinds import Package
 from graph.kinds.packages import SCHEME, is_digest
-from graph.ledger import Ledger, system_clock_ms
+from graph.ledger import Ledger
 from graph.refusal import Forbidden, InvalidState, LimitExceeded, NotFound, Refusal, Unavailable
 from graph.view import each
 from lifecycle.packages import DigestMismatch, Packages
@@ -73,14 +73,12 @@ class PackageRoutes:
         authenticate: Callable[[HTTPConnection], Awaitable[Viewer | None]],
         at_once: int,
         stalled_s: float = STALLED_S,
-        clock_ms: Callable[[], int] = system_clock_ms,
     ) -> None:
         self._ledger = ledger
         self._packages = packages
         self._authenticate = authenticate
         self._at_once = at_once
         self._stalled_s = stalled_s
-        self._clock_ms = clock_ms
         self._under_way = 0
 
     def routes(self) -> list[BaseRoute]:
@@ -109,7 +107,7 @@ class PackageRoutes:
     async def _received(self, request: Request) -> Response:
         if request.headers.get("content-encoding", "identity") != "identity":
             raise BadUpload("the body is encoded", status=415, remedy="send the file as it is")
-        leave = await self._packages.take(request.path_params["token"], now=self._clock_ms())
+        leave = await self._packages.take(request.path_params["token"])
         length = request.headers.get("content-length")
         if length is not None and length != str(leave.size_bytes):
             raise DigestMismatch(

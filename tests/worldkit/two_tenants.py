@@ -14,6 +14,8 @@ from access.viewer import SYSTEM, Viewer, viewer_of
 from graph.entity import KINDS
 from graph.kinds import DeploymentPhase, Role
 from graph.values import HealthStatus
+from packagekit.archives import CHART, tgz
+from packagekit.uploads import uploaded
 from server.app import Application
 from worldkit.running import data
 
@@ -111,6 +113,7 @@ async def two_tenants(application: Application) -> World:
     for tenant, marker in MARKERS.items():
         await _apply(application, OWN.replace("MARK", marker), f"{marker}-set")
         await _people(application, world, tenant, marker)
+        await _upload(application, world, tenant, marker)
         await _deploy(application, world, tenant, marker)
     await _settle(application)
     for tenant, marker in MARKERS.items():
@@ -146,6 +149,15 @@ async def _people(application: Application, world: World, tenant: str, marker: s
     await _made(application, "ApiToken", {"name": f"{marker}-token", "ownerId": account, "tenantId": tenant_id})
     values = [{"key": f"{marker}-key", "value": f"{marker}-sealed-value"}]
     await _made(application, "Secret", {"name": f"{marker}-secret", "tenantId": tenant_id, "values": values})
+
+
+async def _upload(application: Application, world: World, tenant: str, marker: str) -> None:
+    """A package of the tenant's own, and one whose bytes the other tenant has too."""
+    own = {
+        f"{marker}{name.removeprefix('shop')}": body.replace(b"shop", marker.encode()) for name, body in CHART.items()
+    }
+    for name, body in ((f"{marker}.tgz", tgz(own.items())), (f"{marker}-same.tgz", tgz(CHART.items()))):
+        await uploaded(application, world.tenants[tenant], body, fileName=name)
 
 
 async def _made(application: Application, kind: str, given: dict[str, Any]) -> str:
