@@ -31,6 +31,7 @@ from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
 from lifecycle.deadlines import Deadlines, is_overdue, overdue
 from lifecycle.events import tell
+from lifecycle.migrating import steps_of, switch_over
 from lifecycle.outcomes import outcomes_of
 from lifecycle.progress import Tally, outcome_of, phase_of, tally
 from lifecycle.releases import releases_of, unwant
@@ -174,7 +175,7 @@ def retire(edit: Edit, deployment: Deployment) -> Deployment:
     """Makes releases unwanted whose replacements are ready."""
     releases = releases_of(edit, deployment.id)
     retiring = [one for one in releases if one.wanted and one.retires_after is not None]
-    if not retiring:
+    if switch_over(edit, deployment, releases) or not retiring:
         return deployment
     going = [one for one in retiring if _replaced(edit, one, releases)]
     if not going:
@@ -222,6 +223,7 @@ def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]
             status=status,
             progress=progress,
             error=error,
+            steps=steps_of(operation.kind, status, worked_on),
             finished_at=edit.at if ended else operation.finished_at,
             outcomes=outcomes_of(edit, operation, worked_on) if ended else operation.outcomes,
         )
@@ -260,6 +262,7 @@ def _standing(release: Release) -> tuple[object, ...]:
         release.phase,
         release.wanted,
         release.retires_after,
+        release.standby,
         release.generation,
         release.applied_generation >= release.generation,
         release.operation_id,

@@ -113,6 +113,7 @@ class Decisions:
         policy: PlacementPolicy,
         *,
         stay_at: Mapping[str, Collection[str]],
+        replicas: Mapping[str, int] | None = None,
         adjustments: Sequence[SiteReplicas] | None = None,
     ) -> Chosen:
         """Where a deployment would run under a policy when it is held to the sites of each component.
@@ -123,7 +124,7 @@ class Decisions:
             reader,
             components=components_of(reader, version, path="input.id"),
             policy=policy,
-            replicas=deployment.replicas,
+            replicas=deployment.replicas if replicas is None else replicas,
             tenant_id=deployment.tenant_id,
             excluding_deployment_id=deployment.id,
             stay_at=stay_at,

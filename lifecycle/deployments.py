@@ -35,7 +35,7 @@ from graph.refusal import CapacityGone, InvalidState, NotFound
 from graph.view import Reader, each, get_as
 from lifecycle.components import components_of
 from lifecycle.drift import set_drift_policy
-from lifecycle.events import AUTHOR, tell
+from lifecycle.events import tell
 from lifecycle.indulgence import Indulgent, blemished
 from lifecycle.intents import intents_of
 from lifecycle.opening import create_operation
@@ -61,6 +61,7 @@ VERB_OF = {
     OperationKind.ADD_SITES: Verb.ADD_SITES,
     OperationKind.REMOVE_SITES: Verb.REMOVE_SITES,
     OperationKind.ADJUST_SITE: Verb.ADJUST_SITE,
+    OperationKind.MIGRATE: Verb.MIGRATE,
     OperationKind.ROLLBACK: Verb.ROLL_BACK,
 }
 """The verb that each kind of change is."""
@@ -71,6 +72,7 @@ ACCEPTED = {
     OperationKind.ADD_SITES: "AddSitesAccepted",
     OperationKind.REMOVE_SITES: "RemoveSitesAccepted",
     OperationKind.ADJUST_SITE: "AdjustSiteAccepted",
+    OperationKind.MIGRATE: "MigrationAccepted",
     OperationKind.ROLLBACK: "RollbackAccepted",
 }
 """What the event of each kind of change is called."""
@@ -245,54 +247,6 @@ def adjustments_after(
     return [one for one in found if one.component in names]
 
 
-def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation: int) -> bool:
-    """Places a deployment that waited for it; False when it no longer waits or has changed since. Raises CapacityGone."""
-    deployment = get_as(edit, Deployment, deployment_id)
-    if (
-        deployment is None
-        or deployment.phase is not DeploymentPhase.PENDING_PLACEMENT
-        or deployment.generation != generation
-        or not chosen.decision.feasible
-    ):
-        return False
-    version = get_as(edit, AppVersion, deployment.app_version_id)
-    operation = get_as(edit, Operation, deployment.operation_id)
-    if version is None:
-        return False
-    if operation is None:
-        # The one that asked for it has ended at its deadline; what is wanted is wanted all the same.
-        kind = OperationKind.DEPLOY if deployment.revision_number == 1 else OperationKind.UPDATE
-        operation = open_operation(edit, deployment, kind=kind, author=AUTHOR)
-    components = components_of(edit, version)
-    verify_at_head(edit, chosen.decision, components, policy=deployment.policy, deployment_id=deployment.id)
-    decision_id = file_decision(edit, deployment, chosen)
-    after = edit.replace(
-        deployment, phase=DeploymentPhase.PROGRESSING, message=None, decision_id=decision_id, operation_id=operation.id
-    )
-    total = apply_decision(edit, after, chosen.decision, components, operation_id=operation.id)
-    edit.replace(operation, progress=Progress(total=total))
-    tell(edit, after, "Placed", f"Deployment {after.name} was placed at {len(chosen.decision.placements)} sites.")
-    return True
-
-
-def keep_waiting(edit: Edit, deployment_id: str, why: str, *, chosen: Chosen | None, generation: int) -> None:
-    """Writes why a deployment still waits to be placed, with the decision that found no place if there is one.
-
-    Nothing is written when it says so already, no longer waits, or has changed since.
-    """
-    deployment = get_as(edit, Deployment, deployment_id)
-    if (
-        deployment is None
-        or deployment.phase is not DeploymentPhase.PENDING_PLACEMENT
-        or deployment.generation != generation
-        or deployment.message == why
-    ):
-        return
-    decision_id = deployment.decision_id if chosen is None else file_decision(edit, deployment, chosen)
-    after = edit.replace(deployment, message=why, decision_id=decision_id)
-    tell(edit, after, "NotPlaced", f"Deployment {after.name} waits: {why}.", warning=True)
-
-
 def open_operation(edit: Edit, deployment: Deployment, *, kind: OperationKind, author: str) -> Operation:
     """A new operation on the deployment; one that was under way is superseded by it."""
     earlier = get_as(edit, Operation, deployment.operation_id)
@@ -362,7 +316,16 @@ def _begin(
     sites = 0
     if chosen is not None and feasible:
         sites = len(chosen.decision.placements)
-        total = apply_decision(edit, after, chosen.decision, components, operation_id=operation.id)
+        migrates = kind is OperationKind.MIGRATE
+        total = apply_decision(
+            edit,
+            after,
+            chosen.decision,
+            components,
+            operation_id=operation.id,
+            replace_first=migrates,
+            standby=migrates,
+        )
         operation = edit.replace(operation, progress=Progress(total=total))
     tell(
         edit,

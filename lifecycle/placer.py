@@ -24,8 +24,9 @@ from graph.view import each, get_as
 from lifecycle.backoff import pause_s
 from lifecycle.bell import ring_or_sleep
 from lifecycle.components import components_of
-from lifecycle.deployments import Chosen, keep_waiting, place_pending
+from lifecycle.deployments import Chosen
 from lifecycle.leaving import ranked
+from lifecycle.pending import keep_waiting, place_pending
 from lifecycle.placing import Placing
 from lifecycle.placing_together import TOGETHER, Due, Found, placed_together
 from lifecycle.priorities import priority_of

@@ -88,6 +88,10 @@ def tally(releases: Iterable[Release]) -> Tally:
         counts[standing] += 1
         if standing is Standing.FAILED and one.phase in GIVEN_UP:
             reasons[one.error or "no reason was given"] += 1
+    retiring = sum(one.wanted and one.retires_after is not None for one in found)
+    if counts[Standing.FAILED] and retiring == counts[Standing.WORKING] and not counts[Standing.WAITING]:
+        # What replaces them is given up, so they stay: nothing more happens.
+        counts[Standing.FAILED] += counts.pop(Standing.WORKING, 0)
     told = [
         reason if count == 1 else f"{reason} ({count} releases)" for reason, count in reasons.most_common(REASONS_TOLD)
     ]

@@ -69,12 +69,14 @@ def apply_decision(
     replace_first: bool = False,
     take_over: bool = True,
     reassign: frozenset[str] = frozenset(),
+    standby: bool = False,
 ) -> int:
     """Makes the deployment's releases those of the decision; says how many the operation has to see through.
 
     `deployment` carries the new generation already. `replace_first`: what is left out stays until what replaces it is
     ready. `take_over`: the operation also sees through what an earlier one left undone. At the sites in `reassign` the
-    decision's nodes are taken even where the need is unchanged.
+    decision's nodes are taken even where the need is unchanged. `standby`: nothing is to be sent to what is new, until all
+    of it is ready.
     """
     wanted = _wants(edit, deployment, decision, components, reassign=reassign)
     existing = {_key(edit, one): one for one in releases_of(edit, deployment.id)}
@@ -82,9 +84,11 @@ def apply_decision(
     for key, want in wanted.items():
         release = existing.get(key)
         if release is None:
-            _create(edit, deployment, key, want, operation_id=operation_id)
+            _create(edit, deployment, key, want, operation_id=operation_id, standby=standby)
             touched += 1
         else:
+            if release.standby and not replace_first:
+                release = edit.replace(release, standby=False)
             touched += _keep(edit, deployment, release, want, operation_id=operation_id, take_over=take_over)
     for key, release in existing.items():
         if key not in wanted:
@@ -189,7 +193,7 @@ def _as_reserved(edit: Edit, wants: Iterable[_Want], releases: Iterable[Release]
     ]
 
 
-def _create(edit: Edit, deployment: Deployment, key: Key, want: _Want, *, operation_id: str) -> None:
+def _create(edit: Edit, deployment: Deployment, key: Key, want: _Want, *, operation_id: str, standby: bool) -> None:
     name, site_id, cluster_id = key
     edit.create(
         Release,
@@ -203,6 +207,7 @@ def _create(edit: Edit, deployment: Deployment, key: Key, want: _Want, *, operat
             component_name=name,
             identity=(deployment.id, name, site_id, cluster_id),
         ),
+        standby=standby,
         stopped=deployment.stopped,
         replicas=want.placed.replicas,
         resources=want.component.resources,

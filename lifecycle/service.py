@@ -46,6 +46,7 @@ from lifecycle.deployments import (
 from lifecycle.drain import start_drain
 from lifecycle.drainer import Drainer
 from lifecycle.held import WhileHeld
+from lifecycle.migrations import Migrations
 from lifecycle.operations import cancel_operation, ended, retry_operation, running_operation
 from lifecycle.packages import Packages
 from lifecycle.packages_sweep import PackageSweep
@@ -109,6 +110,7 @@ class Lifecycle:
         self._decisions = Decisions(ledger, placing, attempts=self._settings.placement_attempts)
         self.verbs = DeploymentVerbs(ledger, self._decisions)
         self.site_verbs = SiteVerbs(ledger, self._decisions)
+        self.migrations = Migrations(ledger, self._decisions)
         self.dry_runs = DryRuns(ledger, projection, self._decisions, drivers, at_once=self._settings.placements_at_once)
         self.plans = Plans(ledger, placing, self._decisions, self.dry_runs)
         self.connections = Connections(

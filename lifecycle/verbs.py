@@ -21,6 +21,7 @@ class Verb(enum.Enum):
     ADD_SITES = "add sites"
     REMOVE_SITES = "remove sites"
     ADJUST_SITE = "adjust a site"
+    MIGRATE = "migrate"
     ROLL_BACK = "roll back"
     PAUSE = "pause"
     STOP = "stop"
@@ -43,7 +44,7 @@ class Only(NamedTuple):
 
 AT_ITS_SITES = (Verb.ADD_SITES, Verb.REMOVE_SITES, Verb.ADJUST_SITE)
 """Verbs that start from where a deployment is."""
-CHANGES = (Verb.UPDATE, Verb.SCALE, *AT_ITS_SITES, Verb.ROLL_BACK)
+CHANGES = (Verb.UPDATE, Verb.SCALE, *AT_ITS_SITES, Verb.MIGRATE, Verb.ROLL_BACK)
 """Verbs that change what is wanted: each makes a revision."""
 _PHASE = DeploymentPhase
 _ENDING = "it is being terminated"
@@ -54,6 +55,7 @@ _STOPPING = "it is stopped or being stopped: resume it first"
 
 REFUSED: dict[tuple[DeploymentPhase, Verb], str] = {
     **{(_PHASE.PENDING_PLACEMENT, verb): "it has no sites yet: update its policy" for verb in AT_ITS_SITES},
+    (_PHASE.PENDING_PLACEMENT, Verb.MIGRATE): _UNPLACED,
     (_PHASE.PENDING_PLACEMENT, Verb.PAUSE): _UNPLACED,
     (_PHASE.PENDING_PLACEMENT, Verb.STOP): _UNPLACED,
     (_PHASE.PENDING_PLACEMENT, Verb.RESUME): _NOT_HELD,

@@ -37,9 +37,12 @@ from graph.kinds.operations import (  # isort: skip
     OperationError,
     OperationKind,
     OperationStatus,
+    OperationStep,
     Progress,
     ReleaseOutcome,
     ReleaseStanding,
+    StepName,
+    StepStatus,
 )
 from graph.kinds.plans import Plan, PlanCost, PlanKind, PlanStatus  # isort: skip
 
@@ -69,6 +72,7 @@ __all__ = [
     "OperationError",
     "OperationKind",
     "OperationStatus",
+    "OperationStep",
     "Package",
     "PackageContents",
     "Plan",
@@ -94,6 +98,8 @@ __all__ = [
     "Site",
     "SiteReplicas",
     "SiteRole",
+    "StepName",
+    "StepStatus",
     "Tenant",
     "Tier",
     "User",

@@ -198,6 +198,13 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         doc("Removed once its deployment's releases of this generation and later are ready; none: it stays."),
         MANAGED,
     ] = None
+    standby: Annotated[
+        bool,
+        doc(
+            "Whether it is made ahead of what it replaces: nothing is to be sent to it until all that is made is ready."
+        ),
+        MANAGED,
+    ] = False
     stopped: Annotated[
         bool, doc("Whether none of its replicas is to run for now; what it reserves stays reserved."), MANAGED
     ] = False

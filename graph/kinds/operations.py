@@ -30,6 +30,8 @@ class OperationKind(enum.Enum):
     REMOVE_SITES = "REMOVE_SITES"
     ADJUST_SITE = "ADJUST_SITE"
     """Gives a deployment another number of replicas at one site."""
+    MIGRATE = "MIGRATE"
+    """Moves a deployment to another version or other sites: made before it is broken, in steps."""
     ROLLBACK = "ROLLBACK"
     """Makes what a deployment wanted at an earlier revision its newest one."""
     DRAIN = "DRAIN"
@@ -105,6 +107,36 @@ class ReleaseOutcome(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_d
     error: Annotated[str | None, doc("Why it failed, or was not done yet.")] = None
 
 
+class StepName(enum.Enum):
+    """A step of a migration, in their order."""
+
+    CREATE = "CREATE"
+    """What is to run is with its backends."""
+    READY = "READY"
+    """All of it is ready."""
+    SWITCH = "SWITCH"
+    """What is sent to the old goes to the new."""
+    REMOVE = "REMOVE"
+    """The old is gone."""
+
+
+class StepStatus(enum.Enum):
+    """Where a step stands, from what was observed."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+    """The operation ended before it was done; the steps after it were not begun."""
+
+
+class OperationStep(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One step of an operation."""
+
+    name: Annotated[StepName, doc("Which.")]
+    status: Annotated[StepStatus, doc("Where it stands.")] = StepStatus.PENDING
+
+
 @kind(prefix="operation", area=Area.RECORD)
 class Operation(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Long work: it goes on whether or not anyone watches."""
@@ -120,6 +152,7 @@ class Operation(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     requested_by: Annotated[str, doc("Who asked for it, by id."), IMMUTABLE] = ""
     status: Annotated[OperationStatus, doc("Where it stands."), MANAGED, INDEXED] = OperationStatus.RUNNING
     progress: Annotated[Progress, doc("How far it is."), MANAGED] = Progress()
+    steps: Annotated[list[OperationStep], doc("Of a migration: its steps, in their order."), MANAGED] = []
     error: Annotated[OperationError | None, doc("Set when its status is FAILED or PARTIAL."), MANAGED] = None
     deadline_at: Annotated[
         TimestampMs | None,

@@ -14,9 +14,11 @@ import strawberry
 from access.permissions import Permission, declare_root
 from graph.change import decode_entity
 from graph.kinds import Deployment
+from graph.kinds.policy import PlacementPolicy
 from graph.refusal import InvalidInput
 from graph.request import Committed, Request
 from lifecycle.deployments import Started
+from lifecycle.migrations import Target
 from resolvers.answers import request_of, verb
 from resolvers.context import Context
 from resolvers.mutations.deployments import (
@@ -31,12 +33,13 @@ from resolvers.mutations.deployments import (
     id_input,
     key_input,
     optional,
+    policy_given,
     remember_begun,
     replicas_given,
     sight,
 )
 from schema.results import Payload, payload_type, result_union
-from schema.vocabulary import Member, input_type
+from schema.vocabulary import Member, input_type, struct_input
 
 MOST_SITES = 1_000
 """As many as a policy pins."""
@@ -132,6 +135,19 @@ async def _adjust_site(context: Context, given: Any) -> Payload:
     return begun("AdjustSitePayload", committed)
 
 
+async def _migrate(context: Context, given: Any) -> Payload:
+    deployment_id, request, also = _asked(context, "migrateDeployment", given)
+    target = Target(
+        app_version_id=given_of(given, "app_version_id"),
+        site_ids=given_of(given, "to_site_ids"),
+        policy=policy_given(given),
+    )
+    committed: Committed[Started] = await context.services.lifecycle.migrations.migrate(
+        deployment_id, target, request, remember=remember_begun, **also
+    )
+    return begun("MigrateDeploymentPayload", committed)
+
+
 def _site_ids(given: Any) -> list[str]:
     site_ids: list[str] = list(given.site_ids)
     if not 1 <= len(site_ids) <= MOST_SITES:
@@ -184,6 +200,17 @@ def deployment_verb_mutations() -> dict[str, Member]:
             _rollback,
             "Makes what a deployment wanted at an earlier revision its newest one; the next change starts from it.",
             takes=number,
+        ),
+        _Field(
+            "migrateDeployment",
+            _migrate,
+            "Moves a deployment to another version, other sites or where another policy leads, made before it is broken: "
+            "what ran goes when all that is new is ready and has been switched to.",
+            takes={
+                "app_version_id": optional("ID", "Another version."),
+                "to_site_ids": optional("list[ID]", "The sites to run at from then on, at most 1,000."),
+                "policy": optional(struct_input(PlacementPolicy), "Another policy, whole; not with sites."),
+            },
         ),
         _Field(
             "addSites",

@@ -78,6 +78,8 @@ async def ask(edge: Any, deployment: Deployment, verb: Verb) -> Deployment | Non
             return (await edge.remove_sites(deployment.id, edge.site_ids[1])).deployment
         case Verb.ADJUST_SITE:
             return (await edge.adjust_site(deployment.id, edge.site_ids[1], web=2)).deployment
+        case Verb.MIGRATE:
+            return (await edge.migrate(deployment.id, site_ids=edge.site_ids[2:])).deployment
         case Verb.ROLL_BACK:
             return (await edge.rollback(deployment.id, 1)).deployment
         case Verb.PAUSE:

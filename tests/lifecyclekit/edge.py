@@ -43,6 +43,7 @@ from graph.stores.sqlite import SqliteStore
 from graph.values import Position, Resources
 from graph.view import Reader, each, get_as
 from lifecycle.deployments import Adjustment, Started, Wish
+from lifecycle.migrations import Target
 from lifecycle.service import Lifecycle
 from lifecycle.settings import LifecycleSettings
 
@@ -204,6 +205,12 @@ class Edge:
         verbs = self.lifecycle.site_verbs
         asked = await verbs.adjust_site(
             deployment_id, site_id, replicas or None, asking("adjustSite"), visible=everything
+        )
+        return asked.value
+
+    async def migrate(self, deployment_id: str, **target: Any) -> Started:
+        asked = await self.lifecycle.migrations.migrate(
+            deployment_id, Target(**target), asking("migrate"), visible=everything
         )
         return asked.value
 

@@ -111,6 +111,20 @@ async def test_single_sites_are_added_adjusted_and_removed(world) -> None:
     assert (refused["code"], refused["path"]) == ("NOT_FOUND", "input.siteIds[0]")
 
 
+async def test_a_migration_has_its_steps(world) -> None:
+    application, made = world
+    begun = await mutate(world, "deploy", wish_of(application, made, "a", name="moving", replicas=1))
+    given = {"id": begun["deployment"]["id"]}
+    refused = await mutate(world, "migrateDeployment", given)
+    assert (refused["code"], refused["path"]) == ("INVALID_INPUT", "input.appVersionId")
+    refused = await mutate(world, "migrateDeployment", {**given, "toSiteIds": [made.ids["b"]["Site"][0]]})
+    assert (refused["code"], refused["path"]) == ("NOT_FOUND", "input.toSiteIds[0]")
+    version_id = application.ledger.view.get(given["id"]).app_version_id
+    asked = {**given, "appVersionId": version_id}
+    moved = await mutate(world, "migrateDeployment", asked, "operation { kind status steps { name status } }")
+    assert moved["operation"] == {"kind": "MIGRATE", "status": "RUNNING", "steps": []}, moved
+
+
 async def test_what_is_asked_again_under_its_key_is_answered_as_the_first_time(world) -> None:
     application, made = world
     deployed = {**wish_of(application, made, "a", name="repeated", replicas=1), "idempotencyKey": "again-deploy"}
