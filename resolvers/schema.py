@@ -11,6 +11,7 @@ from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
 import schema.types  # noqa: F401 - declares what the kinds' types have beyond their own fields
+from resolvers.mutations.deployment_batches import deployment_batch_mutations
 from resolvers.mutations.deployment_verbs import deployment_verb_mutations
 from resolvers.mutations.deployments import deployment_mutations
 from resolvers.mutations.documents import document_mutations
@@ -52,6 +53,7 @@ def build_schema() -> strawberry.Schema:
         **infrastructure_mutations(),
         **deployment_mutations(),
         **deployment_verb_mutations(),
+        **deployment_batch_mutations(),
         **document_mutations(),
         **plan_mutations(),
         **package_mutations(),

@@ -139,7 +139,8 @@ def deployment_to_change(context: Context, deployment_id: str) -> Deployment:
     return found
 
 
-async def _deploy(context: Context, given: Any) -> Payload:
+async def deploy_one(context: Context, given: Any) -> Payload:
+    """Begins a deployment. Raises a refusal."""
     wish = wish_of(context, given)
     request = request_of(context, "deploy", given, tenant_id=wish.tenant_id)
     committed = await context.services.lifecycle.deploy(
@@ -153,7 +154,8 @@ async def _deploy(context: Context, given: Any) -> Payload:
     return begun("DeployPayload", committed)
 
 
-async def _update(context: Context, given: Any) -> Payload:
+async def update_one(context: Context, given: Any) -> Payload:
+    """Changes a deployment. Raises a refusal."""
     deployment = deployment_to_change(context, given.id)
     change = Adjustment(
         deployment_id=deployment.id,
@@ -185,7 +187,8 @@ async def _scale(context: Context, given: Any) -> Payload:
     return begun("ScaleDeploymentPayload", committed)
 
 
-async def _terminate(context: Context, given: Any) -> Payload:
+async def terminate_one(context: Context, given: Any) -> Payload:
+    """Begins to remove a deployment from its sites. Raises a refusal."""
     deployment = deployment_to_change(context, given.id)
     request = request_of(context, "terminateDeployment", given, tenant_id=deployment.tenant_id)
     committed = await context.services.lifecycle.terminate(
@@ -378,14 +381,14 @@ def deployment_mutations() -> dict[str, Member]:
     )
     result_union("CancelOperationResult", "CancelOperationPayload", PLACING)
     verbs: dict[str, tuple[str, Any, str]] = {
-        "deploy": ("deploy", _deploy, "Places an app version and begins to run it there."),
+        "deploy": ("deploy", deploy_one, "Places an app version and begins to run it there."),
         "update_deployment": (
             "updateDeployment",
-            _update,
+            update_one,
             "Changes version, policy or replicas; only what differs is touched.",
         ),
         "scale_deployment": ("scaleDeployment", _scale, "Changes replicas at each site."),
-        "terminate_deployment": ("terminateDeployment", _terminate, "Removes a deployment from its sites."),
+        "terminate_deployment": ("terminateDeployment", terminate_one, "Removes a deployment from its sites."),
         "cancel_operation": ("cancelOperation", _cancel, "Takes back what an operation does."),
         "retry_operation": ("retryOperation", _retry, "Starts an operation's quarantined releases again."),
     }

@@ -1,0 +1,117 @@
+"""Batches of deployments: an answer for each item, and what is refused touches no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from graph.kinds import Deployment, Role
+from graph.view import each
+from resolvers.mutations.deployment_batches import MOST
+from worldkit.running import application_in, data
+from worldkit.two_tenants import two_tenants, wish_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+ITEMS = {"deployMany": "Deploy", "updateMany": "UpdateDeployment", "terminateMany": "TerminateDeployment"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    async with application_in(Path(tmp_path_factory.mktemp("batches"))) as application:
+        yield application, await two_tenants(application)
+
+
+async def batch(world: Any, name: str, *items: dict[str, Any], role: Role = Role.DEVELOPER, **more: Any) -> Any:
+    """The results of a batch, or the refusal of all of it."""
+    application, made = world
+    kind, item = name[0].upper() + name[1:], ITEMS[name]
+    text = (
+        f"mutation($input: {kind}Input!) {{ {name}(input: $input) {{ __typename ... on Error {{ code path }} "
+        f"... on {kind}Payload {{ results {{ __typename ... on {item}Payload {{ deployment {{ id name }} }} "
+        f"... on Error {{ code path }} }} }} }} }}"
+    )
+    given = {"input": {"items": list(items), **more}}
+    answer = (await data(application, text, given, viewer=made.viewers["a", role]))[name]
+    return answer["results"] if answer["__typename"].endswith("Payload") else answer
+
+
+def named(world: Any, name: str) -> list[Deployment]:
+    return [one for one in each(world[0].ledger.view, Deployment) if one.name.endswith(name)]
+
+
+async def test_what_is_refused_is_not_done_and_the_rest_is(world) -> None:
+    application, made = world
+    good = [wish_of(application, made, "a", name=f"good-{number}", replicas=1) for number in range(2)]
+    bad = wish_of(
+        application,
+        made,
+        "a",
+        name="bad",
+        replicas=1,
+    ) | {"appVersionId": "appversion_none"}
+    foreign = wish_of(application, made, "b", name="foreign", replicas=1)
+    results = await batch(world, "deployMany", good[0], bad, foreign, good[1], good[0])
+    assert [one["__typename"] for one in results] == [
+        "DeployPayload",
+        "NotFound",
+        "NotFound",
+        "DeployPayload",
+        "AlreadyExists",
+    ]
+    assert results[1]["path"] == "input.items[1].appVersionId"
+    assert results[2]["path"].startswith("input.items[2].")
+    assert not named(world, "bad")
+    assert not named(world, "foreign")
+    assert len(named(world, "good-0")) == len(named(world, "good-1")) == 1
+
+
+async def test_a_batch_that_comes_again_under_its_key_does_nothing_twice(world) -> None:
+    application, made = world
+    items = [wish_of(application, made, "a", name=f"once-{number}", replicas=1) for number in range(3)]
+    first = await batch(world, "deployMany", *items, idempotencyKey="whole")
+    assert await batch(world, "deployMany", *items, idempotencyKey="whole") == first
+    assert [len(named(world, f"once-{number}")) for number in range(3)] == [1, 1, 1]
+    others = await batch(world, "deployMany", items[1], items[0], idempotencyKey="whole")
+    assert [one["code"] for one in others] == ["IDEMPOTENCY_MISMATCH"] * 2
+
+
+async def test_deployments_are_updated_and_terminated_together(world) -> None:
+    application, made = world
+    items = [wish_of(application, made, "a", name=f"many-{number}", replicas=1) for number in range(2)]
+    ids = [one["deployment"]["id"] for one in await batch(world, "deployMany", *items)]
+    theirs = made.ids["b"]["Deployment"][0]
+    asked = [{"id": one, "driftPolicy": "REPORT"} for one in (ids[0], theirs, ids[1])]
+    assert [one["__typename"] for one in await batch(world, "updateMany", *asked)] == [
+        "UpdateDeploymentPayload",
+        "NotFound",
+        "UpdateDeploymentPayload",
+    ]
+    gone = [{"id": one, "delete": True} for one in (theirs, *ids)]
+    assert [one["__typename"] for one in await batch(world, "terminateMany", *gone)] == [
+        "NotFound",
+        "TerminateDeploymentPayload",
+        "TerminateDeploymentPayload",
+    ]
+    assert application.ledger.view.get(theirs).phase.name != "TERMINATING"
+
+
+async def test_a_batch_is_bounded_and_has_one_key(world) -> None:
+    refused = await batch(world, "terminateMany")
+    assert (refused["code"], refused["path"]) == ("INVALID_INPUT", "input.items")
+    refused = await batch(world, "terminateMany", *[{"id": "deployment_none"}] * (MOST + 1))
+    assert (refused["code"], refused["path"]) == ("INVALID_INPUT", "input.items")
+    refused = await batch(world, "terminateMany", {"id": "deployment_none"}, idempotencyKey="k" * 201)
+    assert (refused["code"], refused["path"]) == ("INVALID_INPUT", "input.idempotencyKey")
+    item = {"id": "deployment_none", "idempotencyKey": "own"}
+    results = await batch(world, "terminateMany", item, idempotencyKey="whole-too")
+    assert (results[0]["code"], results[0]["path"]) == ("INVALID_INPUT", "input.items[0].idempotencyKey")
+
+
+async def test_who_may_not_write_gets_a_refusal_for_each(world) -> None:
+    _, made = world
+    own = made.ids["a"]["Deployment"][0]
+    results = await batch(world, "terminateMany", {"id": own}, {"id": own}, role=Role.VIEWER)
+    assert [one["code"] for one in results] == ["FORBIDDEN"] * 2
