@@ -78,7 +78,7 @@ class Meter:
             raise PackageRefused(
                 Flaw.TOO_LARGE, f"it has {packed} bytes, and a package has at most {limits.packed_bytes}"
             )
-        self._limits = limits
+        self.limits = limits
         self._by_ratio = max(FREE_OF_RATIO, packed * limits.ratio)
         self.members = 0
         self.unpacked = 0
@@ -86,21 +86,21 @@ class Meter:
     def member(self, name: str) -> None:
         """A member begins. Raises PackageRefused."""
         self.members += 1
-        if self.members > self._limits.files:
+        if self.members > self.limits.files:
             raise PackageRefused(
-                Flaw.TOO_MANY_FILES, f"a package has at most {self._limits.files} files and folders", member=name
+                Flaw.TOO_MANY_FILES, f"a package has at most {self.limits.files} files and folders", member=name
             )
 
     def out(self, size: int, name: str | None = None) -> None:
         """So many bytes came out. Raises PackageRefused."""
         self.unpacked += size
-        if self.unpacked > self._limits.unpacked_bytes:
+        if self.unpacked > self.limits.unpacked_bytes:
             raise PackageRefused(
                 Flaw.UNPACKS_TOO_LARGE,
-                f"unpacked it has more than {self._limits.unpacked_bytes} bytes",
+                f"unpacked it has more than {self.limits.unpacked_bytes} bytes",
                 member=name,
             )
         if self.unpacked > self._by_ratio:
             raise PackageRefused(
-                Flaw.EXPANDS_TOO_MUCH, f"unpacked it has more than {self._limits.ratio} times its bytes", member=name
+                Flaw.EXPANDS_TOO_MUCH, f"unpacked it has more than {self.limits.ratio} times its bytes", member=name
             )

@@ -21,7 +21,9 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 class Names:
     """The names of one package's members so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        """`limit` is how many names there may be, with those of folders that are only named within others."""
+        self._limit = limit
         self._kinds: dict[str, bool] = {}
         """Whether each name is a folder: those of members, and folders that are only named within others."""
         self._folded: dict[str, str] = {}
@@ -54,6 +56,10 @@ class Names:
         if other is not None:
             raise PackageRefused(
                 Flaw.NAMES_DIFFER_BY_CASE, "differs from another name by case or composition alone", member=member
+            )
+        if len(self._kinds) >= self._limit:
+            raise PackageRefused(
+                Flaw.TOO_MANY_FILES, f"a package has at most {self._limit} files and folders", member=member
             )
         self._kinds[name] = folder
         self._folded[folded] = name

@@ -84,7 +84,7 @@ class _Tar:
     def __init__(self, stream: Iterator[bytes], meter: Meter) -> None:
         self._stream = stream
         self._meter = meter
-        self._names = Names()
+        self._names = Names(meter.limits.files)
         self._held = b""
 
     def members(self) -> Iterator[Member]:

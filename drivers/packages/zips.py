@@ -48,7 +48,7 @@ class _Entry(NamedTuple):
 def zip_members(file: BinaryIO, meter: Meter, limits: Limits) -> Iterator[Member]:
     """The files of a zip archive. Raises PackageRefused as it goes; its directory is checked before the first."""
     entries, directory_at = _directory(file, limits)
-    names, listed = Names(), []
+    names, listed = Names(limits.files), []
     for entry in entries:
         meter.member(entry.shown)
         _check(entry)

@@ -92,3 +92,20 @@ def test_a_fingerprint_is_the_same_for_the_same_bytes_and_takes_the_key_to_make(
     again, other = Sealer(KeyRing(keys=[OLD, NEW])), Sealer(KeyRing(keys=[NEW]))
     assert SEALER.digest(b"a") == SEALER.digest(b"a") == again.digest(b"a")
     assert len({SEALER.digest(b"a"), SEALER.digest(b"b"), other.digest(b"a"), hashlib.sha256(b"a").hexdigest()}) == 4
+
+
+def test_a_signature_is_of_this_installation_this_purpose_and_this_body():
+    signature = SEALER.sign("upload", b"body")
+    assert SEALER.has_signed("upload", b"body", signature)
+    assert not SEALER.has_signed("download", b"body", signature)
+    assert not SEALER.has_signed("upload", b"other", signature)
+    assert not Sealer(KeyRing(keys=[NEW])).has_signed("upload", b"body", signature)
+    for spoilt in ("", ".", signature[:-1], signature + "0", signature.upper(), f"x{signature}", "é"):
+        assert not SEALER.has_signed("upload", b"body", spoilt)
+
+
+def test_a_signature_holds_while_a_key_is_replaced():
+    signature = SEALER.sign("upload", b"body")
+    both = Sealer(KeyRing(keys=[OLD, NEW]))
+    assert both.has_signed("upload", b"body", signature)
+    assert not SEALER.has_signed("upload", b"body", both.sign("upload", b"body"))

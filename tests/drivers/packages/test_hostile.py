@@ -231,6 +231,9 @@ def by_size() -> Iterator[Hostile]:
     yield Hostile("many zip files", raw_zip({"name": b"f%d" % at} for at in range(many)), Flaw.TOO_MANY_FILES)
     folders = [special(f"d{number}", tarfile.DIRTYPE) for number in range(many)]
     yield Hostile("many folders", tgz(folders), Flaw.TOO_MANY_FILES)
+    deep = [("/".join(f"{at}-{part}" for part in range(MAX_DEPTH)), b"") for at in range(many // 31 + 1)]
+    yield Hostile("many folders that are only named", tgz(deep), Flaw.TOO_MANY_FILES)
+    yield Hostile("many of them in a zip", zipped(dict(deep)), Flaw.TOO_MANY_FILES)
     extra = header(b"p", kind=b"x", size=12) + padded(b"12 path=one\n")
     yield Hostile("many headers of names", gzip.compress(extra * many), Flaw.TOO_MANY_FILES)
     for kind in (b"x", b"g", b"L"):
