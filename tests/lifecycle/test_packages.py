@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import random
@@ -19,7 +20,9 @@ from drivers.clock import SystemClock
 from drivers.packages.blobs import Blob, BlobMissing, BlobsUnavailable
 from drivers.packages.flaws import PackageRefused
 from drivers.packages.folder_blobs import FolderBlobs
-from drivers.port import Permanent, Retryable
+from drivers.port import Backend, ClusterAccess, Permanent, Retryable
+from drivers.registry import DriverRegistry
+from drivers.simulated import SimulatedDriver
 from graph.edit import Edit
 from graph.identifiers import new_id
 from graph.kinds import (
@@ -27,6 +30,7 @@ from graph.kinds import (
     AppVersion,
     Artifact,
     ArtifactType,
+    Cluster,
     Component,
     Package,
     Role,
@@ -45,6 +49,7 @@ from lifecycle.packages_kept import FRESH_MS, Room, Upload, collect
 from lifecycle.packages_sweep import ORPHANED_MS, PackageSweep
 from lifecycle.packages_uploads import LASTS_MS, UploadGone
 from lifecycle.plans_sweep import made_at_ms
+from lifecycle.service import Lifecycle
 from packagekit.archives import chart
 from packagekit.uploads import digest_of
 
@@ -372,6 +377,33 @@ async def test_a_store_that_is_away_is_a_reason_to_try_again(shelf: Shelf, monke
     with pytest.raises(Retryable):
         async with shelf.packages.file(f"package:{package.digest}", tenant_id=shelf.tenants[0]):
             pass
+
+
+async def test_a_driver_is_handed_the_packages_with_its_cluster(shelf: Shelf) -> None:
+    read: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    body = a_chart()
+    package = await shelf.upload(body)
+
+    class Reads(SimulatedDriver):
+        """Reads a package before it connects."""
+
+        @contextlib.asynccontextmanager
+        async def connect(self, access: ClusterAccess) -> AsyncIterator[Backend]:
+            async with access.packages.file(f"package:{package.digest}", tenant_id=package.tenant_id) as file:
+                read.set_result(file.read())
+            async with super().connect(access) as backend:
+                yield backend
+
+    await shelf.change(lambda edit: edit.create(Cluster, name="c", driver="simulated", site_ids=[]))
+    lifecycle = Lifecycle(shelf.ledger, DriverRegistry.of(Reads()), packages=shelf.packages)
+    async with lifecycle.running():
+        assert await read == body
+
+
+async def test_without_packages_a_driver_is_told_so() -> None:
+    access = ClusterAccess(id="c", name="c", endpoint=None, configuration={}, clock=SystemClock())
+    with pytest.raises(Permanent):
+        access.packages.file(f"package:{digest_of(b'x')}", tenant_id="tenant_1")
 
 
 # Collection
