@@ -61,12 +61,13 @@ class Limits:
     packed_bytes: int = 50 * 2**20
     unpacked_bytes: int = 200 * 2**20
     ratio: int = 100
-    """Unpacked bytes for each packed one, beyond the first MiB: small files of archives are mostly padding."""
+    """Unpacked bytes for each packed one, beyond what is free of it."""
+    free_of_ratio: int = 8 * 2**20
+    """Unpacked bytes that may come of any few: thousands of small files in a tar archive are mostly padding."""
     files: int = 5_000
     """Members, folders among them."""
 
 
-FREE_OF_RATIO = 2**20
 LIMITS = Limits()
 
 
@@ -79,7 +80,7 @@ class Meter:
                 Flaw.TOO_LARGE, f"it has {packed} bytes, and a package has at most {limits.packed_bytes}"
             )
         self.limits = limits
-        self._by_ratio = max(FREE_OF_RATIO, packed * limits.ratio)
+        self._by_ratio = max(limits.free_of_ratio, packed * limits.ratio)
         self.members = 0
         self.unpacked = 0
 

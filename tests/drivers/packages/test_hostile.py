@@ -36,7 +36,7 @@ from packagekit.archives import (
     zipped,
 )
 
-LIMITS = Limits(packed_bytes=2**20, unpacked_bytes=4 * 2**20, ratio=100, files=300)
+LIMITS = Limits(packed_bytes=2**20, unpacked_bytes=4 * 2**20, ratio=100, free_of_ratio=2**20, files=300)
 HELD_BYTES = 24 * 2**20
 """The most that opening a hostile archive may have in memory at a time."""
 

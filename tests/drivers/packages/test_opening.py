@@ -121,6 +121,13 @@ def test_what_is_nothing_that_is_known_is_refused(body: bytes, flaw: Flaw) -> No
     assert refused.value.remedy == flaw.value
 
 
+def test_a_chart_of_thousands_of_small_files_is_mostly_padding_and_is_taken() -> None:
+    many = [(f"shop/files/{number}.txt", b"x") for number in range(4_900)]
+    body = tgz([*CHART.items(), *many])
+    assert len(tar([*CHART.items(), *many])) > 100 * len(body)
+    assert opened(body).contents.file_count == len(CHART) + len(many)
+
+
 def test_what_a_chart_says_of_itself_is_one_short_line() -> None:
     said = b"apiVersion: v2\nname: shop\nversion: '1'\ndescription: \"a\\nb\\u202e" + b"c" * 3_000 + b'"\n'
     description = opened(tgz([("shop/Chart.yaml", said)])).contents.description
