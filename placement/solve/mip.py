@@ -63,7 +63,7 @@ def exact(
     nodes = model.limits.mip_nodes if node_limit is None else node_limit
     known = incumbent if incumbent is not None and incumbent.feasible else None
     if among is None or all(len(kept) == unit.count for kept, unit in zip(among, model.units, strict=True)):
-        search = Search(model, left=nodes, best=known)
+        search = Search(model, left=nodes, best=known, few=few)
         search.run()
         return search.answer(incumbent)
     search = Search(restricted(model, among), left=nodes, best=_inside(known, among), few=few)
@@ -198,10 +198,13 @@ class Search:
         rows, tier = asked.rows, asked.tier
         told, cuts = asked.told, None if relaxation.values is None else asked.tight(relaxation.values)
         self._fixed(rows, relaxation, tier, low)
-        if self._many(rows):
-            self._some(rows, relaxation)
-            self._open_end(rows, tier, low)
-            return
+        if self._many(rows) and relaxation.reduced is not None:
+            some = self._promising(rows, relaxation.reduced)
+            # Where the most promising are all that there are, there is no smaller model to search.
+            if any(len(one) < unit.count for one, unit in zip(some, self.model.units, strict=True)):
+                self._some(some)
+                self._open_end(rows, tier, low)
+                return
         if self.best is not None and self.among is not None and 2 * sum(len(one) for one in self.among) <= rows.opens:
             # Half and more can only be in a worse choice: what is left is asked anew, without their columns.
             self._tier(tier)
@@ -238,18 +241,20 @@ class Search:
             return False
         return sum(len(one) for one in self.among) > BRANCHED
 
-    def _some(self, rows: Program, relaxation: Relaxed) -> None:
-        """Searches the most promising of the candidates that are left, and what is open, as a model of their own."""
+    def _promising(self, rows: Program, reduced: Floats) -> tuple[Ints, ...]:
+        """By unit: of the candidates that are left those with the least reduced costs, and what is open."""
         assert self.best is not None, "candidates are left out only beside what is known"
-        if relaxation.reduced is None:
-            return
         among, start, each = [], 0, FEW // len(rows.among)
         for kept, opened in zip(rows.among, self.best.open, strict=True):
-            reduced = relaxation.reduced[start : start + len(kept)]
+            costs = reduced[start : start + len(kept)]
             start += len(kept)
-            least = kept[np.argsort(reduced, kind="stable")[: each + BESIDE * len(opened)]]
+            least = kept[np.argsort(costs, kind="stable")[: each + BESIDE * len(opened)]]
             among.append(np.union1d(least, opened))
-        found = exact(self.model, among=tuple(among), incumbent=self.best, node_limit=self.left, few=True)
+        return tuple(among)
+
+    def _some(self, among: tuple[Ints, ...]) -> None:
+        """Searches some candidates as a model of their own."""
+        found = exact(self.model, among=among, incumbent=self.best, node_limit=self.left, few=True)
         if found is not None:
             self.left -= max(1, found.iterations)
             self.nodes += found.iterations

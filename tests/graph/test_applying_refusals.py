@@ -117,7 +117,7 @@ def test_more_than_may_be_changed_at_once_is_no_matter_of_one_document() -> None
         (doc("Site", "x", region="world", teir="METRO"), "did you mean 'tier'?"),
         (doc("Site", "x", region="world", price_per_core_hour=1.0), "did you mean 'pricePerCoreHour'?"),
         (doc("Site", "x", region="world", position={"longtitude": 1}), "did you mean 'longitude'?"),
-        (doc("Site", "x", region="world", colour="red"), "it has capacity, position, "),
+        (doc("Site", "x", region="world", colour="red"), "it has acceleratorPrices, capacity, position, "),
         (doc("App", "x"), "--tenant"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from placement.solve.evaluation import better, evaluate
 from placement.solve.mip import exact
 from placement.solve.model import Clients, Limits, Model, Serving, Unit, nobody
 from placement.solve.restriction import restricted
+from placement.solve.solve import solve
 
 
 @settings(max_examples=100, deadline=None)
@@ -210,3 +212,15 @@ def test_the_same_model_has_the_same_answer_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert len(answers) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_candidates_few_enough_to_be_all_promising_are_searched_as_they_are(seed: int) -> None:
+    """Somewhat more candidates than are branched over, of which the most promising are all."""
+    model = towns(seed, sites=54, places=60)
+    first = solve(replace(model, limits=Limits(core_candidates=0, exact_candidates=0)))
+    found = exact(model, incumbent=first)
+    assert found is not None
+    assert found.feasible
+    assert not better(first.cost, found.cost)
+    assert found.proved

@@ -56,19 +56,19 @@ export async function openPlayground(page, { signIn }) {
 }
 
 /** Opens an example by its id, runs it, and gives the text of the response pane once it holds `expected`. */
-export async function runExample(page, id, expected, { timeout = 15_000 } = {}) {
+export async function runExample(page, id, expected, { timeout = 60_000 } = {}) {
   await page.locator(`[data-example="${id}"]`).click();
   return run(page, expected, { timeout });
 }
 
 /** Runs the operation of the current tab. */
-export async function run(page, expected, { timeout = 15_000 } = {}) {
+export async function run(page, expected, { timeout = 60_000 } = {}) {
   await page.locator(".graphiql-execute-button").click();
   return responseHolding(page, expected, { timeout });
 }
 
 /** Waits until the response pane holds `expected` (Monaco draws spaces as no-break spaces); its text. */
-export async function responseHolding(page, expected, { timeout = 15_000 } = {}) {
+export async function responseHolding(page, expected, { timeout = 60_000 } = {}) {
   const pane = page.locator(".result-window .view-lines");
   const end = Date.now() + timeout;
   for (;;) {
