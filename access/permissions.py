@@ -33,6 +33,7 @@ class Permission(enum.Enum):
     WRITE_INFRASTRUCTURE = "Make, change, cordon, drain and delete infrastructure; see and set clusters' credentials."
     READ_WORKLOADS = "Read apps, deployments, releases, instances, their operations and their events."
     WRITE_WORKLOADS = "Make, deploy, scale, move and delete apps and deployments; cancel and retry their operations."
+    APPROVE_WORKLOADS = "Approve changes of deployments that wait for it, and do without approval for single ones."
     READ_SECRETS = "Read the names, labels and keys of secrets; never their values."
     WRITE_SECRETS = "Make, set and delete secrets."
     READ_PEOPLE = "Read the users, service accounts and role bindings of a tenant."
@@ -47,9 +48,15 @@ _DEVELOPER = _VIEWER | {Permission.WRITE_WORKLOADS, Permission.READ_SECRETS}
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.OPERATOR: _DEVELOPER | {Permission.WRITE_INFRASTRUCTURE, Permission.READ_AUDIT},
+    Role.OPERATOR: _DEVELOPER | {Permission.APPROVE_WORKLOADS, Permission.WRITE_INFRASTRUCTURE, Permission.READ_AUDIT},
     Role.TENANT_ADMIN: _DEVELOPER
-    | {Permission.WRITE_SECRETS, Permission.READ_PEOPLE, Permission.MANAGE_TENANT, Permission.READ_AUDIT},
+    | {
+        Permission.APPROVE_WORKLOADS,
+        Permission.WRITE_SECRETS,
+        Permission.READ_PEOPLE,
+        Permission.MANAGE_TENANT,
+        Permission.READ_AUDIT,
+    },
     Role.DEVELOPER: _DEVELOPER,
     Role.VIEWER: _VIEWER,
     Role.GUEST: _GUEST,

@@ -6,7 +6,7 @@ only verified. Nothing here calls a driver: once a change is committed, the reco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,24 +31,24 @@ from graph.kinds import (
     SiteReplicas,
 )
 from graph.kinds.policy import PlacementPolicy
-from graph.refusal import CapacityGone, InvalidState, NotFound
+from graph.refusal import CapacityGone, NotFound
 from graph.view import Reader, each, get_as
+from lifecycle.checking import check_decision
 from lifecycle.components import components_of
 from lifecycle.drift import set_drift_policy
 from lifecycle.events import tell
-from lifecycle.indulgence import Indulgent, blemished
 from lifecycle.intents import intents_of
 from lifecycle.opening import create_operation
 from lifecycle.outcomes import outcomes_of
 from lifecycle.priorities import check_priority
 from lifecycle.progress import begun_phase
+from lifecycle.proposing import as_wished, drop_proposal, is_gated, newest_number, propose
 from lifecycle.releases import apply_decision
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
 from placement.decision import Decision
 from placement.filed_decision import filed
 from placement.problem import check_replicas
-from placement.verification import verify
 
 Visible = Callable[[Reader], Reader]
 """What of a graph the caller may see."""
@@ -88,6 +88,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     replicas: dict[str, int] = {}
     """Replicas at each site by component name; a component's own number when absent."""
     drift_policy: DriftPolicy = DriftPolicy.CORRECT
+    requires_approval: bool = False
     display_name: str | None = None
     labels: dict[str, str] = {}
 
@@ -103,6 +104,7 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
     adjustments: list[SiteReplicas] | None = None
     """All replicas at single sites."""
     drift_policy: DriftPolicy | None = None
+    requires_approval: bool | None = None
     expected_revision: int | None = None
     made_from: int | None = None
     """The revision number that it was worked out from; None: it does not matter."""
@@ -160,7 +162,14 @@ def deploy(
     components = components_of(edit, version)
     check_replicas(wish.replicas, components, policy=wish.policy, path="input.replicas")
     check_priority(edit, wish.policy, tenant_id=wish.tenant_id, path="input.policy")
-    _check_decision(edit, chosen, components, policy=wish.policy, wait=wait, labels=wish.labels)
+    check_decision(
+        edit,
+        chosen.decision if chosen is not None else None,
+        components,
+        policy=wish.policy,
+        wait=wait,
+        labels=wish.labels,
+    )
     deployment = edit.create(
         Deployment,
         tenant_id=wish.tenant_id,
@@ -171,8 +180,13 @@ def deploy(
         policy=wish.policy,
         replicas=wish.replicas,
         drift_policy=wish.drift_policy,
+        requires_approval=wish.requires_approval,
     )
-    return _begin(edit, deployment, chosen, components, kind=OperationKind.DEPLOY, author=author)
+    if is_gated(edit, deployment):
+        return _propose(
+            edit, deployment, intents_of(deployment), chosen, number=1, kind=OperationKind.DEPLOY, author=author
+        )
+    return begin(edit, deployment, chosen, components, kind=OperationKind.DEPLOY, author=author)
 
 
 def update_deployment(
@@ -192,7 +206,7 @@ def update_deployment(
     """
     deployment = seen_deployment(visible(edit), change.deployment_id)
     check_verb(deployment, VERB_OF[kind])
-    if change.made_from not in (None, deployment.revision_number):
+    if change.made_from not in (None, newest_number(deployment)):
         raise CapacityGone(
             f"deployment {deployment.name!r} has changed meanwhile",
             remedy="nothing was done; ask again",
@@ -201,24 +215,34 @@ def update_deployment(
     if change.app_version_id is not None:
         seen_version(visible(edit), change.app_version_id)
     waiting = deployment.phase is DeploymentPhase.PENDING_PLACEMENT
-    version, policy, replicas = adjusted(edit, deployment, change)
+    wished = as_wished(deployment)
+    version, policy, replicas = adjusted(edit, wished, change)
     components = components_of(edit, version)
     check_replicas(replicas, components, policy=policy, path="input.replicas")
     check_priority(edit, policy, tenant_id=deployment.tenant_id, before=deployment.policy, path="input.policy")
-    _check_decision(edit, chosen, components, policy=policy, wait=waiting, excluding=deployment.id)
-    after = edit.replace(
-        deployment,
-        expected_revision=change.expected_revision,
-        app_version_id=version.id,
+    check_decision(
+        edit,
+        chosen.decision if chosen is not None else None,
+        components,
         policy=policy,
-        replicas=replicas,
-        adjustments=adjustments_after(deployment, change, components),
-        revision_number=deployment.revision_number + 1,
-        generation=deployment.generation + 1,
+        wait=waiting,
+        excluding=deployment.id,
     )
+    intents: dict[str, Any] = {
+        "app_version_id": version.id,
+        "policy": policy,
+        "replicas": replicas,
+        "adjustments": adjustments_after(wished, change, components),
+    }
+    gate = deployment.requires_approval if change.requires_approval is None else change.requires_approval
+    after = edit.replace(deployment, expected_revision=change.expected_revision, requires_approval=gate)
     if change.drift_policy is not None:
         after = set_drift_policy(edit, after, change.drift_policy)
-    return _begin(edit, after, chosen, components, kind=kind, author=author)
+    number = newest_number(deployment) + 1
+    if is_gated(edit, after):
+        return _propose(edit, after, intents, chosen, number=number, kind=kind, author=author)
+    after = edit.replace(after, revision_number=number, generation=deployment.generation + 1, **intents)
+    return begin(edit, drop_proposal(edit, after, author=author), chosen, components, kind=kind, author=author)
 
 
 def adjusted(
@@ -249,16 +273,21 @@ def adjustments_after(
 
 def open_operation(edit: Edit, deployment: Deployment, *, kind: OperationKind, author: str) -> Operation:
     """A new operation on the deployment; one that was under way is superseded by it."""
-    earlier = get_as(edit, Operation, deployment.operation_id)
     operation = create_operation(
         edit, kind, tenant_id=deployment.tenant_id, subject_id=deployment.id, requested_by=author
     )
+    supersede(edit, deployment, operation, author=author)
+    return operation
+
+
+def supersede(edit: Edit, deployment: Deployment, operation: Operation, *, author: str) -> None:
+    """Ends what is under way on the deployment, for an operation takes its place."""
+    earlier = get_as(edit, Operation, deployment.operation_id)
     if earlier is not None and not earlier.ended:
         worked_on = each(edit, Release, "operation_id", earlier.id)
         outcomes = outcomes_of(edit, earlier, worked_on)
         edit.replace(earlier, status=OperationStatus.SUPERSEDED, finished_at=edit.at, outcomes=outcomes)
         tell(edit, earlier, "OperationSuperseded", f"{operation.id} took its place.", author=author)
-    return operation
 
 
 def file_decision(edit: Edit, deployment: Deployment, chosen: Chosen) -> str:
@@ -292,7 +321,24 @@ def file_revision(edit: Edit, deployment: Deployment, *, decision_id: str | None
     )
 
 
-def _begin(
+def _propose(
+    edit: Edit,
+    deployment: Deployment,
+    intents: dict[str, Any],
+    chosen: Chosen | None,
+    *,
+    number: int,
+    kind: OperationKind,
+    author: str,
+) -> Started:
+    proposed = msgspec.structs.replace(deployment, revision_number=number, **intents)
+    decision_id = file_decision(edit, deployment, chosen) if chosen is not None else None
+    revision = file_revision(edit, proposed, decision_id=decision_id, author=author)
+    deployment, operation = propose(edit, deployment, revision, kind=kind, author=author)
+    return Started(deployment=deployment, operation=operation)
+
+
+def begin(
     edit: Edit,
     deployment: Deployment,
     chosen: Chosen | None,
@@ -300,13 +346,23 @@ def _begin(
     *,
     kind: OperationKind,
     author: str,
+    revision_id: str | None = None,
+    operation: Operation | None = None,
 ) -> Started:
-    operation = open_operation(edit, deployment, kind=kind, author=author)
+    """Begins what the deployment wants by now, as a revision that is filed here unless it has been already.
+
+    With an operation that is the one that sees it through.
+    """
+    if operation is None:
+        operation = open_operation(edit, deployment, kind=kind, author=author)
+    else:
+        supersede(edit, deployment, operation, author=author)
     feasible = chosen is not None and chosen.decision.feasible
     decision_id = file_decision(edit, deployment, chosen) if chosen is not None else None
-    revision = file_revision(edit, deployment, decision_id=decision_id if feasible else None, author=author)
+    if revision_id is None:
+        revision_id = file_revision(edit, deployment, decision_id=decision_id if feasible else None, author=author).id
     fields: dict[str, Any] = {
-        "revision_id": revision.id,
+        "revision_id": revision_id,
         "decision_id": decision_id,
         "operation_id": operation.id,
         "phase": begun_phase(deployment) if feasible else DeploymentPhase.PENDING_PLACEMENT,
@@ -337,59 +393,3 @@ def _begin(
         author=author,
     )
     return Started(deployment=after, operation=operation)
-
-
-def _check_decision(
-    edit: Edit,
-    chosen: Chosen | None,
-    components: Sequence[Component],
-    *,
-    policy: PlacementPolicy,
-    wait: bool,
-    excluding: str | None = None,
-    labels: Mapping[str, str] | None = None,
-) -> None:
-    if chosen is None:
-        assert wait, "only what waits is not decided"
-        return
-    decision = chosen.decision
-    if not decision.feasible:
-        if wait:
-            return
-        raise Unplaceable(decision)
-    known = {one.id for one in components}
-    asked = {placed.component_id for site in decision.placements for placed in site.components}
-    if not asked <= known:
-        raise InvalidState(
-            "the app version changed while the deployment was being placed",
-            remedy="try again",
-            path="input.appVersionId",
-        )
-    verify_at_head(edit, decision, components, policy=policy, deployment_id=excluding, labels=labels)
-
-
-def verify_at_head(
-    edit: Edit,
-    decision: Decision,
-    components: Sequence[Component],
-    *,
-    policy: PlacementPolicy,
-    deployment_id: str | None,
-    labels: Mapping[str, str] | None = None,
-    leave_out: Collection[str] = (),
-) -> None:
-    """Checks that a decision still holds; for a deployment that is there, its own sites may be away or cordoned.
-
-    `labels` are those of a deployment that is not there yet. Raises CapacityGone.
-    """
-    reader: Reader = edit
-    if deployment_id is not None:
-        reader = Indulgent(edit, blemished(edit, deployment_id, leave_out=leave_out))
-    verify(
-        reader,
-        decision,
-        components=components,
-        policy=policy,
-        excluding_deployment_id=deployment_id,
-        deployment_labels=labels,
-    )

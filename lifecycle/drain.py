@@ -26,15 +26,22 @@ from graph.kinds import (
 )
 from graph.refusal import InvalidState
 from graph.view import Reader, each, get_as
+from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
 from lifecycle.cordon import set_schedulable
-from lifecycle.deployments import Chosen, Visible, file_decision, verify_at_head
+from lifecycle.deployments import Chosen, Visible, file_decision
 from lifecycle.events import tell
 from lifecycle.opening import create_operation
 from lifecycle.progress import tally
 from lifecycle.releases import apply_decision
 
-MOVABLE = (DeploymentPhase.PROGRESSING, DeploymentPhase.READY, DeploymentPhase.DEGRADED, DeploymentPhase.STOPPED)
+MOVABLE = (
+    DeploymentPhase.PROGRESSING,
+    DeploymentPhase.READY,
+    DeploymentPhase.DEGRADED,
+    DeploymentPhase.STOPPED,
+    DeploymentPhase.PENDING_APPROVAL,
+)
 REASONS_TOLD = 5
 
 

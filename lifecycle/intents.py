@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from graph.kinds import Deployment, DeploymentRevision
+from graph.kinds import Deployment, DeploymentRevision, Proposal
 
 INTENTS = ("app_version_id", "policy", "replicas", "adjustments")
 """Fields that a deployment and its revisions have in common."""
 
 
-def intents_of(wanted: Deployment | DeploymentRevision) -> dict[str, Any]:
+def intents_of(wanted: Deployment | DeploymentRevision | Proposal) -> dict[str, Any]:
     """What is wanted, by field."""
     return {name: getattr(wanted, name) for name in INTENTS}

@@ -21,6 +21,7 @@ from lifecycle.components import components_of
 from lifecycle.deadlines import within
 from lifecycle.decisions import Decisions, Remember
 from lifecycle.deployments import Adjustment, Chosen, Started, Visible, adjusted, seen_deployment, update_deployment
+from lifecycle.proposing import as_wished, newest_number
 from lifecycle.verbs import Verb, check_verb
 
 
@@ -59,11 +60,12 @@ class Migrations:
             reader = visible(self._ledger.view)
             deployment = seen_deployment(reader, deployment_id)
             check_verb(deployment, Verb.MIGRATE)
+            deployment = as_wished(deployment)
             change = Adjustment(
                 deployment_id=deployment_id,
                 app_version_id=target.app_version_id,
                 policy=_policy_of(reader, deployment, target),
-                made_from=deployment.revision_number,
+                made_from=newest_number(deployment),
                 expected_revision=expected_revision,
             )
             chosen = await self._chosen(reader, deployment, change, target)

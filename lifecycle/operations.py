@@ -24,6 +24,7 @@ from graph.kinds import (
 )
 from graph.refusal import InvalidState, NotFound
 from graph.view import Reader, each, get_as
+from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
 from lifecycle.deployments import (
     Chosen,
@@ -32,12 +33,12 @@ from lifecycle.deployments import (
     file_decision,
     file_revision,
     seen_deployment,
-    verify_at_head,
 )
 from lifecycle.events import tell
 from lifecycle.intents import intents_of
 from lifecycle.opening import create_operation
 from lifecycle.progress import begun_phase
+from lifecycle.proposing import newest_number, withdraw
 from lifecycle.releases import STARTS_ANEW, apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
@@ -88,6 +89,9 @@ def cancel_operation(
     deployment = seen_deployment(visible(edit), operation.subject_id or "", path="input.id")
     if operation.status is OperationStatus.CANCELLING:
         return operation, deployment
+    if deployment.proposal is not None and deployment.proposal.operation_id == operation.id:
+        after = withdraw(edit, deployment, author=author)
+        return edit.replace(operation, status=OperationStatus.CANCELLED, finished_at=edit.at), after
     check_verb(deployment, Verb.CANCEL)
     if operation.kind in UNDONE_BY:
         raise InvalidState(
@@ -170,7 +174,7 @@ def _back_to(
     after = edit.replace(
         deployment,
         **intents_of(revision),
-        revision_number=deployment.revision_number + 1,
+        revision_number=newest_number(deployment) + 1,
         generation=deployment.generation + 1,
         phase=begun_phase(deployment),
         message=None,

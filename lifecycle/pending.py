@@ -5,8 +5,9 @@ from __future__ import annotations
 from graph.edit import Edit
 from graph.kinds import AppVersion, Deployment, DeploymentPhase, Operation, OperationKind, Progress
 from graph.view import get_as
+from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
-from lifecycle.deployments import Chosen, file_decision, open_operation, verify_at_head
+from lifecycle.deployments import Chosen, file_decision, open_operation
 from lifecycle.events import AUTHOR, tell
 from lifecycle.releases import apply_decision
 

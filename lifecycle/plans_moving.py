@@ -23,7 +23,8 @@ from graph.kinds import (
 )
 from graph.kinds.what_if import Change
 from graph.view import Reader, get_as
-from lifecycle.deployments import Chosen, file_decision, open_operation, verify_at_head
+from lifecycle.checking import verify_at_head
+from lifecycle.deployments import Chosen, file_decision, open_operation
 from lifecycle.events import tell
 from lifecycle.plans_steps import Planned, PlanOutcome, planned, sum_of
 from lifecycle.releases import apply_decision, releases_of, sites_of

@@ -154,6 +154,9 @@ def phase_of(deployment: Deployment, counted: Tally, *, working: bool) -> tuple[
         if not present:
             return DeploymentPhase.TERMINATED, None
         return DeploymentPhase.TERMINATING, _told(counted)
+    if deployment.proposal is not None:
+        told = [f"revision {deployment.proposal.number} waits for approval", _told(counted)]
+        return DeploymentPhase.PENDING_APPROVAL, "; ".join(one for one in told if one)
     if deployment.phase is DeploymentPhase.PENDING_PLACEMENT:
         return DeploymentPhase.PENDING_PLACEMENT, deployment.message
     if deployment.paused:

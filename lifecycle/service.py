@@ -27,6 +27,7 @@ from graph.kinds import Deployment, Operation, OperationKind
 from graph.ledger import Ledger
 from graph.refusal import NotFound
 from graph.request import Committed, Request
+from lifecycle.approving import Approvals
 from lifecycle.bookkeeper import Bookkeeper
 from lifecycle.connections import Connections
 from lifecycle.cordon import Cordonable, set_schedulable
@@ -55,6 +56,7 @@ from lifecycle.placing import Filing, Placing
 from lifecycle.plans import Plans
 from lifecycle.plans_dry_runs import DryRuns
 from lifecycle.plans_sweep import PlanSweep
+from lifecycle.proposing import as_wished
 from lifecycle.reconciler import Reconciler
 from lifecycle.reports import WorkReports
 from lifecycle.settings import LifecycleSettings
@@ -110,6 +112,7 @@ class Lifecycle:
         self._decisions = Decisions(ledger, placing, attempts=self._settings.placement_attempts)
         self.verbs = DeploymentVerbs(ledger, self._decisions)
         self.site_verbs = SiteVerbs(ledger, self._decisions)
+        self.approvals = Approvals(ledger, self._decisions)
         self.migrations = Migrations(ledger, self._decisions)
         self.dry_runs = DryRuns(ledger, projection, self._decisions, drivers, at_once=self._settings.placements_at_once)
         self.plans = Plans(ledger, placing, self._decisions, self.dry_runs)
@@ -227,7 +230,7 @@ class Lifecycle:
     ) -> Committed[Started]:
         """Changes the replicas at each site of the components that are named; the others keep theirs. Raises as `update`."""
         current = visible(self._ledger.view).get(deployment_id)
-        before = current.replicas if isinstance(current, Deployment) else {}
+        before = as_wished(current).replicas if isinstance(current, Deployment) else {}
         change = Adjustment(
             deployment_id=deployment_id, replicas={**before, **replicas}, expected_revision=expected_revision
         )
@@ -377,7 +380,7 @@ class Lifecycle:
         async def attempt() -> Callable[[Edit], Started]:
             reader = visible(self._ledger.view)
             deployment = seen_deployment(reader, change.deployment_id)
-            version, policy, replicas = adjusted(reader, deployment, change)
+            version, policy, replicas = adjusted(reader, as_wished(deployment), change)
             chosen = await self._decisions.for_change(reader, deployment, version, policy, replicas)
             made = partial(
                 update_deployment, change=change, chosen=chosen, visible=visible, author=request.author, kind=kind

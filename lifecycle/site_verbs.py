@@ -28,6 +28,7 @@ from lifecycle.deployments import (
     seen_version,
     update_deployment,
 )
+from lifecycle.proposing import as_wished, newest_number
 from lifecycle.releases import sites_by_component
 from lifecycle.site_edits import adjusted_at, with_sites, without_sites
 from lifecycle.verbs import check_verb
@@ -175,6 +176,7 @@ class SiteVerbs:
             reader = visible(self._ledger.view)
             deployment = seen_deployment(reader, deployment_id)
             check_verb(deployment, VERB_OF[kind])
+            deployment = as_wished(deployment)
             edited = edit(reader, deployment, _here(self._ledger.view, deployment.id))
             version = seen_version(reader, deployment.app_version_id, path="input.id")
             chosen = await self._decisions.held(
@@ -189,7 +191,7 @@ class SiteVerbs:
                 deployment_id=deployment_id,
                 policy=edited.policy,
                 adjustments=edited.adjustments,
-                made_from=deployment.revision_number,
+                made_from=newest_number(deployment),
                 expected_revision=expected_revision,
             )
             made = partial(

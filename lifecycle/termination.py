@@ -10,6 +10,7 @@ from graph.kinds import DeploymentPhase, Operation, OperationKind, Progress
 from graph.view import get_as
 from lifecycle.deployments import Started, Visible, open_operation, seen_deployment
 from lifecycle.events import tell
+from lifecycle.proposing import drop_proposal
 from lifecycle.releases import remove_all
 from lifecycle.verbs import Verb, check_verb
 
@@ -38,6 +39,7 @@ def terminate_deployment(
             delete_when_gone=delete or deployment.delete_when_gone,
         )
         return Started(deployment=after, operation=under_way)
+    deployment = drop_proposal(edit, deployment, author=author)
     after = edit.replace(
         deployment,
         expected_revision=expected_revision,

@@ -16,6 +16,7 @@ from graph.refusal import InvalidState
 class Verb(enum.Enum):
     """What can be asked of a deployment that exists."""
 
+    APPROVE = "approve"
     UPDATE = "update"
     SCALE = "scale"
     ADD_SITES = "add sites"
@@ -53,7 +54,15 @@ _UNPLACED = "it waits to be placed, and nothing of it runs"
 _NOT_HELD = "it is neither paused nor stopped"
 _STOPPING = "it is stopped or being stopped: resume it first"
 
+_PROPOSED = "a change of it waits for approval: approve that, or cancel it"
+
 REFUSED: dict[tuple[DeploymentPhase, Verb], str] = {
+    **{
+        (phase, Verb.APPROVE): "nothing of it waits for approval"
+        for phase in DeploymentPhase
+        if phase is not _PHASE.PENDING_APPROVAL
+    },
+    **{(_PHASE.PENDING_APPROVAL, verb): _PROPOSED for verb in (Verb.PAUSE, Verb.STOP, Verb.RESUME)},
     **{(_PHASE.PENDING_PLACEMENT, verb): "it has no sites yet: update its policy" for verb in AT_ITS_SITES},
     (_PHASE.PENDING_PLACEMENT, Verb.MIGRATE): _UNPLACED,
     (_PHASE.PENDING_PLACEMENT, Verb.PAUSE): _UNPLACED,
@@ -85,6 +94,7 @@ ONLY: dict[tuple[DeploymentPhase, Verb], Only] = {
 
 
 NEXT: dict[Verb, DeploymentPhase | None] = {
+    Verb.APPROVE: _PHASE.PROGRESSING,
     **dict.fromkeys(CHANGES, _PHASE.PROGRESSING),
     Verb.PAUSE: _PHASE.PAUSED,
     Verb.STOP: _PHASE.PROGRESSING,
@@ -97,6 +107,7 @@ NEXT: dict[Verb, DeploymentPhase | None] = {
 """The phase that a verb leads to at once, where nothing else is said; None: it stays. What follows is observed."""
 NEXT_IN: dict[tuple[DeploymentPhase, Verb], DeploymentPhase] = {
     **{(_PHASE.PAUSED, verb): _PHASE.PAUSED for verb in (*CHANGES, Verb.CANCEL)},
+    **{(_PHASE.PENDING_APPROVAL, verb): _PHASE.PENDING_APPROVAL for verb in CHANGES},
     (_PHASE.PENDING_PLACEMENT, Verb.CANCEL): _PHASE.TERMINATING,
 }
 """Where a verb leads elsewhere than it does from other phases."""
@@ -105,7 +116,8 @@ NEXT_IN: dict[tuple[DeploymentPhase, Verb], DeploymentPhase] = {
 def next_phase(phase: DeploymentPhase, verb: Verb) -> DeploymentPhase:
     """The phase that a deployment is in at once when a verb is granted.
 
-    A cancellation of what never ran leads to TERMINATING, from every phase.
+    A cancellation of what never ran leads to TERMINATING, from every phase. Where changes need approval each leads to
+    PENDING_APPROVAL.
     """
     return NEXT_IN.get((phase, verb)) or NEXT[verb] or phase
 

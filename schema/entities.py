@@ -138,11 +138,13 @@ def _own_field(field: Field) -> Member:
         return optional(struct_type(ExternalId)), strawberry.field(description=field.description)
     kind = output(field.type, big=is_big(field.meta))
     if kind == "list[Count]":
-        return None, resolver_field(_counts(field.name), returns=kind, description=field.description)
+        return None, resolver_field(counts_in(field.name), returns=kind, description=field.description)
     return kind, strawberry.field(description=field.description)
 
 
-def _counts(name: str) -> Callable[[Any, Any], list[NamedCount]]:
+def counts_in(name: str) -> Callable[[Any, Any], list[NamedCount]]:
+    """Answers with a value's numbers under names, which it has in that field."""
+
     def resolve(entity: Any, info: Any) -> list[NamedCount]:
         return [NamedCount(key, value) for key, value in getattr(entity, name).items()]
 

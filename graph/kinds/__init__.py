@@ -18,6 +18,7 @@ from graph.kinds.apps import App, AppVersion, Artifact, Component, Port, Protoco
 from graph.kinds.apps import Service, ServiceScope  # isort: skip
 from graph.kinds.deployments import (  # isort: skip
     GIVEN_UP,
+    Approval,
     Deployment,
     DeploymentPhase,
     DeploymentRevision,
@@ -25,6 +26,7 @@ from graph.kinds.deployments import (  # isort: skip
     GoodState,
     Instance,
     InstanceStatus,
+    Proposal,
     Release,
     ReleaseObserved,
     ReleasePhase,
@@ -51,6 +53,7 @@ __all__ = [
     "ApiToken",
     "App",
     "AppVersion",
+    "Approval",
     "Artifact",
     "ArtifactType",
     "Cluster",
@@ -81,6 +84,7 @@ __all__ = [
     "PlanStatus",
     "Port",
     "Progress",
+    "Proposal",
     "Protocol",
     "Region",
     "RegionLevel",

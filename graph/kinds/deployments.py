@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from graph.entity import HIDDEN, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
+from graph.kinds.operations import OperationKind
 from graph.kinds.policy import PlacementPolicy
 from graph.kinds.scheduling import Scheduling
 from graph.values import Count, Resources
@@ -23,6 +24,8 @@ class DeploymentPhase(enum.Enum):
 
     PENDING_PLACEMENT = "PENDING_PLACEMENT"
     """No site could be chosen yet; it is tried again when the graph changes."""
+    PENDING_APPROVAL = "PENDING_APPROVAL"
+    """A change of it waits to be approved; what runs goes on as it was approved before."""
     PROGRESSING = "PROGRESSING"
     """Releases are on their way to what is wanted."""
     READY = "READY"
@@ -114,6 +117,29 @@ class SiteReplicas(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
     replicas: Annotated[Count, doc("Replicas there.")]
 
 
+class Proposal(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A change of a deployment that waits to be approved."""
+
+    number: Annotated[Count, doc("Its revision number: who approves names it.")]
+    revision_id: Annotated[str, doc("Its revision.")]
+    operation_id: Annotated[str, doc("What was begun when it was asked for.")]
+    decision_id: Annotated[str | None, doc("The decision that shows where it would run.")] = None
+    kind: Annotated[OperationKind, doc("What it does.")]
+    author: Annotated[str, doc("Who asked for it, by id.")]
+    app_version_id: Annotated[str, doc("What is to run.")]
+    policy: Annotated[PlacementPolicy, doc("Where it is to run.")] = PlacementPolicy()
+    replicas: Annotated[dict[str, int], doc("Replicas at each site by component name.")] = {}
+    adjustments: Annotated[list[SiteReplicas], doc("Replicas at single sites.")] = []
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The last approval of a deployment."""
+
+    revision_number: Annotated[Count, doc("What was approved.")]
+    by: Annotated[str, doc("Who approved it, by id.")]
+    at: Annotated[TimestampMs, doc("When.")]
+
+
 @kind(prefix="deployment", area=Area.WORKLOAD, scope=("tenant_id",))
 class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An app version wanted in places."""
@@ -132,6 +158,16 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     drift_policy: Annotated[
         DriftPolicy, doc("What happens when a backend has something else than was applied to it.")
     ] = DriftPolicy.CORRECT
+    requires_approval: Annotated[
+        bool, doc("Whether its changes wait to be approved, also where its tenant does not ask for that."), MANAGED
+    ] = False
+    proposal: Annotated[Proposal | None, doc("The change that waits to be approved."), MANAGED] = None
+    approved: Annotated[Approval | None, doc("Its last approval; none: nothing of it was ever approved."), MANAGED] = (
+        None
+    )
+    newest_number: Annotated[
+        Count, doc("The highest number that a change of it was given which was to be approved."), MANAGED
+    ] = 0
     paused: Annotated[
         bool, doc("Whether nothing is done to its backends until it is resumed; what runs goes on."), MANAGED
     ] = False

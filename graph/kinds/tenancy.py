@@ -36,6 +36,13 @@ class Role(enum.Enum):
 class Tenant(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A customer, department or project; what it owns is invisible to the others."""
 
+    requires_approval: Annotated[
+        bool, doc("Whether every change of what its deployments are to be waits to be approved.")
+    ] = False
+    author_may_not_approve: Annotated[
+        bool, doc("Whether a change is approved by somebody else than who asked for it.")
+    ] = False
+
     max_priority: Annotated[
         int,
         msgspec.Meta(

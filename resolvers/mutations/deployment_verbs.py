@@ -148,6 +148,16 @@ async def _migrate(context: Context, given: Any) -> Payload:
     return begun("MigrateDeploymentPayload", committed)
 
 
+async def _approve(context: Context, given: Any) -> Payload:
+    deployment = deployment_to_change(context, given.id)
+    context.viewer.require(Permission.APPROVE_WORKLOADS, deployment.tenant_id, path="input.id")
+    request = request_of(context, "approveDeployment", given, tenant_id=deployment.tenant_id)
+    committed: Committed[Started] = await context.services.lifecycle.approvals.approve(
+        deployment.id, given.revision_number, request, visible=sight(context), remember=remember_begun
+    )
+    return begun("ApproveDeploymentPayload", committed)
+
+
 def _site_ids(given: Any) -> list[str]:
     site_ids: list[str] = list(given.site_ids)
     if not 1 <= len(site_ids) <= MOST_SITES:
@@ -168,6 +178,7 @@ class _Field(NamedTuple):
     takes: dict[str, Member] = {}
     """What its input has besides the deployment, the expected revision and the key."""
     has_operation: bool = True
+    permission: Permission = Permission.WRITE_WORKLOADS
 
 
 def deployment_verb_mutations() -> dict[str, Member]:
@@ -185,6 +196,19 @@ def deployment_verb_mutations() -> dict[str, Member]:
         ),
     }
     fields = [
+        _Field(
+            "approveDeployment",
+            _approve,
+            "Approves the very revision of a deployment that waits for it, and begins it. A change that came later is not "
+            "approved with it.",
+            takes={
+                "revision_number": (
+                    "int",
+                    strawberry.field(description="The number of what waits, as it was looked at."),
+                )
+            },
+            permission=Permission.APPROVE_WORKLOADS,
+        ),
         _Field(
             "pauseDeployment",
             _pause,
@@ -248,7 +272,7 @@ def _defined(one: _Field) -> Member:
         del made["operation"]
     payload_type(f"{name}Payload", made, description="What was begun." if one.has_operation else "What is so now.")
     result_union(f"{name}Result", f"{name}Payload", PLACING)
-    declare_root("Mutation", one.action, Permission.WRITE_WORKLOADS)
+    declare_root("Mutation", one.action, one.permission)
     return None, verb(one.action, one.make, description=one.text)
 
 

@@ -95,6 +95,7 @@ def wish_of(context: Context, given: Any, *, path: str = "input") -> Wish:
         policy=policy_given(given, path=f"{path}.policy") or PlacementPolicy(),
         replicas=replicas_given(given, path=f"{path}.replicas") or {},
         drift_policy=given_of(given, "drift_policy") or DriftPolicy.CORRECT,
+        requires_approval=bool(given_of(given, "requires_approval")),
         display_name=fields.get("display_name"),
         labels=fields.get("labels", {}),
     )
@@ -157,12 +158,16 @@ async def deploy_one(context: Context, given: Any) -> Payload:
 async def update_one(context: Context, given: Any) -> Payload:
     """Changes a deployment. Raises a refusal."""
     deployment = deployment_to_change(context, given.id)
+    gate = given_of(given, "requires_approval")
+    if gate is False and deployment.requires_approval:
+        context.viewer.require(Permission.APPROVE_WORKLOADS, deployment.tenant_id, path="input.requiresApproval")
     change = Adjustment(
         deployment_id=deployment.id,
         app_version_id=given_of(given, "app_version_id"),
         policy=policy_given(given),
         replicas=replicas_given(given),
         drift_policy=given_of(given, "drift_policy"),
+        requires_approval=gate,
         expected_revision=given_of(given, "expected_revision"),
     )
     request = request_of(context, "updateDeployment", given, tenant_id=deployment.tenant_id)
@@ -305,6 +310,9 @@ def deployment_mutations() -> dict[str, Member]:
             "drift_policy": optional(
                 drift, "What happens when a backend has something else than was applied to it. Default: CORRECT."
             ),
+            "requires_approval": optional(
+                "bool", "Whether it and its changes wait to be approved, also where the tenant does not ask for that."
+            ),
             **deadline,
             "wait_for_placement": (
                 "bool",
@@ -329,6 +337,9 @@ def deployment_mutations() -> dict[str, Member]:
             ),
             "drift_policy": optional(
                 drift, "Another drift policy; with CORRECT what has drifted is put right at once."
+            ),
+            "requires_approval": optional(
+                "bool", "Whether its changes wait to be approved. Doing without from now on takes who may approve."
             ),
             **deadline,
             **key,

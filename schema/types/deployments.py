@@ -10,10 +10,11 @@ import strawberry
 from access.permissions import declare_value_types
 from graph.conditions import Equals
 from graph.entity import Entity
-from graph.kinds import Operation, Release, Site, SiteReplicas
+from graph.kinds import Approval, AppVersion, Operation, Proposal, Release, Site, SiteReplicas
 from graph.view import get_as
 from schema.connections import connection_field
-from schema.entities import add_field, field_of
+from schema.entities import add_field, counts_in, field_of
+from schema.types.actors import Actor
 from schema.vocabulary import object_type, resolver_field, value_field
 
 
@@ -60,6 +61,43 @@ value_field(
     _adjusted_site,
     returns="Optional[Site]",
     description="The site; null when it is gone, or you may not see it.",
+)
+
+
+def _proposed_version(proposal: Proposal, info: Any) -> AppVersion | None:
+    return get_as(info.context.view, AppVersion, proposal.app_version_id)
+
+
+value_field(
+    Proposal,
+    "app_version",
+    _proposed_version,
+    returns="Optional[AppVersion]",
+    description="What is to run; null when it is gone.",
+)
+value_field(
+    Proposal,
+    "replicas",
+    counts_in("replicas"),
+    returns="list[Count]",
+    description="Replicas at each site by component name.",
+    instead_of="replicas",
+)
+value_field(
+    Proposal,
+    "author",
+    lambda proposal, info: Actor(proposal.author),
+    returns="Actor",
+    description="Who asked for it.",
+    instead_of="author",
+)
+value_field(
+    Approval,
+    "by",
+    lambda approval, info: Actor(approval.by),
+    returns="Actor",
+    description="Who approved it.",
+    instead_of="by",
 )
 
 

@@ -107,6 +107,7 @@ app.command("update", rich_help_panel=_APPS)(deploying.update)
 app.command("scale", rich_help_panel=_APPS)(deploying.scale)
 app.command("terminate", rich_help_panel=_APPS)(deploying.terminate)
 for asked in (
+    holding.approve,
     holding.pause,
     holding.stop,
     holding.resume,

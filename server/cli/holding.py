@@ -1,4 +1,4 @@
-"""`pause`, `stop`, `resume`, `rollback`: a deployment held, let go, and taken back."""
+"""`approve`, `pause`, `stop`, `resume`, `rollback`: a deployment let begin, held, let go, and taken back."""
 
 from __future__ import annotations
 
@@ -97,3 +97,26 @@ def rollback(
     found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
     values = {"id": found, "revisionNumber": to}
     started(ctx, api, "rollbackDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+
+
+def approve(
+    ctx: typer.Context,
+    name: DeploymentArgument,
+    revision: Annotated[
+        int, typer.Option("--revision", help="The number of the revision that you have looked at.", metavar="NUMBER")
+    ],
+    behind: NameBehindArgument = None,
+    tenant: TenantOption = None,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Approve the revision of a deployment that waits for it. A later change is not approved with it.
+
+    Example: edgeatlas approve hello --revision 2 --wait
+    """
+    api = api_of(ctx)
+    seconds = seconds_of(timeout)
+    found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
+    values = {"id": found, "revisionNumber": revision}
+    started(ctx, api, "approveDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)

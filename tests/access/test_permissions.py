@@ -28,6 +28,7 @@ TABLE = {
     P.WRITE_INFRASTRUCTURE: (True, True, False, False, False, False),
     P.READ_WORKLOADS:       (True, True, True, True, True, False),
     P.WRITE_WORKLOADS:      (True, True, True, True, False, False),
+    P.APPROVE_WORKLOADS:    (True, True, True, False, False, False),
     P.READ_SECRETS:         (True, True, True, True, False, False),
     P.WRITE_SECRETS:        (True, False, True, False, False, False),
     P.READ_PEOPLE:          (True, False, True, False, False, False),

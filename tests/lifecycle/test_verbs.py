@@ -13,7 +13,9 @@ from graph.kinds import Deployment, DeploymentPhase, GoodState, Release, Release
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import InvalidState
 from graph.view import each, get_as
+from lifecycle.deployments import Adjustment
 from lifecycle.verbs import NEXT, NEXT_IN, ONLY, REFUSED, Verb, check_verb, next_phase, refusal_of, table
+from lifecyclekit.edge import asking
 
 PHASES = list(DeploymentPhase)
 FLAGS = {DeploymentPhase.PAUSED: {"paused": True}, DeploymentPhase.STOPPED: {"stopped": True}}
@@ -68,6 +70,8 @@ def test_the_table_is_on_the_page() -> None:
 async def ask(edge: Any, deployment: Deployment, verb: Verb) -> Deployment | None:
     """Asks one verb of a deployment; gives it as it is wanted then."""
     match verb:
+        case Verb.APPROVE:
+            return (await edge.approve(deployment.id, 3)).deployment
         case Verb.UPDATE:
             return (await edge.update(deployment.id, replicas={"web": 2})).deployment
         case Verb.SCALE:
@@ -132,6 +136,9 @@ async def brought_to(edge: Any, phase: DeploymentPhase, name: str) -> Deployment
     first = GoodState(revision_id=deployment.revision_id, revision_number=1, decision_id=deployment.decision_id)
     deployment = (await edge.update(deployment.id, policy=edge.wish(sites=edge.site_ids[:2]).policy)).deployment
     never_ran = phase is DeploymentPhase.PENDING_PLACEMENT
+    if phase is DeploymentPhase.PENDING_APPROVAL:
+        asked = Adjustment(deployment_id=deployment.id, replicas={"web": 3}, requires_approval=True)
+        await edge.lifecycle.update(asked, asking(), visible=lambda reader: reader)
 
     def bring(edit: Edit) -> Deployment:
         release = next(each(edit, Release, "deployment_id", deployment.id))

@@ -214,6 +214,11 @@ class Edge:
         )
         return asked.value
 
+    async def approve(self, deployment_id: str, number: int, *, author: str = "user_test") -> Started:
+        request = Request(author=author, action="approve")
+        asked = await self.lifecycle.approvals.approve(deployment_id, number, request, visible=everything)
+        return asked.value
+
     async def cancel(self, operation_id: str) -> tuple[Operation, Deployment | None]:
         return (await self.lifecycle.cancel(operation_id, asking("cancel"), visible=everything)).value
 

@@ -24,16 +24,16 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield application, await two_tenants(application)
 
 
-async def mutate(world: Any, name: str, given: dict[str, Any], selected: str = STARTED) -> dict[str, Any]:
+async def mutate(
+    world: Any, name: str, given: dict[str, Any], selected: str = STARTED, *, role: Role = Role.TENANT_ADMIN
+) -> dict[str, Any]:
     application, made = world
     kind = name[0].upper() + name[1:]
     text = (
         f"mutation($input: {kind}Input!) {{ {name}(input: $input) {{ __typename "
         f"... on {kind}Payload {{ {selected} }} ... on Error {{ code message path }} }} }}"
     )
-    answer: dict[str, Any] = (
-        await data(application, text, {"input": given}, viewer=made.viewers["a", Role.TENANT_ADMIN])
-    )[name]
+    answer: dict[str, Any] = (await data(application, text, {"input": given}, viewer=made.viewers["a", role]))[name]
     return answer
 
 
@@ -140,3 +140,25 @@ async def test_what_is_asked_again_under_its_key_is_answered_as_the_first_time(w
         begun = await mutate(world, name, asked)
         assert begun["__typename"].endswith("Payload"), begun
         assert await mutate(world, name, asked) == begun
+
+
+async def test_a_change_is_approved_by_who_may_and_not_by_who_may_only_ask(world) -> None:
+    application, made = world
+    given = wish_of(application, made, "a", name="gated", replicas=1) | {"requiresApproval": True}
+    proposal = "number kind author { id } appVersion { id } replicas { name count }"
+    proposed = f"deployment {{ id phase proposal {{ {proposal} }} approved {{ by {{ id }} }} }}"
+    begun = await mutate(world, "deploy", given, proposed, role=Role.DEVELOPER)
+    assert begun["deployment"]["phase"] == "PENDING_APPROVAL", begun
+    assert begun["deployment"]["proposal"]["number"] == 1
+    of = {"id": begun["deployment"]["id"]}
+    asked = {**of, "revisionNumber": 1}
+    assert (await mutate(world, "approveDeployment", asked, role=Role.DEVELOPER))["code"] == "FORBIDDEN"
+    loose = {**of, "requiresApproval": False}
+    refused = await mutate(world, "updateDeployment", loose, role=Role.DEVELOPER)
+    assert (refused["code"], refused["path"]) == ("FORBIDDEN", "input.requiresApproval")
+    refused = await mutate(world, "approveDeployment", {**of, "revisionNumber": 2})
+    assert (refused["code"], refused["path"]) == ("INVALID_STATE", "input.revisionNumber")
+    approved = await mutate(world, "approveDeployment", asked, proposed)
+    assert approved["deployment"]["proposal"] is None, approved
+    assert approved["deployment"]["approved"]["by"]["id"] == made.viewers["a", Role.TENANT_ADMIN].id
+    assert (await mutate(world, "updateDeployment", loose))["__typename"] == "UpdateDeploymentPayload"
