@@ -16,7 +16,8 @@ from access.permissions import Permission, declare_root
 from graph.refusal import InvalidInput, Refusal
 from resolvers.answers import answer, verb
 from resolvers.context import Context
-from resolvers.mutations.deployments import deploy_one, given_of, key_input, terminate_one, update_one
+from resolvers.mutations.deployment_inputs import key_input
+from resolvers.mutations.deployments import deploy_one, given_of, terminate_one, update_one
 from schema.errors import ErrorValue
 from schema.results import Payload, payload_type, result_union
 from schema.vocabulary import Member, input_type

@@ -21,18 +21,20 @@ from lifecycle.deployments import Started
 from lifecycle.migrations import Target
 from resolvers.answers import request_of, verb
 from resolvers.context import Context
-from resolvers.mutations.deployments import (
-    PLACING,
-    begun,
+from resolvers.mutations.deployment_inputs import (
     begun_fields,
     deadline_input,
-    deadline_of,
-    deployment_to_change,
     expected_input,
-    given_of,
     id_input,
     key_input,
     optional,
+)
+from resolvers.mutations.deployments import (
+    PLACING,
+    begun,
+    deadline_of,
+    deployment_to_change,
+    given_of,
     policy_given,
     remember_begun,
     replicas_given,

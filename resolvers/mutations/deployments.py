@@ -27,8 +27,16 @@ from lifecycle.deadlines import check_deadline
 from lifecycle.deployments import Adjustment, Started, Wish
 from resolvers.answers import request_of, verb
 from resolvers.context import Context
+from resolvers.mutations.deployment_inputs import (
+    begun_fields,
+    deadline_input,
+    expected_input,
+    id_input,
+    key_input,
+    optional,
+)
 from resolvers.records import filed_entity
-from schema.inputs import EXPECTED, IDEMPOTENCY, fields_from, value_from
+from schema.inputs import fields_from, value_from
 from schema.results import Payload, payload_type, result_union
 from schema.vocabulary import Member, enum_type, input_type, struct_input
 
@@ -248,45 +256,6 @@ async def _retry(context: Context, given: Any) -> Payload:
         operation.id, request, visible=sight(context), deadline_s=deadline_of(given), remember=remember_begun
     )
     return begun("RetryOperationPayload", committed)
-
-
-def optional(kind: str, text: str) -> Member:
-    """A field of an input that may be left out."""
-    return f"Optional[{kind}]", strawberry.field(description=text, default=UNSET)
-
-
-def key_input() -> dict[str, Member]:
-    """The idempotency key of an input."""
-    return {"idempotency_key": optional("str", IDEMPOTENCY)}
-
-
-def deadline_input() -> dict[str, Member]:
-    """The deadline of an input."""
-    return {
-        "deadline_seconds": optional(
-            "float",
-            "How long the operation may take. When that is over it ends PARTIAL or FAILED and tells what is not done; what "
-            "is wanted stays wanted and is worked on all the same. Without one it takes its time.",
-        )
-    }
-
-
-def expected_input() -> dict[str, Member]:
-    """The revision that a deployment is expected at."""
-    return {"expected_revision": optional("BigInt", EXPECTED)}
-
-
-def id_input() -> dict[str, Member]:
-    """The deployment that an input is about."""
-    return {"id": ("ID", strawberry.field(description="The deployment."))}
-
-
-def begun_fields() -> dict[str, Member]:
-    """What the payload of a change has."""
-    return {
-        "deployment": ("Deployment", strawberry.field(description="The deployment as it is wanted now.")),
-        "operation": ("Operation", strawberry.field(description="What sees it through.")),
-    }
 
 
 def deployment_mutations() -> dict[str, Member]:

@@ -119,6 +119,7 @@ const PHASES: Readonly<Record<string, StateCode>> = {
   FAILED: State.DOWN,
   QUARANTINED: State.DOWN,
   TERMINATED: State.UNKNOWN,
+  PAUSED: State.CORDONED,
   STOPPED: State.CORDONED,
 };
 
