@@ -89,9 +89,15 @@ def wish_of(context: Context, given: Any, *, path: str = "input") -> Wish:
 
 
 class _Kept(msgspec.Struct):
-    deployment: msgspec.Raw | None
+    deployment: msgspec.Raw
+    """`null` when the operation worked on none; `Raw | None` would take nothing else."""
     operation: msgspec.Raw
     revision: int
+
+    @property
+    def shown(self) -> Entity | None:
+        """The deployment as it was answered first."""
+        return None if bytes(self.deployment) == b"null" else decode_entity("Deployment", self.deployment)
 
 
 def _remember(started: Started, revision: int) -> bytes:
@@ -103,10 +109,9 @@ def _started(typename: str, committed: Committed[Started]) -> Payload:
         made = committed.value
         return Payload(typename, deployment=made.deployment, operation=made.operation, revision=committed.revision)
     kept = msgspec.json.decode(committed.replayed, type=_Kept)
-    deployment = decode_entity("Deployment", kept.deployment) if kept.deployment is not None else None
     return Payload(
         typename,
-        deployment=deployment,
+        deployment=kept.shown,
         operation=decode_entity("Operation", kept.operation),
         revision=kept.revision,
     )
@@ -194,7 +199,7 @@ async def _cancel(context: Context, given: Any) -> Payload:
     return Payload(
         "CancelOperationPayload",
         operation=decode_entity("Operation", kept.operation),
-        deployment=decode_entity("Deployment", kept.deployment) if kept.deployment is not None else None,
+        deployment=kept.shown,
         revision=kept.revision,
     )
 
