@@ -111,13 +111,14 @@ def wish_of(context: Context, given: Any, *, path: str = "input") -> Wish:
 
 class _Kept(msgspec.Struct):
     deployment: msgspec.Raw
-    """JSON `null` where the operation works on none: a union with None would take nothing else."""
+    """`null` when the operation worked on none; `Raw | None` would take nothing else."""
     operation: msgspec.Raw
     revision: int
 
-
-def _deployment_kept(kept: _Kept) -> Entity | None:
-    return None if bytes(kept.deployment) == b"null" else decode_entity("Deployment", kept.deployment)
+    @property
+    def shown(self) -> Entity | None:
+        """The deployment as it was answered first."""
+        return None if bytes(self.deployment) == b"null" else decode_entity("Deployment", self.deployment)
 
 
 def remember_begun(started: Started, revision: int) -> bytes:
@@ -133,7 +134,7 @@ def begun(typename: str, committed: Committed[Started]) -> Payload:
     kept = msgspec.json.decode(committed.replayed, type=_Kept)
     return Payload(
         typename,
-        deployment=_deployment_kept(kept),
+        deployment=kept.shown,
         operation=decode_entity("Operation", kept.operation),
         revision=kept.revision,
     )
@@ -239,7 +240,7 @@ async def _cancel(context: Context, given: Any) -> Payload:
     return Payload(
         "CancelOperationPayload",
         operation=decode_entity("Operation", kept.operation),
-        deployment=_deployment_kept(kept),
+        deployment=kept.shown,
         revision=kept.revision,
     )
 
