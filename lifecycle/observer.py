@@ -27,7 +27,7 @@ from drivers.port import (
 from graph.edit import Edit
 from graph.kinds import Cluster, Node, Release, Site
 from graph.ledger import Ledger
-from graph.values import HealthStatus
+from graph.values import HealthStatus, Resources
 from graph.view import each, get_as
 from lifecycle.damping import Damper
 from lifecycle.health import not_answering
@@ -37,11 +37,14 @@ from lifecycle.settings import LifecycleSettings
 from lifecycle.sightings import (
     check_epoch,
     claim_orphan,
+    foreign_use_changed,
     is_in_sight,
+    is_unknown_of,
     lose_sight_of,
     sightings_of,
     take_over,
     weight_of,
+    write_foreign_use,
     write_nodes,
     write_sightings,
     write_sites,
@@ -105,12 +108,20 @@ class Observer:
         for part in portions(sightings, weight=lambda one: weight_of(view, one)):
             await self._commit(partial(write_sightings, sightings=part))
         await self._write_conditions(_that_are(sites, ready=False), _that_are(nodes, ready=False))
+        if observation.foreign_use is not None:
+            await self._write_foreign_use(observation.foreign_use)
         back = self._unseen - observation.unseen_sites
         self._unseen = observation.unseen_sites
         orphans = await self._orphans_of(observation) if observation.complete else False
         # What ran on a node that is back need not have changed: only a complete observation tells of it.
         nodes_back = not observation.complete and any(condition.ready for condition in nodes.values())
-        return bool(back) or nodes_back or orphans
+        unknown = not observation.complete and is_unknown_of(view, self._cluster_id, observation)
+        return bool(back) or nodes_back or orphans or unknown
+
+    async def _write_foreign_use(self, use: Mapping[str, Resources]) -> None:
+        changed = foreign_use_changed(self._ledger.view, self._cluster_id, use)
+        for some in portions(changed.items(), weight=lambda one: 1):
+            await self._commit(partial(write_foreign_use, cluster_id=self._cluster_id, use=dict(some)))
 
     async def _write_conditions(self, sites: Mapping[str, Condition], nodes: Mapping[str, Condition]) -> None:
         if not sites and not nodes and self._cluster_answers():

@@ -12,7 +12,7 @@ from drivers.port import Condition, Observation, ObservedRelease
 from graph.edit import Edit
 from graph.kinds import Cluster, Instance, InstanceStatus, Node, NodeStatus, Release, ReleasePhase, Site
 from graph.refusal import Refusal
-from graph.values import Finding, Health, HealthStatus
+from graph.values import NO_RESOURCES, Finding, Health, HealthStatus, Resources
 from graph.view import Reader, each, get_as
 from lifecycle.events import tell
 from lifecycle.health import among, cluster_health, counts_for, finding_of, site_health, with_finding
@@ -76,6 +76,17 @@ def sightings_of(reader: Reader, cluster_id: str, observation: Observation, *, s
             if _can_be_missed(release):
                 found.append(Sighting(release.id, None, observation.cursor.version))
     return found
+
+
+def is_unknown_of(reader: Reader, cluster_id: str, observation: Observation) -> bool:
+    """Whether an observation tells of an object of this graph that no release stands for.
+
+    Nobody may want it; or it was made for a release that another process committed, and this one has not read yet. What is
+    told of it is told once, so whoever asks looks at everything again.
+    """
+    return any(
+        one.owner == cluster_id and _release_of(reader, cluster_id, one.name) is None for one in observation.releases
+    )
 
 
 def lose_sight_of(edit: Edit, release_ids: Sequence[str], reason: str) -> bool:
@@ -151,6 +162,25 @@ def write_nodes(edit: Edit, cluster_id: str, nodes: Mapping[str, Condition]) -> 
         if not condition.ready:
             for instance_id in list(edit.ids("Instance", "node_id", node_id)):
                 _unknown(edit, instance_id, condition.reason)
+    return True
+
+
+def foreign_use_changed(reader: Reader, cluster_id: str, use: Mapping[str, Resources]) -> dict[str, Resources]:
+    """By node of a cluster, what others use on it where the graph has it otherwise; `use` has all that is not nothing."""
+    found = {}
+    for node in each(reader, Node, "cluster_id", cluster_id):
+        now = use.get(node.id, NO_RESOURCES)
+        if now != node.foreign_use:
+            found[node.id] = now
+    return found
+
+
+def write_foreign_use(edit: Edit, cluster_id: str, use: Mapping[str, Resources]) -> bool:
+    """Writes what others use on a cluster's own nodes."""
+    for node_id, now in use.items():
+        node = get_as(edit, Node, node_id)
+        if node is not None and node.cluster_id == cluster_id:
+            edit.replace(node, foreign_use=now)
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -26,6 +27,7 @@ from graph.kinds import (
 )
 from graph.values import HealthStatus, Resources
 from graph.view import each, get_as
+from lifecycle import sightings
 from lifecycle.sightings import Deposed, check_epoch, take_over
 
 
@@ -276,3 +278,51 @@ async def test_releases_of_a_private_cluster_go_on_when_it_reaches_its_shared_si
     await edge.until(lambda: edge.view.get(release.id).phase is ReleasePhase.WAITING_SITE)
     await edge.configure(1)
     await edge.until(lambda: edge.view.get(release.id).phase is ReleasePhase.READY)
+
+
+async def test_what_others_use_on_a_backends_nodes_is_written_and_taken_back(edge) -> None:
+    await edge.network(sites=1, nodes=2)
+    await edge.connected()
+    node = next(each(edge.view, Node))
+    work = ReleaseWork(
+        name="foreign-abcdefabcdef",
+        owner="cluster_of_another_graph",
+        release_id="release_theirs",
+        deployment_id="deployment_theirs",
+        tenant_id="tenant_theirs",
+        component="web",
+        site_id=edge.site_ids[0],
+        site="s0",
+        generation=1,
+        replicas=2,
+        assignments={node.id: 2},
+        artifact=Artifact(type=ArtifactType.CONTAINER_IMAGE, reference="shop:1"),
+        resources=Resources(cpu_millicores=300, memory_bytes=1 << 20),
+    )
+    await edge.world().apply(work, now=0, start=Start([0, 0]))
+    used = Resources(cpu_millicores=600, memory_bytes=2 << 20)
+    await edge.until(lambda: edge.view.get(node.id).foreign_use == used, what="their use")
+    others = [one for one in each(edge.view, Node) if one.id != node.id]
+    assert all(one.foreign_use == Resources() for one in others)
+    await edge.world().vanish(work.name)
+    await edge.until(lambda: edge.view.get(node.id).foreign_use == Resources(), what="that they left")
+
+
+async def test_an_object_whose_release_was_not_read_yet_is_looked_at_again(edges, quick, monkeypatch) -> None:
+    """Another process may have committed the release that an observation tells of, and it is told of once."""
+    hidden, asked = True, 0
+    found = sightings._release_of
+
+    def late(reader, cluster_id, name):
+        nonlocal asked
+        asked += 1
+        return None if hidden else found(reader, cluster_id, name)
+
+    monkeypatch.setattr(sightings, "_release_of", late)
+    async with edges(settings=dataclasses.replace(quick, resync_s=600.0)) as edge:
+        await edge.network(sites=1, readyAfterMs=50)
+        await edge.version()
+        deployment, _ = await edge.deploy()
+        await edge.until(lambda: asked >= 2, what="what is told of it")
+        hidden = False
+        await edge.phase(deployment.id, DeploymentPhase.READY)
