@@ -21,7 +21,7 @@ from graph.ledger import Ledger
 from graph.refusal import CapacityGone, InvalidInput, InvalidState, NotFound, Refusal, Unavailable
 from graph.request import Committed, Request
 from graph.store import RecordPage, StoreProblem
-from graph.view import Reader
+from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.deployments import DECISIONS, Chosen, Visible, Wish, seen_version
 from lifecycle.indulgence import blemished
@@ -74,6 +74,41 @@ async def choose_for_change(
         # What waits to be placed goes on waiting when it cannot be, and is told why.
         filing=Filing.EVERY if deployment.phase is DeploymentPhase.PENDING_PLACEMENT else Filing.FEASIBLE,
         adjustments=adjustments,
+        path=path,
+    )
+
+
+async def choose_for_wish(
+    placing: Placing,
+    reader: Reader,
+    wish: Wish,
+    *,
+    excluding: str | None,
+    filing: Filing,
+    bound: bool,
+    path: str = "input",
+) -> Chosen:
+    """Where a wish would run. `reader` is what the asker sees; `excluding`: a deployment whose place it would take.
+
+    Raises NotFound, InvalidInput, InvalidState or LimitExceeded.
+    """
+    version: AppVersion = seen_version(reader, wish.app_version_id, path=f"{path}.appVersionId")
+    components = components_of(reader, version, path=f"{path}.appVersionId")
+    replaced = get_as(reader, Deployment, excluding)
+    before = replaced.policy if replaced is not None else None
+    check_priority(reader, wish.policy, tenant_id=wish.tenant_id, before=before, path=f"{path}.policy")
+    check_replicas(wish.replicas, components, policy=wish.policy, path=f"{path}.replicas")
+    return await placing.choose(
+        reader,
+        components=components,
+        policy=wish.policy,
+        replicas=wish.replicas,
+        tenant_id=wish.tenant_id,
+        excluding_deployment_id=excluding,
+        # One that is replaced keeps its own.
+        deployment_labels=wish.labels if excluding is None else None,
+        filing=filing,
+        bound=bound,
         path=path,
     )
 
@@ -143,23 +178,9 @@ class Decisions:
         bound: bool = False,
         path: str = "input",
     ) -> Chosen:
-        """Where a wish would run now. Raises NotFound, InvalidInput, InvalidState or LimitExceeded."""
-        version: AppVersion = seen_version(reader, wish.app_version_id, path=f"{path}.appVersionId")
-        components = components_of(reader, version, path=f"{path}.appVersionId")
-        check_priority(reader, wish.policy, tenant_id=wish.tenant_id, path=f"{path}.policy")
-        check_replicas(wish.replicas, components, policy=wish.policy, path=f"{path}.replicas")
-        return await self._placing.choose(
-            reader,
-            components=components,
-            policy=wish.policy,
-            replicas=wish.replicas,
-            tenant_id=wish.tenant_id,
-            excluding_deployment_id=excluding,
-            # One that is replaced keeps its own.
-            deployment_labels=wish.labels if excluding is None else None,
-            filing=filing,
-            bound=bound,
-            path=path,
+        """Where a wish would run now. Raises as `choose_for_wish`."""
+        return await choose_for_wish(
+            self._placing, reader, wish, excluding=excluding, filing=filing, bound=bound, path=path
         )
 
     async def commit(

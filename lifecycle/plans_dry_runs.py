@@ -16,15 +16,13 @@ from graph.kinds.policy import MAX_WEIGHT
 from graph.kinds.what_if import Change
 from graph.ledger import Ledger
 from graph.refusal import InvalidInput
-from lifecycle.components import components_of
-from lifecycle.decisions import Decisions
-from lifecycle.deployments import Chosen, Visible, Wish, seen_deployment, seen_version
+from lifecycle.decisions import Decisions, choose_for_wish
+from lifecycle.deployments import Chosen, Visible, Wish, seen_deployment
 from lifecycle.placing import Filing
 from lifecycle.plans_drain import drain_plan, drain_target
 from lifecycle.plans_moving import MAX_STEPS, MovePlan
 from lifecycle.plans_rebalance import Rebalancing, rebalance_plan
 from lifecycle.what_if_graph import SupposedGraph, open_on
-from placement.problem import check_replicas
 from placement.projection import Projection
 
 A = TypeVar("A")
@@ -75,19 +73,8 @@ class DryRuns:
             )
 
         async def choose(graph: SupposedGraph) -> Chosen:
-            version = seen_version(graph.reader, wish.app_version_id, path=f"{path}.appVersionId")
-            components = components_of(graph.reader, version, path=f"{path}.appVersionId")
-            check_replicas(wish.replicas, components, policy=wish.policy, path=f"{path}.replicas")
-            return await graph.choose(
-                components=components,
-                policy=wish.policy,
-                replicas=wish.replicas,
-                tenant_id=wish.tenant_id,
-                excluding_deployment_id=replaces,
-                bound=bound,
-                # One that is replaced keeps its own.
-                deployment_labels=wish.labels if replaces is None else None,
-                path=path,
+            return await choose_for_wish(
+                graph.placing, graph.reader, wish, excluding=replaces, filing=Filing.NONE, bound=bound, path=path
             )
 
         return await self._on(changes, choose, visible=visible, path=changes_path)

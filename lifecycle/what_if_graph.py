@@ -9,19 +9,16 @@ the graph is.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from drivers.registry import DriverRegistry
 from graph.change import Change as GraphChange
 from graph.change import Commit
 from graph.edit import Edit
 from graph.entity import Entity
-from graph.kinds import Component
-from graph.kinds.policy import PlacementPolicy
 from graph.kinds.what_if import Change
 from graph.view import View
-from lifecycle.deployments import Chosen, Visible
-from lifecycle.indulgence import NONE, Blemished
+from lifecycle.deployments import Visible
 from lifecycle.placing import Placing
 from lifecycle.what_if import supposed
 from placement.projection import Projection
@@ -39,33 +36,6 @@ class SupposedGraph:
         self._projection = projection.beside(edit, self._commit(self._known()))
         self.placing = Placing(self._projection, drivers, at_once=1, supposed=True)
         """Decides on this graph."""
-
-    async def choose(
-        self,
-        *,
-        components: Sequence[Component],
-        policy: PlacementPolicy,
-        replicas: Mapping[str, int],
-        tenant_id: str,
-        excluding_deployment_id: str | None = None,
-        deployment_labels: Mapping[str, str] | None = None,
-        indulging: Blemished = NONE,
-        bound: bool = False,
-        path: str = "input",
-    ) -> Chosen:
-        """A decision on this graph. Raises as `Placing.choose`."""
-        return await self.placing.choose(
-            self.reader,
-            components=components,
-            policy=policy,
-            replicas=replicas,
-            tenant_id=tenant_id,
-            excluding_deployment_id=excluding_deployment_id,
-            deployment_labels=deployment_labels,
-            indulging=indulging,
-            bound=bound,
-            path=path,
-        )
 
     def laid(self) -> None:
         """Tells placement of what the edit has changed since it was told last."""

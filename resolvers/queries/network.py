@@ -47,15 +47,23 @@ class NearbySite(msgspec.Struct, frozen=True):
     distance_km: float
 
 
-def _site(one: Any, info: Any) -> Entity | None:
-    found: Entity | None = info.context.view.get(one.site_id)
-    return found
+def _one_of(name: str) -> Any:
+    """Resolves to the entity whose id is in that attribute, if there is one."""
+
+    def resolve(holder: Any, info: Any) -> Entity | None:
+        entity_id = getattr(holder, name)
+        found: Entity | None = None if entity_id is None else info.context.view.get(entity_id)
+        return found
+
+    return resolve
 
 
 def _each(name: str) -> Any:
-    def resolve(path: Path, info: Any) -> list[Entity]:
+    """Resolves to the entities whose ids are in that attribute, those that are there."""
+
+    def resolve(holder: Any, info: Any) -> list[Entity]:
         view = info.context.view
-        return [found for one in getattr(path, name) if (found := view.get(one)) is not None]
+        return [found for one in getattr(holder, name) if (found := view.get(one)) is not None]
 
     return resolve
 
@@ -109,20 +117,6 @@ def _weak_points(source: Any, info: Any, *, region: Any, first: int) -> WeakPoin
     return WeakPoints(looked_at=len(ids), total=len(found), found=found[: _limit(first)])
 
 
-def _examples(point: WeakPoint, info: Any) -> list[Entity]:
-    view = info.context.view
-    return [found for one in point.examples if (found := view.get(one)) is not None]
-
-
-def _one_of(name: str) -> Any:
-    def resolve(point: WeakPoint, info: Any) -> Entity | None:
-        entity_id = getattr(point, name)
-        found: Entity | None = None if entity_id is None else info.context.view.get(entity_id)
-        return found
-
-    return resolve
-
-
 def position_from(given_position: Any, *, path: str) -> Position:
     """A position out of an input. Raises InvalidInput outside of the earth."""
     longitude, latitude = given_position.longitude, given_position.latitude
@@ -136,7 +130,7 @@ def position_from(given_position: Any, *, path: str) -> Position:
 
 def network_queries() -> dict[str, Member]:
     """The root fields of this module and the types that they answer with."""
-    site = (None, resolver_field(_site, returns="Site", description="The site."))
+    site = (None, resolver_field(_one_of("site_id"), returns="Site", description="The site."))
     object_type(
         "ReachableSite",
         {
@@ -169,7 +163,9 @@ def network_queries() -> dict[str, Member]:
             ),
             "examples": (
                 None,
-                resolver_field(_examples, returns="list[Site]", description="Some of these, at most 20, by id."),
+                resolver_field(
+                    _each("examples"), returns="list[Site]", description="Some of these, at most 20, by id."
+                ),
             ),
         },
         description="A link or site whose loss alone cuts others off.",

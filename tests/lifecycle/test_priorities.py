@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 import msgspec
 import pytest
 
 from graph.kinds import DeploymentPhase
 from graph.kinds.policy import PlacementPolicy, SiteSelector
+from graph.kinds.what_if import Change, SiteLost
 from graph.refusal import LimitExceeded
+from lifecycle.deployments import Chosen
 from lifecycle.priorities import check_priority, priority_of
-from lifecyclekit.edge import NEED, NODE, Edge
+from lifecyclekit.edge import NEED, NODE, Edge, everything
 
 ONE = PlacementPolicy(max_sites=1)
 
@@ -59,6 +63,27 @@ async def test_a_priority_above_the_bound_is_refused_whoever_gives_it(edge: Edge
     await edge.succeeded(operation)
     with pytest.raises(LimitExceeded):
         await edge.update(deployment.id, policy=at(1))
+
+
+@pytest.mark.parametrize("supposing", [False, True])
+async def test_a_plan_is_bound_as_the_deployment_would_be_and_one_that_has_it_keeps_it(
+    edge: Edge, supposing: bool
+) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    changes = [Change(site_lost=SiteLost(site_id=edge.site_ids[0]))] if supposing else []
+
+    def plan(**more: object) -> Awaitable[Chosen]:
+        wish = edge.wish("shop", policy=at(7))
+        return edge.lifecycle.dry_runs.deployment(wish, visible=everything, changes=changes, **more)
+
+    with pytest.raises(LimitExceeded, match="priority 7 is above 0"):
+        await plan()
+    await bound(edge, 7)
+    deployment, operation = await edge.deploy(policy=at(7))
+    await edge.succeeded(operation)
+    await bound(edge, 0)
+    assert (await plan(replaces=deployment.id)).decision.feasible
 
 
 async def test_a_bound_that_was_lowered_counts_and_the_deployment_goes_on(edge: Edge) -> None:

@@ -4,7 +4,7 @@
 import { at, numeric, type Row } from "../lists/values";
 import { count, t } from "../messages";
 import { latency } from "../topology/canvas/links";
-import { Refused, ReasonCells, type Asking } from "./Refused";
+import { Refused, ReasonCells, ReasonHeads, type Asking } from "./Refused";
 import { replicasOf, rowsOf, ruleOf, servedBy } from "./rows";
 import { Site, Sites } from "./Site";
 import { longestOf, TERMS, Terms } from "./Terms";
@@ -64,10 +64,7 @@ export function Decision({ decision, asking, generation, level = 2 }: DecisionPr
           <table className="why-table why-conflicts">
             <thead>
               <tr>
-                <th scope="col">{w.reasons}</th>
-                <th scope="col">{w.need}</th>
-                <th scope="col">{w.have}</th>
-                <th scope="col">{w.reason}</th>
+                <ReasonHeads />
               </tr>
             </thead>
             <tbody>

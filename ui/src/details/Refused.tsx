@@ -67,10 +67,7 @@ export function Refused({ asking, generation, byRule, sites }: RefusedProps) {
         <thead>
           <tr>
             <th scope="col">{w.site}</th>
-            <th scope="col">{w.reasons}</th>
-            <th scope="col">{w.need}</th>
-            <th scope="col">{w.have}</th>
-            <th scope="col">{w.reason}</th>
+            <ReasonHeads />
           </tr>
         </thead>
         <tbody>
@@ -92,6 +89,19 @@ export function Refused({ asking, generation, byRule, sites }: RefusedProps) {
       {at(refusals, "pageInfo", "hasNextPage") === true && first < MOST && (
         <Button onPress={() => setFirst((before) => Math.min(before + PAGE * 2, MOST))}>{w.more}</Button>
       )}
+    </>
+  );
+}
+
+/** What heads the cells of reasons. */
+export function ReasonHeads() {
+  const w = t.details.why;
+  return (
+    <>
+      <th scope="col">{w.reasons}</th>
+      <th scope="col">{w.need}</th>
+      <th scope="col">{w.have}</th>
+      <th scope="col">{w.reason}</th>
     </>
   );
 }
