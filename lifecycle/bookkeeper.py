@@ -31,6 +31,7 @@ from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
 from lifecycle.deadlines import Deadlines, is_overdue, overdue
 from lifecycle.events import tell
+from lifecycle.gates import is_ready
 from lifecycle.migrating import steps_of, switch_over
 from lifecycle.outcomes import outcomes_of
 from lifecycle.progress import Tally, outcome_of, phase_of, tally
@@ -38,7 +39,6 @@ from lifecycle.releases import releases_of, unwant
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
-from lifecycle.todo import is_ready
 
 log = structlog.get_logger(__name__)
 REQUEST = own_request("lifecycle.progress")

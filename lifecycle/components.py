@@ -16,7 +16,7 @@ def components_of(reader: Reader, version: AppVersion, *, path: str = "input.app
         )
     names = {one.name for one in found}
     for one in found:
-        unknown = [name for name in one.depends_on if name not in names]
+        unknown = [each.component for each in one.waits_for if each.component not in names]
         if unknown:
             raise InvalidState(
                 f"component {one.name!r} depends on {unknown[0]!r}, which version {version.name!r} does not have",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from graph.edit import Edit
 from graph.kinds import Deployment, OperationKind, OperationStatus, OperationStep, Release, StepName, StepStatus
 from lifecycle.events import tell
-from lifecycle.todo import is_ready
+from lifecycle.gates import is_ready
 
 UNDER_WAY = frozenset({OperationStatus.RUNNING, OperationStatus.CANCELLING})
 

@@ -105,7 +105,11 @@ def _work_after(edit: Edit, release: Release, seen: ObservedRelease) -> dict[str
                 "ReleaseReady",
                 f"{release.backend_name}: {seen.ready_replicas} of {release.running_replicas} replicas are ready.",
             )
+        stamps = {"ready_at": edit.at} if ready and release.phase is not ReleasePhase.READY else {}
+        if release.applied_generation < seen.generation:
+            stamps["applied_at"] = edit.at
         return {
+            **stamps,
             "applied_generation": max(release.applied_generation, seen.generation),
             "phase": ReleasePhase.READY if ready else ReleasePhase.WAITING_READY,
             "error": None,

@@ -67,7 +67,10 @@ def standing_of(release: Release, *, blocked_sites: frozenset[str] = frozenset()
     if release.phase in GIVEN_UP:
         return Standing.FAILED
     if release.phase is ReleasePhase.WAITING_DEPENDENCY:
-        return Standing.FAILED if release.site_id in blocked_sites else Standing.WAITING
+        if release.due_at is not None:
+            return Standing.WAITING  # what it waited for is there, and only settles
+        blocked = bool(blocked_sites) if release.waits_everywhere else release.site_id in blocked_sites
+        return Standing.FAILED if blocked else Standing.WAITING
     if release.phase is ReleasePhase.WAITING_SITE:
         return Standing.WAITING
     if not release.wanted or release.retires_after is not None:

@@ -32,7 +32,8 @@ from lifecycle.requests import own_request
 from lifecycle.results import STORE_PAUSE_CAP_S, STORE_PAUSE_S, Results
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
-from lifecycle.todo import Action, todo_in
+from lifecycle.todo import Action, Todo
+from lifecycle.waiting import Waiting
 from lifecycle.work import Claim, Outcome, Result, claim, park
 from lifecycle.worklist import Entry, Worklist, way
 
@@ -84,8 +85,7 @@ class Reconciler:
         self._bell = asyncio.Event()
         self._sweep_now = asyncio.Event()
         self._results = Results(self._ledger, settings=settings, clock=self._clock, on_written=self._written)
-        self._waiting: dict[tuple[str, str], set[str]] = {}
-        """Releases that wait for another component, by (deployment, site)."""
+        self._waiting = Waiting()
         self._others: dict[str, tuple[int, float]] = {}
         """Claims of other processes: the epoch and when it was first seen here."""
 
@@ -170,10 +170,8 @@ class Reconciler:
     def _release_changed(self, change: Change) -> None:
         value = change.value
         assert isinstance(value, Release)
-        for release_id in self._waiting.pop((value.deployment_id, value.site_id), ()):
-            waiting = get_as(self._ledger.view, Release, release_id)
-            if waiting is not None:
-                self._ring(waiting)
+        for waiting in self._waiting.freed(self._ledger.view, value):
+            self._ring(waiting)
         if change.after is not None:
             self._ring(value)
         else:
@@ -256,13 +254,22 @@ class Reconciler:
         release = get_as(view, Release, entry.release_id)
         if release is None or not self._share.holds(release.site_id):
             return False
-        action, reason = todo_in(view, release)
-        if action is Action.NOTHING:
+        step = self._waiting.step(view, release, now_ms=self._clock.now_ms())
+        if step.action is Action.NOTHING:
             return False
-        if action is Action.WAIT:
-            self._waiting.setdefault((release.deployment_id, release.site_id), set()).add(release.id)
-            return (release.phase, release.error) != (ReleasePhase.WAITING_DEPENDENCY, reason)
+        if step.action is Action.WAIT:
+            self._await(release, step, entry)
+            return (release.phase, release.error) != (ReleasePhase.WAITING_DEPENDENCY, step.reason)
         return not self._claimed_elsewhere(release, entry)
+
+    def _await(self, release: Release, step: Todo, entry: Entry) -> None:
+        """Notes what a release waits for, so that it is looked at again when that comes true."""
+        if step.due_at is not None:
+            # At the latest after any back-off: a clock that was set must not hold it for longer.
+            wait_s = min((step.due_at - self._clock.now_ms()) / 1000, self._settings.backoff_cap_s)
+            now = self._clock.monotonic()
+            self._worklist.ring(entry, due=now + max(wait_s, LEAST_WAIT_S), now=now)
+        self._waiting.note(self._ledger.view, release, step)
 
     def _claimed_elsewhere(self, release: Release, entry: Entry) -> bool:
         """Whether another process seems to work on it: its claim gets time to end, unless it is known not to be alive."""
@@ -334,7 +341,8 @@ class Reconciler:
                     release = get_as(view, Release, release_id)
                     if release is None or not self._share.holds(release.site_id):
                         continue
-                    if todo_in(view, release).action is not Action.NOTHING:
+                    step = self._waiting.step(view, release, now_ms=self._clock.now_ms())
+                    if step.action is not Action.NOTHING:
                         self._ring(release)
                 await asyncio.sleep(0)
             await ring_or_sleep(self._sweep_now, self._clock, self._settings.resync_s)

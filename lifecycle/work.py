@@ -24,6 +24,7 @@ from graph.kinds import Component, Deployment, Node, Release, ReleaseObserved, R
 from graph.view import Reader, get_as
 from lifecycle.backoff import pause_s
 from lifecycle.events import tell
+from lifecycle.gates import Gates
 from lifecycle.observation import forget, is_as_asked, take_in
 from lifecycle.releases import STARTS_ANEW
 from lifecycle.scheduling import pod_terms, scheduling_told
@@ -58,15 +59,23 @@ def claim(edit: Edit, wanted: Mapping[str, int], *, worker: str = "") -> list[Cl
     component say so.
     """
     claims = []
+    gates = Gates()
     for release_id, epoch in wanted.items():
         release = get_as(edit, Release, release_id)
         if release is None or release.epoch != epoch:
             continue
-        action, reason = todo_in(edit, release)
+        step = todo_in(edit, release, now_ms=edit.at, gates=gates)
+        action = step.action
         if action is Action.FORGET:
             forget(edit, release)
         elif action is Action.WAIT:
-            edit.replace(release, phase=ReleasePhase.WAITING_DEPENDENCY, error=reason, due_at=None)
+            edit.replace(
+                release,
+                phase=ReleasePhase.WAITING_DEPENDENCY,
+                error=step.reason,
+                due_at=step.due_at,
+                waits_everywhere=step.gate is not None,
+            )
         elif action in (Action.ENSURE, Action.REMOVE) and release.cluster_id is not None:
             claimed = edit.replace(
                 release,
@@ -82,11 +91,12 @@ def claim(edit: Edit, wanted: Mapping[str, int], *, worker: str = "") -> list[Cl
 
 def park(edit: Edit, releases: Mapping[str, str]) -> None:
     """Writes down that releases with something to do wait for their site; `releases` has the reasons by id."""
+    gates = Gates()
     for release_id, reason in releases.items():
         release = get_as(edit, Release, release_id)
         if release is None or release.phase is ReleasePhase.WAITING_SITE:
             continue
-        if todo_in(edit, release).action in (Action.ENSURE, Action.REMOVE):
+        if todo_in(edit, release, now_ms=edit.at, gates=gates).action in (Action.ENSURE, Action.REMOVE):
             edit.replace(release, phase=ReleasePhase.WAITING_SITE, error=reason)
 
 
@@ -171,6 +181,7 @@ def _applied(edit: Edit, release: Release, claimed: Release, outcome: Applied, *
         release = edit.replace(
             release,
             applied_generation=applied,
+            applied_at=edit.at,
             phase=ReleasePhase.WAITING_READY,
             failures=0,
             due_at=None,
@@ -182,7 +193,7 @@ def _applied(edit: Edit, release: Release, claimed: Release, outcome: Applied, *
     ready = seen is not None and seen.present and seen.generation == release.generation and is_as_asked(release, seen)
     # An observer may have told more of this generation before the call was answered.
     if current and ready and release.phase is ReleasePhase.WAITING_READY:
-        edit.replace(release, phase=ReleasePhase.READY)
+        edit.replace(release, phase=ReleasePhase.READY, ready_at=edit.at)
 
 
 def _removed(edit: Edit, release: Release, outcome: Removed, *, current: bool, settings: LifecycleSettings) -> None:

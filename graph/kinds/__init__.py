@@ -14,6 +14,7 @@ from graph.kinds.infrastructure import (  # isort: skip
     Tier,
 )
 from graph.kinds.packages import ArtifactType, Package, PackageContents  # isort: skip
+from graph.kinds.dependencies import Dependency, DependencyCondition, DependencyScope  # isort: skip
 from graph.kinds.apps import App, AppVersion, Artifact, Component, Port, Protocol  # isort: skip
 from graph.kinds.apps import Service, ServiceScope  # isort: skip
 from graph.kinds.deployments import (  # isort: skip
@@ -58,6 +59,9 @@ __all__ = [
     "ArtifactType",
     "Cluster",
     "Component",
+    "Dependency",
+    "DependencyCondition",
+    "DependencyScope",
     "Deployment",
     "DeploymentPhase",
     "DeploymentRevision",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Named, Ref, doc, kind
+from graph.kinds.dependencies import MAX_DEPENDENCIES, Dependency, circle_through
 from graph.kinds.packages import SCHEME, ArtifactType, digest_of, is_digest, package_of
 from graph.refusal import InvalidInput, NotFound
 from graph.selectors import parse_selector
@@ -103,7 +104,19 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     architectures: Annotated[list[str], doc("The processors that it runs on; empty: any.")] = []
     node_selector: Annotated[str | None, doc("Label selector that its nodes match, in Kubernetes syntax.")] = None
     depends_on: Annotated[
-        list[str], doc("Names of components of the same version that are ready before it starts.")
+        list[str],
+        msgspec.Meta(
+            max_length=MAX_DEPENDENCIES,
+            description="Names of components of the same version that are ready at its site before it starts: the short "
+            "form of `dependencies`.",
+        ),
+    ] = []
+    dependencies: Annotated[
+        list[Dependency],
+        msgspec.Meta(
+            max_length=MAX_DEPENDENCIES,
+            description="Components of the same version that come first: how far, where, and for how long.",
+        ),
     ] = []
     configuration: Annotated[dict[str, Any], doc("Values for its package, as the driver takes them.")] = {}
     package_id: Annotated[
@@ -151,32 +164,41 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
                 )
         if self.node_selector:
             parse_selector(self.node_selector, path=f"{path}.nodeSelector")
-        if self.name in self.depends_on:
-            raise InvalidInput("a component cannot wait for itself", path=f"{path}.dependsOn")
-        waits = {self.name: self.depends_on}
+        self._check_dependencies(reader, path=path)
+
+    @property
+    def waits_for(self) -> list[Dependency]:
+        """All that comes before it, in whichever form it was given."""
+        if not self.depends_on:
+            return self.dependencies
+        return [*(Dependency(component=name) for name in self.depends_on), *self.dependencies]
+
+    def _check_dependencies(self, reader: Reader, *, path: str) -> None:
+        named: set[str] = set()
+        short = [(name, f"dependsOn[{at}]") for at, name in enumerate(self.depends_on)]
+        for name, where in [
+            *short,
+            *((one.component, f"dependencies[{at}].component") for at, one in enumerate(self.dependencies)),
+        ]:
+            if name == self.name:
+                raise InvalidInput("a component cannot wait for itself", remedy="take it out", path=f"{path}.{where}")
+            if name in named:
+                raise InvalidInput(f"{name!r} is named twice", remedy="name each once", path=f"{path}.{where}")
+            named.add(name)
+        if not named:
+            return
+        waits = {self.name: list(named)}
         for one in reader.ids("Component", "app_version_id", self.app_version_id):
             other = reader.get(one)
             if isinstance(other, Component) and other.id != self.id:
-                waits[other.name] = other.depends_on
-        if _goes_round(waits, self.name):
+                waits[other.name] = [each.component for each in other.waits_for]
+        circle = circle_through(self.name, waits)
+        if circle is not None:
             raise InvalidInput(
-                f"{self.name!r} would wait for itself by way of others",
+                f"{self.name!r} would wait for itself: {' waits for '.join(circle)}",
                 remedy="break the circle",
-                path=f"{path}.dependsOn",
+                path=f"{path}.dependencies" if self.dependencies else f"{path}.dependsOn",
             )
-
-
-def _goes_round(waits: dict[str, list[str]], start: str) -> bool:
-    seen: set[str] = set()
-    waiting = list(waits[start])
-    while waiting:
-        name = waiting.pop()
-        if name == start:
-            return True
-        if name not in seen:
-            seen.add(name)
-            waiting.extend(waits.get(name, ()))
-    return False
 
 
 @kind(prefix="service", area=Area.WORKLOAD, scope=("component_id", "site_id", "tenant_id"))

@@ -54,7 +54,7 @@ class ReleasePhase(enum.Enum):
     WAITING_SITE = "WAITING_SITE"
     """Its site does not answer; it is tried again when the site does."""
     WAITING_DEPENDENCY = "WAITING_DEPENDENCY"
-    """A component that it depends on is not ready at its site."""
+    """A component that it depends on comes first; `error` says which, and what is awaited of it."""
     READY = "READY"
     """Observed as wanted."""
     QUARANTINED = "QUARANTINED"
@@ -272,6 +272,16 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     due_at: Annotated[TimestampMs | None, doc("Not tried again before this."), MANAGED] = None
     error: Annotated[str | None, doc("Why the last try failed."), MANAGED] = None
     operation_id: Annotated[str | None, doc("The operation that it is worked on for."), MANAGED, INDEXED] = None
+    waits_everywhere: Annotated[
+        bool,
+        doc("Whether what it waits for is another component at every site, and not at its own alone."),
+        MANAGED,
+        HIDDEN,
+    ] = False
+    applied_at: Annotated[TimestampMs | None, doc("When its backend last took what was wanted then."), MANAGED] = None
+    ready_at: Annotated[
+        TimestampMs | None, doc("When it was last observed as wanted after it had not been."), MANAGED
+    ] = None
 
     @property
     def running_replicas(self) -> int:

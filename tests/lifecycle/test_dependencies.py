@@ -1,0 +1,151 @@
+"""Components that wait for others, over a whole edge: at every site, for as long as they ask, and back in reverse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graph.kinds import (
+    Artifact,
+    ArtifactType,
+    Component,
+    Dependency,
+    DependencyCondition,
+    DependencyScope,
+    OperationStatus,
+    Release,
+    ReleasePhase,
+)
+from graph.refusal import InvalidState
+from graph.view import Reader, each, get_as
+from lifecycle.gates import Gate, Gates, Needed
+
+EVERYWHERE = DependencyScope.EVERYWHERE
+
+
+def on(name: str, **fields: Any) -> dict[str, Any]:
+    return {"dependencies": [Dependency(component=name, **fields)]}
+
+
+def names(edge) -> dict[str, str]:
+    """Component names by backend name."""
+    return {one.backend_name: get_as(edge.view, Component, one.component_id).name for one in each(edge.view, Release)}
+
+
+async def test_everywhere_waits_for_the_slowest_site_and_is_undone_in_the_reverse_order(edges, tmp_path: Path) -> None:
+    async with edges(data_folder=tmp_path / "world") as edge:
+        await edge.network(sites=3, readyAfterMs=30)
+        await edge.version(db={}, web=on("db", scope=EVERYWHERE))
+        deployment, operation = await edge.deploy()
+        waiting = await edge.phases(deployment.id, WAITING_DEPENDENCY=3)
+        assert {one.error for one in waiting if one.phase is ReleasePhase.WAITING_DEPENDENCY} == {
+            "component db is not ready at every site"
+        }
+        await edge.succeeded(operation)
+        component = names(edge)
+        assert [component[name] for _, name, _ in edge.history()] == ["db"] * 3 + ["web"] * 3
+        began = len(edge.history())
+        await edge.succeeded((await edge.stop(deployment.id)).operation)
+        assert [component[name] for _, name, _ in edge.history()[began:]] == ["web"] * 3 + ["db"] * 3
+        began = len(edge.history())
+        await edge.succeeded((await edge.resume(deployment.id)).operation)
+        assert [component[name] for _, name, _ in edge.history()[began:]] == ["db"] * 3 + ["web"] * 3
+        began = len(edge.history())
+        await edge.succeeded((await edge.terminate(deployment.id)).operation)
+        assert [component[name] for _, name, _ in edge.history()[began:]] == ["web"] * 3 + ["db"] * 3
+
+
+async def test_deployed_does_not_wait_for_readiness(edges, tmp_path: Path) -> None:
+    async with edges(data_folder=tmp_path / "world") as edge:
+        await edge.network(sites=1, readyAfterMs=60_000)
+        await edge.version(
+            db={},
+            web=on("db", condition=DependencyCondition.DEPLOYED),
+            cache=on("db", condition=DependencyCondition.DEPLOYED, scope=EVERYWHERE),
+            late=on("db"),
+        )
+        deployment, _ = await edge.deploy()
+        await edge.phases(deployment.id, WAITING_READY=3, WAITING_DEPENDENCY=1)
+        assert names(edge)[edge.history()[0][1]] == "db"
+
+
+async def test_what_settles_is_waited_for_once_and_not_at_every_update(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version(db={}, web=on("db", wait_seconds=1), all=on("db", wait_seconds=1, scope=EVERYWHERE))
+    deployment, operation = await edge.deploy()
+
+    def settling() -> list[Release] | None:
+        found = edge.releases(deployment.id)
+        told = [one.error == "component db is ready and given 1 s to settle" for one in found]
+        return found if sum(told) == 4 else None
+
+    waiting = await edge.until(settling, what="the time to settle")
+    await edge.succeeded(operation)
+    by_name = {(get_as(edge.view, Component, one.component_id).name, one.site_id): one for one in waiting}
+    for one in edge.releases(deployment.id):
+        name = get_as(edge.view, Component, one.component_id).name
+        if name != "db":
+            assert one.applied_at >= by_name["db", one.site_id].ready_at + 1_000
+    scaled = (await edge.scale(deployment.id, web=2)).operation
+    await edge.succeeded(scaled)
+
+
+async def test_what_waits_everywhere_for_what_was_given_up_does_not_keep_an_operation_running(edge) -> None:
+    await edge.network(sites=3)
+    await edge.configure(rejectedReferences=["db:1"])
+    await edge.version(
+        db={"artifact": Artifact(type=ArtifactType.CONTAINER_IMAGE, reference="db:1")}, web=on("db", scope=EVERYWHERE)
+    )
+    _, operation = await edge.deploy()
+    over = await edge.ended(operation.id)
+    assert (over.status, over.progress.failed) == (OperationStatus.FAILED, 6)
+
+
+async def test_a_version_that_waits_for_what_it_does_not_have_is_not_deployed(edge) -> None:
+    await edge.network(sites=1)
+    await edge.version(web=on("db"))
+    with pytest.raises(InvalidState, match="component 'web' depends on 'db', which version '1' does not have"):
+        await edge.deploy()
+
+
+class Counted:
+    """A reader that counts the releases that are read."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.revision = reader.revision
+        self.epoch = reader.epoch
+        self.read = 0
+
+    def get(self, entity_id: str) -> Any:
+        self.read += entity_id.startswith("release_")
+        return self._reader.get(entity_id)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+
+async def test_a_gate_is_looked_at_once_a_revision_and_while_it_is_shut_by_one_release(edge) -> None:
+    await edge.network(sites=8)
+    await edge.version(db={}, web=on("db", scope=EVERYWHERE))
+    deployment, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    await edge.pause(deployment.id)
+    gate = Gate(deployment.id, "db", Needed.READY)
+    reader, gates = Counted(edge.view), Gates()
+    assert gates.answer(reader, gate).shut_by is None
+    assert reader.read == 16
+    for _ in range(5):
+        gates.answer(reader, gate)
+    assert reader.read == 16
+    last = [one for one in edge.releases(deployment.id) if names(edge)[one.backend_name] == "db"][-1]
+    await edge.change(lambda edit: edit.replace(last, phase=ReleasePhase.WAITING_SITE))
+    reader = Counted(edge.view)
+    assert gates.answer(reader, gate).shut_by == last.id
+    assert reader.read > 1
+    await edge.change(lambda edit: edit.replace(edge.site(0), display_name="x"))
+    again = Counted(edge.view)
+    assert gates.answer(again, gate).shut_by == last.id
+    assert again.read == 1
