@@ -338,7 +338,7 @@ class Edge:
             for cluster_id in self.cluster_ids
             for one in self.driver.world(cluster_id).objects.values()
         }
-        assert there == wanted
+        assert there == wanted, f"the backends have {there}, wanted is {wanted}"
 
 
 @contextlib.asynccontextmanager

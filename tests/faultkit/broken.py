@@ -1,0 +1,96 @@
+"""A product with one defence taken away: the negative controls of the fault tests.
+
+Each is the real thing but for one step. A check that does not fail over it checks nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+from unittest import mock
+
+from drivers.port import RemovalWork
+from drivers.simulated.world import World
+from graph.edit import Edit
+from graph.kinds import Release
+from graph.view import get_as
+from lifecycle import reconciler, releases, results, work
+from lifecycle.settings import LifecycleSettings
+from lifecycle.work import Claim, Result
+
+
+@contextlib.contextmanager
+def without_the_fence() -> Iterator[None]:
+    """A backend that takes whatever comes, older over newer, and remembers nothing of what was removed."""
+
+    async def remove(self: World, given: RemovalWork, *, now: int = 0, by: str = "") -> bool:
+        found = self.objects.get(given.name)
+        if found is not None:
+            self._forget(given.name, 0)
+            self.effects.note("removed", given, now=now, by=by)
+        return found is not None
+
+    with mock.patch.object(World, "_check_fence", return_value=None), mock.patch.object(World, "remove", remove):
+        yield
+
+
+@contextlib.contextmanager
+def without_idempotence() -> Iterator[None]:
+    """A backend that does again what it has done."""
+    with mock.patch("drivers.simulated.world.is_as_wanted", return_value=False):
+        yield
+
+
+@contextlib.contextmanager
+def called_before_it_is_claimed() -> Iterator[None]:
+    """The claim is committed after the call, with its result."""
+    inner = work.record
+
+    async def uncommitted(self: reconciler.Reconciler, ids: list[str], *, parked: Any) -> list[Claim]:
+        view = self._ledger.view
+        wanted = {one: release.epoch for one in ids if (release := get_as(view, Release, one)) is not None}
+        edit = Edit(view, at=self._clock.now_ms(), next_revision=view.revision + 1)
+        return work.claim(edit, wanted)
+
+    def both(edit: Edit, given: Sequence[Result], *, settings: LifecycleSettings) -> int:
+        for one in given:
+            work.claim(edit, {one.claim.release.id: one.claim.release.epoch - 1})
+        return inner(edit, given, settings=settings)
+
+    with (
+        mock.patch.object(reconciler.Reconciler, "_claim", uncommitted),
+        mock.patch.object(results, "record", both),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def without_comparing_at_the_start() -> Iterator[None]:
+    """A process that knows of work only what it is told of while it lives."""
+
+    async def nothing(self: reconciler.Reconciler) -> None:
+        await self._clock.sleep(1e9)
+
+    with (
+        mock.patch.object(reconciler.Reconciler, "_sweep", nothing),
+        mock.patch.object(reconciler.Reconciler, "cluster_connected", return_value=None),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def without_new_generations() -> Iterator[None]:
+    """A change that forgets to begin a release anew: it stays at the generation that it has."""
+    inner = releases._keep
+
+    def keep(edit: Edit, deployment: Any, release: Release, want: Any, **given: Any) -> int:
+        touched = inner(edit, deployment, release, want, **given)
+        now = get_as(edit, Release, release.id)
+        assert now is not None
+        if now.wanted and release.wanted:
+            edit.replace(now, generation=release.generation)
+        return touched
+
+    with mock.patch.object(releases, "_keep", keep):
+        yield

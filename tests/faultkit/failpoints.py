@@ -1,0 +1,156 @@
+"""Points at which a process dies: before and after every commit of its store and every call of its drivers.
+
+Nobody lists them. A store and a driver that stand before the real ones pass a point each time; a run that dies nowhere
+counts them, and the same run is then made again for each of them. After its death nothing of a process reaches the store or
+a backend any more, as after `kill -9`; what was under way at a backend may have been done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from drivers.port import (
+    Applied,
+    Backend,
+    ClusterAccess,
+    Cursor,
+    Driver,
+    DriverProblem,
+    Observation,
+    ReleaseWork,
+    RemovalWork,
+    Removed,
+)
+from graph.stores.sqlite import SqliteStore
+from storekit.wrappers import Wrapped
+
+
+class Failpoints:
+    """Counts the points that are passed while it is armed, and dies at one of them.
+
+    Observers look again and again: of their points at most so many count.
+    """
+
+    def __init__(self, *, die_at: int | None = None, observations: int = 1_000_000) -> None:
+        self.die_at = die_at
+        """Counted from 1; None: it lives."""
+        self._observations = observations
+        self.armed = False
+        self.passed: list[str] = []
+        self.dead = asyncio.Event()
+        self.late: list[ReleaseWork | RemovalWork] = []
+        """Calls that were on their way when it died: they may reach their backend at any time."""
+
+    async def pass_(self, name: str) -> None:
+        """Returns, or never: when this is where it dies, and when it is dead already."""
+        counts = not name.endswith(" observe") or self._observes()
+        if self.armed and not self.dead.is_set() and counts:
+            self.passed.append(name)
+            if len(self.passed) == self.die_at:
+                self.dead.set()
+        if self.dead.is_set():
+            await asyncio.Event().wait()
+
+    def _observes(self) -> bool:
+        return sum(one.endswith(" observe") for one in self.passed) < self._observations
+
+
+class MortalStore(Wrapped):
+    """The embedded store of a process that dies."""
+
+    def __init__(self, inner: SqliteStore, points: Failpoints) -> None:
+        super().__init__(inner)
+        self.points = points
+
+    async def leave(self, context: Any, kind: Any, problem: Any, trace: Any) -> None:
+        name = "+".join(sorted(self._actions(context))) or "records"
+        try:
+            await self.points.pass_(f"before commit of {name}")
+        except BaseException as killed:
+            await context.__aexit__(type(killed), killed, None)
+            raise
+        await context.__aexit__(kind, problem, trace)
+        await self.points.pass_(f"after commit of {name}")
+
+    def _actions(self, context: Any) -> set[str]:
+        batch = context._batch
+        return {one.action for one in batch.commits} if batch is not None else set()
+
+    async def close(self) -> None:
+        """A process that was killed tidies nothing up."""
+        if self.points.dead.is_set():
+            await self.inner._close()  # type: ignore[attr-defined]
+        else:
+            await self.inner.close()
+
+
+class MortalDriver:
+    """A driver in a process that dies."""
+
+    def __init__(self, inner: Driver, points: Failpoints) -> None:
+        self.inner = inner
+        self.points = points
+        self.open: list[Backend] = []
+        self.name = inner.name
+        self.artifacts = inner.artifacts
+
+    def check(self, configuration: Mapping[str, Any]) -> None:
+        self.inner.check(configuration)
+
+    @contextlib.asynccontextmanager
+    async def connect(self, access: ClusterAccess) -> AsyncIterator[Backend]:
+        await self.points.pass_("before connect")
+        async with self.inner.connect(access) as backend:
+            await self.points.pass_("after connect")
+            self.open.append(backend)
+            yield MortalBackend(backend, self.points)
+
+
+class MortalBackend:
+    """A connection of such a process."""
+
+    def __init__(self, inner: Backend, points: Failpoints) -> None:
+        self.inner = inner
+        self.points = points
+
+    async def ensure(self, work: ReleaseWork) -> Applied:
+        await self._sent("before ensure", work)
+        applied = await self.inner.ensure(work)
+        await self.points.pass_("after ensure")
+        return applied
+
+    async def remove(self, work: RemovalWork) -> Removed:
+        await self._sent("before remove", work)
+        removed = await self.inner.remove(work)
+        await self.points.pass_("after remove")
+        return removed
+
+    async def observe(self, *, after: Cursor | None) -> Observation:
+        await self.points.pass_("before observe")
+        observation = await self.inner.observe(after=after)
+        await self.points.pass_("after observe")
+        return observation
+
+    async def _sent(self, name: str, work: ReleaseWork | RemovalWork) -> None:
+        try:
+            await self.points.pass_(name)
+        finally:
+            if self.points.dead.is_set():
+                self.points.late.append(work)
+
+
+async def arrive(late: Sequence[ReleaseWork | RemovalWork], backend: Backend) -> int:
+    """Lets calls of a dead process reach the backend; says how many did anything."""
+    effective = 0
+    for work in late:
+        try:
+            if isinstance(work, ReleaseWork):
+                effective += (await backend.ensure(work)).changed
+            else:
+                await backend.remove(work)
+        except DriverProblem:
+            continue
+    return effective

@@ -1,0 +1,150 @@
+"""What a user does while a process dies: each scenario can be begun again from its top by whoever was not answered.
+
+The part that is of interest begins with `begun()`; what comes before only leads there. Each says what there must be at
+the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from faultkit.checks import filed
+from faultkit.user import User
+from graph.kinds import DeploymentPhase
+from lifecyclekit.edge import Edge
+
+Begun = Callable[[], None]
+BEHAVIOUR: dict[str, Any] = {"latencyMs": 20, "latencyJitterMs": 40, "readyAfterMs": 100}
+
+
+class Scenario(NamedTuple):
+    """What is done, and what there is to be when all of it is done."""
+
+    act: Callable[[User, Begun], Awaitable[None]]
+    version: str | None
+    """The version that runs at the end; None: nothing does."""
+    sites: int
+    """At so many sites."""
+
+
+async def make_world(edge: Edge, *, components: int = 1) -> None:
+    """Three sites under one cluster, and two versions of an app of so many components."""
+    names = [f"c{number}" for number in range(components)]
+    await edge.network(sites=3, nodes=1, **BEHAVIOUR)
+    for version in ("1", "2"):
+        await edge.version(version, reference=f"shop:{version}", **{one: {} for one in names})
+
+
+def version_id(edge: Edge, name: str) -> str:
+    """A version's id."""
+    [found] = [one for one in edge.view.ids("AppVersion") if edge.view.get(one).name == name]
+    return found
+
+
+async def over(user: User, operation_id: str) -> None:
+    """Waits until an operation has ended and is on record."""
+    edge = user.edge
+    await edge.until(lambda: edge.view.get(operation_id) is None, what=f"the end of {operation_id}")
+    left = 100
+    while await filed(edge, operation_id) is None:
+        left -= 1
+        assert left, f"the record of {operation_id} is lost"
+        await asyncio.sleep(0.01)
+
+
+async def _running(user: User) -> str:
+    shop = await user.deploy("shop", sites=user.edge.site_ids[:2])
+    await over(user, shop.operation)
+    return shop.deployment
+
+
+async def deploy(user: User, begun: Begun) -> None:
+    begun()
+    await over(user, (await user.deploy("shop", sites=user.edge.site_ids[:2])).operation)
+
+
+async def update(user: User, begun: Begun) -> None:
+    shop = await _running(user)
+    begun()
+    await over(user, (await user.update("update", shop, app_version_id=version_id(user.edge, "2"))).operation)
+
+
+async def cancel(user: User, begun: Begun) -> None:
+    """Cancelled in the middle: some of the new version is there already."""
+    shop = await _running(user)
+    begun()
+    updating = await user.update("update", shop, app_version_id=version_id(user.edge, "2"))
+    if "cancel" not in user.notes.told:
+        edge = user.edge
+        await edge.until(
+            lambda: (
+                edge.view.get(updating.operation) is None
+                or any(one.applied_generation >= one.generation for one in edge.releases(shop))
+            ),
+            what="some of the update",
+        )
+    await over(user, (await user.cancel("cancel", updating.operation)).operation)
+
+
+async def abandon(user: User, begun: Begun) -> None:
+    """Cancelled while the first calls are under way: nothing of it is known to be there."""
+    begun()
+    shop = await user.deploy("shop", sites=user.edge.site_ids[:2])
+    if "cancel" not in user.notes.told:
+        world = await user.edge.connected()
+        await user.edge.until(lambda: len(world.calls) == 2, what="calls under way")
+    await over(user, (await user.cancel("cancel", shop.operation)).operation)
+
+
+async def rollback(user: User, begun: Begun) -> None:
+    shop = await _running(user)
+    await over(user, (await user.update("update", shop, app_version_id=version_id(user.edge, "2"))).operation)
+    begun()
+    await over(user, (await user.rollback("rollback", shop, 1)).operation)
+
+
+async def migrate(user: User, begun: Begun) -> None:
+    shop = await _running(user)
+    begun()
+    told = await user.migrate(
+        "migrate", shop, app_version_id=version_id(user.edge, "2"), site_ids=user.edge.site_ids[1:]
+    )
+    await over(user, told.operation)
+
+
+async def terminate(user: User, begun: Begun) -> None:
+    shop = await _running(user)
+    begun()
+    await over(user, (await user.terminate("terminate", shop, delete=True)).operation)
+
+
+SCENARIOS = {
+    "deploy": Scenario(deploy, "1", 2),
+    "update": Scenario(update, "2", 2),
+    "cancel": Scenario(cancel, "1", 2),
+    "abandon": Scenario(abandon, None, 0),
+    "rollback": Scenario(rollback, "1", 2),
+    "migrate": Scenario(migrate, "2", 2),
+    "terminate": Scenario(terminate, None, 0),
+}
+
+
+def check_end(edge: Edge, scenario: Scenario) -> None:
+    """What the scenario has led to."""
+    deployments = [edge.deployment(one) for one in edge.view.ids("Deployment")]
+    if scenario.version is None:
+        assert all(one is not None and one.phase is DeploymentPhase.TERMINATED for one in deployments)
+        assert not edge.world().objects
+        return
+    [shop] = deployments
+    assert shop is not None
+    assert shop.phase is DeploymentPhase.READY
+    assert shop.app_version_id == version_id(edge, scenario.version)
+    releases = edge.releases(shop.id)
+    assert len({one.site_id for one in releases}) == scenario.sites
+    components = edge.view.count("Component", "app_version_id", shop.app_version_id)
+    assert len(releases) == components * scenario.sites
+    objects = edge.world().objects.values()
+    assert {one.reference for one in objects} == {f"shop:{scenario.version}"}
