@@ -44,6 +44,10 @@ Small: TypeAlias = Annotated[NDArray[np.int32], "int32[::1]"]
 """(n,) whole numbers of 32 bits, as sparse matrices have them."""
 Flags: TypeAlias = Annotated[NDArray[np.bool_], "boolean[::1]"]
 """(n,) yes or no."""
+Words: TypeAlias = Annotated[NDArray[np.uint64], "uint64[::1]"]
+"""(n,) words of 64 bits."""
+Bits: TypeAlias = Annotated[NDArray[np.uint64], "uint64[:, ::1]"]
+"""(n, m) words of 64 bits."""
 FlagTable: TypeAlias = Annotated[NDArray[np.bool_], "boolean[:, ::1]"]
 """(n, m) yes or no."""
 

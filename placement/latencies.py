@@ -20,6 +20,7 @@ from graph.spatial import estimated_latency_ms
 from placement.arrays import Floats, Ints
 from placement.compiled import Small
 from placement.latency import Entries, EntryPoints, Target
+from placement.neighbours import pairs_in
 from placement.searches import Row, Searches, searched, with_places
 from placement.solve.entries import nearest, taken
 from placement.solve.model import mask_of
@@ -124,10 +125,9 @@ class Latencies:
         return sites, row[sites]
 
     def between(self, sites: Ints, others: Ints, limit_ms: float) -> csr_array:
-        """(sites, others): from each of some sites those of others (ascending) within some milliseconds, itself at zero."""
-        places: list[Entries] = [((row, 0.0),) if row >= 0 else () for row in self.rows[sites].tolist()]
-        found = self.searches.rows(self.network, places, [limit_ms] * len(places))
-        return _pairs(found, [limit_ms] * len(found), _columns(self.rows[others], self.network), count=len(others))
+        """(sites, others): explicit entries, which are 0, of each of some sites with those of others (ascending) that are
+        within some milliseconds, itself included."""
+        return pairs_in(self.searches.near(self.network, self.rows[sites], limit_ms), self.rows[others])
 
     def _pairs(self, stop: Stop | None) -> csr_array:
         limits, places, network = self.limits, self.places, self.network

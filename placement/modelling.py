@@ -157,7 +157,8 @@ def modelled(
     narrow = narrow and any(words.within_ms is not None for words in problem.words.units)
     reaches = Reaches(problem)
     if narrow:
-        kept = narrowed(solved, problem.words.units, reaches, tiers=tiers, start=start)
+        cored = (limits or Limits()).core_candidates > 0
+        kept = narrowed(solved, problem.words.units, reaches, tiers=tiers, start=start, cored=cored)
         narrow = any(len(mine) < one.count for mine, one in zip(kept, solved, strict=True))
         if narrow:
             alternatives = _kept_alternatives(alternatives, kept[0], solved[0].count)
@@ -326,9 +327,8 @@ def _servings(problem: Problem, solved: Sequence[Solved], tier_of: dict[Term, in
             continue
         for client in words.serves:
             label = f"{words.name} within {words.within_ms:g} ms of {problem.words.units[client].name}"
-            reach = reaches(solved[client].sites, solved[server].sites, words)
             # It must be in reach; that it is as near as can be is not asked for.
-            reach.data = np.zeros(len(reach.data))
+            reach = reaches(solved[client].sites, solved[server].sites, words)
             found.append(Serving(server, client, reach, tier=tier_of.get(Term.LATENCY, 0), label=label))
     return found
 

@@ -2,14 +2,15 @@
 
 How near the sites of two units are is one search through the network a site, and thousands of them would take seconds. So
 each unit that others serve is cut to those of its candidates that promise most (`solve.shortlist`), and the units that serve
-it to what is in reach of these, most promising first as well. What was left out is told as such, and such a model says
-nothing of a bound. If nothing is found in it, the whole is searched.
+it to what is in reach of the best of these, most promising first as well. What was left out is told as such, and such a
+model says nothing of a bound. If nothing is found in it, the whole is searched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -19,7 +20,7 @@ from placement.compiled import Numbers, Small, kernel
 from placement.solve.entries import columns_of, parts_of, reached
 from placement.solve.layout import Rows
 from placement.solve.model import Clients, Group, Unit
-from placement.solve.shortlist import promise, shortlist
+from placement.solve.shortlist import LISTED, promise, shortlist
 from placement.units import UnitWords
 
 WIDE = 1_200
@@ -29,25 +30,35 @@ KEPT = 500
 FOR_EACH = 30
 """Candidates for each site that its places need at least, when that is more."""
 MOST_KEPT = 1_200
+SEARCHED = LISTED
+"""Candidates that a unit is cut to where only searches look at it, which list no more of them anyhow."""
+SAMPLED = 96
+"""Candidates of a unit, the most promising, that the units which serve it are cut by."""
 
 Reach = Callable[[Ints, Ints, UnitWords], csr_array]
 """(clients, servers): which of these rows of sites reach each other."""
 
 
 def narrowed(
-    units: Sequence[Unit], words: Sequence[UnitWords], reach: Reach, *, tiers: int, start: Sequence[Ints] | None
+    units: Sequence[Unit],
+    words: Sequence[UnitWords],
+    reach: Reach,
+    *,
+    tiers: int,
+    start: Sequence[Ints] | None,
+    cored: bool = True,
 ) -> list[Ints]:
-    """By unit: the candidates that are kept, ascending."""
+    """By unit: the candidates that are kept, ascending. `cored`: whether an exact core is made of them, too."""
     kept = [np.arange(one.count) for one in units]
-    if all(one.count <= WIDE for one in units):
+    if all(one.count <= (WIDE if cored else SEARCHED) for one in units):
         return kept
     weights = np.ones(tiers)
-    sites = max((sites_needed(one.clients.cost) for one in units if one.clients is not None), default=1.0)
-    most = int(min(max(KEPT, FOR_EACH * sites), MOST_KEPT))
+    most = _most(units) if cored else SEARCHED
+    promising: list[Ints] = list(kept)
     for at in clients_first(words):
         unit = units[at]
         rows = [] if unit.clients is None else [_rows(unit.clients.cost, unit.clients.tier)]
-        near = [reach(units[client].sites[kept[client]], unit.sites, words[at]) for client in words[at].serves]
+        near = [reach(units[client].sites[promising[client]], unit.sites, words[at]) for client in words[at].serves]
         rows += [_rows(one, 0) for one in near]
         part, listed = unit, np.arange(unit.count)
         if near and unit.clients is None:
@@ -58,16 +69,18 @@ def narrowed(
             part = cut(unit, listed)
             rows = [Rows(columns_of(one.matrix, listed), one.rows, one.tier) for one in rows]
         keep = np.empty(0, dtype=np.int64) if start is None else np.flatnonzero(np.isin(listed, start[at]))
-        chosen = shortlist(
-            part,
-            promise(part, rows, weights),
-            groups=part.groups,
-            rows=rows,
-            keep=keep,
-            most=most,
-        )
+        promised = promise(part, rows, weights)
+        pick = partial(shortlist, part, promised, groups=part.groups, rows=rows, keep=keep)
+        chosen = pick(most=most)
         kept[at] = listed[chosen]
+        promising[at] = listed[np.intersect1d(chosen, pick(most=SAMPLED), assume_unique=True)]
     return kept
+
+
+def _most(units: Sequence[Unit]) -> int:
+    """To how many candidates a unit is cut for an exact core."""
+    sites = max((sites_needed(one.clients.cost) for one in units if one.clients is not None), default=1.0)
+    return int(min(max(KEPT, FOR_EACH * sites), MOST_KEPT))
 
 
 def sites_needed(reach: csr_array) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Ints
+from placement.neighbours import turned
 from placement.problem import Problem
 from placement.reach import reach_between
 from placement.solve.entries import columns_of
@@ -24,7 +25,7 @@ class Reaches:
         self._known: dict[tuple[str, bytes], tuple[Ints, csr_array]] = {}
 
     def __call__(self, clients: Ints, servers: Ints, words: UnitWords) -> csr_array:
-        """(clients, servers): explicit entries are in reach; both ascend. `words` are the servers'."""
+        """(clients, servers): explicit entries, which are 0, are in reach; both ascend. `words` are the servers'."""
         key = (words.name, clients.tobytes())
         if key in self._known:
             others, known = self._known[key]
@@ -39,8 +40,8 @@ class Reaches:
         # The search begins at the side that has fewer sites.
         assert words.within_ms is not None, "the caller has looked"
         problem = self._problem
-        turned = len(servers) < len(clients)
-        sources, ends = (servers, clients) if turned else (clients, servers)
+        back = len(servers) < len(clients)
+        sources, ends = (servers, clients) if back else (clients, servers)
         if words.min_bandwidth_mbps is not None:
             vertex = problem.latency.rows
             found = reach_between(
@@ -50,6 +51,7 @@ class Reaches:
                 within_ms=words.within_ms,
                 min_mbps=words.min_bandwidth_mbps,
             )
+            found.data = np.zeros(len(found.data))
         else:
             found = problem.latency.between(sources, ends, words.within_ms)
-        return csr_array(found.T) if turned else found
+        return turned(found) if back else found

@@ -19,7 +19,9 @@ from scipy.sparse.csgraph import dijkstra
 
 from graph.paths import Network
 from placement.arrays import Floats, Ints
+from placement.compiled import Bits, Words
 from placement.latency import Entries
+from placement.neighbours import bits_of, words_for
 from placement.stopping import Stop, look
 
 CHUNK = 4
@@ -27,6 +29,8 @@ CHUNK = 4
 MOST_ROWS = 20_000
 """Rows that are kept for one network; then those made first go."""
 MOST_NETWORKS = 8
+MOST_BIT_BYTES = 64 << 20
+"""What rows of bits take that are kept for one network; then those with the limits asked for first go."""
 MOST_CHANGED = 64
 """With more changed links all rows are searched for again."""
 
@@ -48,6 +52,8 @@ class _Known:
     network: Network
     matrix: csr_array
     rows: dict[Entries, Row] = field(default_factory=dict)
+    near: dict[float, dict[int, Words]] = field(default_factory=dict)
+    """By limit and the row of a site of the network: the bits of those within reach of it."""
 
 
 class Searches:
@@ -94,9 +100,40 @@ class Searches:
         found = [made.get(place, row) for place, row in zip(places, found, strict=True)]
         return [row for row in found if row is not None]
 
+    def near(self, network: Network, sites: Ints, limit: float) -> Bits:
+        """(sites, words): by row of the network, a bit for each of its sites that is within a limit in ms, itself included.
+
+        sites: rows of the network; of -1 nothing is in reach.
+        """
+        known = self._of(network)
+        with self._lock:
+            kept = known.near.setdefault(limit, {})
+        count = len(network.site_ids)
+        wanted = sites.tolist()
+        lacking = [one for one in wanted if one >= 0 and one not in kept]
+        if lacking:
+            found = self.rows(network, [((one, 0.0),) for one in lacking], [limit] * len(lacking))
+            made = {
+                one: bits_of(row.sites, row.latency, limit, count=count)
+                for one, row in zip(lacking, found, strict=True)
+            }
+            with self._lock:
+                kept.update(made)
+                self._forget_bits(known, limit, words_for(count) * 8)
+        nothing = np.zeros(words_for(count), dtype=np.uint64)
+        listed = [nothing if one < 0 else kept[one] for one in wanted]
+        return np.concatenate([nothing, *listed])[len(nothing) :].reshape(len(listed), len(nothing))
+
     def matrix(self, network: Network) -> csr_array:
         """The network's latencies as a sparse matrix."""
         return self._of(network).matrix
+
+    @staticmethod
+    def _forget_bits(known: _Known, limit: float, row_bytes: int) -> None:
+        """Has no more bits than may be kept; those with this limit stay."""
+        others = [one for one in known.near if one != limit]
+        while others and row_bytes * sum(map(len, known.near.values())) > MOST_BIT_BYTES:
+            del known.near[others.pop(0)]
 
     def _of(self, network: Network) -> _Known:
         with self._lock:

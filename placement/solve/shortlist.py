@@ -19,6 +19,8 @@ from placement.solve.entries import parts_of
 from placement.solve.layout import Rows
 from placement.solve.model import Group, Unit
 
+LISTED = 320
+"""Candidates of a unit that it is searched with alone."""
 _STRETCH = 1.5
 """How far above the cheapest share a client is taken to pay, so that candidates that share clients with a better are told
 apart."""

@@ -26,11 +26,9 @@ from placement.solve.joint import beside
 from placement.solve.layout import Layout, Rows, layout, mandatory
 from placement.solve.local import search
 from placement.solve.model import Choice, Group, Model, nobody
-from placement.solve.shortlist import least, promise, shortlist
+from placement.solve.shortlist import LISTED, least, promise, shortlist
 from placement.stopping import look
 
-LISTED = 320
-"""Candidates of a unit that it is searched with alone."""
 NEAR = 96
 """Those that it is searched with beside the other units."""
 
