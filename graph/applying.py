@@ -25,6 +25,7 @@ from graph.document_values import MAX_REFERENCE, document_name, like, plain_valu
 from graph.documents import APPLICABLE, Document
 from graph.edit import Edit
 from graph.entity import KINDS, Entity, ExternalId, Kind, Named
+from graph.kinds import Deployment
 from graph.refusal import AlreadyExists, CapacityGone, InUse, InvalidInput, LimitExceeded, Refusal
 from graph.view import Reader
 
@@ -224,7 +225,10 @@ class Applier:
             held = [
                 key
                 for key, error in waiting.items()
-                if any(one not in waiting and not self._leaves(one) for one in error.dependents)
+                if any(
+                    one not in waiting and not self._leaves(one) and not self._only_goes_back(one, key or "")
+                    for one in error.dependents
+                )
             ]
             if not held:
                 break
@@ -234,7 +238,8 @@ class Applier:
             if one.id in waiting:
                 one.action = Action.UNCHANGED
                 one.error = InUse(
-                    f"{one.kind} {one.name!r} is used until a deployment is gone; the next set without it deletes it",
+                    f"{one.kind} {one.name!r} is used until a deployment is gone, or no longer goes back to it; then the"
+                    " next set without it deletes it",
                     dependents=waiting[one.id].dependents,
                 )
 
@@ -250,6 +255,12 @@ class Applier:
             for target in field.targets(entity)
             if field.name != "tenant_id" and target != entity_id
         )
+
+    def _only_goes_back(self, dependent_id: str, entity_id: str) -> bool:
+        """Whether what depends on a version, or a part of one, is a deployment that runs another by now."""
+        deployment, entity = self._edit.get(dependent_id), self._edit.get(entity_id)
+        version_id = getattr(entity, "app_version_id", entity_id)
+        return isinstance(deployment, Deployment) and deployment.app_version_id != version_id
 
     def _gone(self, entity: Entity) -> Outcome:
         name = entity.name if isinstance(entity, Named) else entity.id

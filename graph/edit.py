@@ -117,6 +117,7 @@ class Edit(Overlay):
         Raises InUse with the dependents when others depend on it, or when a cascade meets a reference that only blocks.
         """
         current = self._current(entity, expected_revision=expected_revision, path=path)
+        current.check_deletion(self, path=path)
         doomed = doomed_with(self, current, cascade=cascade, path=path)
         self._check_size([one.id for one in doomed], path=path)
         for one in reversed(doomed):
@@ -166,6 +167,7 @@ class Edit(Overlay):
 
     def _put(self, before: Entity | None, after: Entity, *, path: str) -> None:
         after.check(self, path=path)
+        after.check_step(before, self, path=path)
         check_unique(self, before, after, path=path)
         self._check_size((after.id,), path=path)
         self.lay(before, after)

@@ -141,6 +141,12 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
         `reader` shows the graph with the change. Raises a `graph.refusal.Refusal` that names the field below `path`.
         """
 
+    def check_step(self, before: Entity | None, reader: Reader, *, path: str) -> None:
+        """Checks whether it may become this, from what it was `before`; None: it is new. Runs after `check`, likewise."""
+
+    def check_deletion(self, reader: Reader, *, path: str) -> None:
+        """Checks whether it may be deleted by itself, beside what refers to it; not asked of what a cascade takes along."""
+
 
 class Named(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An entity whose name is unique within its kind's scope."""

@@ -66,8 +66,10 @@ class InUse(Refusal):
 
     code = "IN_USE"
 
-    def __init__(self, message: str, *, dependents: Sequence[str], path: str | None = None) -> None:
-        super().__init__(message, remedy="delete these first, or ask for a cascade", path=path)
+    def __init__(
+        self, message: str, *, dependents: Sequence[str], path: str | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy or "delete these first, or ask for a cascade", path=path)
         self.dependents = tuple(dependents)
 
 

@@ -53,6 +53,7 @@ from placement.problem import check_replicas
 Visible = Callable[[Reader], Reader]
 """What of a graph the caller may see."""
 NOT_PLACED_YET = "it has not been placed yet"
+VERSIONS_KEPT = 50
 DECISIONS = "decision"
 """The collection of filed decisions."""
 VERB_OF = {
@@ -309,7 +310,12 @@ def file_decision(edit: Edit, deployment: Deployment, chosen: Chosen) -> str:
 
 
 def file_revision(edit: Edit, deployment: Deployment, *, decision_id: str | None, author: str) -> DeploymentRevision:
-    """Files what the deployment wants now under its revision number."""
+    """Files what the deployment wants now under its revision number; its version never changes from then on."""
+    version = get_as(edit, AppVersion, deployment.app_version_id)
+    if version is not None and version.used_at is None:
+        edit.replace(version, used_at=edit.at)
+    named = [deployment.app_version_id, *(one for one in deployment.version_ids if one != deployment.app_version_id)]
+    edit.replace(deployment, version_ids=named[:VERSIONS_KEPT])
     return edit.create(
         DeploymentRevision,
         tenant_id=deployment.tenant_id,

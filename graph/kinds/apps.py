@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Named, Ref, doc, kind
+from graph.entity import BASE_FIELDS, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
 from graph.kinds.dependencies import MAX_DEPENDENCIES, Dependency, circle_through
 from graph.kinds.packages import SCHEME, ArtifactType, digest_of, is_digest, package_of
-from graph.refusal import InvalidInput, NotFound
+from graph.refusal import InUse, InvalidInput, InvalidState, NotFound
 from graph.selectors import parse_selector
+from graph.spelling import camel
 from graph.values import Resources
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ class AppVersion(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
         str, doc("The tenant that owns it; its app's."), IMMUTABLE, Ref("Tenant", relation="BELONGS_TO", owner=True)
     ]
     release_notes: Annotated[LongText | None, doc("What changed.")] = None
+    used_at: Annotated[
+        TimestampMs | None,
+        doc("When a deployment's revision first named it: from then on its components stay as they are."),
+        MANAGED,
+    ] = None
 
 
 @kind(prefix="component", area=Area.WORKLOAD, scope=("app_version_id",))
@@ -166,6 +172,37 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
             parse_selector(self.node_selector, path=f"{path}.nodeSelector")
         self._check_dependencies(reader, path=path)
 
+    def check_step(self, before: Entity | None, reader: Reader, *, path: str) -> None:
+        """What a version that was used is made of stays so: its revisions would otherwise name something else."""
+        changed = (
+            ""
+            if before is None
+            else next((one for one in self._content() if getattr(self, one) != getattr(before, one)), None)
+        )
+        if changed is None:
+            return
+        version = reader.get(self.app_version_id)
+        if isinstance(version, AppVersion) and is_used(reader, version):
+            raise InvalidState(
+                f"version {version.name!r} has been deployed: what it is made of stays as it is",
+                remedy="make a new version, and update the deployment to it",
+                path=f"{path}.{camel(changed)}" if changed else f"{path}.appVersionId",
+            )
+
+    def check_deletion(self, reader: Reader, *, path: str) -> None:
+        """Revisions that name its version may be gone back to."""
+        naming = deployments_naming(reader, self.app_version_id)
+        if naming:
+            raise InUse(
+                f"Component {self.name!r} is part of a version that deployments run, or may go back to",
+                dependents=naming,
+                remedy="make a new version without it, and update the deployments to that",
+                path=f"{path}.id",
+            )
+
+    def _content(self) -> list[str]:
+        return [one for one in self.SPEC.fields if one not in _ABOUT]
+
     @property
     def waits_for(self) -> list[Dependency]:
         """All that comes before it, in whichever form it was given."""
@@ -199,6 +236,22 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
                 remedy="break the circle",
                 path=f"{path}.dependencies" if self.dependencies else f"{path}.dependsOn",
             )
+
+
+_ABOUT = BASE_FIELDS
+"""What is said about a component, beside what it is."""
+
+
+def deployments_naming(reader: Reader, version_id: str) -> list[str]:
+    """The ids of the deployments whose revisions name a version, or that run it."""
+    return sorted(
+        {*reader.ids("Deployment", "version_ids", version_id), *reader.ids("Deployment", "app_version_id", version_id)}
+    )
+
+
+def is_used(reader: Reader, version: AppVersion) -> bool:
+    """Whether a deployment's revision has ever named a version."""
+    return version.used_at is not None or bool(deployments_naming(reader, version.id))
 
 
 @kind(prefix="service", area=Area.WORKLOAD, scope=("component_id", "site_id", "tenant_id"))

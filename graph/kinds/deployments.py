@@ -179,6 +179,12 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     phase: Annotated[DeploymentPhase, doc("Where it stands."), MANAGED, INDEXED] = DeploymentPhase.PENDING_PLACEMENT
     message: Annotated[str | None, doc("Why it stands there, when it is not READY."), MANAGED] = None
     revision_id: Annotated[str | None, doc("Its current revision."), MANAGED] = None
+    version_ids: Annotated[
+        list[str],
+        doc("The versions that its revisions name, the newest first, at most 50: they are kept while it is."),
+        MANAGED,
+        Ref("AppVersion", relation="NAMES_VERSION", reverse=""),
+    ] = []
     decision_id: Annotated[
         str | None, doc("The decision that chose its sites; while it waits, the one that found none."), MANAGED
     ] = None

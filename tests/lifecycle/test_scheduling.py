@@ -277,19 +277,15 @@ async def test_a_release_of_before_is_told_what_its_component_says_and_is_not_ma
     assert edge.releases(deployment.id)[0].scheduling == release.scheduling
 
 
-async def test_a_component_that_was_edited_is_told_as_it_was_decided_until_it_is_decided_anew(edge) -> None:
+async def test_a_version_with_other_terms_is_told_with_its_own_generation(edge) -> None:
     await edge.network(sites=1)
     await edge.version()
     deployment, operation = await edge.deploy(policy=policy())
     await edge.succeeded(operation)
     before = work(edge, edge.releases(deployment.id)[0]).pods
-
-    def edit_it(edit) -> None:
-        edit.replace(next(each(edit, Component)), node_selector="!retired")
-
-    await edge.change(edit_it)
+    second = await edge.version("2", web={"node_selector": "!retired"})
     assert work(edge, edge.releases(deployment.id)[0]).pods == before
-    started = await edge.update(deployment.id)
+    started = await edge.update(deployment.id, app_version_id=second)
     assert started.operation.progress.total == 1
     told = work(edge, edge.releases(deployment.id)[0]).pods
     assert told == msgspec.structs.replace(before, node_affinity=parse_selector("!retired"))
