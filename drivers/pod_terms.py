@@ -2,8 +2,8 @@
 
 Placement chooses nodes, but a backend runs replicas again by itself when a node is lost, and some are not told nodes at all.
 So each call carries what decided which nodes count. The terms are those of Kubernetes (PodSpec of its API: `tolerations`,
-`affinity.nodeAffinity`, `affinity.podAntiAffinity`), for every backend that has schedulers of its own has words for them;
-what a replica needs of a node is `ReleaseWork.resources`.
+and `nodeAffinity`, `podAffinity` and `podAntiAffinity` of `affinity`), for every backend that has schedulers of its own has
+words for them; what a replica needs of a node is `ReleaseWork.resources`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from graph.selectors import LabelSelector
 from graph.taints import blocking_taint, taint_text
 
 HOSTNAME = "kubernetes.io/hostname"
-"""The label of a node that has its name; the topology of every term of `anti_affinity`."""
+"""The label of a node that has its name; the topology of every term of `affinity` and `anti_affinity`."""
 ARCH = "kubernetes.io/arch"
 """The label of a node that has its processor's architecture."""
 RELEASE = "edgeatlas.io/release"
 """The label of a replica that has the name of its release."""
 DEPLOYMENT = "edgeatlas.io/deployment"
-"""The label of a replica that has the id of its deployment, where components of it keep off each other's nodes."""
+"""The label of a replica that has the id of its deployment, whose components may go with each other or keep apart."""
 COMPONENT = "edgeatlas.io/component"
 """The label of the same that has its component's name."""
 
@@ -33,12 +33,14 @@ class PodTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for each replica of a release; what is left out does not restrict."""
 
     labels: Mapping[str, str] = {}
-    """The replica's own labels, by which others keep away from it."""
+    """The replica's own labels, by which others keep away from it or go with it."""
     tolerations: Sequence[Toleration] = ()
     node_affinity: LabelSelector = LabelSelector()
     """What the labels of its node match: the one required node selector term, `matchExpressions`."""
     anti_affinity: Sequence[LabelSelector] = ()
     """Required, by `kubernetes.io/hostname` and over all namespaces: no replica that one of these selects is on its node."""
+    affinity: Sequence[LabelSelector] = ()
+    """Required when a replica is scheduled, the same way: of each of these a replica that it selects is on its node."""
 
 
 def labels_of(node: Node) -> dict[str, str]:

@@ -29,6 +29,7 @@ def scheduling_of(component: Component, policy: PlacementPolicy) -> Scheduling:
         one_per_node=said is not None and said.one_per_node,
         dedicated_nodes=said is not None and said.dedicated_nodes,
         pod_anti_affinity=sorted(away | {*(said.pod_anti_affinity if said is not None else [])}),
+        pod_affinity=sorted({*(said.pod_affinity if said is not None else [])}),
         tolerations=_in_order(policy.tolerations),
         node_requirements=sorted(requirements),
         architectures=sorted(set(component.architectures)),
@@ -45,7 +46,9 @@ def scheduling_told(reader: Reader, release: Release) -> Scheduling:
 
 def pod_terms(name: str, scheduling: Scheduling, *, deployment_id: str, component: str) -> PodTerms:
     """The terms for the replicas of a release by its name on the backend; `component` is its component's name."""
-    labels = {RELEASE: name}
+    # Every replica says whose it is: others may go with it by their own words alone.
+    labels = {RELEASE: name, DEPLOYMENT: deployment_id, COMPONENT: component}
+    same = Requirement(DEPLOYMENT, Operator.IN, (deployment_id,))
     requirements = [one for text in scheduling.node_requirements for one in parse_selector(text).requirements]
     if scheduling.architectures:
         requirements.append(Requirement(ARCH, Operator.IN, tuple(scheduling.architectures)))
@@ -56,8 +59,6 @@ def pod_terms(name: str, scheduling: Scheduling, *, deployment_id: str, componen
         others = (Requirement(RELEASE, Operator.EXISTS), Requirement(RELEASE, Operator.NOT_IN, (name,)))
         keeps_from.append(LabelSelector(others))
     if scheduling.pod_anti_affinity:
-        labels |= {DEPLOYMENT: deployment_id, COMPONENT: component}
-        same = Requirement(DEPLOYMENT, Operator.IN, (deployment_id,))
         those = Requirement(COMPONENT, Operator.IN, tuple(scheduling.pod_anti_affinity))
         keeps_from.append(LabelSelector((same, those)))
     return PodTerms(
@@ -65,6 +66,9 @@ def pod_terms(name: str, scheduling: Scheduling, *, deployment_id: str, componen
         tolerations=scheduling.tolerations,
         node_affinity=LabelSelector(tuple(requirements)),
         anti_affinity=keeps_from,
+        affinity=[
+            LabelSelector((same, Requirement(COMPONENT, Operator.IN, (one,)))) for one in scheduling.pod_affinity
+        ],
     )
 
 

@@ -77,8 +77,10 @@ class SharedRoom:
 
     @property
     def shared_by_all(self) -> bool:
-        """Whether nobody has nodes to itself or keeps off those of another, so that on nodes only room matters."""
-        return not any(one.alone or one.away_from for problem in self.problems for one in problem.components)
+        """Whether nobody has nodes to itself, keeps off those of others or goes with them: on nodes only room matters."""
+        return not any(
+            one.alone or one.away_from or one.beside for problem in self.problems for one in problem.components
+        )
 
     def take(self, use: Use) -> None:
         """Less room by what a decision takes."""

@@ -48,6 +48,8 @@ class ComponentNeed:
     """Whether its nodes run no other component."""
     away_from: frozenset[str] = frozenset()
     """Names of components with whose replicas its own share no node."""
+    beside: frozenset[str] = frozenset()
+    """Names of components of each of which a replica is on every node that it uses, as far as they are packed with it."""
 
     def may_share_with(self, other: ComponentNeed) -> bool:
         """Whether replicas of both may be on one node; it goes both ways."""

@@ -14,7 +14,8 @@ from placement.arrays import Ints, Mask
 from placement.bins import Bins, ComponentNeed
 from placement.compiled import FlagTable, Numbers, NumberTable, kernel, part
 
-_NO_LIMIT = 2**31 - 1
+NO_LIMIT = 2**31 - 1
+"""More replicas than any component has on a node."""
 
 
 class Taken:
@@ -58,15 +59,16 @@ def filled(
 ) -> Ints:
     """What is missing by (component, group) after first fit in this order; what goes where is put into `taken`.
 
-    eligible: for each component which bins it may use; wanted: (components, groups).
+    eligible: for each component which bins it may use; wanted: (components, groups). What goes with others comes after them.
     """
     missing = np.ascontiguousarray(wanted).copy()
     rows, counts, ends = _fill(
         np.ascontiguousarray(bins.free.T),
         bins.starts,
         np.array([one.need for one in components], dtype=np.int64),
-        np.array([_NO_LIMIT if one.most_per_node is None else one.most_per_node for one in components]),
+        np.array([NO_LIMIT if one.most_per_node is None else one.most_per_node for one in components]),
         np.array([[not one.may_share_with(other) for other in components] for one in components]),
+        np.array([[other.name in one.beside for other in components] for one in components]),
         np.array(eligible),
         np.array(order),
         missing,
@@ -83,6 +85,7 @@ def _fill(
     need: NumberTable,
     most: Numbers,
     apart: FlagTable,
+    beside: FlagTable,
     eligible: FlagTable,
     order: Numbers,
     missing: NumberTable,
@@ -106,13 +109,15 @@ def _fill(
             here[:] = 0
             fresh = True
             for at in order:
-                if missing[at, group] <= 0 or not eligible[at, row] or _kept_off(at, apart, here):
+                if missing[at, group] <= 0 or not eligible[at, row]:
+                    continue
+                if kept_off(at, apart, here) or lacks(at, beside, here):
                     continue
                 if fresh:
                     fresh = False
                     for resource in range(resources):
                         left[resource] = free[resource, row]
-                fit = _fit(left, need, at, min(missing[at, group], most[at]))
+                fit = fit_of(left, need, at, min(missing[at, group], most[at]))
                 if fit <= 0:
                     continue
                 for resource in range(resources):
@@ -126,7 +131,16 @@ def _fill(
 
 
 @part
-def _kept_off(at: int, apart: FlagTable, here: Numbers) -> bool:
+def lacks(at: int, beside: FlagTable, here: Numbers) -> bool:
+    """Whether a bin has no replica of some component that one goes with."""
+    found = False
+    for other in range(len(here)):
+        found |= beside[at, other] and here[other] <= 0
+    return found
+
+
+@part
+def kept_off(at: int, apart: FlagTable, here: Numbers) -> bool:
     """Whether a component may not be in a bin with what is there already."""
     found = False
     for other in range(len(here)):
@@ -135,7 +149,7 @@ def _kept_off(at: int, apart: FlagTable, here: Numbers) -> bool:
 
 
 @part
-def _fit(left: Numbers, need: NumberTable, at: int, wanted: int) -> int:
+def fit_of(left: Numbers, need: NumberTable, at: int, wanted: int) -> int:
     """How many of so many replicas go into what is left of a bin."""
     for resource in range(len(left)):
         # All of them mostly do, and a product is told far sooner than a quotient.
@@ -151,7 +165,7 @@ def fit_in(left: Sequence[Ints], component: ComponentNeed) -> Ints:
         here = left[resource] // component.need[resource]
         fit = here if fit is None else np.minimum(fit, here, out=here)
     if fit is None:
-        fit = np.full(len(left[0]), _NO_LIMIT, dtype=np.int64)
+        fit = np.full(len(left[0]), NO_LIMIT, dtype=np.int64)
     if component.most_per_node is not None:
         fit = np.minimum(fit, component.most_per_node)
     return fit

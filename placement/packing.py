@@ -4,7 +4,8 @@ Replicas of a component are alike, so first fit puts as many as go into the firs
 (placement/filling.py).
 
 A single component is packed exactly. With several, first fit may fail where another order would do, so sites at which each
-component fits alone and the sum of all is there are tried again in other orders.
+component fits alone and the sum of all is there are tried again in other orders. Where components share nodes the orders do
+not help, for what goes with another comes after it in all of them: those sites are searched (placement/arranging.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from placement.arranging import arranged
 from placement.arrays import Floats, Ints, Mask
 from placement.bins import Bins, ComponentNeed, summed
 from placement.filling import Taken, filled, fit_in
@@ -169,7 +171,37 @@ def _try_again(
             placed[:, part.groups[better]] = needed[:, better]
             whole[part.groups[better]] = True
         if whole[part.groups].all():
-            break
+            return
+    if any(_companions(components)):
+        _arrange(bins, components, eligible, wanted, taken=taken, placed=placed, whole=whole, hopeful=hopeful & ~whole)
+
+
+def _arrange(
+    bins: Bins,
+    components: Sequence[ComponentNeed],
+    eligible: Sequence[Mask],
+    wanted: Ints,
+    *,
+    taken: Taken,
+    placed: Ints,
+    whole: Mask,
+    hopeful: Mask,
+) -> None:
+    """Searches some groups for an arrangement of components that share nodes; overwrites `placed` and `whole`."""
+    part = _Part(bins, np.flatnonzero(hopeful))
+    found, counts = arranged(
+        part.arranged(part.rows),
+        components,
+        [one[part.rows] for one in eligible],
+        wanted[:, part.groups],
+        order=_after_others(components, range(len(components))),
+    )
+    moved = found[part.group]
+    if not moved.any():
+        return
+    taken.replace(part.rows[moved], list(counts[:, moved]))
+    placed[:, part.groups[found]] = wanted[:, part.groups[found]]
+    whole[part.groups[found]] = True
 
 
 class _Part:
@@ -238,7 +270,25 @@ def _orders(bins: Bins, components: Sequence[ComponentNeed]) -> list[list[int]]:
     if any(one.away_from for one in components):
         # Which is first decides who is left without a node: the other way round is another answer.
         orders += [one[::-1] for one in orders[:1]]
-    return orders
+    return [_after_others(components, one) for one in orders]
+
+
+def _after_others(components: Sequence[ComponentNeed], order: Sequence[int]) -> list[int]:
+    """The order, with whatever goes with others after them."""
+    beside = _companions(components)
+    if not any(beside):
+        return list(order)
+    waiting, found = list(order), list[int]()
+    while waiting:
+        ready = next((one for one in waiting if not any(each in waiting for each in beside[one])), waiting[0])
+        waiting.remove(ready)
+        found.append(ready)
+    return found
+
+
+def _companions(components: Sequence[ComponentNeed]) -> list[list[int]]:
+    """By component: the places of those that it goes with."""
+    return [[at for at, other in enumerate(components) if other.name in one.beside] for one in components]
 
 
 def _choose_groups(bins: Bins, placed: Ints, wanted: Ints, whole: Mask, sites: int) -> Ints:

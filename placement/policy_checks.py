@@ -19,6 +19,7 @@ from graph.refusal import InvalidInput, LimitExceeded
 from graph.spatial import Ring
 from graph.spelling import camel
 from placement.domains import LEVELS
+from placement.node_company import check_company
 
 MAX_POINTS = 2_000
 """The most points of all polygons of a policy: reading them is part of a request."""
@@ -78,13 +79,14 @@ def check_policy(
 
     components: what is placed; replicas: their numbers by name where they are not their own.
     """
+    counts = {one.name: replicas.get(one.name, one.replicas) for one in components}
     _check_pinned(policy, path=path)
     for n, spread in enumerate(policy.spread):
         _check_spread(policy, spread, path=f"{path}.spread[{n}]")
     if policy.division is not None:
-        totals = {one.name: replicas.get(one.name, one.replicas) for one in components}
-        _check_division(policy, policy.division, totals, path=f"{path}.division")
+        _check_division(policy, policy.division, counts, path=f"{path}.division")
     _check_objective(policy.objective, path=f"{path}.objective")
+    check_company(policy.components, replicas=counts, divided=policy.division is not None, path=f"{path}.components")
 
 
 def _check_pinned(policy: PlacementPolicy, *, path: str) -> None:

@@ -145,7 +145,13 @@ def problem_from(
     )
     needs, models = needs_of(components, replicas=replicas, selectors=selectors)
     needs = tuple(
-        replace(one, most_per_node=1 if said.one_per_node else None, alone=said.dedicated, away_from=said.away_from)
+        replace(
+            one,
+            most_per_node=1 if said.one_per_node else None,
+            alone=said.dedicated,
+            away_from=said.away_from,
+            beside=said.beside,
+        )
         for one, said in zip(needs, words.components, strict=True)
     )
     sites = outlook.sites.sites

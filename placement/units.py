@@ -31,6 +31,8 @@ class ComponentWords:
     """Its nodes run nothing else, other components of the same app included."""
     away_from: frozenset[str] = frozenset()
     """Names of components with whose replicas its own share no node."""
+    beside: frozenset[str] = frozenset()
+    """Names of components of each of which a replica is on every node that it uses."""
     features: LabelSelector | None = None
     """What the labels of its nodes match."""
     has_features: Mask | None = None
@@ -85,6 +87,7 @@ def component_words(
                 one_per_node=one.one_per_node,
                 dedicated=one.dedicated_nodes,
                 away_from=frozenset(one.pod_anti_affinity),
+                beside=frozenset(one.pod_affinity),
                 features=features if features.requirements else None,
                 has_features=None if having is None else np.append(having, False),
             )
@@ -176,7 +179,12 @@ def _check_apart(one: ComponentPolicy, *, path: str) -> None:
 
 
 def _check_serves(one: ComponentPolicy, names: set[str], *, path: str) -> None:
-    named = {"serves": one.serves, "neverWith": one.never_with, "podAntiAffinity": one.pod_anti_affinity}
+    named = {
+        "serves": one.serves,
+        "neverWith": one.never_with,
+        "podAntiAffinity": one.pod_anti_affinity,
+        "podAffinity": one.pod_affinity,
+    }
     for field, others in named.items():
         for n, name in enumerate(others):
             _check_name(name, names, path=f"{path}.{field}[{n}]")

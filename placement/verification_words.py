@@ -46,15 +46,22 @@ def node_word_problem(
 def shared_node_problem(
     reader: Reader, placed: Sequence[tuple[Component, ComponentPlacement]], *, policy: PlacementPolicy
 ) -> str | None:
-    """Which node of a site would have replicas of two components that policies keep off each other; None: none has."""
+    """Which node of a site would have replicas of two components that the policy keeps off each other, or of one without
+    another that it goes with; None: none has."""
     by_name = {component.name: one for component, one in placed}
     for said in policy.components:
+        for other in said.pod_affinity if said.component in by_name else ():
+            there = by_name[other].assignments if other in by_name else {}
+            for node_id in sorted({*by_name[said.component].assignments} - {*there}):
+                name = _name(reader, node_id)
+                return (
+                    f"node {name!r} would have replicas of {said.component!r} and none of {other!r}, which it goes with"
+                )
         for other in said.pod_anti_affinity:
             if said.component not in by_name or other not in by_name:
                 continue
             for node_id in sorted({*by_name[said.component].assignments} & {*by_name[other].assignments}):
-                node = get_as(reader, Node, node_id)
-                name = node_id if node is None else node.name
+                name = _name(reader, node_id)
                 return f"node {name!r} would have replicas of {said.component!r} and {other!r}, which share none"
     return None
 
@@ -128,6 +135,11 @@ def _wants_alone(reader: Reader, release: Release) -> bool:
     component = get_as(reader, Component, release.component_id)
     said = _said(deployment.policy, component.name) if deployment is not None and component is not None else None
     return said is not None and said.dedicated_nodes
+
+
+def _name(reader: Reader, node_id: str) -> str:
+    node = get_as(reader, Node, node_id)
+    return node_id if node is None else node.name
 
 
 def _said(policy: PlacementPolicy, component: str) -> ComponentPolicy | None:

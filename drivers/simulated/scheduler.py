@@ -81,12 +81,14 @@ class Scheduler:
         keeps_from = self._terms.anti_affinity
         if self._taken[node_id] and any(matches(one, self._terms.labels) for one in keeps_from):
             return "has another of its replicas"
+        lacking = list(self._terms.affinity)
         for other in self._beside(node_id):
+            lacking = [one for one in lacking if not matches(one, other.labels)]
             if any(matches(one, other.labels) for one in keeps_from):
                 return "runs what it keeps away from"
             if any(matches(one, self._terms.labels) for one in other.anti_affinity):
                 return "is for others alone"
-        return None
+        return "runs nothing of what it goes with" if lacking else None
 
     def _name(self, node_id: str) -> str:
         node = self._nodes.get(node_id)

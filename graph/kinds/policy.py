@@ -198,6 +198,15 @@ class ComponentPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
             "podAntiAffinity by kubernetes.io/hostname.",
         ),
     ] = []
+    pod_affinity: Annotated[
+        list[str],
+        msgspec.Meta(
+            max_length=16,
+            description="Other components of the app beside which it runs: each of its replicas is on a node that has a "
+            "replica of each of these. They are at all of its sites: where the rest of the app is, or in reach of 0 ms "
+            "by `serves`. As podAffinity by kubernetes.io/hostname, required when a replica is scheduled.",
+        ),
+    ] = []
     node_labels: Annotated[str | None, doc("Features: label selector that its nodes match, in Kubernetes syntax.")] = (
         None
     )

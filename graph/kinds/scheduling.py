@@ -24,6 +24,9 @@ class Scheduling(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     pod_anti_affinity: Annotated[
         list[str], doc("Components of the same deployment with whose replicas its own share no node.")
     ] = []
+    pod_affinity: Annotated[
+        list[str], doc("Components of the same deployment of each of which a replica is on every node that it runs on.")
+    ] = []
     tolerations: Annotated[list[Toleration], doc("Taints that do not keep it off a node.")] = []
     node_requirements: Annotated[
         list[str],

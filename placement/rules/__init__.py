@@ -28,6 +28,7 @@ from placement.rules import (
     node_cordoned,
     node_not_ready,
     node_selector,
+    pod_affinity,
     polygon,
     preferences,
     region,
@@ -68,6 +69,7 @@ RULES: tuple[Rule, ...] = (
     architecture.RULE,
     node_selector.RULE,
     features.RULE,
+    pod_affinity.RULE,
     capacity.RULE,
 )
 """In the order in which reasons are given."""

@@ -96,6 +96,8 @@ def _together(problem: Problem, shortage: Shortage, *, each: int, aside: str) ->
     where = "on single nodes of one cluster"
     if others:
         where += f" that run no replica of {' or '.join(map(repr, others))}, from which it keeps away"
+    if component.beside:
+        where += f" that run a replica of {' and of '.join(map(repr, sorted(component.beside)))}, which it goes with"
     return Reason(
         rule=NAME,
         need=str(component.replicas),

@@ -34,7 +34,7 @@ def component(**fields: Any) -> Component:
     return Component(id="component_1", name="web", **given, **fields)
 
 
-OF_COMPONENTS = ("one_per_node", "dedicated_nodes", "node_labels", "pod_anti_affinity")
+OF_COMPONENTS = ("one_per_node", "dedicated_nodes", "node_labels", "pod_anti_affinity", "pod_affinity")
 
 
 def policy(**fields: Any) -> PlacementPolicy:
@@ -64,6 +64,7 @@ def test_another_spelling_of_the_same_words_is_no_difference(one, other) -> None
         {"dedicated_nodes": True},
         {"node_labels": "disk=ssd"},
         {"pod_anti_affinity": ["db"]},
+        {"pod_affinity": ["db"]},
     ],
 )
 def test_every_word_about_nodes_is_a_difference(words) -> None:
@@ -79,13 +80,14 @@ def test_all_words_are_told_in_the_terms_of_a_pod() -> None:
     words = policy(tolerations=[GPU], one_per_node=True, dedicated_nodes=True, node_labels="disk in (ssd,nvme)")
     scheduling = scheduling_of(component(node_selector="!retired", architectures=["arm64"]), words)
     assert pod_terms("shop-web", scheduling, deployment_id="deployment_1", component="web") == PodTerms(
-        labels={RELEASE: "shop-web"},
+        labels={RELEASE: "shop-web", DEPLOYMENT: "deployment_1", COMPONENT: "web"},
         tolerations=[GPU],
         node_affinity=parse_selector(f"!retired,disk in (ssd,nvme),{ARCH} in (arm64)"),
         anti_affinity=[
             parse_selector(f"{RELEASE}=shop-web"),
             parse_selector(f"{RELEASE},{RELEASE}!=shop-web"),
         ],
+        affinity=[],
     )
 
 
@@ -98,7 +100,19 @@ def test_components_that_keep_off_each_others_nodes_are_both_told_so() -> None:
         labels={RELEASE: "shop-web", DEPLOYMENT: "deployment_1", COMPONENT: "web"},
         tolerations=[],
         anti_affinity=[parse_selector(f"{DEPLOYMENT} in (deployment_1),{COMPONENT} in (db)")],
+        affinity=[],
     )
+
+
+def test_a_component_goes_with_each_of_those_that_it_names_and_they_are_not_told() -> None:
+    said = PlacementPolicy(components=[ComponentPolicy(component="web", pod_affinity=["db", "cache"])])
+    scheduling = scheduling_of(component(), said)
+    assert scheduling == Scheduling(pod_affinity=["cache", "db"])
+    terms = pod_terms("shop-web", scheduling, deployment_id="deployment_1", component="web")
+    assert terms.affinity == [
+        parse_selector(f"{DEPLOYMENT} in (deployment_1),{COMPONENT} in ({one})") for one in ("cache", "db")
+    ]
+    assert scheduling_of(msgspec.structs.replace(component(), name="db"), said) == Scheduling()
 
 
 TAINTS = st.builds(Taint, st.sampled_from(["gpu", "spot"]), st.sampled_from(["", "yes"]), st.sampled_from(TaintEffect))

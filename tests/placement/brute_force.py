@@ -30,7 +30,9 @@ def candidates(wish: Wish) -> list[list[str]]:
         [
             site
             for site in wish.compute
-            if wish.site_passes(at, wish.sites[site]) and all(wish.room(one, site) >= wish.wanted(one) for one in unit)
+            if wish.site_passes(at, wish.sites[site])
+            and all(wish.room(one, site) >= wish.wanted(one) for one in unit)
+            and wish.go_together(unit, site)
         ]
         for at, unit in enumerate(wish.units)
     ]

@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from itertools import product
 
 import networkx as nx
 from polygon_verifier import is_inside
@@ -350,6 +351,44 @@ class Wish:
                 total += min(fit, 1) if said is not None and said.one_per_node else fit
         return total
 
+    def go_together(self, unit: Sequence[Component], site_id: str) -> bool:
+        """Whether there is a way to give all replicas nodes such that each is beside those that its component goes with."""
+        names = {one.name for one in unit}
+        beside = {name for one in names & {*self.said} for name in self.said[one].pod_affinity}
+        if not beside:
+            return True
+        components = [one for one in self.components if one.name in names | beside]
+        nodes = list(each(self.view, Node, "site_id", site_id))
+
+        def ways(component: Component) -> Iterator[tuple[int, ...]]:
+            yield from (
+                counts
+                for counts in product(range(self.wanted(component) + 1), repeat=len(nodes))
+                if sum(counts) == self.wanted(component)
+                and all(
+                    not count or self.node_takes(component, node) for count, node in zip(counts, nodes, strict=True)
+                )
+            )
+
+        for chosen in product(*(list(ways(one)) for one in components)):
+            by_name = {one.name: counts for one, counts in zip(components, chosen, strict=True)}
+            used = [
+                [one.resources.times(counts[at]) for one, counts in zip(components, chosen, strict=True)]
+                for at in range(len(nodes))
+            ]
+            if all(
+                self.free(node).covers(reduce(Resources.plus, amounts))
+                for node, amounts in zip(nodes, used, strict=True)
+            ) and all(
+                not by_name[said.component][at] or by_name[other][at]
+                for said in self.policy.components
+                for other in said.pod_affinity
+                if said.component in by_name
+                for at in range(len(nodes))
+            ):
+                return True
+        return False
+
     # ---- the choice as a whole
 
     def group_kept(self, group: SiteGroup, chosen: set[str]) -> bool:
@@ -517,6 +556,7 @@ def _verify_nodes(wish: Wish, site_id: str, assigned: Mapping[str, Mapping[str, 
         assert not alone or len(on_node[node_id]) == 1
         names = {one.name for one in on_node[node_id]}
         assert not any(names & {*wish.said[one].pod_anti_affinity} for one in names if one in wish.said)
+        assert all({*wish.said[one].pod_affinity} <= names for one in names if one in wish.said)
 
 
 def _matches(toleration: Toleration, taint: Taint) -> bool:

@@ -38,6 +38,6 @@ def test_the_examples_are_policies() -> None:
 
 def test_the_written_out_policies_are_policies() -> None:
     blocks = re.findall(r"(?:^    .*\n)+", SECTION, re.MULTILINE)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         assert plain_value(PlacementPolicy, yaml.safe_load(block), (), "") != PlacementPolicy()

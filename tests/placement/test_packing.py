@@ -260,3 +260,71 @@ def test_components_that_keep_away_share_no_bin_whoever_says_so(
     exists = any(fits(owner) for owner in product((0, 1), repeat=len(nodes)))
     assert found[0] == found[1]
     assert exists or not found[0]
+
+
+def all_ways(fit: Sequence[int], count: int) -> list[tuple[int, ...]]:
+    """Every way to give so many replicas to nodes that take some each."""
+    return [one for one in product(*(range(min(most, count) + 1) for most in fit)) if sum(one) == count]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_components_that_share_nodes_are_packed_just_when_there_is_a_way(data: st.DataObject) -> None:
+    nodes = data.draw(st.lists(st.tuples(*[st.integers(0, 6)] * 2), min_size=1, max_size=4))
+    count = data.draw(st.integers(2, 3))
+    beside = [frozenset("abc"[other] for other in range(at) if data.draw(st.booleans())) for at in range(count)]
+    needs = [
+        replace(
+            component((data.draw(st.integers(1, 3)), data.draw(st.integers(0, 2)), 0, 0), data.draw(st.integers(0, 3))),
+            id="cba"[at],
+            name="abc"[at],
+            beside=beside[at],
+            most_per_node=data.draw(st.sampled_from([None, None, 1])),
+        )
+        for at in range(count)
+    ]
+    may = [np.array(data.draw(st.lists(st.booleans(), min_size=len(nodes), max_size=len(nodes)))) for _ in needs]
+    packing = pack(bins_from([[[(cpu, memory, 0, 0) for cpu, memory in nodes]]]), needs, eligible=may, sites=1)
+
+    def kept(chosen: Sequence[Sequence[int]]) -> bool:
+        return all(
+            sum(one.need[resource] * counts[at] for one, counts in zip(needs, chosen, strict=True)) <= have
+            for at, node in enumerate(nodes)
+            for resource, have in enumerate(node)
+        ) and all(
+            not counts[at] or chosen["abc".index(other)][at]
+            for one, counts in zip(needs, chosen, strict=True)
+            for other in one.beside
+            for at in range(len(nodes))
+        )
+
+    ways = [
+        all_ways([(one.most_per_node or 9) * int(usable) for usable in mine], one.replicas)
+        for one, mine in zip(needs, may, strict=True)
+    ]
+    if any(one.beside for one in needs):
+        assert bool(packing.fits[0]) == any(kept(one) for one in product(*ways))
+    if packing.fits[0]:
+        assert kept(packing.take.tolist())
+        assert packing.take.sum(axis=1).tolist() == [one.replicas for one in needs]
+
+
+def test_what_others_go_with_is_spread_so_that_all_of_them_have_room() -> None:
+    # All eight go onto the first node, where nothing that goes with them has room.
+    db = replace(component((1, 1, 0, 0), 8), name="db")
+    web = replace(component((5, 1, 0, 0), 8), name="web", beside=frozenset({"db"}))
+    packing = pack(bins_from([[[[9, 9, 0, 0]] * 8]]), [web, db], eligible=[np.ones(8, dtype=bool)] * 2, sites=1)
+    assert packing.fits.tolist() == [True]
+    assert packing.take.tolist() == [[1] * 8, [1] * 8]
+
+
+def test_a_search_for_nodes_to_share_ends_where_there_are_none_to_be_found() -> None:
+    rng = np.random.default_rng(7)
+    nodes = [[int(one), int(other), 0, 0] for one, other in rng.integers(5, 40, (60, 2))]
+    names = "abcdef"
+    needs = [
+        replace(component((3 + at, 11 - at, 0, 0), 34), name=name, beside=frozenset(names[:at][-1:]))
+        for at, name in enumerate(names)
+    ]
+    packing = pack(bins_from([[nodes]] * 30), needs, eligible=[np.ones(1800, dtype=bool)] * 6, sites=30)
+    assert not packing.fits.any()

@@ -119,6 +119,7 @@ def box(low: float, high: float) -> list[list[Any]]:
 
 
 WITH_HOLE = [*box(-0.5, 3.0), [at(1.5, -0.5), at(2.1, -0.5), at(2.1, 0.5), at(1.5, 0.5), at(1.5, -0.5)]]
+GOES_WITH = ("podAffinity", "podAffinity the other way", "podAffinity of what is apart")
 SERVES = {"db:apart": True, "db:serves": ["web"], "db:within_ms": 2.5}
 
 Fields = Mapping[str, Any]
@@ -192,6 +193,14 @@ WORDS: dict[str, Callable[[Row], Fields]] = {
     "onePerNode": lambda row: {"web:one_per_node": True},
     "dedicatedNodes": lambda row: {"web:dedicated_nodes": True},
     "podAntiAffinity": lambda row: {"web:pod_anti_affinity": ["db"], "db:pod_anti_affinity": []},
+    "podAffinity": lambda row: {"web:pod_affinity": ["db"], "db:pod_affinity": []},
+    "podAffinity the other way": lambda row: {"db:pod_affinity": ["web"], "web:pod_affinity": []},
+    "podAffinity of what is apart": lambda row: {
+        "db:apart": True,
+        "db:serves": ["web"],
+        "db:within_ms": 0.0,
+        "web:pod_affinity": ["db"],
+    },
     "nodeLabels": lambda row: {"web:node_labels": "nic=fast"},
     "apart": lambda row: {"db:apart": True},
     "apart sites": lambda row: {"db:apart": True, "db:sites": SiteSelector(labels="rack=x")},
@@ -205,7 +214,18 @@ WORDS: dict[str, Callable[[Row], Fields]] = {
 }
 
 
-CONTRADICTIONS = {("apart minSites", "apart maxSites")}
+APART = ("apart", "apart sites", "apart minSites", "apart maxSites", "serves", "serves with bandwidth", "neverWith")
+ALONE = ("dedicatedNodes", "dedicated nodes of another")
+CONTRADICTIONS = {
+    ("apart minSites", "apart maxSites"),
+    *(tuple(sorted((one, other), key=list(WORDS).index)) for one in GOES_WITH for other in ALONE),
+    *(("podAntiAffinity", one) for one in GOES_WITH),
+    *((one, other) for one in GOES_WITH[:2] for other in APART),
+    ("podAffinity of what is apart", "neverWith"),
+    # Two replicas of web on different nodes, and one of db.
+    ("onePerNode", "podAffinity"),
+    ("onePerNode", "podAffinity of what is apart"),
+}
 
 
 def policy_of(fields: Fields) -> PlacementPolicy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from placement_graphs import Builder, amount
+from placement_graphs import GIB, Builder, amount
 
 from graph.kinds import Node, Region, Site
 from graph.kinds.policy import (
@@ -222,6 +222,69 @@ def test_components_that_share_a_node_and_may_not_any_more_are_not_committed(bui
     policy = PlacementPolicy(components=[ComponentPolicy(component="db", pod_anti_affinity=["web"])])
     with pytest.raises(CapacityGone, match="'first' would have replicas of 'db' and 'web', which share none"):
         verify(build.view, placements, components=[web, db], policy=policy)
+
+
+def test_components_that_go_with_others_are_on_their_nodes(build: Builder) -> None:
+    # Side by side both sites have room for both; on one node only the second.
+    build.site(nodes=2, node={"capacity": amount(2000, 16 * GIB)}, price_per_core_hour=0.1)
+    two = build.site(nodes=2, node={"capacity": amount(4000, 16 * GIB)}, price_per_core_hour=9.0)
+    web, db = build.component(name="web", resources=amount(1500)), build.component(name="db", resources=amount(1000))
+    policy = PlacementPolicy(components=[ComponentPolicy(component="web", pod_affinity=["db"])])
+    decision = build.decide(web, db, policy=policy)
+    (placed,) = decision.placements
+    assert placed.site_id == two.id
+    on_web, on_db = (set(component.assignments) for component in placed.components)
+    assert on_web
+    assert on_web <= on_db
+    verify(build.view, decision.placements, components=[web, db], policy=policy)
+
+
+def test_who_goes_with_another_is_told_what_there_is_no_room_for(build: Builder) -> None:
+    build.site(nodes=2, node={"capacity": amount(2000, 16 * GIB)})
+    web, db = build.component(name="web", resources=amount(1500)), build.component(name="db", resources=amount(1000))
+    assert build.decide(web, db).feasible
+    policy = PlacementPolicy(components=[ComponentPolicy(component="web", pod_affinity=["db"])])
+    decision = build.decide(web, db, policy=policy)
+    assert not decision.feasible
+    (refusal,) = decision.refusals
+    assert [reason.rule for reason in refusal.reasons] == ["capacity"]
+    assert "that run a replica of 'db', which it goes with" in refusal.reasons[0].message
+
+
+def test_what_shares_a_node_is_not_known_where_nodes_are_not_observed(build: Builder) -> None:
+    build.site(nodes=0, capacity=amount(64_000, 64 * GIB))
+    web, db = build.component(name="web"), build.component(name="db")
+    assert build.decide(web, db).feasible
+    policy = PlacementPolicy(components=[ComponentPolicy(component="web", pod_affinity=["db"])])
+    (refusal,) = build.decide(web, db, policy=policy).refusals
+    (reason,) = refusal.reasons
+    assert reason.rule == "pod_affinity"
+    assert "'web' runs on the nodes of 'db'" in reason.message
+
+
+def test_a_component_without_the_one_that_it_goes_with_is_not_committed(build: Builder) -> None:
+    build.site(nodes=2, node={"capacity": amount(2000, 16 * GIB)})
+    web, db = build.component(name="web", resources=amount(1500)), build.component(name="db", resources=amount(1000))
+    placements = build.decide(web, db).placements
+    verify(build.view, placements, components=[web, db])
+    policy = PlacementPolicy(components=[ComponentPolicy(component="web", pod_affinity=["db"])])
+    with pytest.raises(CapacityGone, match="would have replicas of 'web' and none of 'db', which it goes with"):
+        verify(build.view, placements, components=[web, db], policy=policy)
+
+
+def test_components_with_sites_of_their_own_share_nodes_where_they_serve_each_other_at_the_same(build: Builder) -> None:
+    build.site(nodes=2, node={"capacity": amount(2000, 16 * GIB)})
+    wide = build.site(nodes=2, node={"capacity": amount(4000, 16 * GIB)}, price_per_core_hour=9.0)
+    web, db = build.component(name="web", resources=amount(1500)), build.component(name="db", resources=amount(1000))
+    said = [
+        ComponentPolicy(component="db", apart=True, serves=["web"], within_ms=0.0),
+        ComponentPolicy(component="web", pod_affinity=["db"]),
+    ]
+    decision = build.decide(web, db, policy=PlacementPolicy(components=said))
+    (placed,) = decision.placements
+    assert placed.site_id == wide.id
+    on_web, on_db = (set(component.assignments) for component in placed.components)
+    assert on_web <= on_db
 
 
 def test_components_with_sites_of_their_own_keep_off_each_others_nodes_where_they_meet(build: Builder) -> None:

@@ -157,6 +157,73 @@ CASES: list[Case] = [
     (lambda b: web(apart=True, serves=["web"], within_ms=1.0), InvalidInput, "components[0].serves[0]", "itself"),
     (lambda b: web(pod_anti_affinity=["web"]), InvalidInput, "components[0].podAntiAffinity[0]", "itself"),
     (lambda b: web(pod_anti_affinity=["x"]), InvalidInput, "components[0].podAntiAffinity[0]", "no component"),
+    (lambda b: web(pod_affinity=["web"]), InvalidInput, "components[0].podAffinity[0]", "itself"),
+    (lambda b: web(pod_affinity=["x"]), InvalidInput, "components[0].podAffinity[0]", "no component"),
+    (
+        lambda b: web(pod_affinity=["db"], pod_anti_affinity=["db"]),
+        InvalidInput,
+        "components[0].podAffinity[0]",
+        "shares none",
+    ),
+    (
+        lambda b: P(components=[C(component="db", pod_anti_affinity=["web"]), C(component="web", pod_affinity=["db"])]),
+        InvalidInput,
+        "components[1].podAffinity[0]",
+        "shares none",
+    ),
+    (
+        lambda b: web(pod_affinity=["db"], dedicated_nodes=True),
+        InvalidInput,
+        "components[0].podAffinity[0]",
+        "of 'web' run nothing else",
+    ),
+    (
+        lambda b: P(components=[C(component="db", dedicated_nodes=True), C(component="web", pod_affinity=["db"])]),
+        InvalidInput,
+        "components[1].podAffinity[0]",
+        "of 'db' run nothing else",
+    ),
+    (lambda b: web(pod_affinity=["db"], apart=True), InvalidInput, "components[0].podAffinity[0]", "need not be at"),
+    (
+        lambda b: P(components=[C(component="db", apart=True), C(component="web", pod_affinity=["db"])]),
+        InvalidInput,
+        "components[1].podAffinity[0]",
+        "need not be at its sites",
+    ),
+    (
+        lambda b: P(
+            components=[
+                C(component="db", apart=True, serves=["web"], within_ms=1.0),
+                C(component="web", pod_affinity=["db"]),
+            ]
+        ),
+        InvalidInput,
+        "components[1].podAffinity[0]",
+        "need not be at its sites",
+    ),
+    (
+        lambda b: P(
+            components=[
+                C(component="db", apart=True, serves=["api"], within_ms=0.0, never_with=["web"]),
+                C(component="web", pod_affinity=["db"]),
+            ]
+        ),
+        InvalidInput,
+        "components[1].podAffinity[0]",
+        "never at its sites",
+    ),
+    (
+        lambda b: P(
+            components=[
+                C(component="api", pod_affinity=["web"]),
+                C(component="web", pod_affinity=["db"]),
+                C(component="db", pod_affinity=["web"]),
+            ]
+        ),
+        InvalidInput,
+        "components[1].podAffinity",
+        "'db' and 'web' go with each other in a circle",
+    ),
     (lambda b: web(apart=True, never_with=["web"]), InvalidInput, "components[0].neverWith[0]", "itself"),
     (
         lambda b: web(apart=True, serves=["db"], within_ms=0.0, never_with=["db"]),

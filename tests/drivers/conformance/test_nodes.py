@@ -60,6 +60,19 @@ async def test_a_node_that_does_not_take_what_was_assigned_to_it_is_not_used(bed
         assert {one.node_id for one in found.instances} == {"node_a1", None}
 
 
+async def test_what_goes_with_another_waits_for_it_and_runs_on_its_nodes(bed) -> None:
+    other = "shop-backend-cccccccccccc"
+    beside = parse_selector(f"{RELEASE}={other}")
+    async with bed.connected() as backend:
+        await backend.ensure(work(replicas=2, assignments={}, pods=pods(affinity=[beside])))
+        found = (await all_of(backend))[NAME]
+        assert {(one.node_id, one.status) for one in found.instances} == {(None, InstanceStatus.PENDING)}
+        theirs = PodTerms(labels={RELEASE: other})
+        await backend.ensure(work(name=other, replicas=1, assignments={"node_a2": 1}, pods=theirs))
+        await until(backend, has_ready(NAME, 2))
+        assert {one.node_id for one in (await all_of(backend))[NAME].instances} == {"node_a2"}
+
+
 async def test_nobody_comes_beside_what_keeps_its_nodes_to_itself(bed) -> None:
     other = "shop-backend-cccccccccccc"
     async with bed.connected() as backend:
