@@ -29,12 +29,16 @@ from placement.solve.program import pairs
 from placement.solve.restriction import numbered_among, restricted
 from placement.solve.solve import solve
 
-STEPS = (5_000, 40_000, 200_000, 1_000_000)
-"""Of the simplex, in one relaxation of the whole: each time more, for a nearer bound."""
-NODES = 300
+STAGES = (
+    Limits(steps=100_000, mip_nodes=300),
+    Limits(steps=4_000_000, mip_nodes=300),
+    Limits(steps=4_000_000, mip_nodes=100_000, branched=100_000),
+)
+"""Of a search of the whole: a relaxation that is told until it is whole, then a better choice to compare with, then all that
+can be better than that."""
 EACH = 5
 """Apps after which what is known is written."""
-MOST_PAIRS = 6_000_000
+MOST_PAIRS = 20_000_000
 """Pairs in reach of a model that is worked on at all."""
 
 
@@ -43,11 +47,11 @@ def told(ground: Ground, app: AppToPlace, pipe: Connection) -> None:
     model = ground.whole_model(app, limits=HEURISTIC)
     if pairs(model) > MOST_PAIRS:
         return
-    best = solve(model)
-    left = needed(model, keep=best.open)
+    best = solve(replace(model, limits=Limits()))
+    left = needed(model, keep=best.open, most_pairs=MOST_PAIRS)
     part, best = restricted(model, left), numbered_among(best, left)
-    for steps in STEPS:
-        found = exact(replace(part, limits=Limits(steps=steps)), incumbent=best, node_limit=NODES)
+    for limits in STAGES:
+        found = exact(replace(part, limits=limits), incumbent=best)
         if found is None:
             continue
         if not found.feasible:

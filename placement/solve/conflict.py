@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
-from placement.arrays import Floats, Ints, Mask
+from placement.arrays import Floats, Mask
 from placement.solve.highs import relaxed, solved
 from placement.solve.model import Model
 from placement.solve.program import COMPOSED, MEANING, Program, pairs, program
@@ -103,7 +103,7 @@ def _kept_rows(rows: Program, kept: set[int], sources: set[int]) -> Mask:
 
 def _elastic(rows: Program, which: Mask, sources: set[int]) -> set[int] | None:
     """The elements of rows that alone prove that not all rows can be kept."""
-    some = _only(rows, np.flatnonzero(which))
+    some = rows.only(np.flatnonzero(which))
     elastic = np.flatnonzero(some.elements != MEANING)
     above = elastic[np.isfinite(some.low[elastic])]
     below = elastic[np.isfinite(some.high[elastic])]
@@ -122,6 +122,7 @@ def _elastic(rows: Program, which: Mask, sources: set[int]) -> set[int] | None:
         integral=np.zeros(rows.columns + count, dtype=bool),
         among=rows.among,
         elements=some.elements,
+        late=some.late,
         names=rows.names,
         ladders=rows.ladders,
         extras=rows.extras,
@@ -137,26 +138,8 @@ def _elastic(rows: Program, which: Mask, sources: set[int]) -> set[int] | None:
 
 def _exactly(rows: Program, kept: set[int], sources: set[int]) -> set[int] | None:
     """The elements when it is proved that not all can be kept."""
-    some = _only(rows, np.flatnonzero(_kept_rows(rows, kept, sources)))
+    some = rows.only(np.flatnonzero(_kept_rows(rows, kept, sources)))
     status = solved(some, np.zeros(rows.columns), nodes=EXACT_NODES).status
     if status == "infeasible":
         return kept
     return None if status == "optimal" else {UNKNOWN}
-
-
-def _only(rows: Program, which: Ints) -> Program:
-    return Program(
-        costs=rows.costs,
-        constants=rows.constants,
-        served=rows.served,
-        matrix=csr_array(rows.matrix[which]),
-        low=rows.low[which],
-        high=rows.high[which],
-        upper=rows.upper,
-        integral=rows.integral,
-        among=rows.among,
-        elements=rows.elements[which],
-        names=rows.names,
-        ladders=rows.ladders,
-        extras=rows.extras,
-    )

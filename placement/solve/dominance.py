@@ -23,16 +23,16 @@ from placement.solve.program import pairs
 
 MAX_ROUNDS = 6
 MAX_PAIRS = 6_000_000
-"""Pairs in reach of a model that is looked at."""
+"""Pairs in reach of a model that is looked at, unless more are asked for."""
 
 
-def needed(model: Model, *, keep: Sequence[Ints] | None = None) -> tuple[Ints, ...]:
+def needed(model: Model, *, keep: Sequence[Ints] | None = None, most_pairs: int = MAX_PAIRS) -> tuple[Ints, ...]:
     """By unit: the candidates that are left, ascending; among them there is a best choice of the model, where there is one.
 
     keep: by unit, candidates that stay in any case.
     """
     alive = [np.ones(unit.count, dtype=bool) for unit in model.units]
-    if pairs(model) > MAX_PAIRS:
+    if pairs(model) > most_pairs:
         return tuple(np.flatnonzero(one) for one in alive)
     held = [np.zeros(unit.count, dtype=bool) for unit in model.units]
     for mask, some in zip(held, keep or (), strict=False):

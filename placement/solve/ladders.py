@@ -109,9 +109,16 @@ class Told:
 
     def learn(self, values: Floats) -> bool:
         """Tells the rows that these values of the columns break the most; whether there are any."""
+        return len(self.broken(values, again=np.inf).pairs) > 0
+
+    def broken(self, values: Floats, *, again: float) -> Told:
+        """Tells the rows that these values of the columns break the most, and gives them.
+
+        again: a row that was told before is given when it is broken by more than this part of the client's span.
+        """
         one = self.ladders
         if not one.clients:
-            return False
+            return Told(one)
         opened = values[one.columns]
         need = np.where(one.demand < 0, 1.0, values[one.demand])
         last = self._last_before(opened, need)
@@ -121,7 +128,9 @@ class Told:
         paid_before = paid[last] - paid[begin]
         price = one.prices[last]
         least = price * need - (price * opened_before - paid_before)
-        return self._tell(last[least - values[one.extra] > BROKEN])
+        by = least - values[one.extra]
+        new = self._tell(last[by > BROKEN])
+        return Told(one, np.union1d(new, last[(by > max(again, BROKEN)) & (price > 0.0)]))
 
     def rows(self, columns: int) -> Rows | None:
         """The rows, over so many columns."""
@@ -160,11 +169,11 @@ class Told:
         last: Ints = np.minimum(found, one.starts[1:] - 1)
         return last
 
-    def _tell(self, pairs: Ints) -> bool:
-        one = self.ladders
-        new = np.setdiff1d(pairs[one.prices[pairs] > 0.0], self.pairs)
+    def _tell(self, pairs: Ints) -> Ints:
+        """Tells these rows; those that were not told before."""
+        new: Ints = np.setdiff1d(pairs[self.ladders.prices[pairs] > 0.0], self.pairs)
         self.pairs = np.union1d(self.pairs, new)
-        return len(new) > 0
+        return new
 
 
 def _before(amounts: Floats) -> Floats:

@@ -31,10 +31,9 @@ SAME = 1e-9
 """Relative: costs of a tier that are no further apart are equal."""
 BESIDE = 2
 """More of them for each one of the best known."""
-BRANCHED = 100
-"""Candidates that are branched over at most, where serving costs something."""
 FEW = 112
-"""Where there are more, as many of each unit: those with the least reduced costs. What is found is best of these alone."""
+"""Where more are left than `Limits.branched`, as many of each unit: those with the least reduced costs, which what is found
+is best of."""
 ORDINARY = 500
 """Columns of a relaxation for which the steps are meant; of more there are fewer, for each takes longer."""
 ENOUGH = 1e-4
@@ -239,7 +238,7 @@ class Search:
         """Whether more candidates are left than are branched over."""
         if self.few or self.best is None or self.among is None or not rows.ladders.clients:
             return False
-        return sum(len(one) for one in self.among) > BRANCHED
+        return sum(len(one) for one in self.among) > self.model.limits.branched
 
     def _promising(self, rows: Program, reduced: Floats) -> tuple[Ints, ...]:
         """By unit: of the candidates that are left those with the least reduced costs, and what is open."""

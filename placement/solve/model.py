@@ -127,6 +127,8 @@ class Limits:
     steps: int = 2_500
     """Of the simplex in the relaxation of a tier; fewer where it is large."""
     mip_nodes: int = 400
+    branched: int = 100
+    """Candidates that are branched over at most, where serving costs something."""
     exact_candidates: int = 900
     """A model with no more candidates in all that no other stands in for is solved whole, not as a core."""
     alternatives: int = 64

@@ -8,7 +8,7 @@ at 0 or 1 all others but the alternatives are whole by themselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -48,6 +48,8 @@ class Program:
     """By unit: the candidates that have columns, ascending."""
     elements: Ints
     """(rows,): the place in `names` of what a row is for; or `MEANING` or `COMPOSED`."""
+    late: Mask
+    """(rows,): those that need not be told before an answer breaks them: of each candidate that it is served."""
     names: tuple[str, ...]
     """Labels, or else rules as in `Broken.rule`."""
     ladders: Ladders
@@ -64,6 +66,17 @@ class Program:
     def columns(self) -> int:
         """How many columns there are."""
         return len(self.upper)
+
+    def only(self, which: Ints) -> Program:
+        """The same of these rows alone."""
+        return replace(
+            self,
+            matrix=csr_array(self.matrix[which]),
+            low=self.low[which],
+            high=self.high[which],
+            elements=self.elements[which],
+            late=self.late[which],
+        )
 
     def opened(self, values: Floats) -> tuple[Ints, ...]:
         """By unit: the candidates whose column is nearer to 1 than to 0."""
@@ -120,6 +133,7 @@ class _Assembly:
     lows: list[Floats] = field(default_factory=list)
     highs: list[Floats] = field(default_factory=list)
     row_elements: list[Ints] = field(default_factory=list)
+    lates: list[Mask] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     entries: list[tuple[Ints, Ints, Floats]] = field(default_factory=list)
     costs: list[tuple[int, Ints, Floats]] = field(default_factory=list)
@@ -168,6 +182,7 @@ class _Assembly:
         self.rows += count
         self.lows.append(np.full(count, low))
         self.highs.append(np.full(count, high))
+        self.lates.append(np.zeros(count, dtype=bool))
         if name is None:
             element = MEANING
         elif name in self.names:
@@ -234,6 +249,7 @@ class _Assembly:
         first = self.new_rows(len(owner), low=0.0, high=np.inf, name=name)
         always = demand[owner] == -1
         self.lows[-1] = always.astype(np.float64)
+        self.lates[-1] = ~always
         self.add(first + np.repeat(np.arange(len(owner)), lengths), columns, 1.0)
         self.add(first + np.arange(len(owner)), demand[owner], -1.0)
         if not told:
@@ -344,6 +360,7 @@ class _Assembly:
             integral=np.concatenate([np.empty(0, dtype=bool), *self.integrals]),
             among=self.among,
             elements=np.concatenate([nothing, *self.row_elements]),
+            late=np.concatenate([np.empty(0, dtype=bool), *self.lates]),
             names=tuple(self.names),
             ladders=joined(self.ladders),
             extras=tuple(self.extras),

@@ -2,7 +2,8 @@
 
 First what a client pays (`ladders`), with it what serving in steps demands (`streams`). With all of these the relaxation of
 an ordinary model is whole, so that its answer is the best choice; where it is not, it is near, and its reduced costs leave
-few candidates to search.
+few candidates to search. That each candidate is served where it is open is told late as well: these rows are as many as the
+candidates, nearly all of which every answer leaves closed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from placement.stopping import Stop, look
 
 TIGHT = 1e-7
 """A row with less to spare is one that matters."""
+AGAIN = 1e-6
+"""A row that was told before and dropped is told again when it is broken by more; HiGHS's tolerance is a tenth of it."""
 STALLED = 4
 """Rounds in which the value grows by less than `enough` each, after which it is left as it is."""
 
@@ -38,9 +41,11 @@ class Relaxation:
     more: Rows | None = None
     """Rows besides the program's."""
     learned: list[Rows] = field(default_factory=list)
-    """What was told beyond the ladders."""
+    """What was told beyond the ladders and the program's own rows."""
     steps: int = 0
     """Of the simplex."""
+    late: Rows = field(init=False)
+    """The program's rows that are told when they are broken."""
 
     def run(
         self,
@@ -62,7 +67,7 @@ class Relaxation:
             nothing = np.empty(0)
             return Relaxed(True, 0.0, nothing, None, nothing) if kept else Relaxed(False)
         scale = scale_of(objective)
-        matrix, low, high = rows_with(self.rows, self.more)
+        matrix, low, high = rows_with(self._begin(), self.more)
         begun = Growing(objective * scale, matrix, low=low, high=high, upper=self.rows.upper, stop=stop)
         for one in (self.told.rows(self.rows.columns), *self.learned):
             if one is not None and len(one.low):
@@ -88,14 +93,30 @@ class Relaxation:
                 break
         return found
 
+    def _begin(self) -> Program:
+        """The program without the rows that are told late."""
+        rows, late = self.rows, self.rows.late
+        after = rows.only(np.flatnonzero(late))
+        self.late = Rows(after.matrix, after.low, after.high)
+        return rows.only(np.flatnonzero(~late)) if late.any() else rows
+
+    def _late(self, values: Floats) -> Rows | None:
+        """The program's rows of those that are told late that these values break."""
+        late = self.late
+        which = np.flatnonzero(late.matrix @ values < late.low - AGAIN)
+        if not len(which):
+            return None
+        return Rows(csr_array(late.matrix[which]), late.low[which], late.high[which])
+
     def _tell(self, begun: Growing, values: Floats, reduced: Floats) -> bool:
         """Tells what these values break; whether there was anything."""
         parts = []
-        before = self.told.pairs
-        if self.told.learn(values):
-            new = Told(self.told.ladders, np.setdiff1d(self.told.pairs, before)).rows(self.rows.columns)
-            if new is not None:
-                parts.append(new)
+        ladders = self.told.broken(values, again=AGAIN).rows(self.rows.columns)
+        if ladders is not None:
+            parts.append(ladders)
+        late = self._late(values)
+        if late is not None:
+            parts.append(late)
         for chain in self.chains:
             broken = chain.broken(values, reduced)
             if broken is not None:
