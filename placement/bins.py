@@ -144,6 +144,31 @@ class Bins:
         """The bins of a site."""
         return slice(int(self.first[site]), int(self.first[site + 1]))
 
+    def of_sites(self, sites: Ints) -> Bins:
+        """The bins of some sites (ascending), which are numbered anew, from 0."""
+        counts = self.first[sites + 1] - self.first[sites]
+        rows = self.rows_of(sites)
+        groups, begins, group = np.unique(self.group[rows], return_index=True, return_inverse=True)
+        return replace(
+            self.only(rows, group=group, starts=np.append(begins, len(rows)), groups=groups),
+            site=np.repeat(np.arange(len(sites)), counts),
+            cordoned=self.cordoned[rows],
+            not_ready=self.not_ready[rows],
+            tainted=self.tainted[rows],
+            arch=self.arch[rows],
+            selector_match=tuple(None if one is None else one[rows] for one in self.selector_match),
+            group_site=np.searchsorted(sites, self.group_site[groups]),
+            withheld=self.withheld[sites],
+            unplaced=self.unplaced[sites],
+            first=np.concatenate(([0], np.cumsum(counts))),
+        )
+
+    def rows_of(self, sites: Ints) -> Ints:
+        """The bins of some sites, one site after the other."""
+        counts = self.first[sites + 1] - self.first[sites]
+        ends = np.cumsum(counts)
+        return np.repeat(self.first[sites] - ends + counts, counts) + np.arange(int(ends[-1]) if len(ends) else 0)
+
     def only(self, rows: Ints, *, group: Ints, starts: Ints, groups: Ints) -> Bins:
         """Some bins in some order, for packing: numbered anew by group, where `groups` are what these are here."""
         return replace(

@@ -65,10 +65,10 @@ class ClusterState:
 
     def all_cordoned(self) -> Mask:
         """The sites that have clusters, all of which are cordoned."""
+        if not self.cordoned.any():
+            return np.zeros(len(self.first_pair) - 1, dtype=bool)
         count = np.diff(self.first_pair)
-        held = np.concatenate(([0], np.cumsum(self.cordoned[self.pair_cluster]))) if len(self.cordoned) else None
-        if held is None:
-            return np.zeros(len(count), dtype=bool)
+        held = np.concatenate(([0], np.cumsum(self.cordoned[self.pair_cluster])))
         mask: Mask = (count > 0) & (held[self.first_pair[1:]] - held[self.first_pair[:-1]] == count)
         return mask
 

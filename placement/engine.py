@@ -39,7 +39,8 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
     timed = any(one is LATENCY for one in rules)
     # Places are served by the first unit alone, so they keep no site from the others.
     others = [one for one in rules if one.name not in OF_PLACES]
-    screenings = [screen(unit.problem, others if at else rules) for at, unit in enumerate(units)]
+    screenings = [screen(units[0].problem, rules)]
+    screenings += [screen(unit.problem, others, beside=screenings[0]) for unit in units[1:]]
     search = Choosing(problem, units, screenings, timed=timed, limits=limits)
     excess = excesses(problem, units, candidates=search.candidates, rooms=search.rooms)
     search.run()

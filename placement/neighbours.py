@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Ints
 from placement.compiled import Bits, Numbers, Row, Small, Words, kernel, part
+from placement.solve.entries import parts_of
 
 WORD = 64
 """Bits in a word."""
@@ -50,7 +51,8 @@ def pairs_in(near: Bits, columns: Ints) -> csr_array:
 
 def turned(pairs: csr_array) -> csr_array:
     """The same pairs the other way round; entries are 0."""
-    start, column = _turned(pairs.indptr.astype(np.int64), pairs.indices, pairs.shape[1])
+    indptr, indices, _ = parts_of(pairs)
+    start, column = _turned(indptr, indices, pairs.shape[1])
     return csr_array((np.zeros(len(column)), column, start.astype(np.int32)), shape=pairs.shape[::-1])
 
 

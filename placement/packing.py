@@ -3,9 +3,10 @@
 Replicas of a component are alike, so first fit puts as many as go into the first node, then into the next
 (placement/filling.py).
 
-A single component is packed exactly. With several, first fit may fail where another order would do, so sites at which each
-component fits alone and the sum of all is there are tried again in other orders. Where components share nodes the orders do
-not help, for what goes with another comes after it in all of them: those sites are searched (placement/arranging.py).
+A single component is packed exactly (placement/lone_packing.py). With several, first fit may fail where another order would
+do, so sites at which each component fits alone and the sum of all is there are tried again in other orders. Where components
+share nodes the orders do not help, for what goes with another comes after it in all of them: those sites are searched
+(placement/arranging.py).
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from placement.arranging import arranged
 from placement.arrays import Floats, Ints, Mask
 from placement.bins import Bins, ComponentNeed, summed
 from placement.filling import Taken, filled, fit_in
+from placement.lone_packing import TakenByOne, packed_alone
 
 
 @dataclass(frozen=True, slots=True)
 class Packing:
     """How far the components go into the nodes they may use."""
 
-    taken: Taken
+    taken: Taken | TakenByOne
     """Replicas by component and bin."""
     placed: Ints
     """(components, sites): replicas in the site's chosen group."""
@@ -88,6 +90,8 @@ def pack(
     replicas: (components, sites) how many are wanted; each component's own number everywhere when not given.
     among: the sites that are packed; nothing fits at others. None: all.
     """
+    if len(components) == 1:
+        return _pack_one(bins, components[0], eligible=eligible, sites=sites, replicas=replicas, among=among)
     groups = len(bins.group_site)
     wanted = _wanted(components, replicas, bins.group_site)
     if among is not None:
@@ -98,7 +102,7 @@ def pack(
     whole = _equal(placed, wanted)
     if among is not None:
         whole &= among[bins.group_site]
-    if len(components) > 1 and not whole.all():
+    if not whole.all():
         _try_again(bins, components, eligible, wanted, orders, taken=taken, placed=placed, whole=whole, among=among)
     group = _choose_groups(bins, placed, wanted, whole, sites)
     has = group >= 0
@@ -113,6 +117,24 @@ def pack(
     return Packing(
         taken=taken, placed=per_site, fits=fits | none_wanted, group=group, bins=bins, eligible=tuple(eligible)
     )
+
+
+def _pack_one(
+    bins: Bins,
+    component: ComponentNeed,
+    *,
+    eligible: Sequence[Mask],
+    sites: int,
+    replicas: Ints | None,
+    among: Mask | None,
+) -> Packing:
+    wanted = np.full(sites, component.replicas, dtype=np.int64) if replicas is None else replicas[0].copy()
+    packed = np.ones(sites, dtype=bool) if among is None else among
+    placed, fits, group = packed_alone(bins, component, eligible=eligible[0], wanted=wanted, among=packed)
+    fits = _and_in_all(fits, bins, [component], wanted[None, :], eligible)
+    fits |= packed & (wanted == 0)
+    taken = TakenByOne(bins, component, eligible=eligible[0], wanted=wanted if among is None else wanted * among)
+    return Packing(taken=taken, placed=placed[None, :], fits=fits, group=group, bins=bins, eligible=tuple(eligible))
 
 
 def any_of(masks: Sequence[Mask]) -> Mask:
@@ -311,7 +333,8 @@ def _and_in_all(
     fits: Mask, bins: Bins, components: Sequence[ComponentNeed], wanted: Ints, eligible: Sequence[Mask]
 ) -> Mask:
     """Of the sites where all fits, those that have it in all too: what is in use on no particular node is not free."""
-    unsure = np.unique(np.flatnonzero(bins.unplaced) // bins.unplaced.shape[1])
+    used = np.flatnonzero(bins.unplaced)
+    unsure = np.unique(used // bins.unplaced.shape[1]) if len(used) else used
     unsure = unsure[fits[unsure]]
     if not len(unsure):
         return fits

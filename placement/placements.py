@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from graph.kinds.policy import Term
-from placement.arrays import Floats, Ints
+from placement.arrays import Floats, Ints, Mask
 from placement.bins import summed
 from placement.decision import ComponentPlacement, ScoreTerm, ServedPlace, SitePlacement
 from placement.division import Indivisible
@@ -59,29 +59,31 @@ def laid_out(made: Modelled, choice: Choice) -> Layout:
     if len(made.units) == 1 and made.problem.policy.division is None:
         unit, packing = made.units[0], made.screenings[0].packing
         for row in rows[0].tolist():
-            cluster[row] = _packed(made, packing, row, unit.components, assigned)
+            cluster[row] = _packed(made, packing, row, row, unit.components, assigned)
         return Layout(rows, replicas, assigned, cluster)
-    count, size = len(made.problem.components), len(made.problem)
-    wanted = np.zeros((count, size), dtype=np.int64)
-    last = np.full(size, -1, dtype=np.int64)
+    count = len(made.problem.components)
+    sites = np.unique(np.concatenate(rows)).astype(np.int64)
+    wanted = np.zeros((count, len(sites)), dtype=np.int64)
+    last = np.full(len(sites), -1, dtype=np.int64)
+    bins = made.problem.bins
+    eligible: list[Mask] = [np.empty(0, dtype=bool)] * count
+    there = bins.rows_of(sites)
     for at, unit in enumerate(made.units):
+        places = np.searchsorted(sites, rows[at])
         for n, component in enumerate(unit.components):
-            wanted[component, rows[at]] = replicas[at][n]
-        last[rows[at]] = at
-    unit_of = {component: at for at, unit in enumerate(made.units) for component in unit.components}
-    packing = pack(
-        made.problem.bins,
-        made.problem.components,
-        eligible=[made.eligible(unit_of[component], component) for component in range(count)],
-        sites=size,
-        replicas=wanted,
-        among=last >= 0,
-    )
-    everything = range(count)
-    for row in np.flatnonzero(packing.fits & (last >= 0)).tolist():
-        cluster[row] = _packed(made, packing, row, everything, assigned)
-    crowded = [(int(last[row]), row) for row in np.flatnonzero(~packing.fits & (last >= 0)).tolist()]
-    fits = {(component, row): int(packing.placed[component, row]) for _, row in crowded for component in range(count)}
+            wanted[component, places] = replicas[at][n]
+            eligible[component] = made.eligible(at, component)[there]
+        last[places] = at
+    packing = pack(bins.of_sites(sites), made.problem.components, eligible=eligible, sites=len(sites), replicas=wanted)
+    listed = sites.tolist()
+    for at in np.flatnonzero(packing.fits).tolist():
+        cluster[listed[at]] = _packed(made, packing, at, listed[at], range(count), assigned)
+    crowded = [(int(last[at]), listed[at]) for at in np.flatnonzero(~packing.fits).tolist()]
+    fits = {
+        (component, listed[at]): int(packing.placed[component, at])
+        for at in np.flatnonzero(~packing.fits).tolist()
+        for component in range(count)
+    }
     return Layout(rows, replicas, assigned, cluster, tuple(crowded), fits=fits)
 
 
@@ -168,21 +170,22 @@ def _in_use(made: Modelled, unit: int, layout: Layout) -> Floats:
 def _packed(
     made: Modelled,
     packing: Packing,
+    at: int,
     row: int,
     components: Sequence[int],
     assigned: dict[tuple[int, int], dict[str, int]],
 ) -> str | None:
-    """Notes which nodes the components have at a site; the cluster that they go to."""
-    bins = made.problem.bins
-    group = int(packing.group[row])
+    """Notes which nodes the components have at a site, `at` of the packing; the cluster that they go to."""
+    bins = packing.bins
+    group = int(packing.group[at])
     if group < 0:
         return made.problem.clusters.callable_id(row)
-    here = bins.of_site(row)
+    here = bins.of_site(at)
     inside = np.flatnonzero((bins.group[here] == group) & (bins.node[here] >= 0)).tolist()
     nodes = bins.node[here].tolist()
     for n, component in enumerate(components):
         counts = packing.taken.of(n, here.start, here.stop).tolist()
-        taken = {bins.node_ids[nodes[at]]: counts[at] for at in inside if counts[at]}
+        taken = {bins.node_ids[nodes[one]]: counts[one] for one in inside if counts[one]}
         if taken:
             assigned[component, row] = taken
     return bins.group_cluster[group]

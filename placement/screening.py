@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from placement.arrays import Mask
+from placement.bins import Bins
+from placement.compiled import Flags, Numbers, kernel
 from placement.decision import Reason
 from placement.packing import Packing, pack
 from placement.problem import Problem
@@ -67,60 +69,82 @@ class Screening:
         return Shortage(0, placed[0])
 
 
-def screen(problem: Problem, rules: Sequence[Rule]) -> Screening:
-    """Asks every rule of every site."""
+def screen(problem: Problem, rules: Sequence[Rule], *, beside: Screening | None = None) -> Screening:
+    """Asks every rule of every site. What was found for another unit of the app, `beside`, is not asked again if it is about
+    the app as a whole."""
     bins, sites = problem.bins, len(problem)
     components = range(len(problem.components))
-    of_nodes = [one for one in rules if isinstance(one, NodeRule)]
-    left_out = {one.name: [one.leaves_out(problem, at) for at in components] for one in of_nodes}
-    touched = {name: _touched(problem, masks) for name, masks in left_out.items()}
+    left_out = {
+        one.name: _some([one.leaves_out(problem, at) for at in components])
+        for one in rules
+        if isinstance(one, NodeRule)
+    }
     everything = np.ones(len(bins.site), dtype=bool)
-    eligible = [_not_in([left_out[one.name][at] for one in of_nodes], everything) for at in components]
+    eligible = [_not_in([masks[at] for masks in left_out.values()], everything) for at in components]
     packing = pack(bins, problem.components, eligible=eligible, sites=sites)
     packing_of_all = packing
+    touched = {name: _touched(bins, masks, ~packing.fits) for name, masks in left_out.items()}
     # Where no node is left out there is nothing more, and where all fits already there is nothing to ask.
-    doubtful = np.logical_or.reduce([touched[one.name] for one in of_nodes]) & ~packing.fits if of_nodes else None
-    if doubtful is not None and doubtful.any():
+    doubtful = np.zeros(sites, dtype=bool)
+    for mask in touched.values():
+        doubtful |= mask
+    if doubtful.any():
         again = pack(bins, problem.components, eligible=[everything for _ in components], sites=sites, among=doubtful)
         packing_of_all = packing.or_else(again, doubtful)
     refused: dict[str, Mask] = {}
     for rule in rules:
         if isinstance(rule, SiteRule):
-            refused[rule.name] = rule.refuses(problem)
+            known = None if beside is None or rule.of_unit else beside.refused.get(rule.name)
+            refused[rule.name] = rule.refuses(problem) if known is None else known
         elif isinstance(rule, CapacityRule):
             refused[rule.name] = ~packing_of_all.fits
         else:
-            refused[rule.name] = ~packing.fits & touched[rule.name]
-    passed = np.ones(sites, dtype=bool)
+            refused[rule.name] = touched[rule.name]
+    by_any = np.zeros(sites, dtype=bool)
     for mask in refused.values():
-        passed &= ~mask
+        by_any |= mask
     return Screening(
         problem=problem,
         rules=tuple(rules),
         refused=refused,
-        passed=passed,
+        passed=~by_any,
         packing=packing,
         packing_of_all=packing_of_all,
     )
 
 
-def _not_in(masks: Sequence[Mask], everything: Mask) -> Mask:
+def _some(masks: Sequence[Mask]) -> list[Mask | None]:
+    """Masks of bins, and None for those that have none."""
+    found: list[Mask | None] = []
+    for at, one in enumerate(masks):
+        before = next((n for n in range(at) if masks[n] is one), None)
+        found.append(found[before] if before is not None else one if one.any() else None)
+    return found
+
+
+def _not_in(masks: Sequence[Mask | None], everything: Mask) -> Mask:
     """What is in none of some masks; the very mask of everything when that is all."""
     found: Mask | None = None
-    seen: set[int] = set()
     for one in masks:
-        if id(one) not in seen:
-            seen.add(id(one))
+        if one is not None:
             found = one if found is None else found | one
-    if found is None or not found.any():
-        return everything
-    return np.logical_not(found)
+    return everything if found is None else np.logical_not(found)
 
 
-def _touched(problem: Problem, left_out: Sequence[Mask]) -> Mask:
-    """The sites of which nodes are left out for some component."""
-    touched = np.zeros(len(problem), dtype=bool)
+def _touched(bins: Bins, left_out: Sequence[Mask | None], among: Mask) -> Mask:
+    """Of some sites those of which nodes are left out for some component."""
+    touched = np.zeros(len(among), dtype=bool)
     for at, one in enumerate(left_out):
-        if not any(one is before for before in left_out[:at]):
-            touched[problem.bins.site[np.flatnonzero(one)]] = True
+        if one is not None and not any(one is before for before in left_out[:at]):
+            _touch(bins.first, one, among, touched)
     return touched
+
+
+@kernel
+def _touch(first: Numbers, left_out: Flags, among: Flags, touched: Flags) -> None:
+    for site in range(len(among)):
+        if among[site] and not touched[site]:
+            for at in range(first[site], first[site + 1]):
+                if left_out[at]:
+                    touched[site] = True
+                    break

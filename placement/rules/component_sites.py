@@ -23,4 +23,4 @@ def _reason(problem: Problem, site: int) -> Reason:
     )
 
 
-RULE = SiteRule("component_sites", _refuses, _reason)
+RULE = SiteRule("component_sites", _refuses, _reason, of_unit=True)

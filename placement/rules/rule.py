@@ -40,6 +40,8 @@ class SiteRule:
     """For each site whether it is refused."""
     reason: Callable[[Problem, int], Reason]
     """Why a refused site is refused."""
+    of_unit: bool = False
+    """Whether it looks at the components and not only at what is said of the app as a whole."""
 
 
 @dataclass(frozen=True, slots=True)

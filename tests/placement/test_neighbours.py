@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from placement.arrays import Ints
 from placement.neighbours import bits_of, pairs_in, turned, words_for
@@ -63,3 +64,9 @@ def test_turned_pairs_are_the_same_the_other_way_round(rows: list[set[int]], lis
     for at, one in enumerate(listed):
         found = other.indices[other.indptr[at] : other.indptr[at + 1]].tolist()
         assert found == [row for row, bits in enumerate(rows) if one in bits]
+
+
+def test_pairs_with_wide_numbers_of_columns_are_turned_as_others_are() -> None:
+    wide = csr_array((np.ones(2), np.array([1, 0]), np.array([0, 1, 2])), shape=(2, 3))
+    wide.indices = wide.indices.astype(np.int64)
+    assert turned(wide).indices.tolist() == [1, 0]
