@@ -82,6 +82,8 @@ class Bookkeeper:
                     due = self._deadlines.next_in_s(now=self._clock.now_ms())
                     await ring_or_sleep(self._bell, self._clock, wait if due is None else max(min(wait, due), 0.0))
                     if not self._dirty and self._clock.monotonic() >= resync_at:
+                        # Also where that finds nothing: a share without deployments waits for the next time.
+                        resync_at = self._clock.monotonic() + self._settings.resync_s
                         self.reloaded()
                     if not self._dirty:
                         continue

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import structlog.testing
 
 _DONE = pytest.StashKey[dict[str, dict[str, float]]]()
+
+
+@pytest.fixture
+def quiet_logs() -> Iterator[None]:
+    """Keeps what is logged from being rendered: these tests make things fail thousands of times."""
+    with structlog.testing.capture_logs():
+        yield
 
 
 @pytest.fixture

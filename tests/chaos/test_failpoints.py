@@ -8,12 +8,11 @@ nothing when it arrives.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import pytest
-import structlog.testing
 
 from faultkit import broken
 from faultkit.crashes import OBSERVATIONS, die_at, passed
@@ -24,10 +23,7 @@ from storekit.wrappers import AnswersEarly
 Broken = Callable[[], AbstractContextManager[None]]
 
 
-@pytest.fixture(autouse=True)
-def quiet_logs() -> Iterator[None]:
-    with structlog.testing.capture_logs():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet_logs")
 
 
 @dataclass

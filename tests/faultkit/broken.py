@@ -13,9 +13,9 @@ from unittest import mock
 from drivers.port import RemovalWork
 from drivers.simulated.world import World
 from graph.edit import Edit
-from graph.kinds import Release
+from graph.kinds import Deployment, Operation, OperationStatus, Release
 from graph.view import get_as
-from lifecycle import reconciler, releases, results, work
+from lifecycle import operations, reconciler, releases, results, service, work
 from lifecycle.settings import LifecycleSettings
 from lifecycle.work import Claim, Result
 
@@ -93,4 +93,19 @@ def without_new_generations() -> Iterator[None]:
         return touched
 
     with mock.patch.object(releases, "_keep", keep):
+        yield
+
+
+@contextlib.contextmanager
+def cancelled_by_forgetting() -> Iterator[None]:
+    """A cancellation that only marks the operation, and leaves what it had begun as it is."""
+
+    def cancel(edit: Edit, operation_id: str, **given: Any) -> tuple[Operation, Deployment | None]:
+        operation = operations.running_operation(edit, operation_id)
+        deployment = get_as(edit, Deployment, operation.subject_id)
+        assert deployment is not None
+        after = edit.replace(deployment, operation_id=None)
+        return edit.replace(operation, status=OperationStatus.CANCELLED, finished_at=edit.at), after
+
+    with mock.patch.object(service, "cancel_operation", cancel):
         yield

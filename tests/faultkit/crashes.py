@@ -13,6 +13,7 @@ from faultkit.checks import check, rest
 from faultkit.failpoints import Failpoints, arrive
 from faultkit.lives import Installation
 from faultkit.logical_time import run
+from faultkit.memory import memory_folder
 from faultkit.scenarios import Scenario, check_end, make_world
 from faultkit.user import Notes, User
 from lifecyclekit.edge import Edge
@@ -52,11 +53,6 @@ def _survived(
     with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
         points = Failpoints(die_at=number, observations=observations)
         return run(_live(scenario, points, made(Path(folder)), keyed=keyed, components=components))
-
-
-def memory_folder() -> str | None:
-    """In memory where there is such a place: what dies here is the process, never the machine."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 async def _live(

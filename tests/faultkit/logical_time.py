@@ -28,18 +28,38 @@ JOB_S = 0.001
 """How long the store's thread takes for a job."""
 
 
+TURNS = 20_000
+PASSES_S = 0.1
+"""Less time than this in so many turns of the loop: something goes round without waiting."""
+
+
 class Stuck(Exception):
-    """Nothing will ever happen again."""
+    """Nothing will ever happen again, or the same for ever."""
 
 
 class _Selector(selectors.DefaultSelector):
     loop: LogicalLoop
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._look_at = TURNS
+        self._since = 0.0
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise Stuck("neither work nor a timer is left")
+        self.loop.turns += 1
+        if self.loop.turns >= self._look_at:
+            if self.loop.now - self._since < PASSES_S:
+                raise Stuck(f"no time passes: {sorted(map(_where, asyncio.all_tasks(self.loop)))}")
+            self._look_at, self._since = self.loop.turns + TURNS, self.loop.now
         self.loop.now += max(timeout, 0.0)
         return []
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    frames = [f"{one.f_code.co_name}:{one.f_lineno}" for one in task.get_stack()]
+    return f"{task.get_name()} in {' < '.join(frames)}"
 
 
 class LogicalLoop(asyncio.SelectorEventLoop):
@@ -49,6 +69,8 @@ class LogicalLoop(asyncio.SelectorEventLoop):
         selector = _Selector()
         selector.loop = self
         self.now = 0.0
+        self.turns = 0
+        """How often it has gone round."""
         super().__init__(selector)
         self._clock_resolution = 1e-6
 

@@ -16,7 +16,7 @@ from graph.kinds import DeploymentPhase
 from lifecyclekit.edge import Edge
 
 Begun = Callable[[], None]
-BEHAVIOUR: dict[str, Any] = {"latencyMs": 20, "latencyJitterMs": 40, "readyAfterMs": 100}
+BEHAVIOUR: dict[str, Any] = {"observeEveryMs": 1_000, "latencyMs": 20, "latencyJitterMs": 40, "readyAfterMs": 100}
 
 
 class Scenario(NamedTuple):

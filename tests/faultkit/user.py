@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from graph.kinds import Deployment
 from graph.request import Committed, Idempotency, Request
 from lifecycle.deployments import Adjustment, Started
 from lifecycle.migrations import Target
@@ -41,10 +42,10 @@ class User:
         self.edge = edge
         self.notes = notes
 
-    async def deploy(self, key: str, **wish: Any) -> Told:
-        return await self._ask(
-            key, lambda given: self.edge.lifecycle.deploy(self.edge.wish(key, **wish), visible=everything, **given)
-        )
+    async def deploy(self, key: str, *, name: str = "", **wish: Any) -> Told:
+        """Under the key's own name, where no other is given."""
+        wanted = self.edge.wish(name or key, **wish)
+        return await self._ask(key, lambda given: self.edge.lifecycle.deploy(wanted, visible=everything, **given))
 
     async def update(self, key: str, deployment: str, **change: Any) -> Told:
         asked = Adjustment(deployment_id=deployment, **change)
@@ -74,6 +75,40 @@ class User:
     async def cancel(self, key: str, operation: str) -> Told:
         return await self._ask(key, lambda given: self.edge.lifecycle.cancel(operation, visible=everything, **given))
 
+    async def retry(self, key: str, operation: str) -> Told:
+        return await self._ask(key, lambda given: self.edge.lifecycle.retry(operation, visible=everything, **given))
+
+    async def pause(self, key: str, deployment: str) -> Told:
+        verbs = self.edge.lifecycle.verbs
+        return await self._ask(key, lambda given: verbs.pause(deployment, visible=everything, **given))
+
+    async def stop(self, key: str, deployment: str) -> Told:
+        verbs = self.edge.lifecycle.verbs
+        return await self._ask(key, lambda given: verbs.stop(deployment, visible=everything, **given))
+
+    async def resume(self, key: str, deployment: str) -> Told:
+        verbs = self.edge.lifecycle.verbs
+        return await self._ask(key, lambda given: verbs.resume(deployment, visible=everything, **given))
+
+    async def approve(self, key: str, deployment: str, number: int) -> Told:
+        approvals = self.edge.lifecycle.approvals
+        return await self._ask(key, lambda given: approvals.approve(deployment, number, visible=everything, **given))
+
+    async def add_sites(self, key: str, deployment: str, *sites: str) -> Told:
+        verbs = self.edge.lifecycle.site_verbs
+        return await self._ask(key, lambda given: verbs.add_sites(deployment, sites, visible=everything, **given))
+
+    async def remove_sites(self, key: str, deployment: str, *sites: str) -> Told:
+        verbs = self.edge.lifecycle.site_verbs
+        return await self._ask(key, lambda given: verbs.remove_sites(deployment, sites, visible=everything, **given))
+
+    async def adjust_site(self, key: str, deployment: str, site: str, **replicas: int) -> Told:
+        """Without replicas it is as the others again."""
+        verbs = self.edge.lifecycle.site_verbs
+        return await self._ask(
+            key, lambda given: verbs.adjust_site(deployment, site, replicas or None, visible=everything, **given)
+        )
+
     async def _ask(self, key: str, call: Callable[[dict[str, Any]], Awaitable[Committed[Any]]]) -> Told:
         known = self.notes.told.get(key)
         if known is not None:
@@ -89,7 +124,9 @@ class User:
         return told
 
 
-def _told(value: Started | tuple[Any, Any]) -> Told:
+def _told(value: Started | Deployment | tuple[Any, Any]) -> Told:
+    if isinstance(value, Deployment):
+        return Told(value.id, "")
     if isinstance(value, Started):
         return Told(value.deployment.id, value.operation.id)
     operation, deployment = value
