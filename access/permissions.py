@@ -134,6 +134,8 @@ KIND_ACCESS: dict[str, KindAccess] = {
         unowned_read=Permission.WRITE_INFRASTRUCTURE,
         unowned_write=Permission.WRITE_INFRASTRUCTURE,
     ),
+    # How much of the network is lost is the operators' to know and to answer for.
+    "FailoverHold": _INFRASTRUCTURE,
     "Package": _WORKLOAD,
     "App": _WORKLOAD,
     "AppVersion": _WORKLOAD,

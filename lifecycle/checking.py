@@ -56,14 +56,15 @@ def verify_at_head(
     deployment_id: str | None,
     labels: Mapping[str, str] | None = None,
     leave_out: Collection[str] = (),
+    with_nodes: bool = False,
 ) -> None:
     """Checks that a decision still holds; for a deployment that is there, its own sites may be away or cordoned.
 
-    `labels` are those of a deployment that is not there yet. Raises CapacityGone.
+    `with_nodes`: its own nodes too. `labels` are those of a deployment that is not there yet. Raises CapacityGone.
     """
     reader: Reader = edit
     if deployment_id is not None:
-        reader = Indulgent(edit, blemished(edit, deployment_id, leave_out=leave_out))
+        reader = Indulgent(edit, blemished(edit, deployment_id, leave_out=leave_out, with_nodes=with_nodes))
     verify(
         reader,
         decision,

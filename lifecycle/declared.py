@@ -20,7 +20,7 @@ from drivers.registry import DriverRegistry
 from graph.applying import Coming
 from graph.edit import Edit
 from graph.entity import Entity
-from graph.kinds import Deployment, DeploymentPhase, DriftPolicy
+from graph.kinds import Deployment, DeploymentPhase, DriftPolicy, FailoverPolicy
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import CapacityGone, Refusal
 from graph.view import Reader
@@ -41,7 +41,7 @@ from lifecycle.termination import terminate_deployment
 from lifecycle.verbs import Verb, check_verb
 
 PATH = "spec"
-DECIDED_TOO = frozenset({"app_version_id", "policy", "replicas"})
+DECIDED_TOO = frozenset({"app_version_id", "policy", "replicas", "failover"})
 
 
 class DeclaredDeployments:
@@ -123,6 +123,7 @@ class DeclaredDeployments:
             policy=fields.get("policy", PlacementPolicy()),
             replicas=fields.get("replicas", {}),
             drift_policy=fields.get("drift_policy", DriftPolicy.CORRECT),
+            failover=fields.get("failover", FailoverPolicy()),
             display_name=fields.get("display_name"),
             labels=fields.get("labels", {}),
         )
@@ -209,6 +210,7 @@ def _adjustment(fields: Mapping[str, Any], existing: Entity | None) -> Adjustmen
         app_version_id=fields.get("app_version_id"),
         policy=fields.get("policy"),
         replicas=fields.get("replicas"),
+        failover=fields.get("failover"),
     )
 
 

@@ -23,6 +23,7 @@ from graph.kinds import (
     DeploymentPhase,
     DeploymentRevision,
     DriftPolicy,
+    FailoverPolicy,
     Operation,
     OperationKind,
     OperationStatus,
@@ -89,6 +90,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     replicas: dict[str, int] = {}
     """Replicas at each site by component name; a component's own number when absent."""
     drift_policy: DriftPolicy = DriftPolicy.CORRECT
+    failover: FailoverPolicy = FailoverPolicy()
     requires_approval: bool = False
     display_name: str | None = None
     labels: dict[str, str] = {}
@@ -104,6 +106,7 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
     """All replicas by component name; what is left out goes back to the component's own number."""
     adjustments: list[SiteReplicas] | None = None
     """All replicas at single sites."""
+    failover: FailoverPolicy | None = None
     drift_policy: DriftPolicy | None = None
     requires_approval: bool | None = None
     expected_revision: int | None = None
@@ -181,6 +184,7 @@ def deploy(
         policy=wish.policy,
         replicas=wish.replicas,
         drift_policy=wish.drift_policy,
+        failover=wish.failover,
         requires_approval=wish.requires_approval,
     )
     if is_gated(edit, deployment):
@@ -234,6 +238,7 @@ def update_deployment(
         "policy": policy,
         "replicas": replicas,
         "adjustments": adjustments_after(wished, change, components),
+        "failover": wished.failover if change.failover is None else change.failover,
     }
     gate = deployment.requires_approval if change.requires_approval is None else change.requires_approval
     after = edit.replace(deployment, expected_revision=change.expected_revision, requires_approval=gate)

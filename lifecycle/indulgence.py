@@ -3,7 +3,8 @@
 Placement refuses sites that are down or cordoned, and rightly so for new work. A change of a deployment that is there is
 another matter: a site that is away for a moment keeps its release and gets the newest generation when it returns, and a
 cordon keeps new work away but not what runs there. So its own sites, their clusters and, while they are away, their nodes
-are shown to placement without these blemishes. Drains leave their target out of this.
+are shown to placement without these blemishes. Drains leave their target out of this. So does failover what was lost; it
+also looks at the deployment's own nodes so, for a cordon or a NO_SCHEDULE taint moves nothing that runs.
 """
 
 from __future__ import annotations
@@ -26,17 +27,24 @@ class Blemished(NamedTuple):
 
     sites: frozenset[str]
     clusters: frozenset[str]
+    nodes: frozenset[str] = frozenset()
+    """Single machines; those that are away with their site are not among them."""
 
     def __bool__(self) -> bool:
-        return bool(self.sites or self.clusters)
+        return bool(self.sites or self.clusters or self.nodes)
 
 
 NONE = Blemished(frozenset(), frozenset())
 
 
-def blemished(reader: Reader, deployment_id: str, *, leave_out: Collection[str] = ()) -> Blemished:
-    """The sites where a deployment is to stay, and their clusters, that are down or cordoned."""
-    sites, clusters = set(), set()
+def blemished(
+    reader: Reader, deployment_id: str, *, leave_out: Collection[str] = (), with_nodes: bool = False
+) -> Blemished:
+    """The sites where a deployment is to stay, and their clusters, that are down or cordoned.
+
+    with_nodes: also the nodes that it has reserved which are not ready, cordoned or tainted.
+    """
+    sites, clusters, nodes = set(), set(), set()
     for release in releases_of(reader, deployment_id):
         if not release.wanted or release.retires_after is not None or release.site_id in leave_out:
             continue
@@ -46,7 +54,11 @@ def blemished(reader: Reader, deployment_id: str, *, leave_out: Collection[str] 
         cluster = get_as(reader, Cluster, release.cluster_id)
         if cluster is not None and _refused(cluster):
             clusters.add(cluster.id)
-    return Blemished(frozenset(sites), frozenset(clusters))
+        for node_id in release.assignments if with_nodes else ():
+            node = get_as(reader, Node, node_id)
+            if node is not None and node_id not in leave_out and _keeps_off(node):
+                nodes.add(node_id)
+    return Blemished(frozenset(sites), frozenset(clusters), frozenset(nodes))
 
 
 class Indulgent:
@@ -93,7 +105,7 @@ class Indulgent:
     def changes(self) -> Commit:
         """What differs from the reader below, as a commit that was never made."""
         what, reader = self._what, self._reader
-        ids = dict.fromkeys((*sorted(what.sites), *sorted(what.clusters)))
+        ids = dict.fromkeys((*sorted(what.sites), *sorted(what.clusters), *sorted(what.nodes)))
         for site_id in what.sites:
             ids.update(dict.fromkeys(reader.ids("Node", "site_id", site_id)))
         for cluster_id in what.clusters:
@@ -107,6 +119,10 @@ class Indulgent:
             return msgspec.structs.replace(found, health=UNKNOWN_HEALTH, schedulable=True)
         if isinstance(found, Cluster) and found.id in self._what.clusters:
             return msgspec.structs.replace(found, health=UNKNOWN_HEALTH, schedulable=True)
+        if isinstance(found, Node) and found.id in self._what.nodes:
+            return msgspec.structs.replace(
+                found, status=NodeStatus.UNKNOWN, status_reason=None, schedulable=True, taints=[]
+            )
         if isinstance(found, Node) and found.status is NodeStatus.NOT_READY and self._away(found):
             return msgspec.structs.replace(found, status=NodeStatus.UNKNOWN, status_reason=None)
         return found
@@ -117,6 +133,10 @@ class Indulgent:
             site = get_as(self._reader, Site, node.site_id)
             return site is not None and site.health.status is HealthStatus.DOWN
         return node.cluster_id in self._what.clusters
+
+
+def _keeps_off(node: Node) -> bool:
+    return not node.schedulable or node.status is NodeStatus.NOT_READY or bool(node.taints)
 
 
 def _refused(thing: Site | Cluster) -> bool:

@@ -26,7 +26,8 @@ from placement.batch import Asked, BatchLimits, decide_together
 from placement.problem import Problem
 from placement.repair import Hit, repair
 from placement.solve.model import Limits
-from placement.stopping import Stop
+from placement.standing import Standing, standing
+from placement.stopping import Stop, look
 
 TOGETHER = 24
 """Deployments that are decided at once, where there may be any number."""
@@ -89,6 +90,24 @@ async def placed_together(placing: Placing, reader: Reader, due: Sequence[Due]) 
         ]
 
     return refused | await _with_own(placing, reader, due, await placing.decided(asked, partial(_placed, placing)))
+
+
+async def standings(placing: Placing, reader: Reader, due: Sequence[Due]) -> dict[str, Standing]:
+    """How deployments stand by their policies where they run, by id; of one whose policy names what is gone, nothing."""
+    refused: Answers = {}
+
+    async def asked() -> dict[str, Problem]:
+        return await _problems(placing, reader, due, refused)
+
+    return await placing.decided(asked, _stand)
+
+
+def _stand(problems: dict[str, Problem], stop: Stop) -> dict[str, Standing]:
+    found = {}
+    for deployment_id, problem in problems.items():
+        look(stop)
+        found[deployment_id] = standing(problem, limits=Limits(stop=stop))
+    return found
 
 
 async def _with_own(placing: Placing, reader: Reader, due: Sequence[Due], answers: Answers) -> Answers:

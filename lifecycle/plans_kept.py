@@ -18,6 +18,7 @@ from graph.kinds import (
     AppVersion,
     Component,
     Deployment,
+    FailoverMode,
     Operation,
     OperationKind,
     Plan,
@@ -28,9 +29,10 @@ from graph.kinds.policy import PlacementPolicy
 from graph.kinds.what_if import Change
 from graph.refusal import CapacityGone, InvalidState, LimitExceeded, NotFound, Refusal
 from graph.view import Reader, each, get_as
-from lifecycle.deployments import Adjustment, Visible, Wish, deploy, update_deployment
+from lifecycle.deployments import Adjustment, Chosen, Visible, Wish, deploy, update_deployment
 from lifecycle.drain import MOVABLE, move_deployment, start_drain
 from lifecycle.events import tell
+from lifecycle.failing_over import fail_over
 from lifecycle.plans_moving import move_placed
 from lifecycle.plans_steps import Planned, PlanOutcome, filed_step, sum_of
 
@@ -111,13 +113,14 @@ def keep_plan(edit: Edit, new: NewPlan, *, allowed: Allowed) -> Plan:
     owned = () if new.tenant_id is None else ("tenant_id", new.tenant_id)
     kept = 0
     for one in list(each(edit, Plan, *owned)):
-        if one.tenant_id != new.tenant_id:
+        if one.tenant_id != new.tenant_id or one.kind is PlanKind.FAILOVER:
+            # Of those each deployment has one at most, and they go with their reasons.
             continue
         if one.expires_at <= edit.at:
             edit.delete(one)
         else:
             kept += 1
-    if kept >= MAX_PLANS:
+    if kept >= MAX_PLANS and new.kind is not PlanKind.FAILOVER:
         raise LimitExceeded(
             f"{MAX_PLANS} plans are kept already", remedy="delete one, or wait until one expires", path="input"
         )
@@ -261,7 +264,9 @@ def _apply(edit: Edit, plan: Plan, doing: Sequence[Planned], *, visible: Visible
             continue
         components = list(each(edit, Component, "app_version_id", version.id))
         try:
-            if drain is not None:
+            if plan.kind is PlanKind.FAILOVER:
+                begun.operations.append(_failed_over(edit, deployment, chosen, author=author))
+            elif drain is not None:
                 move_deployment(edit, drain.id, deployment.id, chosen, generation=deployment.generation)
             else:
                 begun.operations.append(move_placed(edit, deployment, components, chosen, author=author))
@@ -293,6 +298,23 @@ def _deployed(edit: Edit, plan: Plan, one: Planned, *, visible: Visible, author:
     except CapacityGone as gone:
         raise PlanOutdated([_gone(gone, one)]) from None
     return _Begun(operations=[started.operation], deployments=[started.deployment])
+
+
+def _failed_over(edit: Edit, deployment: Deployment, chosen: Chosen, *, author: str) -> Operation:
+    if deployment.failover.mode is FailoverMode.REPORT:
+        raise InvalidState(
+            f"the failover policy of deployment {deployment.name!r} is to report only",
+            remedy="set its mode to PROPOSE or APPLY, or migrate it",
+            path="input.id",
+        )
+    operation = fail_over(edit, deployment.id, chosen, generation=deployment.generation, author=author)
+    if operation is None:
+        raise InvalidState(
+            f"deployment {deployment.name!r} can stay where it is by now",
+            remedy="nothing has to be done",
+            path="input.id",
+        )
+    return operation
 
 
 def _gone(gone: CapacityGone, one: Planned) -> PlanReason:

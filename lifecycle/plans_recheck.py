@@ -16,6 +16,7 @@ from graph.refusal import Refusal, Unavailable
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.indulgence import NONE, Blemished, blemished
+from lifecycle.losses import left_out
 from lifecycle.placing import Filing, Placing, without
 from lifecycle.plans_kept import GOING, PlanReason, wish_of
 from lifecycle.plans_moving import down_sites
@@ -98,6 +99,10 @@ def _asked(reader: Reader, plan: Plan, one: Planned) -> tuple[AppVersion, Placem
 
 def _indulging(whole: Reader, plan: Plan, deployment_id: str) -> Blemished:
     leave_out = [plan.subject_id or ""]
+    deployment = get_as(whole, Deployment, deployment_id)
+    if plan.kind is PlanKind.FAILOVER and deployment is not None and deployment.displacement is not None:
+        leave_out = left_out(whole, deployment, deployment.displacement.losses)
+        return blemished(whole, deployment_id, leave_out=leave_out, with_nodes=True)
     if plan.kind is not PlanKind.DRAIN:
         leave_out += down_sites(whole, sites_of(whole, deployment_id))
     return blemished(whole, deployment_id, leave_out=leave_out)

@@ -47,6 +47,8 @@ class Tally(NamedTuple):
     """Why releases failed, the most frequent first, at most five."""
     drifted: int = 0
     """How many of those that failed are as they should not be and are left so by policy."""
+    left_behind: int = 0
+    """How many were left at places that were lost; none of the others."""
 
     @property
     def unfinished(self) -> int:
@@ -82,7 +84,8 @@ def standing_of(release: Release, *, blocked_sites: frozenset[str] = frozenset()
 
 def tally(releases: Iterable[Release]) -> Tally:
     """Counts where the releases of one operation or deployment stand."""
-    found = list(releases)
+    every = list(releases)
+    found = [one for one in every if not one.left_behind]
     blocked = frozenset(one.site_id for one in found if one.phase in GIVEN_UP)
     counts: Counter[Standing] = Counter()
     reasons: Counter[str] = Counter()
@@ -105,6 +108,7 @@ def tally(releases: Iterable[Release]) -> Tally:
         failed=counts[Standing.FAILED],
         reasons=told,
         drifted=sum(one.phase is ReleasePhase.DRIFTED for one in found),
+        left_behind=len(every) - len(found),
     )
 
 
@@ -165,10 +169,17 @@ def phase_of(deployment: Deployment, counted: Tally, *, working: bool) -> tuple[
     if deployment.paused:
         return DeploymentPhase.PAUSED, _told(counted)
     if not counted.unfinished and not counted.failed:
-        return (DeploymentPhase.STOPPED if deployment.stopped else DeploymentPhase.READY), None
+        phase = DeploymentPhase.STOPPED if deployment.stopped else DeploymentPhase.READY
+        return phase, _left_told(counted)
     if counted.failed or counted.waiting or not working:
         return DeploymentPhase.DEGRADED, _told(counted)
     return DeploymentPhase.PROGRESSING, _told(counted)
+
+
+def _left_told(counted: Tally) -> str | None:
+    if not counted.left_behind:
+        return None
+    return f"{counted.left_behind} releases were left at places that are away, and are removed when these answer"
 
 
 def _told(counted: Tally) -> str | None:

@@ -17,7 +17,7 @@ from drivers.clock import Clock
 from drivers.port import Applied, BackendUnreachable, DriverProblem, Permanent, Retryable, StaleGeneration, Unreachable
 from graph.change import Change, Commit
 from graph.edit import Edit
-from graph.kinds import Cluster, Deployment, Release, ReleasePhase, Site
+from graph.kinds import Cluster, Deployment, Node, Release, ReleasePhase, Site
 from graph.ledger import Ledger
 from graph.refusal import Unavailable
 from graph.values import HealthStatus
@@ -117,6 +117,10 @@ class Reconciler:
                 self._release_changed(change)
             elif change.kind == "Site" and _came_back(change):
                 self.site_answers(change.id)
+            elif change.kind in ("Site", "Node") and _fenced(change):
+                field = "site_id" if change.kind == "Site" else "assignments"
+                for release in list(each(self._ledger.view, Release, field, change.id)):
+                    self._ring_single(release.deployment_id)
             elif change.kind == "Deployment" and _resumed(change):
                 self._ring_all("deployment_id", change.id)
             elif change.kind == "Cluster":
@@ -176,6 +180,13 @@ class Reconciler:
             self._ring(value)
         else:
             self._others.pop(value.id, None)
+            self._ring_single(value.deployment_id)
+
+    def _ring_single(self, deployment_id: str) -> None:
+        """A copy is gone, or known to be: what waits for that in a deployment that is single is looked at."""
+        deployment = get_as(self._ledger.view, Deployment, deployment_id)
+        if deployment is not None and deployment.failover.single:
+            self._ring_all("deployment_id", deployment_id)
 
     def _ring(self, release: Release, *, at_once: bool = False) -> None:
         if release.cluster_id is None or not self._share.holds(release.site_id):
@@ -361,6 +372,16 @@ class Reconciler:
 
 def _reach_of(value: object) -> tuple[object, ...] | None:
     return (value.endpoint, value.calls_per_second) if isinstance(value, Cluster) else None
+
+
+def _fenced(change: Change) -> bool:
+    before, after = change.before, change.after
+    return (
+        isinstance(before, Site | Node)
+        and isinstance(after, Site | Node)
+        and before.fence is None
+        and after.fence is not None
+    )
 
 
 def _resumed(change: Change) -> bool:

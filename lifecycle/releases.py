@@ -76,8 +76,10 @@ def apply_decision(
     `deployment` carries the new generation already. `replace_first`: what is left out stays until what replaces it is
     ready. `take_over`: the operation also sees through what an earlier one left undone. At the sites in `reassign` the
     decision's nodes are taken even where the need is unchanged. `standby`: nothing is to be sent to what is new, until all
-    of it is ready.
+    of it is ready. Of a deployment that is `single` nothing is made ahead of what it replaces: that goes first.
     """
+    if deployment.failover.single:
+        replace_first = standby = False
     wanted = _wants(edit, deployment, decision, components, reassign=reassign)
     existing = {_key(edit, one): one for one in releases_of(edit, deployment.id)}
     touched = 0
@@ -102,7 +104,9 @@ def remove_all(edit: Edit, deployment: Deployment, *, operation_id: str) -> int:
     """Makes every release of the deployment unwanted; says how many there are."""
     found = releases_of(edit, deployment.id)
     for release in found:
-        unwant(edit, release, generation=deployment.generation, operation_id=operation_id)
+        # The end of it waits for every copy, also at a place that was lost.
+        kept = edit.replace(release, left_behind=False)
+        unwant(edit, kept, generation=deployment.generation, operation_id=operation_id)
     return len(found)
 
 
@@ -230,6 +234,7 @@ def _keep(
         "stopped": deployment.stopped,
         "wanted": True,
         "retires_after": None,
+        "left_behind": False,
     }
     before = get_as(edit, Component, release.component_id)
     differs = (
@@ -256,7 +261,7 @@ def _leave(
     if release.wanted and replace_first:
         edit.replace(release, retires_after=deployment.generation, operation_id=operation_id)
         return 1
-    if release.wanted or take_over:
+    if release.wanted or (take_over and not release.left_behind):
         unwant(edit, release, generation=deployment.generation, operation_id=operation_id)
         return 1
     return 0

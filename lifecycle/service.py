@@ -46,6 +46,8 @@ from lifecycle.deployments import (
 )
 from lifecycle.drain import start_drain
 from lifecycle.drainer import Drainer
+from lifecycle.failover import Failover
+from lifecycle.failover_verbs import FailoverVerbs
 from lifecycle.held import WhileHeld
 from lifecycle.migrations import Migrations
 from lifecycle.operations import cancel_operation, ended, retry_operation, running_operation
@@ -114,6 +116,7 @@ class Lifecycle:
         self.site_verbs = SiteVerbs(ledger, self._decisions)
         self.approvals = Approvals(ledger, self._decisions)
         self.migrations = Migrations(ledger, self._decisions)
+        self.failover = FailoverVerbs(ledger)
         self.dry_runs = DryRuns(ledger, projection, self._decisions, drivers, at_once=self._settings.placements_at_once)
         self.plans = Plans(ledger, placing, self._decisions, self.dry_runs)
         self.connections = Connections(
@@ -133,12 +136,14 @@ class Lifecycle:
         )
         placer = Placer(ledger, placing, settings=self._settings, clock=self._clock)
         drainer = Drainer(ledger, placing, settings=self._settings, clock=self._clock)
+        failover = Failover(ledger, placing, settings=self._settings, clock=self._clock)
         self._workers: tuple[Worker, ...] = (
             self.reconciler,
             self.connections,
             Bookkeeper(ledger, settings=self._settings, clock=self._clock, share=self.share),
             WhileHeld(placer.run, name="placer", share=self.share),
             WhileHeld(drainer.run, name="drainer", share=self.share),
+            WhileHeld(failover.run, name="failover", share=self.share),
             WhileHeld(PlanSweep(ledger, clock=self._clock).run, name="plan-sweep", share=self.share),
         )
         if packages is not None:

@@ -48,6 +48,22 @@ class LifecycleSettings:
     pending_retry_s: float = 1.0
     """The pause before a deployment that could not be placed is tried again; it doubles with each try."""
     pending_retry_cap_s: float = 60.0
+    failover_settle_s: float = 5.0
+    """How long every loss is waited out at least before anything is moved, so that a mass loss is seen as one."""
+    failover_plan_s: float = 86_400.0
+    """How long a plan that is proposed or reported can be applied or looked at."""
+    flaps_an_hour: int = 3
+    """How often a place may be lost within an hour until its losses are waited out for longer."""
+    flap_wait_s: float = 30.0
+    """The least that is doubled with each loss beyond that."""
+    flap_wait_cap_s: float = 3_600.0
+    mass_loss_share: float = 0.2
+    """Automatic moves are held when more than this share of all sites, and more than `mass_loss_least`, is lost at once."""
+    mass_loss_region_share: float = 0.5
+    """The same of the sites of one region, for moves from there."""
+    mass_loss_least: int = 3
+    mass_loss_window_s: float = 300.0
+    """Within which sites are lost at once."""
     results_per_commit: int = 256
     package_retention_ms: int = 7 * 86_400_000
     """How long a package is kept that no component refers to."""

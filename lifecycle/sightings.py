@@ -15,8 +15,11 @@ from graph.refusal import Refusal
 from graph.values import NO_RESOURCES, Finding, Health, HealthStatus, Resources
 from graph.view import Reader, each, get_as
 from lifecycle.events import tell
+from lifecycle.fencing import end_fence
 from lifecycle.health import among, cluster_health, counts_for, finding_of, site_health, with_finding
+from lifecycle.losses import with_loss
 from lifecycle.observation import differs, lose_sight, take_gone, take_in
+from placement.conditions import is_down
 
 
 class Deposed(Refusal):
@@ -150,7 +153,11 @@ def write_nodes(edit: Edit, cluster_id: str, nodes: Mapping[str, Condition]) -> 
         if node is None or node.cluster_id != cluster_id:
             continue
         status = NodeStatus.READY if condition.ready else NodeStatus.NOT_READY
-        after = edit.replace(node, status=status, status_reason=condition.reason)
+        lost = status is NodeStatus.NOT_READY and node.status is not status
+        lost_at = with_loss(node.lost_at, edit.at) if lost else node.lost_at
+        after = edit.replace(node, status=status, status_reason=condition.reason, lost_at=lost_at)
+        if condition.ready:
+            end_fence(edit, after)
         if status is not node.status and (not condition.ready or node.status is NodeStatus.NOT_READY):
             tell(
                 edit,
@@ -209,6 +216,9 @@ def write_sites(edit: Edit, cluster_id: str, sites: Mapping[str, Condition]) -> 
         else:
             nodes = [node for node in here if node.cluster_id == cluster_id]
             kept = with_finding(kept, site_id, _finding(site_id, condition, nodes))
+        site = get_as(edit, Site, site_id)
+        if condition.ready and site is not None and not is_down(site):
+            end_fence(edit, site)
     write_cluster(edit, cluster, Condition(True), findings=kept)
     return True
 
@@ -249,8 +259,10 @@ def _serves(edit: Edit, cluster: Cluster, site_id: str) -> bool:
 
 def _write_health(edit: Edit, entity: Site | Cluster, health: Health, findings: list[Finding]) -> None:
     """Writes a health with what it is made from, and tells of a loss and of a return."""
-    after = edit.replace(entity, health=health, findings=findings)
     was, now = entity.health.status, health.status
+    lost = now is HealthStatus.DOWN and was is not now
+    lost_at = with_loss(entity.lost_at, edit.at) if lost else entity.lost_at
+    after = edit.replace(entity, health=health, findings=findings, lost_at=lost_at)
     if was is not now and HealthStatus.DOWN in (was, now):
         kind, down = entity.SPEC.name, now is HealthStatus.DOWN
         told = f"{kind} {entity.name} " + (f"is down: {'; '.join(health.reasons)}." if down else "answers again.")

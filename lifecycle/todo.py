@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from graph.kinds import GIVEN_UP, Component, DependencyCondition, DependencyScope, Deployment, Release
+from graph.kinds import GIVEN_UP, Component, DependencyCondition, DependencyScope, Deployment, Release, Site
 from graph.view import Reader, each, get_as
+from lifecycle.fencing import old_copy
 from lifecycle.gates import NEEDED, Answer, Gate, Gates, Needed, is_met, is_ready, met_since
 
 
@@ -143,7 +144,13 @@ def todo_in(reader: Reader, release: Release, *, now_ms: int, gates: Gates | Non
     if component is None:
         return NOTHING
     asked = partial((gates or Gates()).answer, reader)
-    return todo(release, component, siblings_of(reader, release), asked=asked, now_ms=now_ms)
+    found = todo(release, component, siblings_of(reader, release), asked=asked, now_ms=now_ms)
+    other = old_copy(reader, release) if found.action is Action.ENSURE else None
+    if other is None:
+        return found
+    site = get_as(reader, Site, other.site_id)
+    where = site.name if site is not None else other.site_id
+    return Todo(Action.WAIT, f"it is single, and the copy at site {where} is not known to be gone")
 
 
 def siblings_of(reader: Reader, release: Release) -> Iterator[tuple[Release, Component]]:

@@ -13,6 +13,16 @@ from graph.kinds.infrastructure import (  # isort: skip
     SiteRole,
     Tier,
 )
+from graph.kinds.failover import (  # isort: skip
+    Displacement,
+    DisplacementState,
+    FailoverMode,
+    FailoverPolicy,
+    Fence,
+    Loss,
+    LossKind,
+)
+from graph.kinds.holds import FailoverHold  # isort: skip
 from graph.kinds.packages import ArtifactType, Package, PackageContents  # isort: skip
 from graph.kinds.dependencies import Dependency, DependencyCondition, DependencyScope  # isort: skip
 from graph.kinds.apps import App, AppVersion, Artifact, Component, Port, Protocol  # isort: skip
@@ -65,14 +75,22 @@ __all__ = [
     "Deployment",
     "DeploymentPhase",
     "DeploymentRevision",
+    "Displacement",
+    "DisplacementState",
     "DriftPolicy",
     "Event",
     "EventType",
+    "FailoverHold",
+    "FailoverMode",
+    "FailoverPolicy",
+    "Fence",
     "GoodState",
     "Instance",
     "InstanceStatus",
     "Link",
     "LinkState",
+    "Loss",
+    "LossKind",
     "Node",
     "NodeStatus",
     "Operation",

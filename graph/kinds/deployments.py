@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from graph.entity import HIDDEN, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
+from graph.kinds.failover import Displacement, FailoverPolicy
 from graph.kinds.operations import OperationKind
 from graph.kinds.policy import PlacementPolicy
 from graph.kinds.scheduling import Scheduling
@@ -130,6 +131,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
     policy: Annotated[PlacementPolicy, doc("Where it is to run.")] = PlacementPolicy()
     replicas: Annotated[dict[str, int], doc("Replicas at each site by component name.")] = {}
     adjustments: Annotated[list[SiteReplicas], doc("Replicas at single sites.")] = []
+    failover: Annotated[FailoverPolicy, doc("What is done when it cannot stay as it is.")] = FailoverPolicy()
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -155,6 +157,12 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     adjustments: Annotated[
         list[SiteReplicas], doc("Replicas at single sites, where they are not as at the others."), MANAGED
     ] = []
+    failover: Annotated[FailoverPolicy, doc("What is done when it cannot stay as it is.")] = FailoverPolicy()
+    displacement: Annotated[
+        Displacement | None,
+        doc("That it cannot stay as it is, and what is done about it; none: it can, or its failover is OFF."),
+        MANAGED,
+    ] = None
     drift_policy: Annotated[
         DriftPolicy, doc("What happens when a backend has something else than was applied to it.")
     ] = DriftPolicy.CORRECT
@@ -206,6 +214,9 @@ class DeploymentRevision(Entity, frozen=True, kw_only=True, gc=False, omit_defau
     policy: Annotated[PlacementPolicy, doc("Where it was to run."), IMMUTABLE]
     replicas: Annotated[dict[str, int], doc("Replicas at each site by component name."), IMMUTABLE] = {}
     adjustments: Annotated[list[SiteReplicas], doc("Replicas at single sites."), IMMUTABLE] = []
+    failover: Annotated[FailoverPolicy, doc("What was done when it could not stay as it was."), IMMUTABLE] = (
+        FailoverPolicy()
+    )
     decision_id: Annotated[str | None, doc("The decision that chose its sites."), IMMUTABLE] = None
     author: Annotated[str, doc("Who asked for it, by id."), IMMUTABLE] = ""
 
@@ -245,6 +256,11 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         doc(
             "Whether it is made ahead of what it replaces: nothing is to be sent to it until all that is made is ready."
         ),
+        MANAGED,
+    ] = False
+    left_behind: Annotated[
+        bool,
+        doc("Whether it was left at a place that was lost: it is removed when that answers, and nothing waits for it."),
         MANAGED,
     ] = False
     stopped: Annotated[

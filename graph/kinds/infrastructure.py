@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from graph.entity import HIDDEN, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, doc, kind
+from graph.entity import HIDDEN, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
+from graph.kinds.failover import Fence
 from graph.refusal import InvalidInput
 from graph.values import (
     NO_RESOURCES,
@@ -134,6 +135,14 @@ class Site(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = []
     schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
     health: Annotated[Health, doc("What its clusters' observers last found."), MANAGED] = UNKNOWN_HEALTH
+    lost_at: Annotated[list[TimestampMs], doc("When it was lost within the last hour, at most 16 times."), MANAGED] = []
+    fence: Annotated[
+        Fence | None,
+        doc(
+            "Somebody's word that nothing runs there while it does not answer; none: nobody's. It ends when it answers."
+        ),
+        MANAGED,
+    ] = None
     findings: Annotated[
         list[Finding], doc("What each cluster of its own tenancy last found wrong; its health."), MANAGED, HIDDEN
     ] = []
@@ -188,6 +197,7 @@ class Cluster(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = None
     schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
     health: Annotated[Health, doc("What its observer last found."), MANAGED] = UNKNOWN_HEALTH
+    lost_at: Annotated[list[TimestampMs], doc("When it was lost within the last hour, at most 16 times."), MANAGED] = []
     findings: Annotated[
         list[Finding], doc("What a private cluster last found wrong of sites that all share."), MANAGED, HIDDEN
     ] = []
@@ -216,6 +226,14 @@ class Node(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         NodeStatus.UNKNOWN
     )
     status_reason: Annotated[str | None, doc("Why it is not READY."), MANAGED] = None
+    lost_at: Annotated[list[TimestampMs], doc("When it was lost within the last hour, at most 16 times."), MANAGED] = []
+    fence: Annotated[
+        Fence | None,
+        doc(
+            "Somebody's word that nothing runs there while it does not answer; none: nobody's. It ends when it answers."
+        ),
+        MANAGED,
+    ] = None
     tenant_id: PrivateTo = None
 
     @property

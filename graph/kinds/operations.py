@@ -37,6 +37,8 @@ class OperationKind(enum.Enum):
     DRAIN = "DRAIN"
     REBALANCE = "REBALANCE"
     """Moves a deployment to where a plan found it better placed."""
+    FAILOVER = "FAILOVER"
+    """Moves a deployment away from what was lost, or to where its policy has it run by now."""
     RETRY = "RETRY"
     """Starts releases again that were quarantined when their operation ended."""
     APPLY_DOCUMENTS = "APPLY_DOCUMENTS"

@@ -26,6 +26,8 @@ class PlanKind(enum.Enum):
     """Where what runs on a site or node goes when that is drained."""
     REBALANCE = "REBALANCE"
     """Which deployments of a tenant would gain by being moved."""
+    FAILOVER = "FAILOVER"
+    """Where a deployment goes that cannot stay as it is: made by itself, as its failover policy says."""
 
 
 class PlanStatus(enum.Enum):
@@ -64,7 +66,9 @@ class Plan(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     status: Annotated[PlanStatus, doc("Where it stands."), MANAGED, INDEXED] = PlanStatus.OPEN
     subject_id: Annotated[
         str | None,
-        doc("The site or node that is drained, or the deployment that is placed anew; none: nothing that is there."),
+        doc(
+            "The site or node that is drained, or the deployment that is placed anew or moved; none: nothing that is there."
+        ),
         IMMUTABLE,
         MANAGED,
         INDEXED,

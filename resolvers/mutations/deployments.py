@@ -17,7 +17,7 @@ from access.viewer import at_head
 from access.visible import VisibleView
 from graph.change import decode_entity
 from graph.entity import Entity
-from graph.kinds import Deployment, DriftPolicy, Operation
+from graph.kinds import Deployment, DriftPolicy, FailoverPolicy, Operation
 from graph.kinds.policy import PlacementPolicy
 from graph.ledger import system_clock_ms
 from graph.refusal import InvalidInput, NotFound
@@ -73,6 +73,13 @@ def policy_given(given: Any, *, path: str = "input.policy") -> PlacementPolicy |
     return None if value is None else value_from(field, value, path=path)
 
 
+def failover_given(given: Any, *, path: str = "input.failover") -> FailoverPolicy | None:
+    """The failover policy of an input, if it has one. Raises InvalidInput."""
+    field = Deployment.SPEC.fields["failover"]
+    value = given_of(given, "failover")
+    return None if value is None else value_from(field, value, path=path)
+
+
 def replicas_given(given: Any, *, path: str = "input.replicas") -> dict[str, int] | None:
     """The replicas of an input by component name, if it has any. Raises InvalidInput."""
     value = given_of(given, "replicas")
@@ -103,6 +110,7 @@ def wish_of(context: Context, given: Any, *, path: str = "input") -> Wish:
         policy=policy_given(given, path=f"{path}.policy") or PlacementPolicy(),
         replicas=replicas_given(given, path=f"{path}.replicas") or {},
         drift_policy=given_of(given, "drift_policy") or DriftPolicy.CORRECT,
+        failover=failover_given(given, path=f"{path}.failover") or FailoverPolicy(),
         requires_approval=bool(given_of(given, "requires_approval")),
         display_name=fields.get("display_name"),
         labels=fields.get("labels", {}),
@@ -176,6 +184,7 @@ async def update_one(context: Context, given: Any) -> Payload:
         policy=policy_given(given),
         replicas=replicas_given(given),
         drift_policy=given_of(given, "drift_policy"),
+        failover=failover_given(given),
         requires_approval=gate,
         expected_revision=given_of(given, "expected_revision"),
     )
@@ -261,7 +270,7 @@ async def _retry(context: Context, given: Any) -> Payload:
 
 def deployment_mutations() -> dict[str, Member]:
     """The mutations of this module."""
-    policy = struct_input(PlacementPolicy)
+    policy, failover = struct_input(PlacementPolicy), struct_input(FailoverPolicy)
     key, deadline, expected, own_id = key_input(), deadline_input(), expected_input(), id_input()
     drift = enum_type(DriftPolicy)
     operation_id: dict[str, Member] = {"id": ("ID", strawberry.field(description="The operation."))}
@@ -277,6 +286,7 @@ def deployment_mutations() -> dict[str, Member]:
             "replicas": optional(
                 "list[CountInput]", "Replicas at each site by component name; a component's own number when not given."
             ),
+            "failover": optional(failover, "What is done when it cannot stay as it is. Default: nothing by itself."),
             "drift_policy": optional(
                 drift, "What happens when a backend has something else than was applied to it. Default: CORRECT."
             ),
@@ -305,6 +315,7 @@ def deployment_mutations() -> dict[str, Member]:
             "replicas": optional(
                 "list[CountInput]", "All replicas; what is left out goes to the component's own number."
             ),
+            "failover": optional(failover, "Another failover policy, whole."),
             "drift_policy": optional(
                 drift, "Another drift policy; with CORRECT what has drifted is put right at once."
             ),

@@ -10,7 +10,19 @@ import strawberry
 from access.permissions import declare_value_types
 from graph.conditions import Equals
 from graph.entity import Entity
-from graph.kinds import Approval, AppVersion, Operation, Proposal, Release, Site, SiteReplicas
+from graph.kinds import (
+    Approval,
+    AppVersion,
+    Displacement,
+    Fence,
+    Loss,
+    Operation,
+    Plan,
+    Proposal,
+    Release,
+    Site,
+    SiteReplicas,
+)
 from graph.view import get_as
 from schema.connections import connection_field
 from schema.entities import add_field, counts_in, field_of
@@ -99,6 +111,30 @@ value_field(
     description="Who approved it.",
     instead_of="by",
 )
+
+
+def _lost_thing(loss: Loss, info: Any) -> Entity | None:
+    found: Entity | None = info.context.view.get(loss.subject_id) if loss.subject_id else None
+    return found
+
+
+value_field(
+    Loss,
+    "subject",
+    _lost_thing,
+    returns="Optional[Entity]",
+    description="The site, node or cluster; null of the policy as a whole, when it is gone, or you may not see it.",
+    instead_of="subject_id",
+)
+value_field(
+    Displacement,
+    "plan",
+    lambda displacement, info: get_as(info.context.view, Plan, displacement.plan_id),
+    returns="Optional[Plan]",
+    description="The plan that was made; null when there is none, or it has expired.",
+    instead_of="plan_id",
+)
+value_field(Fence, "by", lambda fence, info: Actor(fence.by), returns="Actor", description="By whom.", instead_of="by")
 
 
 @field_of(

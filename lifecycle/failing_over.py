@@ -1,0 +1,259 @@
+"""Change functions of failover: what was lost is written down, and what is done about it is begun, each at head.
+
+Whoever asks has looked at an older graph, so everything is asked again here: whether there still is a loss and whether it
+counts, what the deployment wants by now, whether the old copy of one that is single is known to be gone. So two processes
+that both react do no harm, and one that was killed between two of these goes on with the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from graph.edit import Edit
+from graph.kinds import (
+    AppVersion,
+    Deployment,
+    DeploymentPhase,
+    Displacement,
+    DisplacementState,
+    FailoverMode,
+    Loss,
+    LossKind,
+    Node,
+    Operation,
+    OperationKind,
+    Plan,
+    PlanKind,
+    PlanStatus,
+    Progress,
+    Release,
+)
+from graph.refusal import InvalidState
+from graph.view import Reader, get_as
+from lifecycle.checking import verify_at_head
+from lifecycle.components import components_of
+from lifecycle.deployments import Chosen, file_decision, open_operation
+from lifecycle.drain import MOVABLE
+from lifecycle.events import AUTHOR, tell
+from lifecycle.fencing import is_known_gone
+from lifecycle.losses import AWAY, due_of, left_out, losses_of, staying
+from lifecycle.releases import apply_decision, releases_of
+from lifecycle.settings import LifecycleSettings
+from placement.decision import Decision
+from placement.standing import Standing
+
+TOLD = {
+    DisplacementState.TOLERATED: "LossTolerated",
+    DisplacementState.WAITING: "FailoverWaits",
+    DisplacementState.STUCK: "FailoverStuck",
+    DisplacementState.HELD: "FailoverHeld",
+    DisplacementState.AWAITING_OLD: "OldCopyAwaited",
+    DisplacementState.PROPOSED: "FailoverProposed",
+    DisplacementState.REPORTED: "FailoverReported",
+}
+"""What the event of each state is called."""
+FOLLOWED = (*MOVABLE, DeploymentPhase.PAUSED)
+"""Phases in which what is lost is noted."""
+
+
+def note_losses(
+    edit: Edit, deployment_id: str, *, standing: Standing | None, generation: int, settings: LifecycleSettings
+) -> Deployment | None:
+    """Writes down why a deployment cannot stay as it is, or that it can by now.
+
+    standing: how it stands by its policy, found at that generation; None when that was not looked at.
+    """
+    deployment = get_as(edit, Deployment, deployment_id)
+    if deployment is None:
+        return None
+    followed = deployment.failover.mode is not FailoverMode.OFF and deployment.phase in FOLLOWED
+    losses: list[Loss] = []
+    if followed:
+        known = standing if deployment.generation == generation else None
+        losses = losses_of(edit, deployment, standing=known, at=edit.at, settings=settings)
+    before = deployment.displacement
+    if not losses:
+        return deployment if before is None else _over(edit, deployment, before)
+    if before is not None and before.losses == losses:
+        return deployment
+    if before is None or not due_of(losses, at=edit.at):
+        drop_plan(edit, before)
+        after = Displacement(state=DisplacementState.TOLERATED, losses=losses)
+        return put(edit, deployment, after)
+    return edit.replace(deployment, displacement=msgspec.structs.replace(before, losses=losses))
+
+
+def stand(
+    edit: Edit, deployment_id: str, state: DisplacementState, *, why: str | None, generation: int
+) -> Deployment | None:
+    """Writes down what is done about a loss: a state without a plan. Nothing when the deployment has changed since."""
+    deployment = get_as(edit, Deployment, deployment_id)
+    if deployment is None or deployment.displacement is None or deployment.generation != generation:
+        return None
+    before = deployment.displacement
+    if (before.state, before.why) == (state, why):
+        return deployment
+    drop_plan(edit, before)
+    return put(edit, deployment, Displacement(state=state, losses=before.losses, why=why))
+
+
+def fail_over(
+    edit: Edit,
+    deployment_id: str,
+    chosen: Chosen,
+    *,
+    generation: int,
+    settings: LifecycleSettings | None = None,
+    author: str = AUTHOR,
+) -> Operation | None:
+    """Begins to move a deployment to where a decision puts it; None when there is no reason for that any more.
+
+    With settings, by itself: losses are asked for again, and only those that count by now are left. Without, because
+    somebody applies a plan.
+    Raises CapacityGone, or InvalidState when the old copy of one that is single is not known to be gone.
+    """
+    deployment = get_as(edit, Deployment, deployment_id)
+    if deployment is None or deployment.displacement is None or deployment.generation != generation:
+        return None
+    version = get_as(edit, AppVersion, deployment.app_version_id)
+    if version is None or deployment.phase not in MOVABLE or not chosen.decision.feasible:
+        return None
+    losses: Sequence[Loss] = deployment.displacement.losses
+    later: list[Loss] = []
+    if settings is not None:
+        known = losses_of(edit, deployment, standing=None, at=edit.at, settings=settings)
+        losses = due_of(known, at=edit.at)
+        later = [one for one in known if one not in losses]
+        if not losses or deployment.failover.mode is not FailoverMode.APPLY:
+            return None
+    awaited = old_copies(edit, deployment, losses)
+    if awaited:
+        raise InvalidState(
+            awaited_words(edit, awaited), remedy="fence its site or node when it is gone", path="input.id"
+        )
+    components = components_of(edit, version)
+    out = left_out(edit, deployment, losses)
+    verify_at_head(
+        edit,
+        chosen.decision,
+        components,
+        policy=deployment.policy,
+        deployment_id=deployment.id,
+        leave_out=out,
+        with_nodes=True,
+    )
+    plan_id = deployment.displacement.plan_id
+    operation = open_operation(edit, deployment, kind=OperationKind.FAILOVER, author=author)
+    after = edit.replace(
+        deployment,
+        generation=deployment.generation + 1,
+        decision_id=file_decision(edit, deployment, chosen),
+        operation_id=operation.id,
+        phase=DeploymentPhase.PROGRESSING,
+        displacement=Displacement(state=DisplacementState.TOLERATED, losses=later) if later else None,
+    )
+    if settings is not None:
+        drop_plan(edit, Displacement(state=DisplacementState.PROPOSED, plan_id=plan_id))
+    total = apply_decision(
+        edit,
+        after,
+        chosen.decision,
+        components,
+        operation_id=operation.id,
+        replace_first=True,
+        reassign=renewed_sites(edit, losses),
+    )
+    _leave_behind(edit, after, out)
+    operation = edit.replace(operation, progress=Progress(total=total))
+    told = f"Deployment {after.name} is moved: {words_of(losses)}."
+    tell(edit, after, "FailoverBegun", told, author=author, warning=True)
+    return operation
+
+
+def put(edit: Edit, deployment: Deployment, displacement: Displacement) -> Deployment:
+    """Writes down where a deployment stands, and tells of it when that is something else."""
+    before = deployment.displacement
+    after = edit.replace(deployment, displacement=displacement)
+    if before is None or (before.state, before.why) != (displacement.state, displacement.why):
+        told = [words_of(displacement.losses), *([displacement.why] if displacement.why else [])]
+        tell(edit, after, TOLD[displacement.state], f"{'; '.join(told)}.", warning=True)
+    return after
+
+
+def drop_plan(edit: Edit, displacement: Displacement | None) -> None:
+    """A plan that nobody has applied goes with its reason."""
+    plan = get_as(edit, Plan, None if displacement is None else displacement.plan_id)
+    if plan is not None and plan.kind is PlanKind.FAILOVER and plan.status is PlanStatus.OPEN:
+        edit.delete(plan)
+
+
+def renewed_sites(reader: Reader, losses: Collection[Loss]) -> frozenset[str]:
+    """The sites where a deployment gets nodes anew, for it has lost one there."""
+    nodes = (
+        get_as(reader, Node, one.subject_id)
+        for one in losses
+        if one.kind in (LossKind.NODE_NOT_READY, LossKind.NODE_TAINTED)
+    )
+    return frozenset(node.site_id for node in nodes if node is not None)
+
+
+def renews(reader: Reader, deployment_id: str, decision: Decision, sites: Collection[str]) -> bool:
+    """Whether a decision gives a deployment other nodes at some sites where it stays."""
+    nodes: dict[tuple[str, str], dict[str, int]] = {}
+    for one in staying(reader, deployment_id):
+        nodes.setdefault((one.component_id, one.site_id), {}).update(one.assignments)
+    return any(
+        nodes.get((one.component_id, at.site_id)) != dict(one.assignments)
+        for at in decision.placements
+        if at.site_id in sites
+        for one in at.components
+    )
+
+
+def old_copies(reader: Reader, deployment: Deployment, losses: Collection[Loss]) -> list[Release]:
+    """Of a deployment that is single, the releases at places that are away of which nobody knows whether they run."""
+    if not deployment.failover.single:
+        return []
+    out = set(left_out(reader, deployment, [one for one in losses if one.kind in AWAY]))
+    return [
+        one
+        for one in staying(reader, deployment.id)
+        if (one.site_id in out or out & one.assignments.keys()) and not _is_gone(reader, one, out)
+    ]
+
+
+def awaited_words(reader: Reader, awaited: Sequence[Release]) -> str:
+    """What is waited for."""
+    names = sorted({getattr(reader.get(one.site_id), "name", one.site_id) for one in awaited})
+    return f"it is single, and its copy at site {', '.join(names)} is not known to be gone"
+
+
+def words_of(losses: Sequence[Loss]) -> str:
+    """Losses in words, the first three."""
+    told = [one.words for one in losses[:3]]
+    return "; ".join([*told, *([f"and {len(losses) - 3} more"] if len(losses) > 3 else [])])
+
+
+def _is_gone(reader: Reader, release: Release, out: Collection[str]) -> bool:
+    """Whether what of a release is at places that are left is known to be gone; what is at its others is removed."""
+    if release.site_id in out:
+        return is_known_gone(reader, release)
+    lost = [get_as(reader, Node, one) for one in release.assignments if one in out]
+    return all(one is None or one.fence is not None for one in lost)
+
+
+def _over(edit: Edit, deployment: Deployment, before: Displacement) -> Deployment:
+    drop_plan(edit, before)
+    after = edit.replace(deployment, displacement=None)
+    tell(edit, after, "LossOver", f"Deployment {after.name} can stay where it is.")
+    return after
+
+
+def _leave_behind(edit: Edit, deployment: Deployment, out: Collection[str]) -> None:
+    """What is left at a site that does not answer is removed when it does; nobody waits for that."""
+    for one in releases_of(edit, deployment.id):
+        leaves = not one.wanted or one.retires_after is not None
+        if leaves and one.site_id in out and not one.left_behind:
+            edit.replace(one, left_behind=True)

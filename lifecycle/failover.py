@@ -1,0 +1,411 @@
+"""Failover: what cannot stay where it is goes elsewhere with the fewest moves, as each deployment's policy says.
+
+What a change concerns is found by index (`lifecycle.failover_index`); of those it is written down what they have lost and
+from when it counts (`lifecycle.losses`). What counts is decided together, as a drain's lots are, and then begun, proposed,
+or only told. All of it is in the graph: who reacts is a matter of whose turn it is, and a process that takes over looks at
+everything once and goes on from there. Only the pace of tries that found no place is kept in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from drivers.clock import Clock
+from graph.change import Commit
+from graph.kinds import Deployment, DisplacementState, FailoverHold, FailoverMode, Loss, Plan, PlanStatus
+from graph.ledger import Ledger
+from graph.refusal import Refusal, Unavailable
+from graph.view import each, get_as
+from lifecycle.backoff import pause_s
+from lifecycle.bell import ring_or_sleep
+from lifecycle.deployments import Chosen
+from lifecycle.failing_over import (
+    FOLLOWED,
+    awaited_words,
+    fail_over,
+    note_losses,
+    old_copies,
+    renewed_sites,
+    renews,
+    stand,
+    words_of,
+)
+from lifecycle.failover_index import Concerned
+from lifecycle.failover_plans import failover_step, keep_failover
+from lifecycle.indulgence import blemished
+from lifecycle.leaving import Settled, movable, ranked, settled
+from lifecycle.losses import OF_PLACES, due_of, found_away, left_out, losses_of
+from lifecycle.mass_loss import WHOLE, Count, SitesLost, hold_of, holds, keep_holds, scopes_of
+from lifecycle.placing import Placing, without
+from lifecycle.placing_together import TOGETHER, Due, standings
+from lifecycle.plans_moving import places_now
+from lifecycle.plans_steps import kept, places_of
+from lifecycle.priorities import priority_of
+from lifecycle.requests import own_request
+from lifecycle.settings import LifecycleSettings
+from placement.decision import Decision
+from placement.standing import Standing
+
+log = structlog.get_logger(__name__)
+REQUEST = own_request("lifecycle.failover")
+MATTERS = frozenset({"Site", "Node", "Link", "Cluster", "Region", "Release", "FailoverHold", "Plan"})
+"""Kinds whose changes may let what is stuck go on."""
+PLANNED = frozenset({DisplacementState.PROPOSED, DisplacementState.REPORTED})
+STAYS = "what is left keeps its policy, and it waits for what was lost"
+HELD = "automatic moves are held, for many sites were lost at once"
+PAUSED = "it is paused"
+
+
+@dataclass(slots=True)
+class _Try:
+    generation: int
+    losses: tuple[Loss, ...]
+    failures: int
+    revision: int
+    """Of the graph when it was last tried."""
+    not_before: float
+
+
+class Failover:
+    """Reacts to what deployments lose. A `Follower` of the view; one process's at a time."""
+
+    def __init__(self, ledger: Ledger, placing: Placing, *, settings: LifecycleSettings, clock: Clock) -> None:
+        self._ledger = ledger
+        self._placing = placing
+        self._settings = settings
+        self._clock = clock
+        self._concerned = Concerned(ledger.view)
+        self._sites = SitesLost(ledger.view)
+        self._suspects: dict[str, bool] = {}
+        """Deployments to look at; whether at how they stand by their policy, too."""
+        self._displaced: dict[str, None] = {}
+        self._tries: dict[str, _Try] = {}
+        self._changed_at = 0
+        self._look_at_sites = True
+        self._bell = asyncio.Event()
+
+    async def run(self) -> None:
+        """Works until it is cancelled."""
+        end = self._ledger.view.follow(self)
+        self.reloaded()
+        try:
+            while True:
+                self._bell.clear()
+                began = self._clock.monotonic()
+                wait = await self._round()
+                took = self._clock.monotonic() - began
+                await ring_or_sleep(self._bell, self._clock, wait)
+                # A burst of changes is one reason to look, not many.
+                await self._clock.sleep(max(self._settings.bookkeeping_s, took))
+        finally:
+            end()
+
+    def applied(self, commit: Commit) -> None:
+        """Notes what a commit concerns."""
+        for change in commit.changes:
+            if change.kind in MATTERS:
+                self._changed_at = commit.revision
+            if self._sites.take(change) or change.kind == "FailoverHold":
+                self._look_at_sites = True
+                self._bell.set()
+            if change.kind == "Deployment":
+                after = change.after
+                if isinstance(after, Deployment) and after.displacement is not None:
+                    self._displaced[change.id] = None
+                else:
+                    self._displaced.pop(change.id, None)
+                    self._tries.pop(change.id, None)
+            if change.kind == "FailoverHold":
+                self._tries.clear()
+            for deployment_id, by_policy in self._concerned.of(change):
+                self._tries.pop(deployment_id, None)
+                self._suspects[deployment_id] = by_policy or self._suspects.get(deployment_id, False)
+                self._bell.set()
+        if self._displaced and self._changed_at == commit.revision:
+            self._bell.set()
+
+    def reloaded(self) -> None:
+        """Everything may differ: all deployments that are watched are looked at, and all sites."""
+        self._sites.reload()
+        self._look_at_sites = True
+        self._suspects = dict.fromkeys(self._concerned.reload(), True)
+        self._tries.clear()
+        view = self._ledger.view
+        self._displaced = {one.id: None for one in each(view, Deployment) if one.displacement is not None}
+        self._changed_at = view.revision
+        self._bell.set()
+
+    # A round
+
+    async def _round(self) -> float:
+        """Looks at what rang and does what is due; says how long until the next look, seconds."""
+        try:
+            await self._keep_holds()
+            while self._suspects:
+                lot = list(self._suspects)[:TOGETHER]
+                await self._look_at({one: self._suspects.pop(one) for one in lot})
+            await self._do(self._due())
+        except Unavailable:
+            self._bell.set()
+            await self._clock.sleep(self._settings.backoff_base_s)
+        return self._next_look()
+
+    async def _keep_holds(self) -> None:
+        """Begins and ends holds; while there is one, or losses are young, the counts are looked at again."""
+        if not self._look_at_sites:
+            return
+        self._look_at_sites = False
+        view, counts = self._ledger.view, dict[str, Count]()
+        begun = self._clock.now_ms() - int(self._settings.mass_loss_window_s * 1000)
+        scopes = [*self._sites.scopes(), *(one.region_id or WHOLE for one in each(view, FailoverHold))]
+        for scope in dict.fromkeys(scopes):
+            hold = hold_of(view, scope)
+            since = begun if hold is None or hold.resumed_at is None else max(begun, hold.resumed_at)
+            count = self._sites.count(scope, since=since)
+            if hold is not None or count.at_once > self._settings.mass_loss_least:
+                counts[scope] = count
+        if counts:
+            await self._ledger.commit(partial(keep_holds, counts=counts, settings=self._settings), REQUEST)
+
+    async def _look_at(self, lot: dict[str, bool]) -> None:
+        """Writes down of some deployments what they have lost."""
+        view = self._ledger.view
+        looked = {one: there for one in lot if (there := get_as(view, Deployment, one)) is not None}
+        asked = [
+            self._standing_due(one)
+            for one in looked.values()
+            if lot[one.id] and one.failover.mode is not FailoverMode.OFF and one.phase in FOLLOWED
+        ]
+        found: dict[str, Standing] = {}
+        due = [one for one in asked if one is not None]
+        if due:
+            found = await standings(self._placing, view, due)
+        for one in looked.values():
+            change = partial(
+                note_losses,
+                deployment_id=one.id,
+                standing=found.get(one.id),
+                generation=one.generation,
+                settings=self._settings,
+            )
+            if self._may_differ(one, found.get(one.id)):
+                await self._ledger.commit(change, REQUEST)
+
+    def _may_differ(self, deployment: Deployment, standing: Standing | None) -> bool:
+        """Whether there is anything to write of a deployment."""
+        if deployment.displacement is not None or (standing is not None and not standing.holds):
+            return True
+        at = self._clock.now_ms()
+        return bool(losses_of(self._ledger.view, deployment, standing=standing, at=at, settings=self._settings))
+
+    def _standing_due(self, deployment: Deployment) -> Due | None:
+        """A deployment whose policy is held against where it runs, as if none of that were away."""
+        view = self._ledger.view
+        components, reason = movable(view, deployment)
+        if reason is not None:
+            return None
+        return Due(
+            deployment=deployment,
+            components=components,
+            policy=deployment.policy,
+            priority=0,
+            indulging=blemished(view, deployment.id, with_nodes=True),
+        )
+
+    # What is due
+
+    def _due(self) -> list[str]:
+        """Ids of the deployments that something is to be done about now."""
+        now = self._clock.now_ms()
+        return [one for one in self._displaced if self._is_due(one, now=now)]
+
+    def _is_due(self, deployment_id: str, *, now: int) -> bool:
+        view = self._ledger.view
+        deployment = get_as(view, Deployment, deployment_id)
+        if deployment is None or deployment.displacement is None or deployment.phase not in FOLLOWED:
+            return False
+        due = due_of(deployment.displacement.losses, at=now)
+        if not due:
+            return False
+        if deployment.displacement.state in PLANNED:
+            plan = get_as(view, Plan, deployment.displacement.plan_id)
+            if plan is not None and (plan.status is not PlanStatus.OPEN or plan.expires_at > now):
+                return False
+        tried = self._tries.get(deployment_id)
+        if tried is None or (tried.generation, tried.losses) != (deployment.generation, tuple(due)):
+            return True
+        return tried.revision < self._changed_at and self._clock.monotonic() >= tried.not_before
+
+    def _next_look(self) -> float:
+        """Seconds until something counts, or may be tried again."""
+        view, now, clock = self._ledger.view, self._clock.now_ms(), self._clock.monotonic()
+        wait = self._settings.resync_s
+        for deployment_id in self._displaced:
+            deployment = get_as(view, Deployment, deployment_id)
+            if deployment is None or deployment.displacement is None:
+                continue
+            times = [one.due_at - now for one in deployment.displacement.losses if one.due_at > now]
+            plan = get_as(view, Plan, deployment.displacement.plan_id)
+            if plan is not None and plan.expires_at > now:
+                times.append(plan.expires_at - now)
+            wait = min([wait, *(one / 1000 for one in times)])
+            tried = self._tries.get(deployment_id)
+            if tried is not None and tried.revision < self._changed_at and tried.not_before > clock:
+                wait = min(wait, tried.not_before - clock)
+        return max(wait, 0.001)
+
+    async def _do(self, due: Sequence[str]) -> None:
+        """Does what policies say about some deployments, those first that have a right to room."""
+        going: list[str] = []
+        for deployment_id in due:
+            state = self._stands_still(deployment_id)
+            if state is None:
+                going.append(deployment_id)
+            else:
+                await self._stand(deployment_id, *state)
+        order = ranked(self._ledger.view, going)
+        for at in range(0, len(order), TOGETHER):
+            await self._settle(order[at : at + TOGETHER])
+
+    def _stands_still(self, deployment_id: str) -> tuple[DisplacementState, str] | None:
+        """Why nothing is decided for a deployment now; None when it is."""
+        view = self._ledger.view
+        deployment = get_as(view, Deployment, deployment_id)
+        if deployment is None or deployment.displacement is None:
+            return None
+        if deployment.paused:
+            return DisplacementState.HELD, PAUSED
+        due = due_of(deployment.displacement.losses, at=self._clock.now_ms())
+        if deployment.failover.mode is FailoverMode.APPLY:
+            lost = [one for one in left_out(view, deployment, due) if view.get(one) is not None]
+            if scopes_of(view, lost) & holds(view).keys():
+                return DisplacementState.HELD, HELD
+        awaited = old_copies(view, deployment, due)
+        if awaited:
+            return DisplacementState.AWAITING_OLD, awaited_words(view, awaited)
+        return None
+
+    async def _settle(self, lot: Sequence[str]) -> None:
+        """Decides a lot together and does with each what its policy says."""
+        view = self._ledger.view
+        losses: dict[str, list[Loss]] = {}
+        done: dict[str, tuple[DisplacementState, str]] = {}
+
+        def look(deployment_id: str) -> Due | str | None:
+            deployment = get_as(view, Deployment, deployment_id)
+            if deployment is None or deployment.displacement is None:
+                return None
+            losses[deployment_id] = due_of(deployment.displacement.losses, at=self._clock.now_ms())
+            return self._moving_due(deployment, losses[deployment_id])
+
+        async def begin(one: Due, chosen: Chosen) -> bool:
+            deployment, due = one.deployment, losses[one.deployment.id]
+            why = self._why_not(deployment, chosen.decision, due)
+            if why is not None:
+                done[deployment.id] = why
+                return True
+            if deployment.failover.mode is FailoverMode.APPLY:
+                change = partial(
+                    fail_over,
+                    deployment_id=deployment.id,
+                    chosen=chosen,
+                    generation=deployment.generation,
+                    settings=self._settings,
+                )
+                return (await self._ledger.commit(change, REQUEST)).value is not None
+            return await self._plan(deployment, chosen, due)
+
+        became = await settled(
+            lot,
+            placing=self._placing,
+            reader=view,
+            whole=view,
+            look=look,
+            begin=begin,
+            attempts=self._settings.placement_attempts,
+        )
+        for deployment_id, one in became.items():
+            state = done.get(deployment_id) or _stuck(one)
+            if state is not None:
+                await self._stand(deployment_id, *state)
+
+    def _moving_due(self, deployment: Deployment, due: Sequence[Loss]) -> Due | str:
+        """A deployment that is to leave what it has lost."""
+        view = self._ledger.view
+        components, reason = movable(view, deployment)
+        if reason is not None:
+            return reason
+        out = left_out(view, deployment, due)
+        policy = deployment.policy
+        if due and all(one.kind in OF_PLACES for one in due):
+            for one in found_away(view, deployment, out):
+                policy = without(policy, one)
+        return Due(
+            deployment=deployment,
+            components=components,
+            policy=policy,
+            priority=priority_of(view, deployment),
+            indulging=blemished(view, deployment.id, leave_out=out, with_nodes=True),
+            renewed=renewed_sites(view, due),
+        )
+
+    def _why_not(
+        self, deployment: Deployment, decision: Decision, due: Sequence[Loss]
+    ) -> tuple[DisplacementState, str] | None:
+        """Why what was decided is not done: it gains nothing, or takes more moves than may be."""
+        view = self._ledger.view
+        now, then = places_now(view, deployment.id), places_of(decision)
+        moves = len(then - now)
+        away = all(one.kind in OF_PLACES for one in due)
+        if not moves and (then == now or away) and not renews(view, deployment.id, decision, renewed_sites(view, due)):
+            return DisplacementState.WAITING, STAYS
+        most = deployment.failover.max_moves
+        if most is not None and moves > most:
+            return DisplacementState.STUCK, f"it takes {moves} moves, and its policy allows {most}"
+        return None
+
+    async def _plan(self, deployment: Deployment, chosen: Chosen, due: Sequence[Loss]) -> bool:
+        view = self._ledger.view
+        step = failover_step(view, deployment, chosen, why=words_of(due))
+        [whole] = await self._placing.told(partial(kept, [step]))
+        lasts_ms = int(self._settings.failover_plan_s * 1000)
+        change = partial(keep_failover, step=whole, revision=chosen.decision.revision, lasts_ms=lasts_ms)
+        return (await self._ledger.commit(change, REQUEST)).value is not None
+
+    async def _stand(self, deployment_id: str, state: DisplacementState, why: str) -> None:
+        """Writes down why nothing is done about a deployment, and when it is looked at again."""
+        view = self._ledger.view
+        deployment = get_as(view, Deployment, deployment_id)
+        if deployment is None or deployment.displacement is None:
+            return
+        before = self._tries.get(deployment_id)
+        due = tuple(due_of(deployment.displacement.losses, at=self._clock.now_ms()))
+        same = before is not None and (before.generation, before.losses) == (deployment.generation, due)
+        failures = before.failures + 1 if before is not None and same else 1
+        pause = pause_s(
+            failures,
+            base_s=self._settings.pending_retry_s,
+            cap_s=self._settings.pending_retry_cap_s,
+            seed=self._settings.seed,
+            key=deployment_id,
+        )
+        not_before = self._clock.monotonic() + pause
+        self._tries[deployment_id] = _Try(deployment.generation, due, failures, self._changed_at, not_before)
+        if (deployment.displacement.state, deployment.displacement.why) == (state, why):
+            return
+        change = partial(stand, deployment_id=deployment_id, state=state, why=why, generation=deployment.generation)
+        try:
+            await self._ledger.commit(change, REQUEST)
+        except Unavailable:
+            raise
+        except Refusal as refusal:
+            log.info("failover.not_told", deployment=deployment_id, reason=refusal.message)
+
+
+def _stuck(one: Settled) -> tuple[DisplacementState, str] | None:
+    return None if one.begun or one.why is None else (DisplacementState.STUCK, one.why)

@@ -1,0 +1,228 @@
+"""Which deployments a change concerns: found by what changed, never by looking at all of them.
+
+What runs at a site, on a node or through a control plane is in the graph's own indexes. Two more are kept here, from
+commits, of deployments whose failover is not OFF alone: those whose policy measures ways over links, and those that run
+everywhere, by what their selectors ask of a site, so that a site that is new or has changed finds who may want it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from graph.change import Change
+from graph.kinds import Cluster, Deployment, FailoverMode, Link, Node, Region, Release, Site
+from graph.kinds.policy import PlacementPolicy
+from graph.refusal import Refusal
+from graph.selectors import Operator, parse_selector
+from graph.view import Reader, each, get_as
+from placement.conditions import is_down
+
+ANY = ("any", "")
+MOST_ANCESTORS = 64
+Bucket = tuple[str, str]
+
+
+class Concerned:
+    """Deployments by what concerns them. Fed with every change, in order."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._watched: set[str] = set()
+        self._measuring: set[str] = set()
+        self._everywhere: defaultdict[Bucket, set[str]] = defaultdict(set)
+        self._buckets: dict[str, tuple[Bucket, ...]] = {}
+
+    def reload(self) -> list[str]:
+        """Reads all deployments anew; gives those whose failover is not OFF, or was not."""
+        self._watched.clear()
+        self._measuring.clear()
+        self._everywhere.clear()
+        self._buckets.clear()
+        found = []
+        for deployment in each(self._reader, Deployment):
+            self._learn(deployment.id, deployment)
+            if deployment.id in self._watched or deployment.displacement is not None:
+                found.append(deployment.id)
+        return found
+
+    def is_watched(self, deployment_id: str) -> bool:
+        """Whether anything is done about what a deployment loses."""
+        return deployment_id in self._watched
+
+    def of(self, change: Change) -> Iterator[tuple[str, bool]]:
+        """Ids of deployments that a change may concern; whether by their policy, and not only by what is away."""
+        before, after = change.before, change.after
+        if change.kind == "Deployment":
+            yield from self._of_deployment(change)
+        elif isinstance(before, Release) or isinstance(after, Release):
+            yield from self._of_release(before, after)
+        elif isinstance(before, Site) or isinstance(after, Site):
+            yield from self._of_site(change.id, before, after)
+        elif isinstance(before, Node) or isinstance(after, Node):
+            yield from self._of_node(change.id, before, after)
+        elif isinstance(before, Cluster) or isinstance(after, Cluster):
+            yield from self._of_cluster(change.id, before, after)
+        elif isinstance(before, Link) or isinstance(after, Link):
+            if _way(before) != _way(after):
+                yield from ((one, True) for one in sorted(self._measuring))
+        elif (isinstance(before, Region) or isinstance(after, Region)) and _place(before) != _place(after):
+            yield from ((one, True) for one in sorted(self._watched))
+
+    # By what changed
+
+    def _of_deployment(self, change: Change) -> Iterator[tuple[str, bool]]:
+        before = change.before if isinstance(change.before, Deployment) else None
+        after = change.after if isinstance(change.after, Deployment) else None
+        if before is not None and after is not None and _asked(before) == _asked(after):
+            return
+        self._learn(change.id, after)
+        if after is not None and (change.id in self._watched or after.displacement is not None):
+            yield change.id, True
+
+    def _of_release(self, before: object, after: object) -> Iterator[tuple[str, bool]]:
+        some = after if isinstance(after, Release) else before
+        if isinstance(some, Release) and some.deployment_id in self._watched and _stays(before) != _stays(after):
+            yield some.deployment_id, False
+
+    def _of_site(self, site_id: str, before: object, after: object) -> Iterator[tuple[str, bool]]:
+        was, now = _site(before), _site(after)
+        if was == now:
+            return
+        policy = was is None or now is None or was[1:] != now[1:]
+        yield from ((one, policy) for one in self._at("site_id", site_id))
+        if isinstance(after, Site):
+            yield from ((one, True) for one in self._wanting(after))
+
+    def _of_node(self, node_id: str, before: object, after: object) -> Iterator[tuple[str, bool]]:
+        was, now = _node(before), _node(after)
+        if was == now:
+            return
+        policy = was is None or now is None or was[1:] != now[1:]
+        yield from ((one, policy) for one in self._at("assignments", node_id))
+        node = after if isinstance(after, Node) else before
+        if isinstance(node, Node):
+            yield from self._of_room(node.site_id)
+
+    def _of_cluster(self, cluster_id: str, before: object, after: object) -> Iterator[tuple[str, bool]]:
+        was, now = _cluster(before), _cluster(after)
+        if was == now:
+            return
+        yield from ((one, False) for one in self._at("cluster_id", cluster_id))
+        sites = {
+            *(before.site_ids if isinstance(before, Cluster) else ()),
+            *(after.site_ids if isinstance(after, Cluster) else ()),
+        }
+        for site_id in sorted(sites):
+            yield from self._of_room(site_id)
+
+    def _of_room(self, site_id: str) -> Iterator[tuple[str, bool]]:
+        """Those that might want a site which may have room now, and are not there."""
+        site = get_as(self._reader, Site, site_id)
+        if site is not None and self._everywhere:
+            here = set(self._at("site_id", site_id))
+            yield from ((one, True) for one in self._wanting(site) if one not in here)
+
+    # The indexes
+
+    def _at(self, field: str, value: str) -> list[str]:
+        found = {one.deployment_id for one in each(self._reader, Release, field, value)}
+        return sorted(found & self._watched)
+
+    def _wanting(self, site: Site) -> Iterator[str]:
+        """Those that run everywhere and may want a site: their policy says whether they do."""
+        found: set[str] = set()
+        for bucket in self._of_what(site):
+            found |= self._everywhere.get(bucket, set())
+        yield from sorted(found)
+
+    def _of_what(self, site: Site) -> Iterator[Bucket]:
+        yield ANY
+        yield "site", site.id
+        yield from ((f"label {key}", value) for key, value in site.labels.items())
+        region_id: str | None = site.region_id
+        for _ in range(MOST_ANCESTORS):
+            region = get_as(self._reader, Region, region_id)
+            if region is None:
+                return
+            yield "region", region.id
+            region_id = region.parent_id
+
+    def _learn(self, deployment_id: str, deployment: Deployment | None) -> None:
+        self._watched.discard(deployment_id)
+        self._measuring.discard(deployment_id)
+        for bucket in self._buckets.pop(deployment_id, ()):
+            self._everywhere[bucket].discard(deployment_id)
+        if deployment is None or deployment.failover.mode is FailoverMode.OFF:
+            return
+        self._watched.add(deployment_id)
+        policy = deployment.policy
+        if policy.latency or policy.coverage or policy.near or any(one.serves for one in policy.components):
+            self._measuring.add(deployment_id)
+        if policy.everywhere:
+            self._buckets[deployment_id] = tuple(_buckets(policy))
+            for bucket in self._buckets[deployment_id]:
+                self._everywhere[bucket].add(deployment_id)
+
+
+def _buckets(policy: PlacementPolicy) -> Iterable[Bucket]:
+    """What a site must have one of for the policy to select it; the narrowest of its words."""
+    sites = policy.sites
+    if sites.site_ids:
+        return [("site", one) for one in sites.site_ids]
+    try:
+        asked = parse_selector(sites.labels or "", path="policy.sites.labels").requirements
+    except Refusal:
+        return [ANY]
+    for one in asked:
+        if one.operator is Operator.IN:
+            return [(f"label {one.key}", value) for value in one.values]
+    if sites.region_ids:
+        return [("region", one) for one in sites.region_ids]
+    return [ANY]
+
+
+def _asked(one: Deployment) -> tuple[object, ...]:
+    """What of a deployment decides whether it may stay."""
+    return one.policy, one.failover, one.app_version_id, one.replicas, one.paused, one.stopped, one.phase.name in _OVER
+
+
+_OVER = frozenset({"TERMINATING", "TERMINATED", "PENDING_PLACEMENT"})
+
+
+def _stays(release: object) -> tuple[object, ...] | None:
+    if not isinstance(release, Release) or not release.wanted or release.retires_after is not None:
+        return None
+    return release.site_id, release.cluster_id, release.assignments, release.replicas
+
+
+def _site(site: object) -> tuple[object, ...] | None:
+    """What of a site matters: first that it is away, then all that policies ask of it."""
+    if not isinstance(site, Site):
+        return None
+    asked = (site.labels, site.region_id, site.tier, site.role, site.position, site.capacity, site.schedulable)
+    return (is_down(site), site.fence), asked
+
+
+def _node(node: object) -> tuple[object, ...] | None:
+    if not isinstance(node, Node):
+        return None
+    asked = (node.labels, node.taints, node.usable, node.foreign_use, node.arch, node.site_id, node.cluster_id)
+    return (node.status, node.fence), asked, node.schedulable
+
+
+def _cluster(cluster: object) -> tuple[object, ...] | None:
+    if not isinstance(cluster, Cluster):
+        return None
+    away = tuple(one.of for one in cluster.findings if one.away)
+    return is_down(cluster), away, cluster.site_ids, cluster.schedulable
+
+
+def _way(link: object) -> tuple[object, ...] | None:
+    if not isinstance(link, Link):
+        return None
+    return link.state, link.latency_ms, link.bandwidth_mbps, link.reserved_mbps
+
+
+def _place(region: object) -> tuple[object, ...] | None:
+    return (region.parent_id, region.level, region.centre, region.boundary) if isinstance(region, Region) else None

@@ -1,0 +1,71 @@
+"""Plans of failover: what would be done with a deployment that cannot stay, kept for somebody to apply, or to look at.
+
+One plan is of one deployment, so that what becomes outdated or is over with one touches no other. It goes when its reason
+does, and another takes its place when it has expired and the reason has not.
+"""
+
+from __future__ import annotations
+
+from graph.edit import Edit
+from graph.kinds import Deployment, Displacement, DisplacementState, FailoverMode, Loss, Plan, PlanKind
+from graph.view import Reader, get_as
+from lifecycle.deployments import Chosen
+from lifecycle.events import AUTHOR
+from lifecycle.failing_over import drop_plan, put
+from lifecycle.leaving import movable
+from lifecycle.plans_kept import NewPlan, keep_plan
+from lifecycle.plans_moving import places_now
+from lifecycle.plans_steps import Planned, PlanOutcome, places_of, planned, revisions_of
+from lifecycle.releases import sites_of
+
+
+def failover_step(reader: Reader, deployment: Deployment, chosen: Chosen, *, why: str) -> Planned:
+    """What would be done with a deployment, as a step of a plan. `reader` sees everything."""
+    components, _ = movable(reader, deployment)
+    return planned(
+        chosen,
+        outcome=PlanOutcome.MOVES,
+        name=deployment.name,
+        deployment_id=deployment.id,
+        generation=deployment.generation,
+        components=revisions_of(components),
+        before=sites_of(reader, deployment.id),
+        moves=len(places_of(chosen.decision) - places_now(reader, deployment.id)),
+        why=why,
+    )
+
+
+def keep_failover(edit: Edit, step: Planned, *, revision: int, lasts_ms: int) -> Plan | None:
+    """Keeps the plan of one deployment, as its policy has it, in the place of an earlier one.
+
+    None when the deployment has changed since, or stays.
+    """
+    deployment = get_as(edit, Deployment, step.step.deployment_id)
+    if deployment is None or deployment.displacement is None or deployment.generation != step.step.generation:
+        return None
+    state = {
+        FailoverMode.PROPOSE: DisplacementState.PROPOSED,
+        FailoverMode.REPORT: DisplacementState.REPORTED,
+    }.get(deployment.failover.mode)
+    if state is None:
+        return None
+    drop_plan(edit, deployment.displacement)
+    new = NewPlan(
+        kind=PlanKind.FAILOVER,
+        tenant_id=deployment.tenant_id,
+        steps=[step],
+        revision=revision,
+        feasible=True,
+        lasts_ms=lasts_ms,
+        author=AUTHOR,
+        fields={"subject_id": deployment.id},
+    )
+    plan = keep_plan(edit, new, allowed=_anybody)
+    losses: list[Loss] = deployment.displacement.losses
+    moves = f"{step.step.moves} moves would put it right"
+    put(edit, deployment, Displacement(state=state, losses=losses, why=moves, plan_id=plan.id))
+    return plan
+
+
+def _anybody(reader: Reader, plan: Plan) -> None:
+    """It is made by the system, in the name of the policy that somebody who may has set."""

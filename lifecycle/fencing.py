@@ -1,0 +1,73 @@
+"""Somebody's word that nothing runs any more at a place that does not answer.
+
+Beyond a cut link nothing can be stopped and nothing seen: whether an old copy still runs there only people can know, who
+have powered it off or cut it off for good. The word holds until the place answers; then it is seen what runs there, and
+what is not wanted is removed as ever.
+"""
+
+from __future__ import annotations
+
+from graph.edit import Edit
+from graph.kinds import Component, Deployment, Fence, Node, NodeStatus, Release, Site
+from graph.refusal import InvalidState, NotFound
+from graph.view import Reader, each, get_as
+from lifecycle.deployments import Visible
+from lifecycle.events import tell
+from lifecycle.losses import is_lost
+
+
+def fence(edit: Edit, entity_id: str, *, visible: Visible, author: str) -> Site | Node:
+    """Takes in somebody's word that nothing runs at a site or node that does not answer. Asked again nothing changes.
+
+    Raises NotFound, or InvalidState when it answers.
+    """
+    found = edit.get(entity_id)
+    if visible(edit).get(entity_id) is None or not isinstance(found, Site | Node):
+        raise NotFound("Site or Node", entity_id, path="input.id")
+    if found.fence is not None:
+        return found
+    what = f"{found.SPEC.name.lower()} {found.name}"
+    site = found if isinstance(found, Site) else get_as(edit, Site, found.site_id)
+    away = site is not None and is_lost(edit, site)
+    if isinstance(found, Node):
+        away = away or found.status is NodeStatus.NOT_READY
+    if not away:
+        raise InvalidState(f"{what} answers: what runs there is seen", remedy="drain it", path="input.id")
+    after = edit.replace(found, fence=Fence(at=edit.at, by=author))
+    tell(edit, after, "Fenced", f"Nothing runs at {what}, on the word of who said so.", author=author)
+    return after
+
+
+def end_fence(edit: Edit, thing: Site | Node) -> None:
+    """A place answers: what was said of it while it did not holds no more."""
+    if thing.fence is not None:
+        after = edit.replace(thing, fence=None)
+        what = f"{thing.SPEC.name.lower()} {thing.name}"
+        tell(edit, after, "FenceEnded", f"It answers: {what} is looked at again.", warning=True)
+
+
+def is_known_gone(reader: Reader, release: Release) -> bool:
+    """Whether somebody has said that nothing runs any more where a release was."""
+    site = get_as(reader, Site, release.site_id)
+    if site is None or site.fence is not None:
+        return True
+    nodes = [get_as(reader, Node, one) for one in release.assignments]
+    return bool(nodes) and all(one is None or one.fence is not None for one in nodes)
+
+
+def old_copy(reader: Reader, release: Release) -> Release | None:
+    """Of a single deployment, what must be gone before a release that is not there yet may start; None: nothing."""
+    deployment = get_as(reader, Deployment, release.deployment_id)
+    if deployment is None or not deployment.failover.single or release.running_replicas == 0:
+        return None
+    if release.applied_generation or (release.observed is not None and release.observed.present):
+        return None
+    mine = get_as(reader, Component, release.component_id)
+    for other in each(reader, Release, "deployment_id", deployment.id):
+        if other.id == release.id or (other.wanted and other.retires_after is None):
+            continue
+        component = get_as(reader, Component, other.component_id)
+        same = mine is not None and component is not None and component.name == mine.name
+        if same and not is_known_gone(reader, other):
+            return other
+    return None

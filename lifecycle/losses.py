@@ -1,0 +1,226 @@
+"""Why deployments cannot stay as they are: what of the graph says so, and from when it counts.
+
+What is lost (a site, a control plane, a node) is read from the graph whenever it is asked for; what a policy says of where
+it runs takes placement to find out, and is handed in. Both are functions of the graph, so it does not matter who asks.
+
+A loss counts when it has lasted for the deployment's toleration. What has been lost often within the hour is waited for
+longer each time: a site that flaps would else be left and come back to for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import msgspec
+
+from graph.kinds import Cluster, Deployment, Loss, LossKind, Node, NodeStatus, Release, Site
+from graph.taints import is_tolerated, taint_text
+from graph.values import TaintEffect
+from graph.view import Reader, each, get_as
+from lifecycle.releases import releases_of
+from lifecycle.settings import LifecycleSettings
+from placement.conditions import is_down
+from placement.standing import Standing
+
+HOUR_MS = 3_600_000
+MOST_TIMES = 16
+"""Times of losses that are kept of a place."""
+MOST_LOSSES = 16
+"""Losses that are kept of a deployment."""
+OF_PLACES = frozenset(
+    {LossKind.SITE_DOWN, LossKind.CLUSTER_DOWN, LossKind.NODE_NOT_READY, LossKind.NODE_TAINTED},
+)
+"""What the graph says by itself, without the policy."""
+AWAY = frozenset({LossKind.SITE_DOWN, LossKind.CLUSTER_DOWN, LossKind.NODE_NOT_READY})
+"""Places that do not answer: what ran there may run on."""
+
+
+def with_loss(times: Sequence[int], at: int) -> list[int]:
+    """When a place was lost, with once more at `at` (UTC ms)."""
+    return [*(one for one in times if one > at - HOUR_MS), at][-MOST_TIMES:]
+
+
+def is_lost(reader: Reader, site: Site) -> bool:
+    """Whether nobody reaches a site: it is down, or all control planes that serve it are."""
+    if is_down(site):
+        return True
+    serving = serving_of(reader, site.id)
+    return bool(serving) and all(is_down(one) for one in serving)
+
+
+def serving_of(reader: Reader, site_id: str) -> list[Cluster]:
+    """The clusters that serve a site, by their own word or by a node there, by id."""
+    ids = {*reader.ids("Cluster", "site_ids", site_id)}
+    ids |= {one.cluster_id for one in each(reader, Node, "site_id", site_id) if one.cluster_id is not None}
+    return [found for one in sorted(ids) if (found := get_as(reader, Cluster, one)) is not None]
+
+
+def lost_since(reader: Reader, site: Site) -> int:
+    """Since when a lost site is lost, UTC ms."""
+    if is_down(site):
+        return site.health.observed_at or 0
+    return max((one.health.observed_at or 0 for one in serving_of(reader, site.id)), default=0)
+
+
+def staying(reader: Reader, deployment_id: str) -> list[Release]:
+    """The releases that a deployment is to keep."""
+    return [one for one in releases_of(reader, deployment_id) if one.wanted and one.retires_after is None]
+
+
+def losses_of(
+    reader: Reader,
+    deployment: Deployment,
+    *,
+    standing: Standing | None,
+    at: int,
+    settings: LifecycleSettings,
+) -> list[Loss]:
+    """Why a deployment cannot stay as it is, at `at` (UTC ms), by kind and subject; empty when it can.
+
+    standing: how it stands by its policy; None: as was found last. What is known already is so since then.
+    """
+    known = deployment.displacement.losses if deployment.displacement is not None else []
+    begun = {(one.kind, one.subject_id): one.since for one in known}
+    found = _places(reader, deployment, begun=begun, at=at, settings=settings)
+    if standing is None:
+        found += [_renewed(one, deployment, settings) for one in known if one.kind not in OF_PLACES]
+    else:
+        found += _of_policy(reader, deployment, standing, begun=begun, at=at, settings=settings)
+    return sorted(found, key=lambda one: (list(LossKind).index(one.kind), one.subject_id or ""))[:MOST_LOSSES]
+
+
+def due_of(losses: Iterable[Loss], *, at: int) -> list[Loss]:
+    """Those that count by now."""
+    return [one for one in losses if one.due_at <= at]
+
+
+def left_out(reader: Reader, deployment: Deployment, losses: Collection[Loss]) -> list[str]:
+    """Ids of sites and nodes that a deployment is to leave for these losses.
+
+    One that runs everywhere has nowhere else to run: it waits for sites that are away.
+    """
+    found: list[str] = []
+    for one in losses:
+        if one.subject_id is None:
+            continue
+        if one.kind in (LossKind.NODE_NOT_READY, LossKind.NODE_TAINTED):
+            found.append(one.subject_id)
+        elif deployment.policy.everywhere:
+            continue
+        elif one.kind is LossKind.SITE_DOWN:
+            found.append(one.subject_id)
+        elif one.kind is LossKind.CLUSTER_DOWN:
+            found += [
+                release.site_id for release in staying(reader, deployment.id) if release.cluster_id == one.subject_id
+            ]
+    return sorted(set(found))
+
+
+def found_away(reader: Reader, deployment: Deployment, site_ids: Collection[str]) -> list[str]:
+    """Of some sites those that only the private clusters of a deployment find away: to everybody else they are in order."""
+    found = set()
+    for one in staying(reader, deployment.id):
+        cluster = get_as(reader, Cluster, one.cluster_id)
+        if cluster is not None and one.site_id in site_ids:
+            found |= {each.of for each in cluster.findings if each.away and each.of == one.site_id}
+    return sorted(found)
+
+
+Begun = Mapping[tuple[LossKind, str | None], int]
+"""Since when, UTC ms, what is known already."""
+
+
+def _renewed(one: Loss, deployment: Deployment, settings: LifecycleSettings) -> Loss:
+    """What was found earlier, by the toleration that the deployment has now."""
+    return msgspec.structs.replace(one, due_at=one.since + wait_ms(deployment, (), at=one.since, settings=settings))
+
+
+def _places(
+    reader: Reader, deployment: Deployment, *, begun: Begun, at: int, settings: LifecycleSettings
+) -> list[Loss]:
+    found: dict[tuple[LossKind, str], Loss] = {}
+
+    def lost(kind: LossKind, thing: Site | Cluster | Node, words: str, *, since: int | None = None) -> None:
+        first = min(begun.get((kind, thing.id), at) if since is None else since, at)
+        due_at = first + wait_ms(deployment, thing.lost_at, at=first, settings=settings)
+        found.setdefault(
+            (kind, thing.id), Loss(kind=kind, subject_id=thing.id, since=first, due_at=due_at, words=words)
+        )
+
+    for release in staying(reader, deployment.id):
+        site = get_as(reader, Site, release.site_id)
+        cluster = get_as(reader, Cluster, release.cluster_id)
+        if site is None:
+            continue
+        if is_down(site):
+            lost(LossKind.SITE_DOWN, site, f"site {site.name} is down", since=site.health.observed_at)
+            continue
+        if cluster is not None and is_down(cluster):
+            told = f"cluster {cluster.name} is down"
+            lost(LossKind.CLUSTER_DOWN, cluster, told, since=cluster.health.observed_at)
+            continue
+        if cluster is not None and any(one.away and one.of == site.id for one in cluster.findings):
+            lost(LossKind.SITE_DOWN, site, f"cluster {cluster.name} finds site {site.name} away")
+            continue
+        for node_id in release.assignments:
+            node = get_as(reader, Node, node_id)
+            if node is None:
+                continue
+            if node.status is NodeStatus.NOT_READY:
+                since = node.lost_at[-1] if node.lost_at else None
+                lost(LossKind.NODE_NOT_READY, node, f"node {node.name} of site {site.name} is not ready", since=since)
+            elif (words := _evicts(node, deployment)) is not None:
+                lost(LossKind.NODE_TAINTED, node, f"node {node.name} of site {site.name} has taint {words}")
+    return list(found.values())
+
+
+def _evicts(node: Node, deployment: Deployment) -> str | None:
+    """The NO_EXECUTE taint of a node that a deployment does not tolerate, in words."""
+    for taint in node.taints:
+        if taint.effect is TaintEffect.NO_EXECUTE and not is_tolerated(taint, deployment.policy.tolerations):
+            return taint_text(taint)
+    return None
+
+
+def _of_policy(
+    reader: Reader,
+    deployment: Deployment,
+    standing: Standing,
+    *,
+    begun: Begun,
+    at: int,
+    settings: LifecycleSettings,
+) -> list[Loss]:
+    def loss(kind: LossKind, site_id: str | None, words: str) -> Loss:
+        since = begun.get((kind, site_id), at)
+        due_at = since + wait_ms(deployment, (), at=since, settings=settings)
+        return Loss(kind=kind, subject_id=site_id, since=since, due_at=due_at, words=words)
+
+    def name(site_id: str) -> str:
+        site = get_as(reader, Site, site_id)
+        return site.name if site is not None else site_id
+
+    found = [
+        loss(
+            LossKind.POLICY, one.site_id, f"its policy refuses site {name(one.site_id)} by now: {', '.join(one.rules)}"
+        )
+        for one in standing.refused
+    ]
+    found += [
+        loss(LossKind.SITE_JOINED, one, f"site {name(one)} matches its policy and does not run it")
+        for one in standing.joined
+    ]
+    if standing.lacking and not found:
+        found.append(loss(LossKind.LACKING, None, "where it runs its policy is no longer kept as a whole"))
+    return found
+
+
+def wait_ms(deployment: Deployment, lost_at: Sequence[int], *, at: int, settings: LifecycleSettings) -> int:
+    """How long a loss is waited out that began at `at` (UTC ms), of a place that was lost at these times."""
+    wait_s = max(float(deployment.failover.toleration_seconds), settings.failover_settle_s)
+    times = sum(at - HOUR_MS < one <= at for one in lost_at)
+    more = times - settings.flaps_an_hour
+    if more > 0:
+        longer = max(wait_s, settings.flap_wait_s) * 2.0 ** min(more, 30)
+        wait_s = max(wait_s, min(longer, settings.flap_wait_cap_s))
+    return int(wait_s * 1000)
