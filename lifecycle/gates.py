@@ -121,7 +121,8 @@ def _shut_by(reader: Reader, gate: Gate, release: Release) -> str | None:
     if component is None:
         return None
     if gate.needed is Needed.DEPENDENTS_GONE:
-        shuts = not release.wanted and depends_everywhere(component, gate.component)
+        left = release.left_behind  # nobody waits for what was left at a place that was lost
+        shuts = not release.wanted and not left and depends_everywhere(component, gate.component)
     elif gate.needed is Needed.DEPENDENTS_STOPPED:
         shuts = (
             release.wanted

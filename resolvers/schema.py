@@ -16,6 +16,7 @@ from resolvers.mutations.deployment_verbs import deployment_verb_mutations
 from resolvers.mutations.deployments import deployment_mutations
 from resolvers.mutations.documents import document_mutations
 from resolvers.mutations.entities import entity_mutations
+from resolvers.mutations.failover import failover_mutations
 from resolvers.mutations.infrastructure import infrastructure_mutations
 from resolvers.mutations.packages import package_mutations
 from resolvers.mutations.people import people_mutations
@@ -51,6 +52,7 @@ def build_schema() -> strawberry.Schema:
         **entity_mutations(),
         **people_mutations(),
         **infrastructure_mutations(),
+        **failover_mutations(),
         **deployment_mutations(),
         **deployment_verb_mutations(),
         **deployment_batch_mutations(),

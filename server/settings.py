@@ -281,6 +281,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=1_000_000,
         ),
     ] = 0.0
+    mass_loss_share: Annotated[
+        float,
+        _of(
+            "work",
+            "Nothing is moved by itself once more than this share of all sites, and more than 3, is lost within 5 minutes.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.2
+    mass_loss_region_share: Annotated[
+        float, _of("work", "The same share of the sites of one region, for what is moved from there.", ge=0, le=1)
+    ] = 0.5
     shutdown_grace_s: Annotated[
         float, _of("work", "How long requests and work may take to finish at a stop.", unit="s", ge=0, le=600)
     ] = 10.0

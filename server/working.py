@@ -112,6 +112,8 @@ async def working(
         settings=LifecycleSettings(
             concurrency=settings.worker_concurrency,
             calls_per_s=settings.calls_per_second,
+            mass_loss_share=settings.mass_loss_share,
+            mass_loss_region_share=settings.mass_loss_region_share,
             package_retention_ms=int(settings.package_retention_days * DAY_MS),
         ),
         clock=clock,

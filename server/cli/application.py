@@ -13,6 +13,7 @@ from server.cli import (
     backups,
     deploying,
     doctor,
+    failing_over,
     holding,
     importing,
     links,
@@ -100,6 +101,8 @@ app.command("watch", rich_help_panel=_GRAPH)(watching.watch)
 app.command("cordon", rich_help_panel=_GRAPH)(operating.cordon)
 app.command("uncordon", rich_help_panel=_GRAPH)(operating.uncordon)
 app.command("drain", rich_help_panel=_GRAPH)(operating.drain)
+app.command("fence", rich_help_panel=_GRAPH)(failing_over.fence)
+app.add_typer(failing_over.failover, name="failover", rich_help_panel=_GRAPH)
 app.command("upload", rich_help_panel=_APPS)(uploading.upload)
 app.command("plan", rich_help_panel=_APPS)(planning.plan)
 app.command("deploy", rich_help_panel=_APPS)(deploying.deploy)

@@ -9,6 +9,7 @@ import typer
 
 from graph.entity import KINDS
 from server.cli.api import Api, Json, Refused
+from server.cli.failing_over import FailoverFlags, failover_of
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import find, tenant_id, version_of
 from server.cli.options import (
@@ -56,6 +57,7 @@ def deploy(
     wish: WishFlags,
     name: Annotated[str | None, typer.Option("--name", help="The deployment's name; the app's when not given.")] = None,
     where: PlacementFlags,
+    lost: FailoverFlags,
     later: Annotated[
         bool, typer.Option("--when-possible", help="Keep it pending when it cannot be placed yet.")
     ] = False,
@@ -70,6 +72,8 @@ def deploy(
     api = api_of(ctx)
     seconds = seconds_of(timeout)
     values = wished(api, wish, where, name=name)
+    if (failover := failover_of(lost)) is not None:
+        values["failover"] = failover
     if later:
         values["waitForPlacement"] = True
     started(ctx, api, "deploy", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
@@ -84,11 +88,12 @@ def update(
     tenant: TenantOption = None,
     to: Annotated[str | None, typer.Option("--to", help="The version to run from now on.", metavar="VERSION")] = None,
     where: PlacementFlags,
+    lost: FailoverFlags,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Change what a deployment runs, or where. A policy that is given replaces the one it has.
+    """Change what a deployment runs, or where. A policy that is given replaces the one it has, and so do failover flags.
 
     Example: edgeatlas update hello --to 1.1 --wait
     """
@@ -100,12 +105,15 @@ def update(
         "id": current["id"],
         "policy": policy_of(api, where),
         "replicas": counts_of(where.replicas),
+        "failover": failover_of(lost),
     }
     if to is not None:
         app, owner = current["appVersion"]["app"]["name"], current["tenant"]["name"]
         values["appVersionId"] = version_of(api, to if "/" in to else f"{owner}/{app}/{to}")["id"]
     if not any(value for key, value in values.items() if key != "id"):
-        raise Failure("nothing to change is given", remedy="give --to, --replicas or a policy", code=Exit.USAGE)
+        raise Failure(
+            "nothing to change is given", remedy="give --to, --replicas, --failover or a policy", code=Exit.USAGE
+        )
     started(ctx, api, "updateDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
 
 

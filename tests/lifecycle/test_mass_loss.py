@@ -1,0 +1,165 @@
+"""Many sites lost at once: nothing is moved by itself until they are back, or somebody says that he knows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from graph.kinds import Deployment, DisplacementState, FailoverHold, FailoverMode, FailoverPolicy, Region
+from graph.kinds.policy import PlacementPolicy, SiteSelector
+from graph.refusal import InvalidState, NotFound
+from graph.view import each
+from lifecycle.mass_loss import WHOLE, Count, is_mass
+from lifecycle.settings import LifecycleSettings
+from lifecyclekit.edge import Edge, asking
+
+ONE = PlacementPolicy(min_sites=1, max_sites=1)
+NOW = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0)
+
+
+@pytest.fixture
+def settled(quick: LifecycleSettings) -> LifecycleSettings:
+    """Long enough that all that is lost at once is seen as one."""
+    return dataclasses.replace(quick, failover_settle_s=0.5)
+
+
+async def cut(edge: Edge, *numbers: int) -> None:
+    await edge.configure(awaySites=[f"s{number}" for number in numbers])
+
+
+async def at(edge: Edge, number: int, name: str, **fields: Any) -> Deployment:
+    """A deployment that runs at that site and may run anywhere."""
+    here = PlacementPolicy(min_sites=1, max_sites=1, sites=SiteSelector(site_ids=[edge.site_ids[number]]))
+    deployment, operation = await edge.deploy(name, policy=here, **{"failover": NOW, **fields})
+    await edge.succeeded(operation)
+    await edge.succeeded((await edge.update(deployment.id, policy=ONE)).operation)
+    return deployment
+
+
+def homes(edge: Edge, deployment_id: str) -> set[str]:
+    return {one.site_id for one in edge.releases(deployment_id) if one.wanted and one.retires_after is None}
+
+
+async def is_held(edge: Edge, deployment_id: str) -> None:
+    def held() -> bool:
+        one = edge.deployment(deployment_id).displacement
+        return one is not None and one.state is DisplacementState.HELD
+
+    await edge.until(held, what="that it is held")
+
+
+async def test_moves_are_held_after_a_mass_loss_and_go_on_when_somebody_knows_of_it(edges, settled) -> None:
+    async with edges(settings=settled) as edge:
+        await edge.network(sites=8, nodes=1)
+        await edge.version()
+        deployment = await at(edge, 0, "shop")
+        await cut(edge, 0, 1, 2, 3)
+        await is_held(edge, deployment.id)
+        # The region's own share is not passed: four of eight are not more than half.
+        [hold] = each(edge.view, FailoverHold)
+        assert (hold.region_id, hold.lost, hold.sites) == (None, 4, 8)
+        assert "FailoverHeld" in [one.reason for one in await edge.events(hold.id)]
+        assert homes(edge, deployment.id) == {edge.site_ids[0]}
+        verbs = edge.lifecycle.failover
+        with pytest.raises(InvalidState, match="4 of 8 sites are lost by now, not 3"):
+            await verbs.resume(hold.id, 3, asking("resumeFailover"))
+        with pytest.raises(NotFound):
+            await verbs.resume("failoverhold_gone", 3, asking("resumeFailover"))
+        resumed = (await verbs.resume(hold.id, 4, asking("resumeFailover"))).value
+        assert resumed.resumed_by == "user_test"
+        await edge.until(lambda: homes(edge, deployment.id).isdisjoint(edge.site_ids[:4]), what="that it moved")
+        await cut(edge)
+        await edge.until(lambda: not edge.view.count("FailoverHold"), what="the end of the hold")
+
+
+async def test_a_hold_ends_when_the_share_falls_and_nothing_has_moved(edges, settled) -> None:
+    async with edges(settings=settled) as edge:
+        await edge.network(sites=8, nodes=1)
+        await edge.version()
+        deployment = await at(edge, 0, "shop")
+        await cut(edge, 0, 1, 2, 3)
+        await is_held(edge, deployment.id)
+        await cut(edge)
+        await edge.until(lambda: not edge.view.count("FailoverHold"), what="the end of the hold")
+        await edge.until(lambda: edge.deployment(deployment.id).displacement is None)
+        assert homes(edge, deployment.id) == {edge.site_ids[0]}
+
+
+async def test_what_is_still_lost_when_a_hold_ends_is_moved(edges, settled) -> None:
+    async with edges(settings=settled) as edge:
+        await edge.network(sites=8, nodes=1)
+        await edge.version()
+        deployment = await at(edge, 0, "shop")
+        await cut(edge, 0, 1, 2, 3)
+        await is_held(edge, deployment.id)
+        await cut(edge, 0)
+        await edge.until(lambda: homes(edge, deployment.id).isdisjoint(edge.site_ids[:1]), what="that it moved")
+
+
+async def test_a_hold_of_a_region_holds_what_was_lost_there_alone(edges, settled) -> None:
+    async with edges(settings=settled) as edge:
+        await edge.network(sites=30, nodes=1)
+        await edge.version()
+
+        def apart(edit: Any) -> str:
+            inland = edit.create(Region, name="inland")
+            for site_id in edge.site_ids[:5]:
+                edit.replace(edit.get(site_id), region_id=inland.id)
+            return inland.id
+
+        inland = await edge.change(apart)
+        there, here = await at(edge, 0, "there"), await at(edge, 10, "here")
+        await cut(edge, 0, 1, 2, 3)
+        await is_held(edge, there.id)
+        [hold] = each(edge.view, FailoverHold)
+        assert (hold.region_id, hold.lost, hold.sites) == (inland, 4, 5)
+        await cut(edge, 0, 1, 2, 3, 10)
+        await edge.until(lambda: homes(edge, here.id).isdisjoint({edge.site_ids[10]}), what="that the other moved")
+        assert homes(edge, there.id) == {edge.site_ids[0]}
+
+
+async def test_a_control_plane_that_is_lost_with_its_sites_is_a_mass_loss(edges, settled) -> None:
+    async with edges(settings=settled) as edge:
+        await edge.network(sites=8, nodes=1, clusters=2)
+        await edge.version()
+        deployment = await at(edge, 0, "shop")
+        # It cannot be connected to with a setting that it does not take.
+        await edge.configure(0, latencyMs=-1)
+        await is_held(edge, deployment.id)
+        [hold] = each(edge.view, FailoverHold)
+        assert (hold.region_id, hold.lost) == (None, 4)
+
+
+async def test_proposals_are_made_in_a_mass_loss_too(edges, settled) -> None:
+    async with edges(settings=settled) as edge:
+        await edge.network(sites=8, nodes=1)
+        await edge.version()
+        wish = FailoverPolicy(mode=FailoverMode.PROPOSE, toleration_seconds=0)
+        deployment = await at(edge, 0, "shop", failover=wish)
+        await cut(edge, 0, 1, 2, 3)
+
+        def proposed() -> bool:
+            one = edge.deployment(deployment.id).displacement
+            return one is not None and one.state is DisplacementState.PROPOSED
+
+        await edge.until(proposed, what="the proposal")
+
+
+@pytest.mark.parametrize(
+    ("scope", "sites", "at_once", "mass"),
+    [
+        (WHOLE, 10, 3, False),
+        (WHOLE, 10, 4, True),
+        (WHOLE, 100, 20, False),
+        (WHOLE, 100, 21, True),
+        (WHOLE, 4, 4, True),
+        (WHOLE, 3, 3, False),
+        ("region_x", 10, 5, False),
+        ("region_x", 10, 6, True),
+        ("region_x", 6, 3, False),
+    ],
+)
+def test_a_mass_loss_is_more_than_the_share_and_more_than_three(scope, sites, at_once, mass) -> None:
+    assert is_mass(Count(sites, at_once, at_once), scope, settings=LifecycleSettings()) is mass

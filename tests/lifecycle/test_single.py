@@ -1,0 +1,135 @@
+"""Apps that must never run twice: nothing starts before the old copy is known to be gone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from graph.kinds import (
+    Deployment,
+    DeploymentPhase,
+    DisplacementState,
+    FailoverMode,
+    FailoverPolicy,
+    ReleasePhase,
+)
+from graph.kinds.policy import PlacementPolicy
+from graph.refusal import InvalidState, NotFound
+from lifecyclekit.edge import Edge, asking, everything
+
+ONE = PlacementPolicy(min_sites=1, max_sites=1)
+SINGLE = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0, single=True)
+
+
+async def running(edge: Edge, **fields: Any) -> tuple[Deployment, str]:
+    deployment, operation = await edge.deploy(policy=ONE, failover=SINGLE, **fields)
+    await edge.succeeded(operation)
+    [release] = edge.releases(deployment.id)
+    return deployment, release.site_id
+
+
+async def fence(edge: Edge, entity_id: str) -> Any:
+    asked = await edge.lifecycle.failover.fence(entity_id, asking("fence"), visible=everything)
+    return asked.value
+
+
+async def awaited(edge: Edge, deployment_id: str) -> str:
+    def found() -> str | None:
+        one = edge.deployment(deployment_id).displacement
+        return one.why if one is not None and one.state is DisplacementState.AWAITING_OLD else None
+
+    why: str = await edge.until(found, what="that the old copy is awaited")
+    return why
+
+
+async def test_a_copy_at_a_lost_site_is_awaited_until_somebody_says_that_it_is_gone(edge) -> None:
+    await edge.network(sites=3)
+    await edge.version()
+    deployment, lost = await running(edge)
+    await edge.configure(awaySites=[edge.view.get(lost).name])
+    assert "is not known to be gone" in await awaited(edge, deployment.id)
+    assert len(edge.releases(deployment.id)) == 1
+    fenced = await fence(edge, lost)
+    assert fenced.fence.by == "user_test"
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    [new] = [one for one in edge.releases(deployment.id) if one.wanted]
+    assert new.site_id != lost
+    await edge.configure()
+    await edge.until(lambda: len(edge.releases(deployment.id)) == 1, what="that the old copy is gone")
+    await edge.until(lambda: edge.view.get(lost).fence is None, what="the end of the word")
+    assert "FenceEnded" in [one.reason for one in await edge.events(lost)]
+    edge.check_books()
+
+
+async def test_a_site_that_returns_before_that_keeps_its_copy(edge) -> None:
+    await edge.network(sites=3)
+    await edge.version()
+    deployment, lost = await running(edge)
+    await edge.configure(awaySites=[edge.view.get(lost).name])
+    await awaited(edge, deployment.id)
+    await edge.configure()
+    await edge.until(lambda: edge.deployment(deployment.id).displacement is None)
+    after = await edge.phase(deployment.id, DeploymentPhase.READY)
+    assert after.generation == deployment.generation
+    assert [one.site_id for one in edge.releases(deployment.id)] == [lost]
+
+
+async def test_a_drain_of_what_is_single_stops_the_old_copy_first(edge) -> None:
+    await edge.network(sites=3, readyAfterMs=40)
+    await edge.version()
+    deployment, home = await running(edge)
+    most = 0
+    drain = await edge.drain(home)
+    while edge.view.get(drain.id) is not None:
+        most = max(most, len(edge.world().objects))
+        waiting = [one for one in edge.releases(deployment.id) if one.phase is ReleasePhase.WAITING_DEPENDENCY]
+        assert all("not known to be gone" in one.error for one in waiting)
+        await asyncio.sleep(0.002)
+    await edge.succeeded(drain)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    assert most == 1
+    edge.check_books()
+
+
+async def test_what_is_not_single_overlaps_in_a_drain(edge) -> None:
+    """The control: the same drain has both copies for a while."""
+    await edge.network(sites=3, readyAfterMs=40)
+    await edge.version()
+    deployment, operation = await edge.deploy(policy=ONE)
+    await edge.succeeded(operation)
+    drain = await edge.drain(edge.releases(deployment.id)[0].site_id)
+    most = 0
+    while edge.view.get(drain.id) is not None:
+        most = max(most, len(edge.world().objects))
+        await asyncio.sleep(0.002)
+    assert most == 2
+
+
+async def test_only_what_does_not_answer_is_fenced(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    _, home = await running(edge)
+    with pytest.raises(InvalidState, match="answers"):
+        await fence(edge, home)
+    with pytest.raises(NotFound):
+        await fence(edge, edge.cluster_ids[0])
+    await edge.configure(awaySites=[edge.view.get(home).name])
+    await edge.until(lambda: edge.view.get(home).health.status.name == "DOWN")
+    first = await fence(edge, home)
+    assert (await fence(edge, home)).revision == first.revision
+
+
+async def test_a_fenced_node_frees_what_is_single(edge) -> None:
+    await edge.network(sites=1, nodes=2)
+    await edge.version()
+    deployment, _ = await running(edge)
+    [release] = edge.releases(deployment.id)
+    [node_id] = release.assignments
+    await edge.configure(awayNodes=[edge.view.get(node_id).name])
+    await awaited(edge, deployment.id)
+    assert edge.view.get(release.id).assignments == release.assignments
+    await fence(edge, node_id)
+    await edge.until(lambda: node_id not in edge.view.get(release.id).assignments, what="another node")
+    await edge.phase(deployment.id, DeploymentPhase.READY)
