@@ -53,9 +53,11 @@ async def test_a_copy_at_a_lost_site_is_awaited_until_somebody_says_that_it_is_g
     assert len(edge.releases(deployment.id)) == 1
     fenced = await fence(edge, lost)
     assert fenced.fence.by == "user_test"
-    await edge.phase(deployment.id, DeploymentPhase.READY)
-    [new] = [one for one in edge.releases(deployment.id) if one.wanted]
-    assert new.site_id != lost
+
+    def runs_elsewhere() -> bool:
+        return any(one.site_id != lost and one.phase is ReleasePhase.READY for one in edge.releases(deployment.id))
+
+    await edge.until(runs_elsewhere, what="the new copy")
     await edge.configure()
     await edge.until(lambda: len(edge.releases(deployment.id)) == 1, what="that the old copy is gone")
     await edge.until(lambda: edge.view.get(lost).fence is None, what="the end of the word")
