@@ -14,9 +14,10 @@ from pathlib import Path
 import msgspec
 
 from bench.harness import Bench, median, quantile, run
+from bench.measures.loops import on_loop
 from bench.measures.pages import ChangingServer, Page, Watched, browser_path, pages_folder
 from bench.measures.places import PartAbsent, workplace
-from bench.spine import on_loop, stored
+from bench.spine import stored
 from bench.worlds import Size, World
 from server import logs
 

@@ -18,12 +18,12 @@ import msgspec
 
 from bench.harness import Bench, median, quantile, repeated, run, seconds, undisturbed
 from bench.measures.failing import Inhabited
+from bench.measures.loops import on_loop
 from bench.measures.naive import Naive
 from bench.measures.places import workplace
 from bench.measures.placing import HEURISTIC, Ground
 from bench.measures.served import Served, make_caller
 from bench.measures.solving import asked_meanwhile, plan_input, store_with_apps, version_of, wait_for_clusters
-from bench.spine import on_loop
 from bench.worlds import SOURCE
 from bench.worlds.apps import AppToPlace, apps, crowded, simple, small
 from bench.worlds.bounds import EXACT, NONE, Bound, batch_bound_for, bounds_for

@@ -7,18 +7,14 @@ when they are left out.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
-
-import uvloop
 
 from access.viewer import SYSTEM, Grant, Viewer
 from bench.harness import Bench, median, quantile, run
 from bench.measures.bulk import apply_documents, creation
 from bench.measures.commits import BareLoop, Writers, bytes_a_commit
 from bench.measures.feed import Subscribers, delivered
+from bench.measures.loops import on_loop
 from bench.measures.places import Neo4j, PartAbsent, workplace
 from bench.measures.reads import Reads
 from bench.measures.requests import EIGHT_FIELDS, ONE_FIELD, Caller, cpu_each_s, wall_s
@@ -30,7 +26,6 @@ from graph.ledger import Ledger
 from graph.stores import store_for
 from server import logs
 
-T = TypeVar("T")
 MS, US = 1e3, 1e6
 ROUND_S = 2.0
 ROUNDS = 5
@@ -41,12 +36,6 @@ TOPOLOGY = """{ topology { revision
   nodes { ids names siteIds ordinals statuses schedulable }
   links { ids fromSiteIds toSiteIds latenciesMs states }
 } }"""
-
-
-def on_loop(work: Coroutine[Any, Any, T]) -> T:
-    """Runs it on an event loop like the server's."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
 
 
 def commits_to_sqlite(bench: Bench, folder: Path) -> None:

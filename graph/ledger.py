@@ -2,7 +2,8 @@
 
 A change function runs at head under the store's lock (`Transaction.head` takes it and the view is brought up to it first),
 so what it checks is true when it is written. Up to 64 drafts share a transaction, for a flush to disk or a round trip is
-what a commit costs; each keeps its own revision, answer and refusal. A draft that breaks its group's transaction fails
+what a commit costs; each keeps its own revision, answer and refusal. What somebody waits for is not queued behind the
+system's own work (`graph.draft_queue`). A draft that breaks its group's transaction fails
 alone: the group is tried again one by one. A commit whose reply was lost is sent again under the same draft ids.
 
 While the store is away reads go on from the view, marked stale, and commits are refused as retryable.
@@ -13,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ import structlog
 from opentelemetry import trace
 
 from graph.change import Commit
+from graph.draft_queue import DraftQueue
 from graph.drafts import Draft, Group, run_group
 from graph.edit import Edit
 from graph.feed import Feed
@@ -62,9 +63,8 @@ class Ledger:
         self.store = store
         self._replica = Replica(store, clock_ms=clock_ms)
         self._clock_ms = clock_ms
-        self._group_size = group_size
         self._queue_size = queue_size
-        self._waiting: deque[Draft] = deque()
+        self._queue = DraftQueue(group_size=group_size)
         self._bell: asyncio.Future[None] | None = None
         """What the writer waits on while there is nothing to write."""
         self._on_group = on_group
@@ -93,8 +93,7 @@ class Ledger:
             for task in (writer, watch):
                 task.cancel()
             await asyncio.gather(writer, watch, return_exceptions=True)
-            self._refuse(self._waiting, STOPPING, "nothing was changed; try again")
-            self._waiting.clear()
+            self._refuse(self._queue.drained(), STOPPING, "nothing was changed; try again")
             await self.store.close()
 
     @property
@@ -136,10 +135,10 @@ class Ledger:
             )
         if self._stopping:
             raise Unavailable(STOPPING, remedy="try again in a moment")
-        if len(self._waiting) >= self._queue_size:
+        if len(self._queue) >= self._queue_size:
             raise Unavailable("too many changes are waiting to be written", remedy="try again in a moment")
         answer = asyncio.get_running_loop().create_future()
-        self._waiting.append(Draft(function, request, remember, answer))
+        self._queue.put(Draft(function, request, remember, answer))
         self._ring()
         committed: Committed[R] = await answer
         return committed
@@ -199,14 +198,14 @@ class Ledger:
         self._ring()
 
     async def _write(self) -> None:
-        waiting = self._waiting
+        queue = self._queue
         while True:
-            while not waiting:
+            while not queue:
                 if self._stopping:
                     return
                 self._bell = asyncio.get_running_loop().create_future()
                 await self._bell
-            drafts = [waiting.popleft() for _ in range(min(len(waiting), self._group_size))]
+            drafts = queue.take()
             began = time.perf_counter()
             try:
                 await self._write_group(drafts)

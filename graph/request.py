@@ -37,6 +37,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     source: Source = SYSTEM_SOURCE
     idempotency: Idempotency | None = None
     audited: bool = True
+    background: bool = False
+    """Whether nobody waits for it: it is then written after what somebody does wait for."""
 
 
 class Committed(msgspec.Struct, Generic[R], frozen=True):

@@ -312,7 +312,9 @@ class Reconciler:
             self._reports.applied(outcome.changed)
         elif isinstance(outcome, StaleGeneration):
             self._reports.fenced("generation")
+        self._worklist.returned(one.release.id)
         await self._results.put(Result(one, outcome))
+        self._bell.set()
 
     def _learn(self, one: Claim, key: str, outcome: Outcome) -> None:
         """What the end of a call tells of its site and of the endpoint behind which it is."""

@@ -1,7 +1,7 @@
 """Results on their way into the graph: gathered, and written however long the store is away.
 
 A release whose result is not written yet counts as being worked on. So nothing is called twice because the store was slow,
-and what waits here is bounded by the calls that may be under way.
+and what waits here is bounded by twice the calls that may be under way.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from lifecycle.flows import Entry, Flow, Flows, way
 from lifecycle.settings import LifecycleSettings
 
 __all__ = ["Entry", "Taken", "Worklist", "way"]
+UNWRITTEN = 2
+"""So many releases may be worked on for one call at once: what is more waits for results to be written."""
 
 
 class Taken(NamedTuple):
@@ -42,6 +44,9 @@ class Worklist:
         """When each id on the clock is due; a time on the heap that is not this one is void."""
         self._ticket = 0
         self._running: dict[str, Entry] = {}
+        """What was taken and whose result is not written yet."""
+        self._calling: dict[str, Entry] = {}
+        """Those of them whose call has not ended: these are what is bounded."""
         self._again: dict[str, tuple[float, Entry]] = {}
         """Ids that rang while they were being worked on, with the time at which they are due."""
         self._rung_at: dict[str, float] = {}
@@ -99,7 +104,9 @@ class Worklist:
         """
         self._clock_in(now)
         taken = Taken([], [])
-        room = min(limit, self._settings.concurrency - len(self._running))
+        concurrency = self._settings.concurrency
+        # The next call begins while the result of the last one is written; but what is not written is bounded too.
+        room = min(limit, concurrency - len(self._calling), UNWRITTEN * concurrency - len(self._running))
         if room <= 0:
             return taken
         turns = _Turns(self, self._flows, now=now, connected=connected, wants=wants, parked=taken.parked)
@@ -120,16 +127,23 @@ class Worklist:
         turns.close()
         return taken
 
+    def returned(self, release_id: str) -> None:
+        """The call for a taken release has ended: another one may begin, while its result is still to be written."""
+        entry = self._calling.pop(release_id, None)
+        if entry is None:
+            return
+        self._on_way[entry.way] -= 1
+        self._at_cluster[entry.cluster_id] -= 1
+        if not self._on_way[entry.way]:
+            del self._on_way[entry.way]
+
     def finished(self, release_id: str, *, now: float) -> None:
         """The work on a taken release has ended; it is looked at again if it rang meanwhile."""
         entry = self._running.pop(release_id, None)
         if entry is None:
             return
+        self.returned(release_id)
         self._rung_at.pop(release_id, None)
-        self._on_way[entry.way] -= 1
-        self._at_cluster[entry.cluster_id] -= 1
-        if not self._on_way[entry.way]:
-            del self._on_way[entry.way]
         again = self._again.pop(release_id, None)
         if again is not None:
             self.ring(again[1], due=again[0], now=now)
@@ -162,7 +176,7 @@ class Worklist:
 
     def begin(self, entry: Entry) -> None:
         """An entry that was taken out is worked on from now on."""
-        self._running[entry.release_id] = entry
+        self._running[entry.release_id] = self._calling[entry.release_id] = entry
         self._on_way[entry.way] = self._on_way.get(entry.way, 0) + 1
         self._at_cluster[entry.cluster_id] = self._at_cluster.get(entry.cluster_id, 0) + 1
 
