@@ -1,5 +1,5 @@
 /** Kinds of plans, with what each is for. */
-const plans: Readonly<Record<string, string>> = { DEPLOYMENT: "Placement", DRAIN: "Drain", REBALANCE: "Rebalance" };
+const plans: Readonly<Record<string, string>> = { DEPLOYMENT: "Placement", DRAIN: "Drain", REBALANCE: "Rebalance", FAILOVER: "Failover" };
 
 /** Kinds of operations, with what each works on; nothing where that is gone, or is many things. */
 const operations: Readonly<Record<string, string>> = {
@@ -10,6 +10,7 @@ const operations: Readonly<Record<string, string>> = {
   DRAIN: "Drain",
   RETRY: "Retry",
   REBALANCE: "Rebalance",
+  FAILOVER: "Failover",
   APPLY_DOCUMENTS: "Applying of documents",
 };
 
