@@ -151,6 +151,8 @@ KIND_ACCESS: dict[str, KindAccess] = {
     "DeploymentRevision": _WORKLOAD,
     "Release": _WORKLOAD,
     "Instance": _WORKLOAD,
+    "ScalingPolicy": _WORKLOAD,
+    "SiteScaling": _WORKLOAD,
     # An operation on shared infrastructure counts the releases of every tenant.
     "Operation": _access(
         Permission.READ_WORKLOADS,

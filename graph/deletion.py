@@ -1,7 +1,7 @@
 """What a deletion takes with it, and what stands in its way.
 
 What others depend on is not deleted. A cascade also takes what cannot be without it (`Ref.owner`), and stops at a reference
-that only blocks, unless who refers so is deleted as well.
+that only blocks, unless who refers so is deleted as well. What nobody made (`Ref.goes_along`) goes in any case.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def doomed_with(graph: Base, entity: Entity, *, cascade: bool, path: str) -> lis
             if referrer in doomed:
                 continue
             ref = KINDS[kind_name].fields[field_name].ref
-            if not cascade or ref is None or not ref.owner:
+            if ref is None or not (ref.goes_along or (cascade and ref.owner)):
                 blocking[referrer] = None
                 continue
             found = graph.get(referrer)

@@ -34,6 +34,7 @@ APPLICABLE = (
     "Component",
     "Service",
     "Deployment",
+    "ScalingPolicy",
 )
 """Kinds that documents can be of, parents before children."""
 _DOCUMENT = {"apiVersion", "kind", "metadata", "spec"}

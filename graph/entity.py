@@ -64,14 +64,23 @@ class Ref:
 
     `relation` is the relationship's type in the property graph. `owner=True` says that the entity cannot outlive what it
     refers to: a cascade deletes it with its target, where any other reference only blocks the deletion.
+    `goes_along=True` says that it is deleted with what it refers to also without a cascade: nobody made it.
     """
 
-    __slots__ = ("kinds", "owner", "relation", "reverse")
+    __slots__ = ("goes_along", "kinds", "owner", "relation", "reverse")
 
-    def __init__(self, *kinds: str, relation: str, owner: bool = False, reverse: str | None = None) -> None:
+    def __init__(
+        self,
+        *kinds: str,
+        relation: str,
+        owner: bool = False,
+        goes_along: bool = False,
+        reverse: str | None = None,
+    ) -> None:
         self.kinds = kinds
         self.relation = relation
-        self.owner = owner
+        self.owner = owner or goes_along
+        self.goes_along = goes_along
         self.reverse = reverse
         """What the list of those that refer to an entity is called on it; by default the referring kind's plural,
         and none when empty."""

@@ -36,7 +36,12 @@ def asked_apart(decision: Decision, *, adjustments: Iterable[SiteReplicas], aske
         if site.site_id not in wanted:
             continue
         parts = [by_id[one.component_id] for one in site.components]
-        own = {one.name: wanted[site.site_id][one.name] for one in parts if one.name in wanted[site.site_id]}
+        here = wanted[site.site_id]
+        own = {
+            one.name: here[one.name]
+            for one in parts
+            if here.get(one.name) not in (None, asked.replicas.get(one.name, one.replicas))
+        }
         if own:
             key = (tuple(sorted(own.items())), tuple(one.id for one in parts))
             alike.setdefault(key, (parts, own, []))[2].append(site.site_id)

@@ -11,7 +11,7 @@ from graph.refusal import InvalidState
 from graph.view import Reader
 from lifecycle.indulgence import Indulgent, blemished
 from lifecycle.unplaceable import Unplaceable
-from placement.decision import Decision
+from placement.decision import Decision, SitePlacement
 from placement.verification import verify
 
 
@@ -49,7 +49,7 @@ def check_decision(
 
 def verify_at_head(
     edit: Edit,
-    decision: Decision,
+    decision: Decision | Sequence[SitePlacement],
     components: Sequence[Component],
     *,
     policy: PlacementPolicy,
@@ -58,7 +58,9 @@ def verify_at_head(
     leave_out: Collection[str] = (),
     with_nodes: bool = False,
 ) -> None:
-    """Checks that a decision still holds; for a deployment that is there, its own sites may be away or cordoned.
+    """Checks that a decision, or what it has at some sites, still holds.
+
+    Of a deployment that is there its own sites may be away or cordoned.
 
     `with_nodes`: its own nodes too. `labels` are those of a deployment that is not there yet. Raises CapacityGone.
     """

@@ -34,6 +34,7 @@ from graph.kinds import (
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import CapacityGone, NotFound
 from graph.view import Reader, each, get_as
+from lifecycle.autoscaled import check_scaled
 from lifecycle.checking import check_decision
 from lifecycle.components import components_of
 from lifecycle.drift import set_drift_policy
@@ -369,6 +370,8 @@ def begin(
     else:
         supersede(edit, deployment, operation, author=author)
     feasible = chosen is not None and chosen.decision.feasible
+    if chosen is not None:
+        check_scaled(edit, deployment, chosen.decision, components)
     decision_id = file_decision(edit, deployment, chosen) if chosen is not None else None
     if revision_id is None:
         revision_id = file_revision(edit, deployment, decision_id=decision_id if feasible else None, author=author).id

@@ -24,6 +24,7 @@ from graph.kinds import (
 )
 from graph.refusal import InvalidState, NotFound
 from graph.view import Reader, each, get_as
+from lifecycle.autoscaled import check_scaled
 from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
 from lifecycle.deployments import (
@@ -43,7 +44,11 @@ from lifecycle.releases import STARTS_ANEW, apply_decision, remove_all
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
 
-UNDONE_BY = {OperationKind.STOP: "resume", OperationKind.RESUME: "pause or stop"}
+UNDONE_BY = {
+    OperationKind.STOP: "resume",
+    OperationKind.RESUME: "pause or stop",
+    OperationKind.AUTOSCALE: "change the scaling policy of",
+}
 """What takes back a change that is no change of what is wanted."""
 
 
@@ -95,7 +100,7 @@ def cancel_operation(
     check_verb(deployment, Verb.CANCEL)
     if operation.kind in UNDONE_BY:
         raise InvalidState(
-            f"a {operation.kind.name.lower()} is not cancelled",
+            f"{'an' if operation.kind is OperationKind.AUTOSCALE else 'a'} {operation.kind.name.lower()} is not cancelled",
             remedy=f"{UNDONE_BY[operation.kind]} the deployment",
             path="input.id",
         )
@@ -179,6 +184,7 @@ def _back_to(
         phase=begun_phase(deployment),
         message=None,
     )
+    check_scaled(edit, after, chosen.decision, components)
     decision_id = file_decision(edit, after, chosen)
     filed = file_revision(edit, after, decision_id=decision_id, author=author)
     after = edit.replace(after, revision_id=filed.id, decision_id=decision_id)

@@ -22,6 +22,7 @@ from graph.kinds import Component, Deployment, SiteReplicas
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.view import Reader, get_as
 from lifecycle.adjusting import AskedApart, asked_apart, with_adjusted
+from lifecycle.autoscaled import with_scaled
 from lifecycle.deployments import Chosen
 from lifecycle.in_thread import in_thread
 from lifecycle.indulgence import NONE, Blemished, Indulgent
@@ -82,6 +83,7 @@ class Placing:
         filing: Filing = Filing.FEASIBLE,
         bound: bool = False,
         adjustments: Sequence[SiteReplicas] | None = None,
+        scaled: bool = True,
         path: str = "input",
     ) -> Chosen:
         """A decision on the graph as it is now. Cancelled it ends when its thread has, which is soon.
@@ -90,7 +92,8 @@ class Placing:
         `stay_at`: by the name of a component the sites to stay at; only if that cannot be, and with `or_move`, the whole
         policy is looked at. `indulging`: what of the deployment's own infrastructure is taken to be in order.
         `bound`: whether to find out how far it is from the best at most, where deciding does not tell; that takes seconds.
-        `adjustments`: replicas at single sites; None: those that the deployment which is left out has.
+        `adjustments`: replicas at single sites; None: those that the deployment which is left out has. `scaled`: whether the
+        numbers that its scaling policies gave to sites hold where none is given.
         Raises InvalidInput or NotFound that name what is wrong with the policy.
         """
         pose = partial(
@@ -105,6 +108,8 @@ class Placing:
         if adjustments is None:
             before = get_as(reader, Deployment, excluding_deployment_id)
             adjustments = before.adjustments if before is not None else ()
+        if scaled:
+            adjustments = with_scaled(self._projection.reader, excluding_deployment_id, adjustments, policy=policy)
         async with self._turn:
             problem = pose(components=components, policy=policy, replicas=replicas)
             work = partial(self._choose, problem, stay_at, or_move=or_move, filing=filing, bound=bound)
@@ -116,6 +121,9 @@ class Placing:
         self, reader: Reader, chosen: Chosen, deployment: Deployment, asked: AskedApart, *, indulging: Blemished = NONE
     ) -> Chosen:
         """A decision that was made together with others, with the numbers that some of its sites have of their own."""
+        adjustments = with_scaled(self._projection.reader, deployment.id, deployment.adjustments, policy=asked.policy)
+        if not adjustments:
+            return chosen
         pose = partial(
             self.problem,
             reader,
@@ -124,7 +132,7 @@ class Placing:
             indulging=indulging,
         )
         async with self._turn:
-            return await self._adjusted(chosen, deployment.adjustments, asked, pose, filing=Filing.FEASIBLE)
+            return await self._adjusted(chosen, adjustments, asked, pose, filing=Filing.FEASIBLE)
 
     async def _adjusted(
         self,

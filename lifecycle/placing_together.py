@@ -114,7 +114,7 @@ async def _with_own(placing: Placing, reader: Reader, due: Sequence[Due], answer
     """The answers, with the numbers of replicas that some deployments have at single sites."""
     for one in due:
         found = answers.get(one.deployment.id)
-        if not one.deployment.adjustments or not isinstance(found, Found):
+        if not isinstance(found, Found):
             continue
         asked = AskedApart(one.components, one.policy, one.deployment.replicas)
         try:

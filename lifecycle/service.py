@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -27,7 +27,9 @@ from graph.kinds import Deployment, Operation, OperationKind
 from graph.ledger import Ledger
 from graph.refusal import NotFound
 from graph.request import Committed, Request
+from graph.view import Reader
 from lifecycle.approving import Approvals
+from lifecycle.autoscaler import Autoscaler
 from lifecycle.bookkeeper import Bookkeeper
 from lifecycle.connections import Connections
 from lifecycle.cordon import Cordonable, set_schedulable
@@ -58,7 +60,8 @@ from lifecycle.placing import Filing, Placing
 from lifecycle.plans import Plans
 from lifecycle.plans_dry_runs import DryRuns
 from lifecycle.plans_sweep import PlanSweep
-from lifecycle.proposing import as_wished
+from lifecycle.prometheus import MetricsEndpoint
+from lifecycle.proposing import as_wished, newest_number
 from lifecycle.reconciler import Reconciler
 from lifecycle.reports import WorkReports
 from lifecycle.settings import LifecycleSettings
@@ -97,10 +100,12 @@ class Lifecycle:
         share: Share | None = None,
         reports: WorkReports | None = None,
         packages: Packages | None = None,
+        metrics_endpoints: Sequence[MetricsEndpoint] = (),
     ) -> None:
         """`projection` follows the ledger's view already; without one the lifecycle makes and follows its own.
 
         `share` is what of the work is this process's; without one it is everything. Without `packages` none are kept.
+        `metrics_endpoints` are the Prometheus servers that scaling policies may name.
         """
         self._ledger = ledger
         self.packages = packages
@@ -134,6 +139,15 @@ class Lifecycle:
         self.reconciler = Reconciler(
             ledger, self.connections, settings=self._settings, clock=self._clock, share=self.share, reports=reports
         )
+        self.autoscaler = Autoscaler(
+            ledger,
+            placing,
+            self.connections,
+            settings=self._settings,
+            clock=self._clock,
+            share=self.share,
+            endpoints=metrics_endpoints,
+        )
         placer = Placer(ledger, placing, settings=self._settings, clock=self._clock)
         drainer = Drainer(ledger, placing, settings=self._settings, clock=self._clock)
         failover = Failover(ledger, placing, settings=self._settings, clock=self._clock)
@@ -141,6 +155,7 @@ class Lifecycle:
             self.reconciler,
             self.connections,
             Bookkeeper(ledger, settings=self._settings, clock=self._clock, share=self.share),
+            self.autoscaler,
             WhileHeld(placer.run, name="placer", share=self.share),
             WhileHeld(drainer.run, name="drainer", share=self.share),
             WhileHeld(failover.run, name="failover", share=self.share),
@@ -234,14 +249,22 @@ class Lifecycle:
         remember: Remember[Started] | None = None,
     ) -> Committed[Started]:
         """Changes the replicas at each site of the components that are named; the others keep theirs. Raises as `update`."""
-        current = visible(self._ledger.view).get(deployment_id)
-        before = as_wished(current).replicas if isinstance(current, Deployment) else {}
-        change = Adjustment(
-            deployment_id=deployment_id, replicas={**before, **replicas}, expected_revision=expected_revision
-        )
-        return await self._change(
-            change, request, visible=visible, remember=remember, kind=OperationKind.SCALE, deadline_s=deadline_s
-        )
+
+        async def attempt() -> Callable[[Edit], Started]:
+            reader = visible(self._ledger.view)
+            current = seen_deployment(reader, deployment_id)
+            # The others' numbers are those of one revision: a change meanwhile has this decided anew, from what it made.
+            change = Adjustment(
+                deployment_id=deployment_id,
+                replicas={**as_wished(current).replicas, **replicas},
+                made_from=newest_number(current),
+                expected_revision=expected_revision,
+            )
+            return await self._changed(
+                change, reader, visible=visible, author=request.author, kind=OperationKind.SCALE, deadline_s=deadline_s
+            )
+
+        return await self._decisions.commit(attempt, request, remember)
 
     async def terminate(
         self,
@@ -384,12 +407,25 @@ class Lifecycle:
     ) -> Committed[Started]:
         async def attempt() -> Callable[[Edit], Started]:
             reader = visible(self._ledger.view)
-            deployment = seen_deployment(reader, change.deployment_id)
-            version, policy, replicas = adjusted(reader, as_wished(deployment), change)
-            chosen = await self._decisions.for_change(reader, deployment, version, policy, replicas)
-            made = partial(
-                update_deployment, change=change, chosen=chosen, visible=visible, author=request.author, kind=kind
+            return await self._changed(
+                change, reader, visible=visible, author=request.author, kind=kind, deadline_s=deadline_s
             )
-            return within(made, deadline_s)
 
         return await self._decisions.commit(attempt, request, remember)
+
+    async def _changed(
+        self,
+        change: Adjustment,
+        reader: Reader,
+        *,
+        visible: Visible,
+        author: str,
+        kind: OperationKind,
+        deadline_s: float | None,
+    ) -> Callable[[Edit], Started]:
+        """The change function of a deployment as it would be placed now."""
+        deployment = seen_deployment(reader, change.deployment_id)
+        version, policy, replicas = adjusted(reader, as_wished(deployment), change)
+        chosen = await self._decisions.for_change(reader, deployment, version, policy, replicas)
+        made = partial(update_deployment, change=change, chosen=chosen, visible=visible, author=author, kind=kind)
+        return within(made, deadline_s)

@@ -65,6 +65,12 @@ class LifecycleSettings:
     mass_loss_window_s: float = 300.0
     """Within which sites are lost at once."""
     results_per_commit: int = 256
+    scaling_every_s: float = 15.0
+    """How often it is looked whether replicas that follow a measurement are to be more or fewer."""
+    samples_stale_s: float = 60.0
+    """How long without a new sample until nothing is scaled by the old one."""
+    scaling_room_s: float = 60.0
+    """How long a site that had no room for more replicas is not looked at for that again."""
     package_retention_ms: int = 7 * 86_400_000
     """How long a package is kept that no component refers to."""
     seed: int = 0

@@ -21,6 +21,7 @@ from resolvers.mutations.infrastructure import infrastructure_mutations
 from resolvers.mutations.packages import package_mutations
 from resolvers.mutations.people import people_mutations
 from resolvers.mutations.plans import plan_mutations
+from resolvers.mutations.scaling import scaling_mutations
 from resolvers.queries.audit import audit_queries
 from resolvers.queries.entities import entity_queries
 from resolvers.queries.network import network_queries
@@ -59,6 +60,7 @@ def build_schema() -> strawberry.Schema:
         **document_mutations(),
         **plan_mutations(),
         **package_mutations(),
+        **scaling_mutations(),
     }
     # What adds fields to kinds comes before the kinds' types are made.
     queries: dict[str, Member] = {

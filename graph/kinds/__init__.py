@@ -58,6 +58,18 @@ from graph.kinds.operations import (  # isort: skip
     StepStatus,
 )
 from graph.kinds.plans import Plan, PlanCost, PlanKind, PlanStatus  # isort: skip
+from graph.kinds.autoscaling import (  # isort: skip
+    PrometheusQuery,
+    ScaleChange,
+    ScalingBehaviour,
+    ScalingLimit,
+    ScalingMetric,
+    ScalingPolicy,
+    ScalingSelection,
+    ScalingStep,
+    ScalingStepUnit,
+    SiteScaling,
+)
 
 __all__ = [
     "GIVEN_UP",
@@ -106,6 +118,7 @@ __all__ = [
     "PlanStatus",
     "Port",
     "Progress",
+    "PrometheusQuery",
     "Proposal",
     "Protocol",
     "Region",
@@ -117,6 +130,14 @@ __all__ = [
     "ReleaseStanding",
     "Role",
     "RoleBinding",
+    "ScaleChange",
+    "ScalingBehaviour",
+    "ScalingLimit",
+    "ScalingMetric",
+    "ScalingPolicy",
+    "ScalingSelection",
+    "ScalingStep",
+    "ScalingStepUnit",
     "Secret",
     "Service",
     "ServiceAccount",
@@ -124,6 +145,7 @@ __all__ = [
     "Site",
     "SiteReplicas",
     "SiteRole",
+    "SiteScaling",
     "StepName",
     "StepStatus",
     "Tenant",

@@ -30,6 +30,8 @@ class OperationKind(enum.Enum):
     REMOVE_SITES = "REMOVE_SITES"
     ADJUST_SITE = "ADJUST_SITE"
     """Gives a deployment another number of replicas at one site."""
+    AUTOSCALE = "AUTOSCALE"
+    """Gives sites the replicas that a scaling policy asks for."""
     MIGRATE = "MIGRATE"
     """Moves a deployment to another version or other sites: made before it is broken, in steps."""
     ROLLBACK = "ROLLBACK"

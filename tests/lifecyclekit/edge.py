@@ -60,6 +60,7 @@ QUICK = LifecycleSettings(
     call_timeout_s=5.0,
     quarantine_after=4,
     failover_settle_s=0.05,
+    scaling_every_s=3_600.0,
 )
 NODE = Resources(cpu_millicores=4_000, memory_bytes=8 << 30)
 NEED = Resources(cpu_millicores=500, memory_bytes=256 << 20)

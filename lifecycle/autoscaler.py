@@ -1,0 +1,231 @@
+"""The loop that keeps replicas at what is measured: a round every few seconds, each worker for the sites of its share.
+
+A round measures, works out, looks for room and commits, and remembers what was asked for: that is what the windows look
+back on. The memory is the process's own. A process that starts, or takes sites over from another, begins its windows
+with what runs, so for as long as a window lasts it takes nothing away on the strength of what it has not seen itself; which
+changes were made lately it reads from the graph, so that no step is taken twice.
+
+Times within a process are by its monotonic clock: a clock that is set does not scale anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from drivers.clock import Clock
+from graph.kinds import ScaleChange, ScalingLimit, ScalingMetric, ScalingPolicy, SiteScaling
+from graph.ledger import Ledger
+from graph.refusal import Refusal, Unavailable
+from graph.view import get_as
+from lifecycle.autoscaling_pace import Asked, Paced, longest_window_s, paced, recent_changes
+from lifecycle.autoscaling_rule import recommended
+from lifecycle.autoscaling_samples import Reading, Sampler
+from lifecycle.autoscaling_targets import Target, left_behind, targets_of
+from lifecycle.connections import Connection
+from lifecycle.placing import Placing
+from lifecycle.portions import portions
+from lifecycle.prometheus import MetricsEndpoint, Prometheus
+from lifecycle.requests import own_request
+from lifecycle.rescaling import Judged, differs, drop_standings, room_for, scale_sites
+from lifecycle.settings import LifecycleSettings
+from lifecycle.share import Share
+
+log = structlog.get_logger(__name__)
+REQUEST = own_request("lifecycle.autoscale")
+WEIGHT = 8
+"""About how many changes it takes to write one site."""
+REFRESH_MS = 60_000
+"""A value that has moved is written again after so long, also when nothing else has changed."""
+Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Remembered:
+    """What a process remembers of a target; times are milliseconds of its monotonic clock."""
+
+    asked: list[Asked]
+    changes: list[ScaleChange]
+    no_room: int | None = None
+    """The number for which there was no room."""
+    no_room_until: int = 0
+    no_room_why: str | None = None
+
+
+class Autoscaler:
+    """Scales the components that have a policy. A worker of the lifecycle."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        placing: Placing,
+        connections: Mapping[str, Connection],
+        *,
+        settings: LifecycleSettings,
+        clock: Clock,
+        share: Share | None = None,
+        endpoints: Sequence[MetricsEndpoint] = (),
+    ) -> None:
+        """`connections` are the clusters that this process talks to, `endpoints` the metrics servers that were declared."""
+        self._ledger = ledger
+        self._placing = placing
+        self._settings = settings
+        self._clock = clock
+        self._share = share or Share()
+        self._prometheus = Prometheus(endpoints, timeout_s=settings.call_timeout_s)
+        self._sampler = Sampler(
+            connections,
+            view=lambda: ledger.view,
+            prometheus=self._prometheus,
+            settings=settings,
+            clock=clock,
+        )
+        self._memory: dict[Key, Remembered] = {}
+
+    async def run(self) -> None:
+        """Works until it is cancelled; a store that is away is tried again in the next round."""
+        try:
+            while True:
+                await self._clock.sleep(self._settings.scaling_every_s)
+                try:
+                    await self.once()
+                except Unavailable as problem:
+                    log.info("autoscaling.waits", reason=str(problem))
+        finally:
+            await self._prometheus.close()
+
+    async def once(self) -> int:
+        """One round; says how many sites got another number. Raises Unavailable."""
+        targets = list(targets_of(self._ledger.view, self._share))
+        self._memory = {one.key: self._remembered(one) for one in targets}
+        readings = await self._sampler.read([one for one in targets if one.held is None])
+        judged: dict[str, list[Judged]] = {}
+        for one in targets:
+            found = await self._judged(one, readings.get(one.key))
+            if found is not None and self._is_news(found):
+                judged.setdefault(one.deployment.id, []).append(found)
+        changed = 0
+        for deployment_id, found_there in judged.items():
+            for part in portions(found_there, weight=lambda _: WEIGHT):
+                changed += await self._write(deployment_id, part)
+        gone = [one.id for one in left_behind(self._ledger.view, self._share)]
+        for some in portions(gone, weight=lambda _: 1):
+            await self._ledger.commit(partial(drop_standings, standing_ids=some), REQUEST)
+        return changed
+
+    # What is to be
+
+    async def _judged(self, target: Target, reading: Reading | None) -> Judged | None:
+        """What comes of a target; None when nothing is known of it yet, which is no news."""
+        current = target.release.replicas
+        if reading is None:
+            return Judged(target, current, None, None, ScalingLimit.HELD, target.held)
+        policy = target.policy
+        if not policy.min_replicas <= current <= policy.max_replicas:
+            return await self._with_room(target, self._paced(target, wanted=current), value=None)
+        if reading.measured is None:
+            if reading.stale_for_s is None:
+                return None
+            limit, why = ScalingLimit.NO_SAMPLES, reading.why
+            return Judged(target, current, None, None, limit, why, stale_for_s=reading.stale_for_s)
+        value = reading.measured.value(current=current)
+        wanted = recommended(
+            reading.measured, current=current, target=policy.target, busy=busy(policy), tolerance=policy.tolerance
+        )
+        if wanted is None:
+            return None
+        return await self._with_room(target, self._paced(target, wanted=wanted), value=value)
+
+    def _paced(self, target: Target, *, wanted: int) -> Paced:
+        memory, now = self._memory[target.key], self._now()
+        found = paced(
+            target.policy,
+            wanted=wanted,
+            current=target.release.replicas,
+            asked=memory.asked,
+            changes=memory.changes,
+            now_ms=now,
+        )
+        kept_from = now - longest_window_s(target.policy) * 1000
+        memory.asked = [one for one in memory.asked if one.at_ms > kept_from]
+        memory.asked.append(Asked(now, wanted))
+        return found
+
+    async def _with_room(self, target: Target, found: Paced, *, value: float | None) -> Judged:
+        current = target.release.replicas
+        plain = Judged(target, found.replicas, found.desired, value, found.limited_by)
+        if found.replicas <= current:
+            return plain
+        memory, now = self._memory[target.key], self._now()
+        if memory.no_room is not None and now < memory.no_room_until and memory.no_room <= current + 1:
+            return plain._replace(replicas=current, limited_by=ScalingLimit.ROOM, message=memory.no_room_why)
+        room = await room_for(self._placing, self._ledger.view, target, found.replicas)
+        if room.replicas == found.replicas:
+            memory.no_room = None
+            return plain._replace(room=room.decision)
+        memory.no_room, memory.no_room_why = room.replicas + 1, room.why
+        memory.no_room_until = now + int(self._settings.scaling_room_s * 1000)
+        return plain._replace(
+            replicas=room.replicas, limited_by=ScalingLimit.ROOM, message=room.why, room=room.decision
+        )
+
+    def _is_news(self, found: Judged) -> bool:
+        standing = found.target.standing
+        if differs(standing, found):
+            return True
+        assert standing is not None, "one that is not there differs"
+        if self._clock.now_ms() - standing.updated_at < REFRESH_MS or found.value is None:
+            return False
+        moved = abs(found.value - (standing.value or 0.0)) > found.target.policy.tolerance * found.target.policy.target
+        return moved or standing.desired != found.desired
+
+    # What is written
+
+    async def _write(self, deployment_id: str, found: Sequence[Judged]) -> int:
+        try:
+            committed = await self._ledger.commit(
+                partial(scale_sites, deployment_id=deployment_id, found=found), REQUEST
+            )
+        except Unavailable:
+            raise
+        except Refusal as refusal:
+            log.warning("autoscaling.refused", deployment=deployment_id, reason=refusal.message)
+            return 0
+        now = self._now()
+        for one in committed.value:
+            change = ScaleChange(at=now, before=one.target.release.replicas, after=one.replicas)
+            self._memory[one.target.key].changes.append(change)
+        return len(committed.value)
+
+    # What is remembered
+
+    def _remembered(self, target: Target) -> Remembered:
+        now = self._now()
+        known = self._memory.get(target.key)
+        if known is None:
+            known = Remembered(asked=[Asked(now, target.release.replicas)], changes=self._made_before(target.standing))
+        known.changes = recent_changes(target.policy, known.changes, now_ms=now)
+        return known
+
+    def _made_before(self, standing: SiteScaling | None) -> list[ScaleChange]:
+        """What the graph has of changes, in this process's time; what lies ahead of its clock was made just now."""
+        current = get_as(self._ledger.view, SiteScaling, standing.id) if standing is not None else None
+        wall, now = self._clock.now_ms(), self._now()
+        return [
+            ScaleChange(at=now - max(wall - one.at, 0), before=one.before, after=one.after)
+            for one in (current.changes if current is not None else ())
+        ]
+
+    def _now(self) -> int:
+        return int(self._clock.monotonic() * 1000)
+
+
+def busy(policy: ScalingPolicy) -> float:
+    """What a replica without a sample is taken to have where replicas would be taken away.
+
+    Of CPU all that it asks for, as the Kubernetes controller takes it; of requests the target.
+    """
+    return max(100.0, policy.target) if policy.metric is ScalingMetric.CPU_UTILIZATION else policy.target

@@ -1,0 +1,176 @@
+"""Values from a Prometheus server: one instant query, one value for each site.
+
+A tenant writes the query, the operator alone says which servers there are and for whom: a URL in a tenant's hand would let
+him reach whatever this process can. So a server is named, found among those that were declared for the tenant, and asked
+without redirects, proxies of the environment, or an answer of any size. What a query may read of a server is the server's
+own matter: one that several tenants may ask shows them each other's series. (Prometheus documentation, HTTP API.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from graph.kinds import PrometheusQuery
+
+EVERYBODY = "*"
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_TOLD = 200
+"""Characters of a server's own words that are repeated."""
+
+
+class MetricsProblem(Exception):
+    """Nothing could be read. The text is shown to the tenant: it names the server by its name and holds no URL."""
+
+
+class MetricsUnreachable(MetricsProblem):
+    """The server did not answer: it is left alone for a while."""
+
+
+class WrongEndpoint(ValueError):
+    """A declaration of a server that cannot be meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsEndpoint:
+    """A Prometheus server that an operator declared."""
+
+    tenant: str
+    """The name of the tenant that may ask it, or `*` for all."""
+    name: str
+    url: str
+
+    @classmethod
+    def parse(cls, text: str) -> MetricsEndpoint:
+        """From `TENANT/NAME=URL`, with `*` for all tenants. Raises WrongEndpoint."""
+        address, _, url = text.partition("=")
+        tenant, _, name = address.partition("/")
+        if not tenant or not name or "/" in name:
+            raise WrongEndpoint("is not TENANT/NAME=URL")
+        try:
+            parts = urlsplit(url)
+            right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            right = False
+        if not right or parts.query or parts.fragment:
+            raise WrongEndpoint("has no http:// or https:// URL without query and fragment")
+        return cls(tenant, name, url.rstrip("/"))
+
+
+class _Series(msgspec.Struct, frozen=True):
+    metric: dict[str, str] = {}
+    value: tuple[float, str] | None = None
+
+
+class _Data(msgspec.Struct, frozen=True, rename="camel"):
+    result_type: str = ""
+    result: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _Answer(msgspec.Struct, frozen=True, rename="camel"):
+    status: str = ""
+    data: _Data = _Data()
+    error: str = ""
+
+
+class Prometheus:
+    """The declared servers. Close it after use."""
+
+    def __init__(self, endpoints: Iterable[MetricsEndpoint], *, timeout_s: float) -> None:
+        self._endpoints = {(one.tenant, one.name): one for one in endpoints}
+        self._timeout_s = timeout_s
+        self._client: httpx.AsyncClient | None = None
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def endpoint(self, tenant: str, name: str) -> MetricsEndpoint:
+        """The server of that name that a tenant may ask. Raises MetricsProblem."""
+        found = self._endpoints.get((tenant, name)) or self._endpoints.get((EVERYBODY, name))
+        if found is None:
+            raise MetricsProblem(f"no metrics server {name!r} is declared for this tenant: ask the operator")
+        return found
+
+    async def values(self, endpoint: MetricsEndpoint, query: PrometheusQuery) -> dict[str, float]:
+        """By the text of the site label what the query gives now. Raises MetricsProblem, or MetricsUnreachable."""
+        name = endpoint.name
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                status, body = await self._ask(endpoint, query.query)
+        except TimeoutError:
+            raise MetricsUnreachable(f"metrics server {name!r} did not answer in {self._timeout_s:g} s") from None
+        except httpx.HTTPError as problem:
+            raise MetricsUnreachable(f"metrics server {name!r} cannot be reached ({type(problem).__name__})") from None
+        if status >= 500:
+            raise MetricsUnreachable(f"metrics server {name!r} answered with {status}")
+        return values_in(body, status=status, name=name, label=query.site_label)
+
+    async def _ask(self, endpoint: MetricsEndpoint, query: str) -> tuple[int, bytes]:
+        if self._client is None:
+            self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=self._timeout_s)
+        url = f"{endpoint.url}/api/v1/query"
+        async with self._client.stream("POST", url, data={"query": query}) as answer:
+            body = bytearray()
+            async for part in answer.aiter_bytes():
+                body += part
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise MetricsProblem(
+                        f"the answer of metrics server {endpoint.name!r} is too large: aggregate by site"
+                    )
+            return answer.status_code, bytes(body)
+
+
+def values_in(body: bytes, *, status: int, name: str, label: str) -> dict[str, float]:
+    """By the text of a label the values of an answer to an instant query. What is no number, or below 0, is left out.
+
+    Raises MetricsProblem.
+    """
+    try:
+        answer = msgspec.json.decode(body, type=_Answer)
+    except msgspec.DecodeError:
+        raise MetricsProblem(f"what metrics server {name!r} answered ({status}) is not Prometheus'") from None
+    if answer.status != "success":
+        raise MetricsProblem(f"metrics server {name!r} refused the query: {answer.error[:MAX_TOLD] or status}")
+    if answer.data.result_type != "vector":
+        raise MetricsProblem(f"the query gives a {answer.data.result_type[:20]} and not a vector with a value a site")
+    try:
+        series = msgspec.json.decode(answer.data.result, type=list[_Series])
+    except msgspec.DecodeError:
+        raise MetricsProblem(f"what metrics server {name!r} answered is not Prometheus'") from None
+    return _by_label(series, label)
+
+
+def _by_label(series: Iterable[_Series], label: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for one in series:
+        site = one.metric.get(label)
+        if site is None:
+            raise MetricsProblem(f"a result of the query has no label {label!r}: aggregate by it")
+        if site in found:
+            raise MetricsProblem(f"the query gives several values for {site[:MAX_TOLD]!r}: aggregate by {label}")
+        value = _number(one.value)
+        if value is not None:
+            found[site] = value
+    return found
+
+
+def _number(value: tuple[float, str] | None) -> float | None:
+    try:
+        number = float(value[1]) if value is not None else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def value_of(values: Mapping[str, float], *, site_id: str, site: str) -> float | None:
+    """The value of a site, by its name or its id."""
+    return values.get(site, values.get(site_id))
