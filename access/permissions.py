@@ -140,6 +140,7 @@ KIND_ACCESS: dict[str, KindAccess] = {
     "App": _WORKLOAD,
     "AppVersion": _WORKLOAD,
     "Component": _WORKLOAD,
+    "Profile": _WORKLOAD,
     # What a site's platform offers is seen with the site.
     "Service": _access(
         Permission.READ_WORKLOADS,

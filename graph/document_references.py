@@ -13,6 +13,7 @@ from typing import Any
 
 from graph.document_values import MAX_REFERENCE
 from graph.entity import KINDS, Entity, Field, Kind
+from graph.kinds.overrides import Override
 from graph.kinds.policy import NAMES, PlacementPolicy
 from graph.refusal import InvalidInput, NotFound
 from graph.spelling import camel
@@ -38,8 +39,21 @@ class References:
         return self.named(field.ref.kinds[0], value, tenant_id, path)
 
     def in_value(self, field: Field, value: Any, tenant_id: str | None, path: str) -> Any:
-        """A plain value with ids where a document has names: that is so in placement policies. Raises as `named` does."""
-        return self._in_words(value, tenant_id, path) if field.type is PlacementPolicy else value
+        """A plain value with ids where a document has names: in placement policies, and for the sites of overrides.
+
+        Raises as `named` does.
+        """
+        if field.type is PlacementPolicy:
+            return self._in_words(value, tenant_id, path)
+        if field.type == list[Override] and isinstance(value, list):
+            return [self._in_override(one, tenant_id, f"{path}[{at}]") for at, one in enumerate(value)]
+        return value
+
+    def _in_override(self, value: Any, tenant_id: str | None, path: str) -> Any:
+        """Only an override's own words: its value is data, whatever its keys are called."""
+        if not isinstance(value, dict) or not isinstance(value.get("siteIds"), list):
+            return value
+        return {**value, "siteIds": self._in_word("Site", value["siteIds"], tenant_id, f"{path}.siteIds")}
 
     def _in_words(self, value: Any, tenant_id: str | None, path: str) -> Any:
         if isinstance(value, list):

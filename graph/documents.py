@@ -32,6 +32,7 @@ APPLICABLE = (
     "App",
     "AppVersion",
     "Component",
+    "Profile",
     "Service",
     "Deployment",
     "ScalingPolicy",

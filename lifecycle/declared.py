@@ -41,7 +41,7 @@ from lifecycle.termination import terminate_deployment
 from lifecycle.verbs import Verb, check_verb
 
 PATH = "spec"
-DECIDED_TOO = frozenset({"app_version_id", "policy", "replicas", "failover"})
+DECIDED_TOO = frozenset({"app_version_id", "policy", "replicas", "failover", "profile_id", "overrides"})
 
 
 class DeclaredDeployments:
@@ -122,6 +122,8 @@ class DeclaredDeployments:
             app_version_id=fields["app_version_id"],
             policy=fields.get("policy", PlacementPolicy()),
             replicas=fields.get("replicas", {}),
+            profile_id=fields.get("profile_id"),
+            overrides=fields.get("overrides", []),
             drift_policy=fields.get("drift_policy", DriftPolicy.CORRECT),
             failover=fields.get("failover", FailoverPolicy()),
             display_name=fields.get("display_name"),
@@ -211,6 +213,8 @@ def _adjustment(fields: Mapping[str, Any], existing: Entity | None) -> Adjustmen
         policy=fields.get("policy"),
         replicas=fields.get("replicas"),
         failover=fields.get("failover"),
+        profile_id=fields.get("profile_id", msgspec.UNSET),
+        overrides=fields.get("overrides"),
     )
 
 

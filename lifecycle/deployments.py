@@ -27,6 +27,8 @@ from graph.kinds import (
     Operation,
     OperationKind,
     OperationStatus,
+    Override,
+    Profile,
     Progress,
     Release,
     SiteReplicas,
@@ -42,6 +44,7 @@ from lifecycle.events import tell
 from lifecycle.intents import intents_of
 from lifecycle.opening import create_operation
 from lifecycle.outcomes import outcomes_of
+from lifecycle.overriding import check_places, check_profile, overrides_after, profile_after
 from lifecycle.priorities import check_priority
 from lifecycle.progress import begun_phase
 from lifecycle.proposing import as_wished, drop_proposal, is_gated, newest_number, propose
@@ -90,6 +93,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     policy: PlacementPolicy = PlacementPolicy()
     replicas: dict[str, int] = {}
     """Replicas at each site by component name; a component's own number when absent."""
+    profile_id: str | None = None
+    overrides: list[Override] = []
     drift_policy: DriftPolicy = DriftPolicy.CORRECT
     failover: FailoverPolicy = FailoverPolicy()
     requires_approval: bool = False
@@ -108,6 +113,10 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
     adjustments: list[SiteReplicas] | None = None
     """All replicas at single sites."""
     failover: FailoverPolicy | None = None
+    profile_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    """None: without one from now on. Unset: as before, and with another version its profile of the same name."""
+    overrides: list[Override] | None = None
+    """All overrides."""
     drift_policy: DriftPolicy | None = None
     requires_approval: bool | None = None
     expected_revision: int | None = None
@@ -167,6 +176,8 @@ def deploy(
     components = components_of(edit, version)
     check_replicas(wish.replicas, components, policy=wish.policy, path="input.replicas")
     check_priority(edit, wish.policy, tenant_id=wish.tenant_id, path="input.policy")
+    check_profile(visible(edit), version, wish.profile_id)
+    check_places(visible(edit), wish.overrides, components)
     check_decision(
         edit,
         chosen.decision if chosen is not None else None,
@@ -184,6 +195,8 @@ def deploy(
         app_version_id=version.id,
         policy=wish.policy,
         replicas=wish.replicas,
+        profile_id=wish.profile_id,
+        overrides=wish.overrides,
         drift_policy=wish.drift_policy,
         failover=wish.failover,
         requires_approval=wish.requires_approval,
@@ -240,7 +253,12 @@ def update_deployment(
         "replicas": replicas,
         "adjustments": adjustments_after(wished, change, components),
         "failover": wished.failover if change.failover is None else change.failover,
+        "profile_id": profile_after(edit, wished, change.profile_id, version),
+        "overrides": overrides_after(wished, change.overrides, components),
     }
+    check_profile(visible(edit), version, intents["profile_id"])
+    if change.overrides is not None:
+        check_places(visible(edit), change.overrides, components)
     gate = deployment.requires_approval if change.requires_approval is None else change.requires_approval
     after = edit.replace(deployment, expected_revision=change.expected_revision, requires_approval=gate)
     if change.drift_policy is not None:
@@ -316,10 +334,12 @@ def file_decision(edit: Edit, deployment: Deployment, chosen: Chosen) -> str:
 
 
 def file_revision(edit: Edit, deployment: Deployment, *, decision_id: str | None, author: str) -> DeploymentRevision:
-    """Files what the deployment wants now under its revision number; its version never changes from then on."""
+    """Files what the deployment wants now under its revision number; its version and profile never change from then on."""
     version = get_as(edit, AppVersion, deployment.app_version_id)
-    if version is not None and version.used_at is None:
-        edit.replace(version, used_at=edit.at)
+    profile = get_as(edit, Profile, deployment.profile_id)
+    for one in (version, profile):
+        if one is not None and one.used_at is None:
+            edit.replace(one, used_at=edit.at)
     named = [deployment.app_version_id, *(one for one in deployment.version_ids if one != deployment.app_version_id)]
     edit.replace(deployment, version_ids=named[:VERSIONS_KEPT])
     return edit.create(

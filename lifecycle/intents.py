@@ -10,7 +10,7 @@ from typing import Any
 
 from graph.kinds import Deployment, DeploymentRevision, Proposal
 
-INTENTS = ("app_version_id", "policy", "replicas", "adjustments", "failover")
+INTENTS = ("app_version_id", "policy", "replicas", "adjustments", "failover", "profile_id", "overrides")
 """Fields that a deployment and its revisions have in common."""
 
 

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 from drivers.naming import release_name
 from drivers.pod_terms import node_problem
 from graph.edit import Edit
-from graph.kinds import GIVEN_UP, Component, Deployment, Node, Release, ReleasePhase
+from graph.kinds import GIVEN_UP, Component, Deployment, Node, Release, ReleasePhase, Site
 from graph.kinds.scheduling import Scheduling
 from graph.view import Reader, each, get_as
+from lifecycle.effective import Layers, Overlays, effective
 from lifecycle.progress import Standing, standing_of
 from lifecycle.scheduling import pod_terms, scheduling_of, scheduling_told
 from placement.decision import ComponentPlacement, Decision
@@ -37,6 +38,8 @@ class _Want(NamedTuple):
     component: Component
     placed: ComponentPlacement
     scheduling: Scheduling
+    profile_id: str | None
+    layers: Layers
 
 
 def releases_of(reader: Reader, deployment_id: str) -> list[Release]:
@@ -132,6 +135,7 @@ def _wants(
     edit: Edit, deployment: Deployment, decision: Decision, components: Sequence[Component], *, reassign: frozenset[str]
 ) -> dict[Key, _Want]:
     by_id = {one.id: (one, scheduling_of(one, deployment.policy)) for one in components}
+    overlays = Overlays(deployment.overrides)
     wanted: dict[Key, _Want] = {}
     here: dict[str, list[Release]] = {}
     clusters: dict[tuple[str, str], str] = {}
@@ -141,8 +145,9 @@ def _wants(
         if release.wanted and release.retires_after is None:
             here.setdefault(release.site_id, []).append(release)
     for site in decision.placements:
+        place = get_as(edit, Site, site.site_id)
         wants = [
-            _Want(component, one, scheduling)
+            _Want(component, one, scheduling, deployment.profile_id, overlays.at(component.name, place))
             for one in site.components
             for component, scheduling in [by_id[one.component_id]]
         ]
@@ -170,7 +175,7 @@ def _may_stay(edit: Edit, wants: Iterable[_Want], releases: Iterable[Release]) -
     for want in wants:
         release = old[want.component.name]
         before = get_as(edit, Component, release.component_id)
-        if before is not None and _content(before) == _content(want.component):
+        if before is not None and _told(edit, release, before) == _to_tell(edit, want):
             continue
         terms = pod_terms(
             release.backend_name, want.scheduling, deployment_id=release.deployment_id, component=want.component.name
@@ -217,6 +222,8 @@ def _create(edit: Edit, deployment: Deployment, key: Key, want: _Want, *, operat
         resources=want.component.resources,
         assignments=dict(want.placed.assignments),
         scheduling=want.scheduling,
+        profile_id=want.profile_id,
+        overrides=want.layers,
         generation=deployment.generation,
         operation_id=operation_id,
     )
@@ -231,6 +238,8 @@ def _keep(
         "resources": want.component.resources,
         "assignments": dict(want.placed.assignments),
         "scheduling": want.scheduling,
+        "profile_id": want.profile_id,
+        "overrides": want.layers,
         "stopped": deployment.stopped,
         "wanted": True,
         "retires_after": None,
@@ -240,7 +249,7 @@ def _keep(
     differs = (
         not release.wanted
         or before is None
-        or _content(before) != _content(want.component)
+        or _told(edit, release, before) != _to_tell(edit, want)
         or scheduling_told(edit, release) != want.scheduling
         or any(getattr(release, one) != fields[one] for one in ("stopped", "replicas", "resources", "assignments"))
     )
@@ -267,9 +276,15 @@ def _leave(
     return 0
 
 
-def _content(component: Component) -> Mapping[str, Any]:
-    """What of a component its backend sees, besides what is kept on the release."""
-    return {"artifact": component.artifact, "configuration": component.configuration}
+def _told(reader: Reader, release: Release, component: Component) -> Mapping[str, Any]:
+    """What of its component the backend of a release was told, besides what is kept on the release."""
+    values = effective(reader, component, profile_id=release.profile_id, layers=release.overrides)
+    return {"artifact": component.artifact, "values": values}
+
+
+def _to_tell(reader: Reader, want: _Want) -> Mapping[str, Any]:
+    values = effective(reader, want.component, profile_id=want.profile_id, layers=want.layers)
+    return {"artifact": want.component.artifact, "values": values}
 
 
 def _key(edit: Edit, release: Release) -> Key:

@@ -23,6 +23,7 @@ from graph.edit import Edit
 from graph.kinds import Component, Deployment, Node, Release, ReleaseObserved, ReleasePhase, Site
 from graph.view import Reader, get_as
 from lifecycle.backoff import pause_s
+from lifecycle.effective import effective_of
 from lifecycle.events import tell
 from lifecycle.gates import Gates
 from lifecycle.observation import forget, is_as_asked, take_in
@@ -152,7 +153,7 @@ def work_of(reader: Reader, release: Release) -> ReleaseWork:
             deployment_id=release.deployment_id,
             component=component.name,
         ),
-        configuration=component.configuration,
+        configuration=effective_of(reader, release),
     )
 
 

@@ -291,6 +291,8 @@ def _text(declared: Any, *, big: bool, suffix: str, struct: Callable[[type[msgsp
         return struct(declared)
     if declared is int:
         return "BigInt" if big else "int"
+    if declared is Any:
+        return "Optional[JSON]"
     names = {str: "str", float: "float", bool: "bool"}
     if declared not in names:
         raise TypeError(f"no GraphQL type stands for {declared!r}")

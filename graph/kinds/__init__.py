@@ -27,6 +27,8 @@ from graph.kinds.packages import ArtifactType, Package, PackageContents  # isort
 from graph.kinds.dependencies import Dependency, DependencyCondition, DependencyScope  # isort: skip
 from graph.kinds.apps import App, AppVersion, Artifact, Component, Port, Protocol  # isort: skip
 from graph.kinds.apps import Service, ServiceScope  # isort: skip
+from graph.kinds.overrides import Override  # isort: skip
+from graph.kinds.profiles import Profile  # isort: skip
 from graph.kinds.deployments import (  # isort: skip
     GIVEN_UP,
     Approval,
@@ -110,6 +112,7 @@ __all__ = [
     "OperationKind",
     "OperationStatus",
     "OperationStep",
+    "Override",
     "Package",
     "PackageContents",
     "Plan",
@@ -117,6 +120,7 @@ __all__ = [
     "PlanKind",
     "PlanStatus",
     "Port",
+    "Profile",
     "Progress",
     "PrometheusQuery",
     "Proposal",

@@ -8,16 +8,20 @@ generation, which is what a backend compares.
 from __future__ import annotations
 
 import enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from graph.entity import HIDDEN, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
 from graph.kinds.failover import Displacement, FailoverPolicy
 from graph.kinds.operations import OperationKind
+from graph.kinds.overrides import Override, check_overrides
 from graph.kinds.policy import PlacementPolicy
 from graph.kinds.scheduling import Scheduling
 from graph.values import Count, Resources
+
+if TYPE_CHECKING:
+    from graph.view import Reader
 
 
 class DeploymentPhase(enum.Enum):
@@ -132,6 +136,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
     replicas: Annotated[dict[str, int], doc("Replicas at each site by component name.")] = {}
     adjustments: Annotated[list[SiteReplicas], doc("Replicas at single sites.")] = []
     failover: Annotated[FailoverPolicy, doc("What is done when it cannot stay as it is.")] = FailoverPolicy()
+    profile_id: Annotated[str | None, doc("The profile of its version that it is to run with.")] = None
+    overrides: Annotated[list[Override], doc("Values that are to override those of its components and profile.")] = []
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -163,6 +169,15 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
         doc("That it cannot stay as it is, and what is done about it; none: it can, or its failover is OFF."),
         MANAGED,
     ] = None
+    profile_id: Annotated[
+        str | None,
+        doc("The profile of its version that it runs with; none: its components' own values."),
+        Ref("Profile", relation="RUNS_WITH"),
+    ] = None
+    overrides: Annotated[
+        list[Override],
+        doc("Values that override those of its components and profile; at most 256, together 256 KiB of JSON."),
+    ] = []
     drift_policy: Annotated[
         DriftPolicy, doc("What happens when a backend has something else than was applied to it.")
     ] = DriftPolicy.CORRECT
@@ -202,6 +217,11 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     ] = None
     delete_when_gone: Annotated[bool, doc("Whether it is deleted once nothing of it runs any more."), MANAGED] = False
 
+    def check_step(self, before: Entity | None, reader: Reader, *, path: str) -> None:
+        """Its overrides can be read. Looked at when they change and not at every step of its life."""
+        if self.overrides and (not isinstance(before, Deployment) or before.overrides != self.overrides):
+            check_overrides(self.overrides, path=f"{path}.overrides")
+
 
 @kind(prefix="deploymentrevision", area=Area.WORKLOAD, filed=True)
 class DeploymentRevision(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -217,6 +237,10 @@ class DeploymentRevision(Entity, frozen=True, kw_only=True, gc=False, omit_defau
     failover: Annotated[FailoverPolicy, doc("What was done when it could not stay as it was."), IMMUTABLE] = (
         FailoverPolicy()
     )
+    profile_id: Annotated[str | None, doc("The profile that it was to run with."), IMMUTABLE] = None
+    overrides: Annotated[
+        list[Override], doc("Values that were to override those of its components and profile."), IMMUTABLE
+    ] = []
     decision_id: Annotated[str | None, doc("The decision that chose its sites."), IMMUTABLE] = None
     author: Annotated[str, doc("Who asked for it, by id."), IMMUTABLE] = ""
 
@@ -274,6 +298,12 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         MANAGED,
         Ref("Node", relation="RESERVES"),
     ] = {}
+    profile_id: Annotated[str | None, doc("The profile that its values come from, besides its component."), MANAGED] = (
+        None
+    )
+    overrides: Annotated[
+        list[dict[str, Any]], doc("What is laid over the values of its component and profile here, in order."), MANAGED
+    ] = []
     scheduling: Annotated[
         Scheduling | None,
         doc("Which nodes of its site its replicas may run on; none: those that its component alone asks for."),

@@ -17,7 +17,7 @@ from access.viewer import at_head
 from access.visible import VisibleView
 from graph.change import decode_entity
 from graph.entity import Entity
-from graph.kinds import Deployment, DriftPolicy, FailoverPolicy, Operation
+from graph.kinds import Deployment, DriftPolicy, FailoverPolicy, Operation, Override
 from graph.kinds.policy import PlacementPolicy
 from graph.ledger import system_clock_ms
 from graph.refusal import InvalidInput, NotFound
@@ -93,6 +93,15 @@ def replicas_given(given: Any, *, path: str = "input.replicas") -> dict[str, int
     return found
 
 
+def overrides_given(given: Any, *, path: str = "input.overrides") -> list[Override] | None:
+    """The overrides of an input, if it has any. Raises InvalidInput."""
+    value = given_of(given, "overrides")
+    if value is None:
+        return None
+    found: list[Override] = value_from(Deployment.SPEC.fields["overrides"], value, path=path)
+    return found
+
+
 def wish_of(context: Context, given: Any, *, path: str = "input") -> Wish:
     """What a deploy input asks for; its labels and names are checked when it is made. Raises InvalidInput or a refusal."""
     check_write(context.viewer, Deployment.SPEC, given.tenant_id, make=True, path=f"{path}.tenantId")
@@ -109,6 +118,8 @@ def wish_of(context: Context, given: Any, *, path: str = "input") -> Wish:
         app_version_id=given.app_version_id,
         policy=policy_given(given, path=f"{path}.policy") or PlacementPolicy(),
         replicas=replicas_given(given, path=f"{path}.replicas") or {},
+        profile_id=given_of(given, "profile_id"),
+        overrides=overrides_given(given, path=f"{path}.overrides") or [],
         drift_policy=given_of(given, "drift_policy") or DriftPolicy.CORRECT,
         failover=failover_given(given, path=f"{path}.failover") or FailoverPolicy(),
         requires_approval=bool(given_of(given, "requires_approval")),
@@ -183,6 +194,8 @@ async def update_one(context: Context, given: Any) -> Payload:
         app_version_id=given_of(given, "app_version_id"),
         policy=policy_given(given),
         replicas=replicas_given(given),
+        profile_id=msgspec.UNSET if given.profile_id is UNSET else given.profile_id,
+        overrides=overrides_given(given),
         drift_policy=given_of(given, "drift_policy"),
         failover=failover_given(given),
         requires_approval=gate,
@@ -273,6 +286,7 @@ def deployment_mutations() -> dict[str, Member]:
     policy, failover = struct_input(PlacementPolicy), struct_input(FailoverPolicy)
     key, deadline, expected, own_id = key_input(), deadline_input(), expected_input(), id_input()
     drift = enum_type(DriftPolicy)
+    overrides = f"list[{struct_input(Override)}]"
     operation_id: dict[str, Member] = {"id": ("ID", strawberry.field(description="The operation."))}
     input_type(
         "DeployInput",
@@ -287,6 +301,8 @@ def deployment_mutations() -> dict[str, Member]:
                 "list[CountInput]", "Replicas at each site by component name; a component's own number when not given."
             ),
             "failover": optional(failover, "What is done when it cannot stay as it is. Default: nothing by itself."),
+            "profile_id": optional("ID", "The profile of the version that it runs with."),
+            "overrides": optional(overrides, "Values that override those of its components and profile."),
             "drift_policy": optional(
                 drift, "What happens when a backend has something else than was applied to it. Default: CORRECT."
             ),
@@ -316,6 +332,11 @@ def deployment_mutations() -> dict[str, Member]:
                 "list[CountInput]", "All replicas; what is left out goes to the component's own number."
             ),
             "failover": optional(failover, "Another failover policy, whole."),
+            "profile_id": optional(
+                "ID",
+                "Another profile; null: none. When it is left out, a new version's profile of the same name is taken.",
+            ),
+            "overrides": optional(overrides, "All overrides; an empty list takes them away."),
             "drift_policy": optional(
                 drift, "Another drift policy; with CORRECT what has drifted is put right at once."
             ),

@@ -27,6 +27,7 @@ from graph.kinds import (
     Component,
     Link,
     Node,
+    Profile,
     Region,
     Service,
     Site,
@@ -93,6 +94,7 @@ EDITABLE: dict[type[Entity], Editing] = {
     App: Editing(),
     AppVersion: Editing(),
     Component: Editing(),
+    Profile: Editing(),
     Service: Editing(),
 }
 """Kinds with derived mutations. Those of people, secrets and deployments are in modules of their own."""

@@ -13,9 +13,10 @@ import strawberry
 
 from access.permissions import Permission, declare_root
 from graph.entity import Entity, Kind, kind_by_id
-from graph.kinds import Deployment, DeploymentRevision, Event, Node, Operation, Release, Site, Tenant
+from graph.kinds import Deployment, DeploymentRevision, Event, Node, Operation, Profile, Release, Site, Tenant
 from graph.kinds.deployments import GoodState
 from graph.store import StoreUnavailable
+from graph.view import get_as
 from lifecycle.deployments import DECISIONS
 from placement.decision import Decision
 from placement.filed_decision import decision_filed
@@ -127,6 +128,10 @@ def _revision_version(revision: DeploymentRevision, info: Any) -> Entity | None:
     return found
 
 
+def _revision_profile(revision: DeploymentRevision, info: Any) -> Entity | None:
+    return get_as(info.context.view, Profile, revision.profile_id)
+
+
 def _single(kind: Kind, *, description: str) -> Any:
     async def resolve(source: Any, info: Any, *, id: str, **at_least: Any) -> Entity | None:
         await reach(info.context, taken(at_least))
@@ -196,6 +201,10 @@ def record_queries() -> dict[str, Member]:
     )
     field_of(DeploymentRevision, returns="Optional[AppVersion]", description="What was to run; null when it is gone.")(
         _named(_revision_version, "app_version")
+    )
+    with_profile = "The profile that it was to run with; null when there was none, or it is gone."
+    field_of(DeploymentRevision, returns="Optional[Profile]", description=with_profile)(
+        _named(_revision_profile, "profile")
     )
     for filed in LISTS:
         singular = filed.kind.name[0].lower() + filed.kind.name[1:]

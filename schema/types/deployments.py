@@ -17,13 +17,16 @@ from graph.kinds import (
     Fence,
     Loss,
     Operation,
+    Override,
     Plan,
+    Profile,
     Proposal,
     Release,
     Site,
     SiteReplicas,
 )
 from graph.view import get_as
+from lifecycle.effective import effective_of
 from schema.connections import connection_field
 from schema.entities import add_field, counts_in, field_of
 from schema.types.actors import Actor
@@ -63,6 +66,17 @@ def assignments(release: Release, info: Any) -> list[NodeAssignment]:
     return [NodeAssignment(one, count) for one, count in sorted(release.assignments.items())]
 
 
+@field_of(
+    Release,
+    returns="JSON",
+    description="The values that it runs with, or is to run with at its generation: its component's, over those its "
+    "profile's, over those what overrides them here. A secret is shown as the reference that it is.",
+)
+def values(release: Release, info: Any) -> dict[str, Any]:
+    """Component and profile are as the viewer sees them: they are of the same tenant."""
+    return dict(effective_of(info.context.view, release))
+
+
 def _adjusted_site(one: SiteReplicas, info: Any) -> Site | None:
     return get_as(info.context.view, Site, one.site_id)
 
@@ -86,6 +100,33 @@ value_field(
     _proposed_version,
     returns="Optional[AppVersion]",
     description="What is to run; null when it is gone.",
+)
+
+
+def _proposed_profile(proposal: Proposal, info: Any) -> Profile | None:
+    return get_as(info.context.view, Profile, proposal.profile_id)
+
+
+value_field(
+    Proposal,
+    "profile",
+    _proposed_profile,
+    returns="Optional[Profile]",
+    description="The profile that it is to run with; null when there is none, or it is gone.",
+)
+
+
+def _overridden_sites(override: Override, info: Any) -> list[Site]:
+    found = (get_as(info.context.view, Site, one) for one in override.site_ids)
+    return [one for one in found if one is not None]
+
+
+value_field(
+    Override,
+    "sites",
+    _overridden_sites,
+    returns="list[Site]",
+    description="The sites of `siteIds` that are there and that you see.",
 )
 value_field(
     Proposal,

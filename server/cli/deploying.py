@@ -27,10 +27,12 @@ from server.cli.output import Output, print_data, say, without_typenames
 from server.cli.plan_output import PLAN, print_plan
 from server.cli.policies import PlacementFlags, counts_of, policy_of
 from server.cli.targets import DeploymentArgument, NameBehindArgument, deployment_text, is_deployment
+from server.cli.values import OVERRIDES, ValueFlags, put_values
 from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
 from server.flag_groups import takes_flags
 
 UNPLACEABLE = f"... on Unplaceable {{ plan {{ {PLAN} }} }}"
+VERSION = "id name app { id name } tenant { name }"
 STARTED = f"deployment {{ id name phase generation }} operation {{ {OPERATION} }} revision"
 
 
@@ -58,6 +60,7 @@ def deploy(
     name: Annotated[str | None, typer.Option("--name", help="The deployment's name; the app's when not given.")] = None,
     where: PlacementFlags,
     lost: FailoverFlags,
+    what: ValueFlags,
     later: Annotated[
         bool, typer.Option("--when-possible", help="Keep it pending when it cannot be placed yet.")
     ] = False,
@@ -71,9 +74,10 @@ def deploy(
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
-    values = wished(api, wish, where, name=name)
+    values, version = wished_of(api, wish, where, name=name)
     if (failover := failover_of(lost)) is not None:
         values["failover"] = failover
+    put_values(api, what, values, version=version, before=[])
     if later:
         values["waitForPlacement"] = True
     started(ctx, api, "deploy", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
@@ -89,18 +93,22 @@ def update(
     to: Annotated[str | None, typer.Option("--to", help="The version to run from now on.", metavar="VERSION")] = None,
     where: PlacementFlags,
     lost: FailoverFlags,
+    what: ValueFlags,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Change what a deployment runs, or where. A policy that is given replaces the one it has, and so do failover flags.
+    """Change what a deployment runs, with which values, or where. A policy that is given replaces the one it has, and so do
+    failover flags; values are added to those that it has.
 
     Example: edgeatlas update hello --to 1.1 --wait
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
     named = deployment_text(name, behind, tenant=tenant)
-    current = find(api, KINDS["Deployment"], named, "id appVersion { app { id name } } tenant { name }")
+    selection = f"id appVersion {{ {VERSION} }} tenant {{ name }} overrides {{ {OVERRIDES} }}"
+    current = find(api, KINDS["Deployment"], named, selection)
+    version = current["appVersion"]
     values: Json = {
         "id": current["id"],
         "policy": policy_of(api, where),
@@ -108,11 +116,15 @@ def update(
         "failover": failover_of(lost),
     }
     if to is not None:
-        app, owner = current["appVersion"]["app"]["name"], current["tenant"]["name"]
-        values["appVersionId"] = version_of(api, to if "/" in to else f"{owner}/{app}/{to}")["id"]
-    if not any(value for key, value in values.items() if key != "id"):
+        app, owner = version["app"]["name"], current["tenant"]["name"]
+        version = version_of(api, to if "/" in to else f"{owner}/{app}/{to}")
+        values["appVersionId"] = version["id"]
+    put_values(api, what, values, version=version, before=current["overrides"])
+    if all(value is None for key, value in values.items() if key != "id"):
         raise Failure(
-            "nothing to change is given", remedy="give --to, --replicas, --failover or a policy", code=Exit.USAGE
+            "nothing to change is given",
+            remedy="give --to, --replicas, --failover, values or a policy",
+            code=Exit.USAGE,
         )
     started(ctx, api, "updateDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
 
@@ -167,6 +179,11 @@ def terminate(
 
 def wished(api: Api, wish: WishFlags, where: PlacementFlags, *, name: str | None = None) -> Json:
     """The input of a deployment to be. Raises Failure."""
+    return wished_of(api, wish, where, name=name)[0]
+
+
+def wished_of(api: Api, wish: WishFlags, where: PlacementFlags, *, name: str | None = None) -> tuple[Json, Json]:
+    """The input of a deployment to be, and the version that it is to run. Raises Failure."""
     app, tenant = wish.app or wish.app_version, wish.tenant
     if app is None:
         raise Failure("which app version?", remedy="give APP/VERSION", code=Exit.USAGE)
@@ -178,7 +195,7 @@ def wished(api: Api, wish: WishFlags, where: PlacementFlags, *, name: str | None
         values["policy"] = policy
     if counts is not None:
         values["replicas"] = counts
-    return values
+    return values, version
 
 
 def started(

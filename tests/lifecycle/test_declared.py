@@ -13,7 +13,7 @@ from graph.kinds import Deployment, DeploymentPhase, Release, Site
 from graph.request import Request
 from graph.values import Resources
 from lifecycle import document_batches, document_trials, placing
-from lifecyclekit.declared import WORLD, applied, sent, wanted
+from lifecyclekit.declared import WORLD, applied, reached, sent, wanted
 from server.app import Application
 from worldkit.running import application_in
 
@@ -23,18 +23,6 @@ kind: Deployment
 metadata: {name: live, tenant: t}
 spec: {appVersion: t/shop/1, policy: {minSites: 1, maxSites: 1}}
 """
-
-
-async def reached(application: Application, phase: DeploymentPhase | None, *, sites: int = 0) -> None:
-    view = application.ledger.view
-    for _ in range(400):
-        found = [one for key in view.ids("Deployment") if isinstance(one := view.get(key), Deployment)]
-        if phase is None and not found:
-            return
-        if found and found[0].phase is phase and view.count("Release") == sites:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(found)
 
 
 async def test_a_deployment_follows_its_document(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
+from graph.kinds import Deployment, DeploymentPhase
 from server.app import Application
 from worldkit.running import data
 
@@ -80,3 +82,16 @@ def wanted(name: str, *, version: str = "1", **spec: Any) -> str:
             "spec": {"appVersion": f"t/shop/{version}", "policy": policy, **spec},
         }
     )
+
+
+async def reached(application: Application, phase: DeploymentPhase | None, *, sites: int = 0) -> None:
+    """Waits until the only deployment is in a phase at so many sites; None: until there is none."""
+    view = application.ledger.view
+    for _ in range(400):
+        found = [one for key in view.ids("Deployment") if isinstance(one := view.get(key), Deployment)]
+        if phase is None and not found:
+            return
+        if found and found[0].phase is phase and view.count("Release") == sites:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(found)
