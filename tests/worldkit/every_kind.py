@@ -14,6 +14,7 @@ from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
     GraphQLInputType,
+    GraphQLInterfaceType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -32,7 +33,7 @@ from worldkit.running import application_in, data
 EDITED = [one.SPEC for one in EDITABLE]
 FRAME = {"idempotencyKey", "expectedRevision", "id", "cascade"}
 ARTIFACT = {"type": "CONTAINER_IMAGE", "reference": "example.org/x:1", "digest": "sha256:00"}
-OBSERVED = {"health", "observerEpoch", "status", "statusReason", "foreignUse"}
+OBSERVED = {"health", "observerEpoch", "status", "statusReason", "foreignUse", "lostAt"}
 """What a cluster's observer writes while a test looks."""
 WATCHED = {"Cluster", "Node", "Site"}
 """Kinds that it writes."""
@@ -219,10 +220,11 @@ def selection(kind: Kind) -> str:
 
 
 def _deep(kind: GraphQLObjectType) -> str:
-    inner = [
-        f"{name} {_deep(named)}" if isinstance(named := get_named_type(field.type), GraphQLObjectType) else name
-        for name, field in kind.fields.items()
-    ]
+    inner = []
+    for name, field in kind.fields.items():
+        named = get_named_type(field.type)
+        whole = _deep(named) if isinstance(named, GraphQLObjectType) else ""
+        inner.append(f"{name} {'{ id }' if isinstance(named, GraphQLInterfaceType) else whole}")
     return f"{{ {' '.join(inner)} }}"
 
 
