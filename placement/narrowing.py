@@ -20,7 +20,7 @@ from placement.compiled import Numbers, Small, kernel
 from placement.solve.entries import columns_of, parts_of, reached
 from placement.solve.layout import Rows
 from placement.solve.model import Clients, Group, Unit
-from placement.solve.shortlist import LISTED, promise, shortlist
+from placement.solve.shortlist import promise, shortlist
 from placement.units import UnitWords
 
 WIDE = 1_200
@@ -30,9 +30,9 @@ KEPT = 500
 FOR_EACH = 30
 """Candidates for each site that its places need at least, when that is more."""
 MOST_KEPT = 1_200
-SEARCHED = LISTED
-"""Candidates that a unit is cut to where only searches look at it, which list no more of them anyhow."""
-SAMPLED = 96
+SEARCHED = 240
+"""Candidates that a unit is cut to where only searches look at it."""
+SAMPLED = 80
 """Candidates of a unit, the most promising, that the units which serve it are cut by."""
 
 Reach = Callable[[Ints, Ints, UnitWords], csr_array]

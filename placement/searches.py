@@ -29,10 +29,11 @@ CHUNK = 4
 MOST_ROWS = 20_000
 """Rows that are kept for one network; then those made first go."""
 MOST_NETWORKS = 8
-MOST_BIT_BYTES = 64 << 20
+MOST_BIT_BYTES = 128 << 20
 """What rows of bits take that are kept for one network; then those with the limits asked for first go."""
 MOST_CHANGED = 64
 """With more changed links all rows are searched for again."""
+_NOT_KNOWN = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,36 @@ class Row:
     """Up to which latency was searched, ms."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """The bits of those within reach of sites: a value, but for rows of the table that are not in use."""
+
+    place: Ints
+    """(sites of the network + 1,): which row of the table, or `_NOT_KNOWN`; the last is for what is no site."""
+    table: Bits
+    """(rows, words): the first is of those that reach nobody."""
+    size: int
+    """Rows in use."""
+
+    def and_more(self, sites: Sequence[int], bits: Sequence[Words]) -> _Near:
+        """With more sites."""
+        place, table, size = self.place.copy(), self.table, self.size + len(sites)
+        if size > len(table):
+            rows = max(size, min(2 * size, len(place)))
+            table = np.empty((rows, table.shape[1]), dtype=np.uint64)
+            table[: self.size] = self.table[: self.size]
+        table[self.size : size] = bits
+        place[sites] = np.arange(self.size, size)
+        return _Near(place, table, size)
+
+
 @dataclass(slots=True)
 class _Known:
     network: Network
     matrix: csr_array
     rows: dict[Entries, Row] = field(default_factory=dict)
-    near: dict[float, dict[int, Words]] = field(default_factory=dict)
-    """By limit and the row of a site of the network: the bits of those within reach of it."""
+    near: dict[float, _Near] = field(default_factory=dict)
+    """By limit."""
 
 
 class Searches:
@@ -106,34 +130,21 @@ class Searches:
         sites: rows of the network; of -1 nothing is in reach.
         """
         known = self._of(network)
-        with self._lock:
-            kept = known.near.setdefault(limit, {})
         count = len(network.site_ids)
-        wanted = sites.tolist()
-        lacking = [one for one in wanted if one >= 0 and one not in kept]
-        if lacking:
+        near = known.near.get(limit) or _nobody_near(count)
+        while _NOT_KNOWN in (place := near.place[sites]):
+            lacking = np.unique(sites[place == _NOT_KNOWN]).tolist()
             found = self.rows(network, [((one, 0.0),) for one in lacking], [limit] * len(lacking))
-            made = {
-                one: bits_of(row.sites, row.latency, limit, count=count)
-                for one, row in zip(lacking, found, strict=True)
-            }
+            bits = [bits_of(row.sites, row.latency, limit, count=count) for row in found]
             with self._lock:
-                kept.update(made)
-                self._forget_bits(known, limit, words_for(count) * 8)
-        nothing = np.zeros(words_for(count), dtype=np.uint64)
-        listed = [nothing if one < 0 else kept[one] for one in wanted]
-        return np.concatenate([nothing, *listed])[len(nothing) :].reshape(len(listed), len(nothing))
+                # Another thread may have found some of them as well: they are there twice then.
+                near = known.near[limit] = (known.near.get(limit) or _nobody_near(count)).and_more(lacking, bits)
+                _forget_bits(known, limit)
+        return near.table[place]
 
     def matrix(self, network: Network) -> csr_array:
         """The network's latencies as a sparse matrix."""
         return self._of(network).matrix
-
-    @staticmethod
-    def _forget_bits(known: _Known, limit: float, row_bytes: int) -> None:
-        """Has no more bits than may be kept; those with this limit stay."""
-        others = [one for one in known.near if one != limit]
-        while others and row_bytes * sum(map(len, known.near.values())) > MOST_BIT_BYTES:
-            del known.near[others.pop(0)]
 
     def _of(self, network: Network) -> _Known:
         with self._lock:
@@ -175,6 +186,20 @@ def with_places(matrix: csr_array, places: Sequence[Entries], *, offsets: Sequen
     indices = np.concatenate((matrix.indices, np.array(heads, dtype=matrix.indices.dtype)))
     data = np.concatenate((matrix.data, np.array(weights, dtype=np.float64)))
     return csr_array((data, indices, pointers), shape=(size, size))
+
+
+def _nobody_near(count: int) -> _Near:
+    """Nothing is known of so many sites."""
+    place = np.full(count + 1, _NOT_KNOWN, dtype=np.int64)
+    place[-1] = 0
+    return _Near(place, np.zeros((1, words_for(count)), dtype=np.uint64), 1)
+
+
+def _forget_bits(known: _Known, limit: float) -> None:
+    """Has no more bits than may be kept; those with this limit stay."""
+    others = [one for one in known.near if one != limit]
+    while others and sum(one.table.nbytes for one in known.near.values()) > MOST_BIT_BYTES:
+        del known.near[others.pop(0)]
 
 
 def _searched(matrix: csr_array, lacking: dict[Entries, float], stop: Stop | None) -> dict[Entries, Row]:

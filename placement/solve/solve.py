@@ -110,6 +110,7 @@ def _one(model: Model, groups: tuple[Group, ...], weights: Floats, start: tuple[
             most=LISTED,
             budgets=[one.amounts[number] for one in model.budgets],
         )
+        columns = _served(columns, promised[number], nobody() if now is None else now)
         base = layout(unit, columns, groups=kept, fixed=mandatory(unit, kept), weights=weights)
         layouts[number] = base
         ground = ground_before(model, number, base, open)
@@ -123,6 +124,15 @@ def _one(model: Model, groups: tuple[Group, ...], weights: Floats, start: tuple[
         chosen, made = _beside(model, [one for one in layouts if one is not None], order, promised, chosen, groups)
         steps += made
     return replace(evaluate(model, tuple(chosen)), iterations=steps)
+
+
+def _served(columns: Ints, promised: Floats, keep: Ints) -> Ints:
+    """The columns without those that no server has in reach, but for those that are kept; all, when none is left."""
+    some = np.isfinite(promised[columns])
+    if some.all():
+        return columns
+    some |= np.isin(columns, keep)
+    return columns[some] if some.any() else columns
 
 
 def _clients(model: Model, number: int, open: Opens) -> list[Rows]:
