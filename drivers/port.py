@@ -58,6 +58,7 @@ class ReleaseWork(msgspec.Struct, frozen=True, kw_only=True):
     pods: PodTerms = PodTerms()
     """Which nodes its replicas may run on, those in `assignments` included."""
     configuration: Mapping[str, Any] = {}
+    """The values that it runs with. Secrets in it are references: `drivers.secret_values` gives what they stand for."""
 
 
 class RemovalWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +120,18 @@ async def no_secrets(secret_id: str) -> Mapping[str, str]:
     raise Permanent(f"the secret {secret_id} cannot be read here")
 
 
+WorkloadSecrets = Callable[[str, str], Awaitable[Mapping[str, str]]]
+"""Gives the values of a secret, by its id, to a workload of a tenant, by the tenant's id: `drivers.secret_values` asks it.
+
+Raises Permanent when the tenant has no such secret, Retryable when it cannot be read now.
+"""
+
+
+async def no_workload_secrets(secret_id: str, tenant_id: str) -> Mapping[str, str]:
+    """For where there are no secrets: knows none."""
+    raise Permanent(f"the secret {secret_id} cannot be read here")
+
+
 class PackageFiles(Protocol):
     """The packages that are kept here, for drivers that apply what is in them."""
 
@@ -152,6 +165,7 @@ class ClusterAccess:
     clock: Clock
     credentials_id: str | None = None
     secrets: Secrets = no_secrets
+    workload_secrets: WorkloadSecrets = no_workload_secrets
     inventory: Inventory = field(default_factory=NoInventory)
     packages: PackageFiles = field(default_factory=NoPackages)
     data_folder: Path | None = None

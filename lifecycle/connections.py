@@ -29,6 +29,8 @@ from drivers.port import (
     NoPackages,
     PackageFiles,
     Secrets,
+    WorkloadSecrets,
+    no_workload_secrets,
 )
 from drivers.registry import DriverRegistry
 from graph.change import Commit
@@ -97,6 +99,7 @@ class Connections(Mapping[str, Connection]):
         settings: LifecycleSettings,
         clock: Clock,
         secrets: Secrets,
+        workload_secrets: WorkloadSecrets = no_workload_secrets,
         data_folder: Path | None,
         packages: PackageFiles | None = None,
         on_connected: Callable[[str], None],
@@ -108,6 +111,7 @@ class Connections(Mapping[str, Connection]):
         self._settings = settings
         self._clock = clock
         self._secrets = secrets
+        self._workload_secrets = workload_secrets
         self._data_folder = data_folder
         self._packages = packages or NoPackages()
         self._on_connected = on_connected
@@ -253,6 +257,7 @@ class Connections(Mapping[str, Connection]):
             clock=self._clock,
             credentials_id=cluster.credentials_id,
             secrets=self._secrets,
+            workload_secrets=self._workload_secrets,
             inventory=inventory,
             data_folder=self._data_folder,
             packages=self._packages,

@@ -19,7 +19,7 @@ from typing import Protocol
 import structlog
 
 from drivers.clock import Clock, SystemClock
-from drivers.port import Secrets, no_secrets
+from drivers.port import Secrets, WorkloadSecrets, no_secrets, no_workload_secrets
 from drivers.registry import DriverRegistry
 from graph.edit import Edit
 from graph.identifiers import new_ulid
@@ -95,6 +95,7 @@ class Lifecycle:
         settings: LifecycleSettings | None = None,
         clock: Clock | None = None,
         secrets: Secrets = no_secrets,
+        workload_secrets: WorkloadSecrets = no_workload_secrets,
         data_folder: Path | None = None,
         projection: Projection | None = None,
         share: Share | None = None,
@@ -130,6 +131,7 @@ class Lifecycle:
             settings=self._settings,
             clock=self._clock,
             secrets=secrets,
+            workload_secrets=workload_secrets,
             data_folder=data_folder,
             packages=packages,
             on_connected=lambda cluster_id: self.reconciler.cluster_connected(cluster_id),

@@ -20,11 +20,12 @@ from drivers.packages.blobs import Blobs
 from drivers.packages.flaws import Limits
 from drivers.packages.folder_blobs import FolderBlobs
 from drivers.packages.object_blobs import ObjectBlobs, ObjectStoreProblem
-from drivers.port import Permanent, Secrets
+from drivers.port import Permanent, Retryable, Secrets, WorkloadSecrets
 from drivers.registry import DriverRegistry
 from graph.identifiers import new_ulid
 from graph.kinds import Secret
 from graph.ledger import Ledger
+from graph.store import StoreProblem
 from graph.view import get_as
 from lifecycle.backlog import Backlog
 from lifecycle.doorbell import Doorbell
@@ -57,6 +58,23 @@ def secrets_of(ledger: Ledger, sealer: Sealer) -> Secrets:
             return await open_secret(ledger.store, sealer, secret)
         except SealBroken as problem:
             raise Permanent(f"the secret {secret.name} cannot be opened: {problem}") from None
+
+    return values
+
+
+def workload_secrets_of(ledger: Ledger, sealer: Sealer) -> WorkloadSecrets:
+    """What gives drivers the values of the secrets that a tenant's workloads refer to: that tenant's, and no other's."""
+
+    async def values(secret_id: str, tenant_id: str) -> Mapping[str, str]:
+        secret = get_as(ledger.view, Secret, secret_id)
+        if secret is None or secret.tenant_id != tenant_id:
+            raise Permanent(f"its tenant has no secret {secret_id}")
+        try:
+            return await open_secret(ledger.store, sealer, secret)
+        except SealBroken as problem:
+            raise Permanent(f"the secret {secret.name} cannot be opened: {problem}") from None
+        except StoreProblem:
+            raise Retryable(f"the secret {secret.name} cannot be read now: the store is away") from None
 
     return values
 
@@ -118,6 +136,7 @@ async def working(
         ),
         clock=clock,
         secrets=secrets_of(ledger, sealer),
+        workload_secrets=workload_secrets_of(ledger, sealer),
         data_folder=settings.data_dir,
         projection=projection,
         share=share,

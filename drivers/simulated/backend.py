@@ -19,6 +19,7 @@ from drivers.port import (
     Sample,
     Unreachable,
 )
+from drivers.secret_values import revealed
 from drivers.simulated.cluster import Hanging, SimulatedCluster
 from drivers.simulated.conditions import Conditions
 
@@ -31,11 +32,14 @@ class SimulatedBackend:
     def __init__(self, access: ClusterAccess, cluster: SimulatedCluster) -> None:
         self._cluster = cluster
         self._owner = access.id
+        self._secrets = access.workload_secrets
         self._inventory = access.inventory
         self._conditions = Conditions(cluster.world, access.inventory)
 
     async def ensure(self, work: ReleaseWork) -> Applied:
         """As the port says, through the site's faults."""
+        # Looked up as a backend would need them, and dropped: this one runs nothing.
+        await revealed(work, self._secrets)
         return await self._answered(self._cluster.ensure(work, nodes=self._inventory.nodes_at(work.site_id)))
 
     async def remove(self, work: RemovalWork) -> Removed:

@@ -32,6 +32,7 @@ from drivers.port import (
     Sample,
     Unreachable,
 )
+from drivers.secret_values import revealed
 from drivers.simulated.client import Address, Answer, HttpPool, NoAnswer, NoConnection
 from drivers.simulated.settings import DRIVER, SimulatedSettings
 from drivers.simulated.wire import (
@@ -84,6 +85,7 @@ class RemoteBackend:
         self, access: ClusterAccess, settings: SimulatedSettings, address: Address, *, token: str | None
     ) -> None:
         self._owner = access.id
+        self._secrets = access.workload_secrets
         self._inventory = _Inventory(access.id, access.inventory)
         self._nodes = _SiteNodes(access.id, access.inventory)
         self._where = f"/v1/clusters/{settings.cluster or access.id}"
@@ -103,6 +105,8 @@ class RemoteBackend:
 
     async def ensure(self, work: ReleaseWork) -> Applied:
         """As the port says."""
+        # Looked up as a backend would need them, and dropped: what goes over the wire has the references.
+        await revealed(work, self._secrets)
         asked = Ensure(work=work, nodes=self._nodes.at(work.site_id))
         return await self._call("ensure", asked, _APPLIED, name=work.name)
 

@@ -15,6 +15,7 @@ from graph.entity import BASE_FIELDS, IMMUTABLE, INDEXED, MANAGED, Area, Entity,
 from graph.kinds.dependencies import MAX_DEPENDENCIES, Dependency, circle_through
 from graph.kinds.packages import SCHEME, ArtifactType, digest_of, is_digest, package_of
 from graph.refusal import InUse, InvalidInput, InvalidState, NotFound
+from graph.secret_checks import check_secrets, secret_ids_in
 from graph.selectors import parse_selector
 from graph.spelling import camel
 from graph.values import Resources
@@ -125,6 +126,12 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         ),
     ] = []
     configuration: Annotated[dict[str, Any], doc("Values for its package, as the driver takes them.")] = {}
+    secret_ids: Annotated[
+        list[str],
+        doc("The secrets that its configuration refers to."),
+        MANAGED,
+        Ref("Secret", relation="READS_SECRET", reverse=""),
+    ] = []
     package_id: Annotated[
         str | None,
         doc("The package that `artifact` names by `package:sha256:…`; none: it is run from elsewhere."),
@@ -133,7 +140,15 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = None
 
     def derived(self, reader: Reader, *, path: str) -> dict[str, Any]:
-        """The tenant's package that the artifact names; what is not there cannot be referred to."""
+        """The tenant's package that the artifact names, and the secrets that its values do."""
+        found = self._package(reader, path=path)
+        secret_ids = secret_ids_in(self.configuration)
+        if secret_ids != self.secret_ids:
+            check_secrets(reader, self.configuration, tenant_id=self.tenant_id, path=f"{path}.configuration")
+            found["secret_ids"] = secret_ids
+        return found
+
+    def _package(self, reader: Reader, *, path: str) -> dict[str, Any]:
         digest = digest_of(self.artifact.reference)
         if digest is None:
             return {"package_id": None}
@@ -174,6 +189,8 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
     def check_step(self, before: Entity | None, reader: Reader, *, path: str) -> None:
         """What a version that was used is made of stays so: its revisions would otherwise name something else."""
+        if not isinstance(before, Component) or before.configuration != self.configuration:
+            check_secrets(reader, self.configuration, tenant_id=self.tenant_id, path=f"{path}.configuration")
         changed = (
             ""
             if before is None

@@ -8,6 +8,7 @@ generation, which is what a backend compares.
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -18,6 +19,8 @@ from graph.kinds.operations import OperationKind
 from graph.kinds.overrides import Override, check_overrides
 from graph.kinds.policy import PlacementPolicy
 from graph.kinds.scheduling import Scheduling
+from graph.refusal import InvalidInput
+from graph.secret_checks import check_secrets, secret_ids_in
 from graph.values import Count, Resources
 
 if TYPE_CHECKING:
@@ -148,6 +151,16 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
     at: Annotated[TimestampMs, doc("When.")]
 
 
+@lru_cache(maxsize=1_024)
+def _secrets_of(encoded: bytes) -> tuple[str, ...]:
+    """The secrets that overrides refer to, which is asked at every step of a deployment's life."""
+    overrides = msgspec.json.decode(encoded, type=list[Override])
+    try:
+        return tuple(secret_ids_in(*(one.mapping() for one in overrides)))
+    except InvalidInput:
+        return ()  # what cannot be read is refused by the check that follows
+
+
 @kind(prefix="deployment", area=Area.WORKLOAD, scope=("tenant_id",))
 class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An app version wanted in places."""
@@ -215,12 +228,32 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     good: Annotated[
         GoodState | None, doc("Its newest state that was wholly observed; none: it never was READY."), MANAGED
     ] = None
+    secret_ids: Annotated[
+        list[str],
+        doc("The secrets that its overrides refer to."),
+        MANAGED,
+        Ref("Secret", relation="READS_SECRET", reverse=""),
+    ] = []
     delete_when_gone: Annotated[bool, doc("Whether it is deleted once nothing of it runs any more."), MANAGED] = False
+
+    def derived(self, reader: Reader, *, path: str) -> dict[str, Any]:
+        """The secrets that its overrides name."""
+        secret_ids = list(_secrets_of(msgspec.json.encode(self.overrides))) if self.overrides else []
+        if secret_ids == self.secret_ids:
+            return {}
+        self._check_secrets(reader, path=path)
+        return {"secret_ids": secret_ids}
 
     def check_step(self, before: Entity | None, reader: Reader, *, path: str) -> None:
         """Its overrides can be read. Looked at when they change and not at every step of its life."""
         if self.overrides and (not isinstance(before, Deployment) or before.overrides != self.overrides):
             check_overrides(self.overrides, path=f"{path}.overrides")
+            self._check_secrets(reader, path=path)
+
+    def _check_secrets(self, reader: Reader, *, path: str) -> None:
+        for at, one in enumerate(self.overrides):
+            where = f"{path}.overrides[{at}]"
+            check_secrets(reader, one.mapping(path=where), tenant_id=self.tenant_id, path=where)
 
 
 @kind(prefix="deploymentrevision", area=Area.WORKLOAD, filed=True)

@@ -66,7 +66,13 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
         if self.document is not None:
             return read_values(self.document, path=f"{path}.document")
         if self.path is None:
-            return dict(self.value)
+            if not isinstance(self.value, dict):
+                raise InvalidInput(
+                    "values as a whole are a mapping",
+                    remedy="give a path, a mapping, or a document",
+                    path=f"{path}.value",
+                )
+            return self.value
         value = self.value
         for key in reversed(keys_of(self.path, path=f"{path}.path")):
             value = {key: value}
@@ -112,10 +118,6 @@ def check_overrides(overrides: Sequence[Override], *, path: str) -> None:
         if one.document is not None and (one.path is not None or one.value is not None):
             raise InvalidInput(
                 "a document is instead of a path and a value", remedy="give one", path=f"{where}.document"
-            )
-        if one.document is None and one.path is None and not isinstance(one.value, dict):
-            raise InvalidInput(
-                "values as a whole are a mapping", remedy="give a path, a mapping, or a document", path=f"{where}.value"
             )
         one.mapping(path=where)
         if one.site_selector:

@@ -12,6 +12,7 @@ from graph.entity import BASE_FIELDS, IMMUTABLE, MANAGED, Area, Entity, Named, R
 from graph.kinds.apps import Component, LongText, deployments_naming
 from graph.kinds.overrides import check_values
 from graph.refusal import InUse, InvalidState, NotFound
+from graph.secret_checks import check_secrets, secret_ids_in
 from graph.spelling import camel
 
 if TYPE_CHECKING:
@@ -35,11 +36,25 @@ class Profile(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
             "Values by component name, laid over those that the components have of their own. At most 256 KiB of JSON."
         ),
     ] = {}
+    secret_ids: Annotated[
+        list[str],
+        doc("The secrets that its values refer to."),
+        MANAGED,
+        Ref("Secret", relation="READS_SECRET", reverse=""),
+    ] = []
     used_at: Annotated[
         TimestampMs | None,
         doc("When a deployment's revision first named it: from then on its values stay as they are."),
         MANAGED,
     ] = None
+
+    def derived(self, reader: Reader, *, path: str) -> dict[str, Any]:
+        """The secrets that its values name."""
+        secret_ids = secret_ids_in(self.values)
+        if secret_ids == self.secret_ids:
+            return {}
+        check_secrets(reader, self.values, tenant_id=self.tenant_id, path=f"{path}.values")
+        return {"secret_ids": secret_ids}
 
     def check(self, reader: Reader, *, path: str) -> None:
         """Its values are those of components that its version has."""
@@ -57,6 +72,8 @@ class Profile(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
     def check_step(self, before: Entity | None, reader: Reader, *, path: str) -> None:
         """What was used stays as it is."""
+        if not isinstance(before, Profile) or before.values != self.values:
+            check_secrets(reader, self.values, tenant_id=self.tenant_id, path=f"{path}.values")
         if not isinstance(before, Profile) or before.used_at is None:
             return
         for name in self.SPEC.fields:

@@ -366,6 +366,13 @@ class KeepsToNoTerms(Broken):
         return await self.inner.ensure(replace(work, pods=PodTerms()))
 
 
+class TakesReferencesAsTheyAre(Broken):
+    """Hands a backend the reference to a secret in the place of what it stands for."""
+
+    async def ensure(self, work: ReleaseWork) -> Applied:
+        return await self.inner.ensure(replace(work, configuration={}))
+
+
 class OwnedByNobody(Broken):
     """Does not mark what it makes."""
 

@@ -110,6 +110,14 @@ async def test_work_that_can_never_run_is_told_so_and_leaves_nothing(bed) -> Non
         assert (await backend.ensure(elsewhere())).changed, "another one is not held up"
 
 
+async def test_what_needs_a_secret_that_cannot_be_had_is_refused_and_leaves_nothing(bed) -> None:
+    wants = {"database": {"password": {"secret": "secret_01M7YQ2Z3B4C5D6E7F8G9HJKMN", "key": "password"}}}
+    async with bed.connected() as backend:
+        with pytest.raises(Permanent, match="secret_01M7YQ2Z3B4C5D6E7F8G9HJKMN"):
+            await backend.ensure(work(configuration=wants))
+        assert NAME not in await bed.held()
+
+
 async def test_a_setting_that_it_does_not_know_is_refused_by_its_name(bed) -> None:
     with pytest.raises(InvalidConfiguration) as refused:
         bed.driver.check({"noSuchSetting": 1})

@@ -84,6 +84,7 @@ NOTICED: dict[type[broken.Broken], list[str]] = {
         "an_instance_that_crashes_is_told_and_so_is_its_return",
     ],
     broken.TakesAnySetting: ["a_setting_that_it_does_not_know_is_refused_by_its_name"],
+    broken.TakesReferencesAsTheyAre: ["what_needs_a_secret_that_cannot_be_had_is_refused_and_leaves_nothing"],
     broken.RunsAnywhere: [
         "what_is_ensured_is_observed_with_its_replicas_on_their_nodes",
         "a_node_that_does_not_take_what_was_assigned_to_it_is_not_used",
@@ -92,6 +93,7 @@ NOTICED: dict[type[broken.Broken], list[str]] = {
         "replicas_run_on_the_nodes_that_their_terms_allow_and_on_no_other",
         "a_replica_that_no_node_takes_waits_and_says_why",
         "nobody_comes_beside_what_keeps_its_nodes_to_itself",
+        "what_goes_with_another_waits_for_it_and_runs_on_its_nodes",
     ],
 }
 """Which tests notice which broken driver."""
