@@ -26,9 +26,10 @@ from lifecycle.autoscaling_rule import recommended
 from lifecycle.autoscaling_samples import Reading, Sampler
 from lifecycle.autoscaling_targets import Target, left_behind, targets_of
 from lifecycle.connections import Connection
+from lifecycle.metrics_endpoints import MetricsEndpoint
 from lifecycle.placing import Placing
 from lifecycle.portions import portions
-from lifecycle.prometheus import MetricsEndpoint, Prometheus
+from lifecycle.prometheus import Prometheus
 from lifecycle.requests import own_request
 from lifecycle.rescaling import Judged, differs, drop_standings, room_for, scale_sites
 from lifecycle.settings import LifecycleSettings

@@ -11,15 +11,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from graph.kinds import PrometheusQuery
+from lifecycle.metrics_endpoints import EVERYBODY, MetricsEndpoint
 
-EVERYBODY = "*"
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_TOLD = 200
 """Characters of a server's own words that are repeated."""
@@ -31,36 +29,6 @@ class MetricsProblem(Exception):
 
 class MetricsUnreachable(MetricsProblem):
     """The server did not answer: it is left alone for a while."""
-
-
-class WrongEndpoint(ValueError):
-    """A declaration of a server that cannot be meant."""
-
-
-@dataclass(frozen=True, slots=True)
-class MetricsEndpoint:
-    """A Prometheus server that an operator declared."""
-
-    tenant: str
-    """The name of the tenant that may ask it, or `*` for all."""
-    name: str
-    url: str
-
-    @classmethod
-    def parse(cls, text: str) -> MetricsEndpoint:
-        """From `TENANT/NAME=URL`, with `*` for all tenants. Raises WrongEndpoint."""
-        address, _, url = text.partition("=")
-        tenant, _, name = address.partition("/")
-        if not tenant or not name or "/" in name:
-            raise WrongEndpoint("is not TENANT/NAME=URL")
-        try:
-            parts = urlsplit(url)
-            right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        except ValueError:
-            right = False
-        if not right or parts.query or parts.fragment:
-            raise WrongEndpoint("has no http:// or https:// URL without query and fragment")
-        return cls(tenant, name, url.rstrip("/"))
 
 
 class _Series(msgspec.Struct, frozen=True):

@@ -51,6 +51,7 @@ from lifecycle.drainer import Drainer
 from lifecycle.failover import Failover
 from lifecycle.failover_verbs import FailoverVerbs
 from lifecycle.held import WhileHeld
+from lifecycle.metrics_endpoints import MetricsEndpoint
 from lifecycle.migrations import Migrations
 from lifecycle.operations import cancel_operation, ended, retry_operation, running_operation
 from lifecycle.packages import Packages
@@ -60,7 +61,6 @@ from lifecycle.placing import Filing, Placing
 from lifecycle.plans import Plans
 from lifecycle.plans_dry_runs import DryRuns
 from lifecycle.plans_sweep import PlanSweep
-from lifecycle.prometheus import MetricsEndpoint
 from lifecycle.proposing import as_wished, newest_number
 from lifecycle.reconciler import Reconciler
 from lifecycle.reports import WorkReports

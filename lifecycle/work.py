@@ -16,6 +16,7 @@ from drivers.port import (
     ReleaseWork,
     RemovalWork,
     Removed,
+    Retryable,
     StaleGeneration,
     Unreachable,
 )
@@ -221,7 +222,8 @@ def _failed(edit: Edit, release: Release, problem: DriverProblem, *, settings: L
     if isinstance(problem, StaleGeneration):
         _overtake(edit, release, problem)
         return
-    fields: dict[str, Any] = {"error": message, "due_at": edit.at + _pause_ms(release, settings)}
+    pause_ms = max(_pause_ms(release, settings), _asked_ms(problem, settings))
+    fields: dict[str, Any] = {"error": message, "due_at": edit.at + pause_ms}
     if isinstance(problem, Unreachable):
         if release.phase is not ReleasePhase.WAITING_SITE:
             fields["phase"] = ReleasePhase.WAITING_SITE
@@ -244,6 +246,14 @@ def _pause_ms(release: Release, settings: LifecycleSettings) -> int:
         key=release.id,
     )
     return int(pause * 1000)
+
+
+def _asked_ms(problem: DriverProblem, settings: LifecycleSettings) -> int:
+    """How long the backend asked to be left alone, within the longest pause there is."""
+    asked = problem.retry_after_s if isinstance(problem, Retryable) else None
+    if asked is None or not asked > 0:
+        return 0
+    return int(min(asked, settings.backoff_cap_s) * 1000)
 
 
 def _overtake(edit: Edit, release: Release, problem: StaleGeneration) -> None:

@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from lifecycle.metrics_endpoints import MetricsEndpoint, WrongEndpoint
 from lifecycle.nats_servers import servers_of, without_passwords
 from server.settings_store import StoreTarget, parse_store
 from server.settings_values import PREFIX, Declaration, SettingWrong, converted, expanded, text_of
@@ -293,6 +294,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mass_loss_region_share: Annotated[
         float, _of("work", "The same share of the sites of one region, for what is moved from there.", ge=0, le=1)
     ] = 0.5
+    scaling_every_s: Annotated[
+        float,
+        _of(
+            "work",
+            "How often it is looked whether replicas that follow a measurement are to be more or fewer.",
+            unit="s",
+            ge=1,
+            le=3_600,
+        ),
+    ] = 15.0
+    metrics_endpoints: Annotated[
+        tuple[str, ...],
+        _of(
+            "work",
+            "The Prometheus servers that scaling policies may name: TENANT/NAME=URL, or */NAME=URL for every tenant. "
+            "Who may name a server may ask it anything. The URL is without credentials, query and fragment.",
+        ),
+    ] = ()
     shutdown_grace_s: Annotated[
         float, _of("work", "How long requests and work may take to finish at a stop.", unit="s", ge=0, le=600)
     ] = 10.0
@@ -327,6 +346,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def nats_servers(self) -> list[str]:
         """The URLs of the NATS servers with their passwords; none when there is no NATS."""
         return servers_of(self.nats, password=self.nats_password) if self.nats else []
+
+    def metrics_servers(self) -> list[MetricsEndpoint]:
+        """The Prometheus servers that scaling policies may name. Raises SettingWrong."""
+        found = []
+        for text in self.metrics_endpoints:
+            try:
+                found.append(MetricsEndpoint.parse(text))
+            except WrongEndpoint as problem:
+                raise SettingWrong(
+                    "metrics_endpoints",
+                    problem=f"has {text.partition('=')[0]!r}, which {problem}",
+                    remedy="Write for instance acme/edge=https://prometheus.example:9090.",
+                ) from None
+        return found
 
     def _password(self) -> str:
         if self.store_password or self.store_password_file is None:
@@ -468,6 +501,7 @@ def _check(settings: Settings) -> None:
             problem=f"is {settings.key_file}, inside the data folder",
             remedy="Put the key elsewhere: whoever copies the data folder would have it too.",
         )
+    settings.metrics_servers()
     if settings.max_documents_bytes < settings.max_body_bytes:
         raise SettingWrong(
             "max_documents_bytes",

@@ -132,6 +132,7 @@ async def working(
             calls_per_s=settings.calls_per_second,
             mass_loss_share=settings.mass_loss_share,
             mass_loss_region_share=settings.mass_loss_region_share,
+            scaling_every_s=settings.scaling_every_s,
             package_retention_ms=int(settings.package_retention_days * DAY_MS),
         ),
         clock=clock,
@@ -142,6 +143,7 @@ async def working(
         share=share,
         reports=of_work(metrics),
         packages=packages,
+        metrics_endpoints=settings.metrics_servers(),
     )
     of_share(metrics, share)
     backlog = Backlog(ledger.view)

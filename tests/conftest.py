@@ -19,6 +19,7 @@ pytest_plugins = [
     "beds.nats.fixtures",
     "beds.neo4j.fixtures",
     "beds.node.fixtures",
+    "beds.prometheus.fixtures",
     "beds.proxy.fixtures",
 ]
 

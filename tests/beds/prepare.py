@@ -13,10 +13,12 @@ from beds.nats import server as nats
 from beds.neo4j import server as neo4j
 from beds.node import packages
 from beds.parts import PartMissing
+from beds.prometheus import server as prometheus
 
 PARTS: dict[str, Callable[[], str]] = {
     "NATS": nats.ready,
     "Neo4j": neo4j.ready,
+    "Prometheus": prometheus.ready,
     "npm packages": packages.ready,
     "Chromium": lambda: browser.ready(install=True),
 }

@@ -352,3 +352,14 @@ async def test_a_finished_change_tells_its_story(edge) -> None:
     record = await edge.ledger.store.record("decision", edge.deployment(deployment.id).decision_id)
     assert record.subject_id == deployment.id
     assert release.phase is ReleasePhase.READY
+
+
+async def test_of_two_that_scale_at_once_neither_is_lost(edges) -> None:
+    async with edges(running=False) as edge:
+        await edge.network(sites=2)
+        await edge.version(web={}, db={})
+        deployment, _ = await edge.deploy()
+        for number in range(2, 6):
+            await asyncio.gather(edge.scale(deployment.id, web=number), edge.scale(deployment.id, db=number - 1))
+            assert edge.deployment(deployment.id).replicas == {"web": number, "db": number - 1}
+        assert edge.deployment(deployment.id).revision_number == 9

@@ -7,6 +7,9 @@ import dataclasses
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from drivers.port import Retryable
 from graph.kinds import (
     Artifact,
     ArtifactType,
@@ -19,6 +22,8 @@ from graph.kinds import (
 )
 from graph.values import HealthStatus
 from graph.view import each
+from lifecycle.work import Result, claim, record
+from lifecyclekit.edge import QUICK
 
 
 async def test_one_site_away_waits_and_the_others_finish(edges) -> None:
@@ -208,3 +213,27 @@ async def test_work_is_bounded_overall_by_cluster_and_by_site(edges, quick) -> N
     assert most["site"] == 1
     assert all(count <= 6 for key, count in most.items() if key.startswith("cluster"))
     assert most["all"] > 6
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "pause_ms"),
+    [
+        (None, range(10, 21)),
+        (0.1, range(100, 101)),
+        (0.001, range(10, 21)),
+        (1e9, range(200, 201)),
+        (-5.0, range(10, 21)),
+    ],
+    ids=["not-said", "longer-than-ours", "shorter-than-ours", "at-most-our-longest", "nonsense"],
+)
+async def test_a_backend_that_asks_to_be_left_alone_is(edges, asked_s: float | None, pause_ms: range) -> None:
+    async with edges(running=False) as edge:
+        await edge.network(sites=1)
+        await edge.version()
+        deployment, _ = await edge.deploy()
+        [release] = edge.releases(deployment.id)
+        [claimed] = await edge.change(lambda edit: claim(edit, {release.id: release.epoch}))
+        refused = Result(claimed, Retryable("it is busy", retry_after_s=asked_s))
+        at = await edge.change(lambda edit: (record(edit, [refused], settings=QUICK), edit.at)[1])
+        [release] = edge.releases(deployment.id)
+        assert release.due_at - at in pause_ms

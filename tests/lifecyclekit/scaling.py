@@ -9,8 +9,8 @@ from drivers.registry import DriverRegistry
 from graph.kinds import ScalingMetric, ScalingPolicy, SiteScaling
 from graph.view import each, get_as
 from lifecycle.autoscaler import Autoscaler
+from lifecycle.metrics_endpoints import MetricsEndpoint
 from lifecycle.placing import Placing
-from lifecycle.prometheus import MetricsEndpoint
 from lifecycle.share import Share
 from lifecyclekit.edge import QUICK, Edge
 from placement.projection import Projection

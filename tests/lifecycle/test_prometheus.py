@@ -1,0 +1,263 @@
+"""Values from Prometheus: which servers a tenant may ask, what an answer is taken for, and a real one from end to end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+import pytest
+
+from beds.prometheus.fixtures import Exporter
+from beds.prometheus.server import PrometheusServer
+from graph.kinds import DeploymentPhase, PrometheusQuery, ScalingLimit, ScalingMetric
+from lifecycle.metrics_endpoints import MetricsEndpoint, WrongEndpoint
+from lifecycle.prometheus import MAX_ANSWER_BYTES, MetricsProblem, MetricsUnreachable, Prometheus, values_in
+from lifecyclekit.scaling import Loop
+
+QUERY = PrometheusQuery(endpoint="edge", query="sum by (site) (requests)")
+
+
+@pytest.mark.parametrize(
+    ("text", "tenant", "url"),
+    [
+        ("acme/edge=http://127.0.0.1:9090", "acme", "http://127.0.0.1:9090"),
+        ("*/edge=https://metrics.example/prometheus/", "*", "https://metrics.example/prometheus"),
+    ],
+)
+def test_a_server_is_declared_for_a_tenant_or_for_all(text: str, tenant: str, url: str) -> None:
+    assert MetricsEndpoint.parse(text) == MetricsEndpoint(tenant, "edge", url)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "edge=http://a",
+        "acme/=http://a",
+        "/edge=http://a",
+        "a/b/c=http://a",
+        "acme/edge",
+        "acme/edge=",
+        "acme/edge=file:///etc/passwd",
+        "acme/edge=http://",
+        "acme/edge=http://a:port",
+        "acme/edge=http://a?x=1",
+        "acme/edge=http://a#x",
+        "acme/edge=http://user:secret@a",
+    ],
+)
+def test_what_cannot_be_meant_is_no_declaration(text: str) -> None:
+    with pytest.raises(WrongEndpoint):
+        MetricsEndpoint.parse(text)
+
+
+async def test_a_tenant_asks_its_own_servers_and_everybodys() -> None:
+    own, shared, other = (MetricsEndpoint(*one) for one in (("acme", "a", "u1"), ("*", "b", "u2"), ("else", "c", "u3")))
+    servers = Prometheus([own, shared, other], timeout_s=1)
+    assert [servers.endpoint("acme", "a"), servers.endpoint("acme", "b")] == [own, shared]
+    for tenant, name in (("acme", "c"), ("else", "a"), ("acme", "d"), ("*", "c"), ("", "c")):
+        with pytest.raises(MetricsProblem, match="is declared for this tenant"):
+            servers.endpoint(tenant, name)
+
+
+def answer(*series: tuple[dict[str, str], str], kind: str = "vector") -> bytes:
+    result = [{"metric": metric, "value": [1.5, value]} for metric, value in series]
+    return msgspec.json.encode({"status": "success", "data": {"resultType": kind, "result": result}})
+
+
+def test_each_site_has_the_value_of_its_label() -> None:
+    body = answer(({"site": "s0"}, "1.5"), ({"site": "s1", "x": "y"}, "0"))
+    assert values_in(body, status=200, name="edge", label="site") == {"s0": 1.5, "s1": 0.0}
+
+
+def test_what_is_no_number_is_left_out() -> None:
+    body = answer(*(({"site": f"s{nth}"}, value) for nth, value in enumerate(["NaN", "+Inf", "-3", "x", "7"])))
+    assert values_in(body, status=200, name="edge", label="site") == {"s4": 7.0}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"<html>", "is not Prometheus'"),
+        (b"[]", "is not Prometheus'"),
+        (b'{"status":"error","error":"parse error at char 3"}', "refused the query: parse error at char 3"),
+        (answer(kind="scalar"), "a scalar and not a vector"),
+        (b'{"status":"success","data":{"resultType":"vector","result":{"a":1}}}', "is not Prometheus'"),
+        (answer(({"host": "a"}, "1")), "has no label 'site'"),
+        (answer(({"site": "a", "x": "1"}, "1"), ({"site": "a", "x": "2"}, "1")), "several values for 'a'"),
+    ],
+)
+def test_an_answer_that_is_not_a_value_a_site_is_told_as_what_it_is(body: bytes, said: str) -> None:
+    with pytest.raises(MetricsProblem, match=said):
+        values_in(body, status=200, name="edge", label="site")
+
+
+# Servers that are not what they should be
+
+Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.fixture
+async def serving() -> AsyncIterator[Callable[[Answering], Awaitable[MetricsEndpoint]]]:
+    """Has something answer each connection; gives the server as it would be declared."""
+    servers: list[asyncio.Server] = []
+
+    async def serve(answering: Answering) -> MetricsEndpoint:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await answering(reader, writer)
+                await writer.drain()
+            except ConnectionError:
+                pass
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        servers.append(server)
+        return MetricsEndpoint("*", "edge", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+    yield serve
+    for one in servers:
+        one.close()
+
+
+async def told(endpoint: MetricsEndpoint, *, timeout_s: float = 5.0) -> MetricsProblem:
+    servers = Prometheus([endpoint], timeout_s=timeout_s)
+    try:
+        with pytest.raises(MetricsProblem) as problem:
+            await servers.values(endpoint, QUERY)
+        assert endpoint.url not in str(problem.value), "a tenant is not told where a server is"
+        return problem.value
+    finally:
+        await servers.close()
+
+
+async def test_a_redirect_is_not_followed(serving) -> None:
+    asked = []
+
+    async def elsewhere(reader, writer) -> None:
+        asked.append(1)
+        writer.write(answer(({"site": "s0"}, "1")))
+
+    target = await serving(elsewhere)
+
+    async def redirect(reader, writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 302 Found\r\nlocation: {target.url}/\r\ncontent-length: 0\r\n\r\n".encode())
+
+    assert "is not Prometheus'" in str(await told(await serving(redirect)))
+    assert asked == []
+
+
+async def test_an_answer_is_read_up_to_a_bound(serving) -> None:
+    async def endless(reader, writer) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
+        for _ in range(MAX_ANSWER_BYTES // 65_536 + 64):
+            writer.write(b" " * 65_536)
+            await writer.drain()
+
+    assert "is too large" in str(await told(await serving(endless)))
+
+
+async def test_a_server_that_says_nothing_is_given_up(serving) -> None:
+    async def silent(reader, writer) -> None:
+        await reader.read()
+
+    assert isinstance(await told(await serving(silent), timeout_s=0.2), MetricsUnreachable)
+
+
+async def test_a_server_that_fails_or_is_not_there_is_unreachable(serving) -> None:
+    async def failing(reader, writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")
+
+    assert isinstance(await told(await serving(failing)), MetricsUnreachable)
+    assert isinstance(await told(MetricsEndpoint("*", "edge", "http://127.0.0.1:1")), MetricsUnreachable)
+
+
+# A real one
+
+
+async def scraped(server: PrometheusServer, query: PrometheusQuery, expected: dict[str, float]) -> None:
+    """Waits until Prometheus has read what the exporter serves."""
+    endpoint = MetricsEndpoint("*", "edge", server.url)
+    servers = Prometheus([endpoint], timeout_s=5)
+    try:
+        async with asyncio.timeout(30):
+            while await servers.values(endpoint, query) != expected:
+                await asyncio.sleep(0.1)
+    finally:
+        await servers.close()
+
+
+async def test_replicas_follow_what_a_real_prometheus_measures(
+    edge, prometheus_server: PrometheusServer, exporter: Exporter
+) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    deployment, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    loop = Loop(edge, endpoints=(MetricsEndpoint("acme", "edge", prometheus_server.url),))
+    policy = await loop.policy(deployment.id, prometheus=QUERY)
+    # Two instances at one site, and one that is known by its id.
+    exporter.lines = {
+        'requests{site="s0",pod="a"}': 250.0,
+        'requests{site="s0",pod="b"}': 120.0,
+        f'requests{{site="{edge.site_ids[1]}"}}': 210.0,
+    }
+    await scraped(prometheus_server, QUERY, {"s0": 370.0, edge.site_ids[1]: 210.0})
+    await loop.round(2)
+    assert loop.replicas(deployment.id) == {"s0": 4, "s1": 3}
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    # A wrong query scales nothing, and says why.
+    await loop.change(policy, prometheus=msgspec.structs.replace(QUERY, query="sum by (site) (requests"))
+    await loop.round(6)
+    standing = loop.standing(policy)
+    assert standing.limited_by is ScalingLimit.NO_SAMPLES
+    assert "parse error" in standing.message
+    assert loop.replicas(deployment.id) == {"s0": 4, "s1": 3}
+
+
+async def test_cpu_in_cores_from_prometheus_is_a_percentage_of_what_replicas_ask_for(
+    edge, prometheus_server: PrometheusServer, exporter: Exporter
+) -> None:
+    await edge.network(sites=1)
+    await edge.version()
+    deployment, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    loop = Loop(edge, endpoints=(MetricsEndpoint("*", "edge", prometheus_server.url),))
+    query = PrometheusQuery(endpoint="edge", query="sum by (place) (cores)", site_label="place")
+    await loop.policy(deployment.id, prometheus=query, metric=ScalingMetric.CPU_UTILIZATION, target=80.0)
+    exporter.lines = {'cores{place="s0"}': 1.15}  # of 0.5 that one asks for
+    await scraped(prometheus_server, query, {"s0": 1.15})
+    await loop.round(2)
+    assert loop.replicas(deployment.id) == {"s0": 3}
+
+
+async def test_a_prometheus_that_is_killed_scales_nothing_and_is_left_alone_until_it_is_back(
+    edge, prometheus_server: PrometheusServer, exporter: Exporter
+) -> None:
+    await edge.network(sites=1)
+    await edge.version()
+    deployment, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    loop = Loop(edge, endpoints=(MetricsEndpoint("*", "edge", prometheus_server.url),))
+    policy = await loop.policy(deployment.id, prometheus=QUERY)
+    exporter.lines = {'requests{site="s0"}': 300.0}
+    await scraped(prometheus_server, QUERY, {"s0": 300.0})
+    await loop.round(2)
+    assert loop.replicas(deployment.id) == {"s0": 3}
+    prometheus_server.kill()
+    exporter.lines = {'requests{site="s0"}': 900.0}
+    await loop.round(6)
+    standing = loop.standing(policy)
+    assert standing.limited_by is ScalingLimit.NO_SAMPLES
+    assert standing.stale_since is not None
+    assert loop.replicas(deployment.id) == {"s0": 3}
+    prometheus_server.start()
+    await scraped(prometheus_server, QUERY, {"s0": 900.0})
+    for _ in range(40):
+        if await loop.round(every_s=60):
+            break
+    assert loop.replicas(deployment.id) == {"s0": 7}
