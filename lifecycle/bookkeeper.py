@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+import msgspec
 import structlog
 
 from drivers.clock import Clock
@@ -34,11 +35,12 @@ from lifecycle.events import tell
 from lifecycle.gates import is_ready
 from lifecycle.migrating import steps_of, switch_over
 from lifecycle.outcomes import outcomes_of
-from lifecycle.progress import Tally, outcome_of, phase_of, tally
+from lifecycle.progress import outcome_of, phase_of, tally
 from lifecycle.releases import releases_of, unwant
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
+from lifecycle.standings import in_words, status_of
 
 log = structlog.get_logger(__name__)
 REQUEST = own_request("lifecycle.progress")
@@ -170,7 +172,7 @@ def keep_books(edit: Edit, *, deployment_ids: list[str]) -> None:
         deployment = retire(edit, deployment)
         releases = releases_of(edit, deployment.id)
         deployment = _keep_operations(edit, deployment, releases)
-        _keep_phase(edit, deployment, tally(releases))
+        _keep_phase(edit, deployment, releases)
 
 
 def retire(edit: Edit, deployment: Deployment) -> Deployment:
@@ -241,8 +243,12 @@ def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]
     return deployment
 
 
-def _keep_phase(edit: Edit, deployment: Deployment, counted: Tally) -> None:
-    phase, message = phase_of(deployment, counted, working=deployment.operation_id is not None)
+def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release]) -> None:
+    phase, message = phase_of(deployment, tally(releases), working=deployment.operation_id is not None)
+    # What is said of the whole is said of the phase that it is in from now on.
+    status = status_of(msgspec.structs.replace(deployment, phase=phase), releases, _component_names(edit, releases))
+    if phase is DeploymentPhase.READY and not status.replicas.desired:
+        message = in_words(status)
     good = deployment.good
     if phase is DeploymentPhase.READY and deployment.revision_id is not None:
         good = GoodState(
@@ -250,7 +256,7 @@ def _keep_phase(edit: Edit, deployment: Deployment, counted: Tally) -> None:
             revision_number=deployment.revision_number,
             decision_id=deployment.decision_id,
         )
-    after = edit.replace(deployment, phase=phase, message=message, good=good)
+    after = edit.replace(deployment, phase=phase, message=message, status=status, good=good)
     if phase is not deployment.phase and phase is not DeploymentPhase.PROGRESSING:
         warning = phase is DeploymentPhase.DEGRADED
         told = f"Deployment {deployment.name} is {phase.name}" + (f": {message}." if message else ".")
@@ -259,9 +265,18 @@ def _keep_phase(edit: Edit, deployment: Deployment, counted: Tally) -> None:
         edit.delete(after, cascade=True)
 
 
+def _component_names(edit: Edit, releases: list[Release]) -> dict[str, str]:
+    found = {one.component_id: get_as(edit, Component, one.component_id) for one in releases}
+    return {component_id: one.name for component_id, one in found.items() if one is not None}
+
+
 def _standing(release: Release) -> tuple[object, ...]:
     """What of a release the books depend on."""
+    seen = release.observed
     return (
+        None if seen is None else (seen.present, seen.ready_replicas, seen.message),
+        release.unseen_since,
+        release.running_replicas,
         release.phase,
         release.wanted,
         release.retires_after,

@@ -22,6 +22,8 @@ from lifecycle.outcomes import note_removed
 def differs(reader: Reader, release: Release, seen: ObservedRelease) -> bool:
     """Whether taking the report in would change anything: most reports tell what is known."""
     before = release.observed
+    if release.unseen_since is not None:
+        return before is None or seen.version >= before.version
     if before is None or not _same(before, seen):
         return before is None or seen.version >= before.version
     if release.phase in (ReleasePhase.WAITING_READY, ReleasePhase.WAITING_SITE, ReleasePhase.QUARANTINED):
@@ -46,7 +48,7 @@ def take_in(edit: Edit, release: Release, seen: ObservedRelease) -> Release:
         return release
     observed = before if before is not None and _same(before, seen) else _observed(seen, at=edit.at)
     _keep_instances(edit, release, seen)
-    fields: dict[str, Any] = {"observed": observed}
+    fields: dict[str, Any] = {"observed": observed, "unseen_since": None}
     if release.wanted:
         fields |= _work_after(edit, release, seen)
     return edit.replace(release, **fields)
@@ -61,6 +63,7 @@ def take_gone(edit: Edit, release: Release, *, version: int) -> Release | None:
         forget(edit, release)
         return None
     _drop_instances(edit, release)
+    release = edit.replace(release, unseen_since=None)
     if before is not None and not before.present:
         return release
     gone = ReleaseObserved(present=False, version=version, observed_at=edit.at)
@@ -87,9 +90,16 @@ def lose_sight(edit: Edit, release: Release, reason: str) -> Release:
     """Takes in that the release's site or backend does not answer: what was known of it may be true or not."""
     for one in each(edit, Instance, "release_id", release.id):
         edit.replace(one, status=InstanceStatus.UNKNOWN, message=reason)
+    if release.unseen_since is None and was_seen(release):
+        release = edit.replace(release, unseen_since=edit.at)
     if release.phase in (ReleasePhase.READY, ReleasePhase.WAITING_READY, ReleasePhase.PENDING):
         return edit.replace(release, phase=ReleasePhase.WAITING_SITE, error=reason)
     return release
+
+
+def was_seen(release: Release) -> bool:
+    """Whether something of the release is known to be there, or was: what nobody ever had is not unknown."""
+    return release.applied_generation > 0 or (release.observed is not None and release.observed.present)
 
 
 def _work_after(edit: Edit, release: Release, seen: ObservedRelease) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from lifecycle.events import tell
 from lifecycle.fencing import end_fence
 from lifecycle.health import among, cluster_health, counts_for, finding_of, site_health, with_finding
 from lifecycle.losses import with_loss
-from lifecycle.observation import differs, lose_sight, take_gone, take_in
+from lifecycle.observation import differs, lose_sight, take_gone, take_in, was_seen
 from placement.conditions import is_down
 
 
@@ -119,8 +119,10 @@ def _can_be_missed(release: Release) -> bool:
 
 def is_in_sight(reader: Reader, release: Release) -> bool:
     """Whether the graph still tells of the release as if it were seen."""
-    return release.phase in (ReleasePhase.READY, ReleasePhase.WAITING_READY, ReleasePhase.PENDING) or any(
-        True for _ in reader.ids("Instance", "release_id", release.id)
+    return (
+        release.phase in (ReleasePhase.READY, ReleasePhase.WAITING_READY, ReleasePhase.PENDING)
+        or (release.unseen_since is None and was_seen(release))
+        or any(True for _ in reader.ids("Instance", "release_id", release.id))
     )
 
 

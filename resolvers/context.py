@@ -54,6 +54,8 @@ class Services:
     """Where browsers reach the server, when it was told."""
     page_size_max: int = 500
     heartbeat_s: float = 15.0
+    execution_timeout_s: float = 10.0
+    """The longest that a query or mutation may take."""
 
 
 @dataclass(kw_only=True)

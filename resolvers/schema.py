@@ -28,6 +28,7 @@ from resolvers.queries.network import network_queries
 from resolvers.queries.plans import plan_queries
 from resolvers.queries.records import record_queries
 from resolvers.queries.server import server_queries
+from resolvers.queries.waiting import wait_queries
 from resolvers.subscriptions.changes import changes_field
 from resolvers.subscriptions.operation import operation_field
 from resolvers.subscriptions.topology import topology_fields
@@ -69,6 +70,7 @@ def build_schema() -> strawberry.Schema:
         **record_queries(),
         **audit_queries(),
         **server_queries(),
+        **wait_queries(),
         "topology": topology_query,
         **plan_queries(),
     }

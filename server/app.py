@@ -138,6 +138,7 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
             refusals=audit,
             public_url=settings.public_url,
             page_size_max=settings.page_size_max,
+            execution_timeout_s=settings.execution_timeout_s,
             facts=ServerFacts(
                 version=version(), store=ledger.store.name, demo=settings.demo, started_at=system_clock_ms()
             ),

@@ -29,6 +29,7 @@ from graph.kinds.apps import App, AppVersion, Artifact, Component, Port, Protoco
 from graph.kinds.apps import Service, ServiceScope  # isort: skip
 from graph.kinds.overrides import Override  # isort: skip
 from graph.kinds.profiles import Profile  # isort: skip
+from graph.kinds.statuses import ComponentStatus, Counted, DeploymentStatus, StatusReason  # isort: skip
 from graph.kinds.deployments import (  # isort: skip
     GIVEN_UP,
     Approval,
@@ -83,12 +84,15 @@ __all__ = [
     "ArtifactType",
     "Cluster",
     "Component",
+    "ComponentStatus",
+    "Counted",
     "Dependency",
     "DependencyCondition",
     "DependencyScope",
     "Deployment",
     "DeploymentPhase",
     "DeploymentRevision",
+    "DeploymentStatus",
     "Displacement",
     "DisplacementState",
     "DriftPolicy",
@@ -150,6 +154,7 @@ __all__ = [
     "SiteReplicas",
     "SiteRole",
     "SiteScaling",
+    "StatusReason",
     "StepName",
     "StepStatus",
     "Tenant",

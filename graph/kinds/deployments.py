@@ -19,6 +19,7 @@ from graph.kinds.operations import OperationKind
 from graph.kinds.overrides import Override, check_overrides
 from graph.kinds.policy import PlacementPolicy
 from graph.kinds.scheduling import Scheduling
+from graph.kinds.statuses import DeploymentStatus
 from graph.refusal import InvalidInput
 from graph.secret_checks import check_secrets, secret_ids_in
 from graph.values import Count, Resources
@@ -213,7 +214,12 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     revision_number: Annotated[Count, doc("The number of its current revision, from 1."), MANAGED] = 1
     generation: Annotated[int, doc("Rises with every change of what is wanted."), MANAGED] = 1
     phase: Annotated[DeploymentPhase, doc("Where it stands."), MANAGED, INDEXED] = DeploymentPhase.PENDING_PLACEMENT
-    message: Annotated[str | None, doc("Why it stands there, when it is not READY."), MANAGED] = None
+    message: Annotated[
+        str | None, doc("Why it stands there; of one that is READY, only why none of it is to run."), MANAGED
+    ] = None
+    status: Annotated[
+        DeploymentStatus, doc("What of it is desired, applied and ready, and why the rest is not."), MANAGED
+    ] = DeploymentStatus()
     revision_id: Annotated[str | None, doc("Its current revision."), MANAGED] = None
     version_ids: Annotated[
         list[str],
@@ -347,6 +353,11 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     observed: Annotated[ReleaseObserved | None, doc("What the backend last reported; none: nothing yet."), MANAGED] = (
         None
     )
+    unseen_since: Annotated[
+        TimestampMs | None,
+        doc("Since when nobody sees it, for its site or backend does not answer; what it runs is then unknown."),
+        MANAGED,
+    ] = None
     phase: Annotated[ReleasePhase, doc("Where the work on it stands."), MANAGED, INDEXED] = ReleasePhase.PENDING
     epoch: Annotated[int, doc("Bumped by every claim; a result commits only at its own epoch."), MANAGED] = 0
     claimed_by: Annotated[

@@ -1,0 +1,98 @@
+"""Whether what somebody waits for has come, and what is missing: pure functions of the graph.
+
+A wait ends when it was reached, when it cannot be reached any more, or when its time is over; the answer is the same in all
+three and says which. What was just asked for counts at once: a phase changes with the commit of the change, and what is
+applied is read from the releases themselves and not from counts that are written a moment later.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from graph.kinds import Deployment, DeploymentPhase, Operation, OperationStatus, Release, StatusReason
+from graph.view import Reader, each, get_as
+from lifecycle.standings import in_words, stays
+
+REASONS_MAX = 10
+_UNPLACED = (DeploymentPhase.PENDING_PLACEMENT, DeploymentPhase.PENDING_APPROVAL)
+
+
+class WaitCondition(enum.Enum):
+    """What is waited for."""
+
+    APPLIED = "APPLIED"
+    """Every backend holds what is wanted; it need not be ready."""
+    READY = "READY"
+    """All of it was observed as wanted. Of an operation: it has SUCCEEDED."""
+    GONE = "GONE"
+    """Nothing of the deployment runs any more: it is TERMINATED, or deleted."""
+
+
+class Waited(msgspec.Struct, frozen=True, kw_only=True):
+    """How a wait stands."""
+
+    reached: bool
+    over: bool = False
+    """Whether it cannot be reached any more."""
+    summary: str = ""
+    missing: list[StatusReason] = []
+
+    @property
+    def ends(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return self.reached or self.over
+
+
+def of_deployment(reader: Reader, deployment_id: str, condition: WaitCondition) -> Waited:
+    """How a wait for a deployment stands."""
+    deployment = get_as(reader, Deployment, deployment_id)
+    gone = deployment is None or deployment.phase is DeploymentPhase.TERMINATED
+    if condition is WaitCondition.GONE or gone or deployment is None:
+        if gone or deployment is None:
+            told = "it is gone" if deployment is None else "it is terminated"
+            return Waited(reached=condition is WaitCondition.GONE, over=True, summary=told)
+        left = reader.count("Release", "deployment_id", deployment_id)
+        told = f"{left} releases are left"
+        if deployment.phase is not DeploymentPhase.TERMINATING:
+            told = "nobody has asked for it to be terminated"
+        return Waited(reached=False, summary=told, missing=list(deployment.status.reasons))
+    summary = in_words(deployment.status)
+    if condition is WaitCondition.READY or deployment.phase is DeploymentPhase.READY:
+        reached = deployment.phase is DeploymentPhase.READY
+        return Waited(reached=reached, summary=summary, missing=[] if reached else list(deployment.status.reasons))
+    if deployment.phase in _UNPLACED:
+        return Waited(reached=False, summary=summary, missing=list(deployment.status.reasons))
+    return _applied(list(each(reader, Release, "deployment_id", deployment_id)))
+
+
+def of_operation(reader: Reader, operation: Operation, condition: WaitCondition) -> Waited:
+    """How a wait for an operation stands; one that has ended may be a filed one."""
+    if condition is WaitCondition.GONE:
+        return of_deployment(reader, operation.subject_id or "", condition)
+    progress = operation.progress
+    summary = f"{operation.status.name}: {progress.done} of {progress.total} releases are done"
+    if operation.ended:
+        error = operation.error
+        missing = [StatusReason(code=error.code, message=error.message)] if error is not None else []
+        reached = operation.status is OperationStatus.SUCCEEDED
+        return Waited(reached=reached, over=True, summary=summary, missing=missing)
+    deployment = get_as(reader, Deployment, operation.subject_id)
+    if condition is WaitCondition.APPLIED and deployment is not None and deployment.phase not in _UNPLACED:
+        return _applied(list(each(reader, Release, "operation_id", operation.id)))
+    missing = list(deployment.status.reasons) if deployment is not None else []
+    return Waited(reached=False, summary=summary, missing=missing)
+
+
+def _applied(releases: list[Release]) -> Waited:
+    """Whether backends hold what is wanted of all of them, and nothing that is not."""
+    left = [one for one in releases if not stays(one) or one.applied_generation < one.generation]
+    summary = f"{len(releases) - len(left)} of {len(releases)} releases are applied"
+    counts: dict[str, int] = {}
+    for one in left:
+        told = one.error or ("what is wanted is not with its backend yet" if stays(one) else "it is to go")
+        counts[told] = counts.get(told, 0) + 1
+    often = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:REASONS_MAX]
+    missing = [StatusReason(code="NOT_APPLIED", message=message, releases=count) for message, count in often]
+    return Waited(reached=not left, summary=summary, missing=missing)

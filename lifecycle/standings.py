@@ -1,0 +1,232 @@
+"""What is desired, applied and ready: of a release, of a site, of a whole deployment. Pure functions of releases.
+
+The bookkeeper writes a deployment's, so that a list of deployments is read without looking at any release. What cannot be
+seen is never ready: a backend that is away may still run what it ran, and nobody knows. And nothing of nothing is said as
+such, with the reason why there is nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from graph.entity import TimestampMs
+from graph.kinds import (
+    ComponentStatus,
+    Counted,
+    Deployment,
+    DeploymentPhase,
+    DeploymentStatus,
+    Release,
+    ReleasePhase,
+    StatusReason,
+)
+from lifecycle.gates import is_ready
+
+REASONS_MAX = 10
+_CODES = {
+    ReleasePhase.QUARANTINED: "QUARANTINED",
+    ReleasePhase.DRIFTED: "DRIFTED",
+    ReleasePhase.WAITING_SITE: "SITE_AWAY",
+    ReleasePhase.WAITING_DEPENDENCY: "DEPENDENCY",
+    ReleasePhase.WAITING_READY: "NOT_READY",
+}
+_UNDER_WAY = {
+    ReleasePhase.PENDING: "waits for a worker",
+    ReleasePhase.APPLYING: "its backend is being called",
+}
+
+
+class ReleaseStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of one release is as it should be."""
+
+    replicas: Counted
+    ready: bool
+    """Whether all of it is as wanted, and seen."""
+    unseen_since: TimestampMs | None
+    reason: StatusReason | None
+    """Why it is not ready, or why there is nothing to be; None when it is ready."""
+
+
+class SiteStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a deployment is as it should be at one site."""
+
+    site_id: str
+    releases: Counted
+    replicas: Counted
+    unseen_since: TimestampMs | None
+    reasons: list[StatusReason]
+
+
+def stays(release: Release) -> bool:
+    """Whether a release is wanted and not about to be replaced."""
+    return release.wanted and release.retires_after is None
+
+
+def status_of_release(release: Release) -> ReleaseStatus:
+    """What is desired, applied and ready of one release."""
+    return ReleaseStatus(
+        replicas=_replicas(release),
+        ready=is_seen_ready(release),
+        unseen_since=release.unseen_since,
+        reason=_reason(release),
+    )
+
+
+def is_seen_ready(release: Release) -> bool:
+    """Whether a release is as wanted and seen to be so."""
+    return release.unseen_since is None and stays(release) and is_ready(release)
+
+
+def status_of(deployment: Deployment, releases: Iterable[Release], names: Mapping[str, str]) -> DeploymentStatus:
+    """What is desired, applied and ready of a deployment; `names` are its components', by id."""
+    found = list(releases)
+    staying = [one for one in found if stays(one)]
+    by_component: dict[str, list[Release]] = defaultdict(list)
+    for one in staying:
+        by_component[names.get(one.component_id, one.component_id)].append(one)
+    replicas = _sum(_replicas(one) for one in staying)
+    return DeploymentStatus(
+        sites=_sites(staying),
+        releases=_releases(staying),
+        replicas=replicas,
+        leaving=len(found) - len(staying),
+        failed=sum(one.phase in (ReleasePhase.QUARANTINED, ReleasePhase.DRIFTED) for one in found),
+        components=[
+            ComponentStatus(component=name, sites=_sites(some), replicas=_sum(_replicas(one) for one in some))
+            for name, some in sorted(by_component.items())
+        ],
+        reasons=[*_of_the_whole(deployment, staying, replicas), *_reasons(found)][:REASONS_MAX],
+    )
+
+
+def sites_of(releases: Iterable[Release]) -> list[SiteStatus]:
+    """The same of each site, by site id."""
+    by_site: dict[str, list[Release]] = defaultdict(list)
+    for one in releases:
+        by_site[one.site_id].append(one)
+    found = []
+    for site_id, some in sorted(by_site.items()):
+        staying = [one for one in some if stays(one)]
+        found.append(
+            SiteStatus(
+                site_id=site_id,
+                releases=_releases(staying),
+                replicas=_sum(_replicas(one) for one in staying),
+                unseen_since=min((one.unseen_since for one in some if one.unseen_since is not None), default=None),
+                reasons=_reasons(some),
+            )
+        )
+    return found
+
+
+def in_words(status: DeploymentStatus) -> str:
+    """A status in one line: `3 of 5 replicas are ready, 2 unknown: site Vienna does not answer`."""
+    counted = status.replicas
+    text = f"{counted.ready} of {counted.desired} replicas are ready"
+    if counted.unknown:
+        text = f"{text}, {counted.unknown} unknown"
+    return f"{text}: {status.reasons[0].message}" if status.reasons else text
+
+
+def _replicas(release: Release) -> Counted:
+    if not stays(release):
+        return Counted()
+    desired, seen = release.running_replicas, release.observed
+    ready = min(desired, seen.ready_replicas) if seen is not None and seen.present else 0
+    unseen = release.unseen_since is not None
+    return Counted(
+        desired=desired,
+        applied=desired if release.applied_generation >= release.generation else 0,
+        ready=0 if unseen else ready,
+        unknown=desired if unseen else 0,
+    )
+
+
+def _releases(staying: Sequence[Release]) -> Counted:
+    return Counted(
+        desired=len(staying),
+        applied=sum(one.applied_generation >= one.generation for one in staying),
+        ready=sum(is_seen_ready(one) for one in staying),
+        unknown=sum(one.unseen_since is not None for one in staying),
+    )
+
+
+def _sites(staying: Sequence[Release]) -> Counted:
+    every = {one.site_id for one in staying}
+    unapplied = {one.site_id for one in staying if one.applied_generation < one.generation}
+    unready = {one.site_id for one in staying if not is_seen_ready(one)}
+    unseen = {one.site_id for one in staying if one.unseen_since is not None}
+    return Counted(
+        desired=len(every),
+        applied=len(every) - len(unapplied),
+        ready=len(every) - len(unready),
+        unknown=len(unseen),
+    )
+
+
+def _sum(counts: Iterable[Counted]) -> Counted:
+    desired = applied = ready = unknown = 0
+    for one in counts:
+        desired += one.desired
+        applied += one.applied
+        ready += one.ready
+        unknown += one.unknown
+    return Counted(desired=desired, applied=applied, ready=ready, unknown=unknown)
+
+
+def _reasons(releases: Iterable[Release]) -> list[StatusReason]:
+    """Why releases are not ready, each reason once with how many it holds for."""
+    counts = Counter((found.code, found.message) for one in releases if (found := _reason(one)) is not None)
+    counts.pop(("STOPPED", "it is stopped"), None)
+    counts.pop(("SCALED_TO_ZERO", "no replica of it is wanted"), None)
+    return [StatusReason(code=code, message=message, releases=count) for (code, message), count in counts.most_common()]
+
+
+def _reason(release: Release) -> StatusReason | None:
+    if release.left_behind:
+        return StatusReason(code="LEFT_BEHIND", message="it is removed when its site answers", releases=1)
+    if not stays(release):
+        return StatusReason(code="UNDER_WAY", message=release.error or "it is to go, and is still there", releases=1)
+    if release.unseen_since is not None:
+        return StatusReason(code="UNKNOWN", message=release.error or "its backend does not answer", releases=1)
+    if is_ready(release):
+        if release.running_replicas:
+            return None
+        if release.stopped:
+            return StatusReason(code="STOPPED", message="it is stopped", releases=1)
+        return StatusReason(code="SCALED_TO_ZERO", message="no replica of it is wanted", releases=1)
+    code = _CODES.get(release.phase)
+    if code is None:
+        told = release.error or _UNDER_WAY.get(release.phase, "what is wanted is not with its backend yet")
+        return StatusReason(code="UNDER_WAY", message=told, releases=1)
+    seen = release.observed
+    backends_own = seen.message if seen is not None and code == "NOT_READY" else None
+    return StatusReason(
+        code=code, message=release.error or backends_own or "its replicas are not all ready", releases=1
+    )
+
+
+def _of_the_whole(deployment: Deployment, staying: Sequence[Release], replicas: Counted) -> list[StatusReason]:
+    """What holds for a deployment as a whole, above all why there is nothing to be ready."""
+    found = []
+    if deployment.proposal is not None:
+        told = f"revision {deployment.proposal.number} waits for approval"
+        found.append(StatusReason(code="PENDING_APPROVAL", message=told))
+    if replicas.desired:
+        return found
+    if deployment.phase is DeploymentPhase.PENDING_PLACEMENT:
+        told = deployment.message or "no site could be chosen yet"
+        return [*found, StatusReason(code="NOT_PLACED", message=told)]
+    if deployment.phase in (DeploymentPhase.TERMINATING, DeploymentPhase.TERMINATED):
+        told = "it is being terminated" if deployment.phase is DeploymentPhase.TERMINATING else "it was terminated"
+        return [*found, StatusReason(code="TERMINATED", message=told)]
+    if deployment.stopped:
+        return [*found, StatusReason(code="STOPPED", message="it is stopped: none of its replicas is to run")]
+    if staying:
+        return [*found, StatusReason(code="SCALED_TO_ZERO", message="no replica of it is wanted at any of its sites")]
+    if deployment.proposal is not None:
+        return found
+    return [*found, StatusReason(code="NO_SITE", message="it has no site")]

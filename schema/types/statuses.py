@@ -1,0 +1,121 @@
+"""What is desired, applied and ready, as the API shows it, and what may be asked of a deployment now.
+
+A deployment's counts are kept with it and cost nothing to read. Those of its sites are worked out from its releases when
+they are asked for, which is charged as work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import strawberry
+
+from access.permissions import declare_value_types
+from graph.kinds import Counted, Deployment, DeploymentStatus, Release, Site, StatusReason
+from graph.view import each, get_as
+from lifecycle.standings import ReleaseStatus, SiteStatus, in_words, sites_of, status_of_release
+from lifecycle.verbs import Verb, refusal_of
+from schema.entities import field_of
+from schema.vocabulary import enum_type, object_type, output, resolver_field, value_field
+
+WORK_A_RELEASE = 20
+"""Of a request's budget: some ten microseconds a release."""
+
+value_field(
+    DeploymentStatus,
+    "summary",
+    lambda status, info: in_words(status),
+    returns="str",
+    description="In one line: how many of the replicas are ready, and the first reason why not all are.",
+)
+
+object_type(
+    "ReleaseStatus",
+    {
+        "replicas": (output(Counted), strawberry.field(description="Its replicas.")),
+        "ready": ("bool", strawberry.field(description="Whether all of it was observed as wanted and is seen now.")),
+        "unseen_since": (
+            "Optional[DateTime]",
+            strawberry.field(
+                description="Since when nobody sees it; what it runs is then unknown. Null while it is seen."
+            ),
+        ),
+        "reason": (
+            f"Optional[{output(StatusReason)}]",
+            strawberry.field(description="Why it is not ready, or why nothing of it is to run; null when it is ready."),
+        ),
+    },
+    description="How much of one release is as it should be.",
+)
+declare_value_types("ReleaseStatus")
+
+
+@field_of(Release, returns="ReleaseStatus", description="What of it is desired, applied and ready, and why not all is.")
+def status(release: Release, info: Any) -> ReleaseStatus:
+    """By what was observed last."""
+    return status_of_release(release)
+
+
+def _site(found: SiteStatus, info: Any) -> Site | None:
+    return get_as(info.context.view, Site, found.site_id)
+
+
+object_type(
+    "SiteStatus",
+    {
+        "site": (
+            None,
+            resolver_field(
+                _site, returns="Optional[Site]", description="The site; null when it is gone, or you may not see it."
+            ),
+        ),
+        "releases": (output(Counted), strawberry.field(description="Components there.")),
+        "replicas": (output(Counted), strawberry.field(description="Replicas of all components there.")),
+        "unseen_since": (
+            "Optional[DateTime]",
+            strawberry.field(description="Since when some of it there is not seen. Null while all of it is."),
+        ),
+        "reasons": (output(list[StatusReason]), strawberry.field(description="Why not all of it there is ready.")),
+    },
+    description="How much of a deployment is as it should be at one site.",
+)
+declare_value_types("SiteStatus")
+
+
+def _is_ready(found: SiteStatus) -> bool:
+    return found.releases.ready == found.releases.desired and not found.reasons
+
+
+@field_of(
+    Deployment,
+    returns="list[SiteStatus]",
+    description="What of it is desired, applied and ready at each of its sites, by site id.",
+    arguments={
+        "first": ("int", 100, "At most so many, a page at most."),
+        "after": ("Optional[ID]", None, "Only sites behind this one, by id."),
+        "ready": ("Optional[bool]", None, "Only sites where all of it is ready, or only the others."),
+    },
+)
+def site_statuses(
+    deployment: Deployment, info: Any, *, first: int, after: str | None, ready: bool | None
+) -> Sequence[SiteStatus]:
+    """Worked out from the releases that the viewer sees."""
+    releases = list(each(info.context.view, Release, "deployment_id", deployment.id))
+    info.context.work.spend(WORK_A_RELEASE * len(releases), path="siteStatuses")
+    found = (one for one in sites_of(releases) if after is None or one.site_id > after)
+    kept = [one for one in found if ready is None or _is_ready(one) is ready]
+    return kept[: max(0, min(first, info.context.page_size_max))]
+
+
+enum_type(Verb)
+
+
+@field_of(
+    Deployment,
+    returns="list[Verb]",
+    description="What may be asked of it in the phase that it is in; whether you may ask for it is another matter.",
+)
+def possible_verbs(deployment: Deployment, info: Any) -> list[Verb]:
+    """By the table in docs/lifecycle.md."""
+    return [one for one in Verb if refusal_of(deployment, one) is None]

@@ -1,0 +1,172 @@
+"""What is desired, applied and ready: tables, and that nothing unseen is ever counted as ready."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph.kinds import (
+    Counted,
+    Deployment,
+    DeploymentPhase,
+    OperationKind,
+    Proposal,
+    Release,
+    ReleaseObserved,
+    ReleasePhase,
+)
+from lifecycle.standings import in_words, sites_of, status_of, status_of_release
+
+P = ReleasePhase
+NAMES = {"c": "web", "d": "db"}
+
+
+def deployment(**fields: Any) -> Deployment:
+    return Deployment(id="deployment_1", name="shop", tenant_id="t", app_version_id="v", **fields)
+
+
+def seen(ready: int, *, generation: int = 1, replicas: int | None = None, **fields: Any) -> ReleaseObserved:
+    there = ready if replicas is None else replicas
+    return ReleaseObserved(present=True, generation=generation, replicas=there, ready_replicas=ready, **fields)
+
+
+def release(number: int = 0, **fields: Any) -> Release:
+    """By default one of two replicas that are ready."""
+    given = {
+        "phase": P.READY,
+        "replicas": 2,
+        "applied_generation": 1,
+        "observed": seen(2),
+        "component_id": "c",
+        "site_id": f"s{number}",
+        "tenant_id": "t",
+        "deployment_id": "deployment_1",
+    }
+    return Release(id=f"release_{number}", **{**given, **fields})
+
+
+UNSEEN = {"phase": P.WAITING_SITE, "unseen_since": 5, "error": "site Vienna does not answer"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "counted", "ready", "code"),
+    [
+        ({}, Counted(desired=2, applied=2, ready=2), True, None),
+        ({"observed": seen(1, replicas=2), "phase": P.WAITING_READY},
+         Counted(desired=2, applied=2, ready=1), False, "NOT_READY"),
+        ({"observed": None, "applied_generation": 0, "phase": P.PENDING}, Counted(desired=2), False, "UNDER_WAY"),
+        ({"generation": 2, "phase": P.APPLYING}, Counted(desired=2, ready=2), False, "UNDER_WAY"),
+        (UNSEEN, Counted(desired=2, applied=2, unknown=2), False, "UNKNOWN"),
+        ({**UNSEEN, "phase": P.READY}, Counted(desired=2, applied=2, unknown=2), False, "UNKNOWN"),
+        ({"observed": seen(5)}, Counted(desired=2, applied=2, ready=2), True, None),
+        ({"observed": seen(2, generation=1), "phase": P.QUARANTINED, "generation": 2, "error": "no"},
+         Counted(desired=2, ready=2), False, "QUARANTINED"),
+        ({"phase": P.DRIFTED, "error": "it drifted"}, Counted(desired=2, applied=2, ready=2), False, "DRIFTED"),
+        ({"stopped": True, "observed": seen(0)}, Counted(), True, "STOPPED"),
+        ({"replicas": 0, "observed": seen(0)}, Counted(), True, "SCALED_TO_ZERO"),
+        ({"wanted": False}, Counted(), False, "UNDER_WAY"),
+        ({"retires_after": 2}, Counted(), False, "UNDER_WAY"),
+    ],
+)  # fmt: skip
+def test_where_a_release_stands(fields: dict[str, Any], counted: Counted, ready: bool, code: str | None) -> None:
+    found = status_of_release(release(**fields))
+
+    assert found.replicas == counted
+    assert found.ready is ready
+    assert (found.reason.code if found.reason else None) == code
+
+
+def test_a_deployment_is_counted_by_sites_releases_replicas_and_components() -> None:
+    releases = [
+        release(0),
+        release(1, site_id="s0", component_id="d", replicas=1, observed=seen(0, replicas=1), phase=P.WAITING_READY),
+        release(2, site_id="s1"),
+        release(3, site_id="s2", **UNSEEN),
+        release(4, site_id="s3", wanted=False),
+    ]
+
+    found = status_of(deployment(phase=DeploymentPhase.DEGRADED), releases, NAMES)
+
+    assert found.sites == Counted(desired=3, applied=3, ready=1, unknown=1)
+    assert found.releases == Counted(desired=4, applied=4, ready=2, unknown=1)
+    assert found.replicas == Counted(desired=7, applied=7, ready=4, unknown=2)
+    assert found.leaving == 1
+    assert [(one.component, one.replicas.ready, one.replicas.desired) for one in found.components] == [
+        ("db", 0, 1),
+        ("web", 4, 6),
+    ]
+    assert {one.code for one in found.reasons} == {"UNKNOWN", "NOT_READY", "UNDER_WAY"}
+    assert in_words(found).startswith("4 of 7 replicas are ready, 2 unknown: ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "releases", "code"),
+    [
+        ({"phase": DeploymentPhase.STOPPED, "stopped": True}, [release(stopped=True, observed=seen(0))], "STOPPED"),
+        ({"phase": DeploymentPhase.READY}, [release(replicas=0, observed=seen(0))], "SCALED_TO_ZERO"),
+        ({"phase": DeploymentPhase.READY}, [], "NO_SITE"),
+        ({"phase": DeploymentPhase.PENDING_PLACEMENT, "message": "no site has a GPU"}, [], "NOT_PLACED"),
+        ({"phase": DeploymentPhase.TERMINATED}, [], "TERMINATED"),
+    ],
+)
+def test_nothing_of_nothing_has_its_reason(fields: dict[str, Any], releases: list[Release], code: str) -> None:
+    found = status_of(deployment(**fields), releases, NAMES)
+
+    assert found.replicas == Counted()
+    assert [one.code for one in found.reasons] == [code]
+    assert in_words(found) == f"0 of 0 replicas are ready: {found.reasons[0].message}"
+
+
+def test_what_waits_for_approval_is_told_first() -> None:
+    proposal = Proposal(
+        number=3, revision_id="r", operation_id="o", kind=OperationKind.UPDATE, author="user_1", app_version_id="v"
+    )
+
+    found = status_of(deployment(phase=DeploymentPhase.PENDING_APPROVAL, proposal=proposal), [], NAMES)
+
+    assert [(one.code, one.message) for one in found.reasons] == [("PENDING_APPROVAL", "revision 3 waits for approval")]
+
+
+def test_each_site_has_its_own_counts_and_reasons() -> None:
+    found = sites_of([release(0), release(1, site_id="s1", **UNSEEN), release(2, site_id="s1", component_id="d")])
+
+    assert [(one.site_id, one.replicas.ready, one.replicas.unknown, one.unseen_since) for one in found] == [
+        ("s0", 2, 0, None),
+        ("s1", 2, 2, 5),
+    ]
+    assert [[reason.code for reason in one.reasons] for one in found] == [[], ["UNKNOWN"]]
+
+
+@given(
+    st.lists(
+        st.builds(
+            release,
+            st.integers(0, 5),
+            phase=st.sampled_from(ReleasePhase),
+            replicas=st.integers(0, 3),
+            generation=st.integers(1, 3),
+            applied_generation=st.integers(0, 3),
+            observed=st.none() | st.builds(seen, st.integers(0, 4), generation=st.integers(1, 3)),
+            unseen_since=st.none() | st.just(5),
+            wanted=st.booleans(),
+            retires_after=st.none() | st.just(3),
+            stopped=st.booleans(),
+            component_id=st.sampled_from(("c", "d")),
+        ),
+        max_size=12,
+    )
+)
+def test_counts_agree_with_each_other_and_nothing_unseen_is_ready(releases: list[Release]) -> None:
+    found = status_of(deployment(phase=DeploymentPhase.DEGRADED), releases, NAMES)
+
+    for counted in (found.sites, found.releases, found.replicas):
+        assert counted.ready + counted.unknown <= counted.desired
+        assert counted.applied <= counted.desired
+    assert sum(one.replicas.desired for one in found.components) == found.replicas.desired
+    assert sum(one.replicas.ready for one in sites_of(releases)) == found.replicas.ready
+    assert sum(one.releases.desired for one in sites_of(releases)) + found.leaving == len(releases)
+    if found.replicas.ready < found.replicas.desired or not found.replicas.desired:
+        assert found.reasons
