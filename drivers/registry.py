@@ -6,13 +6,14 @@ one that cannot be loaded is a typed error for its own clusters and for nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
 import structlog
 
 from drivers.port import Driver, UnknownDriver
+from graph.kinds import ArtifactType
 from graph.refusal import Refusal
 
 GROUP = "edgeatlas.drivers"
@@ -46,6 +47,7 @@ class DriverRegistry:
         self._loaders = dict(loaders)
         self._around = around
         self._loaded: dict[str, Driver] = {}
+        self._taking: dict[frozenset[ArtifactType], frozenset[str]] = {}
 
     @classmethod
     def installed(cls, *, around: Callable[[Driver], Driver] = _itself) -> DriverRegistry:
@@ -63,6 +65,20 @@ class DriverRegistry:
     def names(self) -> list[str]:
         """The names of all drivers, sorted."""
         return sorted({*self._loaders, *self._loaded})
+
+    def taking(self, types: Collection[ArtifactType]) -> frozenset[str]:
+        """The names of the drivers that take packages of all these sorts. One that cannot be loaded takes nothing."""
+        key = frozenset(types)
+        found = self._taking.get(key)
+        if found is None:
+            found = self._taking[key] = frozenset(name for name in self.names if key <= self._taken_by(name))
+        return found
+
+    def _taken_by(self, name: str) -> frozenset[ArtifactType]:
+        try:
+            return self.get(name).artifacts
+        except DriverBroken:
+            return frozenset()
 
     def get(self, name: str) -> Driver:
         """The driver of that name. Raises UnknownDriver, or DriverBroken when it cannot be loaded."""

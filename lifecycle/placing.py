@@ -185,7 +185,8 @@ class Placing:
             excluding_deployment_id=excluding_deployment_id,
             deployment_labels=deployment_labels,
             projection=projection,
-            drivers=self._drivers.names,
+            # A site's components go through one cluster, so its driver takes them all.
+            drivers=self._drivers.taking({one.artifact.type for one in components}),
             path=path,
         )
 

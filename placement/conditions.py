@@ -37,7 +37,7 @@ def cluster_problem(cluster: Cluster, drivers: Collection[str] | None) -> str | 
     if is_down(cluster):
         return "is down"
     if drivers is not None and cluster.driver not in drivers:
-        return f"has driver {cluster.driver!r}, which this installation cannot call"
+        return f"has driver {cluster.driver!r}, which is not installed here or does not take what is to run"
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -349,6 +349,7 @@ async def edge_of(
     *,
     driver: SimulatedDriver | None = None,
     registered: Driver | None = None,
+    others: Sequence[Driver] = (),
     settings: LifecycleSettings = QUICK,
     running: bool = True,
     data_folder: Path | None = None,
@@ -356,13 +357,13 @@ async def edge_of(
 ) -> AsyncIterator[Edge]:
     """Such an edge, on the embedded store in a folder or on another one.
 
-    `registered` stands before the simulated driver, as a wrapper does.
+    `registered` stands before the simulated driver, as a wrapper does; `others` stand beside it.
     """
     simulated = driver or SimulatedDriver()
     ledger = Ledger(store or SqliteStore(folder / "graph.db"))
     async with ledger.running():
         lifecycle = Lifecycle(
-            ledger, DriverRegistry.of(registered or simulated), settings=settings, data_folder=data_folder
+            ledger, DriverRegistry.of(registered or simulated, *others), settings=settings, data_folder=data_folder
         )
         edge = Edge(ledger, lifecycle, simulated, data_folder)
         if not running:
