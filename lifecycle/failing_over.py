@@ -8,6 +8,7 @@ that both react do no harm, and one that was killed between two of these goes on
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -58,6 +59,21 @@ FOLLOWED = (*MOVABLE, DeploymentPhase.PAUSED)
 """Phases in which what is lost is noted."""
 
 
+class Found(NamedTuple):
+    """What was found of a deployment at a generation of it."""
+
+    deployment_id: str
+    generation: int
+    standing: Standing | None
+    """How it stands by its policy; None: that was not looked at."""
+
+
+def note_all(edit: Edit, found: Sequence[Found], *, settings: LifecycleSettings) -> None:
+    """Writes down of some deployments why they cannot stay as they are, or that they can by now."""
+    for one in found:
+        note_losses(edit, one.deployment_id, standing=one.standing, generation=one.generation, settings=settings)
+
+
 def note_losses(
     edit: Edit, deployment_id: str, *, standing: Standing | None, generation: int, settings: LifecycleSettings
 ) -> Deployment | None:
@@ -75,7 +91,7 @@ def note_losses(
         losses = losses_of(edit, deployment, standing=known, at=edit.at, settings=settings)
     before = deployment.displacement
     if not losses:
-        return deployment if before is None else _over(edit, deployment, before)
+        return deployment if before is None else _over(edit, deployment, before, told=followed)
     if before is not None and before.losses == losses:
         return deployment
     if before is None or not due_of(losses, at=edit.at):
@@ -244,10 +260,11 @@ def _is_gone(reader: Reader, release: Release, out: Collection[str]) -> bool:
     return all(one is None or one.fence is not None for one in lost)
 
 
-def _over(edit: Edit, deployment: Deployment, before: Displacement) -> Deployment:
+def _over(edit: Edit, deployment: Deployment, before: Displacement, *, told: bool) -> Deployment:
     drop_plan(edit, before)
     after = edit.replace(deployment, displacement=None)
-    tell(edit, after, "LossOver", f"Deployment {after.name} can stay where it is.")
+    if told:
+        tell(edit, after, "LossOver", f"Deployment {after.name} can stay where it is.")
     return after
 
 

@@ -26,9 +26,10 @@ from lifecycle.bell import ring_or_sleep
 from lifecycle.deployments import Chosen
 from lifecycle.failing_over import (
     FOLLOWED,
+    Found,
     awaited_words,
     fail_over,
-    note_losses,
+    note_all,
     old_copies,
     renewed_sites,
     renews,
@@ -39,7 +40,7 @@ from lifecycle.failover_index import Concerned
 from lifecycle.failover_plans import failover_step, keep_failover
 from lifecycle.indulgence import blemished
 from lifecycle.leaving import Settled, movable, ranked, settled
-from lifecycle.losses import OF_PLACES, due_of, found_away, left_out, losses_of
+from lifecycle.losses import OF_PLACES, due_of, found_away, left_out, losses_of, others_leave
 from lifecycle.mass_loss import WHOLE, Count, SitesLost, hold_of, holds, keep_holds, scopes_of
 from lifecycle.placing import Placing, without
 from lifecycle.placing_together import TOGETHER, Due, standings
@@ -59,6 +60,7 @@ PLANNED = frozenset({DisplacementState.PROPOSED, DisplacementState.REPORTED})
 STAYS = "what is left keeps its policy, and it waits for what was lost"
 HELD = "automatic moves are held, for many sites were lost at once"
 PAUSED = "it is paused"
+OTHERS_LEAVE = "others are leaving its site, and it may have room there then"
 
 
 @dataclass(slots=True)
@@ -185,16 +187,10 @@ class Failover:
         due = [one for one in asked if one is not None]
         if due:
             found = await standings(self._placing, view, due)
-        for one in looked.values():
-            change = partial(
-                note_losses,
-                deployment_id=one.id,
-                standing=found.get(one.id),
-                generation=one.generation,
-                settings=self._settings,
-            )
-            if self._may_differ(one, found.get(one.id)):
-                await self._ledger.commit(change, REQUEST)
+        told = [Found(one.id, one.generation, found.get(one.id)) for one in looked.values()]
+        writing = [one for one in told if self._may_differ(looked[one.deployment_id], one.standing)]
+        if writing:
+            await self._ledger.commit(partial(note_all, found=writing, settings=self._settings), REQUEST)
 
     def _may_differ(self, deployment: Deployment, standing: Standing | None) -> bool:
         """Whether there is anything to write of a deployment."""
@@ -288,6 +284,8 @@ class Failover:
         awaited = old_copies(view, deployment, due)
         if awaited:
             return DisplacementState.AWAITING_OLD, awaited_words(view, awaited)
+        if others_leave(view, deployment, due):
+            return DisplacementState.WAITING, OTHERS_LEAVE
         return None
 
     async def _settle(self, lot: Sequence[str]) -> None:

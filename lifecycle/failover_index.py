@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from graph.change import Change
-from graph.kinds import Cluster, Deployment, FailoverMode, Link, Node, Region, Release, Site
+from graph.kinds import Cluster, Deployment, FailoverMode, Link, LossKind, Node, Region, Release, Site
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import Refusal
 from graph.selectors import Operator, parse_selector
@@ -82,8 +82,20 @@ class Concerned:
 
     def _of_release(self, before: object, after: object) -> Iterator[tuple[str, bool]]:
         some = after if isinstance(after, Release) else before
-        if isinstance(some, Release) and some.deployment_id in self._watched and _stays(before) != _stays(after):
+        if not isinstance(some, Release):
+            return
+        if some.deployment_id in self._watched and _stays(before) != _stays(after):
             yield some.deployment_id, False
+        if after is None:
+            yield from self._of_what_left(some.site_id)
+
+    def _of_what_left(self, site_id: str) -> Iterator[tuple[str, bool]]:
+        """Those that lacked room at a site which something has left."""
+        for deployment_id in self._at("site_id", site_id):
+            deployment = get_as(self._reader, Deployment, deployment_id)
+            lost = deployment.displacement.losses if deployment and deployment.displacement else ()
+            if any(one.kind is LossKind.CAPACITY and one.subject_id == site_id for one in lost):
+                yield deployment_id, True
 
     def _of_site(self, site_id: str, before: object, after: object) -> Iterator[tuple[str, bool]]:
         was, now = _site(before), _site(after)

@@ -35,6 +35,10 @@ AWAY = frozenset({LossKind.SITE_DOWN, LossKind.CLUSTER_DOWN, LossKind.NODE_NOT_R
 """Places that do not answer: what ran there may run on."""
 
 
+ROOM = frozenset({"capacity"})
+"""The rules that ask for room alone."""
+
+
 def with_loss(times: Sequence[int], at: int) -> list[int]:
     """When a place was lost, with once more at `at` (UTC ms)."""
     return [*(one for one in times if one > at - HOUR_MS), at][-MOST_TIMES:]
@@ -114,6 +118,18 @@ def left_out(reader: Reader, deployment: Deployment, losses: Collection[Loss]) -
                 release.site_id for release in staying(reader, deployment.id) if release.cluster_id == one.subject_id
             ]
     return sorted(set(found))
+
+
+def others_leave(reader: Reader, deployment: Deployment, losses: Iterable[Loss]) -> bool:
+    """Whether a deployment lacks room at a site that others are about to leave: until they have, nobody knows how much."""
+    for loss in losses:
+        if loss.kind is not LossKind.CAPACITY:
+            continue
+        for one in each(reader, Release, "site_id", loss.subject_id):
+            leaves = not one.wanted or one.retires_after is not None
+            if leaves and not one.left_behind and one.deployment_id != deployment.id:
+                return True
+    return False
 
 
 def found_away(reader: Reader, deployment: Deployment, site_ids: Collection[str]) -> list[str]:
@@ -200,15 +216,20 @@ def _of_policy(
         site = get_as(reader, Site, site_id)
         return site.name if site is not None else site_id
 
-    found = [
-        loss(
-            LossKind.POLICY, one.site_id, f"its policy refuses site {name(one.site_id)} by now: {', '.join(one.rules)}"
-        )
-        for one in standing.refused
-    ]
+    here = {one.site_id for one in staying(reader, deployment.id)}
+    found = []
+    for one in standing.refused:
+        if one.site_id not in here:
+            continue
+        if set(one.rules) <= ROOM:
+            words = f"site {name(one.site_id)} no longer has room for all that runs there"
+            found.append(loss(LossKind.CAPACITY, one.site_id, words))
+        else:
+            words = f"its policy refuses site {name(one.site_id)} by now: {', '.join(one.rules)}"
+            found.append(loss(LossKind.POLICY, one.site_id, words))
     found += [
-        loss(LossKind.SITE_JOINED, one, f"site {name(one)} matches its policy and does not run it")
-        for one in standing.joined
+        loss(LossKind.SITE_JOINED, site_id, f"site {name(site_id)} matches its policy and does not run it")
+        for site_id in standing.joined
     ]
     if standing.lacking and not found:
         found.append(loss(LossKind.LACKING, None, "where it runs its policy is no longer kept as a whole"))

@@ -8,11 +8,12 @@ import msgspec
 import strawberry
 
 from access.permissions import declare_value_types
-from graph.kinds import Cluster, Link, LinkState, Node, Site
+from graph.kinds import Cluster, FailoverHold, Link, LinkState, Node, Site
 from graph.values import NO_RESOURCES, Resources
 from graph.view import each
 from placement.capacity import free_at_node, free_at_site, total_at_site
 from schema.entities import field_of
+from schema.types.actors import Actor
 from schema.vocabulary import enum_type, object_type, struct_type
 
 UNSET = strawberry.UNSET
@@ -102,3 +103,9 @@ def configuration(cluster: Cluster, info: Any) -> Any:
     """Blanked by the view for those who may not see it."""
     shown = info.context.view.shown(cluster)
     return shown.configuration if isinstance(shown, Cluster) else {}
+
+
+@field_of(FailoverHold, returns="Optional[Actor]", description="Who had moves go on; null while they are held.")
+def resumed_by(hold: FailoverHold, info: Any) -> Actor | None:
+    """By id."""
+    return None if hold.resumed_by is None else Actor(hold.resumed_by)

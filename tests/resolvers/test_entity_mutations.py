@@ -47,6 +47,7 @@ def test_every_kind_that_a_user_owns_has_its_three_mutations() -> None:
         "Operation",
         "Release",
         "Instance",
+        "FailoverHold",
         "SiteScaling",  # the loop's
     }
     for name in owned:
