@@ -185,7 +185,8 @@ async def test_the_same_filters_find_ones_own(world: tuple[Application, World], 
                 if not errors and found[name]["nodes"]:
                     finding.add((name, next(iter(term))))
     assert len(finding) > 60, finding
-    assert {name for name, _ in finding} == set(lists())
+    # Nothing is held where no site is lost.
+    assert {name for name, _ in finding} == set(lists()) - {"failoverHolds"}
 
 
 def orders() -> Iterator[tuple[str, Any]]:

@@ -33,7 +33,7 @@ from worldkit.running import application_in, data
 EDITED = [one.SPEC for one in EDITABLE]
 FRAME = {"idempotencyKey", "expectedRevision", "id", "cascade"}
 ARTIFACT = {"type": "CONTAINER_IMAGE", "reference": "example.org/x:1", "digest": "sha256:00"}
-OBSERVED = {"health", "observerEpoch", "status", "statusReason", "foreignUse", "lostAt"}
+OBSERVED = {"health", "observerEpoch", "status", "statusReason", "foreignUse", "lostAt", "fence"}
 """What a cluster's observer writes while a test looks."""
 WATCHED = {"Cluster", "Node", "Site"}
 """Kinds that it writes."""
