@@ -10,7 +10,9 @@ import typer
 
 from server.cli import (
     asking,
+    awaiting,
     backups,
+    batching,
     deploying,
     doctor,
     failing_over,
@@ -119,6 +121,8 @@ for asked in (
     sites.add_sites,
     sites.remove_sites,
     sites.adjust_site,
+    awaiting.wait,
+    batching.batch,
 ):
     app.command(asked.__name__.replace("_", "-"), rich_help_panel=_APPS)(asked)
 app.add_typer(operating.operation, name="operation", rich_help_panel=_APPS)

@@ -13,6 +13,7 @@ from server.cli.failing_over import FailoverFlags, failover_of
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import find, tenant_id, version_of
 from server.cli.options import (
+    DeadlineOption,
     OutputOption,
     TenantOption,
     TimeoutOption,
@@ -66,6 +67,7 @@ def deploy(
     ] = False,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run an app version in places. When it cannot be placed, the plan says why.
@@ -80,7 +82,7 @@ def deploy(
     put_values(api, what, values, version=version, before=[])
     if later:
         values["waitForPlacement"] = True
-    started(ctx, api, "deploy", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(ctx, api, "deploy", values, output=output, wait=wait, seconds=seconds, deadline=deadline, extra=UNPLACEABLE)
 
 
 @takes_flags
@@ -96,6 +98,7 @@ def update(
     what: ValueFlags,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Change what a deployment runs, with which values, or where. A policy that is given replaces the one it has, and so do
@@ -126,7 +129,17 @@ def update(
             remedy="give --to, --replicas, --failover, values or a policy",
             code=Exit.USAGE,
         )
-    started(ctx, api, "updateDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(
+        ctx,
+        api,
+        "updateDeployment",
+        values,
+        output=output,
+        wait=wait,
+        seconds=seconds,
+        deadline=deadline,
+        extra=UNPLACEABLE,
+    )
 
 
 def scale(
@@ -136,6 +149,7 @@ def scale(
     tenant: TenantOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Change how many replicas of a component run at each site.
@@ -150,7 +164,17 @@ def scale(
         raise Failure("how many replicas?", remedy="write web=3", code=Exit.USAGE)
     counts = counts_of(replicas)
     values = {"id": find(api, KINDS["Deployment"], named)["id"], "replicas": counts}
-    started(ctx, api, "scaleDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(
+        ctx,
+        api,
+        "scaleDeployment",
+        values,
+        output=output,
+        wait=wait,
+        seconds=seconds,
+        deadline=deadline,
+        extra=UNPLACEABLE,
+    )
 
 
 def terminate(
@@ -162,6 +186,7 @@ def terminate(
     yes: YesOption = False,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Remove a deployment from all its sites.
@@ -174,7 +199,7 @@ def terminate(
     found = find(api, KINDS["Deployment"], named)["id"]
     confirm(f"Remove {named} from all its sites?", yes=yes)
     values = {"id": found, "delete": delete}
-    started(ctx, api, "terminateDeployment", values, output=output, wait=wait, seconds=seconds)
+    started(ctx, api, "terminateDeployment", values, output=output, wait=wait, seconds=seconds, deadline=deadline)
 
 
 def wished(api: Api, wish: WishFlags, where: PlacementFlags, *, name: str | None = None) -> Json:
@@ -207,9 +232,12 @@ def started(
     output: Output,
     wait: bool,
     seconds: float,
+    deadline: str | None = None,
     extra: str = "",
 ) -> None:
     """Sends a change of a deployment, tells what it began, and waits when asked to."""
+    if deadline is not None:
+        values = {**values, "deadlineSeconds": seconds_of(deadline, what="--deadline")}
     try:
         payload: dict[str, Any] = api.mutate(mutation, values, STARTED, extra=extra)
     except Refused as refused:

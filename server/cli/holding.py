@@ -10,6 +10,7 @@ from graph.entity import KINDS
 from server.cli.deploying import UNPLACEABLE, started
 from server.cli.lookup import find
 from server.cli.options import (
+    DeadlineOption,
     OutputOption,
     TenantOption,
     TimeoutOption,
@@ -45,6 +46,7 @@ def stop(
     yes: YesOption = False,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run none of a deployment's replicas; its sites, nodes and names are kept for it.
@@ -56,7 +58,7 @@ def stop(
     named = deployment_text(name, behind, tenant=tenant)
     found = find(api, KINDS["Deployment"], named)["id"]
     confirm(f"Stop all replicas of {named}?", yes=yes)
-    started(ctx, api, "stopDeployment", {"id": found}, output=output, wait=wait, seconds=seconds)
+    started(ctx, api, "stopDeployment", {"id": found}, output=output, wait=wait, seconds=seconds, deadline=deadline)
 
 
 def resume(
@@ -66,6 +68,7 @@ def resume(
     tenant: TenantOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """End a pause or a stop; what was stopped runs again where it did.
@@ -75,7 +78,7 @@ def resume(
     api = api_of(ctx)
     seconds = seconds_of(timeout)
     found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
-    started(ctx, api, "resumeDeployment", {"id": found}, output=output, wait=wait, seconds=seconds)
+    started(ctx, api, "resumeDeployment", {"id": found}, output=output, wait=wait, seconds=seconds, deadline=deadline)
 
 
 def rollback(
@@ -86,6 +89,7 @@ def rollback(
     tenant: TenantOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Go back to what a deployment wanted at an earlier revision.
@@ -96,7 +100,17 @@ def rollback(
     seconds = seconds_of(timeout)
     found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
     values = {"id": found, "revisionNumber": to}
-    started(ctx, api, "rollbackDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(
+        ctx,
+        api,
+        "rollbackDeployment",
+        values,
+        output=output,
+        wait=wait,
+        seconds=seconds,
+        deadline=deadline,
+        extra=UNPLACEABLE,
+    )
 
 
 def approve(
@@ -109,6 +123,7 @@ def approve(
     tenant: TenantOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Approve the revision of a deployment that waits for it. A later change is not approved with it.
@@ -119,4 +134,14 @@ def approve(
     seconds = seconds_of(timeout)
     found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
     values = {"id": found, "revisionNumber": revision}
-    started(ctx, api, "approveDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(
+        ctx,
+        api,
+        "approveDeployment",
+        values,
+        output=output,
+        wait=wait,
+        seconds=seconds,
+        deadline=deadline,
+        extra=UNPLACEABLE,
+    )

@@ -11,7 +11,7 @@ from server.cli.api import Json
 from server.cli.deploying import UNPLACEABLE, started
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import find, version_of
-from server.cli.options import OutputOption, TenantOption, TimeoutOption, WaitOption, api_of, seconds_of
+from server.cli.options import DeadlineOption, OutputOption, TenantOption, TimeoutOption, WaitOption, api_of, seconds_of
 from server.cli.output import Output
 from server.cli.targets import DeploymentArgument, NameBehindArgument, deployment_text
 from server.cli.waiting import DEFAULT_TIMEOUT
@@ -28,6 +28,7 @@ def migrate(
     tenant: TenantOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Move a deployment to another version or other sites; what runs goes when all that is new is ready.
@@ -46,4 +47,14 @@ def migrate(
         values["appVersionId"] = version_of(api, to if "/" in to else f"{owner}/{app}/{to}")["id"]
     if sites:
         values["toSiteIds"] = [find(api, KINDS["Site"], one)["id"] for one in sites]
-    started(ctx, api, "migrateDeployment", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(
+        ctx,
+        api,
+        "migrateDeployment",
+        values,
+        output=output,
+        wait=wait,
+        seconds=seconds,
+        deadline=deadline,
+        extra=UNPLACEABLE,
+    )

@@ -34,6 +34,14 @@ WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", "-w", help="Wait u
 TimeoutOption = Annotated[
     str, typer.Option("--timeout", help="The longest wait, such as 90s, 10m or 1h.", metavar="TIME")
 ]
+DeadlineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--deadline",
+        help="When the operation ends at the latest, such as 10m, with what is not done told; it is worked on all the same.",
+        metavar="TIME",
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "": 1.0}

@@ -46,6 +46,11 @@ def policy_in_file(api: Api, path: Path) -> Json:
         whole = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as problem:
         raise Failure(f"{path} is no policy: {problem}", code=Exit.USAGE) from None
+    return policy_in(api, whole, path)
+
+
+def policy_in(api: Api, whole: Any, path: Path) -> Json:
+    """A policy that was read from a file, as the API takes it. Raises Failure that names the file and the field."""
     if not isinstance(whole, dict):
         raise Failure(f"{path} is no policy", remedy="write sites, latency, minSites, …", code=Exit.USAGE)
     reading = _Reading(api, path)

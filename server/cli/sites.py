@@ -10,7 +10,7 @@ from graph.entity import KINDS
 from server.cli.api import Api, Json
 from server.cli.deploying import UNPLACEABLE, started
 from server.cli.lookup import find
-from server.cli.options import OutputOption, TenantOption, TimeoutOption, WaitOption, api_of, seconds_of
+from server.cli.options import DeadlineOption, OutputOption, TenantOption, TimeoutOption, WaitOption, api_of, seconds_of
 from server.cli.output import Output
 from server.cli.policies import counts_of
 from server.cli.targets import DeploymentArgument, deployment_text
@@ -26,6 +26,7 @@ def add_sites(
     tenant: TenantOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run a deployment at more sites; at the others nothing changes.
@@ -35,7 +36,9 @@ def add_sites(
     api = api_of(ctx)
     seconds = seconds_of(timeout)
     values = _named(api, name, sites, tenant=tenant)
-    started(ctx, api, "addSites", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(
+        ctx, api, "addSites", values, output=output, wait=wait, seconds=seconds, deadline=deadline, extra=UNPLACEABLE
+    )
 
 
 def remove_sites(
@@ -45,6 +48,7 @@ def remove_sites(
     tenant: TenantOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run a deployment no longer at some sites; at the others nothing changes.
@@ -54,7 +58,9 @@ def remove_sites(
     api = api_of(ctx)
     seconds = seconds_of(timeout)
     values = _named(api, name, sites, tenant=tenant)
-    started(ctx, api, "removeSites", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(
+        ctx, api, "removeSites", values, output=output, wait=wait, seconds=seconds, deadline=deadline, extra=UNPLACEABLE
+    )
 
 
 def adjust_site(
@@ -67,6 +73,7 @@ def adjust_site(
     tenant: TenantOption = None,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Run another number of replicas at one site than at the others.
@@ -82,7 +89,9 @@ def adjust_site(
     }
     if counts:
         values["replicas"] = counts
-    started(ctx, api, "adjustSite", values, output=output, wait=wait, seconds=seconds, extra=UNPLACEABLE)
+    started(
+        ctx, api, "adjustSite", values, output=output, wait=wait, seconds=seconds, deadline=deadline, extra=UNPLACEABLE
+    )
 
 
 def _named(api: Api, name: str, sites: list[str], *, tenant: str | None) -> Json:

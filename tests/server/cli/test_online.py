@@ -439,3 +439,59 @@ def _run_apart(cli: CommandLine, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+# Many at once, and waiting
+
+
+def test_many_deployments_are_begun_changed_and_ended_by_a_file_with_an_answer_for_each(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    within = {"latency": [{"place": "Vienna", "withinMs": 8}], "maxSites": 1}
+    begin = [
+        {"deploy": "hello/1.0", "name": "many-a", "policy": within, "deadline": "10m"},
+        {"deploy": "hello/1.0", "name": "many-b", "policy": within, "replicas": {"web": 2}},
+        {"deploy": "hello/1.0", "name": "many-a", "policy": within},
+    ]
+    path = tmp_path / "begin.yaml"
+    path.write_text(yaml.safe_dump(begin))
+    try:
+        result = cli("batch", str(path), "--wait", "--timeout", "60s", "-o", "json", code=int(Exit.REFUSED))
+        answers = json.loads(result.stdout)
+        assert [one["item"] for one in answers] == [1, 2, 3]
+        assert [one.get("code") for one in answers] == [None, None, "ALREADY_EXISTS"]
+        assert "1 of 3 were refused" in result.stderr
+        for name in ("many-a", "many-b"):
+            cli("wait", name, "--timeout", "60s")
+        path.write_text(
+            yaml.safe_dump([{"update": "many-a", "to": "1.1"}, {"update": "many-b", "replicas": {"web": 1}}])
+        )
+        cli("batch", str(path), "--wait", "--timeout", "60s")
+        assert cli.json("get", "deployment", "many-a")["appVersion"]["name"] == "1.1"
+        assert "READY" in cli("get", "deployment", "many-b").stdout
+    finally:
+        path.write_text(yaml.safe_dump([{"terminate": name, "delete": True} for name in ("many-a", "many-b")]))
+        cli("batch", str(path), "--yes", "--wait", "--timeout", "60s")
+    cli("wait", "many-a", "--for", "gone")
+
+
+def test_what_is_wrong_in_a_batch_is_told_with_its_item_and_nothing_is_asked_for(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    path = tmp_path / "batch.yaml"
+    for text, told, code in (
+        ("- deploy: hello/1.0\n  to: x\n", "item 1 has 'to'", Exit.USAGE),
+        ("- deploy: hello/1.0\n  update: x\n", "item 1 is not one of", Exit.USAGE),
+        ("deploy: x\n", "is no list of items", Exit.USAGE),
+        ("- terminate: nothing-such\n", "nothing-such", Exit.NOT_FOUND),
+        ("- deploy: hello/1.0\n  replicas: {web: -1}\n", "replicas are no numbers", Exit.USAGE),
+    ):
+        path.write_text(text)
+        assert told in cli("batch", str(path), "--yes", code=int(code)).stderr
+
+
+def test_a_wait_that_takes_too_long_says_what_is_missing(cli: CommandLine, deployment: str) -> None:
+    late = cli("wait", deployment, "--for", "gone", "--timeout", "300ms", code=int(Exit.TIMED_OUT))
+    assert "is not gone within" in late.stderr
+    assert "replicas are ready" in cli("wait", deployment, "--for", "applied").stderr
+    cli("scale", deployment, "web=1", "--deadline", "10m", "--wait")

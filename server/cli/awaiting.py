@@ -1,0 +1,88 @@
+"""`wait`: until a deployment is ready, applied or gone.
+
+The server waits for as long as a query may take and is asked again, so the command outlasts a server that is restarted as
+long as it answers again in time.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from typing import Annotated
+
+import typer
+
+from graph.entity import KINDS
+from server.cli.api import Json
+from server.cli.failures import Exit, Failure
+from server.cli.lookup import find
+from server.cli.options import OutputOption, TenantOption, TimeoutOption, api_of, seconds_of
+from server.cli.output import Output, print_data, say, without_typenames
+from server.cli.targets import DeploymentArgument, NameBehindArgument, deployment_text
+from server.cli.waiting import DEFAULT_TIMEOUT
+
+ASKED_S = 8.0
+"""Asked of the server at a time; it answers sooner when it may not take as long."""
+WAIT = """query($id: ID!, $until: WaitCondition!, $seconds: Float!) {
+  waitFor(id: $id, until: $until, timeoutSeconds: $seconds) { reached over summary missing { code message releases } } }"""
+
+
+class Until(enum.Enum):
+    """What is waited for."""
+
+    READY = "ready"
+    APPLIED = "applied"
+    GONE = "gone"
+
+
+def wait(
+    ctx: typer.Context,
+    name: DeploymentArgument,
+    behind: NameBehindArgument = None,
+    until: Annotated[Until, typer.Option("--for", help="What is waited for.")] = Until.READY,
+    tenant: TenantOption = None,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Wait until a deployment is ready; exit code 6 when it took too long, 7 when it cannot be any more.
+
+    Example: edgeatlas wait hello --for ready --timeout 5m
+    """
+    api = api_of(ctx)
+    seconds = seconds_of(timeout)
+    named = deployment_text(name, behind, tenant=tenant)
+    try:
+        found = find(api, KINDS["Deployment"], named)["id"]
+    except Failure as failure:
+        if until is Until.GONE and failure.code is Exit.NOT_FOUND:
+            say(f"{named} is gone")
+            return
+        raise
+    deadline = time.monotonic() + seconds
+    while True:
+        rest = deadline - time.monotonic()
+        asked = {"id": found, "until": until.name, "seconds": max(0.0, min(rest, ASKED_S))}
+        waited: Json = api.query(WAIT, asked)["waitFor"]
+        if waited["reached"] or waited["over"] or rest <= 0:
+            break
+    if output in (Output.JSON, Output.YAML):
+        print_data(without_typenames(waited), output)
+    elif output is Output.NAME:
+        typer.echo(f"deployment/{found}")
+    else:
+        say(f"{named}: {waited['summary']}")
+    if not waited["reached"]:
+        told = [_line(one) for one in waited["missing"]]
+        if waited["over"]:
+            raise Failure(f"{named} cannot be {until.value} any more", code=Exit.FAILED, details=told)
+        raise Failure(
+            f"{named} is not {until.value} within {seconds:g} s",
+            remedy=f"see `edgeatlas describe deployment {named}`",
+            code=Exit.TIMED_OUT,
+            details=told,
+        )
+
+
+def _line(missing: Json) -> str:
+    count = f" ({missing['releases']} releases)" if missing["releases"] > 1 else ""
+    return f"{missing['code']}: {missing['message']}{count}"
