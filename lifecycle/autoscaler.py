@@ -105,7 +105,11 @@ class Autoscaler:
         readings = await self._sampler.read([one for one in targets if one.held is None])
         judged: dict[str, list[Judged]] = {}
         for one in targets:
-            found = await self._judged(one, readings.get(one.key))
+            try:
+                found = await self._judged(one, readings.get(one.key))
+            except Exception:  # a bug that one policy meets is no reason to scale none
+                log.exception("autoscaling.failed", policy=one.policy.id, site=one.release.site_id)
+                continue
             if found is not None and self._is_news(found):
                 judged.setdefault(one.deployment.id, []).append(found)
         changed = 0

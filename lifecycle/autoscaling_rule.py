@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+MANY = 1e9
+"""More than any policy allows: a number that is larger says no more."""
 EXACT = 1e-9
 """What is taken for a rounding error of a ratio."""
 
@@ -75,4 +77,5 @@ def _near(ratio: float, tolerance: float) -> bool:
 
 
 def _ceil(value: float) -> int:
+    value = min(value, MANY)
     return math.ceil(value - EXACT * max(value, 1.0))

@@ -8,8 +8,11 @@ has stopped, or one that a restarted process meets standing still, scales nothin
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
+
+import structlog
 
 from drivers.clock import Clock
 from drivers.port import DriverProblem, Sample, SamplingBackend, Unreachable
@@ -29,6 +32,7 @@ from lifecycle.connections import Connection
 from lifecycle.prometheus import MetricsProblem, MetricsUnreachable, Prometheus, value_of
 from lifecycle.settings import LifecycleSettings
 
+log = structlog.get_logger(__name__)
 AT_ONCE = 16
 NAMES_A_CALL = 500
 SPREAD_MS = 60_000
@@ -132,7 +136,10 @@ class Sampler:
                 for one in found:
                     samples.setdefault(one.name, []).append(one)
         except (DriverProblem, TimeoutError, _LeftAlone) as problem:
-            return _none(targets, f"its cluster does not tell: {problem or 'no answer in time'}")
+            return _none(targets, f"its cluster does not tell: {str(problem) or 'no answer in time'}")
+        except Exception:
+            log.exception("autoscaling.samples_failed", cluster=cluster_id)
+            return _none(targets, "its cluster's driver failed: the log of the server has more")
         view = self._view()
         return {one.key: _measured(view, one, samples.get(one.release.backend_name, ())) for one in targets}
 
@@ -230,9 +237,12 @@ def _measured(view: Reader, target: Target, samples: Sequence[Sample]) -> _Read:
 
 
 def _value(target: Target, sample: Sample) -> float | None:
-    if target.policy.metric is ScalingMetric.CPU_UTILIZATION:
-        return None if sample.cpu_millicores is None else _percent(target, sample.cpu_millicores)
-    return sample.requests_per_second
+    """What was measured, where it can be meant."""
+    cpu = target.policy.metric is ScalingMetric.CPU_UTILIZATION
+    value = sample.cpu_millicores if cpu else sample.requests_per_second
+    if value is None or not math.isfinite(value) or value < 0:
+        return None
+    return _percent(target, value) if cpu else value
 
 
 def _percent(target: Target, millicores: float) -> float:

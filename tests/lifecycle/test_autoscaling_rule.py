@@ -113,3 +113,8 @@ def test_more_load_never_asks_for_fewer_when_replicas_are_measured(ready, factor
         return found
 
     assert number(ready) <= number([value * factor for value in ready])
+
+
+def test_no_measurement_is_too_large() -> None:
+    assert asked(1e308, target=1e-300) > 1_000
+    assert asked(whole=1e308, current=1, target=1e-300) > 1_000
