@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from faultkit.checks import filed
 from faultkit.user import User
-from graph.kinds import DeploymentPhase
+from graph.kinds import DeploymentPhase, FailoverMode, FailoverPolicy, ReleasePhase
+from graph.kinds.policy import PlacementPolicy
 from lifecyclekit.edge import Edge
 
 Begun = Callable[[], None]
@@ -114,6 +115,34 @@ async def migrate(user: User, begun: Begun) -> None:
     await over(user, told.operation)
 
 
+async def failover(user: User, begun: Begun) -> None:
+    """Its site is cut off until it runs elsewhere, and comes back."""
+    edge = user.edge
+    policy = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0)
+    one = PlacementPolicy(min_sites=1, max_sites=1)
+    shop = await user.deploy("shop", policy=one, failover=policy)
+    await over(user, shop.operation)
+    if "home" not in user.notes.seen:
+        [user.notes.seen["home"]] = {each.site_id for each in edge.releases(shop.deployment)}
+    home = user.notes.seen["home"]
+    begun()
+
+    def ready_at() -> set[str]:
+        releases = edge.releases(shop.deployment)
+        return {each.site_id for each in releases if each.wanted and each.phase is ReleasePhase.READY}
+
+    if "moved" not in user.notes.seen:
+        await edge.configure(awaySites=[edge.view.get(home).name], **BEHAVIOUR)
+        await edge.until(lambda: ready_at() - {home}, what="a copy elsewhere")
+        user.notes.seen["moved"] = "yes"
+    await edge.configure(**BEHAVIOUR)
+    await edge.until(
+        lambda: len(edge.releases(shop.deployment)) == 1 and ready_at() and home not in ready_at(),
+        what="that the old copy is gone",
+    )
+    await edge.phase(shop.deployment, DeploymentPhase.READY)
+
+
 async def terminate(user: User, begun: Begun) -> None:
     shop = await _running(user)
     begun()
@@ -127,6 +156,7 @@ SCENARIOS = {
     "abandon": Scenario(abandon, None, 0),
     "rollback": Scenario(rollback, "1", 2),
     "migrate": Scenario(migrate, "2", 2),
+    "failover": Scenario(failover, "1", 1),
     "terminate": Scenario(terminate, None, 0),
 }
 

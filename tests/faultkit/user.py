@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -33,6 +33,8 @@ class Notes:
     """By the key of the change."""
     keyed: bool = True
     """Whether keys are sent along; not for a control."""
+    seen: dict[str, str] = field(default_factory=dict)
+    """What a scenario remembers of what it saw."""
 
 
 class User:
