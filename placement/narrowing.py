@@ -50,7 +50,7 @@ def narrowed(
 ) -> list[Ints]:
     """By unit: the candidates that are kept, ascending. `cored`: whether an exact core is made of them, too."""
     kept = [np.arange(one.count) for one in units]
-    if all(one.count <= (WIDE if cored else SEARCHED) for one in units):
+    if all(one.count <= WIDE for one in units):
         return kept
     weights = np.ones(tiers)
     most = _most(units) if cored else SEARCHED

@@ -50,9 +50,10 @@ def search(ground: Ground, open: Numbers, rounds: int, merging: bool) -> Searche
             break
         standing = after
         left = moves(ground, standing, True)
-    merit = np.empty(len(ground.barred))
-    for column in range(len(merit)):
-        merit[column] = left.merit[:, column + 1].min()
+    merit = np.full(len(ground.barred), np.inf)
+    for row in range(len(left.merit)):
+        for column in range(len(merit)):
+            merit[column] = min(merit[column], left.merit[row, column + 1])
     return Searched(standing.open, standing.levels, steps, merit)
 
 

@@ -85,25 +85,24 @@ def moves(ground: Ground, standing: Standing, adding: bool) -> Moves:
     losses, alone = _losses(ground, standing)
     drops = _droppable(ground, standing, losses, alone)
     rows = len(drops) + 1
-    broken = np.zeros((rows, count + 1))
-    cost = np.zeros((tiers, rows, count + 1))
+    broken, cost = np.empty((rows, count + 1)), np.empty((tiers, rows, count + 1))
+    served = _gains(ground, standing) if adding else np.zeros((1 + tiers, 0))
     for row in range(rows):
-        less, barred = 0.0, 0.0
+        less = 0.0
         if row:
-            dropped = open[drops[row - 1]]
-            less, barred = alone[drops[row - 1]], ground.barred[dropped]
-        broken[row, 0] = less - barred
+            less = alone[drops[row - 1]] - ground.barred[open[drops[row - 1]]]
+        broken[row, 0] = less
         for column in range(count):
-            broken[row, column + 1] = less - barred + ground.barred[column]
+            broken[row, column + 1] = less + ground.barred[column] - served[tiers, column]
         for tier in range(tiers):
             loss = 0.0
             if row:
                 loss = losses[tier, drops[row - 1]] - ground.opening[tier, open[drops[row - 1]]]
             cost[tier, row, 0] = loss
             for column in range(count):
-                cost[tier, row, column + 1] = loss + ground.opening[tier, column]
+                cost[tier, row, column + 1] = loss + ground.opening[tier, column] + served[tier, column]
     if adding:
-        _serving(ground, standing, drops, broken, cost)
+        _instead(ground, standing, drops, broken, cost)
     for at in range(len(ground.low)):
         _sum(ground, open, drops, at, broken)
     if len(ground.least):
@@ -120,10 +119,11 @@ def moves(ground: Ground, standing: Standing, adding: bool) -> Moves:
     merit = np.empty((rows, count + 1))
     for row in range(rows):
         for column in range(count + 1):
-            figure = 0.0
-            for tier in range(tiers):
-                figure += ground.weights[tier] * cost[tier, row, column]
-            merit[row, column] = figure + scale * broken[row, column]
+            merit[row, column] = scale * broken[row, column]
+        for tier in range(tiers):
+            weight = ground.weights[tier]
+            for column in range(count + 1):
+                merit[row, column] += weight * cost[tier, row, column]
     return Moves(drops, broken, cost, merit)
 
 
@@ -169,48 +169,49 @@ def _droppable(ground: Ground, standing: Standing, losses: Table, alone: Row) ->
 
 
 @part
-def _serving(ground: Ground, standing: Standing, drops: Numbers, broken: Table, cost: Cube) -> None:
-    """Adds what the added column serves, by itself and in the place of the dropped one."""
-    columns = len(ground.barred)
-    row_of = np.zeros(len(standing.open), dtype=np.int64)
-    for at in range(len(drops)):
-        row_of[drops[at]] = at + 1
-    # By tier what each added column does alone, whatever is dropped; the last row is of clients that nobody serves.
+def _gains(ground: Ground, standing: Standing) -> Table:
+    """(tiers + 1, columns): by tier what each added column saves, whatever is dropped; last how many clients that nobody
+    serves it serves."""
     tiers = len(ground.weights)
-    gains = np.zeros((tiers + 1, columns))
+    gains = np.zeros((tiers + 1, len(ground.barred)))
     for client in range(len(ground.rows)):
         row = ground.rows[client]
         begin, end = ground.start[row], ground.start[row + 1]
-        first, second = standing.first[client], standing.second[client]
-        tier = ground.tier[row]
-        slot = standing.slot[client]
-        if slot == NOBODY:
+        first, tier = standing.first[client], ground.tier[row]
+        if standing.slot[client] == NOBODY:
             for entry in range(begin, end):
                 column = ground.column[entry]
                 gains[tier, column] += ground.cost[entry]
                 gains[tiers, column] += 1.0
+        elif first > ground.floor[row]:
+            for entry in range(begin, end):
+                if ground.cost[entry] < first:
+                    gains[tier, ground.column[entry]] += ground.cost[entry] - first
+    return gains
+
+
+@part
+def _instead(ground: Ground, standing: Standing, drops: Numbers, broken: Table, cost: Cube) -> None:
+    """Takes off what the added column does for the clients of the dropped one."""
+    row_of = np.zeros(len(standing.open), dtype=np.int64)
+    for at in range(len(drops)):
+        row_of[drops[at]] = at + 1
+    for client in range(len(ground.rows)):
+        slot, second = standing.slot[client], standing.second[client]
+        row = ground.rows[client]
+        if slot < 0 or second <= ground.floor[row] or not row_of[slot]:
             continue
-        if second <= ground.floor[row]:
-            continue
-        drop = row_of[slot] if slot >= 0 else 0
+        drop, first, tier = row_of[slot], standing.first[client], ground.tier[row]
         alone = second == np.inf
         without = 0.0 if alone else second
-        for entry in range(begin, end):
+        for entry in range(ground.start[row], ground.start[row + 1]):
             price = ground.cost[entry]
             if price >= second:
                 continue
             column = ground.column[entry]
-            if price < first:
-                gains[tier, column] += price - first
-            if drop:
-                cost[tier, drop, column + 1] += max(price, first) - without
-                if alone:
-                    broken[drop, column + 1] -= 1.0
-    for row in range(len(drops) + 1):
-        for column in range(columns):
-            broken[row, column + 1] -= gains[tiers, column]
-            for tier in range(tiers):
-                cost[tier, row, column + 1] += gains[tier, column]
+            cost[tier, drop, column + 1] += max(price, first) - without
+            if alone:
+                broken[drop, column + 1] -= 1.0
 
 
 @part
