@@ -8,17 +8,18 @@ is required is checked by the graph's own rules before it comes here.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
 
 import structlog
 
 from graph.entity import KINDS
 from graph.identifiers import new_ulid
-from graph.store import SCHEMA_NUMBER, StoreProblem, StoreUnavailable
+from graph.store import SCHEMA_NUMBER, StoreProblem
 from graph.stores.neo4j_client import Client
 from graph.stores.neo4j_statements import INTERNAL_LABELS, STATEMENTS, KindStatements
 
-ATTEMPTS = 6
+ATTEMPTS = 10
 INDEXES_WITHIN_S = 300
 
 log = structlog.get_logger(__name__)
@@ -107,7 +108,10 @@ async def migrate(client: Client) -> int:
 
 
 async def _make_schema(client: Client) -> None:
-    """Two processes that make the same constraint at once may disturb each other, so it is tried several times."""
+    """Processes that make the same constraints at once end in deadlocks, so each tries several times, out of step.
+
+    A database that cannot be reached is told by the question what is there, which is not repeated here.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         present = {*await client.ask(_PRESENT), *await client.ask(_PRESENT_INDEXES)}
         missing = [text for name, text in SCHEMA.items() if name not in present]
@@ -118,10 +122,8 @@ async def _make_schema(client: Client) -> None:
             for text in missing:
                 await client.ask(text, seconds=INDEXES_WITHIN_S)
             await client.ask(f"CALL db.awaitIndexes({INDEXES_WITHIN_S})", seconds=INDEXES_WITHIN_S)
-        except StoreUnavailable:
-            raise
         except StoreProblem:
             if attempt == ATTEMPTS:
                 raise
             log.info("neo4j.migration_again", url=client.address.url, attempt=attempt, exc_info=True)
-            await asyncio.sleep(0.2 * attempt)
+            await asyncio.sleep(random.uniform(0.1, 0.5) * attempt)  # noqa: S311  # no secret

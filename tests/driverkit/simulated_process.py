@@ -18,7 +18,7 @@ from drivers.port import ClusterAccess, Inventory, NoInventory
 from drivers.simulated.control import Control
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 60.0
+START_S = 120.0
 STOP_S = 30.0
 SECRET = "secret_simulated"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 90.0
+START_S = 240.0
 STOP_S = 30.0
 
 
