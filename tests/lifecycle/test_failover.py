@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from drivers.clock import SystemClock
 from graph.kinds import (
     Deployment,
     DeploymentPhase,
@@ -27,7 +28,8 @@ from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.refusal import InvalidState
 from graph.values import Resources, Taint, TaintEffect
 from graph.view import each
-from lifecyclekit.edge import Edge, asking, everything
+from lifecycle.failover import Failover
+from lifecyclekit.edge import QUICK, Edge, asking, everything
 
 ONE = PlacementPolicy(min_sites=1, max_sites=1)
 
@@ -434,3 +436,39 @@ async def test_what_a_termination_left_behind_is_waited_for(edge) -> None:
     await cut(edge)
     await edge.phase(deployment.id, DeploymentPhase.TERMINATED)
     edge.check_books()
+
+
+async def test_two_that_react_to_one_loss_do_it_once(edge) -> None:
+    """Whose turn it is saves work and protects nothing: what is begun is verified at head."""
+    await edge.network(sites=4)
+    await edge.version()
+    deployments = [await running(edge, f"d{number}") for number in range(4)]
+    other = Failover(edge.ledger, edge.lifecycle.plans._placing, settings=QUICK, clock=SystemClock())
+    task = asyncio.create_task(other.run())
+    try:
+        lost = await home(edge, deployments[0].id)
+        await cut(edge, lost)
+        for one in deployments:
+            await moved(edge, one.id, lost)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    for one in deployments:
+        begun = [told for told in await reasons(edge, one.id) if told == "FailoverBegun"]
+        assert len(begun) <= 1
+        assert edge.deployment(one.id).generation <= 3
+    await cut(edge)
+    for one in deployments:
+        await edge.until(lambda one=one: len(edge.releases(one.id)) == 1, what="that the old copy is gone")
+    edge.check_books()
+
+
+async def test_a_rollback_brings_the_failover_policy_of_its_revision_back(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    deployment = await running(edge, failover=policy(FailoverMode.PROPOSE, max_moves=2))
+    await edge.succeeded((await edge.update(deployment.id, failover=policy(FailoverMode.APPLY))).operation)
+    assert edge.deployment(deployment.id).failover == policy(FailoverMode.APPLY)
+    assert edge.deployment(deployment.id).revision_number == 2
+    await edge.succeeded((await edge.rollback(deployment.id, 1)).operation)
+    assert edge.deployment(deployment.id).failover == policy(FailoverMode.PROPOSE, max_moves=2)
