@@ -11,6 +11,7 @@ import { CellView } from "../lists/CellView";
 import { at, isRow, type Row } from "../lists/values";
 import { useTopology } from "../live/useTopology";
 import { t } from "../messages";
+import { DeploymentActions } from "./DeploymentActions";
 import { DeploymentWhy } from "./DeploymentWhy";
 import { factsDocument, factsOf, type Facts } from "./facts";
 import { NAMING, nameOf } from "./naming";
@@ -75,6 +76,7 @@ export function EntityPage({ id }: { readonly id: string }) {
         </p>
       )}
       {type === "Plan" && <PlanActions id={id} name={nameOf(found)} generation={topology.revision} />}
+      {type === "Deployment" && <DeploymentActions id={id} name={nameOf(found)} generation={Number(found.revision ?? 0)} />}
       {isRow(row) ? <FactList facts={facts} row={row} id={id} /> : <p>{t.details.loading}</p>}
       <Sections type={type} kind={kindOf(found)} id={id} row={isRow(row) ? row : null} generation={Number(found.revision ?? 0)} />
     </article>

@@ -7,6 +7,7 @@ import { KINDS } from "../lists/kinds";
 import { listDocument } from "../lists/document";
 import type { Row } from "../lists/values";
 import { TOPOLOGY } from "../live/query";
+import { askable, countsOf, STATUS, verbDocument } from "./DeploymentActions";
 import { DELETE, APPLY, STANDING } from "./PlanActions";
 import { STEP, STEP_REFUSALS, STEPS } from "./PlanSteps";
 import { REFUSALS, WHY } from "./DeploymentWhy";
@@ -40,6 +41,7 @@ test.each([
   ["the refusals of a step", STEP_REFUSALS],
   ["where a plan stands", STANDING],
   ["applying a plan", APPLY],
+  ["the status of a deployment", STATUS],
   ["deleting a plan", DELETE],
   ["why apps run at a site", HERE],
   ["the live topology", TOPOLOGY],
@@ -60,6 +62,44 @@ describe.each(TYPES.filter((type) => factsOf(type) !== null))("the page of a %s"
       expect(problems(`{ ${kind.field}(filter: ${filter}) { nodes { id } } }`)).toEqual([]);
       expect(problems(listDocument(kind, kind.columns))).toEqual([]);
     }
+  });
+});
+
+describe("what may be asked of a deployment", () => {
+  const every = ["APPROVE", "UPDATE", "PAUSE", "STOP", "RESUME", "ROLL_BACK", "TERMINATE"];
+
+  test.each([
+    [{ possibleVerbs: ["UPDATE", "PAUSE", "STOP", "TERMINATE"], revisionNumber: 1 }, ["PAUSE", "STOP", "TERMINATE"]],
+    [{ possibleVerbs: ["RESUME", "TERMINATE"], revisionNumber: 1 }, ["RESUME", "TERMINATE"]],
+    [{ possibleVerbs: ["ROLL_BACK"], revisionNumber: 1 }, []],
+    [{ possibleVerbs: ["APPROVE"], revisionNumber: 1, proposal: null }, []],
+    [{ possibleVerbs: every, revisionNumber: 3, proposal: { number: 4 } }, ["APPROVE", "RESUME", "PAUSE", "STOP", "ROLL_BACK", "TERMINATE"]],
+    [{}, []],
+  ])("%j", (deployment, verbs) => {
+    expect(askable(deployment).map((one) => one.verb)).toEqual(verbs);
+  });
+
+  test("names the revision that is approved, and the one before for a rollback", () => {
+    const found = askable({ possibleVerbs: every, revisionNumber: 3, proposal: { number: 4 } });
+    expect(found.filter((one) => "revisionNumber" in one.given).map((one) => [one.verb, one.given.revisionNumber])).toEqual([
+      ["APPROVE", 4],
+      ["ROLL_BACK", 2],
+    ]);
+  });
+
+  test("is asked for by documents of the schema", () => {
+    for (const one of askable({ possibleVerbs: every, revisionNumber: 3, proposal: { number: 4 } })) {
+      expect(problems(verbDocument(one))).toEqual([]);
+    }
+  });
+
+  test("is shown beside what is desired, applied, ready and unknown", () => {
+    const status = { sites: { desired: 3, applied: 3, ready: 2, unknown: 1 }, replicas: { desired: 6, ready: 4 } };
+    expect(countsOf(status).map(([, counts]) => counts)).toEqual([
+      [3, 3, 2, 1],
+      [0, 0, 0, 0],
+      [6, 0, 4, 0],
+    ]);
   });
 });
 

@@ -124,6 +124,52 @@ export const details = {
     serves: (places: string) => `Nearest for ${places}.`,
     unseen: (revision: number) => `It was decided at revision ${revision} without this site.`,
   },
+  status: {
+    title: "How much of it is as it should be",
+    numbers: ["Desired", "Applied", "Ready", "Unknown"],
+    of: { sites: "Sites", releases: "Releases", replicas: "Replicas" },
+    reasons: "Why not all of it is ready",
+    reason: (message: string, many: number) => (many > 1 ? `${message} (${many} releases)` : message),
+    follow: "Follow the operation",
+    verbs: {
+      APPROVE: {
+        label: (number: number) => `Approve revision ${number}…`,
+        question: (name: string) => `Approve the change of “${name}”?`,
+        means: "It begins at once. A later change of it waits for approval anew.",
+        yes: "Approve it",
+      },
+      PAUSE: {
+        label: () => "Pause…",
+        question: (name: string) => `Pause “${name}”?`,
+        means: "Nothing is done to its backends until it is resumed; what runs goes on.",
+        yes: "Pause it",
+      },
+      STOP: {
+        label: () => "Stop…",
+        question: (name: string) => `Stop all replicas of “${name}”?`,
+        means: "None of its replicas runs until it is resumed; its sites and nodes are kept for it.",
+        yes: "Stop it",
+      },
+      RESUME: {
+        label: () => "Resume…",
+        question: (name: string) => `Resume “${name}”?`,
+        means: "Work on it goes on, and what was stopped runs again where it did.",
+        yes: "Resume it",
+      },
+      ROLL_BACK: {
+        label: (number: number) => `Roll back to revision ${number}…`,
+        question: (name: string) => `Roll “${name}” back?`,
+        means: "What it wanted then is its newest revision from now on.",
+        yes: "Roll it back",
+      },
+      TERMINATE: {
+        label: () => "Terminate…",
+        question: (name: string) => `Remove “${name}” from all its sites?`,
+        means: "Nothing of it runs any more then. It is kept as terminated.",
+        yes: "Terminate it",
+      },
+    } as Readonly<Record<string, { label: (number: number) => string; question: (name: string) => string; means: string; yes: string }>>,
+  },
   plan: {
     standing: "What can be done with it",
     open: (until: string) => `It can be applied until ${until}.`,
