@@ -50,8 +50,9 @@ from lifecycle.progress import begun_phase
 from lifecycle.proposing import as_wished, drop_proposal, is_gated, newest_number, propose
 from lifecycle.releases import apply_decision
 from lifecycle.unplaceable import Unplaceable
+from lifecycle.values_checking import check_values
 from lifecycle.verbs import Verb, check_verb
-from placement.decision import Decision
+from placement.decision import Decision, SitePlacement
 from placement.filed_decision import filed
 from placement.problem import check_replicas
 
@@ -178,6 +179,13 @@ def deploy(
     check_priority(edit, wish.policy, tenant_id=wish.tenant_id, path="input.policy")
     check_profile(visible(edit), version, wish.profile_id)
     check_places(visible(edit), wish.overrides, components)
+    check_values(
+        edit,
+        components,
+        profile_id=wish.profile_id,
+        overrides=wish.overrides,
+        placements=_placements(chosen),
+    )
     check_decision(
         edit,
         chosen.decision if chosen is not None else None,
@@ -259,6 +267,13 @@ def update_deployment(
     check_profile(visible(edit), version, intents["profile_id"])
     if change.overrides is not None:
         check_places(visible(edit), change.overrides, components)
+    check_values(
+        edit,
+        components,
+        profile_id=intents["profile_id"],
+        overrides=intents["overrides"],
+        placements=_placements(chosen),
+    )
     gate = deployment.requires_approval if change.requires_approval is None else change.requires_approval
     after = edit.replace(deployment, expected_revision=change.expected_revision, requires_approval=gate)
     if change.drift_policy is not None:
@@ -268,6 +283,11 @@ def update_deployment(
         return _propose(edit, after, intents, chosen, number=number, kind=kind, author=author)
     after = edit.replace(after, revision_number=number, generation=deployment.generation + 1, **intents)
     return begin(edit, drop_proposal(edit, after, author=author), chosen, components, kind=kind, author=author)
+
+
+def _placements(chosen: Chosen | None) -> Sequence[SitePlacement] | None:
+    """Where it is to run, once that is decided."""
+    return chosen.decision.placements if chosen is not None and chosen.decision.feasible else None
 
 
 def adjusted(

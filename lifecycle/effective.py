@@ -75,17 +75,6 @@ class Overlays:
             )
         return made[0]
 
-    def variants(self, component: str) -> list[tuple[str | None, Layers]]:
-        """What is laid on where nothing is said of the site, and where only one of the others holds as well: with the
-        site's id where it names one."""
-        given = self._by_component.get(component, [])
-        general = [one.values for one in given if one.override.generality == 0]
-        found: list[tuple[str | None, Layers]] = [(None, general)]
-        for one in given:
-            if one.override.generality:
-                found.append((min(one.sites, default=None), [*general, one.values]))
-        return found
-
 
 def effective(
     reader: Reader, component: Component, *, profile_id: str | None, layers: Sequence[dict[str, Any]]

@@ -97,6 +97,8 @@ def keep_package(edit: Edit, leave: Leave, opened: Opened, *, package_id: str, r
         media_type=opened.media_type,
         type=opened.type,
         contents=opened.contents,
+        schema_text=opened.schema_text,
+        defaults_text=opened.defaults_text,
         unused_since=edit.at,
     )
     return made, True

@@ -14,12 +14,12 @@ import msgspec
 from drivers.packages.flaws import LIMITS, Flaw, Limits, Meter, PackageRefused
 from drivers.packages.members import Member
 from drivers.packages.tars import begins_as_tar, tar_members
+from drivers.packages.values_rules import VALUES, VALUES_SCHEMA, values_rules
 from drivers.packages.yaml_texts import MAX_TEXT_BYTES, yaml_documents
 from drivers.packages.zips import EMPTY_ZIP, ZIP, zip_members
 from graph.kinds import ArtifactType, PackageContents
 
 CHART = "Chart.yaml"
-VALUES_SCHEMA = "values.schema.json"
 CSAR_META = "TOSCA-Metadata/TOSCA.meta"
 YAML_SUFFIXES = (".yaml", ".yml", ".json")
 MAX_HELD_BYTES = 16 * 2**20
@@ -36,6 +36,10 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     type: ArtifactType
     media_type: str
     contents: PackageContents
+    schema_text: str | None = None
+    """Of a chart whose values can be checked: their JSON Schema."""
+    defaults_text: str | None = None
+    """Of the same, its own values as JSON."""
 
 
 def open_package(file: BinaryIO, *, limits: Limits = LIMITS) -> Opened:
@@ -108,14 +112,20 @@ def _archive(members: Iterator[Member], media_type: str) -> Opened:
     if found is None:
         raise PackageRefused(Flaw.UNKNOWN, "nothing in the archive tells what it is")
     kind, contents = found
-    contents = msgspec.structs.replace(contents, file_count=len(names), unpacked_bytes=unpacked)
-    return Opened(type=kind, media_type=media_type, contents=contents)
+    rules = values_rules(held.bodies) if contents.values_schema else None
+    contents = msgspec.structs.replace(
+        contents, file_count=len(names), unpacked_bytes=unpacked, values_checked=rules is not None
+    )
+    schema_text, defaults_text = rules or (None, None)
+    return Opened(
+        type=kind, media_type=media_type, contents=contents, schema_text=schema_text, defaults_text=defaults_text
+    )
 
 
 def _tells(name: str, names: Collection[str]) -> bool:
     """Whether a file tells what its archive is. Within a chart it is the chart's own two; else each text of YAML."""
     folder, _, last = name.rpartition("/")
-    if name == CSAR_META or (last in (CHART, VALUES_SCHEMA) and "/" not in folder):
+    if name == CSAR_META or (last in (CHART, VALUES_SCHEMA, VALUES) and folder and "/" not in folder):
         return True
     top = name.partition("/")[0]
     return name.endswith(YAML_SUFFIXES) and f"{top}/{CHART}" not in names and "templates/" not in name

@@ -13,6 +13,7 @@ import msgspec
 
 from graph.entity import BASE_FIELDS, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
 from graph.kinds.dependencies import MAX_DEPENDENCIES, Dependency, circle_through
+from graph.kinds.overrides import check_size
 from graph.kinds.packages import SCHEME, ArtifactType, digest_of, is_digest, package_of
 from graph.refusal import InUse, InvalidInput, InvalidState, NotFound
 from graph.secret_checks import check_secrets, secret_ids_in
@@ -126,6 +127,13 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         ),
     ] = []
     configuration: Annotated[dict[str, Any], doc("Values for its package, as the driver takes them.")] = {}
+    values_schema: Annotated[
+        dict[str, Any] | None,
+        doc(
+            "A JSON Schema (drafts 4 to 2020-12) that its values must keep to, at most 256 KiB; none: the one in its "
+            "package, if it has one. Nothing that it refers to elsewhere is fetched."
+        ),
+    ] = None
     secret_ids: Annotated[
         list[str],
         doc("The secrets that its configuration refers to."),
@@ -183,6 +191,8 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
                     remedy="state what a replica needs: unknown is never taken as zero",
                     path=f"{path}.resources",
                 )
+        if self.values_schema is not None:
+            check_size(msgspec.json.encode(self.values_schema), path=f"{path}.valuesSchema")
         if self.node_selector:
             parse_selector(self.node_selector, path=f"{path}.nodeSelector")
         self._check_dependencies(reader, path=path)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Ref, TimestampMs, doc, kind
+from graph.entity import HIDDEN, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Ref, TimestampMs, doc, kind
 from graph.refusal import AlreadyExists, InvalidInput
 from graph.values import Count, NonNegativeInt
 
@@ -44,6 +44,9 @@ class PackageContents(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     app_version: Annotated[str | None, doc("The version of what it runs, as a chart states it.")] = None
     description: Annotated[str | None, doc("What it says of itself.")] = None
     values_schema: Annotated[bool, doc("Whether it has a JSON Schema of its values (`values.schema.json`).")] = False
+    values_checked: Annotated[
+        bool, doc("Whether the values of components are checked against that schema here, before anything runs.")
+    ] = False
     document_count: Annotated[Count, doc("Manifests in it, when it is a package of manifests.")] = 0
     file_count: Annotated[Count, doc("Files in it; 1 for what is no archive.")] = 1
     unpacked_bytes: Annotated[NonNegativeInt, doc("Bytes of those files.")] = 0
@@ -76,6 +79,16 @@ class Package(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ]
     type: Annotated[ArtifactType, doc("What it was opened as."), IMMUTABLE, MANAGED, INDEXED]
     contents: Annotated[PackageContents, doc("What was found in it."), IMMUTABLE, MANAGED] = PackageContents()
+    schema_text: Annotated[
+        str | None,
+        doc("The JSON Schema of its values, when they are checked against it; at most 256 KiB."),
+        IMMUTABLE,
+        MANAGED,
+        HIDDEN,
+    ] = None
+    defaults_text: Annotated[
+        str | None, doc("The values that it has of its own, as JSON; at most 256 KiB."), IMMUTABLE, MANAGED, HIDDEN
+    ] = None
     unused_since: Annotated[
         TimestampMs | None,
         doc("Since when it is known that no component refers to it; it is removed some days later. None: one does."),
