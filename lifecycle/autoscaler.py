@@ -21,7 +21,7 @@ from graph.kinds import ScaleChange, ScalingLimit, ScalingMetric, ScalingPolicy,
 from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
 from graph.view import get_as
-from lifecycle.autoscaling_pace import Asked, Paced, longest_window_s, paced, recent_changes
+from lifecycle.autoscaling_pace import Asked, longest_window_s, paced, recent_changes
 from lifecycle.autoscaling_rule import recommended
 from lifecycle.autoscaling_samples import Reading, Sampler
 from lifecycle.autoscaling_targets import Target, left_behind, targets_of
@@ -31,7 +31,7 @@ from lifecycle.placing import Placing
 from lifecycle.portions import portions
 from lifecycle.prometheus import Prometheus
 from lifecycle.requests import own_request
-from lifecycle.rescaling import Judged, differs, drop_standings, room_for, scale_sites
+from lifecycle.rescaling import Judged, Room, differs, drop_standings, rooms_for, scale_sites
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 
@@ -105,16 +105,17 @@ class Autoscaler:
         readings = await self._sampler.read([one for one in targets if one.held is None])
         judged: dict[str, list[Judged]] = {}
         for one in targets:
-            try:
-                found = await self._judged(one, readings.get(one.key))
-            except Exception:  # a bug that one policy meets is no reason to scale none
-                log.exception("autoscaling.failed", policy=one.policy.id, site=one.release.site_id)
-                continue
-            if found is not None and self._is_news(found):
+            found = self._judged(one, readings.get(one.key))
+            if found is not None:
                 judged.setdefault(one.deployment.id, []).append(found)
         changed = 0
-        for deployment_id, found_there in judged.items():
-            for part in portions(found_there, weight=lambda _: WEIGHT):
+        for deployment_id, asked_there in judged.items():
+            try:
+                found_there = await self._with_room(asked_there)
+            except Exception:  # a bug that one deployment meets is no reason to scale none
+                log.exception("autoscaling.failed", deployment=deployment_id)
+                continue
+            for part in portions([one for one in found_there if self._is_news(one)], weight=lambda _: WEIGHT):
                 changed += await self._write(deployment_id, part)
         gone = [one.id for one in left_behind(self._ledger.view, self._share)]
         for some in portions(gone, weight=lambda _: 1):
@@ -123,14 +124,14 @@ class Autoscaler:
 
     # What is to be
 
-    async def _judged(self, target: Target, reading: Reading | None) -> Judged | None:
-        """What comes of a target; None when nothing is known of it yet, which is no news."""
+    def _judged(self, target: Target, reading: Reading | None) -> Judged | None:
+        """What comes of a target, whatever room there is; None when nothing is known of it yet, which is no news."""
         current = target.release.replicas
         if reading is None:
             return Judged(target, current, None, None, ScalingLimit.HELD, target.held)
         policy = target.policy
         if not policy.min_replicas <= current <= policy.max_replicas:
-            return await self._with_room(target, self._paced(target, wanted=current), value=None)
+            return self._paced(target, wanted=current, value=None)
         if reading.measured is None:
             if reading.stale_for_s is None:
                 return None
@@ -142,9 +143,9 @@ class Autoscaler:
         )
         if wanted is None:
             return None
-        return await self._with_room(target, self._paced(target, wanted=wanted), value=value)
+        return self._paced(target, wanted=wanted, value=value)
 
-    def _paced(self, target: Target, *, wanted: int) -> Paced:
+    def _paced(self, target: Target, *, wanted: int, value: float | None) -> Judged:
         memory, now = self._memory[target.key], self._now()
         found = paced(
             target.policy,
@@ -157,25 +158,41 @@ class Autoscaler:
         kept_from = now - longest_window_s(target.policy) * 1000
         memory.asked = [one for one in memory.asked if one.at_ms > kept_from]
         memory.asked.append(Asked(now, wanted))
-        return found
+        return Judged(target, found.replicas, found.desired, value, found.limited_by)
 
-    async def _with_room(self, target: Target, found: Paced, *, value: float | None) -> Judged:
-        current = target.release.replicas
-        plain = Judged(target, found.replicas, found.desired, value, found.limited_by)
-        if found.replicas <= current:
-            return plain
-        memory, now = self._memory[target.key], self._now()
-        if memory.no_room is not None and now < memory.no_room_until and memory.no_room <= current + 1:
-            return plain._replace(replicas=current, limited_by=ScalingLimit.ROOM, message=memory.no_room_why)
-        room = await room_for(self._placing, self._ledger.view, target, found.replicas)
+    async def _with_room(self, judged: Sequence[Judged]) -> list[Judged]:
+        """What was found for sites of a deployment, where more replicas are wanted with as many as have room."""
+        now = self._now()
+        wanted = [
+            (one.target, one.replicas)
+            for one in judged
+            if one.replicas > one.target.release.replicas and not self._is_full(one.target, now)
+        ]
+        rooms = await rooms_for(self._placing, self._ledger.view, wanted)
+        return [
+            self._as_room(one, rooms.get(one.target.key), now) if one.replicas > one.target.release.replicas else one
+            for one in judged
+        ]
+
+    def _is_full(self, target: Target, now: int) -> bool:
+        """Whether there was no room for one more a moment ago."""
+        memory = self._memory[target.key]
+        return (
+            memory.no_room is not None
+            and now < memory.no_room_until
+            and (memory.no_room <= target.release.replicas + 1)
+        )
+
+    def _as_room(self, found: Judged, room: Room | None, now: int) -> Judged:
+        memory, current = self._memory[found.target.key], found.target.release.replicas
+        if room is None:
+            return found._replace(replicas=current, limited_by=ScalingLimit.ROOM, message=memory.no_room_why)
         if room.replicas == found.replicas:
             memory.no_room = None
-            return plain._replace(room=room.decision)
+            return found._replace(room=room.placed)
         memory.no_room, memory.no_room_why = room.replicas + 1, room.why
         memory.no_room_until = now + int(self._settings.scaling_room_s * 1000)
-        return plain._replace(
-            replicas=room.replicas, limited_by=ScalingLimit.ROOM, message=room.why, room=room.decision
-        )
+        return found._replace(replicas=room.replicas, limited_by=ScalingLimit.ROOM, message=room.why, room=room.placed)
 
     def _is_news(self, found: Judged) -> bool:
         standing = found.target.standing

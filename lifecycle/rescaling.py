@@ -34,13 +34,14 @@ from graph.view import Reader, each, get_as
 from lifecycle.adjusting import only_at
 from lifecycle.autoscaling_pace import recent_changes
 from lifecycle.autoscaling_targets import Target, held
-from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
 from lifecycle.events import AUTHOR, tell
+from lifecycle.indulgence import Indulgent, blemished
 from lifecycle.opening import create_operation
 from lifecycle.placing import Filing, Placing
 from lifecycle.releases import STARTS_ANEW
 from placement.decision import ComponentPlacement, Decision, SitePlacement
+from placement.verification import verify
 
 UNTOLD = frozenset({ScalingLimit.NONE, ScalingLimit.STABILISATION, ScalingLimit.RATE, ScalingLimit.HELD})
 """Reasons that come and go by themselves and are no news."""
@@ -63,7 +64,7 @@ class Judged(NamedTuple):
     limited_by: ScalingLimit
     message: str | None = None
     stale_for_s: float | None = None
-    room: Decision | None = None
+    room: SitePlacement | None = None
     """Where its site's components go with that number; None: it is not more than there are."""
 
     @property
@@ -76,45 +77,76 @@ class Room(NamedTuple):
     """How many replicas have room at a site."""
 
     replicas: int
-    decision: Decision | None
-    """None: no more than there are now."""
+    placed: SitePlacement | None
+    """Where its components go; None: no more than there are now."""
     why: str | None
     """Why there is no room for all that were wanted."""
 
 
-async def room_for(placing: Placing, reader: Reader, target: Target, wanted: int) -> Room:
-    """The most replicas up to `wanted`, above those that there are, for which a site has room.
+async def rooms_for(
+    placing: Placing, reader: Reader, wanted: Sequence[tuple[Target, int]]
+) -> dict[tuple[str, str], Room]:
+    """For how many of the replicas that are wanted, above those that there are, each target's site has room; by its key.
 
-    Found by halving: some ten decisions at most, each of a single site.
+    Sites that are to have the same are decided together, and by halves where that cannot be: so a load that rises everywhere
+    takes as many decisions as there are different numbers, and not as there are sites.
     """
-    current = target.release.replicas
-    decision, why = await _at_site(placing, reader, target, wanted)
+    alike: dict[tuple[object, ...], list[tuple[Target, int]]] = {}
+    for one, count in wanted:
+        counts = {
+            name: release.replicas for name, release in _there(reader, one.deployment.id, one.release.site_id).items()
+        }
+        key = (one.policy.id, count, one.release.replicas, *sorted(counts.items()))
+        alike.setdefault(key, []).append((one, count))
+    found: dict[tuple[str, str], Room] = {}
+    waiting = list(alike.values())
+    while waiting:
+        some = waiting.pop()
+        if len(some) == 1:
+            [(target, count)] = some
+            found[target.key] = await _room_for(placing, reader, target, count)
+            continue
+        decision, _ = await _at_sites(placing, reader, [target for target, _ in some], some[0][1])
+        if decision is None:
+            waiting += [some[: len(some) // 2], some[len(some) // 2 :]]
+            continue
+        by_site = {one.site_id: one for one in decision.placements}
+        found.update((target.key, Room(count, by_site[target.release.site_id], None)) for target, count in some)
+    return found
+
+
+async def _room_for(placing: Placing, reader: Reader, target: Target, wanted: int) -> Room:
+    """The most replicas up to `wanted` for which a site has room: found by halving, by some ten decisions at most."""
+    decision, why = await _at_sites(placing, reader, [target], wanted)
     if decision is not None:
-        return Room(wanted, decision, None)
-    low, high, best = current, wanted, None
+        return Room(wanted, decision.placements[0], None)
+    low, high, best = target.release.replicas, wanted, None
     while high - low > 1:
         middle = (low + high) // 2
-        found, _ = await _at_site(placing, reader, target, middle)
+        found, _ = await _at_sites(placing, reader, [target], middle)
         if found is None:
             high = middle
         else:
-            low, best = middle, found
+            low, best = middle, found.placements[0]
     return Room(low, best, why)
 
 
-async def _at_site(placing: Placing, reader: Reader, target: Target, count: int) -> tuple[Decision | None, str | None]:
-    deployment, site_id = target.deployment, target.release.site_id
+async def _at_sites(
+    placing: Placing, reader: Reader, targets: Sequence[Target], count: int
+) -> tuple[Decision | None, str | None]:
+    """Where the components go at the sites of targets that have the same there, with so many of the scaled one."""
+    deployment, component = targets[0].deployment, targets[0].component
     version = get_as(reader, AppVersion, deployment.app_version_id)
     if version is None:
         return None, "its app version is gone"
-    here = _there(reader, deployment.id, site_id)
-    parts = [one for one in components_of(reader, version) if one.name in here]
-    counts = {**{name: release.replicas for name, release in here.items()}, target.component.name: count}
+    here = _there(reader, deployment.id, targets[0].release.site_id)
+    counts = {**{name: release.replicas for name, release in here.items()}, component.name: count}
+    site_ids = sorted(one.release.site_id for one in targets)
     try:
         chosen = await placing.choose(
             reader,
-            components=parts,
-            policy=only_at(deployment.policy, [site_id], names=counts),
+            components=[one for one in components_of(reader, version) if one.name in here],
+            policy=only_at(deployment.policy, site_ids, names=counts),
             replicas=counts,
             tenant_id=deployment.tenant_id,
             excluding_deployment_id=deployment.id,
@@ -127,7 +159,7 @@ async def _at_site(placing: Placing, reader: Reader, target: Target, count: int)
     decision = chosen.decision
     if decision.feasible:
         return decision, None
-    refused = next((one for one in decision.refusals if one.site_id == site_id and one.reasons), None)
+    refused = next((one for one in decision.refusals if one.site_id in site_ids and one.reasons), None)
     if refused is not None:
         return None, refused.reasons[0].untold or refused.reasons[0].message
     return None, decision.conflicts[0].message if decision.conflicts else "there is no room for it"
@@ -139,7 +171,8 @@ def scale_sites(edit: Edit, deployment_id: str, found: Sequence[Judged]) -> list
     What does not hold at head any more is left out.
     """
     changed = [one for one in found if one.changes and _may(edit, one)]
-    changed = [one for one in changed if _apply(edit, deployment_id, one)]
+    own = Indulgent(edit, blemished(edit, deployment_id))
+    changed = [one for one in changed if _apply(edit, own, deployment_id, one)]
     ids = {one.target.release.id for one in changed}
     for one in found:
         if not one.changes or one.target.release.id in ids:
@@ -179,7 +212,7 @@ def _may(edit: Edit, found: Judged) -> bool:
     return held(deployment, release, target.component) is None
 
 
-def _apply(edit: Edit, deployment_id: str, found: Judged) -> bool:
+def _apply(edit: Edit, own: Reader, deployment_id: str, found: Judged) -> bool:
     deployment = get_as(edit, Deployment, deployment_id)
     assert deployment is not None, "it was there a moment ago, under the same lock"
     here = _there(edit, deployment_id, found.target.release.site_id)
@@ -189,7 +222,7 @@ def _apply(edit: Edit, deployment_id: str, found: Judged) -> bool:
         fewer = _fewer(here[name].assignments, found.replicas)
         wanted = {name: (found.replicas, fewer)}
     else:
-        placed = _verified(edit, deployment, found, here)
+        placed = _verified(own, deployment, found, here)
         if placed is None:
             return False
         wanted = placed
@@ -198,15 +231,15 @@ def _apply(edit: Edit, deployment_id: str, found: Judged) -> bool:
 
 
 def _verified(
-    edit: Edit, deployment: Deployment, found: Judged, here: Mapping[str, Release]
+    own: Reader, deployment: Deployment, found: Judged, here: Mapping[str, Release]
 ) -> dict[str, tuple[int, dict[str, int]]] | None:
     """Replicas and nodes of what is to be touched at the site: of the scaled component alone, if the others can stay."""
     assert found.room is not None, "more replicas have been placed"
-    components = _components(edit, deployment)
+    components = _components(own, deployment)
     if components is None:
         return None
     names = {one.id: one.name for one in components}
-    site = found.room.placements[0]
+    site = found.room
     if {names.get(one.component_id) for one in site.components} != set(here):
         return None
     name = found.target.component.name
@@ -216,7 +249,7 @@ def _verified(
     ]
     for tried in (stays, site.components):
         try:
-            _verify(edit, deployment, components, site, tried)
+            _verify(own, deployment, components, site, tried)
         except CapacityGone:
             continue
         return {
@@ -229,14 +262,14 @@ def _verified(
 
 
 def _verify(
-    edit: Edit,
+    own: Reader,
     deployment: Deployment,
     components: Sequence[Component],
     site: SitePlacement,
     tried: Sequence[ComponentPlacement],
 ) -> None:
     whole = [msgspec.structs.replace(site, components=list(tried))]
-    verify_at_head(edit, whole, components, policy=deployment.policy, deployment_id=deployment.id)
+    verify(own, whole, components=components, policy=deployment.policy, excluding_deployment_id=deployment.id)
 
 
 def _as_now(placed: ComponentPlacement, release: Release) -> ComponentPlacement:
@@ -285,7 +318,7 @@ def _stand(edit: Edit, found: Judged, *, changed: bool) -> None:
     deployment = get_as(edit, Deployment, target.deployment.id)
     if policy is None or site is None or deployment is None:
         return
-    standing = next((one for one in each(edit, SiteScaling, "policy_id", policy.id) if one.site_id == site.id), None)
+    standing = next((one for one in each(edit, SiteScaling, "site_id", site.id) if one.policy_id == policy.id), None)
     if standing is None:
         standing = edit.create(SiteScaling, tenant_id=policy.tenant_id, policy_id=policy.id, site_id=site.id)
     before, limited = standing, found.limited_by
@@ -347,9 +380,13 @@ def _fewer(assignments: Mapping[str, int], replicas: int) -> dict[str, int]:
 def _there(reader: Reader, deployment_id: str, site_id: str) -> dict[str, Release]:
     """The releases of a deployment that are to stay at a site, by component name."""
     found = {}
-    for release in each(reader, Release, "deployment_id", deployment_id):
+    here, whole = reader.count("Release", "site_id", site_id), reader.count("Release", "deployment_id", deployment_id)
+    field, value = ("site_id", site_id) if here <= whole else ("deployment_id", deployment_id)
+    for release in each(reader, Release, field, value):
+        if (release.deployment_id, release.site_id) != (deployment_id, site_id):
+            continue
         component = get_as(reader, Component, release.component_id)
-        if release.site_id == site_id and component is not None and release.wanted and release.retires_after is None:
+        if component is not None and release.wanted and release.retires_after is None:
             found[component.name] = release
     return found
 

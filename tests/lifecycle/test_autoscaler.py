@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from graph.kinds import (
@@ -314,7 +316,7 @@ async def test_of_two_that_take_the_same_site_for_theirs_one_is_heard(edge) -> N
     await loop.load(every=250)
     await loop.round()
     await other.round()
-    assert sorted([await loop.round(), await other.round()]) == [0, 1]
+    assert sorted(await asyncio.gather(loop.round(), other.round())) == [0, 1]
     assert loop.replicas(deployment.id) == {"s0": 3}
     assert edge.deployment(deployment.id).generation == 2
 
@@ -342,3 +344,34 @@ async def test_a_component_has_one_policy(edge) -> None:
     await loop.policy(deployment.id)
     with pytest.raises(AlreadyExists, match="is scaled by the policy 'web' already"):
         await loop.policy(deployment.id, name="another")
+
+
+async def test_of_sites_that_want_the_same_those_that_are_full_hold_up_no_other(edge) -> None:
+    deployment, loop = await shop(edge, sites=4, nodes=1)
+    policy = await loop.policy(deployment.id, max_replicas=20)
+    # A node of 4,000 millicores takes 8 of 500; another app has 5 of them at one site.
+    await edge.succeeded((await edge.deploy("other", sites=[edge.site_ids[2]], replicas={"web": 5}))[1])
+    await loop.load(every=450)
+    await loop.round(2)
+    assert loop.replicas(deployment.id) == {"s0": 5, "s1": 5, "s2": 3, "s3": 5}
+    assert [loop.standing(policy, site).limited_by.name for site in range(4)] == ["NONE", "NONE", "ROOM", "NONE"]
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    edge.check_books()
+
+
+async def test_the_others_at_the_site_keep_their_nodes_and_generations(edge) -> None:
+    await edge.network(sites=1, nodes=3)
+    await edge.version(web={}, db={})
+    deployment, operation = await edge.deploy(replicas={"web": 1, "db": 2})
+    await edge.succeeded(operation)
+    loop = Loop(edge)
+    await loop.policy(deployment.id)
+    await loop.load(every=600)
+    before = {one.id: one for one in edge.releases(deployment.id)}
+    await loop.round(2)
+    [db] = [one for one in edge.releases(deployment.id) if edge.view.get(one.component_id).name == "db"]
+    assert (db.assignments, db.generation) == (before[db.id].assignments, 1)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    edge.check_books()
+    web = next(one for one in edge.releases(deployment.id) if one.id != db.id)
+    assert (web.replicas, sum(web.assignments.values())) == (5, 5)
