@@ -23,6 +23,7 @@ from placement.packing import Packing, pack
 from placement.problem import Problem
 from placement.scores.moves import moves
 from placement.scores.price import prices_of
+from placement.scores.score import Score
 from placement.sharing import shared_out
 from placement.solve.model import Choice
 
@@ -59,7 +60,7 @@ def laid_out(made: Modelled, choice: Choice) -> Layout:
     if len(made.units) == 1 and made.problem.policy.division is None:
         unit, packing = made.units[0], made.screenings[0].packing
         for row in rows[0].tolist():
-            cluster[row] = _packed(made, packing, row, row, unit.components, assigned)
+            cluster[row] = _packed(made, packing, row, unit.components, assigned)
         return Layout(rows, replicas, assigned, cluster)
     count = len(made.problem.components)
     sites = np.unique(np.concatenate(rows)).astype(np.int64)
@@ -76,8 +77,12 @@ def laid_out(made: Modelled, choice: Choice) -> Layout:
         last[places] = at
     packing = pack(bins.of_sites(sites), made.problem.components, eligible=eligible, sites=len(sites), replicas=wanted)
     listed = sites.tolist()
+    _note(packing, made.problem.bins.node_ids, listed, assigned)
     for at in np.flatnonzero(packing.fits).tolist():
-        cluster[listed[at]] = _packed(made, packing, at, listed[at], range(count), assigned)
+        group = int(packing.group[at])
+        cluster[listed[at]] = (
+            made.problem.clusters.callable_id(listed[at]) if group < 0 else packing.bins.group_cluster[group]
+        )
     crowded = [(int(last[at]), listed[at]) for at in np.flatnonzero(~packing.fits).tolist()]
     fits = {
         (component, listed[at]): int(packing.placed[component, at])
@@ -107,9 +112,10 @@ def placements_of(made: Modelled, layout: Layout) -> list[SitePlacement]:
                 )
                 components[row].append((component, placed))
     serves = dict(zip(layout.rows[0].tolist(), served, strict=True))
+    scores = {one.score.name: one.score for of_unit in made.measured for one in of_unit}
     found = []
     for row in sorted(components):
-        merged = _merged(made, terms[row])
+        merged = _merged(scores, terms[row])
         found.append(
             SitePlacement(
                 site_id=problem.sites[row].id,
@@ -167,20 +173,33 @@ def _in_use(made: Modelled, unit: int, layout: Layout) -> Floats:
     return np.minimum(used, 1.0)
 
 
+def _note(
+    packing: Packing, node_ids: Sequence[str], rows: Sequence[int], assigned: dict[tuple[int, int], dict[str, int]]
+) -> None:
+    """Notes which nodes the components have at the sites where all fits; `rows` are those sites in the problem."""
+    bins = packing.bins
+    counted = (bins.node >= 0) & (bins.group == packing.group[bins.site]) & packing.fits[bins.site]
+    for component, take in enumerate(packing.take):
+        here = np.flatnonzero((take > 0) & counted)
+        for site, node, count in zip(
+            bins.site[here].tolist(), bins.node[here].tolist(), take[here].tolist(), strict=True
+        ):
+            assigned.setdefault((component, rows[site]), {})[node_ids[node]] = count
+
+
 def _packed(
     made: Modelled,
     packing: Packing,
-    at: int,
     row: int,
     components: Sequence[int],
     assigned: dict[tuple[int, int], dict[str, int]],
 ) -> str | None:
-    """Notes which nodes the components have at a site, `at` of the packing; the cluster that they go to."""
+    """Notes which nodes the components have at a site; the cluster that they go to."""
     bins = packing.bins
-    group = int(packing.group[at])
+    group = int(packing.group[row])
     if group < 0:
         return made.problem.clusters.callable_id(row)
-    here = bins.of_site(at)
+    here = bins.of_site(row)
     inside = np.flatnonzero((bins.group[here] == group) & (bins.node[here] >= 0)).tolist()
     nodes = bins.node[here].tolist()
     for n, component in enumerate(components):
@@ -233,10 +252,9 @@ def _term(measured: Measured, value: float) -> ScoreTerm:
     )
 
 
-def _merged(made: Modelled, terms: Sequence[ScoreTerm]) -> list[ScoreTerm]:
-    """Terms of several units at one site, each name once."""
+def _merged(scores: Mapping[str, Score], terms: Sequence[ScoreTerm]) -> list[ScoreTerm]:
+    """Terms of several units at one site, each name once. `scores` are by name."""
     named: dict[str, ScoreTerm] = {}
-    scores = {one.score.name: one.score for of_unit in made.measured for one in of_unit}
     for one in terms:
         before = named.get(one.name)
         if before is not None:

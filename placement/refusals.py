@@ -59,16 +59,33 @@ class Refusals(Sequence[SiteRefusal]):
         """What was decided on."""
         self.choice = choice
         """What was chosen of it; None when nothing was."""
-        count, units = len(made.problem), len(made.units)
-        self._chosen: Mask = np.zeros((units, count), dtype=bool)
-        if layout is not None:
-            for at, rows in enumerate(layout.rows):
-                self._chosen[at, rows] = True
-        self._candidate: Mask = np.zeros((units, count), dtype=bool)
-        for at in range(units):
-            self._candidate[at, made.rows(at)] = True
-        # Row by row, so that a site's units are beside each other.
-        self._rows, self._units = (found.astype(np.int64) for found in np.nonzero(~self._chosen.T))
+        self._layout = layout
+
+    @cached_property
+    def _places_of_refusals(self) -> tuple[Ints, Ints]:
+        """The row and the unit of each, row by row, so that a site's units are beside each other."""
+        chosen: Mask = np.zeros((len(self.made.problem), len(self.made.units)), dtype=bool)
+        if self._layout is not None:
+            for at, rows in enumerate(self._layout.rows):
+                chosen[rows, at] = True
+        rows, units = np.nonzero(~chosen)
+        return rows.astype(np.int64), units.astype(np.int64)
+
+    @property
+    def _rows(self) -> Ints:
+        return self._places_of_refusals[0]
+
+    @property
+    def _units(self) -> Ints:
+        return self._places_of_refusals[1]
+
+    @cached_property
+    def _candidate(self) -> Mask:
+        """(units, sites): those that were candidates of the model."""
+        found: Mask = np.zeros((len(self.made.units), len(self.made.problem)), dtype=bool)
+        for at in range(len(found)):
+            found[at, self.made.rows(at)] = True
+        return found
 
     @property
     def units(self) -> int:
