@@ -7,6 +7,7 @@ workers the NATS server of the development packages; they say so when they are l
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from bench.harness import Bench, median, quantile, run
@@ -26,6 +27,9 @@ SITES = 1_000
 CLUSTERS = 10
 ROUNDS = 3
 MASS_S = 300.0
+GROWING_S = 600.0
+SETTLED_S = 5.0
+DEPLOYMENTS = 100
 WORKERS = 4
 IN_FLIGHT = 16
 CALL_S = 0.2
@@ -101,6 +105,40 @@ def workers(bench: Bench, folder: Path, store: str, nats: str) -> None:
     bench.at_most("worker killed until its work is done by others", max(moved), unit="s", target=10, scaled=False)
 
 
+def memory(bench: Bench, folder: Path, *, sites: int = SITES, deployments: int = DEPLOYMENTS) -> None:
+    """What a process that works has in memory, with a release and an instance for each deployment at each site.
+
+    On the embedded store it is the server, which has all that a worker has and the API besides. It is started anew for
+    it, so that nothing of how the graph came to be is in the figure.
+    """
+    store = f"sqlite://{folder / 'memory.sqlite'}"
+    simulation = Simulation(folder)
+    try:
+        edge = on_loop(make_edge(store, endpoint=simulation.endpoint, sites=sites, nodes_each=10, clusters=CLUSTERS))
+        token = on_loop(make_caller(store))
+        served = Served(folder, store=store, token=token)
+        try:
+            with Caller(served) as caller:
+                until_observed(caller, nodes=10 * sites)
+                made = [asked(caller, edge, f"app-{number}") for number in range(deployments)]
+                until_ready(caller, made, within_s=GROWING_S)
+        finally:
+            served.end()
+        served = Served(folder, store=store, token=token)
+        try:
+            with Caller(served) as caller:
+                until_observed(caller, nodes=10 * sites)
+                until_ready(caller, made, within_s=MASS_S)
+                time.sleep(SETTLED_S)
+            resident = served.resident_mb()
+        finally:
+            served.end()
+    finally:
+        simulation.end()
+    what = f"resident memory of a working process, {sites * deployments:,} releases and instances"
+    bench.at_most(what, resident, unit="MB", target=700, scaled=False)
+
+
 def figures(bench: Bench) -> None:
     """All parts."""
     logs.configure(level="warning", format="console")
@@ -110,6 +148,8 @@ def figures(bench: Bench) -> None:
         if bench.wants("answers"):
             store = f"sqlite://{folder / 'answers.sqlite'}"
             answers(bench, folder, "SQLite", store, p50_ms=25, p99_ms=150, count=200)
+        if bench.wants("memory"):
+            memory(bench, folder)
         if any(bench.wants(part) for part in ("deploy-neo4j", "answers-neo4j", "workers")):
             on_neo4j(bench, folder)
 

@@ -37,6 +37,12 @@ class Process:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        # It ends with this process, however that ends: its standard input does then.
+        self._watchdog = subprocess.Popen(
+            ["/bin/sh", "-c", 'read -r _; kill -9 "$0" 2>/dev/null', str(self._process.pid)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -90,6 +96,8 @@ class Process:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait(10)
+        self._watchdog.kill()
+        self._watchdog.communicate()
         self._reader.join(5)
 
     def _read(self) -> None:
