@@ -114,6 +114,9 @@ def cancel_operation(
             deployment,
             phase=DeploymentPhase.TERMINATING,
             message="its deployment was cancelled",
+            # As when it is terminated: nobody could resume what is on its way out, and it would stay so for ever.
+            paused=False,
+            stopped=False,
             generation=deployment.generation + 1,
         )
         total = remove_all(edit, after, operation_id=operation.id)

@@ -17,10 +17,16 @@ import msgspec
 import pytest
 import structlog.testing
 
+from driverkit.effects import violations
+from drivers.simulated.control import Control
+from drivers.simulated.effects import Outcome
 from graph.kinds import Deployment, DeploymentPhase, Operation, OperationStatus, Release
+from graph.stores.neo4j import Neo4jStore
 from graph.view import each, get_as
 from lifecyclekit.edge import Edge, edge_of
-from tests.chaos.lifecycle_victim import CONFIGURATION
+from lifecyclekit.fleet import Process
+from lifecyclekit.peers import reached
+from tests.chaos.lifecycle_victim import CONFIGURATION, PEERS, know, make_network
 
 ROOT = Path(__file__).parents[2]
 SETTLED = (DeploymentPhase.READY, DeploymentPhase.TERMINATED)
@@ -34,12 +40,17 @@ class Victims:
         self.process = process
         self.folder = folder
 
-    def begin(self, seed: int) -> int:
-        return int(self._ask(f"live {self.folder} {seed}"))
+    def begin(self, seed: int, command: str = "live", *given: str) -> int:
+        return int(self._ask(" ".join((command, str(self.folder), str(seed), *given))))
 
     def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
         assert int(self._ask(f"reap {pid}")) == -signal.SIGKILL, "it had ended before it was killed"
+
+    async def another(self) -> None:
+        """Waits until one more change is acknowledged: however slow the machine, each life does something."""
+        before = len(self.acknowledged())
+        await reached(lambda: len(self.acknowledged()) > before, what="another change", within_s=120)
 
     def acknowledged(self) -> list[dict[str, str]]:
         path = self.folder / "acknowledged.jsonl"
@@ -84,8 +95,40 @@ async def settled(edge: Edge) -> None:
 
 
 async def check(edge: Edge, acknowledged: list[dict[str, str]]) -> None:
-    """The invariants, once all is at rest."""
+    """The invariants, once all is at rest, of clusters inside the process."""
     edge.check_books()
+    await check_graph(edge, acknowledged)
+    for number in range(len(edge.cluster_ids)):
+        newest: dict[str, int] = {}
+        for what, name, generation in edge.history(number):
+            assert generation > newest.get(name, 0), f"{name}: {what} {generation} after {newest[name]}"
+            newest[name] = generation
+
+
+async def check_apart(edge: Edge, acknowledged: list[dict[str, str]], endpoint: str) -> int:
+    """The same, of clusters in a process of their own; says how much they were made to do."""
+    await check_graph(edge, acknowledged)
+    done = 0
+    for cluster_id in edge.cluster_ids:
+        control = Control(endpoint, cluster_id)
+        try:
+            there = {one.name: (one.generation, one.replicas) for one in await control.objects()}
+            effects = await control.effects()
+        finally:
+            control.close()
+        wanted = {
+            one.backend_name: (one.generation, one.running_replicas)
+            for one in each(edge.view, Release, "cluster_id", cluster_id)
+            if one.wanted
+        }
+        assert there == wanted
+        assert violations(effects) == []
+        done += sum(one.outcome is Outcome.DONE for one in effects)
+    return done
+
+
+async def check_graph(edge: Edge, acknowledged: list[dict[str, str]]) -> None:
+    """What must be so in the graph."""
     for told in acknowledged:
         record = await edge.ledger.store.record("Operation", told["operation"])
         assert record is not None, f"acknowledged and lost: {told}"
@@ -95,11 +138,6 @@ async def check(edge: Edge, acknowledged: list[dict[str, str]]) -> None:
         for release in each(edge.view, Release, "deployment_id", deployment.id):
             assert release.wanted
             assert get_as(edge.view, Deployment, release.deployment_id) is not None
-    for number in range(len(edge.cluster_ids)):
-        newest: dict[str, int] = {}
-        for what, name, generation in edge.history(number):
-            assert generation > newest.get(name, 0), f"{name}: {what} {generation} after {newest[name]}"
-            newest[name] = generation
 
 
 @dataclass
@@ -121,7 +159,7 @@ async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) 
     while toll.kills < count:
         for _ in range(min(checked_every, count - toll.kills)):
             pid = victims.begin(dice.getrandbits(30))
-            await asyncio.sleep(dice.uniform(0.15, 0.9))
+            await asyncio.sleep(dice.uniform(0.1, 0.6))
             await asyncio.to_thread(victims.kill, pid)
             toll.kills += 1
         with structlog.testing.capture_logs():
@@ -142,14 +180,110 @@ async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) 
     return toll
 
 
+class Members:
+    """A server and two workers on a shared store; each that is killed is begun anew at once."""
+
+    def __init__(self, victims: Victims, dice: random.Random, store: str, nats: str) -> None:
+        self.victims = victims
+        self.dice = dice
+        self.given = (store, nats)
+        self.running: list[tuple[str, int]] = []
+
+    def begin(self) -> None:
+        for command in ("ask", "work", "work"):
+            self._begin(command)
+
+    def kill_one(self) -> None:
+        command, pid = self.running.pop(self.dice.randrange(len(self.running)))
+        self.victims.kill(pid)
+        self._begin(command)
+
+    def kill_all(self) -> int:
+        for _, pid in self.running:
+            self.victims.kill(pid)
+        self.running, killed = [], len(self.running)
+        return killed
+
+    def _begin(self, command: str) -> None:
+        self.running.append((command, self.victims.begin(self.dice.getrandbits(30), command, *self.given)))
+
+
+async def kills_of_several(
+    victims: Victims, neo4j_server, nats_server, *, count: int, seed: int, checked_every: int
+) -> Toll:
+    """Kills servers and workers on Neo4j and NATS, one at a time at random moments, before clusters of their own."""
+    neo4j_server.clear()
+    folder = victims.folder
+    socket = folder / "edge.sock"
+    clusters = Process(folder, "simulate", "simulate", "--socket", str(socket), "--folder", str(folder / "edge"))
+    await reached(socket.exists, what="the simulated backend", within_s=60)
+    endpoint = f"unix:{socket}"
+    dice = random.Random(seed)
+    members = Members(victims, dice, neo4j_server.store, nats_server.url)
+    toll = Toll()
+    try:
+        async with edge_of(folder, store=Neo4jStore(neo4j_server.store), running=False) as edge:
+            await make_network(edge, endpoint=endpoint)
+        while toll.kills < count:
+            await _behave(edge, endpoint, **{**CONFIGURATION, "outageRate": 0.05})
+            await asyncio.to_thread(members.begin)
+            for _ in range(min(checked_every, count - toll.kills) - len(members.running)):
+                await victims.another()
+                await asyncio.sleep(dice.uniform(0.0, 0.5))
+                await asyncio.to_thread(members.kill_one)
+                toll.kills += 1
+            await victims.another()
+            await asyncio.sleep(dice.uniform(0.0, 0.5))
+            toll.kills += await asyncio.to_thread(members.kill_all)
+            await _behave(edge, endpoint, lostReplyRate=0, outageRate=0, observeEveryMs=100)
+            with structlog.testing.capture_logs():
+                store = Neo4jStore(neo4j_server.store)
+                async with edge_of(folder, store=store, settings=PEERS) as again:
+                    again.deadline_s = 120.0
+                    know(again)
+                    await settled(again)
+                    toll.effects = await check_apart(again, victims.acknowledged(), endpoint)
+            toll.checks += 1
+    finally:
+        await asyncio.to_thread(members.kill_all)
+        clusters.kill()
+    toll.acknowledged = len(victims.acknowledged())
+    return toll
+
+
+async def _behave(edge: Edge, endpoint: str, **settings: float) -> None:
+    for cluster_id in edge.cluster_ids:
+        control = Control(endpoint, cluster_id)
+        try:
+            await control.behave(**settings)
+        finally:
+            control.close()
+
+
 async def test_a_killed_server_finishes_what_it_acknowledged(victims) -> None:
     toll = await kills(victims, count=16, seed=3, checked_every=8)
-    assert toll.acknowledged > 40
+    assert toll.acknowledged > 20
+
+
+async def test_killed_servers_and_workers_finish_what_was_acknowledged(victims, neo4j_server, nats_server) -> None:
+    toll = await kills_of_several(victims, neo4j_server, nats_server, count=18, seed=4, checked_every=18)
+    assert toll.kills >= 15
+    assert toll.acknowledged >= 15
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(12))
 async def test_a_server_killed_many_times_finishes_what_it_acknowledged(victims, report, seed: int) -> None:
-    toll = await kills(victims, count=100, seed=seed, checked_every=10)
-    report("server with its lifecycle, kill -9", toll)
-    assert toll.acknowledged > 250
+    toll = await kills(victims, count=200, seed=seed, checked_every=20)
+    report("server with its lifecycle, kill -9, SQLite", toll)
+    assert toll.acknowledged > 200
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(8))
+async def test_servers_and_workers_killed_many_times_finish_what_was_acknowledged(
+    victims, neo4j_server, nats_server, report, seed: int
+) -> None:
+    toll = await kills_of_several(victims, neo4j_server, nats_server, count=100, seed=seed, checked_every=25)
+    report("servers and workers, kill -9, Neo4j and NATS", toll)
+    assert toll.acknowledged > 50

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from faultkit import broken
 from faultkit.machine import Lives
 
 pytestmark = pytest.mark.usefixtures("quiet_logs")
-HEALTH = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 
-def run(*, examples: int, steps: int, derandomize: bool) -> int:
-    """How many steps were taken."""
-    before = Lives.steps
+@dataclass
+class Toll:
+    """What a test of the model did."""
+
+    steps: int = 0
+    deaths: int = 0
+    examples: int = 0
+
+
+def steps_of(*, examples: int, steps: int, number: int) -> Toll:
+    """So many examples, which follow from a number; a failure is told with the steps that led to it."""
+    before = Lives.steps, Lives.deaths
+    machine = seed(number)(type("Lives", (Lives,), {}))
     run_state_machine_as_test(
-        Lives,
+        machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
             deadline=None,
-            derandomize=derandomize,
             database=None,
-            suppress_health_check=HEALTH,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
         ),
     )
-    return Lives.steps - before
+    return Toll(Lives.steps - before[0], Lives.deaths - before[1], examples)
 
 
 def test_whatever_is_asked_and_whatever_fails_the_oracle_is_right() -> None:
-    assert run(examples=12, steps=25, derandomize=True) > 150
+    toll = steps_of(examples=20, steps=40, number=1)
+    assert toll.steps > 400
+    assert toll.deaths > 0
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("number", range(100, 108))
+def test_over_twenty_thousand_steps_the_oracle_is_right(report, number: int) -> None:
+    toll = steps_of(examples=90, steps=50, number=number)
+    report("the model of all verbs and faults", toll)
+    assert toll.steps > 2_500
+
+
+def test_without_new_generations_the_oracle_finds_it() -> None:
+    with broken.without_new_generations(), pytest.raises(AssertionError):
+        steps_of(examples=20, steps=40, number=2)

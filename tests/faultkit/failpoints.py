@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from drivers.clock import Clock
 from drivers.port import (
     Applied,
     Backend,
@@ -88,10 +90,11 @@ class MortalStore(Wrapped):
 
 
 class MortalDriver:
-    """A driver in a process that dies."""
+    """A driver in a process that dies, before clusters that have a clock of their own."""
 
-    def __init__(self, inner: Driver, points: Failpoints) -> None:
+    def __init__(self, inner: Driver, points: Failpoints, *, clock: Clock) -> None:
         self.inner = inner
+        self.clock = clock
         self.points = points
         self.open: list[Backend] = []
         self.name = inner.name
@@ -103,7 +106,7 @@ class MortalDriver:
     @contextlib.asynccontextmanager
     async def connect(self, access: ClusterAccess) -> AsyncIterator[Backend]:
         await self.points.pass_("before connect")
-        async with self.inner.connect(access) as backend:
+        async with self.inner.connect(dataclasses.replace(access, clock=self.clock)) as backend:
             await self.points.pass_("after connect")
             self.open.append(backend)
             yield MortalBackend(backend, self.points)

@@ -47,6 +47,8 @@ class Installation:
         self.folder = folder
         self.settings = settings or LifecycleSettings()
         self.clock = LogicalClock()
+        """The server's, which may be wrong."""
+        self.clusters_clock = LogicalClock()
         self.simulated = SimulatedDriver()
         self.lives = 0
         self._store_of = store_of
@@ -62,7 +64,7 @@ class Installation:
         store = MortalStore(self._store_of(path), points)  # type: ignore[arg-type]
         ledger = Ledger(store, clock_ms=self.clock.now_ms)
         async with ledger.running():
-            self.driver = driver = MortalDriver(self._around(self.simulated), points)
+            self.driver = driver = MortalDriver(self._around(self.simulated), points, clock=self.clusters_clock)
             lifecycle = Lifecycle(ledger, DriverRegistry.of(driver), settings=self.settings, clock=self.clock)
             edge = Edge(ledger, lifecycle, self.simulated)
             edge.deadline_s = CONVERGED_WITHIN_S

@@ -38,7 +38,8 @@ from lifecyclekit.edge import Edge
 
 SITES = 4
 SMALL = {"resources": Resources(cpu_millicores=20, memory_bytes=1 << 20)}
-SETTINGS = dataclasses.replace(LifecycleSettings(), backoff_cap_s=5.0)
+SETTINGS = dataclasses.replace(LifecycleSettings(), backoff_cap_s=5.0, call_timeout_s=10.0)
+"""A call that hangs is given up, and a site that refused is tried again, within the time in which all is to be well."""
 QUIET: dict[str, Any] = {
     "observeEveryMs": 1_000,
     "latencyMs": 20,
@@ -60,6 +61,11 @@ ENDS = frozenset(OperationStatus) - {OperationStatus.RUNNING, OperationStatus.CA
 sites = st.integers(0, SITES - 1)
 some_sites = st.sets(sites, min_size=1, max_size=SITES)
 number = st.integers(0, 100)
+
+
+def _somebody(machine: Lives) -> bool:
+    """Whether there is a deployment to ask something of."""
+    return any(not one.ending for one in machine.shops)
 
 
 class Died(Exception):
@@ -84,7 +90,8 @@ class Lives(RuleBasedStateMachine):
         self.installation = Installation(self.folder, settings=SETTINGS)
         self.notes = Notes({})
         self.shops: list[Shop] = []
-        self.trouble = "none"
+        self.calm = True
+        """Whether nothing has been wrong with the sites since all was well."""
         self.keys = 0
 
     # Lives
@@ -124,7 +131,7 @@ class Lives(RuleBasedStateMachine):
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
         await self.life
-        type(self).deaths += 1
+        Lives.deaths += 1
         raise Died
 
     def do(self, work: Callable[[], Awaitable[Any]]) -> Any:
@@ -153,7 +160,7 @@ class Lives(RuleBasedStateMachine):
         if isinstance(told, Told):
             shop.change(intent)
         elif not shop.ending:
-            assert self.trouble != "none" or isinstance(told, InvalidState), told
+            assert not self.calm or isinstance(told, InvalidState), told
 
     def shop(self, which: int, *, alive: bool = True) -> Shop | None:
         found = [one for one in self.shops if not (alive and one.ending)]
@@ -181,12 +188,13 @@ class Lives(RuleBasedStateMachine):
             ),
         )
         if isinstance(told, Refusal):
-            assert self.trouble != "none", told
+            assert not self.calm, told
             return
         shop = Shop(name, told.deployment, gated, operations=[told.operation])
         shop.change(Intent("1", frozenset(at)))
         self.shops.append(shop)
 
+    @precondition(_somebody)
     @rule(which=number, version=st.sampled_from(["1", "2"]))
     def update_version(self, which: int, version: str) -> None:
         if (shop := self.shop(which)) is not None:
@@ -194,6 +202,7 @@ class Lives(RuleBasedStateMachine):
             chosen = self.version(version)
             self.changed(shop, intent, lambda user, key: user.update(key, shop.id, app_version_id=chosen))
 
+    @precondition(_somebody)
     @rule(which=number, where=some_sites)
     def update_sites(self, which: int, where: set[int]) -> None:
         if (shop := self.shop(which)) is not None:
@@ -202,12 +211,14 @@ class Lives(RuleBasedStateMachine):
             intent = shop.wished.with_sites(frozenset(at))
             self.changed(shop, intent, lambda user, key: user.update(key, shop.id, policy=policy))
 
+    @precondition(_somebody)
     @rule(which=number, replicas=st.integers(1, 3))
     def scale(self, which: int, replicas: int) -> None:
         if (shop := self.shop(which)) is not None:
             intent = dataclasses.replace(shop.wished, replicas=replicas)
             self.changed(shop, intent, lambda user, key: user.scale(key, shop.id, web=replicas))
 
+    @precondition(_somebody)
     @rule(which=number, where=sites)
     def add_site(self, which: int, where: int) -> None:
         if (shop := self.shop(which)) is not None:
@@ -215,12 +226,14 @@ class Lives(RuleBasedStateMachine):
             intent = shop.wished.with_sites(shop.wished.sites | {at})
             self.changed(shop, intent, lambda user, key: user.add_sites(key, shop.id, at))
 
+    @precondition(_somebody)
     @rule(which=number, where=sites)
     def remove_site(self, which: int, where: int) -> None:
         if (shop := self.shop(which)) is not None:
             at = self.site(where)
             self.changed(shop, shop.wished.without(at), lambda user, key: user.remove_sites(key, shop.id, at))
 
+    @precondition(_somebody)
     @rule(which=number, where=sites, replicas=st.one_of(st.none(), st.integers(1, 3)))
     def adjust_site(self, which: int, where: int, replicas: int | None) -> None:
         if (shop := self.shop(which)) is not None:
@@ -229,6 +242,7 @@ class Lives(RuleBasedStateMachine):
             intent = shop.wished.adjusted_at(at, replicas)
             self.changed(shop, intent, lambda user, key: user.adjust_site(key, shop.id, at, **given))
 
+    @precondition(_somebody)
     @rule(which=number, where=some_sites, version=st.sampled_from([None, "1", "2"]))
     def migrate(self, which: int, where: set[int], version: str | None) -> None:
         if (shop := self.shop(which)) is not None:
@@ -240,6 +254,7 @@ class Lives(RuleBasedStateMachine):
                 target["app_version_id"] = self.version(version)
             self.changed(shop, intent, lambda user, key: user.migrate(key, shop.id, **target))
 
+    @precondition(_somebody)
     @rule(which=number, to=number)
     def roll_back(self, which: int, to: int) -> None:
         if (shop := self.shop(which)) is not None:
@@ -247,6 +262,7 @@ class Lives(RuleBasedStateMachine):
             intent = shop.revisions[revision]
             self.changed(shop, intent, lambda user, key: user.rollback(key, shop.id, revision))
 
+    @precondition(_somebody)
     @rule(which=number)
     def pause(self, which: int) -> None:
         if (shop := self.shop(which)) is not None and isinstance(
@@ -254,6 +270,7 @@ class Lives(RuleBasedStateMachine):
         ):
             shop.paused = True
 
+    @precondition(_somebody)
     @rule(which=number)
     def stop(self, which: int) -> None:
         if (shop := self.shop(which)) is not None and isinstance(
@@ -261,6 +278,7 @@ class Lives(RuleBasedStateMachine):
         ):
             shop.stopped, shop.paused = True, False
 
+    @precondition(_somebody)
     @rule(which=number)
     def resume(self, which: int) -> None:
         if (shop := self.shop(which)) is not None and isinstance(
@@ -279,6 +297,7 @@ class Lives(RuleBasedStateMachine):
             assert asked == shop.pending, "what was not seen was approved"
             shop.approve()
 
+    @precondition(_somebody)
     @rule(which=number, delete=st.booleans(), really=st.integers(0, 2))
     def terminate(self, which: int, delete: bool, really: int) -> None:
         if (shop := self.shop(which)) is not None and not really:
@@ -286,6 +305,7 @@ class Lives(RuleBasedStateMachine):
             assert isinstance(told, Told), told
             shop.terminate(delete=delete)
 
+    @precondition(_somebody)
     @rule(which=number, last=st.integers(1, 2))
     def cancel(self, which: int, last: int) -> None:
         shop = self.shop(which)
@@ -318,6 +338,7 @@ class Lives(RuleBasedStateMachine):
         shop.revisions[deployment.revision_number] = shop.revisions[back]
         shop.current = deployment.revision_number
 
+    @precondition(_somebody)
     @rule(which=number)
     def retry(self, which: int) -> None:
         if (shop := self.shop(which, alive=False)) is not None and shop.operations:
@@ -335,16 +356,20 @@ class Lives(RuleBasedStateMachine):
 
     @rule(trouble=st.sampled_from(sorted(TROUBLES)))
     def goes_wrong(self, trouble: str) -> None:
-        self.trouble = trouble
+        self.calm = False
         self.do(lambda: self.edge.configure(**QUIET | TROUBLES[trouble]))
 
+    @precondition(_somebody)
     @rule(which=number)
     def vanishes(self, which: int) -> None:
         """Somebody deletes an object by hand."""
         world = self.edge.driver.world(self.edge.cluster_ids[0])
         if world is not None and world.objects:
             name = sorted(world.objects)[which % len(world.objects)]
-            self._runner.run(world.vanish(name, now=self.installation.clock.now_ms()))
+            self._runner.run(self._vanish(name))
+
+    async def _vanish(self, name: str) -> None:
+        await self.edge.world().vanish(name, now=self.installation.clusters_clock.now_ms())
 
     @rule(hours=st.sampled_from([-1, 0, 1]))
     def clock_jumps(self, hours: int) -> None:
@@ -354,7 +379,7 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_done_twice_or_over_something_newer(self) -> None:
-        type(self).steps += 1
+        Lives.steps += 1
         if getattr(self, "edge", None) is not None and self.edge.driver.world(self.edge.cluster_ids[0]) is not None:
             check_effects(self.edge)
 
@@ -362,7 +387,6 @@ class Lives(RuleBasedStateMachine):
     def comes_to_rest(self) -> None:
         """Everything is put right; what there is within the time is what the oracle says."""
         self.points.die_at = None
-        self.trouble = "none"
         self.do(lambda: self.edge.configure(**QUIET))
         self._runner.run(self.edge.connected())
         self._runner.run(asyncio.sleep(0.5))
@@ -375,6 +399,7 @@ class Lives(RuleBasedStateMachine):
             self._runner.run(self._check(shop))
         names = {one.backend_name for shop in self.shops for one in self.edge.releases(shop.id)}
         assert set(self.edge.world().objects) <= names, "orphans"
+        self.calm = True
 
     def _try_again(self) -> None:
         for shop in self.shops:

@@ -278,3 +278,17 @@ async def test_a_stopped_deployment_is_drained_without_ever_running(edge) -> Non
     assert release.phase is ReleasePhase.READY
     assert {one.replicas for one in edge.world().objects.values()} == {0}
     assert isinstance(edge.view.get(release.site_id), Site)
+
+
+async def test_a_deployment_that_is_cancelled_while_it_is_paused_and_was_never_ready_is_removed(edges) -> None:
+    async with edges(running=False) as edge:
+        await edge.network(sites=2)
+        await edge.version()
+        deployment, operation = await edge.deploy()
+        await edge.pause(deployment.id)
+        await edge.cancel(operation.id)
+        async with edge.lifecycle.running():
+            over = await edge.ended(operation.id)
+            assert over.status is OperationStatus.CANCELLED
+            await edge.phase(deployment.id, DeploymentPhase.TERMINATED)
+            assert not edge.releases(deployment.id)
