@@ -26,6 +26,7 @@ from drivers.port import (
     RemovalWork,
     Removed,
 )
+from graph.store import Transaction, WriteBatch
 from graph.stores.sqlite import SqliteStore
 from storekit.wrappers import Wrapped
 
@@ -66,9 +67,14 @@ class MortalStore(Wrapped):
     def __init__(self, inner: SqliteStore, points: Failpoints) -> None:
         super().__init__(inner)
         self.points = points
+        self._name = ""
+
+    async def write(self, transaction: Transaction, batch: WriteBatch) -> None:
+        self._name = "+".join(sorted({one.action for one in batch.commits})) or "records"
+        await super().write(transaction, batch)
 
     async def leave(self, context: Any, kind: Any, problem: Any, trace: Any) -> None:
-        name = "+".join(sorted(self._actions(context))) or "records"
+        name = self._name
         try:
             await self.points.pass_(f"before commit of {name}")
         except BaseException as killed:
@@ -76,10 +82,6 @@ class MortalStore(Wrapped):
             raise
         await context.__aexit__(kind, problem, trace)
         await self.points.pass_(f"after commit of {name}")
-
-    def _actions(self, context: Any) -> set[str]:
-        batch = context._batch
-        return {one.action for one in batch.commits} if batch is not None else set()
 
     async def close(self) -> None:
         """A process that was killed tidies nothing up."""
@@ -92,9 +94,11 @@ class MortalStore(Wrapped):
 class MortalDriver:
     """A driver in a process that dies, before clusters that have a clock of their own."""
 
-    def __init__(self, inner: Driver, points: Failpoints, *, clock: Clock) -> None:
+    def __init__(self, inner: Driver, points: Failpoints, *, clock: Clock, observed_after_s: float = 0.0) -> None:
+        """`observed_after_s`: how late what was observed arrives."""
         self.inner = inner
         self.clock = clock
+        self.observed_after_s = observed_after_s
         self.points = points
         self.open: list[Backend] = []
         self.name = inner.name
@@ -109,15 +113,16 @@ class MortalDriver:
         async with self.inner.connect(dataclasses.replace(access, clock=self.clock)) as backend:
             await self.points.pass_("after connect")
             self.open.append(backend)
-            yield MortalBackend(backend, self.points)
+            yield MortalBackend(backend, self.points, observed_after_s=self.observed_after_s)
 
 
 class MortalBackend:
     """A connection of such a process."""
 
-    def __init__(self, inner: Backend, points: Failpoints) -> None:
+    def __init__(self, inner: Backend, points: Failpoints, *, observed_after_s: float) -> None:
         self.inner = inner
         self.points = points
+        self.observed_after_s = observed_after_s
 
     async def ensure(self, work: ReleaseWork) -> Applied:
         await self._sent("before ensure", work)
@@ -134,6 +139,7 @@ class MortalBackend:
     async def observe(self, *, after: Cursor | None) -> Observation:
         await self.points.pass_("before observe")
         observation = await self.inner.observe(after=after)
+        await asyncio.sleep(self.observed_after_s)
         await self.points.pass_("after observe")
         return observation
 

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from drivers.port import Driver
 from drivers.registry import DriverRegistry
 from drivers.simulated import SimulatedDriver
 from faultkit.failpoints import Failpoints, MortalDriver, MortalStore
@@ -41,9 +40,9 @@ class Installation:
         *,
         settings: LifecycleSettings | None = None,
         store_of: Callable[[Path], Store] = SqliteStore,
-        around: Callable[[Driver], Driver] = lambda driver: driver,
+        observed_after_s: float = 0.0,
     ) -> None:
-        """`store_of` opens the store, `around` stands before the driver: for controls and for faults."""
+        """`store_of` opens the store; `observed_after_s` is how late what was observed arrives."""
         self.folder = folder
         self.settings = settings or LifecycleSettings()
         self.clock = LogicalClock()
@@ -52,7 +51,7 @@ class Installation:
         self.simulated = SimulatedDriver()
         self.lives = 0
         self._store_of = store_of
-        self._around = around
+        self._observed_after_s = observed_after_s
         self._known: dict[str, Any] = {}
 
     @contextlib.asynccontextmanager
@@ -64,7 +63,9 @@ class Installation:
         store = MortalStore(self._store_of(path), points)  # type: ignore[arg-type]
         ledger = Ledger(store, clock_ms=self.clock.now_ms)
         async with ledger.running():
-            self.driver = driver = MortalDriver(self._around(self.simulated), points, clock=self.clusters_clock)
+            self.driver = driver = MortalDriver(
+                self.simulated, points, clock=self.clusters_clock, observed_after_s=self._observed_after_s
+            )
             lifecycle = Lifecycle(ledger, DriverRegistry.of(driver), settings=self.settings, clock=self.clock)
             edge = Edge(ledger, lifecycle, self.simulated)
             edge.deadline_s = CONVERGED_WITHIN_S

@@ -26,18 +26,17 @@ from faultkit.lives import CONVERGED_WITHIN_S, Installation
 from faultkit.logical_time import LogicalLoop, logical
 from faultkit.memory import memory_folder
 from faultkit.oracle import Intent, Shop
+from faultkit.scenarios import SMALL
 from faultkit.user import Notes, Told, User
 from graph.kinds import GIVEN_UP, DeploymentPhase, DeploymentRevision, Operation, OperationStatus
 from graph.kinds.dependencies import Dependency
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.refusal import InvalidState, Refusal
 from graph.store import RecordPage
-from graph.values import Resources
 from lifecycle.settings import LifecycleSettings
 from lifecyclekit.edge import Edge
 
 SITES = 4
-SMALL = {"resources": Resources(cpu_millicores=20, memory_bytes=1 << 20)}
 SETTINGS = dataclasses.replace(LifecycleSettings(), backoff_cap_s=5.0, call_timeout_s=10.0)
 """A call that hangs is given up, and a site that refused is tried again, within the time in which all is to be well."""
 QUIET: dict[str, Any] = {

@@ -13,15 +13,13 @@ from pathlib import Path
 
 from faultkit.checks import check, rest
 from faultkit.lives import Installation
-from faultkit.scenarios import over, version_id
+from faultkit.scenarios import SMALL, over, version_id
 from faultkit.user import Notes, User
 from graph.kinds import Deployment, DeploymentPhase
 from graph.refusal import InvalidState
-from graph.values import Resources
 from lifecyclekit.edge import Edge
 
 SITES = 4
-SMALL = {"resources": Resources(cpu_millicores=20, memory_bytes=1 << 20)}
 BEHAVIOUR = {
     "observeEveryMs": 1_000,
     "latencyMs": 20,

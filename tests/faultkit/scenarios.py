@@ -14,10 +14,12 @@ from faultkit.checks import filed
 from faultkit.user import User
 from graph.kinds import DeploymentPhase, FailoverMode, FailoverPolicy, ReleasePhase
 from graph.kinds.policy import PlacementPolicy
+from graph.values import Resources
 from lifecyclekit.edge import Edge
 
 Begun = Callable[[], None]
 BEHAVIOUR: dict[str, Any] = {"observeEveryMs": 1_000, "latencyMs": 20, "latencyJitterMs": 40, "readyAfterMs": 100}
+SMALL = {"resources": Resources(cpu_millicores=20, memory_bytes=1 << 20)}
 
 
 class Scenario(NamedTuple):
@@ -35,7 +37,7 @@ async def make_world(edge: Edge, *, components: int = 1) -> None:
     names = [f"c{number}" for number in range(components)]
     await edge.network(sites=3, nodes=1, **BEHAVIOUR)
     for version in ("1", "2"):
-        await edge.version(version, reference=f"shop:{version}", **{one: {} for one in names})
+        await edge.version(version, reference=f"shop:{version}", **dict.fromkeys(names, SMALL))
 
 
 def version_id(edge: Edge, name: str) -> str:

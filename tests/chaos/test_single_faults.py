@@ -1,0 +1,369 @@
+"""One fault at a time, for as long as it likes, in logical time; each with a control that takes its defence away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from drivers.simulated.effects import Outcome
+from drivers.simulated.planned import Plan, PlannedFault
+from faultkit import broken
+from faultkit.checks import check, check_effects, filed, rest
+from faultkit.lives import CONVERGED_WITHIN_S, Installation
+from faultkit.logical_time import run
+from faultkit.scenarios import SCENARIOS, SMALL, check_end, make_world, over, version_id
+from faultkit.user import Notes, Told, User
+from graph.kinds import OperationStatus, Release, ReleasePhase
+from graph.refusal import AlreadyExists, IdempotencyMismatch, Unavailable
+from graph.replica import Replica
+from graph.request import Idempotency, Request
+from graph.store import StoreUnavailable
+from graph.stores.sqlite import SqliteStore
+from graph.values import HealthStatus
+from graph.view import each
+from lifecycle.reconciler import Reconciler
+from lifecycle.settings import LifecycleSettings
+from lifecycle.unplaceable import Unplaceable
+from lifecyclekit.edge import Edge, asking, everything
+from storekit.wrappers import Away, IgnoresFullDisk
+
+pytestmark = pytest.mark.usefixtures("quiet_logs")
+HOUR_MS = 3_600_000
+
+
+def lived(installation: Installation, act: Callable[[User], Awaitable[None]], *, components: int = 1) -> None:
+    """Has a user act in one life, then checks all."""
+
+    async def live() -> None:
+        async with installation.life() as edge:
+            await make_world(edge, components=components)
+            user = User(edge, Notes({}))
+            await act(user)
+            await rest(edge)
+            await check(edge, user.notes.told)
+
+    run(live())
+
+
+# Replies lost
+
+
+async def through_lost_replies(user: User) -> None:
+    edge = user.edge
+    await edge.configure(observeEveryMs=1_000, latencyMs=20, latencyJitterMs=100, lostReplyRate=0.3)
+    edge.deadline_s = 600.0
+    shops = [await user.deploy(f"d{number}", sites=edge.site_ids) for number in range(8)]
+    for number, shop in enumerate(shops):
+        await over(user, shop.operation)
+        for replicas in (2, 3):
+            told = await user.scale(f"d{number} to {replicas}", shop.deployment, c0=replicas)
+            await over(user, told.operation)
+    told = await user.terminate("end", shops[0].deployment, delete=True)
+    await over(user, told.operation)
+
+
+OBSERVED_LATE_S = 3.0
+"""Later than a call is made again: who sees at once what a lost reply would have told makes no second call."""
+
+
+def test_with_three_of_ten_replies_lost_nothing_is_done_twice(tmp_path: Path) -> None:
+    installation = Installation(tmp_path, observed_after_s=OBSERVED_LATE_S)
+    lived(installation, through_lost_replies)
+    [world] = [world for world, _ in installation.simulated._worlds.values()]
+    again = [one for one in world.effects.after(0) if one.outcome is Outcome.NOTHING]
+    assert len(again) > 5, "no call was made twice"
+
+
+def test_a_backend_that_does_again_what_it_has_done_is_found_out(tmp_path: Path) -> None:
+    with broken.without_idempotence(), pytest.raises(AssertionError, match="applied twice to effect"):
+        lived(Installation(tmp_path, observed_after_s=OBSERVED_LATE_S), through_lost_replies)
+
+
+# Equal changes at once
+
+AT_ONCE = 50
+
+
+def keyed(key: str, body: str) -> Request:
+    return asking("deploy", idempotency=Idempotency(key=key, body_digest=body))
+
+
+async def fifty(edge: Edge, request: Callable[[int], Request]) -> list[Any]:
+    """The same deployment asked for fifty times at once; what each was answered."""
+    wish = edge.wish("shop", sites=edge.site_ids[:2])
+
+    def remember(started: Any, revision: int) -> bytes:
+        return str(started.operation.id).encode()
+
+    calls = (
+        edge.lifecycle.deploy(wish, request(number), visible=everything, remember=remember) for number in range(AT_ONCE)
+    )
+    return list(await asyncio.gather(*calls, return_exceptions=True))
+
+
+def answered(tmp_path: Path, request: Callable[[int], Request]) -> list[Any]:
+    async def live() -> list[Any]:
+        async with Installation(tmp_path).life() as edge:
+            await make_world(edge)
+            answers = await fifty(edge, request)
+            await rest(edge)
+            assert edge.view.count("Deployment") == 1
+            check_effects(edge)
+            edge.check_books()
+            return answers
+
+    return run(live())
+
+
+def operation_of(answer: Any) -> str:
+    return str(answer.value.operation.id) if answer.replayed is None else answer.replayed.decode()
+
+
+def test_fifty_equal_changes_with_one_key_are_one_change_with_fifty_equal_answers(tmp_path: Path) -> None:
+    answers = answered(tmp_path, lambda number: keyed("k", "same"))
+    assert len({operation_of(one) for one in answers}) == 1
+
+
+def test_another_body_under_the_same_key_is_refused_each_time(tmp_path: Path) -> None:
+    answers = answered(tmp_path, lambda number: keyed("k", f"body {number}"))
+    refused = [one for one in answers if isinstance(one, IdempotencyMismatch)]
+    assert len(refused) == AT_ONCE - 1
+
+
+def test_without_a_key_the_name_lets_one_of_fifty_through(tmp_path: Path) -> None:
+    answers = answered(tmp_path, lambda number: asking("deploy"))
+    assert sum(isinstance(one, AlreadyExists) for one in answers) == AT_ONCE - 1
+
+
+# A poison site among two hundred
+
+POISONED = {"observeEveryMs": 5_000, "failingSites": ["s77"]}
+
+
+async def poisoned(edge: Edge) -> OperationStatus | None:
+    """How a deployment to 200 sites of which one refuses everything has ended an hour later; None: it has not."""
+    await edge.network(sites=200, nodes=1, **POISONED)
+    await edge.version(web=SMALL)
+    deployment, operation = await edge.deploy()
+    edge.deadline_s = CONVERGED_WITHIN_S
+    await edge.until(
+        lambda: sum(one.phase is ReleasePhase.READY for one in edge.releases(deployment.id)) == 199, what="199 of 200"
+    )
+    await asyncio.sleep(3_600)
+    ended = await filed(edge, operation.id)
+    given_up = [one for one in edge.releases(deployment.id) if one.phase is ReleasePhase.QUARANTINED]
+    assert len(given_up) == (0 if ended is None else 1)
+    return None if ended is None else ended.status
+
+
+@pytest.mark.parametrize(("tries", "ends"), [(8, OperationStatus.PARTIAL), (100_000, None)])
+def test_a_poison_site_is_given_up_and_199_others_are_done(
+    tmp_path: Path, tries: int, ends: OperationStatus | None
+) -> None:
+    """The control is the second: who never gives up never ends."""
+
+    async def live() -> OperationStatus | None:
+        async with Installation(tmp_path, settings=LifecycleSettings(quarantine_after=tries)).life() as edge:
+            return await poisoned(edge)
+
+    assert run(live()) is ends
+
+
+# A site away for days
+
+
+async def away(user: User, *, hours: float) -> None:
+    edge = user.edge
+    shop = await user.deploy("shop", sites=edge.site_ids)
+    await over(user, shop.operation)
+    await edge.configure(observeEveryMs=60_000, awaySites=["s1"])
+    await edge.until(lambda: edge.site(1).health.status is HealthStatus.DOWN, what="site down")
+    for day in range(3):
+        await user.scale(f"day {day}", shop.deployment, c0=2 + day)
+        await asyncio.sleep(hours * 1_200)
+    [waits] = [one for one in edge.releases(shop.deployment) if one.site_id == edge.site_ids[1]]
+    assert waits.phase is ReleasePhase.WAITING_SITE
+    await edge.configure(observeEveryMs=1_000)
+    await rest(edge)
+    done = [one.generation for one in edge.world().effects.lasting() if one.name == waits.backend_name]
+    assert done == [1, waits.generation], "it got what it had missed"
+
+
+@pytest.mark.parametrize("hours", [2, pytest.param(72, marks=pytest.mark.chaos)])
+def test_a_site_that_was_away_for_long_gets_only_the_latest_within_seconds(tmp_path: Path, hours: int) -> None:
+    lived(Installation(tmp_path), partial(away, hours=hours))
+
+
+def test_a_site_whose_return_nobody_hears_is_found_out(tmp_path: Path) -> None:
+    with (
+        mock.patch.object(Reconciler, "site_answers"),
+        mock.patch.object(Reconciler, "_way_answers"),
+        mock.patch.object(Reconciler, "cluster_connected"),
+        pytest.raises(AssertionError, match="rest never came"),
+    ):
+        lived(Installation(tmp_path), partial(away, hours=1))
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_clock_that_is_an_hour_off_and_is_set_right_in_the_middle_changes_nothing(
+    tmp_path: Path, name: str, hours: int
+) -> None:
+    installation = Installation(tmp_path)
+    installation.clock.ahead_ms = hours * HOUR_MS
+    scenario = SCENARIOS[name]
+
+    async def live() -> None:
+        async with installation.life() as edge:
+            await make_world(edge)
+            user = User(edge, Notes({}))
+
+            def begun() -> None:
+                asyncio.get_running_loop().call_later(0.05, setattr, installation.clock, "ahead_ms", 0)
+
+            await scenario.act(user, begun)
+            await rest(edge)
+            await check(edge, user.notes.told)
+            check_end(edge, scenario)
+
+    run(live())
+
+
+async def refused_then_set_back(installation: Installation, edge: Edge) -> None:
+    await make_world(edge)
+    await edge.connected()
+    installation.driver.open[0]._cluster.plans.add(Plan(fault=PlannedFault.REFUSE, count=4))
+    await edge.deploy(sites=edge.site_ids[:1])
+    await edge.until(lambda: any(one.failures == 3 for one in each(edge.view, Release)), what="refusals")
+    installation.clock.ahead_ms = -HOUR_MS
+    await rest(edge)
+
+
+@pytest.mark.parametrize("within_s", [5.0, 1e9])
+def test_a_clock_that_is_set_back_holds_nothing_for_longer_than_any_pause(tmp_path: Path, within_s: float) -> None:
+    """The control is the second: a pause without a bound is as long as the clock was set back."""
+    installation = Installation(tmp_path, settings=LifecycleSettings(backoff_cap_s=within_s))
+
+    async def live() -> None:
+        async with installation.life() as edge:
+            await refused_then_set_back(installation, edge)
+
+    if within_s < CONVERGED_WITHIN_S:
+        run(live())
+    else:
+        with pytest.raises(AssertionError, match="rest never came"):
+            run(live())
+
+
+# The store away
+
+
+async def without_a_store(installation: Installation, store: Away) -> int:
+    """Five minutes without the store in the middle of a change; how many calls were made meanwhile."""
+    async with installation.life() as edge:
+        await make_world(edge, components=3)
+        user = User(edge, Notes({}))
+        shop = await user.deploy("shop", sites=edge.site_ids)
+        await over(user, shop.operation)
+        before = sum(edge.world().calls.values())
+        await user.update("update", shop.deployment, app_version_id=version_id(edge, "2"))
+        await edge.until(lambda: sum(edge.world().calls.values()) > before, what="a call")
+        store.away = True
+        with pytest.raises(Unavailable) as refused:
+            await user.scale("scale", shop.deployment, c0=3)
+        assert refused.value.remedy is not None
+        await asyncio.sleep(5.0)  # what was under way ends
+        calls = sum(edge.world().calls.values())
+        assert edge.ledger.stale
+        assert edge.deployment(shop.deployment) is not None, "reads go on"
+        await asyncio.sleep(295.0)
+        made = sum(edge.world().calls.values()) - calls
+        store.away = False
+        await edge.until(lambda: edge.ledger.writable, what="the store")
+        await user.scale("scale", shop.deployment, c0=3)
+        await rest(edge)
+        await check(edge, user.notes.told)
+        return made
+
+
+class OnceAway(Away):
+    """The embedded store, which can be taken away as a whole."""
+
+    async def put_ephemeral(self, key: str, value: bytes, *, expires_at: int) -> None:
+        if self.away:
+            raise StoreUnavailable("the store is away on purpose")
+        await self.inner.put_ephemeral(key, value, expires_at=expires_at)
+
+    async def _close(self) -> None:
+        await self.inner._close()
+
+
+def away_for_five_minutes(tmp_path: Path) -> int:
+    store = OnceAway(SqliteStore(tmp_path / "graph.db"))
+    return run(without_a_store(Installation(tmp_path, store_of=lambda path: store), store))
+
+
+def test_without_its_store_nothing_is_called_and_afterwards_all_is_finished(tmp_path: Path) -> None:
+    assert away_for_five_minutes(tmp_path) == 0
+
+
+def test_who_does_not_ask_whether_the_store_is_back_is_found_out(tmp_path: Path) -> None:
+    with mock.patch.object(Replica, "mark_fresh"), pytest.raises(AssertionError, match="the store never came"):
+        away_for_five_minutes(tmp_path)
+
+
+# The store full
+
+
+async def until_full(installation: Installation) -> tuple[dict[str, Told], int]:
+    """Deploys until the store takes no more; what was acknowledged, and how often it was refused."""
+    notes, refused = Notes({}), 0
+    async with installation.life() as edge:
+        await make_world(edge)
+        installation.know(edge)
+        user = User(edge, notes)
+        for number in range(120):
+            try:
+                await user.deploy(f"d{number}", sites=edge.site_ids, app_version_id=version_id(edge, "1"))
+            except Unavailable:
+                refused += 1
+                if refused == 3:
+                    break
+            except Unplaceable:
+                break
+            await asyncio.sleep(0.2)
+    return notes.told, refused
+
+
+def full(tmp_path: Path, store: Callable[..., SqliteStore]) -> None:
+    room = [1 << 20]
+    installation = Installation(tmp_path, store_of=lambda path: store(path, max_bytes=room[0]))
+
+    async def live() -> None:
+        told, refused = await until_full(installation)
+        assert told
+        room[0] = 64 << 20
+        async with installation.life() as edge:
+            await rest(edge)
+            await check(edge, told)
+        assert refused == 3, "it was never full"
+
+    run(live())
+
+
+def test_a_full_store_refuses_what_it_has_no_room_for_and_has_all_that_it_took(tmp_path: Path) -> None:
+    full(tmp_path, SqliteStore)
+
+
+def test_a_store_that_says_it_has_what_it_had_no_room_for_is_found_out(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match=r"lost|the backends have"):
+        full(tmp_path, IgnoresFullDisk)
