@@ -9,7 +9,7 @@ import typer
 
 from graph.entity import KINDS
 from server.cli.api import Api, Json, Refused
-from server.cli.failing_over import FailoverFlags, failover_of
+from server.cli.failing_over import POLICY, FailoverFlags, failover_of
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import find, tenant_id, version_of
 from server.cli.options import (
@@ -101,22 +101,22 @@ def update(
     deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Change what a deployment runs, with which values, or where. A policy that is given replaces the one it has, and so do
-    failover flags; values are added to those that it has.
+    """Change what a deployment runs, with which values, or where. A policy that is given replaces the one it has;
+    values are added to those that it has, and failover flags change what they name.
 
     Example: edgeatlas update hello --to 1.1 --wait
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
     named = deployment_text(name, behind, tenant=tenant)
-    selection = f"id appVersion {{ {VERSION} }} tenant {{ name }} overrides {{ {OVERRIDES} }}"
+    selection = f"id appVersion {{ {VERSION} }} tenant {{ name }} overrides {{ {OVERRIDES} }} {POLICY}"
     current = find(api, KINDS["Deployment"], named, selection)
     version = current["appVersion"]
     values: Json = {
         "id": current["id"],
         "policy": policy_of(api, where),
         "replicas": counts_of(where.replicas),
-        "failover": failover_of(lost),
+        "failover": failover_of(lost, before=current["failover"]),
     }
     if to is not None:
         app, owner = version["app"]["name"], current["tenant"]["name"]

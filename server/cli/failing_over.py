@@ -54,8 +54,11 @@ class FailoverFlags:
     ] = None
 
 
-def failover_of(flags: FailoverFlags) -> Json | None:
-    """The failover policy that flags ask for; None when none is given."""
+POLICY = "failover { mode tolerationSeconds maxMoves single }"
+
+
+def failover_of(flags: FailoverFlags, *, before: Json | None = None) -> Json | None:
+    """The failover policy that flags make of the one before; None when none is given."""
     asked: Json = {
         "mode": None if flags.failover is None else flags.failover.name,
         "tolerationSeconds": flags.toleration,
@@ -63,7 +66,8 @@ def failover_of(flags: FailoverFlags) -> Json | None:
         "single": flags.single,
     }
     given = {key: value for key, value in asked.items() if value is not None}
-    return given or None
+    kept = {key: value for key, value in (before or {}).items() if key in asked}
+    return {**kept, **given} if given else None
 
 
 def fence(ctx: typer.Context, target: TargetArgument, name: NameBehindArgument = None, yes: YesOption = False) -> None:
