@@ -6,6 +6,7 @@ const operations: Readonly<Record<string, string>> = {
   DEPLOY: "Deployment",
   UPDATE: "Update",
   SCALE: "Scaling",
+  AUTOSCALE: "Scaling by policy",
   TERMINATE: "Termination",
   DRAIN: "Drain",
   RETRY: "Retry",
