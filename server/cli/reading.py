@@ -223,9 +223,10 @@ def _line(types: Types, connection: str) -> str:
     """What to select of a related entity to name it and tell its state."""
     name = connection.removesuffix("Connection")
     fields = {one.name for one in types.get(name).fields}
+    leaves = {one.name for one in types.get(name).fields if one.type_kind in ("SCALAR", "ENUM")}
     names = [
         types.reference(name),
-        *(one for one in ("number", "kind", "phase", "status", "arch", "state") if one in fields),
+        *(one for one in ("number", "kind", "phase", "status", "arch", "state") if one in leaves),
     ]
     if "health" in fields:
         names.append("health { status }")
