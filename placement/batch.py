@@ -22,6 +22,7 @@ from placement.batch_drafts import draft, held
 from placement.batch_moves import dive, in_the_way, priced_out, renewed, reselect
 from placement.batch_prices import Priced
 from placement.batch_search import Batch
+from placement.batch_settling import settle
 from placement.engine import decide, feasible
 from placement.problem import Problem
 from placement.solve.model import Limits
@@ -46,7 +47,7 @@ class Asked:
 class BatchLimits:
     """Where the search for a batch ends: counts, never seconds."""
 
-    decisions: int = 700
+    decisions: int = 800
     """Problems decided, all together."""
     rounds: int = 10
     """Of prices."""
@@ -56,6 +57,10 @@ class BatchLimits:
     """How many are taken out at once, for choices that are known."""
     anew: int = 2
     """How many make way for one that is searched anew."""
+    fine_rounds: int = 3
+    """Of prices for what has a place by then, with choices that are searched further."""
+    settlings: int = 4
+    """Times that those are decided again whose choices the relaxation would not make."""
     nodes: int = 20
     """Of an exact choice among what is known."""
     stop: Stop | None = None
@@ -120,8 +125,28 @@ def _searched(batch: Batch, limits: BatchLimits) -> int:
             break
     batch.improved(partial(dive, batch))
     steps += _exchanged(batch, limits, priced)
+    steps += _settled(batch, limits)
     _polish(batch, FINE)
     return steps + 1
+
+
+def _settled(batch: Batch, limits: BatchLimits) -> int:
+    """Makes what those that have a place cost less, by choices that are searched further; the steps that were made."""
+    wanted, steps, later = frozenset(batch.chosen), 0, 0
+    for _ in range(limits.fine_rounds):
+        if batch.decided >= limits.decisions:
+            break
+        steps += 1
+        priced = batch.prices.priced([one for one in batch.known if one.at in wanted], batch.penalties())
+        if not priced_out(batch, priced, wanted=wanted, limits=Limits()):
+            break
+    for _ in range(limits.settlings):
+        steps += 1
+        known = [one for one in batch.known if one.at in wanted]
+        priced = batch.prices.priced(known, batch.penalties())
+        again = partial(settle, batch, priced, known, later=later, nodes=limits.nodes)
+        later = 0 if batch.improved(again) else later + 1
+    return steps
 
 
 def _exchanged(batch: Batch, limits: BatchLimits, priced: Priced | None) -> int:

@@ -8,13 +8,14 @@ them is an exact problem of a few columns; what is new is looked for where nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from placement.batch_drafts import searched
-from placement.batch_prices import Known, Priced
+from placement.batch_drafts import QUICK, searched
+from placement.batch_prices import SLACK, Known, Priced
 from placement.batch_search import Batch
+from placement.solve.model import Limits
 from placement.stopping import look
 
 WHOLE = 0.99
@@ -28,15 +29,17 @@ MAX_LAID = 3
 """How often an exact choice is made anew because it does not fit on nodes."""
 
 
-def priced_out(batch: Batch, priced: Priced) -> bool:
-    """What each would have with prices for room; whether something new is known."""
+def priced_out(batch: Batch, priced: Priced, *, wanted: Collection[int] | None = None, limits: Limits = QUICK) -> bool:
+    """What each of those that are wanted, or of all, would have with prices for room; whether something new is known."""
     before = len(batch.known)
     for at, alone in batch.alone.items():
+        if wanted is not None and at not in wanted:
+            continue
         surcharge = batch.prices.surcharge(at, priced)
         if not any(more[rows].any() for more, rows in zip(surcharge, alone.open, strict=True)):
             continue  # what it would have without prices costs nothing more with them
         look(batch.stop)
-        found, _ = searched(batch.room, batch.drafts[at], surcharge=surcharge)
+        found, _ = searched(batch.room, batch.drafts[at], surcharge=surcharge, limits=limits)
         batch.decided += 1
         if found is not None:
             batch.learn(at, found)
@@ -77,16 +80,17 @@ def in_the_way(batch: Batch, at: int, *, most: int) -> list[int]:
     left = batch.prices.left([one for other, one in batch.chosen.items() if other != at])
     wanted = sorted((one for one in batch.known if one.at == at and one.cost < cost), key=lambda one: one.cost)
     others = {
-        other: dict(zip(one.rows.tolist(), one.takes.tolist(), strict=True))
+        other: frozenset(batch.prices.room_of(one)[0].tolist())
         for other, one in batch.chosen.items()
         if other != at and batch.priorities[other] <= batch.priorities[at]
     }
     blame: dict[int, float] = {}
     for rank, one in enumerate(wanted[:CANDIDATES]):
-        lacking = one.rows[one.takes > left[one.rows] + 1e-9].tolist()
+        rows, takes = batch.prices.room_of(one)
+        lacking = rows[takes > left[rows] + SLACK].tolist()
         sites = {where for where, _, _ in one.entries}
-        for other, takes in others.items():
-            share = sum(row in takes for row in lacking)
+        for other, taken in others.items():
+            share = sum(row in taken for row in lacking)
             if not lacking:
                 # The counting lets it through and the nodes do not: whoever runs at its sites may be the reason.
                 share = sum(where in sites for where, _, _ in batch.chosen[other].entries)
@@ -118,9 +122,9 @@ def reselect(batch: Batch, group: Sequence[int], *, nodes: int) -> None:
 
 def _few(batch: Batch, group: Sequence[int], others: Sequence[Known]) -> list[Known]:
     """Of each of a group the cheapest choices that have room beside the others."""
-    left, few = batch.prices.left(others), []
+    few = []
     for at in group:
-        mine = [one for one in batch.known if one.at == at and bool((one.takes <= left[one.rows] + 1e-9).all())]
+        mine = [one for one in batch.known if one.at == at and batch.prices.fits(one, others)]
         few += sorted(mine, key=lambda one: one.cost)[:EACH]
     return few
 

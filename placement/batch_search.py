@@ -13,9 +13,10 @@ import numpy as np
 
 from placement.arrays import Floats, Ints
 from placement.batch_drafts import QUICK, Option, again, draft, held, searched
-from placement.batch_packing import Bundle, packed_together
+from placement.batch_jams import Entry
 from placement.batch_prices import STEP, Known, Priced, Prices
 from placement.batch_room import SharedRoom
+from placement.batch_sites import Sites
 from placement.problem import Problem
 from placement.solve.evaluation import better
 from placement.solve.model import Limits
@@ -35,7 +36,7 @@ class Batch:
         self.order = sorted(self.all, key=lambda at: (-priorities[at], -_size(problems[at]), at))
         """Those with a right to room first, then the large ones."""
         self.drafts = [draft(self.room, at) for at in self.all]
-        self.prices = Prices(self.room, self.drafts)
+        self.prices = Prices(self.room, self.drafts, stop=stop)
         self.known: list[Known] = []
         """Every choice that was found, each once."""
         self.chosen: dict[int, Known] = {}
@@ -46,10 +47,7 @@ class Batch:
         self._ranks = sorted(set(priorities), reverse=True)
         self._movable = self.room.shared_by_all and not any(one.current for one in problems)
         """Whether what is chosen may change nodes: nothing of it runs, and nobody has nodes to itself."""
-        self._site, self._free = self.room.spare()
-        self._node_ids = problems[0].bins.node_ids
-        self._rows = [{int(site): row for row, site in enumerate(rows.tolist())} for rows in self.room.site_of]
-        self._packable: dict[int, Ints | None] = {}
+        self._sites = Sites(self.room, self.prices)
         self._seen: dict[tuple[int, bytes], Known] = {}
         self._tiers = 1
 
@@ -109,6 +107,24 @@ class Batch:
             self.known.append(self._seen[key])
         return self._seen[key]
 
+    def entries_of(self, at: int, open: Sequence[Ints]) -> tuple[Entry, ...]:
+        """What a choice for one problem brings to which sites, when nothing of it runs."""
+        problem, first = self.room.problems[at], int(self.prices.first[at])
+        return tuple(
+            (int(self.room.site_of[at][row]), first + component, problem.components[component].replicas)
+            for components, rows in zip(self.drafts[at].components, open, strict=True)
+            for row in rows.tolist()
+            for component in components
+            if problem.components[component].replicas
+        )
+
+    def jams(self, entries: Sequence[Entry]) -> bool:
+        """Whether a choice jams a site by itself, as far as that is proved, which is learnt."""
+        before = len(self.prices.jams)
+        for where in sorted({site for site, _, _ in entries}) if self._movable else ():
+            self._sites.packed([one for one in entries if one[0] == where])
+        return len(self.prices.jams) > before
+
     def known_of(self, at: int) -> Known | None:
         """What is chosen for a problem, as it was learnt."""
         one = self.chosen.get(at)
@@ -157,22 +173,17 @@ class Batch:
         anew: dict[int, dict[tuple[int, int], dict[str, int]]] = {}
         for where in sorted({site for site, _, _ in one.entries}):
             there = [
-                (known.at, component, count)
+                (known.at, entry)
                 for known in (*self.chosen.values(), one)
-                for site, component, count in known.entries
-                if site == where
+                for entry in known.entries
+                if entry[0] == where
             ]
-            nodes = self._nodes_of(where)
-            if nodes is None:
-                return False
-            found = packed_together(self._free[:, nodes], [self._bundle(nodes, *each) for each in there])
+            found = self._sites.packed([entry for _, entry in there])
             if found is None:
                 return False
-            names = [self._node_ids[node] for node in nodes.tolist()]
-            for (at, component, _), counts in zip(there, found, strict=True):
-                key = (component - int(self.prices.first[at]), self._row(at, where))
-                some = np.flatnonzero(counts).tolist()
-                anew.setdefault(at, {})[key] = {names[node]: int(counts[node]) for node in some}
+            for at, (_, component, _) in there:
+                key = (component - int(self.prices.first[at]), self._sites.row(at, where))
+                anew.setdefault(at, {})[key] = found[component]
         others = {at: known for at in anew if at != one.at and (known := self.leave(at)) is not None}
         for at, assigned in anew.items():
             known = others.get(at, one)
@@ -180,27 +191,6 @@ class Batch:
             use = self.room.use_of(at, layout, self.drafts[at].components)
             self.take(known, replace(known.option, layout=layout, use=use))
         return True
-
-    def _bundle(self, nodes: Ints, at: int, component: int, count: int) -> Bundle:
-        own = component - int(self.prices.first[at])
-        need = self.room.need_of(at, own).astype(np.int64)
-        apart = self.room.problems[at].components[own].most_per_node == 1
-        return Bundle(need, count, self.prices.kinds.usable(component)[nodes], apart)
-
-    def _nodes_of(self, where: int) -> Ints | None:
-        """The nodes of a site; None where they are not known, or not all under one cluster for all."""
-        if where not in self._packable:
-            nodes = np.flatnonzero(self._site == where)
-            known = len(nodes) > 0 and int(nodes[-1]) < len(self._node_ids)
-            rows = [(problem, self._rows[at].get(where)) for at, problem in enumerate(self.room.problems)]
-            one_cluster = not any(
-                row is not None and np.count_nonzero(problem.bins.group_site == row) > 1 for problem, row in rows
-            )
-            self._packable[where] = nodes if known and one_cluster else None
-        return self._packable[where]
-
-    def _row(self, at: int, where: int) -> int:
-        return self._rows[at][where]
 
     def place(
         self,

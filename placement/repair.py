@@ -155,7 +155,9 @@ def _not_placed(room: SharedRoom, hits: Sequence[Hit], at: int, limits: Limits) 
 def _all_anew(room: SharedRoom, hits: Sequence[Hit], found: dict[int, _Found], limits: Limits) -> int:
     """Decides all as one batch, with the moves first, and takes that when it leaves fewer of a priority without a place."""
     asked = [Asked(one.id, moves_first(one.problem), one.priority) for one in hits]
-    bounds = BatchLimits(decisions=8 * len(hits), rounds=2, exchanges=2 * len(hits), stop=limits.stop)
+    bounds = BatchLimits(
+        decisions=8 * len(hits), rounds=2, exchanges=2 * len(hits), fine_rounds=0, settlings=0, stop=limits.stop
+    )
     together = decide_together(asked, limits=bounds)
     number = {one.id: at for at, one in enumerate(hits)}
     if _unplaced(hits, {number[one] for one in together.placed}) >= _unplaced(hits, set(found)):

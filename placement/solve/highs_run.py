@@ -57,15 +57,16 @@ def run(
     upper: Floats,
     integral: Mask | None = None,
     nodes: int | None = None,
+    gap: float = 0.0,
     stop: Stop | None = None,
 ) -> Run:
-    """Minimises `objective @ x` with `low <= matrix @ x <= high` and `0 <= x <= upper`; to the last gap, within `nodes`.
+    """Minimises `objective @ x` with `low <= matrix @ x <= high` and `0 <= x <= upper`; to a relative gap, within `nodes`.
 
     There is at least one column. `integral`: (columns,) which must be whole; none of them when not given.
     Raises Stopped when that is asked for meanwhile.
     """
     whole = integral is not None and bool(integral.any())
-    solver = solver_for(nodes=nodes, stop=stop)
+    solver = solver_for(nodes=nodes, gap=gap, stop=stop)
     passed = solver.passModel(
         matrix.shape[1],
         matrix.shape[0],
@@ -122,14 +123,14 @@ def ended(solver: Any, *, whole: bool, stop: Stop | None) -> Run:
     )
 
 
-def solver_for(*, nodes: int | None, stop: Stop | None) -> Any:
+def solver_for(*, nodes: int | None, stop: Stop | None, gap: float = 0.0) -> Any:
     """A solver of HiGHS, silent, in which a wish to stop is asked for."""
     solver = highs._Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("log_to_console", False)
     if nodes is not None:
         solver.setOptionValue("mip_max_nodes", nodes)
-    solver.setOptionValue("mip_rel_gap", 0.0)
+    solver.setOptionValue("mip_rel_gap", gap)
     if stop is not None:
 
         def asked(kind: int, message: str, told: object, answer: Any, data: object) -> None:
