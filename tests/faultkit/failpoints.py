@@ -86,7 +86,7 @@ class MortalStore(Wrapped):
     async def close(self) -> None:
         """A process that was killed tidies nothing up."""
         if self.points.dead.is_set():
-            await self.inner._close()  # type: ignore[attr-defined]
+            await self.inner._close()
         else:
             await self.inner.close()
 

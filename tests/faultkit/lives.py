@@ -60,7 +60,7 @@ class Installation:
         points = points or Failpoints()
         self.lives += 1
         path = self.folder / "graph.db"
-        store = MortalStore(self._store_of(path), points)  # type: ignore[arg-type]
+        store = MortalStore(self._store_of(path), points)
         ledger = Ledger(store, clock_ms=self.clock.now_ms)
         async with ledger.running():
             self.driver = driver = MortalDriver(
