@@ -38,18 +38,18 @@ def share(build: Builder, site: Site, node: Node) -> object:
 
 
 def share_alone(build: Builder, site: Site, node: Node) -> object:
+    other = build.component(name="other", resources=amount(1))
     theirs = build.change(build.deployment(), policy=ALONE)
-    return build.release(
-        build.component(name="other", resources=amount(1)), site, {node.id: 1}, deployment_id=theirs.id
-    )
+    return build.release(other, site, {node.id: 1}, deployment_id=theirs.id)
 
 
 def keep_away(scope: AffinityScope) -> Change:
     def change(build: Builder, site: Site, node: Node) -> object:
         wanted = AppAffinity(app_ids=[build.version.app_id], scope=scope)
+        other = build.component(resources=amount(1))
         theirs = build.change(build.deployment(), policy=PlacementPolicy(anti_affinity=[wanted]))
         beside = site if scope is AffinityScope.SITE else build.site()
-        return build.release(build.component(resources=amount(1)), beside, {}, replicas=1, deployment_id=theirs.id)
+        return build.release(other, beside, {}, replicas=1, deployment_id=theirs.id)
 
     return change
 
