@@ -90,8 +90,9 @@ class Row:
             build.link(self.sites[one], self.sites[other], 2.0 + 0.0137 * 2**n, bandwidth_mbps=bandwidth)
         self.web = build.component(name="web", replicas=2)
         self.db = build.component(name="db")
+        other = build.component(name="other", resources=amount(100))
         self.other, self.own = build.deployment(), build.deployment()
-        self._run(build.component(name="other", resources=amount(100)), "c", self.other.id)
+        self._run(other, "c", self.other.id)
         self._run(self.web, "b", self.own.id)
 
     def _run(self, component: Component, name: str, deployment_id: str) -> None:
