@@ -23,6 +23,7 @@ from graph.kinds import (
     Site,
     Tenant,
 )
+from graph.kinds.apps import is_used
 from graph.kinds.policy import PlacementPolicy
 from graph.values import Accelerator, Position, Resources
 from graph.view import View
@@ -115,6 +116,9 @@ class Builder:
         return self.make(Link, from_site_id=a.id, to_site_id=b.id, latency_ms=latency_ms, **fields)
 
     def component(self, *, resources: Resources | None = None, **fields: Any) -> Component:
+        """A component of the version, or of the next one when that has been deployed and stays as it is."""
+        if is_used(self.view, self.version):
+            self.version = self.make(AppVersion, app_id=self.version.app_id, tenant_id=self.tenant.id)
         fields.setdefault("artifact", Artifact(type=ArtifactType.CONTAINER_IMAGE, reference="example.org/app:1"))
         return self.make(
             Component,
