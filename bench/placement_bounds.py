@@ -30,9 +30,9 @@ from placement.solve.restriction import numbered_among, restricted
 from placement.solve.solve import solve
 
 STAGES = (
-    Limits(steps=100_000, mip_nodes=300),
-    Limits(steps=4_000_000, mip_nodes=300),
-    Limits(steps=4_000_000, mip_nodes=100_000, branched=100_000),
+    Limits(steps=100_000, mip_nodes=300, mip_looks=1_000),
+    Limits(steps=4_000_000, mip_nodes=300, mip_looks=1_000),
+    Limits(steps=4_000_000, mip_nodes=100_000, mip_looks=1_000_000, branched=100_000),
 )
 """Of a search of the whole: a relaxation that is told until it is whole, then a better choice to compare with, then all that
 can be better than that."""

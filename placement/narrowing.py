@@ -16,8 +16,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Ints
-from placement.compiled import Numbers, Small, kernel
-from placement.solve.entries import columns_of, parts_of, reached
+from placement.solve.dealing import turns
+from placement.solve.entries import columns_of, reached
 from placement.solve.layout import Rows
 from placement.solve.model import Clients, Group, Unit
 from placement.solve.shortlist import promise, shortlist
@@ -25,11 +25,8 @@ from placement.units import UnitWords
 
 WIDE = 1_200
 """Units of at most so many candidates are not cut."""
-KEPT = 500
-"""Candidates that a unit is cut to, about, when few sites will do."""
-FOR_EACH = 30
-"""Candidates for each site that its places need at least, when that is more."""
-MOST_KEPT = 1_200
+KEPT = 800
+"""Candidates that a unit is cut to, about, where an exact core is made of them."""
 SEARCHED = 240
 """Candidates that a unit is cut to where only searches look at it."""
 SAMPLED = 80
@@ -53,7 +50,7 @@ def narrowed(
     if all(one.count <= WIDE for one in units):
         return kept
     weights = np.ones(tiers)
-    most = _most(units) if cored else SEARCHED
+    most = KEPT if cored else SEARCHED
     promising: list[Ints] = list(kept)
     for at in clients_first(words):
         unit = units[at]
@@ -69,42 +66,12 @@ def narrowed(
             part = cut(unit, listed)
             rows = [Rows(columns_of(one.matrix, listed), one.rows, one.tier) for one in rows]
         keep = np.empty(0, dtype=np.int64) if start is None else np.flatnonzero(np.isin(listed, start[at]))
-        promised = promise(part, rows, weights)
+        promised = turns(part, rows, weights, wanted=most) if cored else promise(part, rows, weights)
         pick = partial(shortlist, part, promised, groups=part.groups, rows=rows, keep=keep)
         chosen = pick(most=most)
         kept[at] = listed[chosen]
-        promising[at] = listed[np.intersect1d(chosen, pick(most=SAMPLED), assume_unique=True)]
+        promising[at] = kept[at] if cored else listed[np.intersect1d(chosen, pick(most=SAMPLED), assume_unique=True)]
     return kept
-
-
-def _most(units: Sequence[Unit]) -> int:
-    """To how many candidates a unit is cut for an exact core."""
-    sites = max((sites_needed(one.clients.cost) for one in units if one.clients is not None), default=1.0)
-    return int(min(max(KEPT, FOR_EACH * sites), MOST_KEPT))
-
-
-def sites_needed(reach: csr_array) -> float:
-    """How many sites it takes at least that each client (a row) has one in reach; clients that none reaches do not count.
-
-    A site in reach of n clients counts 1/n for each of them, and each client counts what it counts least for: a feasible
-    dual of the relaxation of set cover.
-    """
-    indptr, indices, _ = parts_of(reach)
-    return max(_least_shares(indptr, indices, reach.shape[1]), 1.0)
-
-
-@kernel
-def _least_shares(indptr: Numbers, indices: Small, columns: int) -> float:
-    counts, total = np.zeros(columns), 0.0
-    for column in indices:
-        counts[column] += 1.0
-    for row in range(len(indptr) - 1):
-        most = 0.0
-        for entry in range(indptr[row], indptr[row + 1]):
-            most = max(most, counts[indices[entry]])
-        if most > 0.0:
-            total += 1.0 / most
-    return total
 
 
 def clients_first(words: Sequence[UnitWords]) -> list[int]:

@@ -27,7 +27,7 @@ SPARE = 3
 """Candidates of each client, group and domain beyond those it needs."""
 DEALT = 600
 """The most promising candidates, which are dealt out over the clients."""
-MAX_WHOLE_ENTRIES = 120_000
+MAX_WHOLE_ENTRIES = 90_000
 """Pairs in reach of a model that is solved whole."""
 
 

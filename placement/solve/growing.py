@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from placement.arrays import Floats
-from placement.solve.highs_run import COLUMNWISE, MINIMISE, Run, ended, solver_for
+from placement.arrays import Floats, Ints
+from placement.solve.highs_run import Run, ended, give, solver_for
 from placement.solve.ladders import Rows
 from placement.stopping import Stop
 
@@ -40,24 +40,7 @@ class Growing:
         self._idle = np.empty(0, dtype=np.int64)
         """(rows told,): answers on end in which it had something to spare."""
         self._solver: Any = solver_for(nodes=None, stop=stop)
-        columns = csc_array(matrix)
-        self._solver.passModel(
-            columns.shape[1],
-            columns.shape[0],
-            columns.nnz,
-            COLUMNWISE,
-            MINIMISE,
-            0.0,
-            objective,
-            np.zeros(len(objective)),
-            upper,
-            low,
-            high,
-            columns.indptr.astype(np.int32),
-            columns.indices.astype(np.int32),
-            columns.data,
-            np.zeros(len(objective), dtype=np.int32),
-        )
+        give(self._solver, objective, csc_array(matrix), low=low, high=high, upper=upper)
 
     def tell(self, more: Rows) -> None:
         """Adds rows with a least and without a most, which may be dropped."""
@@ -73,6 +56,11 @@ class Growing:
         )
         self._low = np.append(self._low, more.low)
         self._idle = np.append(self._idle, np.zeros(matrix.shape[0], dtype=np.int64))
+
+    def fix(self, columns: Ints) -> None:
+        """Has these columns at 1 from now on."""
+        for column in columns.tolist():
+            self._solver.changeColBounds(column, 1.0, 1.0)
 
     def solve(self) -> Run:
         """The answer to all that it was told. Raises Stopped."""

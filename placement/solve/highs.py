@@ -94,9 +94,10 @@ def solved(
     upper: Floats | None = None,
     more: Rows | None = None,
     nodes: int,
+    looks: int | None = None,
     stop: Stop | None = None,
 ) -> Solved:
-    """The program as it is, within so many nodes of search. Raises Stopped."""
+    """The program as it is, within so many nodes of search and looks of HiGHS. Raises Stopped."""
     matrix, low, high = rows_with(program, more)
     if not len(objective):
         return Solved("optimal", np.empty(0), 0.0, 0) if _kept(low, high) else Solved("infeasible", None, np.inf, 0)
@@ -109,6 +110,7 @@ def solved(
         upper=program.upper if upper is None else upper,
         integral=program.integral,
         nodes=max(1, nodes),
+        looks=looks,
         stop=stop,
     )
     return Solved(found.status, found.values, found.bound / scale, found.nodes)

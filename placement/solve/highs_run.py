@@ -9,6 +9,7 @@ the same.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ _LIMITS = (
     highs.HighsModelStatus.kTimeLimit,
     highs.HighsModelStatus.kIterationLimit,
     highs.HighsModelStatus.kSolutionLimit,
+    highs.HighsModelStatus.kInterrupt,
 )
 
 
@@ -58,15 +60,33 @@ def run(
     integral: Mask | None = None,
     nodes: int | None = None,
     gap: float = 0.0,
+    looks: int | None = None,
     stop: Stop | None = None,
 ) -> Run:
     """Minimises `objective @ x` with `low <= matrix @ x <= high` and `0 <= x <= upper`; to a relative gap, within `nodes`.
 
-    There is at least one column. `integral`: (columns,) which must be whole; none of them when not given.
+    There is at least one column. `integral`: (columns,) which must be whole; none of them when not given. `looks`: how often
+    HiGHS asks whether to go on, at most: once a round of cuts, a search of its own or a node; one node can take hundreds.
     Raises Stopped when that is asked for meanwhile.
     """
     whole = integral is not None and bool(integral.any())
-    solver = solver_for(nodes=nodes, gap=gap, stop=stop)
+    solver = solver_for(nodes=nodes, gap=gap, looks=looks if whole else None, stop=stop)
+    if not give(solver, objective, matrix, low=low, high=high, upper=upper, integral=integral):
+        return Run("unknown")
+    return ended(solver, whole=whole, stop=stop)
+
+
+def give(
+    solver: Any,
+    objective: Floats,
+    matrix: csc_array,
+    *,
+    low: Floats,
+    high: Floats,
+    upper: Floats,
+    integral: Mask | None = None,
+) -> bool:
+    """Gives a solver a program; whether it took it."""
     passed = solver.passModel(
         matrix.shape[1],
         matrix.shape[0],
@@ -84,9 +104,7 @@ def run(
         matrix.data,
         (integral if integral is not None else np.zeros(len(objective))).astype(np.int32),
     )
-    if passed == highs.HighsStatus.kError:
-        return Run("unknown")
-    return ended(solver, whole=whole, stop=stop)
+    return bool(passed != highs.HighsStatus.kError)
 
 
 def ended(solver: Any, *, whole: bool, stop: Stop | None) -> Run:
@@ -123,18 +141,20 @@ def ended(solver: Any, *, whole: bool, stop: Stop | None) -> Run:
     )
 
 
-def solver_for(*, nodes: int | None, stop: Stop | None, gap: float = 0.0) -> Any:
-    """A solver of HiGHS, silent, in which a wish to stop is asked for."""
+def solver_for(*, nodes: int | None, stop: Stop | None, gap: float = 0.0, looks: int | None = None) -> Any:
+    """A solver of HiGHS, silent, in which a wish to stop is asked for, and which ends after so many looks."""
     solver = highs._Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("log_to_console", False)
     if nodes is not None:
         solver.setOptionValue("mip_max_nodes", nodes)
     solver.setOptionValue("mip_rel_gap", gap)
-    if stop is not None:
+    if stop is not None or looks is not None:
+        left = itertools.count(looks or 0, -1)
 
         def asked(kind: int, message: str, told: object, answer: Any, data: object) -> None:
-            answer.user_interrupt = stop.asked
+            spent = looks is not None and next(left) <= 0
+            answer.user_interrupt = spent or (stop is not None and stop.asked)
 
         solver.setCallback(asked, None)
         for one in _INTERRUPTS:

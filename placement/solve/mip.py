@@ -19,23 +19,23 @@ from placement.solve.highs import Relaxed, solved
 from placement.solve.ladders import Rows, Told, stacked
 from placement.solve.model import Choice, Model, nobody
 from placement.solve.program import Program, program
-from placement.solve.relaxation import Relaxation
+from placement.solve.relaxation import WHOLE, Relaxation
 from placement.solve.restriction import numbered_among, restricted
 from placement.solve.streams import chains_of
 
 PROOF = 1e-6
 """Relative: HiGHS's own tolerance. A bound this near to a cost proves it."""
-WHOLE = 1e-6
-"""A value this near to a whole number is one."""
 SAME = 1e-9
 """Relative: costs of a tier that are no further apart are equal."""
 BESIDE = 2
 """More of them for each one of the best known."""
-FEW = 112
+DIVED = 400
+"""Candidates of a relaxation from which it is dived at most; of more, the most promising are searched apart first."""
+FEW = 150
 """Where more are left than `Limits.branched`, as many of each unit: those with the least reduced costs, which what is found
 is best of."""
-ORDINARY = 500
-"""Columns of a relaxation for which the steps are meant; of more there are fewer, for each takes longer."""
+ORDINARY = 40_000
+"""Entries of a relaxation for which the steps are meant; of more there are fewer, for each takes longer."""
 ENOUGH = 1e-4
 """Relative: a relaxation that grows by less in each of several rounds is left as it is."""
 MAX_FORBIDDEN = 8
@@ -138,7 +138,7 @@ class Search:
             target = cost - PROOF * max(1.0, abs(cost)) - float(rows.constants[tier])
         relaxation = asked.run(
             enough=ENOUGH,
-            most_steps=int(limits.steps * min(1.0, ORDINARY / max(1, rows.columns))),
+            most_steps=int(limits.steps * min(1.0, ORDINARY / max(1, rows.matrix.nnz))),
             target=target,
             stop=limits.stop,
         )
@@ -149,6 +149,8 @@ class Search:
         low = rounded_up(relaxation.value + float(rows.constants[tier]), rows.step(tier))
         if not self._reached(tier, low):
             self._take_whole(rows, relaxation)
+        if not self._reached(tier, low):
+            self._dive(asked, relaxation)
         if self._reached(tier, low):
             self._end(tier)
             return
@@ -160,6 +162,18 @@ class Search:
             values = relaxation.values[rows.integral]
             if np.abs(values - np.rint(values)).max(initial=0.0) <= WHOLE:
                 self._take(rows.opened(relaxation.values))
+
+    def _dive(self, asked: Relaxation, relaxation: Relaxed) -> None:
+        """Takes what a dive from the relaxation's answer comes to for the best, when it is."""
+        if relaxation.values is None or not asked.rows.ladders.clients or asked.rows.opens > DIVED:
+            return
+        most = np.inf
+        if self.best is not None:
+            most = float(self.best.cost[asked.tier]) - float(asked.rows.constants[asked.tier])
+        values = asked.dive(relaxation.values, most=most, stop=self.model.limits.stop)
+        self.steps += asked.steps
+        if values is not None:
+            self._take(asked.rows.opened(values))
 
     def _take(self, opened: tuple[Ints, ...]) -> None:
         """The choice is the best known when it is feasible and better."""
@@ -212,7 +226,16 @@ class Search:
             upper = self._fixed(rows, relaxation, tier, low)
             parts = [self._more(rows, tier), told.rows(rows.columns), cuts]
             more = stacked([one for one in parts if one is not None])
-            found = solved(rows, rows.costs[tier], upper=upper, more=more, nodes=self.left, stop=self.model.limits.stop)
+            limits = self.model.limits
+            found = solved(
+                rows,
+                rows.costs[tier],
+                upper=upper,
+                more=more,
+                nodes=self.left,
+                looks=limits.mip_looks,
+                stop=limits.stop,
+            )
             self.left -= max(1, found.nodes)
             self.nodes += max(1, found.nodes)
             if found.status == "infeasible":

@@ -122,14 +122,16 @@ class Limits:
     """Of local search."""
     joint_moves: int = 40
     """Alternatives of a unit tried with the units it depends on solved anew."""
-    core_candidates: int = 200
+    core_candidates: int = 320
     """Candidates of each unit in the exact core; 0: no core is solved."""
     steps: int = 2_500
     """Of the simplex in the relaxation of a tier; fewer where it is large."""
     mip_nodes: int = 400
+    mip_looks: int = 12
+    """How often HiGHS asks whether to go on, in each search of the whole: once a round of cuts, or a node."""
     branched: int = 100
     """Candidates that are branched over at most, where serving costs something."""
-    exact_candidates: int = 900
+    exact_candidates: int = 4_000
     """A model with no more candidates in all that no other stands in for is solved whole, not as a core."""
     alternatives: int = 64
     stop: Stop | None = field(default=None, compare=False)

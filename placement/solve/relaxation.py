@@ -26,6 +26,12 @@ TIGHT = 1e-7
 """A row with less to spare is one that matters."""
 AGAIN = 1e-6
 """A row that was told before and dropped is told again when it is broken by more; HiGHS's tolerance is a tenth of it."""
+WHOLE = 1e-6
+"""A value this near to a whole number is one."""
+DEEP, TOLD = 60, 4
+"""How often candidates are opened in a dive, and how often it is told what that breaks, each time."""
+SURE = 0.8
+"""Candidates that are open to such a part are opened at once; else that which is open the most."""
 STALLED = 4
 """Rounds in which the value grows by less than `enough` each, after which it is left as it is."""
 
@@ -46,6 +52,8 @@ class Relaxation:
     """Of the simplex."""
     late: Rows = field(init=False)
     """The program's rows that are told when they are broken."""
+    begun: Growing | None = None
+    """With what `run` has told."""
 
     def run(
         self,
@@ -69,6 +77,7 @@ class Relaxation:
         scale = scale_of(objective)
         matrix, low, high = rows_with(self._begin(), self.more)
         begun = Growing(objective * scale, matrix, low=low, high=high, upper=self.rows.upper, stop=stop)
+        self.begun = begun
         for one in (self.told.rows(self.rows.columns), *self.learned):
             if one is not None and len(one.low):
                 begun.tell(one)
@@ -92,6 +101,33 @@ class Relaxation:
             if not self._tell(begun, answer.values, answer.reduced / scale):
                 break
         return found
+
+    def dive(self, values: Floats, *, most: float, stop: Stop | None = None) -> Floats | None:
+        """Whole values near those of its answer: what is open the most is opened, and what that breaks told, until all are.
+
+        None when that costs `most` (without constants) and more, or leads nowhere. It is of no use afterwards.
+        """
+        begun, whole = self.begun, self.rows.integral
+        assert begun is not None, "it was run"
+        scale = scale_of(self.rows.costs[self.tier])
+        for _ in range(DEEP):
+            parts = np.flatnonzero(whole & (values > WHOLE) & (values < 1.0 - WHOLE))
+            if not len(parts):
+                return values
+            sure = parts[values[parts] >= SURE]
+            begun.fix(sure if len(sure) else parts[[np.argmax(values[parts])]])
+            for _ in range(TOLD):
+                look(stop)
+                answer = begun.solve()
+                self.steps = begun.steps
+                if answer.status != "optimal" or answer.values is None or answer.reduced is None:
+                    return None
+                if answer.value / scale >= most:
+                    return None
+                values = answer.values
+                if not self._tell(begun, values, answer.reduced / scale):
+                    break
+        return None
 
     def _begin(self) -> Program:
         """The program without the rows that are told late."""

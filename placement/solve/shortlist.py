@@ -36,7 +36,7 @@ def promise(unit: Unit, rows: Sequence[Rows], weights: Floats) -> Floats:
     parts = [parts_of(one.matrix) for one in rows]
     counts = np.zeros(unit.count)
     for (indptr, indices, _), one in zip(parts, rows, strict=True):
-        _count(indptr, indices, one.rows, counts)
+        count(indptr, indices, one.rows, counts)
     share = own / np.maximum(counts, 1.0)
     found = own.copy()
     for part, one in zip(parts, rows, strict=True):
@@ -87,7 +87,7 @@ def least(figures: Floats, count: int) -> Ints:
 
 
 @kernel
-def _count(indptr: Numbers, indices: Small, rows: Numbers, counts: Row) -> None:
+def count(indptr: Numbers, indices: Small, rows: Numbers, counts: Row) -> None:
     """Adds to each candidate how many of the clients it reaches."""
     for row in rows:
         for entry in range(indptr[row], indptr[row + 1]):

@@ -93,3 +93,21 @@ def test_a_run_that_is_given_up_ends_within_it(whole: bool) -> None:
             stop=stop,
         )
     assert stop.left < 0, "HiGHS has asked, and was not let go on"
+
+
+def test_a_search_ends_after_so_many_looks_and_says_what_it_has() -> None:
+    chance = np.random.default_rng(3)
+    columns = 120
+    weights = chance.integers(20, 200, (6, columns)).astype(np.float64)
+    objective, upper = -chance.integers(20, 200, columns).astype(np.float64), np.ones(columns)
+    low, high = np.full(6, -np.inf), weights.sum(axis=1) / 3
+    whole = np.ones(columns, dtype=bool)
+    ends = [
+        run(objective, csc_array(weights), low=low, high=high, upper=upper, integral=whole, nodes=10_000, looks=looks)
+        for looks in (3, 3, 9)
+    ]
+    assert [one.status for one in ends] == ["limit"] * 3
+    assert (ends[0].value, ends[0].bound) == (ends[1].value, ends[1].bound)
+    for one in ends:
+        assert one.bound <= one.value
+    assert ends[2].bound >= ends[0].bound

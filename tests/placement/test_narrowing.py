@@ -1,15 +1,12 @@
-"""Candidates of units that serve each other: how many it takes, and which columns are kept."""
+"""Candidates of units that serve each other: which columns are kept."""
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from placement.narrowing import sites_needed
 from placement.solve.entries import columns_of
 
 
@@ -20,18 +17,6 @@ def _matrix(rows: list[list[int]], columns: int) -> csr_array:
 
 
 reaches = st.lists(st.lists(st.integers(0, 5), unique=True).map(sorted), min_size=1, max_size=6)
-
-
-@settings(max_examples=60)
-@given(reaches)
-def test_no_fewer_sites_are_enough(rows: list[list[int]]) -> None:
-    wanted = [set(one) for one in rows if one]
-    least = next(
-        count
-        for count in range(7)
-        if any(all(one & set(some) for one in wanted) for some in itertools.combinations(range(6), count))
-    )
-    assert sites_needed(_matrix(rows, 6)) <= max(least, 1) + 1e-9
 
 
 @settings(max_examples=60)

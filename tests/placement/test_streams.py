@@ -115,3 +115,21 @@ def test_units_that_serve_nobody_have_no_chain() -> None:
     unit = Unit("app", np.arange(2), np.ones((1, 2)), Clients(csr_array(np.ones((1, 2))), 0))
     model = Model((unit,), 1)
     assert chains_of(model, program(model)) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_dive_from_the_relaxation_ends_at_a_choice_or_nowhere(seed: int) -> None:
+    model = served_model(seed)
+    best = best_by_force(model)
+    rows = program(model)
+    told = Told(rows.ladders)
+    asked = Relaxation(rows, 0, told, chains_of(model, rows))
+    found = asked.run()
+    if best is None or not found.feasible or found.values is None:
+        return
+    values = asked.dive(found.values, most=np.inf)
+    if values is not None:
+        choice = evaluate(model, rows.opened(values))
+        assert choice.feasible
+        assert choice.cost[0] >= best[0] - 1e-6
