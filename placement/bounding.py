@@ -26,9 +26,9 @@ MAX_SEARCHES = 10_000
 """Sites of a unit that serves or is served, from each of which the network is searched: of the smaller of the two."""
 MAX_REACH = 4_000_000
 """Pairs in reach of each other, before those are left out that others stand in for."""
-MAX_PAIRS = 150_000
+MAX_PAIRS = 300_000
 """And after."""
-MAX_STEPS = 4_000
+MAX_STEPS = 3_000
 """Of the simplex, for each tier: what takes seconds, and not tens of them."""
 KIND = "LP"
 

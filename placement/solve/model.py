@@ -127,7 +127,7 @@ class Limits:
     steps: int = 2_500
     """Of the simplex in the relaxation of a tier; fewer where it is large."""
     mip_nodes: int = 400
-    mip_looks: int = 12
+    mip_looks: int = 24
     """How often HiGHS asks whether to go on, in each search of the whole: once a round of cuts, or a node."""
     branched: int = 100
     """Candidates that are branched over at most, where serving costs something."""
