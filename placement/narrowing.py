@@ -25,7 +25,7 @@ from placement.units import UnitWords
 
 WIDE = 1_200
 """Units of at most so many candidates are not cut."""
-KEPT = 800
+KEPT = 480
 """Candidates that a unit is cut to, about, where an exact core is made of them."""
 SEARCHED = 240
 """Candidates that a unit is cut to where only searches look at it."""
