@@ -25,6 +25,7 @@ from graph.draft_queue import DraftQueue
 from graph.drafts import Draft, Group, run_group
 from graph.edit import Edit
 from graph.feed import Feed
+from graph.graph_time import GraphTime
 from graph.refusal import Refusal, Unavailable
 from graph.replica import Replica
 from graph.request import Committed, Idempotency, Request, answered_before
@@ -62,7 +63,7 @@ class Ledger:
     ) -> None:
         self.store = store
         self._replica = Replica(store, clock_ms=clock_ms)
-        self._clock_ms = clock_ms
+        self._time = GraphTime(clock_ms)
         self._queue_size = queue_size
         self._queue = DraftQueue(group_size=group_size)
         self._bell: asyncio.Future[None] | None = None
@@ -160,6 +161,10 @@ class Ledger:
         if isinstance(answer, Refusal):
             raise answer
         return answer.replayed
+
+    def now_ms(self) -> int:
+        """The graph's time, UTC milliseconds: what times that are written in it are to be held against."""
+        return self._time.now_ms(least_ms=self.view.at)
 
     async def wait_for(self, revision: int, *, timeout_s: float = 5.0) -> bool:
         """Whether the view has reached a revision within the time."""
@@ -283,7 +288,7 @@ class Ledger:
                 drafts,
                 self.view,
                 head=head,
-                now_ms=self._clock_ms(),
+                now_ms=self._time.now_ms(least_ms=head.at),
                 done=await transaction.done_before(resent) if resent else {},
                 known=await transaction.idempotency(keys) if keys else {},
             )

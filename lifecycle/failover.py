@@ -163,7 +163,7 @@ class Failover:
             return
         self._look_at_sites = False
         view, counts = self._ledger.view, dict[str, Count]()
-        begun = self._clock.now_ms() - int(self._settings.mass_loss_window_s * 1000)
+        begun = self._ledger.now_ms() - int(self._settings.mass_loss_window_s * 1000)
         scopes = [*self._sites.scopes(), *(one.region_id or WHOLE for one in each(view, FailoverHold))]
         for scope in dict.fromkeys(scopes):
             hold = hold_of(view, scope)
@@ -196,7 +196,7 @@ class Failover:
         """Whether there is anything to write of a deployment."""
         if deployment.displacement is not None or (standing is not None and not standing.holds):
             return True
-        at = self._clock.now_ms()
+        at = self._ledger.now_ms()
         return bool(losses_of(self._ledger.view, deployment, standing=standing, at=at, settings=self._settings))
 
     def _standing_due(self, deployment: Deployment) -> Due | None:
@@ -217,7 +217,7 @@ class Failover:
 
     def _due(self) -> list[str]:
         """Ids of the deployments that something is to be done about now."""
-        now = self._clock.now_ms()
+        now = self._ledger.now_ms()
         return [one for one in self._displaced if self._is_due(one, now=now)]
 
     def _is_due(self, deployment_id: str, *, now: int) -> bool:
@@ -239,7 +239,7 @@ class Failover:
 
     def _next_look(self) -> float:
         """Seconds until something counts, or may be tried again."""
-        view, now, clock = self._ledger.view, self._clock.now_ms(), self._clock.monotonic()
+        view, now, clock = self._ledger.view, self._ledger.now_ms(), self._clock.monotonic()
         wait = self._settings.resync_s
         for deployment_id in self._displaced:
             deployment = get_as(view, Deployment, deployment_id)
@@ -276,7 +276,7 @@ class Failover:
             return None
         if deployment.paused:
             return DisplacementState.HELD, PAUSED
-        due = due_of(deployment.displacement.losses, at=self._clock.now_ms())
+        due = due_of(deployment.displacement.losses, at=self._ledger.now_ms())
         if deployment.failover.mode is FailoverMode.APPLY:
             lost = [one for one in left_out(view, deployment, due) if view.get(one) is not None]
             if scopes_of(view, lost) & holds(view).keys():
@@ -298,7 +298,7 @@ class Failover:
             deployment = get_as(view, Deployment, deployment_id)
             if deployment is None or deployment.displacement is None:
                 return None
-            losses[deployment_id] = due_of(deployment.displacement.losses, at=self._clock.now_ms())
+            losses[deployment_id] = due_of(deployment.displacement.losses, at=self._ledger.now_ms())
             return self._moving_due(deployment, losses[deployment_id])
 
         async def begin(one: Due, chosen: Chosen) -> bool:
@@ -382,7 +382,7 @@ class Failover:
         if deployment is None or deployment.displacement is None:
             return
         before = self._tries.get(deployment_id)
-        due = tuple(due_of(deployment.displacement.losses, at=self._clock.now_ms()))
+        due = tuple(due_of(deployment.displacement.losses, at=self._ledger.now_ms()))
         same = before is not None and (before.generation, before.losses) == (deployment.generation, due)
         failures = before.failures + 1 if before is not None and same else 1
         pause = pause_s(

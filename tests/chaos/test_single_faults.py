@@ -17,8 +17,9 @@ from faultkit import broken
 from faultkit.checks import check, check_effects, filed, rest
 from faultkit.lives import CONVERGED_WITHIN_S, Installation
 from faultkit.logical_time import run
-from faultkit.scenarios import SCENARIOS, SMALL, check_end, make_world, over, version_id
+from faultkit.scenarios import SCENARIOS, SMALL, Scenario, check_end, make_world, over, version_id
 from faultkit.user import Notes, Told, User
+from graph import graph_time
 from graph.kinds import OperationStatus, Release, ReleasePhase
 from graph.refusal import AlreadyExists, IdempotencyMismatch, Unavailable
 from graph.replica import Replica
@@ -214,13 +215,20 @@ def test_a_site_whose_return_nobody_hears_is_found_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-@pytest.mark.parametrize("name", sorted(SCENARIOS.keys() - {"failover"}))
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
 def test_a_clock_that_is_an_hour_off_and_is_set_right_in_the_middle_changes_nothing(
     tmp_path: Path, name: str, hours: int
 ) -> None:
-    installation = Installation(tmp_path)
+    set_right_in(SCENARIOS[name], Installation(tmp_path), hours=hours)
+
+
+def test_a_graph_whose_time_stands_until_the_clock_is_past_it_is_found_out(tmp_path: Path) -> None:
+    with mock.patch.object(graph_time, "RATE", 0.0), pytest.raises(AssertionError, match="never came"):
+        set_right_in(SCENARIOS["failover"], Installation(tmp_path), hours=1)
+
+
+def set_right_in(scenario: Scenario, installation: Installation, *, hours: int) -> None:
     installation.clock.ahead_ms = hours * HOUR_MS
-    scenario = SCENARIOS[name]
 
     async def live() -> None:
         async with installation.life() as edge:

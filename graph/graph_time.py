@@ -1,0 +1,31 @@
+"""The graph's own time, which goes on when the clock of the machine is set back.
+
+Commits have times that rise. A clock that was an hour ahead and is set right would leave them standing for an hour, and with
+them whatever waits for a time that is written in the graph. So the graph's time is slewed, as clocks are by NTP: while it is
+ahead of the machine's it goes at half its rate, until both are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+RATE = 0.5
+"""How fast the graph's time goes while it is ahead."""
+
+
+class GraphTime:
+    """Readings that never fall, and rise whenever the clock does."""
+
+    def __init__(self, clock_ms: Callable[[], int]) -> None:
+        """`clock_ms`: UTC milliseconds by the machine's clock, which may be set at any time."""
+        self._clock_ms = clock_ms
+        self._read_ms: int | None = None
+        self._time_ms = 0.0
+
+    def now_ms(self, *, least_ms: int) -> int:
+        """UTC milliseconds; `least_ms` is the newest time that the graph holds."""
+        now = self._clock_ms()
+        passed = 0 if self._read_ms is None else max(0, now - self._read_ms)
+        self._read_ms = now
+        self._time_ms = max(float(now), max(self._time_ms, least_ms) + passed * RATE)
+        return int(self._time_ms)
