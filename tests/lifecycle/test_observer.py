@@ -162,18 +162,20 @@ async def test_quiet_clusters_cost_no_commits(edge) -> None:
     assert edge.view.revision == before
 
 
-async def test_an_app_that_its_driver_does_not_take_is_quarantined(edges) -> None:
+async def test_what_its_driver_no_longer_takes_is_quarantined(edges) -> None:
     from drivers.simulated import SimulatedDriver
 
-    class ImagesOnly(SimulatedDriver):
-        artifacts = frozenset({ArtifactType.CONTAINER_IMAGE})
+    class Charts(SimulatedDriver):
+        artifacts = frozenset({ArtifactType.CONTAINER_IMAGE, ArtifactType.HELM_CHART})
 
-    async with edges(driver=ImagesOnly()) as edge:
+    async with edges(driver=Charts()) as edge:
         await edge.network(sites=1)
         chart = {"artifact": Artifact(type=ArtifactType.HELM_CHART, reference="oci://charts/shop")}
         await edge.version(web=chart)
         deployment, operation = await edge.deploy()
-        over = await edge.ended(operation.id)
+        await edge.succeeded(operation)
+        Charts.artifacts = frozenset({ArtifactType.CONTAINER_IMAGE})
+        over = await edge.ended((await edge.scale(deployment.id, web=2)).operation.id)
         assert "does not take HELM_CHART" in over.error.message
         assert [one.phase for one in each(edge.view, Release)] == [ReleasePhase.QUARANTINED]
         assert len(edge.releases(deployment.id)) == 1

@@ -55,7 +55,7 @@ def refused_requests(application: Application, made: World) -> list[tuple[str, d
         ("createLink", {"fromSiteId": shared, "toSiteId": shared, "latencyMs": 1}, "FORBIDDEN", None),
         ("createApp", {"name": "theirs", "tenantId": made.tenants["b"]}, "NOT_FOUND", None),
         ("createApp", {"name": f"{MARKERS['a']}-app", "tenantId": tenant}, "ALREADY_EXISTS", None),
-        ("createComponent", component(ours["AppVersion"][0]), "ALREADY_EXISTS", None),
+        ("createComponent", component(ours["AppVersion"][0]), "INVALID_STATE", None),
         ("createUser", {"name": f"{MARKERS['a']}-viewer"}, "FORBIDDEN", None),
         ("deploy", wish_of(application, made, "a", name="big", replicas=500), "UNPLACEABLE", None),
         ("terminateDeployment", {"id": "x" * 5_000}, "NOT_FOUND", None),
