@@ -39,8 +39,8 @@ from worldkit.two_tenants import MARKERS, World, two_tenants, wish_of
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    async with application_in(Path(tmp_path_factory.mktemp("tenants"))) as application:
-        yield application, await two_tenants(application)
+    async with application_in(Path(tmp_path_factory.mktemp("tenants")), scaling_every_s=1) as application:
+        yield application, await two_tenants(application, scaled=True)
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

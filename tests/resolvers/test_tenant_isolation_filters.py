@@ -44,8 +44,8 @@ NAMING = {"eq", "in", "contains", "startsWith", "endsWith", "id", "labels", "nam
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    async with application_in(Path(tmp_path_factory.mktemp("filters"))) as application:
-        yield application, await two_tenants(application)
+    async with application_in(Path(tmp_path_factory.mktemp("filters")), scaling_every_s=1) as application:
+        yield application, await two_tenants(application, scaled=True)
 
 
 def lists() -> dict[str, GraphQLField]:

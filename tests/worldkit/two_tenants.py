@@ -76,6 +76,13 @@ spec:
   resources: {cpuMillicores: 100, memoryBytes: 1000000}
   configuration: {MARK-setting: MARK-value}
 ---
+kind: Profile
+metadata: {name: MARK-profile, tenant: MARK-tenant}
+spec:
+  appVersion: MARK-tenant/MARK-app/MARK-1.0
+  description: MARK description
+  values: {MARK-web: {MARK-setting: MARK-profiled}}
+---
 kind: Service
 metadata: {name: MARK-service, tenant: MARK-tenant}
 spec: {component: MARK-tenant/MARK-app/MARK-1.0/MARK-web, ports: [{name: MARK-port, port: 80}]}
@@ -106,8 +113,8 @@ class World:
         return {MARKERS[tenant].encode(), *(one.encode() for one in owned)}
 
 
-async def two_tenants(application: Application) -> World:
-    """Builds the world through the API, and waits until both deployments run."""
+async def two_tenants(application: Application, *, scaled: bool = False) -> World:
+    """Builds the world through the API, and waits until both deployments run, and `scaled` until their scaling is written."""
     world = World()
     await _apply(application, SHARED, "shared")
     for tenant, marker in MARKERS.items():
@@ -115,7 +122,10 @@ async def two_tenants(application: Application) -> World:
         await _people(application, world, tenant, marker)
         await _upload(application, world, tenant, marker)
         await _deploy(application, world, tenant, marker)
-    await _settle(application)
+    if scaled:
+        for tenant, marker in MARKERS.items():
+            await _scale(application, world, tenant, marker)
+    await _settle(application, scalings=len(MARKERS) if scaled else 0)
     for tenant, marker in MARKERS.items():
         await _keep_a_plan(application, world, tenant, marker)
         await _collect(application, world, tenant)
@@ -185,6 +195,22 @@ async def _deploy(application: Application, world: World, tenant: str, marker: s
     raise AssertionError(answer)
 
 
+async def _scale(application: Application, world: World, tenant: str, marker: str) -> None:
+    """A policy that asks for two replicas; where it stands at the shared site is written by the loop."""
+    view = application.ledger.view
+    deployment = next(one for one in view.ids("Deployment") if view.get(one).tenant_id == world.tenants[tenant])
+    given = {
+        "name": f"{marker}-scaling",
+        "deploymentId": deployment,
+        "component": f"{marker}-web",
+        "metric": "CPU_UTILIZATION",
+        "target": 50,
+        "minReplicas": 2,
+        "maxReplicas": 2,
+    }
+    await _made(application, "ScalingPolicy", given)
+
+
 async def _keep_a_plan(application: Application, world: World, tenant: str, marker: str) -> None:
     given = {
         "deployment": wish_of(application, world, tenant, name="kept-plan"),
@@ -218,13 +244,14 @@ def wish_of(
     return given if replicas is None else given | {"replicas": [{"name": f"{marker}-web", "count": replicas}]}
 
 
-async def _settle(application: Application) -> None:
+async def _settle(application: Application, *, scalings: int) -> None:
     view = application.ledger.view
     for _ in range(300):
         deployments = [view.get(one) for one in view.ids("Deployment")]
         private = [view.get(one).health.status for one in view.ids("Cluster") if view.get(one).tenant_id]
         running = all(one.phase is DeploymentPhase.READY for one in deployments) and not view.ids("Operation")
-        if running and private == [HealthStatus.DEGRADED] * len(MARKERS):
+        followed = len(view.ids("SiteScaling")) == scalings
+        if running and followed and private == [HealthStatus.DEGRADED] * len(MARKERS):
             return
         await asyncio.sleep(0.05)
     raise AssertionError(([(one.name, one.phase, one.message) for one in deployments], private))
