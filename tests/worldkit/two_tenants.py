@@ -114,7 +114,7 @@ class World:
 
 
 async def two_tenants(application: Application, *, scaled: bool = False) -> World:
-    """Builds the world through the API, and waits until both deployments run, and `scaled` until their scaling is written."""
+    """Builds the world through the API, and waits until both deployments run and, if `scaled`, have their replicas."""
     world = World()
     await _apply(application, SHARED, "shared")
     for tenant, marker in MARKERS.items():
