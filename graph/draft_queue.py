@@ -36,7 +36,7 @@ class DraftQueue:
         self._passed_over = bool(self._asked) and bool(self._background) and not self._passed_over
         background = 0 if self._passed_over else min(len(self._background), self._group_size)
         # Neither of the two takes more than half of what both want.
-        asked = min(len(self._asked), self._group_size - min(background, self._group_size // 2))
+        asked = min(len(self._asked), self._group_size - min(background, max(1, self._group_size // 2)))
         background = min(background, self._group_size - asked)
         return [
             *(self._asked.popleft() for _ in range(asked)),

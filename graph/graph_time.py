@@ -7,6 +7,7 @@ ahead of the machine's it goes at half its rate, until both are the same.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 RATE = 0.5
@@ -14,18 +15,20 @@ RATE = 0.5
 
 
 class GraphTime:
-    """Readings that never fall, and rise whenever the clock does."""
+    """Readings that never fall, and rise with time."""
 
-    def __init__(self, clock_ms: Callable[[], int]) -> None:
-        """`clock_ms`: UTC milliseconds by the machine's clock, which may be set at any time."""
+    def __init__(self, clock_ms: Callable[[], int], *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """`clock_ms`: UTC milliseconds by the machine's clock, which may be set at any time; `monotonic`: seconds that
+        nobody sets, by which it is known how much time has passed."""
         self._clock_ms = clock_ms
-        self._read_ms: int | None = None
+        self._monotonic = monotonic
+        self._read_s: float | None = None
         self._time_ms = 0.0
 
     def now_ms(self, *, least_ms: int) -> int:
         """UTC milliseconds; `least_ms` is the newest time that the graph holds."""
-        now = self._clock_ms()
-        passed = 0 if self._read_ms is None else max(0, now - self._read_ms)
-        self._read_ms = now
-        self._time_ms = max(float(now), max(self._time_ms, least_ms) + passed * RATE)
+        read_s = self._monotonic()
+        passed_ms = 0.0 if self._read_s is None else (read_s - self._read_s) * 1000
+        self._read_s = read_s
+        self._time_ms = max(float(self._clock_ms()), max(self._time_ms, least_ms) + passed_ms * RATE)
         return int(self._time_ms)

@@ -57,13 +57,14 @@ class Ledger:
         store: Store,
         *,
         clock_ms: Callable[[], int] = system_clock_ms,
+        monotonic: Callable[[], float] = time.monotonic,
         group_size: int = GROUP_SIZE,
         queue_size: int = QUEUE_SIZE,
         on_group: Callable[[int, float], None] | None = None,
     ) -> None:
         self.store = store
         self._replica = Replica(store, clock_ms=clock_ms)
-        self._time = GraphTime(clock_ms)
+        self._time = GraphTime(clock_ms, monotonic=monotonic)
         self._queue_size = queue_size
         self._queue = DraftQueue(group_size=group_size)
         self._bell: asyncio.Future[None] | None = None

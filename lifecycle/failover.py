@@ -17,7 +17,7 @@ import structlog
 
 from drivers.clock import Clock
 from graph.change import Commit
-from graph.kinds import Deployment, DisplacementState, FailoverHold, FailoverMode, Loss, Plan, PlanStatus
+from graph.kinds import Deployment, DisplacementState, FailoverHold, FailoverMode, Loss, LossKind, Plan, PlanStatus
 from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
@@ -149,8 +149,13 @@ class Failover:
         try:
             await self._keep_holds()
             while self._suspects:
-                lot = list(self._suspects)[:TOGETHER]
-                await self._look_at({one: self._suspects.pop(one) for one in lot})
+                lot = {one: self._suspects.pop(one) for one in list(self._suspects)[:TOGETHER]}
+                try:
+                    await self._look_at(lot)
+                except BaseException:
+                    for one, by_policy in lot.items():  # not written down: to be looked at again
+                        self._suspects[one] = by_policy or self._suspects.get(one, False)
+                    raise
             await self._do(self._due())
         except Unavailable:
             self._bell.set()
@@ -172,7 +177,11 @@ class Failover:
             if hold is not None or count.at_once > self._settings.mass_loss_least:
                 counts[scope] = count
         if counts:
-            await self._ledger.commit(partial(keep_holds, counts=counts, settings=self._settings), REQUEST)
+            try:
+                await self._ledger.commit(partial(keep_holds, counts=counts, settings=self._settings), REQUEST)
+            except BaseException:
+                self._look_at_sites = True
+                raise
 
     async def _look_at(self, lot: dict[str, bool]) -> None:
         """Writes down of some deployments what they have lost."""
@@ -264,9 +273,29 @@ class Failover:
                 going.append(deployment_id)
             else:
                 await self._stand(deployment_id, *state)
-        order = ranked(self._ledger.view, going)
+        order = self._one_a_site(ranked(self._ledger.view, going))
         for at in range(0, len(order), TOGETHER):
-            await self._settle(order[at : at + TOGETHER])
+            # Deciding takes time, in which many more sites may have been lost.
+            await self._keep_holds()
+            await self._settle([one for one in order[at : at + TOGETHER] if self._stands_still(one) is None])
+
+    def _one_a_site(self, order: Sequence[str]) -> list[str]:
+        """Of those that lack room at a site the first alone, the others in a later round: what it leaves may be enough for
+        them, and a move never counts on room that others are to free.
+        """
+        view, taken, found = self._ledger.view, set[str | None](), list[str]()
+        for deployment_id in order:
+            deployment = get_as(view, Deployment, deployment_id)
+            if deployment is None or deployment.displacement is None:
+                continue
+            due = due_of(deployment.displacement.losses, at=self._ledger.now_ms())
+            lacking = {one.subject_id for one in due if one.kind is LossKind.CAPACITY}
+            if lacking & taken:
+                self._bell.set()
+                continue
+            taken |= lacking
+            found.append(deployment_id)
+        return found
 
     def _stands_still(self, deployment_id: str) -> tuple[DisplacementState, str] | None:
         """Why nothing is decided for a deployment now; None when it is."""

@@ -17,6 +17,7 @@ from graph.kinds import Cluster, Deployment, Loss, LossKind, Node, NodeStatus, R
 from graph.taints import is_tolerated, taint_text
 from graph.values import TaintEffect
 from graph.view import Reader, each, get_as
+from lifecycle.health import counts_for
 from lifecycle.releases import releases_of
 from lifecycle.settings import LifecycleSettings
 from placement.conditions import is_down
@@ -53,10 +54,15 @@ def is_lost(reader: Reader, site: Site) -> bool:
 
 
 def serving_of(reader: Reader, site_id: str) -> list[Cluster]:
-    """The clusters that serve a site, by their own word or by a node there, by id."""
+    """The clusters whose state is a site's: they serve it, by their own word or by a node there; by id.
+
+    A private cluster says nothing of a site that all share: whoever names such a site must not hide its loss.
+    """
     ids = {*reader.ids("Cluster", "site_ids", site_id)}
     ids |= {one.cluster_id for one in each(reader, Node, "site_id", site_id) if one.cluster_id is not None}
-    return [found for one in sorted(ids) if (found := get_as(reader, Cluster, one)) is not None]
+    serving = [found for one in sorted(ids) if (found := get_as(reader, Cluster, one)) is not None]
+    site = get_as(reader, Site, site_id)
+    return serving if site is None else [one for one in serving if counts_for(one, site)]
 
 
 def lost_since(reader: Reader, site: Site) -> int:

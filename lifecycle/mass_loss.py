@@ -3,7 +3,8 @@
 A cut of our own uplink looks as if all sites behind it were gone, while they serve their users as before. Moving all of that
 elsewhere would put two of everything into the world, and what is left under more than it can bear. So moves are held: in
 the whole network when a share of all sites is lost within minutes, and in a region when a larger share of its own is. The
-hold is in the graph. It ends when the share falls, or when an operator says that he knows how many are lost.
+hold is in the graph. Sites that are private to a tenant do not count: whoever owns them could else hold the moves of all
+others, or hide that many are lost. It ends when the share falls, or when an operator says that he knows how many are lost.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class SitesLost:
         if region_id is not None:
             self._sites[region_id].discard(site_id)
         site = get_as(self._reader, Site, site_id)
-        if site is None or site.role is not SiteRole.COMPUTE:
+        if site is None or site.role is not SiteRole.COMPUTE or site.tenant_id is not None:
             return
         self._region[site_id] = site.region_id
         self._sites.setdefault(site.region_id, set()).add(site_id)

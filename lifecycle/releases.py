@@ -8,8 +8,10 @@ whatever a late call may still carry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
+
+import msgspec
 
 from drivers.naming import release_name
 from drivers.pod_terms import node_problem
@@ -83,7 +85,8 @@ def apply_decision(
     """
     if deployment.failover.single:
         replace_first = standby = False
-    wanted = _wants(edit, deployment, decision, components, reassign=reassign)
+    tellings = _Tellings(edit)
+    wanted = _wants(edit, deployment, decision, components, reassign=reassign, tellings=tellings)
     existing = {_key(edit, one): one for one in releases_of(edit, deployment.id)}
     touched = 0
     for key, want in wanted.items():
@@ -94,7 +97,9 @@ def apply_decision(
         else:
             if release.standby and not replace_first:
                 release = edit.replace(release, standby=False)
-            touched += _keep(edit, deployment, release, want, operation_id=operation_id, take_over=take_over)
+            touched += _keep(
+                edit, deployment, release, want, operation_id=operation_id, take_over=take_over, tellings=tellings
+            )
     for key, release in existing.items():
         if key not in wanted:
             touched += _leave(
@@ -132,7 +137,13 @@ def unwant(edit: Edit, release: Release, *, generation: int, operation_id: str |
 
 
 def _wants(
-    edit: Edit, deployment: Deployment, decision: Decision, components: Sequence[Component], *, reassign: frozenset[str]
+    edit: Edit,
+    deployment: Deployment,
+    decision: Decision,
+    components: Sequence[Component],
+    *,
+    reassign: frozenset[str],
+    tellings: _Tellings,
 ) -> dict[Key, _Want]:
     by_id = {one.id: (one, scheduling_of(one, deployment.policy)) for one in components}
     overlays = Overlays(deployment.overrides)
@@ -152,7 +163,11 @@ def _wants(
             for component, scheduling in [by_id[one.component_id]]
         ]
         old = here.get(site.site_id, [])
-        if site.site_id not in reassign and _need(wants) == _need_now(edit, old) and _may_stay(edit, wants, old):
+        if (
+            site.site_id not in reassign
+            and _need(wants) == _need_now(edit, old)
+            and _may_stay(edit, wants, old, tellings)
+        ):
             wants = _as_reserved(edit, wants, old)
         for want in wants:
             # A site without a cluster when it was chosen may have got one since, and the release with it.
@@ -169,13 +184,12 @@ def _need_now(edit: Edit, releases: Iterable[Release]) -> dict[str, Any]:
     return {_name(edit, one): (one.replicas, one.resources, scheduling_told(edit, one)) for one in releases}
 
 
-def _may_stay(edit: Edit, wants: Iterable[_Want], releases: Iterable[Release]) -> bool:
+def _may_stay(edit: Edit, wants: Iterable[_Want], releases: Iterable[Release], tellings: _Tellings) -> bool:
     """Whether the nodes take what would be made anew there: a node may have got a taint, or lost a label, since."""
     old = {_name(edit, one): one for one in releases}
     for want in wants:
         release = old[want.component.name]
-        before = get_as(edit, Component, release.component_id)
-        if before is not None and _told(edit, release, before) == _to_tell(edit, want):
+        if tellings.are_same(release, want):
             continue
         terms = pod_terms(
             release.backend_name, want.scheduling, deployment_id=release.deployment_id, component=want.component.name
@@ -230,7 +244,14 @@ def _create(edit: Edit, deployment: Deployment, key: Key, want: _Want, *, operat
 
 
 def _keep(
-    edit: Edit, deployment: Deployment, release: Release, want: _Want, *, operation_id: str, take_over: bool
+    edit: Edit,
+    deployment: Deployment,
+    release: Release,
+    want: _Want,
+    *,
+    operation_id: str,
+    take_over: bool,
+    tellings: _Tellings,
 ) -> int:
     fields: dict[str, Any] = {
         "component_id": want.component.id,
@@ -245,11 +266,9 @@ def _keep(
         "retires_after": None,
         "left_behind": False,
     }
-    before = get_as(edit, Component, release.component_id)
     differs = (
         not release.wanted
-        or before is None
-        or _told(edit, release, before) != _to_tell(edit, want)
+        or not tellings.are_same(release, want)
         or scheduling_told(edit, release) != want.scheduling
         or any(getattr(release, one) != fields[one] for one in ("stopped", "replicas", "resources", "assignments"))
     )
@@ -276,15 +295,34 @@ def _leave(
     return 0
 
 
-def _told(reader: Reader, release: Release, component: Component) -> Mapping[str, Any]:
-    """What of its component the backend of a release was told, besides what is kept on the release."""
-    values = effective(reader, component, profile_id=release.profile_id, layers=release.overrides)
-    return {"artifact": component.artifact, "values": values}
+class _Tellings:
+    """Whether backends are to be told what they were told, besides what is kept on releases: artifact and values.
 
+    Values may be large and sites many, so what is alike at several sites is laid together and compared once.
+    """
 
-def _to_tell(reader: Reader, want: _Want) -> Mapping[str, Any]:
-    values = effective(reader, want.component, profile_id=want.profile_id, layers=want.layers)
-    return {"artifact": want.component.artifact, "values": values}
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._same: dict[tuple[object, ...], bool] = {}
+
+    def are_same(self, release: Release, want: _Want) -> bool:
+        """Whether the backend of a release was told what is wanted now."""
+        told = (release.component_id, release.profile_id, release.overrides)
+        if told == (want.component.id, want.profile_id, want.layers):
+            return get_as(self._reader, Component, release.component_id) is not None
+        layers = msgspec.json.encode((release.overrides, want.layers))
+        key = (release.component_id, release.profile_id, want.component.id, want.profile_id, layers)
+        found = self._same.get(key)
+        if found is None:
+            found = self._same[key] = self._compared(release, want)
+        return found
+
+    def _compared(self, release: Release, want: _Want) -> bool:
+        before, after = get_as(self._reader, Component, release.component_id), want.component
+        if before is None or before.artifact != after.artifact:
+            return False
+        told = effective(self._reader, before, profile_id=release.profile_id, layers=release.overrides)
+        return told == effective(self._reader, after, profile_id=want.profile_id, layers=want.layers)
 
 
 def _key(edit: Edit, release: Release) -> Key:

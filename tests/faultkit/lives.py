@@ -61,7 +61,7 @@ class Installation:
         self.lives += 1
         path = self.folder / "graph.db"
         store = MortalStore(self._store_of(path), points)
-        ledger = Ledger(store, clock_ms=self.clock.now_ms)
+        ledger = Ledger(store, clock_ms=self.clock.now_ms, monotonic=self.clock.monotonic)
         async with ledger.running():
             self.driver = driver = MortalDriver(
                 self.simulated, points, clock=self.clusters_clock, observed_after_s=self._observed_after_s

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from graph.kinds import Deployment, DisplacementState, FailoverHold, FailoverMode, FailoverPolicy, Region
+from graph.edit import Edit
+from graph.kinds import Cluster, Deployment, DisplacementState, FailoverHold, FailoverMode, FailoverPolicy, Region, Site
 from graph.kinds.policy import PlacementPolicy, SiteSelector
-from graph.refusal import InvalidState, NotFound
+from graph.ledger import Ledger
+from graph.refusal import InvalidState, NotFound, Unavailable
+from graph.values import Health, HealthStatus, Position
 from graph.view import each
+from lifecycle.failing_over import note_all
+from lifecycle.losses import is_lost
 from lifecycle.mass_loss import WHOLE, Count, is_mass
 from lifecycle.settings import LifecycleSettings
 from lifecyclekit.edge import Edge, asking
@@ -163,3 +169,58 @@ async def test_proposals_are_made_in_a_mass_loss_too(edges, settled) -> None:
 )
 def test_a_mass_loss_is_more_than_the_share_and_more_than_three(scope, sites, at_once, mass) -> None:
     assert is_mass(Count(sites, at_once, at_once), scope, settings=LifecycleSettings()) is mass
+
+
+async def test_private_sites_that_are_lost_hold_nobodys_moves_and_hide_nobodys_loss(edges, settled) -> None:
+    async with edges(settings=settled) as edge:
+        await edge.network(sites=20, nodes=1)
+        await edge.version()
+
+        def own(edit: Any) -> None:
+            private = edit.create(Region, name="private", tenant_id=edge.tenant_id)
+            down = Health(status=HealthStatus.DOWN, observed_at=edit.at)
+            for number in range(12):
+                site = edit.create(
+                    Site, name=f"own{number}", region_id=private.id, tenant_id=edge.tenant_id, position=Position(0, 0)
+                )
+                edit.replace(site, health=down)
+
+        await edge.change(own)
+        deployment = await at(edge, 0, "shop")
+        await cut(edge, 0)
+        await edge.until(lambda: homes(edge, deployment.id).isdisjoint(edge.site_ids[:1]), what="that it moved")
+        assert not edge.view.count("FailoverHold")
+
+
+async def test_a_private_cluster_that_names_a_shared_site_does_not_hide_that_it_is_lost(edge: Edge) -> None:
+    await edge.network(sites=1, nodes=1)
+    site = edge.site(0)
+
+    def lose(edit: Any) -> None:
+        down = Health(status=HealthStatus.DOWN, observed_at=edit.at)
+        edit.replace(edit.get(edge.cluster_ids[0]), health=down)
+        edit.create(Cluster, name="own", driver="simulated", site_ids=[site.id], tenant_id=edge.tenant_id)
+
+    edit = Edit(edge.view, at=edge.view.at + 1)
+    lose(edit)
+    assert is_lost(edit, site)
+
+
+async def test_a_loss_that_could_not_be_written_down_is_looked_at_again(edges, settled) -> None:
+    refused = []
+    real = Ledger.commit
+
+    async def commit(self: Ledger, change: Any, request: Any, **more: Any) -> Any:
+        if getattr(change, "func", None) is note_all and len(refused) < 2:
+            refused.append(request.action)
+            raise Unavailable("the store is away", remedy="try again")
+        return await real(self, change, request, **more)
+
+    async with edges(settings=settled) as edge:
+        await edge.network(sites=8, nodes=1)
+        await edge.version()
+        deployment = await at(edge, 0, "shop")
+        with mock.patch.object(Ledger, "commit", commit):
+            await cut(edge, 0)
+            await edge.until(lambda: homes(edge, deployment.id).isdisjoint(edge.site_ids[:1]), what="that it moved")
+    assert len(refused) == 2
