@@ -17,6 +17,7 @@ from graph.request import Committed, Request
 from graph.view import get_as
 from lifecycle.checking import check_decision
 from lifecycle.components import components_of
+from lifecycle.deadlines import check_deadline, within
 from lifecycle.decisions import Decisions, Remember
 from lifecycle.deployments import Chosen, Started, Visible, begin, seen_deployment
 from lifecycle.events import tell
@@ -41,12 +42,16 @@ class Approvals:
         request: Request,
         *,
         visible: Visible,
+        expected_revision: int | None = None,
+        deadline_s: float | None = None,
         remember: Remember[Started] | None = None,
     ) -> Committed[Started]:
         """Approves the very revision of a deployment that waits for it, and begins it.
 
-        Raises NotFound, Forbidden, InvalidState, Unplaceable, CapacityGone, or what the ledger raises.
+        A deadline that its change was given runs from now on; `deadline_s` is another.
+        Raises InvalidInput, NotFound, Forbidden, InvalidState, Unplaceable, CapacityGone, or what the ledger raises.
         """
+        check_deadline(deadline_s)
         asked_before = False
 
         async def attempt() -> Callable[[Edit], Started]:
@@ -66,14 +71,16 @@ class Approvals:
             decision_id = None if asked_before else proposal.decision_id
             asked_before = True
             chosen = await self._decisions.at_revision(reader, deployment, wanted, decision_id=decision_id)
-            return partial(
+            change = partial(
                 approve_deployment,
                 deployment_id=deployment_id,
                 revision_number=revision_number,
                 chosen=chosen,
                 visible=visible,
                 author=request.author,
+                expected_revision=expected_revision,
             )
+            return within(change, deadline_s)
 
         return await self._decisions.commit(attempt, request, remember)
 
@@ -92,7 +99,14 @@ def check_number(deployment: Deployment, revision_number: int) -> None:
 
 
 def approve_deployment(
-    edit: Edit, deployment_id: str, revision_number: int, chosen: Chosen, *, visible: Visible, author: str
+    edit: Edit,
+    deployment_id: str,
+    revision_number: int,
+    chosen: Chosen,
+    *,
+    visible: Visible,
+    author: str,
+    expected_revision: int | None = None,
 ) -> Started:
     """What waited for approval is wanted from now on, and the operation that was begun for it goes on.
 
@@ -118,6 +132,7 @@ def approve_deployment(
     check_decision(edit, chosen.decision, components, policy=wished.policy, wait=never_placed, excluding=deployment.id)
     after = edit.replace(
         deployment,
+        expected_revision=expected_revision,
         proposal=None,
         revision_number=proposal.number,
         generation=deployment.generation + 1,
@@ -134,5 +149,12 @@ def approve_deployment(
         kind=proposal.kind,
         author=proposal.author,
         revision_id=proposal.revision_id,
-        operation=get_as(edit, Operation, proposal.operation_id),
+        operation=_from_now_on(edit, get_as(edit, Operation, proposal.operation_id)),
     )
+
+
+def _from_now_on(edit: Edit, operation: Operation | None) -> Operation | None:
+    """An operation whose deadline, if it has one, is as far away as when it was asked for: nothing was done until now."""
+    if operation is None or operation.deadline_at is None:
+        return operation
+    return edit.replace(operation, deadline_at=edit.at + operation.deadline_at - operation.created_at)

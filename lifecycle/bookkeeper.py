@@ -219,7 +219,7 @@ def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]
         worked_on = by_operation.get(operation.id, [])
         proposed = deployment.proposal is not None and deployment.proposal.operation_id == operation.id
         outcome = outcome_of(operation, tally(worked_on), placed=placed and not proposed)
-        if outcome.status is operation.status and is_overdue(operation, at=edit.at):
+        if outcome.status is operation.status and not proposed and is_overdue(operation, at=edit.at):
             outcome = overdue(operation, outcome, worked_on, deployment)
         status, progress, error = outcome
         ended = status is not operation.status

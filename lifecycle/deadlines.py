@@ -65,7 +65,10 @@ def overdue(operation: Operation, outcome: Outcome, releases: Sequence[Release],
 
 
 def is_overdue(operation: Operation, *, at: int) -> bool:
-    """Whether a running operation is over time; one that is being taken back is seen through."""
+    """Whether a running operation is over time; one that is being taken back is seen through.
+
+    That of a change that waits for approval does not run: it is as long as it was when the change is approved.
+    """
     deadline = operation.deadline_at
     return operation.status is OperationStatus.RUNNING and deadline is not None and at >= deadline
 

@@ -151,11 +151,10 @@ async def _migrate(context: Context, given: Any) -> Payload:
 
 
 async def _approve(context: Context, given: Any) -> Payload:
-    deployment = deployment_to_change(context, given.id)
-    context.viewer.require(Permission.APPROVE_WORKLOADS, deployment.tenant_id, path="input.id")
-    request = request_of(context, "approveDeployment", given, tenant_id=deployment.tenant_id)
+    deployment_id, request, also = _asked(context, "approveDeployment", given)
+    context.viewer.require(Permission.APPROVE_WORKLOADS, request.tenant_id, path="input.id")
     committed: Committed[Started] = await context.services.lifecycle.approvals.approve(
-        deployment.id, given.revision_number, request, visible=sight(context), remember=remember_begun
+        deployment_id, given.revision_number, request, remember=remember_begun, **also
     )
     return begun("ApproveDeploymentPayload", committed)
 

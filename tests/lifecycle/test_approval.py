@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from graph.kinds import DeploymentPhase, OperationKind, OperationStatus, Tenant
-from graph.refusal import Forbidden, InvalidInput, InvalidState
+from graph.refusal import Conflict, Forbidden, InvalidInput, InvalidState
 from graph.view import get_as
+from lifecyclekit.edge import asking, everything
 
 
 async def gated(edge, **fields):
@@ -171,3 +174,29 @@ async def test_a_drained_site_is_left_while_a_change_waits(edge) -> None:
     await edge.succeeded(await edge.drain(here))
     waiting = await edge.phase(deployment.id, DeploymentPhase.PENDING_APPROVAL)
     assert {(one.site_id != here, one.replicas) for one in edge.releases(waiting.id)} == {(True, 1)}
+
+
+async def test_a_deadline_does_not_run_while_a_change_waits_and_begins_when_it_is_approved(edge) -> None:
+    deployment, first = await gated(edge)
+    await edge.approve(deployment.id, 1)
+    await edge.succeeded(first)
+    asked = await edge.lifecycle.scale(deployment.id, {"web": 2}, asking("scale"), visible=everything, deadline_s=0.2)
+    waiting = asked.value.operation
+    await asyncio.sleep(0.6)
+    assert edge.view.get(waiting.id).status is OperationStatus.RUNNING
+    begun = await edge.approve(deployment.id, 2, deadline_s=None)
+    assert begun.operation.deadline_at - edge.view.at <= 200 < begun.operation.deadline_at - waiting.created_at
+    over = await edge.ended(waiting.id)
+    assert over.status is OperationStatus.SUCCEEDED or over.error.code == "DEADLINE_PASSED"
+
+
+async def test_who_approves_may_give_a_deadline_and_the_revision_of_the_graph_that_was_seen(edge) -> None:
+    deployment, _ = await gated(edge)
+    seen = edge.deployment(deployment.id).revision
+    with pytest.raises(Conflict):
+        await edge.approve(deployment.id, 1, expected_revision=seen - 1)
+    with pytest.raises(InvalidInput, match="deadline"):
+        await edge.approve(deployment.id, 1, deadline_s=-1.0)
+    begun = await edge.approve(deployment.id, 1, expected_revision=seen, deadline_s=60.0)
+    assert begun.operation.deadline_at - begun.deployment.updated_at == 60_000
+    await edge.succeeded(begun.operation)

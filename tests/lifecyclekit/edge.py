@@ -216,9 +216,9 @@ class Edge:
         )
         return asked.value
 
-    async def approve(self, deployment_id: str, number: int, *, author: str = "user_test") -> Started:
+    async def approve(self, deployment_id: str, number: int, *, author: str = "user_test", **also: Any) -> Started:
         request = Request(author=author, action="approve")
-        asked = await self.lifecycle.approvals.approve(deployment_id, number, request, visible=everything)
+        asked = await self.lifecycle.approvals.approve(deployment_id, number, request, visible=everything, **also)
         return asked.value
 
     async def cancel(self, operation_id: str) -> tuple[Operation, Deployment | None]:
