@@ -37,6 +37,7 @@ from lifecycle.deployments import (
 )
 from lifecycle.drift import set_drift_policy
 from lifecycle.placing import Placing
+from lifecycle.proposing import as_wished
 from lifecycle.termination import terminate_deployment
 from lifecycle.verbs import Verb, check_verb
 
@@ -151,7 +152,7 @@ class DeclaredDeployments:
     ) -> Chosen:
         check_verb(existing, Verb.UPDATE, path=PATH)
         reader = self._visible(edit)
-        version, policy, replicas = adjusted(reader, existing, change)
+        version, policy, replicas = adjusted(reader, as_wished(existing), change)
         return await choose_for_change(
             placing,
             reader=reader,
@@ -202,10 +203,11 @@ class DeclaredDeployments:
 
 
 def _adjustment(fields: Mapping[str, Any], existing: Entity | None) -> Adjustment | None:
-    """What of a document decides where a deployment that is there runs; None when it is as it was."""
-    if existing is None or not DECIDED_TOO & {
-        name for name, value in fields.items() if getattr(existing, name) != value
-    }:
+    """What of a document decides where a deployment that is there runs; None when it is so, or waits for approval so."""
+    if not isinstance(existing, Deployment):
+        return None
+    wished = as_wished(existing)
+    if not DECIDED_TOO & {name for name, value in fields.items() if getattr(wished, name) != value}:
         return None
     return Adjustment(
         deployment_id=existing.id,

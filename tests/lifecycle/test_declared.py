@@ -76,6 +76,24 @@ async def test_a_whole_set_with_its_deployment_can_be_taken_away(tmp_path: Path)
             assert view.count(kind) == 0, kind
 
 
+async def test_a_document_that_waits_for_approval_already_asks_for_nothing_more(tmp_path: Path) -> None:
+    gate = WORLD.replace(
+        "kind: Tenant\nmetadata: {name: t}", "kind: Tenant\nmetadata: {name: t}\nspec: {requiresApproval: true}"
+    )
+    assert gate != WORLD
+    async with application_in(tmp_path) as application:
+        await applied(application, WORLD + WANTED)
+        await reached(application, DeploymentPhase.READY, sites=1)
+        more = gate + WANTED.replace("minSites: 1, maxSites: 1", "everywhere: true")
+        assert (await applied(application, more))["Deployment/live"] == "UPDATED"
+        [waiting] = deployments(application)
+        assert waiting.proposal.number == 2
+        for _ in range(2):
+            await applied(application, more)
+        [still] = deployments(application)
+        assert still.proposal == waiting.proposal
+
+
 SECOND = """
 ---
 kind: AppVersion
