@@ -296,7 +296,8 @@ class Neo4jServer:
         secret = self.home / "password"
         if secret.exists():
             return
-        password = os.environ.get("EDGEATLAS_NEO4J_PASSWORD") or f"n{secrets.token_urlsafe(18)}"  # one that began with a dash would be an option
+        # One that began with a dash would be taken for an option.
+        password = os.environ.get("EDGEATLAS_NEO4J_PASSWORD") or f"n{secrets.token_urlsafe(18)}"
         done = subprocess.run(
             [command, "-cp", f"{lib}/*", ADMIN_CLASS, "dbms", "set-initial-password", password],
             env={**os.environ, "NEO4J_HOME": str(self.home), "NEO4J_CONF": str(self.home / "conf")},
