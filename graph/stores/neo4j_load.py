@@ -22,6 +22,8 @@ from graph.stores.neo4j_statements import STATEMENTS, KindStatements
 
 PAGE_SIZE = 2_000
 READERS = 3
+REREADS = 4
+"""How often a page is read in all."""
 _COUNTERS = "MATCH (n:Counter) RETURN collect([n.key, n.value]) AS counters"
 
 
@@ -58,11 +60,28 @@ class Loading:
                         ask(page.statements, page.rows[-1][0])
                         await asyncio.sleep(0)
                     if page.rows:
-                        yield page.entities()
+                        yield await self._read(page)
         finally:
             for task in asked:
                 task.cancel()
             await asyncio.gather(*asked, return_exceptions=True)
+
+    async def _read(self, page: _Page) -> Sequence[Entity]:
+        """The entities of a page. What another process writes at this moment may be seen in part, so it is read again.
+
+        Raises StoreProblem when one cannot be read all the same.
+        """
+        last = page.rows[-1][0]
+        for attempt in range(1, REREADS + 1):
+            try:
+                return page.entities()
+            except StoreProblem:
+                if attempt == REREADS:
+                    raise
+            await asyncio.sleep(0.1 * attempt)
+            again = await self._page(page.statements, page.after)
+            page = _Page(page.statements, page.after, [row for row in again.rows if row[0] <= last])
+        raise AssertionError("the last attempt returns or raises")
 
     async def _page(self, statements: KindStatements, after: str) -> _Page:
         rows = await self._client.ask(statements.page, after=after, size=PAGE_SIZE)
