@@ -8,6 +8,7 @@ own lists they are not to be kept across an await.
 from __future__ import annotations
 
 import heapq
+from abc import abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -22,8 +23,9 @@ class _Ids(Sequence[str]):
 
     __slots__ = ()
 
+    @abstractmethod
     def _at(self, index: int) -> str:
-        raise NotImplementedError
+        """The id at a position from 0 on, which is there."""
 
     @overload
     def __getitem__(self, index: int) -> str: ...

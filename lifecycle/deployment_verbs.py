@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from graph.edit import Edit
 from graph.kinds import AppVersion, Deployment, OperationKind
@@ -28,6 +29,8 @@ from lifecycle.intents import intents_of
 from lifecycle.pausing import pause_deployment, resume_deployment, stop_deployment
 from lifecycle.verbs import Verb, check_verb
 
+R = TypeVar("R")
+
 
 class DeploymentVerbs:
     """The verbs of one lifecycle."""
@@ -46,13 +49,7 @@ class DeploymentVerbs:
         remember: Remember[Deployment] | None = None,
     ) -> Committed[Deployment]:
         """Has nothing done to a deployment's backends until it is resumed. Raises NotFound, Conflict or InvalidState."""
-        change = partial(
-            pause_deployment,
-            deployment_id=deployment_id,
-            visible=visible,
-            author=request.author,
-            expected_revision=expected_revision,
-        )
+        change = _asked(pause_deployment, deployment_id, request, visible, expected_revision)
         return await self._ledger.commit(change, request, remember=remember)
 
     async def stop(
@@ -66,13 +63,7 @@ class DeploymentVerbs:
         remember: Remember[Started] | None = None,
     ) -> Committed[Started]:
         """Has no replica of a deployment run; its places are kept. Raises NotFound, Conflict or InvalidState."""
-        change = partial(
-            stop_deployment,
-            deployment_id=deployment_id,
-            visible=visible,
-            author=request.author,
-            expected_revision=expected_revision,
-        )
+        change = _asked(stop_deployment, deployment_id, request, visible, expected_revision)
         return await self._ledger.commit(within(change, deadline_s), request, remember=remember)
 
     async def resume(
@@ -86,13 +77,7 @@ class DeploymentVerbs:
         remember: Remember[Started] | None = None,
     ) -> Committed[Started]:
         """Ends a pause or a stop. Raises NotFound, Conflict or InvalidState."""
-        change = partial(
-            resume_deployment,
-            deployment_id=deployment_id,
-            visible=visible,
-            author=request.author,
-            expected_revision=expected_revision,
-        )
+        change = _asked(resume_deployment, deployment_id, request, visible, expected_revision)
         return await self._ledger.commit(within(change, deadline_s), request, remember=remember)
 
     async def rollback(
@@ -148,3 +133,16 @@ class DeploymentVerbs:
             return within(made, deadline_s)
 
         return await self._decisions.commit(attempt, request, remember)
+
+
+def _asked(
+    change: Callable[..., R], deployment_id: str, request: Request, visible: Visible, expected_revision: int | None
+) -> Callable[[Edit], R]:
+    """A change of one deployment as it was asked for."""
+    return partial(
+        change,
+        deployment_id=deployment_id,
+        visible=visible,
+        author=request.author,
+        expected_revision=expected_revision,
+    )

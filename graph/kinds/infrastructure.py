@@ -32,6 +32,14 @@ from graph.values import (
 if TYPE_CHECKING:
     from graph.view import Reader
 
+LostAt = Annotated[list[TimestampMs], doc("When it was lost within the last hour, at most 16 times."), MANAGED]
+"""The type of `lost_at` of what can be lost."""
+Fenced = Annotated[
+    Fence | None,
+    doc("Somebody's word that nothing runs there while it does not answer; none: nobody's. It ends when it answers."),
+    MANAGED,
+]
+"""The type of `fence` of places that can be fenced."""
 PrivateTo = Annotated[
     str | None,
     doc("The tenant that it is private to; none: everybody reads it."),
@@ -135,14 +143,8 @@ class Site(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = []
     schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
     health: Annotated[Health, doc("What its clusters' observers last found."), MANAGED] = UNKNOWN_HEALTH
-    lost_at: Annotated[list[TimestampMs], doc("When it was lost within the last hour, at most 16 times."), MANAGED] = []
-    fence: Annotated[
-        Fence | None,
-        doc(
-            "Somebody's word that nothing runs there while it does not answer; none: nobody's. It ends when it answers."
-        ),
-        MANAGED,
-    ] = None
+    lost_at: LostAt = []
+    fence: Fenced = None
     findings: Annotated[
         list[Finding], doc("What each cluster of its own tenancy last found wrong; its health."), MANAGED, HIDDEN
     ] = []
@@ -197,7 +199,7 @@ class Cluster(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = None
     schedulable: Annotated[bool, doc("False when cordoned: nothing new is placed on it."), INDEXED] = True
     health: Annotated[Health, doc("What its observer last found."), MANAGED] = UNKNOWN_HEALTH
-    lost_at: Annotated[list[TimestampMs], doc("When it was lost within the last hour, at most 16 times."), MANAGED] = []
+    lost_at: LostAt = []
     findings: Annotated[
         list[Finding], doc("What a private cluster last found wrong of sites that all share."), MANAGED, HIDDEN
     ] = []
@@ -226,14 +228,8 @@ class Node(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         NodeStatus.UNKNOWN
     )
     status_reason: Annotated[str | None, doc("Why it is not READY."), MANAGED] = None
-    lost_at: Annotated[list[TimestampMs], doc("When it was lost within the last hour, at most 16 times."), MANAGED] = []
-    fence: Annotated[
-        Fence | None,
-        doc(
-            "Somebody's word that nothing runs there while it does not answer; none: nobody's. It ends when it answers."
-        ),
-        MANAGED,
-    ] = None
+    lost_at: LostAt = []
+    fence: Fenced = None
     tenant_id: PrivateTo = None
 
     @property

@@ -21,7 +21,7 @@ from server.cli.options import (
     seconds_of,
 )
 from server.cli.output import Output, say
-from server.cli.targets import DeploymentArgument, NameBehindArgument, deployment_text
+from server.cli.targets import DeploymentArgument, NameBehindArgument, deployment_id, deployment_text
 from server.cli.waiting import DEFAULT_TIMEOUT
 
 
@@ -33,7 +33,7 @@ def pause(
     Example: edgeatlas pause hello
     """
     api = api_of(ctx)
-    found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
+    found = deployment_id(api, name, behind, tenant=tenant)
     made = api.mutate("pauseDeployment", {"id": found}, "deployment { name phase } revision")["deployment"]
     say(f"deployment/{made['name']} {made['phase']}")
 
@@ -77,7 +77,7 @@ def resume(
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
-    found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
+    found = deployment_id(api, name, behind, tenant=tenant)
     started(ctx, api, "resumeDeployment", {"id": found}, output=output, wait=wait, seconds=seconds, deadline=deadline)
 
 
@@ -98,7 +98,7 @@ def rollback(
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
-    found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
+    found = deployment_id(api, name, behind, tenant=tenant)
     values = {"id": found, "revisionNumber": to}
     started(
         ctx,
@@ -132,7 +132,7 @@ def approve(
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
-    found = find(api, KINDS["Deployment"], deployment_text(name, behind, tenant=tenant))["id"]
+    found = deployment_id(api, name, behind, tenant=tenant)
     values = {"id": found, "revisionNumber": revision}
     started(
         ctx,

@@ -13,7 +13,7 @@ from server.cli.lookup import find
 from server.cli.options import DeadlineOption, OutputOption, TenantOption, TimeoutOption, WaitOption, api_of, seconds_of
 from server.cli.output import Output
 from server.cli.policies import counts_of
-from server.cli.targets import DeploymentArgument, deployment_text
+from server.cli.targets import DeploymentArgument, deployment_id
 from server.cli.waiting import DEFAULT_TIMEOUT
 
 SitesArgument = Annotated[list[str], typer.Argument(help="Sites, by name or id.", metavar="SITE")]
@@ -84,7 +84,7 @@ def adjust_site(
     seconds = seconds_of(timeout)
     counts = counts_of(replicas or [])
     values: Json = {
-        "id": find(api, KINDS["Deployment"], deployment_text(name, None, tenant=tenant))["id"],
+        "id": deployment_id(api, name, None, tenant=tenant),
         "siteId": find(api, KINDS["Site"], site)["id"],
     }
     if counts:
@@ -95,5 +95,5 @@ def adjust_site(
 
 
 def _named(api: Api, name: str, sites: list[str], *, tenant: str | None) -> Json:
-    deployment = find(api, KINDS["Deployment"], deployment_text(name, None, tenant=tenant))["id"]
+    deployment = deployment_id(api, name, None, tenant=tenant)
     return {"id": deployment, "siteIds": [find(api, KINDS["Site"], one)["id"] for one in sites]}

@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 
 from graph.entity import KINDS, Kind
+from server.cli.api import Api
 from server.cli.failures import Exit, Failure
 from server.cli.kinds import kind_named, kind_spelt
-from server.cli.lookup import is_id
+from server.cli.lookup import find, is_id
 
 KindArgument = Annotated[
     str,
@@ -84,6 +85,12 @@ def deployment_text(first: str, name: str | None, *, tenant: str | None) -> str:
         return in_tenant(kind, name, tenant)
     head, slash, tail = first.partition("/")
     return in_tenant(kind, tail if slash and is_deployment(head) else first, tenant)
+
+
+def deployment_id(api: Api, first: str, name: str | None, *, tenant: str | None) -> str:
+    """The id of the deployment that is named. Raises Failure."""
+    found: str = find(api, KINDS["Deployment"], deployment_text(first, name, tenant=tenant))["id"]
+    return found
 
 
 def in_tenant(kind: Kind, text: str, tenant: str | None) -> str:
