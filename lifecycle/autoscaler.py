@@ -40,7 +40,7 @@ REQUEST = own_request("lifecycle.autoscale")
 WEIGHT = 8
 """About how many changes it takes to write one site."""
 REFRESH_MS = 60_000
-"""A value that has moved is written again after so long, also when nothing else has changed."""
+"""A value that has moved, or the words of a limit, are written again after so long, also when nothing else has changed."""
 Key = tuple[str, str]
 
 
@@ -76,7 +76,7 @@ class Autoscaler:
         self._settings = settings
         self._clock = clock
         self._share = share or Share()
-        self._prometheus = Prometheus(endpoints, timeout_s=settings.call_timeout_s)
+        self._prometheus = Prometheus(endpoints, timeout_s=settings.samples_timeout_s)
         self._sampler = Sampler(
             connections,
             view=lambda: ledger.view,
@@ -199,10 +199,12 @@ class Autoscaler:
         if differs(standing, found):
             return True
         assert standing is not None, "one that is not there differs"
-        if self._clock.now_ms() - standing.updated_at < REFRESH_MS or found.value is None:
+        if self._clock.now_ms() - standing.updated_at < REFRESH_MS:
             return False
+        if found.value is None:
+            return standing.message != found.message
         moved = abs(found.value - (standing.value or 0.0)) > found.target.policy.tolerance * found.target.policy.target
-        return moved or standing.desired != found.desired
+        return moved or standing.desired != found.desired or standing.message != found.message
 
     # What is written
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import NamedTuple
 
 import structlog
 
@@ -22,24 +24,44 @@ from graph.kinds import (
     PrometheusQuery,
     ScalingMetric,
     Site,
-    Tenant,
 )
 from graph.view import Reader, each, get_as
 from lifecycle.autoscaling_rule import Measured
 from lifecycle.autoscaling_targets import Target
+from lifecycle.autoscaling_turns import Turns
 from lifecycle.backoff import Breakers
 from lifecycle.connections import Connection
-from lifecycle.prometheus import MetricsProblem, MetricsUnreachable, Prometheus, value_of
+from lifecycle.prometheus import (
+    MetricsProblem,
+    MetricsUnanswered,
+    MetricsUnreachable,
+    Prometheus,
+    Values,
+    value_of,
+)
 from lifecycle.settings import LifecycleSettings
 
 log = structlog.get_logger(__name__)
-AT_ONCE = 16
+CLUSTERS_AT_ONCE = 16
+QUERIES_AT_ONCE = 8
+"""At one metrics server."""
+QUERIES_AT_ONCE_A_TENANT = 2
+QUERIES_A_ROUND = 64
+"""Of one tenant, at one metrics server: those that were asked longest ago come first."""
 NAMES_A_CALL = 500
 SPREAD_MS = 60_000
 """How much older than the newest a replica's sample may be: after that it counts as missing."""
 NOT_MEASURED = "nothing is measured of it"
+NONE_READY = "nothing is measured of its replicas that are ready"
+NO_TURN = "there was no time left to ask for it"
+LEFT_ALONE = "it did not answer lately and is left alone for a while"
+TOO_MANY = (
+    f"its tenant has more than {QUERIES_A_ROUND} queries of that server, and they take turns: ask for all sites in one"
+)
 
-T = TypeVar("T")
+Key = tuple[str, str]
+Asked = tuple[str, PrometheusQuery]
+"""A tenant's id, and what it asks."""
 
 
 class Reading(NamedTuple):
@@ -79,47 +101,81 @@ class Sampler:
         self._prometheus = prometheus
         self._settings = settings
         self._clock = clock
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._clusters = Turns(at_once=CLUSTERS_AT_ONCE, each=1)
+        self._servers: dict[str, Turns] = {}
+        """By URL."""
+        self._last_asked: dict[Asked, int] = {}
+        """By query the round in which it was asked last."""
+        self._rounds = 0
         self._breakers = Breakers(
             after=settings.breaker_after,
             base_s=settings.scaling_every_s,
             cap_s=settings.backoff_cap_s,
             seed=settings.seed,
         )
-        self._seen: dict[tuple[str, str], Seen] = {}
+        self._seen: dict[Key, Seen] = {}
 
-    async def read(self, targets: Sequence[Target]) -> dict[tuple[str, str], Reading]:
-        """What is known of each target now, by its key. No source holds up another for longer than a call may take."""
+    async def read(self, targets: Sequence[Target]) -> dict[Key, Reading]:
+        """What is known of each target now, by its key. It takes no longer than a round may, whatever hangs."""
         by_cluster: dict[str, list[Target]] = {}
-        by_query: dict[tuple[str, PrometheusQuery], list[Target]] = {}
+        by_query: dict[Asked, list[Target]] = {}
         for one in targets:
             if one.policy.prometheus is not None:
-                tenant = get_as(self._view(), Tenant, one.policy.tenant_id)
-                by_query.setdefault((tenant.name if tenant else "", one.policy.prometheus), []).append(one)
+                by_query.setdefault((one.policy.tenant_id, one.policy.prometheus), []).append(one)
             else:
                 by_cluster.setdefault(one.release.cluster_id or "", []).append(one)
-        found: dict[tuple[str, str], _Read] = {}
-        asked = [self._of_cluster(cluster_id, some) for cluster_id, some in by_cluster.items()]
-        asked += [self._of_query(tenant, query, some) for (tenant, query), some in by_query.items()]
+        found: dict[Key, _Read] = {}
+        until = asyncio.get_running_loop().time() + self._settings.samples_round_s
+        asked = [_in_time(partial(self._of_cluster, *one), one[1], until=until) for one in by_cluster.items()]
+        for query in self._whose_turn(by_query, found):
+            some = by_query[query]
+            asked.append(_in_time(partial(self._of_query, query, some), some, until=until))
         for answer in await asyncio.gather(*asked):
             found.update(answer)
+        self._forget(by_cluster, by_query)
         now = self._clock.monotonic()
         self._seen = {one.key: self._seen.get(one.key) or Seen(first_s=now) for one in targets}
         return {one.key: self._believed(one.key, found[one.key], now=now) for one in targets}
 
-    def _believed(self, key: tuple[str, str], read: _Read, *, now: float) -> Reading:
+    def _whose_turn(self, by_query: Mapping[Asked, Sequence[Target]], found: dict[Key, _Read]) -> list[Asked]:
+        """The queries of this round: of each tenant so many at one server; the targets of the others are told so."""
+        self._rounds += 1
+        at_server: dict[tuple[str, str], list[Asked]] = {}
+        for query in by_query:
+            at_server.setdefault((query[0], query[1].endpoint), []).append(query)
+        chosen = []
+        for some in at_server.values():
+            some.sort(key=lambda one: (self._last_asked.get(one, 0), one[1].query, one[1].site_label))
+            chosen += some[:QUERIES_A_ROUND]
+            for query in some[QUERIES_A_ROUND:]:
+                found.update(_none(by_query[query], TOO_MANY))
+        self._last_asked = {one: self._last_asked.get(one, 0) for one in by_query}
+        return chosen
+
+    def _forget(self, by_cluster: Mapping[str, object], by_query: Mapping[Asked, object]) -> None:
+        """Remembers nothing of what is not asked any more."""
+        self._clusters.keep(by_cluster)
+        tenants = {tenant_id for tenant_id, _ in by_query}
+        for turns in self._servers.values():
+            turns.keep(tenants)
+        ways = {_way_to_cluster(one) for one in by_cluster} | {_way_to_server(one) for one in self._servers}
+        self._breakers.keep(ways | {_way_to_query(*one) for one in by_query})
+
+    def _believed(self, key: Key, read: _Read, *, now: float) -> Reading:
         seen = self._seen[key]
-        if read.measured is not None and read.measured.known:
-            seen.note(read.at_ms, now=now)
         limit = self._settings.samples_stale_s
-        if read.measured is not None and seen.moved_s is not None and now - seen.moved_s <= limit:
+        known = read.measured is not None and read.measured.known
+        if known:
+            seen.note(read.at_ms, now=now)
+        if known and seen.moved_s is not None and now - seen.moved_s <= limit:
             return Reading(read.measured)
         quiet = now - (seen.first_s if seen.moved_s is None else seen.moved_s)
-        return Reading(None, quiet if quiet > limit else None, read.why or "its samples do not move on")
+        why = "its samples do not move on" if known else read.why
+        return Reading(None, quiet if quiet > limit else None, why)
 
     # Backends
 
-    async def _of_cluster(self, cluster_id: str, targets: Sequence[Target]) -> dict[tuple[str, str], _Read]:
+    async def _of_cluster(self, cluster_id: str, targets: Sequence[Target]) -> dict[Key, _Read]:
         connection = self._connections.get(cluster_id)
         if connection is None:
             return _none(targets, "its cluster is not connected to")
@@ -131,61 +187,143 @@ class Sampler:
         samples: dict[str, list[Sample]] = {}
         try:
             for part in parts:
-                async with asyncio.timeout(self._settings.call_timeout_s):
-                    found = await self._guarded(f"cluster {cluster_id}", backend.samples(names=part))
+                async with self._clusters.turn(cluster_id), self._asking(_way_to_cluster(cluster_id)):
+                    async with asyncio.timeout(self._settings.samples_timeout_s):
+                        found = await backend.samples(names=part)
                 for one in found:
                     samples.setdefault(one.name, []).append(one)
-        except (DriverProblem, TimeoutError, _LeftAlone) as problem:
+            view = self._view()
+            return {one.key: _measured(view, one, samples.get(one.release.backend_name, ())) for one in targets}
+        except _LeftAlone:
+            return _none(targets, f"its cluster does not tell: {LEFT_ALONE}")
+        except (DriverProblem, TimeoutError) as problem:
             return _none(targets, f"its cluster does not tell: {str(problem) or 'no answer in time'}")
         except Exception:
             log.exception("autoscaling.samples_failed", cluster=cluster_id)
             return _none(targets, "its cluster's driver failed: the log of the server has more")
-        view = self._view()
-        return {one.key: _measured(view, one, samples.get(one.release.backend_name, ())) for one in targets}
 
-    # Prometheus
-
-    async def _of_query(
-        self, tenant: str, query: PrometheusQuery, targets: Sequence[Target]
-    ) -> dict[tuple[str, str], _Read]:
+    @asynccontextmanager
+    async def _asking(self, way: str) -> AsyncIterator[None]:
+        """A call, unless what it goes to has left several unanswered lately. Raises _LeftAlone, and what is raised in it."""
+        began = self._began(way)
         try:
-            endpoint = self._prometheus.endpoint(tenant, query.endpoint)
-            values = await self._guarded(f"metrics {endpoint.url}", self._prometheus.values(endpoint, query))
-        except (MetricsProblem, _LeftAlone) as problem:
-            return _none(targets, str(problem))
-        view, at_ms = self._view(), int(self._clock.monotonic() * 1000)
-        found = {}
-        for one in targets:
-            site = get_as(view, Site, one.release.site_id)
-            value = value_of(values, site_id=one.release.site_id, site=site.name if site is not None else "")
-            if value is None:
-                found[one.key] = _Read(None, 0, "the query gives no value for the site")
-            else:
-                cpu = one.policy.metric is ScalingMetric.CPU_UTILIZATION
-                whole = _percent(one, value * 1000) if cpu else value
-                found[one.key] = _Read(Measured(whole=whole), at_ms)
-        return found
-
-    async def _guarded(self, way: str, call: Awaitable[T]) -> T:
-        """A call, unless what it goes to has left several unanswered lately. Raises _LeftAlone, and what it raises."""
-        if not self._breakers.admit(way, now=self._clock.monotonic()):
-            if asyncio.iscoroutine(call):
-                call.close()
-            raise _LeftAlone("it did not answer lately and is left alone for a while")
-        try:
-            async with self._turns:
-                answer = await call
-        except (Unreachable, MetricsUnreachable, TimeoutError):
+            yield
+        except (Unreachable, TimeoutError):
             self._breakers.unanswered(way, now=self._clock.monotonic())
             raise
         except asyncio.CancelledError:
-            self._breakers.unanswered(way, now=self._clock.monotonic())
+            self._cut_short(way, began)
             raise
         except BaseException:
             self._breakers.answered(way)
             raise
         self._breakers.answered(way)
-        return answer
+
+    # Prometheus
+
+    async def _of_query(self, asked: Asked, targets: Sequence[Target]) -> dict[Key, _Read]:
+        tenant_id, query = asked
+        try:
+            values = await self._values(tenant_id, query)
+        except MetricsProblem as problem:
+            return _none(targets, str(problem))
+        except _LeftAlone:
+            return _none(targets, f"metrics server {query.endpoint!r}: {LEFT_ALONE}")
+        except Exception:
+            log.exception("autoscaling.query_failed", tenant=tenant_id, endpoint=query.endpoint)
+            return _none(targets, "its metrics server's answer cannot be read: the log of the server has more")
+        view = self._view()
+        found = {}
+        for one in targets:
+            site = get_as(view, Site, one.release.site_id)
+            value = value_of(values.by_site, site_id=one.release.site_id, site=site.name if site is not None else "")
+            if value is None:
+                found[one.key] = _Read(None, 0, "the query gives no value for the site")
+            else:
+                cpu = one.policy.metric is ScalingMetric.CPU_UTILIZATION
+                whole = _percent(one, value * 1000) if cpu else value
+                found[one.key] = _Read(Measured(whole=whole), values.at_ms)
+        return found
+
+    async def _values(self, tenant_id: str, query: PrometheusQuery) -> Values:
+        """What a query gives, once its tenant has a turn there. Raises MetricsProblem or _LeftAlone, or as a bug does."""
+        endpoint = self._prometheus.endpoint(tenant_id, query.endpoint)
+        turns = self._servers.get(endpoint.url)
+        if turns is None:
+            turns = Turns(at_once=QUERIES_AT_ONCE, each=QUERIES_AT_ONCE_A_TENANT)
+            self._servers[endpoint.url] = turns
+        own, server = _way_to_query(tenant_id, query), _way_to_server(endpoint.url)
+        async with turns.turn(tenant_id):
+            self._last_asked[tenant_id, query] = self._rounds
+            began = self._began(own)
+            try:
+                self._began(server)
+            except _LeftAlone:
+                self._breakers.released(own)
+                raise
+            try:
+                values = await self._prometheus.values(endpoint, query)
+            except MetricsUnreachable:
+                self._breakers.unanswered(server, now=self._clock.monotonic())
+                self._breakers.released(own)
+                raise
+            except MetricsUnanswered:
+                self._breakers.answered(server)
+                self._breakers.unanswered(own, now=self._clock.monotonic())
+                raise
+            except MetricsProblem:
+                self._breakers.answered(server)
+                self._breakers.answered(own)
+                raise
+            except asyncio.CancelledError:
+                self._breakers.released(server)
+                self._cut_short(own, began)
+                raise
+            except BaseException:
+                self._breakers.released(server)
+                self._breakers.unanswered(own, now=self._clock.monotonic())
+                raise
+            self._breakers.answered(server)
+            self._breakers.answered(own)
+            return values
+
+    # What is left alone
+
+    def _began(self, way: str) -> float:
+        """When a call that is admitted begins. Looked at once it has its turn: more is known by then. Raises _LeftAlone."""
+        if not self._breakers.admit(way, now=self._clock.monotonic()):
+            raise _LeftAlone
+        return asyncio.get_running_loop().time()
+
+    def _cut_short(self, way: str, began: float) -> None:
+        """A call that the end of its round has ended: it counts as unanswered when it had time enough."""
+        if asyncio.get_running_loop().time() - began >= self._settings.samples_timeout_s / 2:
+            self._breakers.unanswered(way, now=self._clock.monotonic())
+        else:
+            self._breakers.released(way)
+
+
+async def _in_time(
+    read: Callable[[], Awaitable[dict[Key, _Read]]], targets: Sequence[Target], *, until: float
+) -> dict[Key, _Read]:
+    """What a source says by the end of the round."""
+    try:
+        async with asyncio.timeout_at(until):
+            return await read()
+    except TimeoutError:
+        return _none(targets, NO_TURN)
+
+
+def _way_to_cluster(cluster_id: str) -> str:
+    return f"cluster {cluster_id}"
+
+
+def _way_to_server(url: str) -> str:
+    return f"metrics {url}"
+
+
+def _way_to_query(tenant_id: str, query: PrometheusQuery) -> str:
+    return f"query {tenant_id} {query.endpoint} {query.site_label} {query.query}"
 
 
 class Seen:
@@ -209,12 +347,16 @@ class _LeftAlone(Exception):
     """What would be asked has left several calls unanswered."""
 
 
-def _none(targets: Iterable[Target], why: str) -> dict[tuple[str, str], _Read]:
+def _none(targets: Iterable[Target], why: str) -> dict[Key, _Read]:
     return {one.key: _Read(None, 0, why) for one in targets}
 
 
 def _measured(view: Reader, target: Target, samples: Sequence[Sample]) -> _Read:
-    """A target's samples beside the instances that are known of it."""
+    """A target's samples beside the instances that are known of it.
+
+    As the Kubernetes controller does it, those that are not ready are set aside though they were measured, and those that
+    have failed, are going or are not its own (any more) do not count at all.
+    """
     taken = [
         (one, value)
         for one in samples
@@ -222,18 +364,18 @@ def _measured(view: Reader, target: Target, samples: Sequence[Sample]) -> _Read:
     ]
     if not taken:
         return _Read(None, 0, NOT_MEASURED)
-    newest = max(one.at_ms for one, _ in taken)
-    whole = next((value for one, value in taken if one.instance is None), None)
+    whole = max(((one.at_ms, value) for one, value in taken if one.instance is None), default=None)
     if whole is not None:
-        return _Read(Measured(whole=whole), newest)
-    ready = {one.instance: value for one, value in taken if newest - one.at_ms <= SPREAD_MS}
-    missing = unready = 0
-    for instance in each(view, Instance, "release_id", target.release.id):
-        if instance.backend_name in ready:
-            continue
-        missing += instance.status is InstanceStatus.RUNNING
-        unready += instance.status is InstanceStatus.PENDING
-    return _Read(Measured(ready=tuple(ready.values()), missing=missing, unready=unready), newest)
+        return _Read(Measured(whole=whole[1]), whole[0])
+    status = {one.backend_name: one.status for one in each(view, Instance, "release_id", target.release.id)}
+    counted = [
+        (one, value) for one, value in taken if not status or status.get(one.instance or "") is InstanceStatus.RUNNING
+    ]
+    newest = max((one.at_ms for one, _ in counted), default=0)
+    ready = {one.instance: value for one, value in counted if newest - one.at_ms <= SPREAD_MS}
+    missing = sum(one is InstanceStatus.RUNNING and name not in ready for name, one in status.items())
+    unready = sum(one is InstanceStatus.PENDING for one in status.values())
+    return _Read(Measured(ready=tuple(ready.values()), missing=missing, unready=unready), newest, NONE_READY)
 
 
 def _value(target: Target, sample: Sample) -> float | None:

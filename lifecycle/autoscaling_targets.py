@@ -15,13 +15,12 @@ from lifecycle.share import Share
 
 NOT_SCALED = {
     DeploymentPhase.PENDING_PLACEMENT: "its deployment waits to be placed",
-    DeploymentPhase.PENDING_APPROVAL: "a change of its deployment waits for approval",
     DeploymentPhase.PAUSED: "its deployment is paused",
     DeploymentPhase.STOPPED: "its deployment is stopped",
     DeploymentPhase.TERMINATING: "its deployment is being terminated",
     DeploymentPhase.TERMINATED: "its deployment has been terminated",
 }
-"""Why deployments in some phases are not scaled."""
+"""Why deployments in some phases are not scaled. What waits for approval is beside what runs, which goes on being scaled."""
 
 
 class Target(NamedTuple):
@@ -77,8 +76,6 @@ def held(deployment: Deployment, release: Release, component: Component) -> str 
         return NOT_SCALED[DeploymentPhase.PAUSED]
     if deployment.stopped or release.stopped:
         return NOT_SCALED[DeploymentPhase.STOPPED]
-    if deployment.proposal is not None:
-        return NOT_SCALED[DeploymentPhase.PENDING_APPROVAL]
     why = NOT_SCALED.get(deployment.phase)
     if why is not None:
         return why

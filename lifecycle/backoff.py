@@ -6,6 +6,7 @@ Only the pace depends on this, never what is right: a restart forgets the breake
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 JITTER_FROM = 0.5
@@ -64,9 +65,10 @@ class Breakers:
     def unanswered(self, way: str, *, now: float) -> None:
         """A call to the site was not answered."""
         found = self._ways.setdefault(way, _Way())
+        probed, found.probing = found.probing, False
         found.unanswered += 1
-        found.probing = False
-        if found.unanswered >= self.after:
+        # Calls that were under way when it opened say nothing new.
+        if found.unanswered >= self.after and (probed or not found.openings):
             found.openings += 1
             found.open_until = now + pause_s(
                 found.openings, base_s=self.base_s, cap_s=self.cap_s, seed=self.seed, key=way
@@ -82,3 +84,7 @@ class Breakers:
         found = self._ways.get(way)
         if found is not None:
             found.probing = False
+
+    def keep(self, ways: Collection[str]) -> None:
+        """Forgets what is not among these: nothing is asked there any more."""
+        self._ways = {way: found for way, found in self._ways.items() if way in ways}

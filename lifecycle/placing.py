@@ -109,7 +109,9 @@ class Placing:
             before = get_as(reader, Deployment, excluding_deployment_id)
             adjustments = before.adjustments if before is not None else ()
         if scaled:
-            adjustments = with_scaled(self._projection.reader, excluding_deployment_id, adjustments, policy=policy)
+            adjustments = with_scaled(
+                self._projection.reader, excluding_deployment_id, adjustments, policy=policy, replicas=replicas
+            )
         async with self._turn:
             problem = pose(components=components, policy=policy, replicas=replicas)
             work = partial(self._choose, problem, stay_at, or_move=or_move, filing=filing, bound=bound)
@@ -121,7 +123,13 @@ class Placing:
         self, reader: Reader, chosen: Chosen, deployment: Deployment, asked: AskedApart, *, indulging: Blemished = NONE
     ) -> Chosen:
         """A decision that was made together with others, with the numbers that some of its sites have of their own."""
-        adjustments = with_scaled(self._projection.reader, deployment.id, deployment.adjustments, policy=asked.policy)
+        adjustments = with_scaled(
+            self._projection.reader,
+            deployment.id,
+            deployment.adjustments,
+            policy=asked.policy,
+            replicas=asked.replicas,
+        )
         if not adjustments:
             return chosen
         pose = partial(

@@ -2,8 +2,12 @@
 
 A tenant writes the query, the operator alone says which servers there are and for whom: a URL in a tenant's hand would let
 him reach whatever this process can. So a server is named, found among those that were declared for the tenant, and asked
-without redirects, proxies of the environment, or an answer of any size. What a query may read of a server is the server's
-own matter: one that several tenants may ask shows them each other's series. (Prometheus documentation, HTTP API.)
+without redirects, proxies of the environment, compression, or an answer of any size: it may be anybody's by now. What a
+query may read of a server is the server's own matter: one that several tenants may ask shows them each other's series.
+(Prometheus documentation, HTTP API.)
+
+A server that cannot be reached is nobody's fault who asks; one that does not answer a query in time, or breaks off, may be
+fine for all other queries. The two are told apart, for the first is left alone by everybody and the second by that query.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import httpx
 import msgspec
@@ -28,7 +33,30 @@ class MetricsProblem(Exception):
 
 
 class MetricsUnreachable(MetricsProblem):
-    """The server did not answer: it is left alone for a while."""
+    """The server could not be reached: it is left alone for a while."""
+
+
+class MetricsUnanswered(MetricsProblem):
+    """The server was reached and did not answer the query as it should: the query is left alone for a while."""
+
+
+class Values(NamedTuple):
+    """What a query gives."""
+
+    at_ms: int
+    """When it was worked out, UTC milliseconds by the server's clock; 0 when it gives nothing."""
+    by_site: dict[str, float]
+    """By the text of the site label."""
+
+
+_NOT_REACHED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.ProxyError,
+    httpx.InvalidURL,
+)
 
 
 class _Series(msgspec.Struct, frozen=True):
@@ -51,7 +79,7 @@ class Prometheus:
     """The declared servers. Close it after use."""
 
     def __init__(self, endpoints: Iterable[MetricsEndpoint], *, timeout_s: float) -> None:
-        self._endpoints = {(one.tenant, one.name): one for one in endpoints}
+        self._endpoints = {(one.tenant_id, one.name): one for one in endpoints}
         self._timeout_s = timeout_s
         self._client: httpx.AsyncClient | None = None
 
@@ -61,50 +89,61 @@ class Prometheus:
         if client is not None:
             await client.aclose()
 
-    def endpoint(self, tenant: str, name: str) -> MetricsEndpoint:
+    def endpoint(self, tenant_id: str, name: str) -> MetricsEndpoint:
         """The server of that name that a tenant may ask. Raises MetricsProblem."""
-        found = self._endpoints.get((tenant, name)) or self._endpoints.get((EVERYBODY, name))
+        found = self._endpoints.get((tenant_id, name)) or self._endpoints.get((EVERYBODY, name))
         if found is None:
             raise MetricsProblem(f"no metrics server {name!r} is declared for this tenant: ask the operator")
         return found
 
-    async def values(self, endpoint: MetricsEndpoint, query: PrometheusQuery) -> dict[str, float]:
-        """By the text of the site label what the query gives now. Raises MetricsProblem, or MetricsUnreachable."""
+    async def values(self, endpoint: MetricsEndpoint, query: PrometheusQuery) -> Values:
+        """What the query gives now. Raises MetricsProblem, MetricsUnreachable or MetricsUnanswered."""
         name = endpoint.name
         try:
             async with asyncio.timeout(self._timeout_s):
                 status, body = await self._ask(endpoint, query.query)
         except TimeoutError:
-            raise MetricsUnreachable(f"metrics server {name!r} did not answer in {self._timeout_s:g} s") from None
-        except httpx.HTTPError as problem:
+            raise MetricsUnanswered(f"metrics server {name!r} did not answer in {self._timeout_s:g} s") from None
+        except _NOT_REACHED as problem:
             raise MetricsUnreachable(f"metrics server {name!r} cannot be reached ({type(problem).__name__})") from None
+        except (httpx.HTTPError, httpx.StreamError) as problem:
+            raise MetricsUnanswered(f"metrics server {name!r} broke off ({type(problem).__name__})") from None
         if status >= 500:
-            raise MetricsUnreachable(f"metrics server {name!r} answered with {status}")
+            raise MetricsUnanswered(f"metrics server {name!r} answered with {status}")
         return values_in(body, status=status, name=name, label=query.site_label)
 
     async def _ask(self, endpoint: MetricsEndpoint, query: str) -> tuple[int, bytes]:
         if self._client is None:
-            self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=self._timeout_s)
+            # To connect may take half of the time, so that what cannot be reached is known for that.
+            patience = httpx.Timeout(self._timeout_s, connect=self._timeout_s / 2)
+            self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=patience)
         url = f"{endpoint.url}/api/v1/query"
-        async with self._client.stream("POST", url, data={"query": query}) as answer:
+        asked = {"query": query, "timeout": f"{self._timeout_s:g}"}
+        plain = {"accept-encoding": "identity"}
+        async with self._client.stream("POST", url, data=asked, headers=plain) as answer:
+            if answer.headers.get("content-encoding", "identity") != "identity":
+                # Some bytes of it could become any number.
+                raise MetricsUnanswered(
+                    f"metrics server {endpoint.name!r} answered compressed, which was not asked for"
+                )
             body = bytearray()
-            async for part in answer.aiter_bytes():
+            async for part in answer.aiter_raw():
                 body += part
                 if len(body) > MAX_ANSWER_BYTES:
-                    raise MetricsProblem(
+                    raise MetricsUnanswered(
                         f"the answer of metrics server {endpoint.name!r} is too large: aggregate by site"
                     )
             return answer.status_code, bytes(body)
 
 
-def values_in(body: bytes, *, status: int, name: str, label: str) -> dict[str, float]:
-    """By the text of a label the values of an answer to an instant query. What is no number, or below 0, is left out.
+def values_in(body: bytes, *, status: int, name: str, label: str) -> Values:
+    """The values in an answer to an instant query, by the text of a label. What is no number, or below 0, is left out.
 
     Raises MetricsProblem.
     """
     try:
         answer = msgspec.json.decode(body, type=_Answer)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         raise MetricsProblem(f"what metrics server {name!r} answered ({status}) is not Prometheus'") from None
     if answer.status != "success":
         raise MetricsProblem(f"metrics server {name!r} refused the query: {answer.error[:MAX_TOLD] or status}")
@@ -112,9 +151,14 @@ def values_in(body: bytes, *, status: int, name: str, label: str) -> dict[str, f
         raise MetricsProblem(f"the query gives a {answer.data.result_type[:20]} and not a vector with a value a site")
     try:
         series = msgspec.json.decode(answer.data.result, type=list[_Series])
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         raise MetricsProblem(f"what metrics server {name!r} answered is not Prometheus'") from None
-    return _by_label(series, label)
+    times = [one.value[0] for one in series if one.value is not None and math.isfinite(one.value[0])]
+    return Values(round(max(times, default=0.0) * 1000), _by_label(series, label))
+
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What comes of bytes that are not what they should be, nested without end among them."""
 
 
 def _by_label(series: Iterable[_Series], label: str) -> dict[str, float]:

@@ -9,7 +9,7 @@ found anew at the next round.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -192,7 +192,10 @@ def differs(standing: SiteScaling | None, found: Judged) -> bool:
     """Whether there is news to write: another number, another reason, or a silence that began or ended."""
     if standing is None or found.changes:
         return True
-    return standing.limited_by is not found.limited_by or (standing.stale_since is None) != (found.stale_for_s is None)
+    if standing.limited_by is not found.limited_by or (standing.stale_since is None) != (found.stale_for_s is None):
+        return True
+    # Why a site is left alone decides what becomes of its number.
+    return found.limited_by is ScalingLimit.HELD and standing.message != found.message
 
 
 def _may(edit: Edit, found: Judged) -> bool:
@@ -287,13 +290,10 @@ def _touch(edit: Edit, deployment: Deployment, wanted: Mapping[str, tuple[Releas
             subject_id=deployment.id,
             requested_by=AUTHOR,
         )
-    after = edit.replace(
-        deployment,
-        generation=deployment.generation + 1,
-        operation_id=operation.id,
-        phase=DeploymentPhase.PROGRESSING,
-        message=None,
-    )
+    fields: dict[str, Any] = {"generation": deployment.generation + 1, "operation_id": operation.id}
+    if deployment.proposal is None:
+        fields |= {"phase": DeploymentPhase.PROGRESSING, "message": None}
+    after = edit.replace(deployment, **fields)
     joined = 0
     for release, replicas, assignments in wanted.values():
         before = get_as(edit, Operation, release.operation_id)
@@ -346,11 +346,10 @@ def _stand(edit: Edit, found: Judged, *, changed: bool) -> None:
 
 
 def _kept(deployment: Deployment, standing: SiteScaling, target: Target) -> int | None:
-    """The loop's number while nothing is scaled: a person's own for the site takes its place for good."""
-    adjusted = any(
-        (one.site_id, one.component) == (standing.site_id, target.component.name) for one in deployment.adjustments
-    )
-    return None if adjusted else standing.replicas
+    """The loop's number while nothing is scaled: a person's own takes its place for good, one for all sites if it is 0."""
+    name = target.component.name
+    adjusted = any((one.site_id, one.component) == (standing.site_id, name) for one in deployment.adjustments)
+    return None if adjusted or deployment.replicas.get(name) == 0 else standing.replicas
 
 
 def told(found: Judged, policy: ScalingPolicy, site: Site) -> str:

@@ -29,6 +29,7 @@ from graph.refusal import NotFound
 from graph.request import Committed, Request
 from graph.view import Reader
 from lifecycle.approving import Approvals
+from lifecycle.autoscaled import check_not_followed
 from lifecycle.autoscaler import Autoscaler
 from lifecycle.bookkeeper import Bookkeeper
 from lifecycle.connections import Connections
@@ -250,11 +251,15 @@ class Lifecycle:
         deadline_s: float | None = None,
         remember: Remember[Started] | None = None,
     ) -> Committed[Started]:
-        """Changes the replicas at each site of the components that are named; the others keep theirs. Raises as `update`."""
+        """Changes the replicas at each site of the components that are named; the others keep theirs.
+
+        Raises as `update`, and InvalidState for a component whose scaling policy gives the sites their numbers.
+        """
 
         async def attempt() -> Callable[[Edit], Started]:
             reader = visible(self._ledger.view)
             current = seen_deployment(reader, deployment_id)
+            check_not_followed(reader, as_wished(current), replicas, path="input.replicas")
             # The others' numbers are those of one revision: a change meanwhile has this decided anew, from what it made.
             change = Adjustment(
                 deployment_id=deployment_id,
@@ -262,9 +267,16 @@ class Lifecycle:
                 made_from=newest_number(current),
                 expected_revision=expected_revision,
             )
-            return await self._changed(
+            made = await self._changed(
                 change, reader, visible=visible, author=request.author, kind=OperationKind.SCALE, deadline_s=deadline_s
             )
+
+            def at_head(edit: Edit) -> Started:
+                wished = as_wished(seen_deployment(visible(edit), deployment_id))
+                check_not_followed(edit, wished, replicas, path="input.replicas")
+                return made(edit)
+
+            return at_head
 
         return await self._decisions.commit(attempt, request, remember)
 

@@ -67,6 +67,10 @@ class LifecycleSettings:
     results_per_commit: int = 256
     scaling_every_s: float = 15.0
     """How often it is looked whether replicas that follow a measurement are to be more or fewer."""
+    samples_timeout_s: float = 10.0
+    """A question for samples that takes longer is given up."""
+    samples_round_s: float = 15.0
+    """How long a round asks for samples: what had no turn by then comes first in the next."""
     samples_stale_s: float = 60.0
     """How long without a new sample until nothing is scaled by the old one."""
     scaling_room_s: float = 60.0

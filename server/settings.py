@@ -308,8 +308,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         _of(
             "work",
-            "The Prometheus servers that scaling policies may name: TENANT/NAME=URL, or */NAME=URL for every tenant. "
-            "Who may name a server may ask it anything. The URL is without credentials, query and fragment.",
+            "The Prometheus servers that scaling policies may name: TENANT/NAME=URL with the id of a tenant, or */NAME=URL "
+            "for every tenant. Who may name a server may ask it anything. The URL is without credentials, query and "
+            "fragment.",
         ),
     ] = ()
     shutdown_grace_s: Annotated[
@@ -349,17 +350,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def metrics_servers(self) -> list[MetricsEndpoint]:
         """The Prometheus servers that scaling policies may name. Raises SettingWrong."""
-        found = []
+        found: dict[tuple[str, str], MetricsEndpoint] = {}
         for text in self.metrics_endpoints:
             try:
-                found.append(MetricsEndpoint.parse(text))
+                one = MetricsEndpoint.parse(text)
+                if (one.tenant_id, one.name) in found:
+                    raise WrongEndpoint("is there twice")
             except WrongEndpoint as problem:
                 raise SettingWrong(
                     "metrics_endpoints",
                     problem=f"has {text.partition('=')[0]!r}, which {problem}",
-                    remedy="Write for instance acme/edge=https://prometheus.example:9090.",
+                    remedy="Write for instance tenant_01J9ZQ3M5R7T9V1X3Z5B7D9F1H/edge=https://prometheus.example:9090, "
+                    "with the id that the tenant's page shows.",
                 ) from None
-        return found
+            found[one.tenant_id, one.name] = one
+        return list(found.values())
 
     def _password(self) -> str:
         if self.store_password or self.store_password_file is None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from graph.kinds import (
     DeploymentPhase,
+    FailoverMode,
+    FailoverPolicy,
+    Operation,
     OperationKind,
+    OperationStatus,
     PrometheusQuery,
     ScalingBehaviour,
     ScalingLimit,
@@ -18,6 +23,7 @@ from graph.kinds import (
     SiteScaling,
 )
 from graph.refusal import AlreadyExists, InvalidInput, InvalidState
+from graph.store import RecordPage
 from graph.view import each, get_as
 from lifecycle.share import Share, partition_of
 from lifecyclekit.scaling import Loop
@@ -214,7 +220,7 @@ async def test_a_persons_number_for_a_site_counts_and_an_update_keeps_the_loops(
     version = await edge.version("2", reference="shop:2")
     await edge.succeeded((await edge.update(deployment.id, app_version_id=version)).operation)
     assert loop.replicas(deployment.id) == {"s0": 7, "s1": 5}
-    await edge.succeeded((await edge.scale(deployment.id, web=2)).operation)
+    await edge.succeeded((await edge.update(deployment.id, replicas={"web": 2})).operation)
     assert loop.replicas(deployment.id) == {"s0": 7, "s1": 5}
     # Given back, the site has the deployment's number, and the loop goes on from there.
     await edge.succeeded((await edge.adjust_site(deployment.id, edge.site_ids[0])).operation)
@@ -253,14 +259,205 @@ async def test_what_is_paused_or_stopped_is_not_scaled(edge, verb: str) -> None:
     assert loop.replicas(deployment.id) == {"s0": 4}
 
 
-async def test_a_change_that_waits_for_approval_holds_the_loop(edge) -> None:
-    deployment, loop = await shop(edge, sites=1, requires_approval=False)
+async def test_what_runs_goes_on_being_scaled_while_a_change_waits_for_approval(edge) -> None:
+    deployment, loop = await shop(edge)
+    policy = await loop.policy(deployment.id)
+    version = await edge.version("2", reference="shop:2")
+    asked = await edge.update(deployment.id, requires_approval=True, app_version_id=version)
+    proposal = edge.deployment(deployment.id).proposal
+    await loop.load(s0=400, s1=90)
+    await loop.round(2)
+    assert loop.replicas(deployment.id) == {"s0": 4, "s1": 1}
+    assert loop.standing(policy).limited_by is ScalingLimit.NONE
+    assert edge.deployment(deployment.id).phase is DeploymentPhase.PENDING_APPROVAL
+    after = await edge.phase(deployment.id, DeploymentPhase.PENDING_APPROVAL)
+    assert (after.proposal, after.app_version_id) == (proposal, edge.version_id), "as it was asked for, and not begun"
+    edge.check_books()
+    # What was decided for it does not undo what was scaled since.
+    await edge.approve(deployment.id, 2)
+    await edge.succeeded(asked.operation)
+    assert edge.deployment(deployment.id).app_version_id == version
+    assert loop.replicas(deployment.id) == {"s0": 4, "s1": 1}
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    edge.check_books()
+
+
+async def test_what_was_never_approved_is_not_scaled(edge) -> None:
+    await edge.network(sites=1)
+    await edge.version()
+    deployment, _ = await edge.deploy(requires_approval=True)
+    loop = Loop(edge)
     await loop.policy(deployment.id)
     await loop.load(every=400)
-    await edge.succeeded((await edge.update(deployment.id, requires_approval=False)).operation)
-    await edge.update(deployment.id, requires_approval=True, replicas={"web": 2})
+    assert await loop.round(3) == 0
+    assert edge.releases(deployment.id) == []
+
+
+async def test_a_number_for_all_sites_is_refused_where_a_policy_gives_them_theirs(edge) -> None:
+    deployment, loop = await shop(edge, sites=1)
+    await loop.policy(deployment.id, max_replicas=7)
+    with pytest.raises(InvalidState) as refused:
+        await edge.scale(deployment.id, web=3)
+    assert refused.value.message == "the replicas of 'web' follow the scaling policy 'web', from 1 to 7 at each site"
+    assert refused.value.remedy.startswith("change minReplicas and maxReplicas of the policy")
+    assert refused.value.path == "input.replicas.web"
+    assert edge.deployment(deployment.id).revision_number == 1
+
+
+async def test_none_at_all_switches_a_component_and_its_policy_off_until_it_has_a_number_again(edge) -> None:
+    deployment, loop = await shop(edge, sites=1)
+    policy = await loop.policy(deployment.id)
+    await loop.load(every=400)
+    await loop.round(2)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    await edge.succeeded((await edge.scale(deployment.id, web=0)).operation)
+    assert loop.replicas(deployment.id) == {"s0": 0}
+    await loop.round(2)
+    assert loop.replicas(deployment.id) == {"s0": 0}
+    assert loop.standing(policy).message == "somebody set it to no replicas"
+    assert loop.standing(policy).replicas is None
+    await edge.succeeded((await edge.scale(deployment.id, web=2)).operation)
+    assert loop.replicas(deployment.id) == {"s0": 2}
     await loop.round(3)
+    assert loop.replicas(deployment.id) == {"s0": 4}
+
+
+async def test_a_policy_that_comes_while_a_number_is_being_decided_has_it_refused(edge, monkeypatch) -> None:
+    deployment, loop = await shop(edge, sites=1)
+    inner = edge.lifecycle._decisions.for_change
+
+    async def meanwhile(*given):
+        chosen = await inner(*given)
+        await loop.policy(deployment.id)
+        return chosen
+
+    monkeypatch.setattr(edge.lifecycle._decisions, "for_change", meanwhile)
+    with pytest.raises(InvalidState, match="follow the scaling policy"):
+        await edge.scale(deployment.id, web=3)
+
+
+async def test_a_site_that_is_left_alone_for_another_reason_is_told_anew(edge) -> None:
+    deployment, loop = await shop(edge, sites=1)
+    policy = await loop.policy(deployment.id)
+    await loop.load(every=400)
+    await loop.round(2)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    await edge.pause(deployment.id)
+    await loop.round()
+    assert loop.standing(policy).message == "its deployment is paused"
+    await edge.adjust_site(deployment.id, edge.site_ids[0], web=6)
+    await edge.resume(deployment.id)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    await loop.round()
+    standing = loop.standing(policy)
+    assert (standing.limited_by, standing.replicas) == (ScalingLimit.HELD, None)
+    assert standing.message == "somebody gave the site a number of its own"
+    # So a number that is taken back is not followed by the loop's from before.
+    await edge.succeeded((await edge.adjust_site(deployment.id, edge.site_ids[0])).operation)
     assert loop.replicas(deployment.id) == {"s0": 1}
+
+
+# A change beside the loop's
+
+
+FAILOVER = FailoverPolicy(mode=FailoverMode.PROPOSE, toleration_seconds=7)
+
+
+async def test_a_change_that_was_decided_before_the_loop_scaled_is_decided_anew(edge, monkeypatch) -> None:
+    deployment, loop = await shop(edge)
+    await loop.policy(deployment.id)
+    await loop.load(every=400)
+    await loop.round()
+    inner, decided = edge.lifecycle._decisions.for_change, []
+
+    async def meanwhile(*given):
+        chosen = await inner(*given)
+        decided.append(chosen)
+        if len(decided) == 1:
+            assert await loop.round() == 2
+        return chosen
+
+    monkeypatch.setattr(edge.lifecycle._decisions, "for_change", meanwhile)
+    started = await edge.update(deployment.id, failover=FAILOVER)
+    assert len(decided) == 2
+    await edge.succeeded(started.operation)
+    after = await edge.phase(deployment.id, DeploymentPhase.READY)
+    assert (after.failover, after.revision_number) == (FAILOVER, 2)
+    assert loop.replicas(deployment.id) == {"s0": 4, "s1": 4}
+    edge.check_books()
+
+
+CHANGES = {
+    "failover": (lambda edge, one, _: edge.update(one, failover=FAILOVER), {"s0": 4, "s1": 4}),
+    "version": (lambda edge, one, version: edge.update(one, app_version_id=version), {"s0": 1, "s1": 1}),
+    "adjusted": (lambda edge, one, _: edge.adjust_site(one, edge.site_ids[0], web=2), {"s0": 2, "s1": 4}),
+    "fewer-sites": (lambda edge, one, _: edge.remove_sites(one, edge.site_ids[0]), {"s1": 4}),
+    "off": (lambda edge, one, _: edge.scale(one, web=0), {"s0": 0, "s1": 0}),
+    "paused": (lambda edge, one, _: edge.pause(one), {"s0": 1, "s1": 1}),
+    "stopped": (lambda edge, one, _: edge.stop(one), {"s0": 1, "s1": 1}),
+    "terminated": (lambda edge, one, _: edge.terminate(one), {}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_that_comes_while_the_loops_is_under_way_sees_both_through(edge, change) -> None:
+    deployment, loop = await shop(edge)
+    await loop.policy(deployment.id)
+    version = await edge.version("2", reference="shop:2")
+    await loop.load(every=400)
+    await edge.configure(loads=[{"requestsPerSecond": [[0, 400]]}], latencyMs=60, readyAfterMs=60)
+    while not await loop.round():
+        assert loop.clock.seconds < 2_000
+    asked, replicas = CHANGES[change]
+    await asked(edge, deployment.id, version)
+    if change == "paused":
+        await edge.resume(deployment.id)
+    rest = {"stopped": "STOPPED", "terminated": "TERMINATED"}.get(change, "READY")
+    after = await edge.phase(deployment.id, DeploymentPhase[rest])
+    assert (after.failover == FAILOVER) == (change == "failover")
+    scaled = {site: 4 if count == 1 else count for site, count in replicas.items()}
+    assert loop.replicas(deployment.id) == scaled, "what the loop gave stays where nobody gave another"
+    if rest == "READY":
+        edge.check_books()
+    await _all_have_ended_well(edge)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_that_comes_between_what_the_loop_found_and_its_commit_counts(edge, monkeypatch, change) -> None:
+    deployment, loop = await shop(edge)
+    await loop.policy(deployment.id)
+    version = await edge.version("2", reference="shop:2")
+    await loop.load(every=400)
+    await loop.round()
+    asked, replicas = CHANGES[change]
+    inner = loop.scaler._write
+
+    async def meanwhile(deployment_id, found):
+        monkeypatch.setattr(loop.scaler, "_write", inner)
+        await asked(edge, deployment.id, version)
+        return await inner(deployment_id, found)
+
+    monkeypatch.setattr(loop.scaler, "_write", meanwhile)
+    await loop.round()
+    assert loop.replicas(deployment.id) == replicas
+    rest = {"paused": "PAUSED", "stopped": "STOPPED", "terminated": "TERMINATED"}.get(change, "READY")
+    after = await edge.phase(deployment.id, DeploymentPhase[rest])
+    assert (after.failover == FAILOVER) == (change == "failover")
+    if rest == "READY":
+        # Whatever was dropped comes with the next rounds, and nothing is lost of either.
+        await loop.round(2)
+        await edge.phase(deployment.id, DeploymentPhase.READY)
+        kept = {"version": {"s0": 4, "s1": 4}}.get(change, replicas)
+        assert loop.replicas(deployment.id) == kept
+        edge.check_books()
+    await _all_have_ended_well(edge)
+
+
+async def _all_have_ended_well(edge) -> None:
+    good = (OperationStatus.SUCCEEDED, OperationStatus.SUPERSEDED)
+    for one in await edge.ledger.store.records(RecordPage(collection="Operation", limit=100)):
+        operation = msgspec.json.decode(one.body, type=Operation)
+        assert operation.status in good, operation
 
 
 async def test_a_deployments_policies_and_standings_go_with_it(edge) -> None:

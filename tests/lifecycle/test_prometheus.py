@@ -1,8 +1,10 @@
-"""Values from Prometheus: which servers a tenant may ask, what an answer is taken for, and a real one from end to end."""
+"""Values from Prometheus: which servers a tenant may ask, what an answer is taken for, servers that are not what they
+should be, and a real one from end to end."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
@@ -11,45 +13,19 @@ import pytest
 from beds.prometheus.fixtures import Exporter
 from beds.prometheus.server import PrometheusServer
 from graph.kinds import DeploymentPhase, PrometheusQuery, ScalingLimit, ScalingMetric
-from lifecycle.metrics_endpoints import MetricsEndpoint, WrongEndpoint
-from lifecycle.prometheus import MAX_ANSWER_BYTES, MetricsProblem, MetricsUnreachable, Prometheus, values_in
+from lifecycle.metrics_endpoints import MetricsEndpoint
+from lifecycle.prometheus import (
+    MAX_ANSWER_BYTES,
+    MetricsProblem,
+    MetricsUnanswered,
+    MetricsUnreachable,
+    Prometheus,
+    Values,
+    values_in,
+)
 from lifecyclekit.scaling import Loop
 
 QUERY = PrometheusQuery(endpoint="edge", query="sum by (site) (requests)")
-
-
-@pytest.mark.parametrize(
-    ("text", "tenant", "url"),
-    [
-        ("acme/edge=http://127.0.0.1:9090", "acme", "http://127.0.0.1:9090"),
-        ("*/edge=https://metrics.example/prometheus/", "*", "https://metrics.example/prometheus"),
-    ],
-)
-def test_a_server_is_declared_for_a_tenant_or_for_all(text: str, tenant: str, url: str) -> None:
-    assert MetricsEndpoint.parse(text) == MetricsEndpoint(tenant, "edge", url)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "edge=http://a",
-        "acme/=http://a",
-        "/edge=http://a",
-        "a/b/c=http://a",
-        "acme/edge",
-        "acme/edge=",
-        "acme/edge=file:///etc/passwd",
-        "acme/edge=http://",
-        "acme/edge=http://a:port",
-        "acme/edge=http://a?x=1",
-        "acme/edge=http://a#x",
-        "acme/edge=http://user:secret@a",
-    ],
-)
-def test_what_cannot_be_meant_is_no_declaration(text: str) -> None:
-    with pytest.raises(WrongEndpoint):
-        MetricsEndpoint.parse(text)
 
 
 async def test_a_tenant_asks_its_own_servers_and_everybodys() -> None:
@@ -68,12 +44,12 @@ def answer(*series: tuple[dict[str, str], str], kind: str = "vector") -> bytes:
 
 def test_each_site_has_the_value_of_its_label() -> None:
     body = answer(({"site": "s0"}, "1.5"), ({"site": "s1", "x": "y"}, "0"))
-    assert values_in(body, status=200, name="edge", label="site") == {"s0": 1.5, "s1": 0.0}
+    assert values_in(body, status=200, name="edge", label="site") == Values(1500, {"s0": 1.5, "s1": 0.0})
 
 
 def test_what_is_no_number_is_left_out() -> None:
     body = answer(*(({"site": f"s{nth}"}, value) for nth, value in enumerate(["NaN", "+Inf", "-3", "x", "7"])))
-    assert values_in(body, status=200, name="edge", label="site") == {"s4": 7.0}
+    assert values_in(body, status=200, name="edge", label="site").by_site == {"s4": 7.0}
 
 
 @pytest.mark.parametrize(
@@ -81,6 +57,9 @@ def test_what_is_no_number_is_left_out() -> None:
     [
         (b"<html>", "is not Prometheus'"),
         (b"[]", "is not Prometheus'"),
+        (b'{"status":"\xff"}', "is not Prometheus'"),
+        (b'{"status":"success","data":{"resultType":"vector","result":' + b"[" * 200_000, "is not Prometheus'"),
+        (b"[" * 200_000, "is not Prometheus'"),
         (b'{"status":"error","error":"parse error at char 3"}', "refused the query: parse error at char 3"),
         (answer(kind="scalar"), "a scalar and not a vector"),
         (b'{"status":"success","data":{"resultType":"vector","result":{"a":1}}}', "is not Prometheus'"),
@@ -157,23 +136,65 @@ async def test_an_answer_is_read_up_to_a_bound(serving) -> None:
             writer.write(b" " * 65_536)
             await writer.drain()
 
-    assert "is too large" in str(await told(await serving(endless)))
+    problem = await told(await serving(endless))
+    assert "is too large" in str(problem)
+    assert isinstance(problem, MetricsUnanswered), "it is not asked for every few seconds"
 
 
-async def test_a_server_that_says_nothing_is_given_up(serving) -> None:
+async def test_an_answer_that_would_unfold_is_not_read(serving) -> None:
+    body = gzip.compress(b" " * (64 * 2**20))
+
+    async def compressed(reader, writer) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        assert b"accept-encoding: identity" in asked.lower()
+        head = f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+
+    assert "answered compressed" in str(await told(await serving(compressed)))
+
+
+async def test_a_query_that_is_not_answered_says_nothing_of_the_server(serving) -> None:
     async def silent(reader, writer) -> None:
         await reader.read()
 
-    assert isinstance(await told(await serving(silent), timeout_s=0.2), MetricsUnreachable)
+    async def dripping(reader, writer) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.01)
 
-
-async def test_a_server_that_fails_or_is_not_there_is_unreachable(serving) -> None:
     async def failing(reader, writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")
 
-    assert isinstance(await told(await serving(failing)), MetricsUnreachable)
-    assert isinstance(await told(MetricsEndpoint("*", "edge", "http://127.0.0.1:1")), MetricsUnreachable)
+    async def breaking(reader, writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+
+    for answering in (silent, dripping, failing, breaking):
+        problem = await told(await serving(answering), timeout_s=0.3)
+        assert isinstance(problem, MetricsUnanswered), answering
+
+
+async def test_a_server_that_is_not_there_is_unreachable() -> None:
+    for url in ("http://127.0.0.1:1", "http://no-such-host.invalid"):
+        assert isinstance(await told(MetricsEndpoint("*", "edge", url)), MetricsUnreachable)
+
+
+async def test_a_server_is_told_how_long_a_query_may_take(serving) -> None:
+    asked = []
+
+    async def asking(reader, writer) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        [length] = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        asked.append(await reader.readexactly(length))
+        body = answer(({"site": "s0"}, "1"))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+
+    servers = Prometheus([], timeout_s=7)
+    assert (await servers.values(await serving(asking), QUERY)).by_site == {"s0": 1}
+    await servers.close()
+    assert asked[0].endswith(b"&timeout=7")
 
 
 # A real one
@@ -185,7 +206,7 @@ async def scraped(server: PrometheusServer, query: PrometheusQuery, expected: di
     servers = Prometheus([endpoint], timeout_s=5)
     try:
         async with asyncio.timeout(30):
-            while await servers.values(endpoint, query) != expected:
+            while (await servers.values(endpoint, query)).by_site != expected:
                 await asyncio.sleep(0.1)
     finally:
         await servers.close()
@@ -198,7 +219,7 @@ async def test_replicas_follow_what_a_real_prometheus_measures(
     await edge.version()
     deployment, operation = await edge.deploy()
     await edge.succeeded(operation)
-    loop = Loop(edge, endpoints=(MetricsEndpoint("acme", "edge", prometheus_server.url),))
+    loop = Loop(edge, endpoints=(MetricsEndpoint(edge.tenant_id, "edge", prometheus_server.url),))
     policy = await loop.policy(deployment.id, prometheus=QUERY)
     # Two instances at one site, and one that is known by its id.
     exporter.lines = {
