@@ -9,13 +9,13 @@ as they were.
 from __future__ import annotations
 
 from graph.change import Change, Commit
-from graph.kinds import Instance, Node
+from graph.kinds import Instance, Node, Release
 from graph.paths import LinkGraph
 from graph.view import Reader
 from placement.claims import Claims
 from placement.inventory import Inventory, Noted, brought_up, inventory_of
 from placement.outlook import Outlooks
-from placement.shares import Shares
+from placement.shares import Shares, is_where_it_was, takes_as_much
 
 MOST_NOTED = 1_000
 """Changes that are noted before the columns are brought up to date though nobody asks: else the first who does waits for all
@@ -84,15 +84,18 @@ class Projection:
 
     def _note(self, change: Change) -> None:
         noted = self._noted
+        before, after = change.before, change.after
         if change.kind == "Release":
-            noted.releases[change.id] = None
+            if not (isinstance(before, Release) and isinstance(after, Release) and takes_as_much(before, after)):
+                noted.releases[change.id] = None
         elif change.kind == "Instance":
-            for one in (change.before, change.after):
+            if isinstance(before, Instance) and isinstance(after, Instance) and is_where_it_was(before, after):
+                return
+            for one in (before, after):
                 if isinstance(one, Instance):
                     noted.releases[one.release_id] = None
         elif change.kind == "Node":
             noted.nodes[change.id] = None
-            before, after = change.before, change.after
             noted.relabelled |= not (isinstance(before, Node) and isinstance(after, Node)) or (
                 before.labels != after.labels
             )

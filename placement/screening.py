@@ -6,11 +6,12 @@ All rules are asked of all sites, so that a refusal names everything that stands
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from placement.arrays import Mask
+from placement.arrays import Ints, Mask
 from placement.bins import Bins
 from placement.compiled import Flags, Numbers, kernel
 from placement.decision import Reason
@@ -19,7 +20,7 @@ from placement.problem import Problem
 from placement.rules.rule import CapacityRule, NodeRule, Rule, Shortage, SiteRule
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Screening:
     """What the rules say of each site."""
 
@@ -32,18 +33,30 @@ class Screening:
     """Into the nodes that no rule leaves out."""
     packing_of_all: Packing
     """Into all nodes, where it does not fit into those: what capacity is judged by."""
+    _said: dict[int, list[Reason]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """By what refuses: the reasons that are the same at every site."""
+
+    @cached_property
+    def _against(self) -> Ints:
+        """(sites,) a bit for each rule that refuses the site, in the order of the rules."""
+        found = np.zeros(len(self.problem), dtype=np.int64)
+        for at, rule in enumerate(self.rules):
+            found |= self.refused[rule.name].astype(np.int64) << at
+        return found
 
     def rules_against(self, site: int) -> list[str]:
         """The names of the rules that refuse a site."""
         return [one.name for one in self.rules if self.refused[one.name][site]]
 
     def reasons(self, site: int) -> list[Reason]:
-        """Why a site is refused, in the order of the rules; empty when it passed."""
-        problem = self.problem
+        """Why a site is refused, in the order of the rules; empty when it passed. Not to be changed: sites share it."""
+        problem, against = self.problem, int(self._against[site])
+        said = self._said.get(against)
+        if said is not None:
+            return said
         found: list[Reason] = []
-        for rule in self.rules:
-            if not self.refused[rule.name][site]:
-                continue
+        refusing = [rule for at, rule in enumerate(self.rules) if against >> at & 1]
+        for rule in refusing:
             if isinstance(rule, SiteRule):
                 found.append(rule.reason(problem, site))
             elif isinstance(rule, NodeRule):
@@ -51,6 +64,8 @@ class Screening:
             else:
                 shortage = self._shortage(self.packing_of_all, site)
                 found += rule.reasons(problem, site, shortage, self.packing_of_all)
+        if all(isinstance(rule, SiteRule) and rule.alike for rule in refusing):
+            self._said[against] = found
         return found
 
     def passed_but_for(self, rule_names: Collection[str]) -> Mask:

@@ -165,6 +165,26 @@ class Shares:
         return use
 
 
+def takes_as_much(before: Release, after: Release) -> bool:
+    """Whether a release takes up what it did, and where it did. Most of its changes are steps of its work, and no more."""
+    return (
+        before.replicas == after.replicas
+        and before.assignments == after.assignments
+        and before.site_id == after.site_id
+        and before.resources == after.resources
+        and replicas_of(before) == replicas_of(after)
+    )
+
+
+def is_where_it_was(before: Instance, after: Instance) -> bool:
+    """Whether an instance holds what it did, where it did."""
+    return (
+        before.node_id == after.node_id
+        and before.release_id == after.release_id
+        and holds_resources(before) == holds_resources(after)
+    )
+
+
 def _share(release: Release, seen: Mapping[str, int]) -> Share:
     resources = release.resources
     return Share(

@@ -11,4 +11,4 @@ def _reason(problem: Problem, site: int) -> Reason:
     return Reason(rule="excluded", need="not excluded", have="excluded", unit="", message="the policy excludes it")
 
 
-RULE = selecting_rule("excluded", _reason)
+RULE = selecting_rule("excluded", _reason, alike=True)

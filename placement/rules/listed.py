@@ -13,4 +13,4 @@ def _reason(problem: Problem, site: int) -> Reason:
     return Reason(rule="listed", need="named by the policy", have="not named", unit="", message=message)
 
 
-RULE = selecting_rule("listed", _reason)
+RULE = selecting_rule("listed", _reason, alike=True)

@@ -42,6 +42,8 @@ class SiteRule:
     """Why a refused site is refused."""
     of_unit: bool = False
     """Whether it looks at the components and not only at what is said of the app as a whole."""
+    alike: bool = False
+    """Whether its reason is the same at every site, so that it is made once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +102,14 @@ def shortage_reason(problem: Problem, *, rule: str, shortage: Shortage, because:
     )
 
 
-def selecting_rule(name: str, reason: Callable[[Problem, int], Reason]) -> SiteRule:
+def selecting_rule(name: str, reason: Callable[[Problem, int], Reason], *, alike: bool = False) -> SiteRule:
     """The rule that a part of the policy's `sites` is; `name` is that of the part (placement/selection.py)."""
 
     def refuses(problem: Problem) -> Mask:
         selected = problem.words.selected.get(name)
         return nobody(problem) if selected is None else ~selected
 
-    return SiteRule(name, refuses, reason)
+    return SiteRule(name, refuses, reason, alike=alike)
 
 
 def nobody(problem: Problem) -> Mask:

@@ -34,12 +34,17 @@ MAX_WHOLE_ENTRIES = 90_000
 def improve(model: Model, incumbent: Choice) -> Choice:
     """The incumbent or a better choice; with bound and proof when the model is small enough to be solved whole.
 
-    An incumbent that is not feasible is better than none: it comes back, proved when nothing is feasible. `iterations` are
-    the nodes of this search alone, except in an incumbent that comes back as it was.
+    Where all candidates must be open there is but one choice. An incumbent that is not feasible is better than none: it
+    comes back, proved when nothing is feasible. `iterations` are the nodes of this search alone, except in an incumbent that
+    comes back as it was.
     """
     limits = model.limits
     if not limits.core_candidates:
         return incumbent
+    if incumbent.feasible and all(
+        unit.min_open >= unit.count == len(one) for unit, one in zip(model.units, incumbent.open, strict=True)
+    ):
+        return replace(incumbent, bound=incumbent.cost.copy(), bound_kind="EXACT", proved=True)  # there is no other
     left = needed(model, keep=incumbent.open)
     part = restricted(model, left)
     inside = numbered_among(incumbent, left)

@@ -331,6 +331,31 @@ def test_too_few_sites_allowed_names_the_places_left_out(build: Builder) -> None
     assert [one.place for one in decision.unmet] == ["p2"]
 
 
+def test_where_every_site_is_to_be_chosen_there_is_nothing_to_search(
+    build: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("placement.solve.core.exact")
+    sites = [build.site(price_per_core_hour=one) for one in (0.5, 0.1, 0.3)]
+    listed = SiteSelector(site_ids=[one.id for one in sites[:2]])
+    decision = build.decide(build.component(), policy=PlacementPolicy(everywhere=True, sites=listed))
+    assert [one.site_id for one in decision.placements] == [one.id for one in sites[:2]]
+    assert (decision.proven, decision.bound_kind, decision.gap) == (True, "EXACT", 0.0)
+    assert [one.cost for one in decision.objective.tiers] == [one.bound for one in decision.objective.tiers]
+
+
+def test_what_is_said_alike_of_many_sites_is_said_of_each(build: Builder) -> None:
+    sites = [build.site() for _ in range(4)]
+    build.change(sites[3], schedulable=False)
+    policy = PlacementPolicy(sites=SiteSelector(site_ids=[sites[0].id], excluded_site_ids=[sites[2].id]))
+    refusals = build.decide(build.component(), policy=policy).refusals
+    said = {one.site_id: [reason.rule for reason in one.reasons] for one in refusals}
+    assert said == {
+        sites[1].id: ["listed"],
+        sites[2].id: ["listed", "excluded"],
+        sites[3].id: ["listed", "cordon"],
+    }
+
+
 def test_min_sites_adds_the_best_others_and_everywhere_takes_all(build: Builder) -> None:
     prices = [0.5, 0.1, 0.3, 0.9]
     sites = [build.site(price_per_core_hour=one) for one in prices]

@@ -13,7 +13,7 @@ from placement_graphs import GIB, Builder, amount, at
 
 from graph.change import Commit
 from graph.edit import Edit
-from graph.kinds import Cluster, InstanceStatus, Node, NodeStatus, ReleaseObserved, Site, Tenant
+from graph.kinds import Cluster, InstanceStatus, Node, NodeStatus, ReleaseObserved, ReleasePhase, Site, Tenant
 from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy
 from graph.refusal import Refusal
 from graph.values import Health, HealthStatus, Taint, TaintEffect
@@ -21,6 +21,7 @@ from graph.view import View, each
 from placement.engine import decide
 from placement.inventory import Inventory, inventory_of
 from placement.projection import Projection
+from placement.shares import Shares
 
 STEPS = (
     "cordon_node",
@@ -48,6 +49,8 @@ STEPS = (
     "remove_site",
     "new_cluster",
     "more_replicas",
+    "step_of_work",
+    "instance_changes",
 )
 
 
@@ -109,6 +112,11 @@ def step(build: Builder, name: str, pick: int) -> None:
         build.cluster(site)
     elif name == "more_replicas" and release is not None:
         build.change(release, replicas=pick, observed=ReleaseObserved(present=True, replicas=pick % 5))
+    elif name == "step_of_work" and release is not None:
+        build.change(release, phase=list(ReleasePhase)[pick % len(ReleasePhase)], message=str(pick))
+    elif name == "instance_changes" and view.ids("Instance"):
+        instance: Any = view.get(view.ids("Instance")[0])
+        build.change(instance, status=list(InstanceStatus)[pick % 5], node_id=node.id if pick % 3 else None)
     elif name == "link_slower" and view.ids("Link"):
         link: Any = view.get(view.ids("Link")[0])
         build.change(link, latency_ms=float(1 + pick % 4))
@@ -205,6 +213,32 @@ def test_what_changes_while_nobody_asks_is_taken_in_before_it_is_much(monkeypatc
     after = projection.inventory()
     assert after is not before
     assert len(after.nodes.ids) == 5
+
+
+def test_the_steps_of_the_work_on_a_release_cost_the_next_decision_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Builder()
+    site = build.site(nodes=1)
+    node = next(each(build.view, Node))
+    release = build.release(build.component(), site, {node.id: 2})
+    instance = build.instance(release, node, status=InstanceStatus.PENDING)
+    projection = Projection(build.view)
+    build.view.follow(projection)
+    projection.inventory()
+    asked: list[list[str]] = []
+    worked_out = Shares.changed
+    monkeypatch.setattr(
+        Shares, "changed", lambda self, reader, ids: asked.append(list(ids)) or worked_out(self, reader, asked[-1])
+    )
+    for phase in ReleasePhase:
+        release = build.change(release, phase=phase)
+    release = build.change(release, observed=ReleaseObserved(present=True, replicas=2))
+    instance = build.change(instance, status=InstanceStatus.RUNNING)
+    projection.inventory()
+    assert asked == [[]]
+    build.change(release, observed=ReleaseObserved(present=True, replicas=3))
+    build.change(instance, status=InstanceStatus.FAILED)
+    projection.inventory()
+    assert asked[1:] == [[release.id]]
 
 
 def test_a_view_that_is_loaded_anew_is_projected_anew() -> None:
