@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from lifecyclekit.edge import QUICK
@@ -12,9 +10,9 @@ from lifecyclekit.peers import broken
 pytestmark = pytest.mark.chaos
 
 
-async def test_a_broker_killed_and_wiped_twenty_times(tmp_path: Path, neo4j_server, nats_server, report) -> None:
-    report("broker, killed and wiped", await broken(tmp_path, neo4j_server, nats_server, QUICK, count=20, wiped=True))
+async def test_a_broker_killed_and_wiped_twenty_times(neo4j_server, nats_server, report) -> None:
+    report("broker, killed and wiped", await broken(neo4j_server, nats_server, QUICK, count=20, wiped=True))
 
 
-async def test_nodes_of_three_killed_forty_times(tmp_path: Path, neo4j_server, nats_cluster, report) -> None:
-    report("JetStream nodes, kill -9", await broken(tmp_path, neo4j_server, nats_cluster, QUICK, count=40, wiped=False))
+async def test_nodes_of_three_killed_forty_times(neo4j_server, nats_cluster, report) -> None:
+    report("JetStream nodes, kill -9", await broken(neo4j_server, nats_cluster, QUICK, count=40, wiped=False))

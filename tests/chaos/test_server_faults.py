@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from beds.neo4j.server import Neo4jServer
+from graph.store import Store
 from storekit.fixtures import plain_logs
 from storekit.server_faults import COMMITS, faults_under_load
+from storekit.wrappers import AnswersEarlyAway, ForgetsDrafts
 
 __all__ = ["plain_logs"]
 FAULTS = {"kill": 10, "stop": 3, "freeze": 6, "fill": 2}
@@ -24,3 +27,22 @@ async def test_a_server_that_fails_again_and_again_has_all_that_it_acknowledged(
     toll = await faults_under_load(neo4j_server, [fault] * FAULTS[fault])
     report(f"Neo4j server, {fault} under load", toll)
     assert toll.told >= 2 * COMMITS * toll.faults
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize(
+    ("fault", "cheating"),
+    [
+        ("kill", AnswersEarlyAway),
+        ("stop", AnswersEarlyAway),
+        ("fill", AnswersEarlyAway),
+        ("freeze", partial(ForgetsDrafts, lose=lambda number: None)),
+    ],
+)
+async def test_a_store_that_cheats_is_found_out(
+    neo4j_server: Neo4jServer, fault: str, cheating: Callable[[Store], Store]
+) -> None:
+    """A told commit that the server has not, or a draft that was made twice: whichever the fault brings out."""
+    neo4j_server.clear()
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        await faults_under_load(neo4j_server, [fault] * 2, before=cheating)

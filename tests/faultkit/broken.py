@@ -15,7 +15,8 @@ from drivers.simulated.world import World
 from graph.edit import Edit
 from graph.kinds import Deployment, Operation, OperationStatus, Release
 from graph.view import get_as
-from lifecycle import operations, reconciler, releases, results, service, work
+from lifecycle import nats_link, operations, reconciler, releases, results, service, work
+from lifecycle.leases import Leases
 from lifecycle.settings import LifecycleSettings
 from lifecycle.work import Claim, Result
 
@@ -108,4 +109,29 @@ def cancelled_by_forgetting() -> Iterator[None]:
         return edit.replace(operation, status=OperationStatus.CANCELLED, finished_at=edit.at), after
 
     with mock.patch.object(service, "cancel_operation", cancel):
+        yield
+
+
+@contextlib.contextmanager
+def with_a_bucket_made_once() -> Iterator[None]:
+    """Workers that write their leases where they once were, whether or not the broker still has that."""
+    inner = Leases._make_bucket
+
+    async def make(self: Leases, client: Any) -> None:
+        if not self._told:
+            await inner(self, client)
+
+    with mock.patch.object(Leases, "_make_bucket", make):
+        yield
+
+
+@contextlib.contextmanager
+def with_a_connection_made_once() -> Iterator[None]:
+    """Workers that lose the broker for ever when the node that they are connected to dies."""
+    inner = nats_link.nats.connect
+
+    async def connect(*given: Any, **options: Any) -> Any:
+        return await inner(*given, **{**options, "allow_reconnect": False})
+
+    with mock.patch.object(nats_link.nats, "connect", connect):
         yield

@@ -25,6 +25,8 @@ from drivers.port import (
     ReleaseWork,
     RemovalWork,
     Removed,
+    Sample,
+    SamplingBackend,
 )
 from graph.store import Transaction, WriteBatch
 from graph.stores.sqlite import SqliteStore
@@ -142,6 +144,13 @@ class MortalBackend:
         await asyncio.sleep(self.observed_after_s)
         await self.points.pass_("after observe")
         return observation
+
+    async def samples(self, *, names: Sequence[str] = ()) -> Sequence[Sample]:
+        assert isinstance(self.inner, SamplingBackend)
+        await self.points.pass_("before samples")
+        samples = await self.inner.samples(names=names)
+        await self.points.pass_("after samples")
+        return samples
 
     async def _sent(self, name: str, work: ReleaseWork | RemovalWork) -> None:
         try:

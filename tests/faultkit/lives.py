@@ -14,6 +14,7 @@ from typing import Any
 
 from drivers.registry import DriverRegistry
 from drivers.simulated import SimulatedDriver
+from faultkit.checks import CONVERGED_WITHIN_S
 from faultkit.failpoints import Failpoints, MortalDriver, MortalStore
 from faultkit.logical_time import LogicalClock
 from graph.ledger import Ledger
@@ -22,9 +23,6 @@ from graph.stores.sqlite import SqliteStore
 from lifecycle.service import Lifecycle
 from lifecycle.settings import LifecycleSettings
 from lifecyclekit.edge import Edge
-
-CONVERGED_WITHIN_S = 30.0
-"""After the last fault, by the clock of the loop and with the settings that a server has by default."""
 
 
 class Killed(Exception):

@@ -18,9 +18,12 @@ class Intent:
     replicas: int = 1
     adjusted: Mapping[str, int] = field(default_factory=dict)
     """Other numbers of replicas, by site."""
+    profile: str | None = None
+    anywhere: bool = False
+    """At one site, whichever; moved when that is lost. `sites` is empty then."""
 
     def with_sites(self, sites: frozenset[str]) -> Intent:
-        return replace(self, sites=sites)
+        return replace(self, sites=sites, anywhere=False)
 
     def adjusted_at(self, site: str, replicas: int | None) -> Intent:
         others = {one: count for one, count in self.adjusted.items() if one != site}
@@ -29,9 +32,10 @@ class Intent:
     def without(self, site: str) -> Intent:
         return replace(self.adjusted_at(site, None), sites=self.sites - {site})
 
-    def runs(self) -> dict[str, int]:
-        """Replicas by site."""
-        return {one: self.adjusted.get(one, self.replicas) for one in self.sites}
+    def runs(self, home: str | None = None) -> dict[str, int]:
+        """Replicas by site; `home` is the one that was found where any will do."""
+        sites = self.sites if not self.anywhere else {home} - {None}
+        return {one: self.adjusted.get(one, self.replicas) for one in sites if one is not None}
 
 
 @dataclass
@@ -48,6 +52,8 @@ class Shop:
     """What waits for approval."""
     paused: bool = False
     stopped: bool = False
+    scaled: bool = False
+    """Whether its replicas follow the load."""
     ending: bool = False
     deleted: bool = False
     operations: list[str] = field(default_factory=list)

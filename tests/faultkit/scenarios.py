@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from faultkit.checks import filed
+from faultkit.checks import CONVERGED_WITHIN_S, filed
 from faultkit.user import User
 from graph.kinds import DeploymentPhase, FailoverMode, FailoverPolicy, ReleasePhase
 from graph.kinds.policy import PlacementPolicy
@@ -30,6 +30,10 @@ class Scenario(NamedTuple):
     """The version that runs at the end; None: nothing does."""
     sites: int
     """At so many sites."""
+    replicas: tuple[int, ...] = ()
+    """Of the first component, at its sites, in ascending order; empty: one at each."""
+    partial: frozenset[str] = frozenset()
+    """The keys of changes that end PARTIAL."""
 
 
 async def make_world(edge: Edge, *, components: int = 1) -> None:
@@ -145,6 +149,85 @@ async def failover(user: User, begun: Begun) -> None:
     await edge.phase(shop.deployment, DeploymentPhase.READY)
 
 
+async def approve(user: User, begun: Begun) -> None:
+    """A change waits, and is begun by who has seen it."""
+    shop = await user.deploy("shop", sites=user.edge.site_ids[:2], requires_approval=True)
+    await over(user, (await user.approve("approve 1", shop.deployment, 1)).operation)
+    begun()
+    await user.update("update", shop.deployment, app_version_id=version_id(user.edge, "2"))
+    await over(user, (await user.approve("approve 2", shop.deployment, 2)).operation)
+
+
+async def pause(user: User, begun: Begun) -> None:
+    """Held in the middle of an update for a minute, and then seen through."""
+    shop = await _running(user)
+    begun()
+    updating = await user.update("update", shop, app_version_id=version_id(user.edge, "2"))
+    await user.pause("pause", shop)
+    if "resume" not in user.notes.told:
+        await asyncio.sleep(60.0)
+    resumed = await user.resume("resume", shop)
+    await over(user, updating.operation)
+    await over(user, resumed.operation)
+
+
+async def stop(user: User, begun: Begun) -> None:
+    """No replica runs, and then all do, where they did."""
+    edge = user.edge
+    shop = await _running(user)
+    begun()
+    await over(user, (await user.stop("stop", shop)).operation)
+    if "resume" not in user.notes.told:
+        assert {one.replicas for one in (await edge.connected()).objects.values()} == {0}
+    await over(user, (await user.resume("resume", shop)).operation)
+
+
+async def add_site(user: User, begun: Begun) -> None:
+    shop = await _running(user)
+    begun()
+    await over(user, (await user.add_sites("add", shop, user.edge.site_ids[2])).operation)
+
+
+async def remove_site(user: User, begun: Begun) -> None:
+    shop = await _running(user)
+    begun()
+    await over(user, (await user.remove_sites("remove", shop, user.edge.site_ids[0])).operation)
+
+
+async def adjust_site(user: User, begun: Begun) -> None:
+    shop = await _running(user)
+    begun()
+    await over(user, (await user.adjust_site("adjust", shop, user.edge.site_ids[0], c0=3)).operation)
+
+
+async def retry(user: User, begun: Begun) -> None:
+    """One of two sites refuses until it is given up; it is mended, and tried again."""
+    edge = user.edge
+    if "given up" not in user.notes.seen:
+        await edge.configure(failingSites=["s1"], **BEHAVIOUR)
+    edge.deadline_s = 3_600.0
+    shop = await user.deploy("shop", sites=edge.site_ids[:2])
+    await over(user, shop.operation)
+    edge.deadline_s = CONVERGED_WITHIN_S
+    user.notes.seen["given up"] = "yes"
+    begun()
+    await edge.configure(**BEHAVIOUR)
+    await over(user, (await user.retry("retry", shop.operation)).operation)
+
+
+async def drain(user: User, begun: Begun) -> None:
+    """It runs elsewhere before it leaves the site."""
+    edge = user.edge
+    shop = await user.deploy("shop", policy=PlacementPolicy(min_sites=1, max_sites=1))
+    await over(user, shop.operation)
+    if "home" not in user.notes.seen:
+        [user.notes.seen["home"]] = {each.site_id for each in edge.releases(shop.deployment)}
+    home = user.notes.seen["home"]
+    begun()
+    await over(user, (await user.drain("drain", home)).operation)
+    assert home not in {each.site_id for each in edge.releases(shop.deployment)}
+
+
 async def terminate(user: User, begun: Begun) -> None:
     shop = await _running(user)
     begun()
@@ -160,6 +243,14 @@ SCENARIOS = {
     "migrate": Scenario(migrate, "2", 2),
     "failover": Scenario(failover, "1", 1),
     "terminate": Scenario(terminate, None, 0),
+    "approve": Scenario(approve, "2", 2),
+    "pause": Scenario(pause, "2", 2),
+    "stop": Scenario(stop, "1", 2),
+    "add a site": Scenario(add_site, "1", 3),
+    "remove a site": Scenario(remove_site, "1", 1),
+    "adjust a site": Scenario(adjust_site, "1", 2, replicas=(1, 3)),
+    "retry": Scenario(retry, "1", 2, partial=frozenset({"shop"})),
+    "drain": Scenario(drain, "1", 1),
 }
 
 
@@ -178,5 +269,8 @@ def check_end(edge: Edge, scenario: Scenario) -> None:
     assert len({one.site_id for one in releases}) == scenario.sites
     components = edge.view.count("Component", "app_version_id", shop.app_version_id)
     assert len(releases) == components * scenario.sites
-    objects = edge.world().objects.values()
-    assert {one.reference for one in objects} == {f"shop:{scenario.version}"}
+    objects = edge.world().objects
+    assert {one.reference for one in objects.values()} == {f"shop:{scenario.version}"}
+    first = [one for one in releases if edge.view.get(one.component_id).name == "c0"]
+    replicas = sorted(objects[one.backend_name].replicas for one in first)
+    assert replicas == list(scenario.replicas or [1] * scenario.sites)

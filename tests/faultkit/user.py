@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from graph.kinds import Deployment
+from graph.kinds import Deployment, Operation
 from graph.request import Committed, Idempotency, Request
 from lifecycle.deployments import Adjustment, Started
 from lifecycle.migrations import Target
@@ -23,6 +23,7 @@ class Told(msgspec.Struct, frozen=True):
 
     deployment: str
     operation: str
+    """Empty for a change that is done with its commit."""
 
 
 @dataclass
@@ -111,6 +112,10 @@ class User:
             key, lambda given: verbs.adjust_site(deployment, site, replicas or None, visible=everything, **given)
         )
 
+    async def drain(self, key: str, target: str) -> Told:
+        """Of a site or a node: no deployment's."""
+        return await self._ask(key, lambda given: self.edge.lifecycle.drain(target, visible=everything, **given))
+
     async def _ask(self, key: str, call: Callable[[dict[str, Any]], Awaitable[Committed[Any]]]) -> Told:
         known = self.notes.told.get(key)
         if known is not None:
@@ -126,9 +131,11 @@ class User:
         return told
 
 
-def _told(value: Started | Deployment | tuple[Any, Any]) -> Told:
+def _told(value: Started | Deployment | Operation | tuple[Any, Any]) -> Told:
     if isinstance(value, Deployment):
         return Told(value.id, "")
+    if isinstance(value, Operation):
+        return Told("", value.id)
     if isinstance(value, Started):
         return Told(value.deployment.id, value.operation.id)
     operation, deployment = value

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
+from faultkit import broken as without
 from lifecyclekit.peers import broken
 
+SETTLE_S = 8.0
+"""Twice a lease: where it must not happen it is not waited for any longer."""
 
-async def test_a_broker_that_is_killed_and_wiped_loses_nothing(
-    tmp_path: Path, neo4j_server, nats_server, quick
-) -> None:
-    toll = await broken(tmp_path, neo4j_server, nats_server, quick, count=2, wiped=True)
+
+async def test_a_broker_that_is_killed_and_wiped_loses_nothing(neo4j_server, nats_server, quick) -> None:
+    toll = await broken(neo4j_server, nats_server, quick, count=2, wiped=True)
     assert toll.applied >= 2 * toll.sites
 
 
-async def test_a_node_of_three_that_is_killed_loses_nothing(tmp_path: Path, neo4j_server, nats_cluster, quick) -> None:
-    toll = await broken(tmp_path, neo4j_server, nats_cluster, quick, count=2, wiped=False)
+async def test_a_node_of_three_that_is_killed_loses_nothing(neo4j_server, nats_cluster, quick) -> None:
+    toll = await broken(neo4j_server, nats_cluster, quick, count=2, wiped=False)
     assert toll.applied >= 2 * toll.sites
+
+
+async def test_workers_that_do_not_fill_a_wiped_broker_again_are_found_out(neo4j_server, nats_server, quick) -> None:
+    with without.with_a_bucket_made_once(), pytest.raises(AssertionError, match="fair shares again never came"):
+        await broken(neo4j_server, nats_server, quick, count=1, wiped=True, settle_s=SETTLE_S)
+
+
+async def test_workers_that_do_not_go_to_another_node_are_found_out(neo4j_server, nats_cluster, quick) -> None:
+    """Whichever nodes the workers are connected to, one of three kills meets them."""
+    with without.with_a_connection_made_once(), pytest.raises(AssertionError, match="fair shares again never came"):
+        await broken(neo4j_server, nats_cluster, quick, count=3, wiped=False, settle_s=SETTLE_S)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from graph.kinds import Component, Override, Profile
+from graph.kinds.dependencies import Dependency
 from graph.refusal import InUse, InvalidInput, InvalidState, LimitExceeded, NotFound
 from graph.view import get_as
 from lifecycle.effective import MAX_LAID_BYTES, Overlays, effective_of
@@ -60,6 +61,22 @@ async def test_values_are_the_components_then_the_profiles_then_the_overrides_ge
         ("web", "s2"): {**web, "level": "zone", "image": {"tag": "1", "pull": "Never"}},
         **{("db", f"s{number}"): {"size": "L"} for number in range(3)},
     }
+
+
+async def test_two_deployments_of_one_version_run_beside_each_other_with_values_of_their_own(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version(web={"configuration": OWN, "dependencies": [Dependency(component="db")]}, db={})
+    made = []
+    for level in ("debug", "warning"):
+        loud = [Override(component="web", path="level", value=level)]
+        deployment, operation = await edge.deploy(level, overrides=loud)
+        await edge.succeeded(operation)
+        made.append(deployment.id)
+    for deployment_id, level in zip(made, ("debug", "warning"), strict=True):
+        assert {told(edge, deployment_id)["web", site]["level"] for site in ("s0", "s1")} == {level}
+    await edge.succeeded((await edge.terminate(made[0])).operation)
+    assert len(edge.releases(made[1])) == len(edge.world().objects) == 4
+    edge.check_books()
 
 
 async def test_only_what_runs_with_other_values_is_touched(edges, tmp_path: Path) -> None:

@@ -144,8 +144,13 @@ class Toll:
     """The longest that a change took."""
 
 
-async def broken(folder, neo4j_server, nats_servers, settings, *, count: int, wiped: bool, sites: int = 12) -> Toll:
-    """Two workers change a deployment while NATS servers are killed, all and their data or one of several at a time."""
+async def broken(
+    neo4j_server, nats_servers, settings, *, count: int, wiped: bool, sites: int = 12, settle_s: float = 60.0
+) -> Toll:
+    """Two workers change a deployment while NATS servers are killed, all and their data or one of several at a time.
+
+    `settle_s`: how long shares may take to be whole again.
+    """
     neo4j_server.clear()
     simulated = SimulatedDriver()
     settings = dataclasses.replace(settings, quarantine_after=1_000, takeover_s=1.0, handover_s=0.2)
@@ -176,7 +181,7 @@ async def broken(folder, neo4j_server, nats_servers, settings, *, count: int, wi
             await asyncio.to_thread(nats_servers.start if wiped else node.start)
             await edge.succeeded(operation)
             toll.changes += 2
-            await reached(lambda: settled(peers), what="fair shares again", within_s=60)
+            await reached(lambda: settled(peers), what="fair shares again", within_s=settle_s)
         edge.check_books()
         effects = list(world.effects.after(0))
         assert violations(effects) == []

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from beds.neo4j.server import Neo4jServer
 from graph.ledger import Ledger, Request
 from graph.refusal import Unavailable
+from graph.store import Store
 from graph.stores.neo4j import Neo4jStore
 from graph.stores.neo4j_client import Timeouts
 from storekit import races
@@ -87,8 +88,13 @@ FAULTS: dict[str, Callable[[Neo4jServer], Awaitable[None]]] = {
 }
 
 
-async def faults_under_load(server: Neo4jServer, faults: Sequence[str]) -> ServerToll:
-    """Does each of the faults to the server, which holds an empty graph, and checks the graph after each."""
+async def faults_under_load(
+    server: Neo4jServer, faults: Sequence[str], *, before: Callable[[Store], Store] = lambda store: store
+) -> ServerToll:
+    """Does each of the faults to the server, which holds an empty graph, and checks the graph after each.
+
+    `before` puts another store before each writer's.
+    """
     toll = ServerToll()
     told: dict[str, int] = {}
     state = State()
@@ -113,7 +119,7 @@ async def faults_under_load(server: Neo4jServer, faults: Sequence[str]) -> Serve
 
     async with contextlib.AsyncExitStack() as open_:
         ledgers = [
-            await open_.enter_async_context(Ledger(Neo4jStore(server.store, timeouts=IMPATIENT)).running())
+            await open_.enter_async_context(Ledger(before(Neo4jStore(server.store, timeouts=IMPATIENT))).running())
             for _ in range(LEDGERS)
         ]
         store = Neo4jStore(server.store)

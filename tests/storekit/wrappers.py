@@ -6,12 +6,13 @@ A control takes one defence away and must make the check fail; what cannot fail 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
 from graph.change import Commit, IdempotencyRecord
-from graph.store import Head, Store, StoreUnavailable, Transaction, UnknownOutcome, WriteBatch
+from graph.store import Head, Store, StoreProblem, StoreUnavailable, Transaction, UnknownOutcome, WriteBatch
 from graph.stores.sqlite import SqliteStore
 from graph.stores.sqlite_commits import Commits
 
@@ -159,6 +160,24 @@ class AnswersEarly(SqliteStore):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._commits = _EarlyCommits(self._file)
+
+
+class AnswersEarlyAway(Wrapped):
+    """Control: a store in another process, which says that a commit is durable while it is still on its way there."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self._behind: set[asyncio.Task[None]] = set()
+
+    async def leave(self, context: Any, kind: Any, problem: Any, trace: Any) -> None:
+        async def later() -> None:
+            await asyncio.sleep(0.01)
+            with contextlib.suppress(StoreProblem):
+                await context.__aexit__(kind, problem, trace)
+
+        behind = asyncio.create_task(later())
+        self._behind.add(behind)
+        behind.add_done_callback(self._behind.discard)
 
 
 class _PartialCommits(Commits):
