@@ -87,14 +87,17 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaul
         return all(mine.get(model, 0) >= count for model, count in other.accelerator_counts().items())
 
     def _combined(self, other: Resources, sign: int) -> Resources:
-        counts = self.accelerator_counts()
-        for model, count in other.accelerator_counts().items():
-            counts[model] = max(0, counts.get(model, 0) + sign * count)
+        accelerators: list[Accelerator] = []
+        if self.accelerators or other.accelerators:  # most have none, and thousands are summed up in one change
+            counts = self.accelerator_counts()
+            for model, count in other.accelerator_counts().items():
+                counts[model] = max(0, counts.get(model, 0) + sign * count)
+            accelerators = [Accelerator(model, count) for model, count in sorted(counts.items())]
         return Resources(
             cpu_millicores=max(0, self.cpu_millicores + sign * other.cpu_millicores),
             memory_bytes=max(0, self.memory_bytes + sign * other.memory_bytes),
             storage_bytes=max(0, self.storage_bytes + sign * other.storage_bytes),
-            accelerators=[Accelerator(model, count) for model, count in sorted(counts.items())],
+            accelerators=accelerators,
         )
 
 

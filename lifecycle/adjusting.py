@@ -2,7 +2,8 @@
 
 A policy has one number for all sites. Where a site has another, the engine is asked about that site alone, with that number
 and the rules of its nodes, and the answer takes the place of what the whole decision has there: so what is adjusted packs
-on real nodes and is verified at head like everything else. Sites with the same numbers are asked about together.
+on real nodes, is verified at head and has a price like everything else. Sites with the same numbers are asked about
+together.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import msgspec
 from graph.kinds import Component, SiteReplicas
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from placement.decision import Decision, SitePlacement
+from placement.own_numbers import with_own_numbers
+from placement.verdict import Verdict
 
 
 class AskedApart(NamedTuple):
@@ -53,18 +56,17 @@ def asked_apart(decision: Decision, *, adjustments: Iterable[SiteReplicas], aske
     return found
 
 
-def with_adjusted(decision: Decision, apart: Iterable[Decision]) -> Decision:
-    """The decision with what was decided apart in its place; the first of those that cannot be, if there is one."""
-    adjusted: dict[str, SitePlacement] = {}
+def with_adjusted(verdict: Verdict, apart: Iterable[Decision], *, ceiling: bool) -> Decision:
+    """The decision with what was decided apart in its place, and what it costs with that.
+
+    The first of those that cannot be, if there is one. `ceiling`: whether the policy's highest price holds for it too.
+    """
+    sites: list[SitePlacement] = []
     for found in apart:
         if not found.feasible:
             return found
-        adjusted.update((one.site_id, one) for one in found.placements)
-    placements = [
-        msgspec.structs.replace(one, components=adjusted[one.site_id].components) if one.site_id in adjusted else one
-        for one in decision.placements
-    ]
-    return msgspec.structs.replace(decision, placements=placements)
+        sites += found.placements
+    return with_own_numbers(verdict, sites, ceiling=ceiling)
 
 
 def only_at(policy: PlacementPolicy, site_ids: Sequence[str], *, names: Iterable[str]) -> PlacementPolicy:

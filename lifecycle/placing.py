@@ -92,8 +92,9 @@ class Placing:
         `stay_at`: by the name of a component the sites to stay at; only if that cannot be, and with `or_move`, the whole
         policy is looked at. `indulging`: what of the deployment's own infrastructure is taken to be in order.
         `bound`: whether to find out how far it is from the best at most, where deciding does not tell; that takes seconds.
-        `adjustments`: replicas at single sites; None: those that the deployment which is left out has. `scaled`: whether the
-        numbers that its scaling policies gave to sites hold where none is given.
+        `adjustments`: replicas at single sites, for which the policy's highest price holds too; None: those that the
+        deployment which is left out has. `scaled`: whether the numbers that its scaling policies gave to sites hold where
+        none is given.
         Raises InvalidInput or NotFound that name what is wrong with the policy.
         """
         pose = partial(
@@ -105,6 +106,7 @@ class Placing:
             indulging=indulging,
             path=path,
         )
+        asked_for = adjustments is not None
         if adjustments is None:
             before = get_as(reader, Deployment, excluding_deployment_id)
             adjustments = before.adjustments if before is not None else ()
@@ -117,7 +119,7 @@ class Placing:
             work = partial(self._choose, problem, stay_at, or_move=or_move, filing=filing, bound=bound)
             chosen = await in_thread(work)
             whole = AskedApart(components, policy, replicas)
-            return await self._adjusted(chosen, adjustments, whole, pose, filing=filing)
+            return await self._adjusted(chosen, adjustments, whole, pose, filing=filing, ceiling=asked_for)
 
     async def adjusted(
         self, reader: Reader, chosen: Chosen, deployment: Deployment, asked: AskedApart, *, indulging: Blemished = NONE
@@ -140,7 +142,7 @@ class Placing:
             indulging=indulging,
         )
         async with self._turn:
-            return await self._adjusted(chosen, adjustments, asked, pose, filing=Filing.FEASIBLE)
+            return await self._adjusted(chosen, adjustments, asked, pose, filing=Filing.FEASIBLE, ceiling=False)
 
     async def _adjusted(
         self,
@@ -150,19 +152,24 @@ class Placing:
         pose: Callable[..., Problem],
         *,
         filing: Filing,
+        ceiling: bool,
     ) -> Chosen:
-        if not adjustments or not chosen.decision.feasible:
+        """The decision with the numbers of single sites. `ceiling`: whether they are what is asked for, so that the policy's
+        highest price is held against them; what only has to go on somewhere keeps its numbers."""
+        verdict = chosen.decision
+        if not adjustments or not verdict.feasible:
             return chosen
+        assert isinstance(verdict, Verdict), "it was just made"
         problems = [
             pose(components=one.components, policy=one.policy, replicas=one.replicas)
-            for one in asked_apart(chosen.decision, adjustments=adjustments, asked=asked)
+            for one in asked_apart(verdict, adjustments=adjustments, asked=asked)
         ]
         if not problems:
             return chosen
 
         def put_in(stop: Stop) -> Chosen:
             apart = [decide(one, limits=Limits(stop=stop)) for one in problems]
-            return self.chosen(with_adjusted(chosen.decision, apart), filing=filing, stop=stop)
+            return self.chosen(with_adjusted(verdict, apart, ceiling=ceiling), filing=filing, stop=stop)
 
         return await in_thread(put_in)
 

@@ -87,7 +87,7 @@ class Plans:
         self._decisions = decisions
         self._dry_runs = dry_runs
         self._placing = placing
-        self._recheck = Recheck(placing)
+        self._recheck = Recheck(placing, dry_runs)
         self._suppositions = Suppositions(ledger, dry_runs)
 
     async def keep(
@@ -135,7 +135,7 @@ class Plans:
                 if len(steps) != plan.step_count:
                     raise InvalidState("its decisions are no longer kept", remedy="plan it anew", path="input.id")
                 broken = [
-                    *await self._recheck.broken(reader, self._ledger.view, plan, steps),
+                    *await self._recheck.broken(self._ledger.view, plan, steps, visible=visible),
                     *await self._suppositions.not_come_true(plan, steps, visible=visible),
                 ]
             return partial(

@@ -19,7 +19,7 @@ from lifecycle.events import AUTHOR
 from lifecycle.leaving import due_to_leave, movable, ranked, settled
 from lifecycle.placing_together import TOGETHER, Due
 from lifecycle.plans_moving import MovePlan, places_now, stays
-from lifecycle.plans_steps import Planned, PlanOutcome, places_of, planned, revisions_of
+from lifecycle.plans_steps import Planned, PlanOutcome, in_turn, places_of, planned, revisions_of
 from lifecycle.releases import sites_of
 from lifecycle.what_if_graph import SupposedGraph
 
@@ -52,8 +52,10 @@ async def drain_plan(
     operation = start_drain(graph.edit, target.id, visible=lambda _: graph.reader, author=AUTHOR)
     graph.laid()
     steps: dict[str, Planned] = {}
+    order: list[str] = []
     for lot in _lots(ranked(graph.edit, here if len(here) <= MAX_WHOLE else page), page):
-        steps |= await _settled(graph, operation.id, target, lot)
+        steps |= await _settled(graph, operation.id, target, lot, order)
+    steps = in_turn(steps, order)
     return MovePlan(
         kind=PlanKind.DRAIN,
         subject_id=target.id,
@@ -75,9 +77,9 @@ def _lots(ids: Sequence[str], page: Collection[str]) -> Iterator[Sequence[str]]:
 
 
 async def _settled(
-    graph: SupposedGraph, operation_id: str, target: Site | Node, lot: Sequence[str]
+    graph: SupposedGraph, operation_id: str, target: Site | Node, lot: Sequence[str], order: list[str]
 ) -> dict[str, Planned]:
-    """The steps of a lot, laid over the graph."""
+    """The steps of a lot, laid over the graph; what moves is added to `order`."""
     edit = graph.edit
     before = {one: (sites_of(edit, one), places_now(edit, one)) for one in lot}
     deployments = {one: deployment for one in lot if (deployment := get_as(edit, Deployment, one)) is not None}
@@ -87,6 +89,7 @@ async def _settled(
         if not move_deployment(edit, operation_id, deployment.id, chosen, generation=deployment.generation):
             return False
         graph.laid()
+        order.append(deployment.id)
         return True
 
     became = await settled(

@@ -47,6 +47,20 @@ class DryRuns:
         self._drivers = drivers
         self._turn = asyncio.Semaphore(at_once)
 
+    async def on(
+        self,
+        changes: Sequence[Change],
+        ask: Callable[[SupposedGraph], Awaitable[A]],
+        *,
+        visible: Visible,
+        path: str = "whatIf",
+    ) -> A:
+        """What is answered on the graph with changes over it, when it is this one's turn. Raises as `what_if.supposed`."""
+        async with self._turn:
+            view, projection = self._ledger.view, self._projection
+            with open_on(view, projection, changes, visible=visible, drivers=self._drivers, path=path) as graph:
+                return await ask(graph)
+
     async def deployment(
         self,
         wish: Wish,
@@ -77,7 +91,7 @@ class DryRuns:
                 graph.placing, graph.reader, wish, excluding=replaces, filing=Filing.NONE, bound=bound, path=path
             )
 
-        return await self._on(changes, choose, visible=visible, path=changes_path)
+        return await self.on(changes, choose, visible=visible, path=changes_path)
 
     async def drain(
         self,
@@ -96,7 +110,7 @@ class DryRuns:
         """
         _check_page(first, path=path)
         drain_target(visible(self._ledger.view), target_id, path=f"{path}.id")
-        plan = await self._on(
+        plan = await self.on(
             changes,
             lambda graph: drain_plan(graph, target_id, first=first, after=after, path=f"{path}.id"),
             visible=visible,
@@ -124,19 +138,10 @@ class DryRuns:
             )
         if wanted.max_moves is not None and wanted.max_moves < 0:
             raise InvalidInput("there are no moves or more", remedy="give 0 or more", path=f"{path}.maxMoves")
-        plan = await self._on(
+        plan = await self.on(
             changes, lambda graph: rebalance_plan(graph, wanted, path=path), visible=visible, path=changes_path
         )
         return dataclasses.replace(plan, changes=tuple(changes))
-
-    async def _on(
-        self, changes: Sequence[Change], ask: Callable[[SupposedGraph], Awaitable[A]], *, visible: Visible, path: str
-    ) -> A:
-        """What is answered on the graph with changes over it, when it is this one's turn."""
-        async with self._turn:
-            view, projection = self._ledger.view, self._projection
-            with open_on(view, projection, changes, visible=visible, drivers=self._drivers, path=path) as graph:
-                return await ask(graph)
 
 
 def _check_page(first: int, *, path: str) -> None:

@@ -34,7 +34,7 @@ from lifecycle.drain import MOVABLE, move_deployment, start_drain
 from lifecycle.events import tell
 from lifecycle.failing_over import fail_over
 from lifecycle.plans_moving import move_placed
-from lifecycle.plans_steps import Planned, PlanOutcome, filed_step, sum_of
+from lifecycle.plans_steps import Planned, PlanOutcome, by_turn, filed_step, sum_of
 
 MAX_PLANS = 100
 """Plans that are kept of one tenant, or of those that belong to none."""
@@ -255,7 +255,9 @@ def _apply(edit: Edit, plan: Plan, doing: Sequence[Planned], *, visible: Visible
     if plan.kind is PlanKind.DRAIN:
         drain = start_drain(edit, plan.subject_id or "", visible=visible, author=author)
         begun.operations.append(drain)
-    for one in doing:
+    operations: dict[str | None, Operation] = {}
+    deployments: dict[str | None, Deployment] = {}
+    for one in by_turn(doing):
         chosen, deployment = one.chosen, get_as(edit, Deployment, one.step.deployment_id)
         version = get_as(edit, AppVersion, deployment.app_version_id) if deployment is not None else None
         if chosen is None or deployment is None or version is None or deployment.phase not in MOVABLE:
@@ -265,19 +267,22 @@ def _apply(edit: Edit, plan: Plan, doing: Sequence[Planned], *, visible: Visible
         components = list(each(edit, Component, "app_version_id", version.id))
         try:
             if plan.kind is PlanKind.FAILOVER:
-                begun.operations.append(_failed_over(edit, deployment, chosen, author=author))
+                operations[deployment.id] = _failed_over(edit, deployment, chosen, author=author)
             elif drain is not None:
                 move_deployment(edit, drain.id, deployment.id, chosen, generation=deployment.generation)
             else:
-                begun.operations.append(move_placed(edit, deployment, components, chosen, author=author))
+                operations[deployment.id] = move_placed(edit, deployment, components, chosen, author=author)
         except CapacityGone as gone:
             reasons.append(_gone(gone, one))
             continue
         after = get_as(edit, Deployment, deployment.id)
         if after is not None:
-            begun.deployments.append(after)
+            deployments[deployment.id] = after
     if reasons:
         raise PlanOutdated(reasons)
+    asked = [one.step.deployment_id for one in doing]
+    begun.operations.extend(operations[one] for one in asked if one in operations)
+    begun.deployments.extend(deployments[one] for one in asked if one in deployments)
     return begun
 
 

@@ -31,6 +31,7 @@ from lifecycle.plans_steps import (
     PlanOutcome,
     cost_of,
     gain_of,
+    in_turn,
     is_less,
     places_of,
     planned,
@@ -98,13 +99,14 @@ async def rebalance_plan(graph: SupposedGraph, wanted: Rebalancing, *, path: str
     revision = graph.edit.revision
     ids = _selected(graph.reader, wanted, path=path)
     page = [one for one in ids if wanted.after is None or one > wanted.after][: wanted.first]
-    moves = _Moves(wanted.max_moves)
+    moves, turns = _Moves(wanted.max_moves), list[str]()
     steps: dict[str, Planned] = {}
     order = ranked(graph.edit, page)
     for at in range(0, len(order), TOGETHER):
-        steps |= await _repaired(graph, order[at : at + TOGETHER], wanted, moves)
+        steps |= await _repaired(graph, order[at : at + TOGETHER], wanted, moves, turns)
     staying = [one for one in order if one in steps and steps[one].step.cost_before is not None]
-    steps |= await _gained(graph, staying, steps, wanted, moves)
+    steps |= await _gained(graph, staying, steps, wanted, moves, turns)
+    steps = in_turn(steps, turns)
     return MovePlan(
         kind=PlanKind.REBALANCE,
         subject_id=None,
@@ -154,8 +156,13 @@ def _looked_at(edit: Edit, deployment_id: str, wanted: Rebalancing) -> Due | str
     )
 
 
-async def _repaired(graph: SupposedGraph, lot: Sequence[str], wanted: Rebalancing, moves: _Moves) -> dict[str, Planned]:
-    """The steps of a lot of which nothing moves but what cannot stay; those that stay have what they cost now."""
+async def _repaired(
+    graph: SupposedGraph, lot: Sequence[str], wanted: Rebalancing, moves: _Moves, turns: list[str]
+) -> dict[str, Planned]:
+    """The steps of a lot of which nothing moves but what cannot stay; those that stay have what they cost now.
+
+    What moves is added to `turns`.
+    """
     edit, steps = graph.edit, dict[str, Planned]()
     deployments = {one: get_as(edit, Deployment, one) for one in lot}
     looked_at = {one: _looked_at(edit, one, wanted) for one in lot}
@@ -183,6 +190,7 @@ async def _repaired(graph: SupposedGraph, lot: Sequence[str], wanted: Rebalancin
         )
         move_placed(edit, one.deployment, one.components, chosen, author=AUTHOR)
         graph.laid()
+        turns.append(deployment_id)
         moves.take(count)
         steps[deployment_id] = step
         return True
@@ -210,8 +218,9 @@ async def _gained(
     steps: Mapping[str, Planned],
     wanted: Rebalancing,
     moves: _Moves,
+    turns: list[str],
 ) -> dict[str, Planned]:
-    """The steps of those that are better off elsewhere, all decided together, what gains most first."""
+    """The steps of those that are better off elsewhere, all decided together, what gains most first, added to `turns`."""
     edit, found = graph.edit, dict[str, Planned]()
     looked_at = (_looked_at(edit, one, wanted) for one in staying)
     due = [one for one in looked_at if isinstance(one, Due)]
@@ -230,6 +239,7 @@ async def _gained(
             found[deployment.id] = stays(deployment, edit, stuck=False, why=why)
             continue
         graph.laid()
+        turns.append(deployment.id)
         moves.take(gain.moves)
         step = msgspec.structs.replace(
             steps[deployment.id].step,

@@ -4,25 +4,35 @@ What is verified under the lock is that sites, clusters and nodes are there and 
 labels, residency, what components are to each other) may have ceased to hold in the hour since; it is decided again with
 every component held to the very sites that were chosen for it. If that cannot be, the rules that refuse these sites are the
 reasons, or what the sites do not keep together.
+
+Moves that were planned together may rest on each other: one goes where another that it is to be near goes first. So they are
+looked at as they were planned, each on the graph with those before it laid over it, and a plan stands when it does so as a
+whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
-from graph.kinds import AppVersion, Component, Deployment, Plan, PlanKind, Site
+from graph.kinds import AppVersion, Component, Deployment, Operation, Plan, PlanKind, Site
 from graph.kinds.policy import PlacementPolicy
-from graph.refusal import Refusal, Unavailable
+from graph.refusal import CapacityGone, Refusal, Unavailable
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
+from lifecycle.deployments import Chosen, Visible
+from lifecycle.drain import MOVABLE, move_deployment, start_drain
+from lifecycle.events import AUTHOR
 from lifecycle.indulgence import NONE, Blemished, blemished
 from lifecycle.losses import left_out
-from lifecycle.placing import Filing, Placing, without
+from lifecycle.placing import SUPPOSED, Filing, Placing, without
+from lifecycle.plans_dry_runs import DryRuns
 from lifecycle.plans_kept import GOING, PlanReason, wish_of
-from lifecycle.plans_moving import down_sites
-from lifecycle.plans_steps import Planned, sites_chosen
+from lifecycle.plans_moving import down_sites, move_placed
+from lifecycle.plans_steps import Planned, by_turn, sites_chosen
 from lifecycle.releases import sites_of
 from lifecycle.unplaceable import reasons_of
+from lifecycle.what_if_graph import SupposedGraph
 from placement.decision import Decision
 from placement.disclosure import reason_without_use
 from placement.verdict import refusals_at
@@ -34,21 +44,77 @@ REASONS_TOLD = 10
 class Recheck:
     """Decides on planned sites again."""
 
-    def __init__(self, placing: Placing) -> None:
+    def __init__(self, placing: Placing, dry_runs: DryRuns) -> None:
         self._placing = placing
+        self._dry_runs = dry_runs
 
-    async def broken(self, reader: Reader, whole: Reader, plan: Plan, steps: Sequence[Planned]) -> list[PlanReason]:
+    async def broken(
+        self, whole: Reader, plan: Plan, steps: Sequence[Planned], *, visible: Visible
+    ) -> list[PlanReason]:
         """Why the policies do not allow what was planned, as far as the asker sees it; empty when they do.
 
-        `whole` is the graph of which `reader` is what the asker sees.
+        `whole` is the graph, of which the asker sees what is `visible`. Raises Unavailable.
         """
-        reasons: list[PlanReason] = []
-        for one in steps:
-            if one.step.outcome in GOING and one.chosen is not None:
-                reasons += await self._of(reader, whole, plan, one)
-        return reasons
+        going = [one for one in by_turn(steps) if one.step.outcome in GOING and one.chosen is not None]
+        if len(going) > 1:
+            return await self._dry_runs.on((), lambda graph: _together(graph, plan, going), visible=visible)
+        look = _Look(self._placing, visible(whole), whole, plan)
+        return [reason for one in going for reason in await look.at(one)]
 
-    async def _of(self, reader: Reader, whole: Reader, plan: Plan, one: Planned) -> list[PlanReason]:
+
+async def _together(graph: SupposedGraph, plan: Plan, going: Sequence[Planned]) -> list[PlanReason]:
+    """Why moves are not allowed, each looked at with those before it begun. `graph` has those begun afterwards that are."""
+    drain: Operation | None = None
+    if plan.kind is PlanKind.DRAIN:
+        try:
+            drain = start_drain(graph.edit, plan.subject_id or "", visible=lambda _: graph.reader, author=AUTHOR)
+        except Refusal:
+            return []  # what is gone is told by the change itself
+        graph.laid()
+    look = _Look(graph.placing, graph.reader, graph.edit, plan)
+    reasons: list[PlanReason] = []
+    for one in going:
+        found = await look.at(one)
+        if all(reason.code == "CAPACITY_GONE" for reason in found):
+            # Whether there is room is certain on the very nodes that were planned; deciding anew may take others.
+            gone = _begun(graph, drain, one)
+            found = found or [gone] if gone is not None else []
+        reasons += found
+    return reasons
+
+
+def _begun(graph: SupposedGraph, drain: Operation | None, one: Planned) -> PlanReason | None:
+    """Has a move begun, unless the deployment has changed, which the change itself tells; why it cannot be."""
+    edit, decision = graph.edit, one.decision
+    deployment = get_as(edit, Deployment, one.step.deployment_id)
+    version = get_as(edit, AppVersion, deployment.app_version_id) if deployment is not None else None
+    if decision is None or deployment is None or version is None or deployment.phase not in MOVABLE:
+        return None
+    chosen = Chosen(decision=decision, record_id=SUPPOSED)
+    try:
+        if drain is not None:
+            move_deployment(edit, drain.id, deployment.id, chosen, generation=one.step.generation)
+        else:
+            move_placed(edit, deployment, components_of(edit, version), chosen, author=AUTHOR)
+    except CapacityGone as gone:
+        return PlanReason(code="CAPACITY_GONE", message=gone.message, figures=gone.figures, deployment_id=deployment.id)
+    graph.laid()
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Looks at single deployments, with what a graph has at the moment."""
+
+    placing: Placing
+    reader: Reader
+    """What the asker sees of `whole`."""
+    whole: Reader
+    plan: Plan
+
+    async def at(self, one: Planned) -> list[PlanReason]:
+        """Why the policy does not allow what was planned of one. Raises Unavailable."""
+        reader, plan = self.reader, self.plan
         assert one.decision is not None, "only what was chosen is looked at"
         sites = sites_chosen(one.decision)
         gone = [site_id for site_id in sites if get_as(reader, Site, site_id) is None]
@@ -61,7 +127,7 @@ class Recheck:
         try:
             components = components_of(reader, version)
             planned = _planned(one.decision, components)
-            chosen = await self._placing.choose(
+            chosen = await self.placing.choose(
                 reader,
                 components=components,
                 policy=policy,
@@ -72,7 +138,9 @@ class Recheck:
                 stay_at=planned,
                 or_move=False,
                 filing=Filing.NONE,
-                indulging=NONE if one.step.deployment_id is None else _indulging(whole, plan, one.step.deployment_id),
+                indulging=NONE
+                if one.step.deployment_id is None
+                else _indulging(self.whole, plan, one.step.deployment_id),
             )
         except Unavailable:
             raise

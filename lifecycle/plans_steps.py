@@ -63,6 +63,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The sites where it is, by ascending id."""
     moves: int = 0
     """Sites of a component that it would newly run at."""
+    turn: int = 0
+    """Its turn among the moves of its plan, each of which is decided on what those before it leave; 0: it is none of them,
+    or was kept before turns were."""
     why: str | None = None
     """Why it stays or is stuck."""
     cost_before: PlanCost | None = None
@@ -99,6 +102,22 @@ def planned(chosen: Chosen | None, **fields: object) -> Planned:
     """A step with what was chosen for it, as it is looked at."""
     step = Step(**fields)  # type: ignore[arg-type]  # the fields of Step
     return Planned(step=step, decision=None if chosen is None else chosen.decision)
+
+
+def in_turn(steps: dict[str, Planned], order: Sequence[str]) -> dict[str, Planned]:
+    """Steps by deployment id, with the turns of those that move, which are given in their order."""
+    turns = {one: turn for turn, one in enumerate(order, 1)}
+    return {
+        one: Planned(step=msgspec.structs.replace(each.step, turn=turns[one]), decision=each.decision)
+        if one in turns
+        else each
+        for one, each in steps.items()
+    }
+
+
+def by_turn(steps: Iterable[Planned]) -> list[Planned]:
+    """Steps in the order in which they were decided, as far as it was kept."""
+    return sorted(steps, key=lambda one: one.step.turn)
 
 
 def kept(steps: Sequence[Planned], stop: Stop | None = None) -> list[Planned]:

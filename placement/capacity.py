@@ -11,7 +11,8 @@ Ask with a reader that sees all tenants' releases: what others use is used, whoe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from graph.kinds import Instance, InstanceStatus, Node, Release, Site
 from graph.values import NO_RESOURCES, Resources
@@ -85,6 +86,61 @@ def use_at_site(
     return used
 
 
+class SiteUse(NamedTuple):
+    """What our releases take up at a site."""
+
+    by_node: Mapping[str, Resources]
+    """On each of its nodes, by id; nothing where a node is missing."""
+    on_no_node: Resources
+    """On no particular node: all of it where nodes are not observed."""
+
+    def on(self, node_id: str) -> Resources:
+        """What is taken up on a node."""
+        return self.by_node.get(node_id, NO_RESOURCES)
+
+
+def site_use(
+    reader: Reader, site_id: str, nodes: Sequence[Node], *, excluding_deployment_id: str | None = None
+) -> SiteUse:
+    """What `node_use` and `use_at_site` say of a site and its nodes, with each instance and release looked at once.
+
+    nodes: those of the site that count, none where they are not observed.
+    """
+    by_node: dict[str, Resources] = {}
+    placed: Counter[str] = Counter()
+    met: Counter[str] = Counter()
+    for node in nodes:
+        seen: Counter[str] = Counter()
+        for one in each(reader, Instance, "node_id", node.id):
+            met[one.release_id] += 1
+            seen[one.release_id] += holds_resources(one)
+        for release_id in dict.fromkeys((*reader.ids("Release", "assignments", node.id), *seen)):
+            release = get_as(reader, Release, release_id)
+            if release is None or release.deployment_id == (excluding_deployment_id or ""):
+                continue
+            count = max(release.assignments.get(node.id, 0), seen[release_id])
+            if not count:
+                continue
+            placed[release_id] += count
+            used = release.resources.times(count)
+            by_node[node.id] = by_node[node.id].plus(used) if node.id in by_node else used
+    here = {node.id for node in nodes}
+    on_no_node = NO_RESOURCES
+    for release in each(reader, Release, "site_id", site_id):
+        if release.deployment_id == (excluding_deployment_id or ""):
+            continue
+        count = replicas_of(release)
+        if nodes:
+            known = met[release.id] == reader.count("Instance", "release_id", release.id)
+            if known and release.assignments.keys() <= here:
+                count -= placed[release.id]
+            else:  # some are on nodes that do not count here, or on none
+                count -= sum(placed_replicas(release, instances_by_node(reader, release.id)).values())
+        if count > 0:
+            on_no_node = on_no_node.plus(release.resources.times(count))
+    return SiteUse(by_node, on_no_node)
+
+
 def total_at_site(reader: Reader, site: Site, *, tenant_id: str | None = None) -> Resources | None:
     """What a site offers to all: the sum over its nodes, or its stated capacity; None when neither is known."""
     nodes = list(nodes_of(reader, site.id, tenant_id=tenant_id))
@@ -104,13 +160,20 @@ def free_at_site(
     A sum over nodes: that it covers a need does not say that the need fits on any one of them.
     """
     nodes = list(nodes_of(reader, site.id, tenant_id=tenant_id))
+    use = site_use(reader, site.id, nodes, excluding_deployment_id=excluding_deployment_id)
+    return free_beside(site, nodes, use)
+
+
+def free_beside(site: Site, nodes: Sequence[Node], use: SiteUse) -> Resources | None:
+    """The same, where the nodes of the site and what is used are known already."""
     free = site.capacity
     if nodes:
         free = NO_RESOURCES
         for node in nodes:
-            free = free.plus(free_at_node(reader, node, excluding_deployment_id=excluding_deployment_id))
-    if free is None:
-        return None
-    return free.minus(
-        use_at_site(reader, site.id, nodes_observed=bool(nodes), excluding_deployment_id=excluding_deployment_id)
-    )
+            free = free.plus(free_on(node, use))
+    return None if free is None else free.minus(use.on_no_node)
+
+
+def free_on(node: Node, use: SiteUse) -> Resources:
+    """What `free_at_node` says of a node of the site."""
+    return node.usable.minus(node.foreign_use).minus(use.on(node.id))

@@ -135,7 +135,7 @@ def _objective(
     latency = problem.latency.to(first)[1] if problem.targets and len(first) else np.empty(0)
     bounds = [None] * made.model.tiers if loose or choice.bound is None else choice.bound.tolist()
     everywhere: list[Ints] = [rows for rows in layout.rows if len(rows)]
-    costs = choice.cost if problem.policy.division is None else _costs_of_shares(made, layout, placements)
+    costs = _costs_of_shares(made, layout, placements) if layout.own else choice.cost
     return Objective(
         sites=len(np.unique(np.concatenate(everywhere))) if everywhere else 0,
         score=float(costs[made.preferences :].sum()),
@@ -151,7 +151,7 @@ def _objective(
 
 
 def _costs_of_shares(made: Modelled, layout: Layout, placements: Sequence[SitePlacement]) -> Floats:
-    """(tiers,): what a divided total costs, by the sites that have a part of it."""
+    """(tiers,): what it costs where sites have numbers of their own, by the sites that run something."""
     costs = np.zeros(made.model.tiers)
     ranks = made.problem.words.preference
     for tier in range(made.preferences):

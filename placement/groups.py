@@ -148,7 +148,10 @@ class _Reading:
 
 
 def _check_tree(groups: Sequence[SiteGroup], *, path: str) -> None:
-    """Each group is exactly one of the three, and there are not too many, nor too deep."""
+    """Each group is exactly one of the three, and there are not too many, nor too deep.
+
+    An empty list is as one that is left out, for what is read of a group has both lists; nothing else is passed over.
+    """
     waiting = [(one, f"{path}[{n}]", 1) for n, one in enumerate(groups)]
     count = choices = 0
     while waiting:
@@ -169,7 +172,7 @@ def _check_tree(groups: Sequence[SiteGroup], *, path: str) -> None:
             )
         if sum((group.sites is not None, bool(group.all_of), bool(group.any_of))) != 1:
             raise InvalidInput(
-                "a group is exactly one of sites, allOf and anyOf, and neither of these is empty",
+                "a group is exactly one of sites, allOf and anyOf; an empty list is as one that is left out",
                 remedy="give one of the three",
                 path=where,
             )

@@ -46,6 +46,8 @@ class Layout:
     """Why a total cannot be divided over the open sites; empty when all are."""
     fits: Mapping[tuple[int, int], int] = field(default_factory=dict)
     """By (component, site) where not all fits: how many replicas do."""
+    own: bool = False
+    """Whether sites have numbers of replicas of their own: of a total that is divided, or given to single sites."""
 
 
 def laid_out(made: Modelled, choice: Choice) -> Layout:
@@ -62,6 +64,7 @@ def laid_out(made: Modelled, choice: Choice) -> Layout:
         for row in rows[0].tolist():
             cluster[row] = _packed(made, packing, row, unit.components, assigned)
         return Layout(rows, replicas, assigned, cluster)
+    divided = made.problem.policy.division is not None
     count = len(made.problem.components)
     sites = np.unique(np.concatenate(rows)).astype(np.int64)
     wanted = np.zeros((count, len(sites)), dtype=np.int64)
@@ -89,7 +92,7 @@ def laid_out(made: Modelled, choice: Choice) -> Layout:
         for at in np.flatnonzero(~packing.fits).tolist()
         for component in range(count)
     }
-    return Layout(rows, replicas, assigned, cluster, tuple(crowded), fits=fits)
+    return Layout(rows, replicas, assigned, cluster, tuple(crowded), fits=fits, own=divided)
 
 
 def placements_of(made: Modelled, layout: Layout) -> list[SitePlacement]:
@@ -144,7 +147,7 @@ def _price_each(problem: Problem, components: Sequence[int], rows: Ints) -> Floa
 
 def moves_of(made: Modelled, layout: Layout) -> int:
     """Components at sites where they did not run before."""
-    if made.problem.policy.division is None:
+    if not layout.own:
         return sum(int(moves(unit.problem, rows).sum()) for unit, rows in zip(made.units, layout.rows, strict=True))
     return sum(int(_new(made, at, layout).sum()) for at in range(len(made.units)))
 
@@ -217,7 +220,7 @@ def _terms(made: Modelled, unit: int, layout: Layout, latency: Floats) -> list[l
     found: list[list[ScoreTerm]] = [[] for _ in sites]
     for one in made.measured[unit]:
         values = latency if one.score.measure is None else one.values[place]
-        if made.problem.policy.division is not None:
+        if layout.own:
             values = _of_shares(made, unit, layout, one, values)
         for at, value in enumerate(values.tolist()):
             found[at].append(_term(one, value))
@@ -225,7 +228,7 @@ def _terms(made: Modelled, unit: int, layout: Layout, latency: Floats) -> list[l
 
 
 def _of_shares(made: Modelled, unit: int, layout: Layout, measured: Measured, values: Floats) -> Floats:
-    """What a score is of the replicas that each site was given of a total, and not of the least that it might have."""
+    """What a score is of the replicas that each site was given, and not of those that it was chosen with."""
     if measured.score.term is Term.HEADROOM:
         return _in_use(made, unit, layout)
     if measured.score.term is Term.MOVES:

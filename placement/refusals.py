@@ -59,14 +59,15 @@ class Refusals(Sequence[SiteRefusal]):
         """What was decided on."""
         self.choice = choice
         """What was chosen of it; None when nothing was."""
-        self._layout = layout
+        self.layout = layout
+        """The choice on nodes; None when there is none."""
 
     @cached_property
     def _places_of_refusals(self) -> tuple[Ints, Ints]:
         """The row and the unit of each, row by row, so that a site's units are beside each other."""
         chosen: Mask = np.zeros((len(self.made.problem), len(self.made.units)), dtype=bool)
-        if self._layout is not None:
-            for at, rows in enumerate(self._layout.rows):
+        if self.layout is not None:
+            for at, rows in enumerate(self.layout.rows):
                 chosen[rows, at] = True
         rows, units = np.nonzero(~chosen)
         return rows.astype(np.int64), units.astype(np.int64)

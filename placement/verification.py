@@ -15,7 +15,7 @@ from graph.refusal import CapacityGone, NotFound
 from graph.values import NO_RESOURCES, Resources
 from graph.view import Reader, get_as
 from placement.affinity import itself_of
-from placement.capacity import free_at_node, free_at_site, nodes_of
+from placement.capacity import free_beside, free_on, nodes_of, site_use
 from placement.conditions import cluster_problem, is_down, is_seen_by, node_problem
 from placement.decision import ComponentPlacement, Decision, SitePlacement
 from placement.verification_words import (
@@ -106,10 +106,10 @@ def _verify_site(
     total = NO_RESOURCES
     by_node: dict[str, Resources] = {}
     nodes: dict[str, Node] = {}
-    observed = next(nodes_of(reader, site.id, tenant_id=tenant_id), None) is not None
+    there = list(nodes_of(reader, site.id, tenant_id=tenant_id))
     for component, one in asked:
         total = total.plus(component.resources.times(one.replicas))
-        if observed and sum(one.assignments.values()) != one.replicas:
+        if there and sum(one.assignments.values()) != one.replicas:
             raise _gone(f"site {site.name!r} has nodes now on which {component.name!r} has no place yet")
         for node_id, replicas in one.assignments.items():
             node = _verified_node(
@@ -132,11 +132,11 @@ def _verify_site(
     problem = shared_node_problem(reader, asked, policy=policy)
     if problem is not None:
         raise _gone(f"site {site.name!r}: {problem}")
+    use = site_use(reader, site.id, there, excluding_deployment_id=excluding_deployment_id)
     for node_id, needed in by_node.items():
         node = nodes[node_id]
-        free = free_at_node(reader, node, excluding_deployment_id=excluding_deployment_id)
-        _verify_fit(f"node {node.name!r} of site {site.name!r}", needed, free)
-    free_in_all = free_at_site(reader, site, tenant_id=tenant_id, excluding_deployment_id=excluding_deployment_id)
+        _verify_fit(f"node {node.name!r} of site {site.name!r}", needed, free_on(node, use))
+    free_in_all = free_beside(site, there, use)
     _verify_fit(f"site {site.name!r}", total, NO_RESOURCES if free_in_all is None else free_in_all)
 
 

@@ -44,7 +44,8 @@ class SiteSelector(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
 class SiteGroup(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Sites that are wanted together or one for another: exactly one of `sites`, `allOf` and `anyOf`.
 
-    `sites` in `allOf` means every site that it selects, in `anyOf` any one of them. Groups may be nested.
+    `sites` in `allOf` means every site that it selects, in `anyOf` any one of them. Groups may be nested. An empty `allOf`
+    or `anyOf` is as one that is left out: what is read of a group can be given again as it is.
     """
 
     sites: Annotated[SiteSelector | None, doc("Sites.")] = None

@@ -10,6 +10,8 @@ from graph.kinds import DeploymentPhase, OperationKind, OperationStatus
 from graph.kinds.policy import Division, PlacementPolicy, SiteSelector
 from graph.refusal import CapacityGone, InvalidInput, InvalidState, NotFound
 from lifecycle.unplaceable import Unplaceable
+from lifecyclekit.edge import NEED, NODE
+from placement.filed_decision import decision_filed
 from placement.verdict import refusals_at
 
 
@@ -123,6 +125,51 @@ async def test_one_site_has_another_number_of_replicas(edge) -> None:
     (release,) = [each for each in edge.releases(deployment.id) if each.site_id == one]
     assert sum(release.assignments.values()) == 3
     edge.check_books()
+
+
+async def priced(edge, deployment_id: str):
+    """The decision that is filed of a deployment."""
+    record = await edge.ledger.store.record("decision", edge.deployment(deployment_id).decision_id)
+    return decision_filed(record.body)
+
+
+async def test_the_decision_of_an_adjusted_site_tells_what_it_costs(edge) -> None:
+    deployment = await shop(edge, at=2)
+    one, two = edge.site_ids[:2]
+    for site_id, price in ((one, 2.0), (two, 6.0)):
+        await edge.change(
+            lambda edit, site_id=site_id, price=price: edit.replace(edit.get(site_id), price_per_core_hour=price)
+        )
+    cores = NEED.cpu_millicores / 1000
+    for counts, replicas in (((3, 1), {"web": 3}), ((1, 1), None)):
+        await edge.succeeded((await edge.adjust_site(deployment.id, one, **(replicas or {}))).operation)
+        found = await priced(edge, deployment.id)
+        price = cores * (2.0 * counts[0] + 6.0 * counts[1])
+        assert found.objective.price_per_hour == pytest.approx(price)
+        assert [one.components[0].replicas for one in found.placements] == list(counts)
+        terms = {at.site_id: {term.name: term.value for term in at.terms} for at in found.placements}
+        assert [terms[site]["price"] for site in (one, two)] == pytest.approx(
+            [cores * 2.0 * counts[0], cores * 6.0 * counts[1]]
+        )
+        # Of the two nodes of a site so much is in use by then.
+        in_use = [count * NEED.cpu_millicores / (2 * NODE.cpu_millicores) for count in counts]
+        assert [terms[site]["headroom"] for site in (one, two)] == pytest.approx(in_use)
+        assert found.objective.score == pytest.approx(sum(at.score for at in found.placements))
+
+
+async def test_more_at_a_site_than_the_policy_pays_for_is_refused(edge) -> None:
+    await edge.network(sites=1)
+    await edge.version()
+    home = edge.site_ids[0]
+    await edge.change(lambda edit: edit.replace(edit.get(home), price_per_core_hour=2.0))
+    policy = PlacementPolicy(max_price_per_hour=4 * NEED.cpu_millicores / 1000)
+    deployment, operation = await edge.deploy(policy=policy)
+    await edge.succeeded(operation)
+    await edge.succeeded((await edge.adjust_site(deployment.id, home, web=2)).operation)
+    with pytest.raises(Unplaceable) as refused:
+        await edge.adjust_site(deployment.id, home, web=3)
+    assert [one.rule for one in refused.value.decision.conflicts] == ["max_price_per_hour"]
+    assert standing(edge, deployment.id)[home][0] == 2
 
 
 async def test_an_adjustment_is_part_of_the_revision(edge) -> None:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from placement_graphs import GIB, Builder, amount
 
-from graph.kinds import InstanceStatus, Node, ReleaseObserved, Site
+from graph.kinds import InstanceStatus, Node, Release, ReleaseObserved, Site
 from graph.values import Resources
 from graph.view import each
-from placement.capacity import free_at_node, free_at_site, node_use, use_at_site
+from placement.capacity import free_at_node, free_at_site, free_on, node_use, nodes_of, site_use, use_at_site
 from placement.inventory import amounts_of, inventory_of
 
 
@@ -78,20 +78,20 @@ def test_a_site_without_nodes_is_counted_by_its_stated_capacity(build: Builder) 
     assert free_at_site(build.view, build.site(nodes=0)) is None
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 2),
-            st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), max_size=3),
-            st.integers(0, 4),
-            st.integers(0, 4),
-            st.lists(st.tuples(st.none() | st.integers(0, 5), st.sampled_from(InstanceStatus)), max_size=3),
-        ),
-        max_size=4,
-    )
+releases_of_any_kind = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), max_size=3),
+        st.integers(0, 4),
+        st.integers(0, 4),
+        st.lists(st.tuples(st.none() | st.integers(0, 5), st.sampled_from(InstanceStatus)), max_size=3),
+    ),
+    max_size=4,
 )
-def test_the_columns_say_what_the_sums_for_one_node_or_site_say(releases: list[tuple[Any, ...]]) -> None:
+
+
+def with_releases(releases: list[tuple[Any, ...]]) -> Builder:
+    """Two sites with two nodes each and one of a stated capacity, with such releases."""
     build = Builder()
     sites = [build.site(nodes=2, node={"capacity": amount(4000, GIB, a100=3)}) for _ in range(2)]
     sites.append(build.site(nodes=0, capacity=amount(9000, GIB, a100=3)))
@@ -108,7 +108,14 @@ def test_the_columns_say_what_the_sums_for_one_node_or_site_say(releases: list[t
         )
         for n, status in instances:
             build.instance(made, None if n is None else nodes[n % len(nodes)], status=status)
-    view, inventory = build.view, inventory_of(build.view)
+    return build
+
+
+@settings(max_examples=40, deadline=None)
+@given(releases_of_any_kind)
+def test_the_columns_say_what_the_sums_for_one_node_or_site_say(releases: list[tuple[Any, ...]]) -> None:
+    view = with_releases(releases).view
+    inventory = inventory_of(view)
     columns = inventory.nodes
     usable, free = columns.accelerator_columns("a100")
     for node in each(view, Node):
@@ -128,6 +135,27 @@ def test_the_columns_say_what_the_sums_for_one_node_or_site_say(releases: list[t
         assert (stated is None) == (one.capacity is None)
         if stated is not None:
             assert tuple(columns.used[:, stated]) == amounts_of(use_at_site(view, one.id, nodes_observed=False))
+
+
+@settings(max_examples=60, deadline=None)
+@given(releases_of_any_kind, st.none() | st.integers(0, 3))
+def test_a_site_in_one_pass_is_as_its_nodes_one_by_one(releases: list[tuple[Any, ...]], left_out: int | None) -> None:
+    build = with_releases(releases)
+    view, made = build.view, list(each(build.view, Release))
+    without = made[left_out].deployment_id if left_out is not None and left_out < len(made) else None
+    for site in each(view, Site):
+        nodes = list(nodes_of(view, site.id))
+        use = site_use(view, site.id, nodes, excluding_deployment_id=without)
+        free = site.capacity if not nodes else Resources()
+        for node in nodes:
+            assert use.on(node.id) == node_use(view, node.id, excluding_deployment_id=without)
+            alone = free_at_node(view, node, excluding_deployment_id=without)
+            assert free_on(node, use) == alone
+            free = Resources() if free is None else free.plus(alone)
+        elsewhere = use_at_site(view, site.id, nodes_observed=bool(nodes), excluding_deployment_id=without)
+        assert use.on_no_node == elsewhere
+        found = free_at_site(view, site, excluding_deployment_id=without)
+        assert found == (None if free is None else free.minus(elsewhere))
 
 
 def test_resources_of_nothing_cover_nothing() -> None:

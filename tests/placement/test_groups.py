@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -144,6 +145,55 @@ def test_a_mandatory_site_that_is_no_candidate_leaves_its_demand_as_it_is() -> N
 )
 def test_a_group_is_exactly_one_of_three(group: SiteGroup, path: str) -> None:
     with pytest.raises(InvalidInput) as caught:
+        read(group)
+    assert caught.value.path == f"input.policy.{path}"
+
+
+EVERY = SiteSelector()
+
+
+@pytest.mark.parametrize(
+    ("as_written", "means"),
+    [
+        ({"sites": {}, "any_of": []}, {"sites": {}}),
+        ({"sites": {}, "all_of": [], "any_of": []}, {"sites": {}}),
+        ({"any_of": [{"sites": {}, "all_of": []}], "all_of": []}, {"any_of": [{"sites": {}}]}),
+        ({"all_of": [{"any_of": [{"sites": {}}], "all_of": []}]}, {"all_of": [{"any_of": [{"sites": {}}]}]}),
+    ],
+)
+def test_an_empty_list_is_as_one_that_is_left_out(as_written: dict[str, object], means: dict[str, object]) -> None:
+    given, wanted = (msgspec.convert(one, SiteGroup) for one in (as_written, means))
+    assert given == wanted
+    found, same = read(given), read(wanted)
+    assert demands(found.mandatory) == demands(same.mandatory)
+    assert found.alternatives == same.alternatives == ()
+
+
+@pytest.mark.parametrize(
+    ("group", "kept_by"),
+    [
+        (SiteGroup(sites=EVERY, any_of=[]), [frozenset(range(SITES))]),
+        (SiteGroup(any_of=[SiteGroup(sites=EVERY, any_of=[])]), [one for one in choices() if one]),
+    ],
+)
+def test_a_group_of_every_site_is_kept_by_all_in_all_of_and_by_any_in_any_of(
+    group: SiteGroup, kept_by: list[frozenset[int]]
+) -> None:
+    found = read(group)
+    assert [one for one in choices() if holds(found, one)] == kept_by
+
+
+@pytest.mark.parametrize(
+    ("group", "path"),
+    [
+        (SiteGroup(any_of=[]), "groups[0]"),
+        (SiteGroup(all_of=[], any_of=[]), "groups[0]"),
+        (all_of(site(0), SiteGroup(any_of=[])), "groups[0].allOf[1]"),
+        (SiteGroup(sites=EVERY, any_of=[SiteGroup(all_of=[])]), "groups[0]"),
+    ],
+)
+def test_a_group_of_which_empty_lists_leave_nothing_or_two_is_refused(group: SiteGroup, path: str) -> None:
+    with pytest.raises(InvalidInput, match="an empty list is as one that is left out") as caught:
         read(group)
     assert caught.value.path == f"input.policy.{path}"
 
