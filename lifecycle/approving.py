@@ -52,10 +52,8 @@ class Approvals:
         Raises InvalidInput, NotFound, Forbidden, InvalidState, Unplaceable, CapacityGone, or what the ledger raises.
         """
         check_deadline(deadline_s)
-        asked_before = False
 
-        async def attempt() -> Callable[[Edit], Started]:
-            nonlocal asked_before
+        async def attempt(anew: bool) -> Callable[[Edit], Started]:
             reader = visible(self._ledger.view)
             deployment = seen_deployment(reader, deployment_id)
             check_number(deployment, revision_number)
@@ -68,8 +66,7 @@ class Approvals:
                 number=proposal.number,
                 **intents_of(proposal),
             )
-            decision_id = None if asked_before else proposal.decision_id
-            asked_before = True
+            decision_id = None if anew else proposal.decision_id
             chosen = await self._decisions.at_revision(reader, deployment, wanted, decision_id=decision_id)
             change = partial(
                 approve_deployment,
@@ -82,7 +79,7 @@ class Approvals:
             )
             return within(change, deadline_s)
 
-        return await self._decisions.commit(attempt, request, remember)
+        return await self._decisions.commit_as_filed(attempt, request, remember)
 
 
 def check_number(deployment: Deployment, revision_number: int) -> None:

@@ -37,7 +37,6 @@ from lifecycle.prometheus import (
     MetricsUnreachable,
     Prometheus,
     Values,
-    value_of,
 )
 from lifecycle.settings import LifecycleSettings
 
@@ -235,10 +234,9 @@ class Sampler:
         view = self._view()
         found = {}
         for one in targets:
-            site = get_as(view, Site, one.release.site_id)
-            value = value_of(values.by_site, site_id=one.release.site_id, site=site.name if site is not None else "")
-            if value is None:
-                found[one.key] = _Read(None, 0, "the query gives no value for the site")
+            value = value_of(view, values.by_site, site_id=one.release.site_id, tenant_id=tenant_id)
+            if isinstance(value, str):
+                found[one.key] = _Read(None, 0, value)
             else:
                 cpu = one.policy.metric is ScalingMetric.CPU_UTILIZATION
                 whole = _percent(one, value * 1000) if cpu else value
@@ -345,6 +343,23 @@ class Seen:
 
 class _LeftAlone(Exception):
     """What would be asked has left several calls unanswered."""
+
+
+def value_of(reader: Reader, values: Mapping[str, float], *, site_id: str, tenant_id: str) -> float | str:
+    """What a query gives for a site, by its id, or else by its name; why it gives nothing.
+
+    A site that all share and one of the tenant's own may have the same name. It is nobody's value then: a wrong one would
+    scale, and none scales nothing.
+    """
+    if site_id in values:
+        return values[site_id]
+    site = get_as(reader, Site, site_id)
+    if site is None or site.name not in values:
+        return "the query gives no value for the site"
+    others = [reader.find("Site", site.name, scope) for scope in ("", tenant_id)]
+    if any(other is not None and other.id != site_id for other in others):
+        return f"the query names sites by name, and several are named {site.name!r}: name them by id"
+    return values[site.name]
 
 
 def _none(targets: Iterable[Target], why: str) -> dict[Key, _Read]:

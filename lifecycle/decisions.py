@@ -206,6 +206,24 @@ class Decisions:
                 if tries <= 0:
                     raise
 
+    async def commit_as_filed(
+        self,
+        attempt: Callable[[bool], Awaitable[Callable[[Edit], R]]],
+        request: Request,
+        remember: Remember[R] | None,
+    ) -> Committed[R]:
+        """As `commit`, for what was decided before: the first attempt takes that decision. Those that follow, since its
+        place was gone at head, are told to decide `anew`.
+        """
+        decided = False
+
+        async def once() -> Callable[[Edit], R]:
+            nonlocal decided
+            anew, decided = decided, True
+            return await attempt(anew)
+
+        return await self.commit(once, request, remember)
+
     async def earlier(self, reader: Reader, deployment: Deployment, *, anew: bool) -> Earlier:
         """The state that a deployment goes back to: where it ran then, or placed `anew`. Raises InvalidState."""
         good = deployment.good

@@ -96,10 +96,8 @@ class DeploymentVerbs:
         The next change starts from it. Raises NotFound, Conflict, InvalidInput, InvalidState, Unplaceable, CapacityGone, or
         what the ledger raises.
         """
-        asked_before = False
 
-        async def attempt() -> Callable[[Edit], Started]:
-            nonlocal asked_before
+        async def attempt(anew: bool) -> Callable[[Edit], Started]:
             reader = visible(self._ledger.view)
             deployment = seen_deployment(reader, deployment_id)
             check_verb(deployment, Verb.ROLL_BACK)
@@ -116,8 +114,7 @@ class DeploymentVerbs:
                     remedy="update the deployment instead",
                     path="input.revisionNumber",
                 )
-            decision_id = None if asked_before else revision.decision_id
-            asked_before = True
+            decision_id = None if anew else revision.decision_id
             chosen = await self._decisions.at_revision(reader, deployment, revision, decision_id=decision_id)
             change = Adjustment(
                 deployment_id=deployment_id, expected_revision=expected_revision, **intents_of(revision)
@@ -132,7 +129,7 @@ class DeploymentVerbs:
             )
             return within(made, deadline_s)
 
-        return await self._decisions.commit(attempt, request, remember)
+        return await self._decisions.commit_as_filed(attempt, request, remember)
 
 
 def _asked(

@@ -26,14 +26,13 @@ from graph.kinds import (
 )
 from graph.refusal import InvalidState
 from graph.view import Reader, each, get_as
-from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
 from lifecycle.cordon import set_schedulable
-from lifecycle.deployments import Chosen, Visible, file_decision
-from lifecycle.events import tell
+from lifecycle.deployments import Chosen, Visible
+from lifecycle.events import AUTHOR, tell
+from lifecycle.moving import begin_move
 from lifecycle.opening import create_operation
 from lifecycle.progress import tally
-from lifecycle.releases import apply_decision
 
 MOVABLE = (
     DeploymentPhase.PROGRESSING,
@@ -113,31 +112,15 @@ def move_deployment(edit: Edit, operation_id: str, deployment_id: str, chosen: C
         return False
     components = components_of(edit, version)
     target = edit.get(operation.subject_id or "")
-    leave_out = [operation.subject_id or ""]
-    verify_at_head(
+    begin_move(
         edit,
-        chosen.decision,
-        components,
-        policy=deployment.policy,
-        deployment_id=deployment.id,
-        leave_out=leave_out,
-    )
-    sites = frozenset([target.site_id] if isinstance(target, Node) else [])
-    after = edit.replace(
         deployment,
-        generation=deployment.generation + 1,
-        decision_id=file_decision(edit, deployment, chosen),
-        phase=DeploymentPhase.PROGRESSING,
-    )
-    apply_decision(
-        edit,
-        after,
-        chosen.decision,
         components,
-        operation_id=operation.id,
-        replace_first=True,
-        take_over=False,
-        reassign=sites,
+        chosen,
+        operation=operation,
+        author=AUTHOR,
+        leave_out=[operation.subject_id or ""],
+        reassign=frozenset([target.site_id] if isinstance(target, Node) else []),
     )
     return True
 

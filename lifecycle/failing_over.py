@@ -28,19 +28,19 @@ from graph.kinds import (
     Plan,
     PlanKind,
     PlanStatus,
-    Progress,
     Release,
 )
 from graph.refusal import InvalidState
 from graph.view import Reader, get_as
-from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
-from lifecycle.deployments import Chosen, file_decision, open_operation
+from lifecycle.deployments import Chosen
 from lifecycle.drain import MOVABLE
 from lifecycle.events import AUTHOR, tell
 from lifecycle.fencing import is_known_gone
-from lifecycle.losses import AWAY, due_of, left_out, losses_of, staying
-from lifecycle.releases import apply_decision, releases_of
+from lifecycle.losses import AWAY, due_of, left_out, losses_of, planned_of, staying
+from lifecycle.mass_loss import MOVES_HELD, are_held
+from lifecycle.moving import begin_move
+from lifecycle.releases import releases_of
 from lifecycle.settings import LifecycleSettings
 from placement.decision import Decision
 from placement.standing import Standing
@@ -92,13 +92,24 @@ def note_losses(
     before = deployment.displacement
     if not losses:
         return deployment if before is None else _over(edit, deployment, before, told=followed)
-    if before is not None and before.losses == losses:
+    outdated = before is not None and is_outdated(deployment, before, losses)
+    if before is not None and before.losses == losses and not outdated:
         return deployment
-    if before is None or not due_of(losses, at=edit.at):
+    if before is None or outdated or not due_of(losses, at=edit.at):
+        losses = [msgspec.structs.replace(one, planned=False) for one in losses]
         drop_plan(edit, before)
         after = Displacement(state=DisplacementState.TOLERATED, losses=losses)
         return put(edit, deployment, after)
     return edit.replace(deployment, displacement=msgspec.structs.replace(before, losses=losses))
+
+
+def is_outdated(deployment: Deployment, displacement: Displacement, losses: Collection[Loss]) -> bool:
+    """Whether the plan of a displacement was made for another generation, or for a loss that is not among these."""
+    if displacement.plan_id is None:
+        return False
+    still = {one.what for one in losses}
+    gone = any(one.planned and one.what not in still for one in displacement.losses)
+    return gone or displacement.plan_generation != deployment.generation
 
 
 def stand(
@@ -112,7 +123,8 @@ def stand(
     if (before.state, before.why) == (state, why):
         return deployment
     drop_plan(edit, before)
-    return put(edit, deployment, Displacement(state=state, losses=before.losses, why=why))
+    losses = [msgspec.structs.replace(one, planned=False) for one in before.losses]
+    return put(edit, deployment, Displacement(state=state, losses=losses, why=why))
 
 
 def fail_over(
@@ -128,7 +140,8 @@ def fail_over(
 
     With settings, by itself: losses are asked for again, and only those that count by now are left. Without, because
     somebody applies a plan.
-    Raises CapacityGone, or InvalidState when the old copy of one that is single is not known to be gone.
+    Raises CapacityGone, or InvalidState when the old copy of one that is single is not known to be gone, or when moves that
+    begin by themselves are held.
     """
     deployment = get_as(edit, Deployment, deployment_id)
     if deployment is None or deployment.displacement is None or deployment.generation != generation:
@@ -136,14 +149,16 @@ def fail_over(
     version = get_as(edit, AppVersion, deployment.app_version_id)
     if version is None or deployment.phase not in MOVABLE or not chosen.decision.feasible:
         return None
-    losses: Sequence[Loss] = deployment.displacement.losses
-    later: list[Loss] = []
+    known: Sequence[Loss] = deployment.displacement.losses
+    losses = planned_of(known)
     if settings is not None:
         known = losses_of(edit, deployment, standing=None, at=edit.at, settings=settings)
         losses = due_of(known, at=edit.at)
-        later = [one for one in known if one not in losses]
         if not losses or deployment.failover.mode is not FailoverMode.APPLY:
             return None
+        if are_held(edit, left_out(edit, deployment, losses)):
+            raise InvalidState(MOVES_HELD, remedy="resume them when it is known what is lost", path="input.id")
+    later = [msgspec.structs.replace(one, planned=False) for one in known if one not in losses]
     awaited = old_copies(edit, deployment, losses)
     if awaited:
         raise InvalidState(
@@ -151,38 +166,22 @@ def fail_over(
         )
     components = components_of(edit, version)
     out = left_out(edit, deployment, losses)
-    verify_at_head(
+    plan_id = deployment.displacement.plan_id
+    after, operation = begin_move(
         edit,
-        chosen.decision,
+        deployment,
         components,
-        policy=deployment.policy,
-        deployment_id=deployment.id,
+        chosen,
+        operation=OperationKind.FAILOVER,
+        author=author,
         leave_out=out,
         with_nodes=True,
-    )
-    plan_id = deployment.displacement.plan_id
-    operation = open_operation(edit, deployment, kind=OperationKind.FAILOVER, author=author)
-    after = edit.replace(
-        deployment,
-        generation=deployment.generation + 1,
-        decision_id=file_decision(edit, deployment, chosen),
-        operation_id=operation.id,
-        phase=DeploymentPhase.PROGRESSING,
+        reassign=renewed_sites(edit, losses),
         displacement=Displacement(state=DisplacementState.TOLERATED, losses=later) if later else None,
     )
     if settings is not None:
         drop_plan(edit, Displacement(state=DisplacementState.PROPOSED, plan_id=plan_id))
-    total = apply_decision(
-        edit,
-        after,
-        chosen.decision,
-        components,
-        operation_id=operation.id,
-        replace_first=True,
-        reassign=renewed_sites(edit, losses),
-    )
     _leave_behind(edit, after, out)
-    operation = edit.replace(operation, progress=Progress(total=total))
     told = f"Deployment {after.name} is moved: {words_of(losses)}."
     tell(edit, after, "FailoverBegun", told, author=author, warning=True)
     return operation

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -21,7 +20,6 @@ from graph.kinds import Deployment, DisplacementState, FailoverHold, FailoverMod
 from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
-from lifecycle.backoff import pause_s
 from lifecycle.bell import ring_or_sleep
 from lifecycle.deployments import Chosen
 from lifecycle.failing_over import (
@@ -38,10 +36,11 @@ from lifecycle.failing_over import (
 )
 from lifecycle.failover_index import Concerned
 from lifecycle.failover_plans import failover_step, keep_failover
+from lifecycle.failover_tries import Tries
 from lifecycle.indulgence import blemished
 from lifecycle.leaving import Settled, movable, ranked, settled
 from lifecycle.losses import OF_PLACES, due_of, found_away, left_out, losses_of, others_leave
-from lifecycle.mass_loss import WHOLE, Count, SitesLost, hold_of, holds, keep_holds, scopes_of
+from lifecycle.mass_loss import MOVES_HELD, WHOLE, Count, SitesLost, are_held, hold_of, keep_holds
 from lifecycle.placing import Placing, without
 from lifecycle.placing_together import TOGETHER, Due, standings
 from lifecycle.plans_moving import places_now
@@ -49,6 +48,7 @@ from lifecycle.plans_steps import kept, places_of
 from lifecycle.priorities import priority_of
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
+from lifecycle.turns import Turn
 from placement.decision import Decision
 from placement.standing import Standing
 
@@ -56,21 +56,12 @@ log = structlog.get_logger(__name__)
 REQUEST = own_request("lifecycle.failover")
 MATTERS = frozenset({"Site", "Node", "Link", "Cluster", "Region", "Release", "FailoverHold", "Plan"})
 """Kinds whose changes may let what is stuck go on."""
+AGAIN = 512
+"""How many sites, and how many deployments, are looked at again at once though nothing rang for them."""
 PLANNED = frozenset({DisplacementState.PROPOSED, DisplacementState.REPORTED})
 STAYS = "what is left keeps its policy, and it waits for what was lost"
-HELD = "automatic moves are held, for many sites were lost at once"
 PAUSED = "it is paused"
 OTHERS_LEAVE = "others are leaving its site, and it may have room there then"
-
-
-@dataclass(slots=True)
-class _Try:
-    generation: int
-    losses: tuple[Loss, ...]
-    failures: int
-    revision: int
-    """Of the graph when it was last tried."""
-    not_before: float
 
 
 class Failover:
@@ -81,14 +72,16 @@ class Failover:
         self._placing = placing
         self._settings = settings
         self._clock = clock
-        self._concerned = Concerned(ledger.view)
+        self._concerned = Concerned(ledger.view, placing.network)
         self._sites = SitesLost(ledger.view)
         self._suspects: dict[str, bool] = {}
         """Deployments to look at; whether at how they stand by their policy, too."""
         self._displaced: dict[str, None] = {}
-        self._tries: dict[str, _Try] = {}
+        self._tries = Tries(settings=settings, clock=clock)
         self._changed_at = 0
         self._look_at_sites = True
+        self._again_at = 0.0
+        self._turn, self._turn_by_policy = Turn(ledger.view, "Deployment"), Turn(ledger.view, "Deployment")
         self._bell = asyncio.Event()
 
     async def run(self) -> None:
@@ -119,14 +112,19 @@ class Failover:
                 after = change.after
                 if isinstance(after, Deployment) and after.displacement is not None:
                     self._displaced[change.id] = None
+                    if after.displacement.plan_generation not in (None, after.generation):
+                        # What was planned is of a deployment that it no longer is.
+                        self._suspects.setdefault(change.id, False)
+                        self._bell.set()
                 else:
                     self._displaced.pop(change.id, None)
-                    self._tries.pop(change.id, None)
+                    self._tries.forget(change.id)
             if change.kind == "FailoverHold":
                 self._tries.clear()
+            if change.kind == "Link" and self._concerned.note_link(change):
+                self._bell.set()
             for deployment_id, by_policy in self._concerned.of(change):
-                self._tries.pop(deployment_id, None)
-                self._suspects[deployment_id] = by_policy or self._suspects.get(deployment_id, False)
+                self._suspect(deployment_id, by_policy)
                 self._bell.set()
         if self._displaced and self._changed_at == commit.revision:
             self._bell.set()
@@ -137,6 +135,7 @@ class Failover:
         self._look_at_sites = True
         self._suspects = dict.fromkeys(self._concerned.reload(), True)
         self._tries.clear()
+        self._again_at = self._clock.monotonic() + self._settings.resync_s
         view = self._ledger.view
         self._displaced = {one.id: None for one in each(view, Deployment) if one.displacement is not None}
         self._changed_at = view.revision
@@ -146,6 +145,9 @@ class Failover:
 
     async def _round(self) -> float:
         """Looks at what rang and does what is due; says how long until the next look, seconds."""
+        self._look_again()
+        for deployment_id in self._concerned.by_ways():
+            self._suspect(deployment_id, True)
         try:
             await self._keep_holds()
             while self._suspects:
@@ -161,6 +163,24 @@ class Failover:
             self._bell.set()
             await self._clock.sleep(self._settings.backoff_base_s)
         return self._next_look()
+
+    def _suspect(self, deployment_id: str, by_policy: bool) -> None:
+        """Something has changed of what concerns it: it is looked at, and tried at once."""
+        self._tries.forget(deployment_id)
+        self._suspects[deployment_id] = by_policy or self._suspects.get(deployment_id, False)
+
+    def _look_again(self) -> None:
+        """Once in a while some are looked at that nothing rang for, in turn: what an index missed is found all the same."""
+        now = self._clock.monotonic()
+        if now < self._again_at:
+            return
+        self._again_at = now + self._settings.resync_s
+        self._sites.look_again(AGAIN)
+        self._look_at_sites = True
+        for most, turn, by_policy in ((AGAIN, self._turn, False), (TOGETHER, self._turn_by_policy, True)):
+            for deployment_id in turn.take(most):
+                if deployment_id in self._displaced or self._concerned.is_watched(deployment_id):
+                    self._suspects[deployment_id] = by_policy or self._suspects.get(deployment_id, False)
 
     async def _keep_holds(self) -> None:
         """Begins and ends holds; while there is one, or losses are young, the counts are looked at again."""
@@ -239,16 +259,16 @@ class Failover:
             return False
         if deployment.displacement.state in PLANNED:
             plan = get_as(view, Plan, deployment.displacement.plan_id)
-            if plan is not None and (plan.status is not PlanStatus.OPEN or plan.expires_at > now):
+            if plan is not None and plan.status is not PlanStatus.OPEN:
                 return False
-        tried = self._tries.get(deployment_id)
-        if tried is None or (tried.generation, tried.losses) != (deployment.generation, tuple(due)):
-            return True
-        return tried.revision < self._changed_at and self._clock.monotonic() >= tried.not_before
+            of_this = deployment.displacement.plan_generation == deployment.generation
+            if plan is not None and plan.expires_at > now and of_this and all(one.planned for one in due):
+                return False
+        return self._tries.is_due(deployment, due, changed_at=self._changed_at)
 
     def _next_look(self) -> float:
         """Seconds until something counts, or may be tried again."""
-        view, now, clock = self._ledger.view, self._ledger.now_ms(), self._clock.monotonic()
+        view, now = self._ledger.view, self._ledger.now_ms()
         wait = self._settings.resync_s
         for deployment_id in self._displaced:
             deployment = get_as(view, Deployment, deployment_id)
@@ -259,9 +279,8 @@ class Failover:
             if plan is not None and plan.expires_at > now:
                 times.append(plan.expires_at - now)
             wait = min([wait, *(one / 1000 for one in times)])
-            tried = self._tries.get(deployment_id)
-            if tried is not None and tried.revision < self._changed_at and tried.not_before > clock:
-                wait = min(wait, tried.not_before - clock)
+            again = self._tries.wait_s(deployment_id, changed_at=self._changed_at)
+            wait = wait if again is None else min(wait, again)
         return max(wait, 0.001)
 
     async def _do(self, due: Sequence[str]) -> None:
@@ -306,10 +325,8 @@ class Failover:
         if deployment.paused:
             return DisplacementState.HELD, PAUSED
         due = due_of(deployment.displacement.losses, at=self._ledger.now_ms())
-        if deployment.failover.mode is FailoverMode.APPLY:
-            lost = [one for one in left_out(view, deployment, due) if view.get(one) is not None]
-            if scopes_of(view, lost) & holds(view).keys():
-                return DisplacementState.HELD, HELD
+        if deployment.failover.mode is FailoverMode.APPLY and are_held(view, left_out(view, deployment, due)):
+            return DisplacementState.HELD, MOVES_HELD
         awaited = old_copies(view, deployment, due)
         if awaited:
             return DisplacementState.AWAITING_OLD, awaited_words(view, awaited)
@@ -357,7 +374,10 @@ class Failover:
             attempts=self._settings.placement_attempts,
         )
         for deployment_id, one in became.items():
-            state = done.get(deployment_id) or _stuck(one)
+            # What is asked again at head may have become so meanwhile: a hold, a copy that is not known to be gone.
+            state = done.get(deployment_id)
+            if state is None and not one.begun:
+                state = self._stands_still(deployment_id) or _stuck(one)
             if state is not None:
                 await self._stand(deployment_id, *state)
 
@@ -401,7 +421,7 @@ class Failover:
         step = failover_step(view, deployment, chosen, why=words_of(due))
         [whole] = await self._placing.told(partial(kept, [step]))
         lasts_ms = int(self._settings.failover_plan_s * 1000)
-        change = partial(keep_failover, step=whole, revision=chosen.decision.revision, lasts_ms=lasts_ms)
+        change = partial(keep_failover, step=whole, due=due, revision=chosen.decision.revision, lasts_ms=lasts_ms)
         return (await self._ledger.commit(change, REQUEST)).value is not None
 
     async def _stand(self, deployment_id: str, state: DisplacementState, why: str) -> None:
@@ -410,19 +430,8 @@ class Failover:
         deployment = get_as(view, Deployment, deployment_id)
         if deployment is None or deployment.displacement is None:
             return
-        before = self._tries.get(deployment_id)
-        due = tuple(due_of(deployment.displacement.losses, at=self._ledger.now_ms()))
-        same = before is not None and (before.generation, before.losses) == (deployment.generation, due)
-        failures = before.failures + 1 if before is not None and same else 1
-        pause = pause_s(
-            failures,
-            base_s=self._settings.pending_retry_s,
-            cap_s=self._settings.pending_retry_cap_s,
-            seed=self._settings.seed,
-            key=deployment_id,
-        )
-        not_before = self._clock.monotonic() + pause
-        self._tries[deployment_id] = _Try(deployment.generation, due, failures, self._changed_at, not_before)
+        due = due_of(deployment.displacement.losses, at=self._ledger.now_ms())
+        self._tries.note(deployment, due, changed_at=self._changed_at)
         if (deployment.displacement.state, deployment.displacement.why) == (state, why):
             return
         change = partial(stand, deployment_id=deployment_id, state=state, why=why, generation=deployment.generation)

@@ -1,42 +1,50 @@
 """Which deployments a change concerns: found by what changed, never by looking at all of them.
 
-What runs at a site, on a node or through a control plane is in the graph's own indexes. Two more are kept here, from
-commits, of deployments whose failover is not OFF alone: those whose policy measures ways over links, and those that run
-everywhere, by what their selectors ask of a site, so that a site that is new or has changed finds who may want it.
+What runs at a site, on a node or through a control plane is in the graph's own indexes. More are kept here, from commits, of
+deployments whose failover is not OFF alone: those whose policy measures ways over links (`lifecycle.failover_ways`), those
+that say something of regions (`lifecycle.failover_regions`), and those that run everywhere, by what their selectors ask of a
+site, so that a site that is new or has changed finds who may want it. Links are looked at together, when it is asked for:
+they change by the score.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from graph.change import Change
 from graph.kinds import Cluster, Deployment, FailoverMode, Link, LossKind, Node, Region, Release, Site
 from graph.kinds.policy import PlacementPolicy
+from graph.paths import Network, network_of
 from graph.refusal import Refusal
 from graph.selectors import Operator, parse_selector
 from graph.view import Reader, each, get_as
-from placement.conditions import is_down
+from lifecycle.failover_regions import Regions, regions_of_site
+from lifecycle.failover_room import may_lack_room, may_take, offered
+from lifecycle.failover_ways import Ways
+from placement.conditions import is_down, is_not_ready
 
 ANY = ("any", "")
-MOST_ANCESTORS = 64
 Bucket = tuple[str, str]
 
 
 class Concerned:
     """Deployments by what concerns them. Fed with every change, in order."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, network: Callable[[], Network] | None = None) -> None:
+        """`network` gives that of all that the reader shows, as it is now; None: it is made anew each time."""
         self._reader = reader
         self._watched: set[str] = set()
-        self._measuring: set[str] = set()
+        self._ways = Ways(reader, network or (lambda: network_of(reader)))
+        self._regions = Regions(reader)
         self._everywhere: defaultdict[Bucket, set[str]] = defaultdict(set)
         self._buckets: dict[str, tuple[Bucket, ...]] = {}
 
     def reload(self) -> list[str]:
         """Reads all deployments anew; gives those whose failover is not OFF, or was not."""
         self._watched.clear()
-        self._measuring.clear()
+        self._ways.clear()
+        self._regions.clear()
         self._everywhere.clear()
         self._buckets.clear()
         found = []
@@ -51,7 +59,10 @@ class Concerned:
         return deployment_id in self._watched
 
     def of(self, change: Change) -> Iterator[tuple[str, bool]]:
-        """Ids of deployments that a change may concern; whether by their policy, and not only by what is away."""
+        """Ids of deployments that a change may concern; whether by their policy, and not only by what is away.
+
+        Whom links concern is told by `by_ways`.
+        """
         before, after = change.before, change.after
         if change.kind == "Deployment":
             yield from self._of_deployment(change)
@@ -63,11 +74,18 @@ class Concerned:
             yield from self._of_node(change.id, before, after)
         elif isinstance(before, Cluster) or isinstance(after, Cluster):
             yield from self._of_cluster(change.id, before, after)
-        elif isinstance(before, Link) or isinstance(after, Link):
-            if _way(before) != _way(after):
-                yield from ((one, True) for one in sorted(self._measuring))
-        elif (isinstance(before, Region) or isinstance(after, Region)) and _place(before) != _place(after):
-            yield from ((one, True) for one in sorted(self._watched))
+        elif isinstance(before, Region) or isinstance(after, Region):
+            was = before if isinstance(before, Region) else None
+            yield from ((one, True) for one in self._regions.of(was, after if isinstance(after, Region) else None))
+
+    def note_link(self, change: Change) -> bool:
+        """Takes in a change of a link; whether `by_ways` may find somebody by it."""
+        before, after = change.before, change.after
+        return self._ways.note(before if isinstance(before, Link) else None, after if isinstance(after, Link) else None)
+
+    def by_ways(self) -> Iterator[str]:
+        """Ids of deployments that the links which have changed since the last time may concern, by their policy."""
+        return self._ways.take()
 
     # By what changed
 
@@ -102,38 +120,53 @@ class Concerned:
         if was == now:
             return
         policy = was is None or now is None or was[1:] != now[1:]
-        yield from ((one, policy) for one in self._at("site_id", site_id))
-        if isinstance(after, Site):
+        here = set(self._at("site_id", site_id))
+        yield from ((one, policy) for one in sorted(here))
+        if not isinstance(after, Site):
+            return
+        if policy:
             yield from ((one, True) for one in self._wanting(after))
+        elif not is_down(after):
+            yield from ((one, True) for one in self._wanting(after) if one not in here)
 
     def _of_node(self, node_id: str, before: object, after: object) -> Iterator[tuple[str, bool]]:
         was, now = _node(before), _node(after)
-        if was == now:
+        if was == now and _room(before) == _room(after):
             return
         policy = was is None or now is None or was[1:] != now[1:]
-        yield from ((one, policy) for one in self._at("assignments", node_id))
+        if was != now:
+            yield from ((one, policy) for one in self._at("assignments", node_id))
         node = after if isinstance(after, Node) else before
-        if isinstance(node, Node):
+        if not isinstance(node, Node):
+            return
+        if not isinstance(before, Node) or not isinstance(after, Node) or policy:
             yield from self._of_room(node.site_id)
+            return
+        if not offered(after).covers(offered(before)) and may_lack_room(self._reader, after):
+            yield from ((one, True) for one in self._at("assignments", node_id))
+        if not offered(before).covers(offered(after)):
+            yield from self._of_what_left(after.site_id)
+            yield from self._of_room(after.site_id, at=after)
+        elif before.status is not after.status and not is_not_ready(after):
+            yield from self._of_what_left(after.site_id)
+            yield from self._of_room(after.site_id)
 
     def _of_cluster(self, cluster_id: str, before: object, after: object) -> Iterator[tuple[str, bool]]:
         was, now = _cluster(before), _cluster(after)
         if was == now:
             return
         yield from ((one, False) for one in self._at("cluster_id", cluster_id))
-        sites = {
-            *(before.site_ids if isinstance(before, Cluster) else ()),
-            *(after.site_ids if isinstance(after, Cluster) else ()),
-        }
-        for site_id in sorted(sites):
-            yield from self._of_room(site_id)
+        if isinstance(after, Cluster) and not is_down(after):
+            for site_id in sorted(after.site_ids):
+                yield from self._of_room(site_id)
 
-    def _of_room(self, site_id: str) -> Iterator[tuple[str, bool]]:
-        """Those that might want a site which may have room now, and are not there."""
+    def _of_room(self, site_id: str, *, at: Node | None = None) -> Iterator[tuple[str, bool]]:
+        """Those that might want a site which may have room now, and are not there; `at` a node of it alone."""
         site = get_as(self._reader, Site, site_id)
-        if site is not None and self._everywhere:
+        if site is not None and self._buckets:
             here = set(self._at("site_id", site_id))
-            yield from ((one, True) for one in self._wanting(site) if one not in here)
+            wanting = (one for one in self._wanting(site) if one not in here)
+            yield from ((one, True) for one in wanting if at is None or may_take(self._reader, at, one))
 
     # The indexes
 
@@ -152,25 +185,20 @@ class Concerned:
         yield ANY
         yield "site", site.id
         yield from ((f"label {key}", value) for key, value in site.labels.items())
-        region_id: str | None = site.region_id
-        for _ in range(MOST_ANCESTORS):
-            region = get_as(self._reader, Region, region_id)
-            if region is None:
-                return
-            yield "region", region.id
-            region_id = region.parent_id
+        yield from (("region", one) for one in regions_of_site(self._reader, site))
 
     def _learn(self, deployment_id: str, deployment: Deployment | None) -> None:
         self._watched.discard(deployment_id)
-        self._measuring.discard(deployment_id)
+        self._ways.forget(deployment_id)
+        self._regions.forget(deployment_id)
         for bucket in self._buckets.pop(deployment_id, ()):
             self._everywhere[bucket].discard(deployment_id)
         if deployment is None or deployment.failover.mode is FailoverMode.OFF:
             return
         self._watched.add(deployment_id)
+        self._ways.learn(deployment)
+        self._regions.learn(deployment)
         policy = deployment.policy
-        if policy.latency or policy.coverage or policy.near or any(one.serves for one in policy.components):
-            self._measuring.add(deployment_id)
         if policy.everywhere:
             self._buckets[deployment_id] = tuple(_buckets(policy))
             for bucket in self._buckets[deployment_id]:
@@ -219,8 +247,12 @@ def _site(site: object) -> tuple[object, ...] | None:
 def _node(node: object) -> tuple[object, ...] | None:
     if not isinstance(node, Node):
         return None
-    asked = (node.labels, node.taints, node.usable, node.foreign_use, node.arch, node.site_id, node.cluster_id)
+    asked = (node.labels, node.taints, node.arch, node.site_id, node.cluster_id)
     return (node.status, node.fence), asked, node.schedulable
+
+
+def _room(node: object) -> tuple[object, ...] | None:
+    return (node.usable, node.foreign_use) if isinstance(node, Node) else None
 
 
 def _cluster(cluster: object) -> tuple[object, ...] | None:
@@ -228,13 +260,3 @@ def _cluster(cluster: object) -> tuple[object, ...] | None:
         return None
     away = tuple(one.of for one in cluster.findings if one.away)
     return is_down(cluster), away, cluster.site_ids, cluster.schedulable
-
-
-def _way(link: object) -> tuple[object, ...] | None:
-    if not isinstance(link, Link):
-        return None
-    return link.state, link.latency_ms, link.bandwidth_mbps, link.reserved_mbps
-
-
-def _place(region: object) -> tuple[object, ...] | None:
-    return (region.parent_id, region.level, region.centre, region.boundary) if isinstance(region, Region) else None

@@ -6,6 +6,10 @@ does, and another takes its place when it has expired and the reason has not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+
 from graph.edit import Edit
 from graph.kinds import Deployment, Displacement, DisplacementState, FailoverMode, Loss, Plan, PlanKind
 from graph.view import Reader, get_as
@@ -35,10 +39,10 @@ def failover_step(reader: Reader, deployment: Deployment, chosen: Chosen, *, why
     )
 
 
-def keep_failover(edit: Edit, step: Planned, *, revision: int, lasts_ms: int) -> Plan | None:
-    """Keeps the plan of one deployment, as its policy has it, in the place of an earlier one.
+def keep_failover(edit: Edit, step: Planned, *, due: Sequence[Loss], revision: int, lasts_ms: int) -> Plan | None:
+    """Keeps the plan of one deployment, as its policy has it, in the place of an earlier one. `due` is what it puts right.
 
-    None when the deployment has changed since, or stays.
+    None when the deployment has changed since, stays, or something of that is over.
     """
     deployment = get_as(edit, Deployment, step.step.deployment_id)
     if deployment is None or deployment.displacement is None or deployment.generation != step.step.generation:
@@ -48,6 +52,10 @@ def keep_failover(edit: Edit, step: Planned, *, revision: int, lasts_ms: int) ->
         FailoverMode.REPORT: DisplacementState.REPORTED,
     }.get(deployment.failover.mode)
     if state is None:
+        return None
+    planned_for = {one.what for one in due}
+    losses = [msgspec.structs.replace(one, planned=one.what in planned_for) for one in deployment.displacement.losses]
+    if sum(one.planned for one in losses) < len(planned_for):
         return None
     drop_plan(edit, deployment.displacement)
     new = NewPlan(
@@ -61,9 +69,9 @@ def keep_failover(edit: Edit, step: Planned, *, revision: int, lasts_ms: int) ->
         fields={"subject_id": deployment.id},
     )
     plan = keep_plan(edit, new, allowed=_anybody)
-    losses: list[Loss] = deployment.displacement.losses
     moves = f"{step.step.moves} moves would put it right"
-    put(edit, deployment, Displacement(state=state, losses=losses, why=moves, plan_id=plan.id))
+    after = Displacement(state=state, losses=losses, why=moves, plan_id=plan.id, plan_generation=deployment.generation)
+    put(edit, deployment, after)
     return plan
 
 

@@ -60,7 +60,8 @@ def old_copy(reader: Reader, release: Release) -> Release | None:
     deployment = get_as(reader, Deployment, release.deployment_id)
     if deployment is None or not deployment.failover.single or release.running_replicas == 0:
         return None
-    if release.applied_generation or (release.observed is not None and release.observed.present):
+    there = release.applied_generation > 0 or (release.observed is not None and release.observed.present)
+    if there and not release.awaits_old:
         return None
     mine = get_as(reader, Component, release.component_id)
     for other in each(reader, Release, "deployment_id", deployment.id):

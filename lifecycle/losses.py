@@ -26,16 +26,13 @@ from placement.standing import Standing
 HOUR_MS = 3_600_000
 MOST_TIMES = 16
 """Times of losses that are kept of a place."""
-MOST_LOSSES = 16
-"""Losses that are kept of a deployment."""
 OF_PLACES = frozenset(
     {LossKind.SITE_DOWN, LossKind.CLUSTER_DOWN, LossKind.NODE_NOT_READY, LossKind.NODE_TAINTED},
 )
 """What the graph says by itself, without the policy."""
 AWAY = frozenset({LossKind.SITE_DOWN, LossKind.CLUSTER_DOWN, LossKind.NODE_NOT_READY})
 """Places that do not answer: what ran there may run on."""
-
-
+ORDER = {kind: at for at, kind in enumerate(LossKind)}
 ROOM = frozenset({"capacity"})
 """The rules that ask for room alone."""
 
@@ -90,18 +87,25 @@ def losses_of(
     standing: how it stands by its policy; None: as was found last. What is known already is so since then.
     """
     known = deployment.displacement.losses if deployment.displacement is not None else []
-    begun = {(one.kind, one.subject_id): one.since for one in known}
+    begun = {one.what: one.since for one in known}
     found = _places(reader, deployment, begun=begun, at=at, settings=settings)
     if standing is None:
         found += [_renewed(one, deployment, settings) for one in known if one.kind not in OF_PLACES]
     else:
         found += _of_policy(reader, deployment, standing, begun=begun, at=at, settings=settings)
-    return sorted(found, key=lambda one: (list(LossKind).index(one.kind), one.subject_id or ""))[:MOST_LOSSES]
+    planned = {one.what for one in known if one.planned}
+    told = (msgspec.structs.replace(one, planned=one.what in planned) for one in found)
+    return sorted(told, key=lambda one: (ORDER[one.kind], one.subject_id or ""))
 
 
 def due_of(losses: Iterable[Loss], *, at: int) -> list[Loss]:
     """Those that count by now."""
     return [one for one in losses if one.due_at <= at]
+
+
+def planned_of(losses: Collection[Loss]) -> list[Loss]:
+    """Those that the plan which was made puts right; all of them where that was not written down."""
+    return [one for one in losses if one.planned] or list(losses)
 
 
 def left_out(reader: Reader, deployment: Deployment, losses: Collection[Loss]) -> list[str]:

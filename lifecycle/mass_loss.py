@@ -9,7 +9,7 @@ others, or hide that many are lost. It ends when the share falls, or when an ope
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from graph.change import Change
@@ -20,9 +20,11 @@ from graph.view import Reader, each, get_as
 from lifecycle.events import tell
 from lifecycle.losses import is_lost, lost_since
 from lifecycle.settings import LifecycleSettings
+from lifecycle.turns import Turn
 
 WHOLE = ""
 """The scope of the whole network; any other is a region's id."""
+MOVES_HELD = "automatic moves are held, for many sites were lost at once"
 
 
 class Count(NamedTuple):
@@ -45,6 +47,7 @@ class SitesLost:
         """By region, its sites."""
         self._lost: dict[str, int] = {}
         """By site that is lost, since when."""
+        self._turn = Turn(reader, "Site")
 
     def reload(self) -> None:
         """Looks at all sites."""
@@ -68,7 +71,19 @@ class SitesLost:
             for site_id in self._served(change):
                 self._learn(site_id)
             return True
+        if isinstance(before, Node) or isinstance(after, Node):
+            # A node that comes or goes may be why a control plane counts as one that serves its site.
+            if _of_node(before) == _of_node(after):
+                return False
+            sites = sorted({one.site_id for one in (before, after) if isinstance(one, Node)})
+            differ = [self._learn(site_id) for site_id in sites]
+            return any(differ)
         return False
+
+    def look_again(self, most: int) -> None:
+        """Looks at the next few sites in turn, `most` at once."""
+        for site_id in self._turn.take(most):
+            self._learn(site_id)
 
     def scopes(self) -> Iterator[str]:
         """The whole, and each region with a lost site."""
@@ -91,9 +106,13 @@ class SitesLost:
                 found.update(cluster.site_ids)
         return found
 
-    def _learn(self, site_id: str) -> None:
-        self._lost.pop(site_id, None)
-        region_id = self._region.pop(site_id, None)
+    def _learn(self, site_id: str) -> bool:
+        """Looks at a site; says whether it differs from what was known of it."""
+        region_id, since = self._region.pop(site_id, None), self._lost.pop(site_id, None)
+        self._take(site_id, region_id)
+        return (region_id, since) != (self._region.get(site_id), self._lost.get(site_id))
+
+    def _take(self, site_id: str, region_id: str | None) -> None:
         if region_id is not None:
             self._sites[region_id].discard(site_id)
         site = get_as(self._reader, Site, site_id)
@@ -170,6 +189,12 @@ def scopes_of(reader: Reader, site_ids: list[str]) -> set[str]:
     return {WHOLE, *(one.region_id for one in sites if one is not None)}
 
 
+def are_held(reader: Reader, place_ids: Collection[str]) -> bool:
+    """Whether moves that begin by themselves are held for what is lost at some sites or nodes that are left."""
+    there = [one for one in place_ids if reader.get(one) is not None]
+    return bool(scopes_of(reader, there) & holds(reader).keys())
+
+
 def _begin(edit: Edit, scope: str, count: Count) -> None:
     if scope != WHOLE and get_as(edit, Region, scope) is None:
         return
@@ -196,3 +221,7 @@ def _of_site(site: object) -> tuple[object, ...] | None:
 
 def _of_cluster(cluster: object) -> tuple[object, ...] | None:
     return (cluster.site_ids, cluster.health.status) if isinstance(cluster, Cluster) else None
+
+
+def _of_node(node: object) -> tuple[object, ...] | None:
+    return (node.site_id, node.cluster_id) if isinstance(node, Node) else None

@@ -120,6 +120,7 @@ def _work_after(edit: Edit, release: Release, seen: ObservedRelease) -> dict[str
             stamps["applied_at"] = edit.at
         return {
             **stamps,
+            "awaits_old": release.awaits_old and release.running_replicas == 0,
             "applied_generation": max(release.applied_generation, seen.generation),
             "phase": ReleasePhase.READY if ready else ReleasePhase.WAITING_READY,
             "error": None,

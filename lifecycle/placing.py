@@ -20,6 +20,7 @@ import msgspec
 from drivers.registry import DriverRegistry
 from graph.kinds import Component, Deployment, SiteReplicas
 from graph.kinds.policy import PlacementPolicy, SiteSelector
+from graph.paths import Network
 from graph.view import Reader, get_as
 from lifecycle.adjusting import AskedApart, asked_apart, with_adjusted
 from lifecycle.autoscaled import with_scaled
@@ -120,6 +121,10 @@ class Placing:
             chosen = await in_thread(work)
             whole = AskedApart(components, policy, replicas)
             return await self._adjusted(chosen, adjustments, whole, pose, filing=filing, ceiling=asked_for)
+
+    def network(self) -> Network:
+        """All links of the graph as it is now."""
+        return self._projection.links.network(self._projection.reader)
 
     async def adjusted(
         self, reader: Reader, chosen: Chosen, deployment: Deployment, asked: AskedApart, *, indulging: Blemished = NONE

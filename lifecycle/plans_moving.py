@@ -13,21 +13,19 @@ from graph.edit import Edit
 from graph.kinds import (
     Component,
     Deployment,
-    DeploymentPhase,
     Operation,
     OperationKind,
     PlanCost,
     PlanKind,
-    Progress,
     Site,
 )
 from graph.kinds.what_if import Change
 from graph.view import Reader, get_as
-from lifecycle.checking import verify_at_head
-from lifecycle.deployments import Chosen, file_decision, open_operation
+from lifecycle.deployments import Chosen
 from lifecycle.events import tell
+from lifecycle.moving import begin_move
 from lifecycle.plans_steps import Planned, PlanOutcome, planned, sum_of
-from lifecycle.releases import apply_decision, releases_of, sites_of
+from lifecycle.releases import releases_of, sites_of
 from placement.conditions import is_down
 
 MAX_STEPS = 100
@@ -105,25 +103,15 @@ def move_placed(
 
     Raises CapacityGone.
     """
-    here = sites_of(edit, deployment.id)
-    verify_at_head(
+    after, operation = begin_move(
         edit,
-        chosen.decision,
-        components,
-        policy=deployment.policy,
-        deployment_id=deployment.id,
-        leave_out=down_sites(edit, here),
-    )
-    operation = open_operation(edit, deployment, kind=OperationKind.REBALANCE, author=author)
-    after = edit.replace(
         deployment,
-        generation=deployment.generation + 1,
-        decision_id=file_decision(edit, deployment, chosen),
-        operation_id=operation.id,
-        phase=DeploymentPhase.PROGRESSING,
+        components,
+        chosen,
+        operation=OperationKind.REBALANCE,
+        author=author,
+        leave_out=down_sites(edit, sites_of(edit, deployment.id)),
     )
-    total = apply_decision(edit, after, chosen.decision, components, operation_id=operation.id, replace_first=True)
-    operation = edit.replace(operation, progress=Progress(total=total))
     sites = len(chosen.decision.placements)
     tell(edit, after, "RebalanceAccepted", f"Deployment {after.name} is to run at {sites} sites.", author=author)
     return operation

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import httpx
@@ -181,8 +181,3 @@ def _number(value: tuple[float, str] | None) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) and number >= 0 else None
-
-
-def value_of(values: Mapping[str, float], *, site_id: str, site: str) -> float | None:
-    """The value of a site, by its name or its id."""
-    return values.get(site, values.get(site_id))

@@ -231,6 +231,7 @@ def _create(edit: Edit, deployment: Deployment, key: Key, want: _Want, *, operat
             identity=(deployment.id, name, site_id, cluster_id),
         ),
         standby=standby,
+        awaits_old=deployment.failover.single,
         stopped=deployment.stopped,
         replicas=want.placed.replicas,
         resources=want.component.resources,
@@ -273,6 +274,9 @@ def _keep(
         or any(getattr(release, one) != fields[one] for one in ("stopped", "replicas", "resources", "assignments"))
     )
     if differs:
+        if not release.wanted:
+            # What was to take its place may have been started, and then goes first.
+            fields["awaits_old"] = deployment.failover.single
         edit.replace(release, generation=deployment.generation, operation_id=operation_id, **fields, **STARTS_ANEW)
         return 1
     kept = edit.replace(release, **fields)

@@ -315,10 +315,8 @@ class Lifecycle:
         Gives the operation, and the deployment that it works on if any.
         Raises NotFound, InvalidState, Unplaceable, CapacityGone, or what the ledger raises.
         """
-        asked_before = False
 
-        async def attempt() -> Callable[[Edit], Cancelled]:
-            nonlocal asked_before
+        async def attempt(anew: bool) -> Callable[[Edit], Cancelled]:
             reader = visible(self._ledger.view)
             try:
                 operation = running_operation(reader, operation_id)
@@ -328,8 +326,7 @@ class Lifecycle:
             earlier = None
             if isinstance(deployment, Deployment) and deployment.good is not None:
                 # What ran before is where it goes back to; only when that place is taken is it placed anew.
-                earlier = await self._decisions.earlier(reader, deployment, anew=asked_before)
-            asked_before = True
+                earlier = await self._decisions.earlier(reader, deployment, anew=anew)
             return partial(
                 cancel_operation,
                 operation_id=operation_id,
@@ -338,7 +335,7 @@ class Lifecycle:
                 author=request.author,
             )
 
-        return await self._decisions.commit(attempt, request, remember)
+        return await self._decisions.commit_as_filed(attempt, request, remember)
 
     async def retry(
         self,

@@ -184,6 +184,7 @@ def _applied(edit: Edit, release: Release, claimed: Release, outcome: Applied, *
             release,
             applied_generation=applied,
             applied_at=edit.at,
+            awaits_old=release.awaits_old and release.running_replicas == 0,
             phase=ReleasePhase.WAITING_READY,
             failures=0,
             due_at=None,

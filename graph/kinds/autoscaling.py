@@ -136,7 +136,8 @@ class PrometheusQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
         msgspec.Meta(
             min_length=1,
             max_length=128,
-            description="The label of a result that has the site's name or id.",
+            description="The label of a result that has the site's id, or its name where the tenant has one site of that "
+            "name. An id is the same site for good; a name is another's once sites are renamed.",
         ),
     ] = "site"
 

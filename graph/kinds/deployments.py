@@ -368,6 +368,12 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     due_at: Annotated[TimestampMs | None, doc("Not tried again before this."), MANAGED] = None
     error: Annotated[str | None, doc("Why the last try failed."), MANAGED] = None
     operation_id: Annotated[str | None, doc("The operation that it is worked on for."), MANAGED, INDEXED] = None
+    awaits_old: Annotated[
+        bool,
+        doc("Whether, of a deployment that is single, none of it may run before every old copy is known to be gone."),
+        MANAGED,
+        HIDDEN,
+    ] = False
     waits_everywhere: Annotated[
         bool,
         doc("Whether what it waits for is another component at every site, and not at its own alone."),

@@ -84,6 +84,12 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     since: Annotated[TimestampMs, doc("Since when.")]
     due_at: Annotated[TimestampMs, doc("When it counts, unless it is over by then.")]
     words: Annotated[str, doc("It in words.")] = ""
+    planned: Annotated[bool, doc("Whether the plan that was made puts it right.")] = False
+
+    @property
+    def what(self) -> tuple[LossKind, str | None]:
+        """Which loss it is, whenever it began."""
+        return self.kind, self.subject_id
 
 
 class DisplacementState(enum.Enum):
@@ -109,9 +115,12 @@ class Displacement(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
     """That a deployment cannot stay as it is, and what is done about it."""
 
     state: Annotated[DisplacementState, doc("What is done about it.")]
-    losses: Annotated[list[Loss], doc("Why it cannot stay, at most 16.")] = []
+    losses: Annotated[list[Loss], doc("Why it cannot stay, all of it.")] = []
     why: Annotated[str | None, doc("Why it stands there.")] = None
     plan_id: Annotated[str | None, doc("The plan that was made.")] = None
+    plan_generation: Annotated[
+        int | None, doc("The generation of the deployment that the plan was made for; with another it is made anew.")
+    ] = None
 
 
 class Fence(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

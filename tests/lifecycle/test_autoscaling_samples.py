@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from drivers.port import BackendUnreachable, Sample
-from graph.kinds import Instance, InstanceStatus, PrometheusQuery, ScalingMetric
+from graph.kinds import Instance, InstanceStatus, PrometheusQuery, ScalingMetric, Site, Tenant
 from graph.view import each
 from lifecycle.autoscaling_rule import Measured, recommended
 from lifecycle.autoscaling_samples import (
@@ -23,6 +23,7 @@ from lifecycle.autoscaling_samples import (
     TOO_MANY,
     Reading,
     Sampler,
+    value_of,
 )
 from lifecycle.autoscaling_targets import Target, targets_of
 from lifecycle.connections import Connection
@@ -31,6 +32,7 @@ from lifecycle.prometheus import MetricsProblem, MetricsUnanswered, MetricsUnrea
 from lifecycle.share import Share
 from lifecyclekit.edge import QUICK
 from lifecyclekit.scaling import HandClock, Loop
+from tests.placement.placement_graphs import Builder
 
 
 class Backend:
@@ -430,3 +432,22 @@ async def test_an_answer_that_stands_still_is_not_new(shared, monkeypatch) -> No
         got = (await shared.read(*targets))["cached"]
         assert got.measured is None
     assert (got.stale_for_s, got.why) == (75, "its samples do not move on")
+
+
+def test_a_value_is_a_sites_by_its_id_or_by_a_name_that_is_no_others() -> None:
+    build = Builder()
+    mine, others = build.tenant, build.make(Tenant, name="others")
+    shared = build.site(name="Vienna")
+    alone = build.site(name="Graz")
+    own = build.site(name="Vienna", tenant_id=mine.id)
+
+    def found(site: Site, tenant: Tenant = mine, **values: float) -> float | str:
+        return value_of(build.view, values, site_id=site.id, tenant_id=tenant.id)
+
+    assert found(alone, Graz=2.0) == 2.0
+    assert found(alone, **{"Graz": 2.0, alone.id: 3.0}) == 3.0, "an id says more than a name"
+    assert "no value" in str(found(alone, Vienna=2.0))
+    for site in (shared, own):
+        assert "several are named 'Vienna'" in str(found(site, Vienna=2.0))
+        assert found(site, **{"Vienna": 2.0, site.id: 5.0}) == 5.0
+    assert found(shared, others, Vienna=2.0) == 2.0, "the other tenant has one site of that name"

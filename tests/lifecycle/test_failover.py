@@ -472,3 +472,24 @@ async def test_a_rollback_brings_the_failover_policy_of_its_revision_back(edge) 
     assert edge.deployment(deployment.id).revision_number == 2
     await edge.succeeded((await edge.rollback(deployment.id, 1)).operation)
     assert edge.deployment(deployment.id).failover == policy(FailoverMode.PROPOSE, max_moves=2)
+
+
+async def test_however_many_sites_a_policy_refuses_at_once_all_of_them_are_left(edge) -> None:
+    await edge.network(sites=44, nodes=1)
+    await edge.version()
+    west = PlacementPolicy(min_sites=22, max_sites=22, sites=SiteSelector(labels="zone=z0"))
+    deployment = await running(edge, policy=west)
+    before = homes(edge, deployment.id)
+
+    def turn(edit: Any) -> None:
+        for number, site_id in enumerate(edge.site_ids):
+            edit.replace(edit.get(site_id), labels={"zone": f"z{1 - number % 2}"})
+
+    await edge.change(turn)
+    await edge.until(
+        lambda: len(homes(edge, deployment.id)) == 22 and homes(edge, deployment.id).isdisjoint(before),
+        what="that all of it moved",
+    )
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    begun = [told for told in await reasons(edge, deployment.id) if told == "FailoverBegun"]
+    assert len(begun) == 1, "by one plan"

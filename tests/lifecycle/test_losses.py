@@ -21,8 +21,7 @@ from graph.kinds import (
     Release,
     Site,
 )
-from graph.kinds.geography import LatencyTarget, Place
-from graph.kinds.policy import PlacementPolicy, SiteSelector, Toleration, TolerationOperator
+from graph.kinds.policy import PlacementPolicy, Toleration, TolerationOperator
 from graph.values import Finding, Health, HealthStatus, Taint, TaintEffect
 from lifecycle.failover_index import Concerned
 from lifecycle.losses import HOUR_MS, due_of, is_lost, left_out, losses_of, others_leave, wait_ms, with_loss
@@ -134,6 +133,19 @@ def test_a_taint_is_a_loss_when_it_evicts(build: Builder, effect: TaintEffect, t
     assert [each.kind for each in found(build, one)] == ([LossKind.NODE_TAINTED] if lost else [])
 
 
+def test_nothing_that_is_lost_is_left_out_however_much_it_is(build: Builder) -> None:
+    sites = [build.site() for _ in range(40)]
+    one = deployed(build, *sites)
+    for site in sites:
+        build.change(site, health=down(500_000))
+    losses = found(build, one)
+    assert left_out(build.view, one, losses) == sorted(site.id for site in sites)
+    refused = Standing(refused=tuple(Refused(site.id, ("labels",)) for site in sites))
+    for site in sites:
+        build.change(build.view.get(site.id), health=Health(status=HealthStatus.READY))
+    assert {each.subject_id for each in found(build, one, standing=refused)} == {site.id for site in sites}
+
+
 def test_what_runs_everywhere_leaves_no_site_that_is_away(build: Builder) -> None:
     site = build.site()
     one = deployed(build, site, policy=PlacementPolicy(everywhere=True))
@@ -233,72 +245,3 @@ def test_the_least_that_is_waited_out_is_a_setting(build: Builder) -> None:
     one = deployed(build, build.site(), failover=FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0))
     settings = dataclasses.replace(SETTINGS, failover_settle_s=2.5)
     assert wait_ms(one, [], at=0, settings=settings) == 2_500
-
-
-# Whom a change concerns
-
-
-def concerned(build: Builder, entity: Any, **fields: Any) -> dict[str, bool]:
-    """What a change of an entity concerns; the index knows the graph before it."""
-    index = Concerned(build.view)
-    index.reload()
-    after = build.change(entity, **fields)
-    told: dict[str, bool] = {}
-    for deployment_id, by_policy in index.of(Change(after.SPEC.name, after.id, entity, after)):
-        told[deployment_id] = told.get(deployment_id, False) or by_policy
-    return told
-
-
-def test_a_site_that_goes_down_concerns_what_runs_there_and_nothing_else(build: Builder) -> None:
-    site, other = build.site(), build.site()
-    here, _, off = deployed(build, site), deployed(build, other), deployed(build, site, failover=FailoverPolicy())
-    told = concerned(build, site, health=down(1))
-    assert told == {here.id: False}
-    assert off.id not in told
-
-
-def test_a_label_concerns_what_runs_there_and_who_may_want_it(build: Builder) -> None:
-    site, other = build.site(), build.site()
-    west = PlacementPolicy(everywhere=True, sites=SiteSelector(labels="zone=west"))
-    east = PlacementPolicy(everywhere=True, sites=SiteSelector(labels="zone in (east, north)"))
-    here, wants = deployed(build, site), deployed(build, other, policy=west)
-    deployed(build, other, policy=east)
-    named = deployed(build, other, policy=PlacementPolicy(everywhere=True, sites=SiteSelector(site_ids=[site.id])))
-    anywhere = deployed(build, other, policy=PlacementPolicy(everywhere=True))
-    region = PlacementPolicy(everywhere=True, sites=SiteSelector(region_ids=[site.region_id]))
-    inside = deployed(build, other, policy=region)
-    told = concerned(build, site, labels={"zone": "west"})
-    assert told == dict.fromkeys((here.id, wants.id, named.id, anywhere.id, inside.id), True)
-
-
-def test_a_link_concerns_those_whose_policy_measures_ways(build: Builder) -> None:
-    site, other = build.site(), build.site()
-    link = build.link(site, other, 2.0)
-    near = PlacementPolicy(latency=[LatencyTarget(place=Place(site_id=other.id), within_ms=5.0)])
-    measuring, _ = deployed(build, site, policy=near), deployed(build, site)
-    assert concerned(build, link, latency_ms=9.0) == {measuring.id: True}
-
-
-def test_a_change_that_changes_nothing_of_it_concerns_nobody(build: Builder) -> None:
-    site = build.site()
-    one = deployed(build, site)
-    assert concerned(build, site, price_per_core_hour=3.0) == {}
-    assert concerned(build, build.view.get(one.id), message="as before") == {}
-
-
-def test_a_deployment_is_known_from_when_it_asks_for_it_until_it_does_no_longer(build: Builder) -> None:
-    site = build.site()
-    one = deployed(build, site, failover=FailoverPolicy())
-    index = Concerned(build.view)
-    assert index.reload() == []
-    on = build.change(one, failover=APPLY)
-    assert list(index.of(Change("Deployment", one.id, one, on))) == [(one.id, True)]
-    assert index.is_watched(one.id)
-    off = build.change(on, failover=FailoverPolicy())
-    assert list(index.of(Change("Deployment", one.id, on, off))) == []
-    assert not index.is_watched(one.id)
-    again = build.change(off, failover=APPLY)
-    list(index.of(Change("Deployment", one.id, off, again)))
-    build.remove(again, cascade=True)
-    assert list(index.of(Change("Deployment", one.id, again, None))) == []
-    assert not index.is_watched(one.id)

@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 
+from graph.change import Change
 from graph.edit import Edit
 from graph.kinds import Cluster, Deployment, DisplacementState, FailoverHold, FailoverMode, FailoverPolicy, Region, Site
 from graph.kinds.policy import PlacementPolicy, SiteSelector
@@ -16,10 +17,12 @@ from graph.refusal import InvalidState, NotFound, Unavailable
 from graph.values import Health, HealthStatus, Position
 from graph.view import each
 from lifecycle.failing_over import note_all
+from lifecycle.failover import Failover
 from lifecycle.losses import is_lost
-from lifecycle.mass_loss import WHOLE, Count, is_mass
+from lifecycle.mass_loss import MOVES_HELD, WHOLE, Count, SitesLost, is_mass
 from lifecycle.settings import LifecycleSettings
 from lifecyclekit.edge import Edge, asking
+from tests.placement.placement_graphs import Builder
 
 ONE = PlacementPolicy(min_sites=1, max_sites=1)
 NOW = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0)
@@ -224,3 +227,60 @@ async def test_a_loss_that_could_not_be_written_down_is_looked_at_again(edges, s
             await cut(edge, 0)
             await edge.until(lambda: homes(edge, deployment.id).isdisjoint(edge.site_ids[:1]), what="that it moved")
     assert len(refused) == 2
+
+
+async def test_what_was_decided_before_a_hold_is_not_begun_after_it(edges, settled) -> None:
+    """Whoever decides may have looked before the hold began: it is asked for again where a move is begun."""
+
+    async def no_look(self: Failover) -> None:
+        return None
+
+    async with edges(settings=settled) as edge:
+        await edge.network(sites=8, nodes=1)
+        await edge.version()
+        deployment = await at(edge, 0, "shop")
+        with (
+            mock.patch.object(Failover, "_keep_holds", no_look),
+            mock.patch("lifecycle.failover.are_held", return_value=False),
+        ):
+            await edge.change(lambda edit: edit.create(FailoverHold, lost=4, sites=8))
+            await cut(edge, 0)
+
+            def refused() -> bool:
+                one = edge.deployment(deployment.id).displacement
+                return one is not None and one.why == MOVES_HELD
+
+            await edge.until(refused, what="that it was refused at head")
+            assert homes(edge, deployment.id) == {edge.site_ids[0]}
+        await edge.until(lambda: homes(edge, deployment.id).isdisjoint(edge.site_ids[:1]), what="that it moved")
+
+
+def test_a_site_is_lost_with_the_control_plane_that_a_node_of_it_is_under() -> None:
+    build = Builder()
+    site = build.site(cluster=False, nodes=0)
+    away = build.change(build.cluster(), health=Health(status=HealthStatus.DOWN, observed_at=7))
+    lost = SitesLost(build.view)
+    lost.reload()
+    assert lost.count(WHOLE, since=0) == Count(1, 0, 0)
+    node = build.node(site, cluster_id=away.id)
+    assert lost.take(Change("Node", node.id, None, node))
+    assert lost.count(WHOLE, since=0) == Count(1, 1, 1)
+    labelled = build.change(node, labels={"shelf": "3"})
+    assert not lost.take(Change("Node", node.id, node, labelled))
+    build.remove(labelled)
+    assert lost.take(Change("Node", node.id, labelled, None))
+    assert lost.count(WHOLE, since=0) == Count(1, 0, 0)
+
+
+def test_sites_are_looked_at_again_a_few_at_a_time() -> None:
+    build = Builder()
+    sites = [build.site() for _ in range(5)]
+    lost = SitesLost(build.view)
+    lost.reload()
+    for site in sites:
+        build.change(site, health=Health(status=HealthStatus.DOWN, observed_at=7))
+    found = []
+    for _ in range(3):
+        lost.look_again(2)
+        found.append(lost.count(WHOLE, since=0).lost)
+    assert found == [2, 4, 5]

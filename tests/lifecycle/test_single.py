@@ -15,8 +15,9 @@ from graph.kinds import (
     FailoverPolicy,
     ReleasePhase,
 )
-from graph.kinds.policy import PlacementPolicy
+from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.refusal import InvalidState, NotFound
+from graph.values import HealthStatus
 from lifecyclekit.edge import Edge, asking, everything
 
 ONE = PlacementPolicy(min_sites=1, max_sites=1)
@@ -135,3 +136,76 @@ async def test_a_fenced_node_frees_what_is_single(edge) -> None:
     await fence(edge, node_id)
     await edge.until(lambda: node_id not in edge.view.get(release.id).assignments, what="another node")
     await edge.phase(deployment.id, DeploymentPhase.READY)
+
+
+async def test_a_copy_that_is_wanted_again_waits_for_the_one_that_took_its_place(edge) -> None:
+    """The word that nothing runs at a site had let another start; then the site answers, and is gone back to at once."""
+    await edge.network(sites=2)
+    await edge.version()
+    deployment, lost = await running(edge)
+    [old] = edge.releases(deployment.id)
+    await edge.configure(awaySites=[edge.view.get(lost).name])
+    await awaited(edge, deployment.id)
+    await fence(edge, lost)
+
+    def taken() -> str | None:
+        there = [one for one in edge.releases(deployment.id) if one.site_id != lost]
+        return there[0].backend_name if there and there[0].phase is ReleasePhase.READY else None
+
+    new = await edge.until(taken, what="the new copy")
+    names = {one: edge.view.get(one).name for one in edge.site_ids}
+    slow = {name: {"latencyMs": 1_500} for one, name in names.items() if one != lost}
+    await edge.configure(sites={names[lost]: {"failureRate": 1}, **slow})
+
+    def not_removed() -> bool:
+        answers = edge.view.get(lost).health.status is HealthStatus.READY
+        return answers and edge.view.get(old.id).failures > 0
+
+    await edge.until(not_removed, what="that its removal is refused")
+    back = PlacementPolicy(min_sites=1, max_sites=1, sites=SiteSelector(site_ids=[lost]))
+    generation = (await edge.update(deployment.id, policy=back)).deployment.generation
+    await edge.configure(sites=slow)
+    doubled = False
+
+    def runs_there() -> bool:
+        nonlocal doubled
+        objects = edge.world().objects
+        again = old.backend_name in objects and objects[old.backend_name].generation >= generation
+        doubled |= again and new in objects
+        return again and len(edge.releases(deployment.id)) == 1
+
+    await edge.until(runs_there, what="that it is back")
+    assert not doubled
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    edge.check_books()
+
+
+async def test_what_was_moved_while_it_was_stopped_waits_for_the_old_copy_when_it_is_resumed(edge) -> None:
+    """Replicas that are none may be anywhere; once some are to run it is asked whether the old ones are gone."""
+    await edge.network(sites=2)
+    await edge.version()
+    deployment, home = await running(edge)
+    [old] = edge.releases(deployment.id)
+    [elsewhere] = set(edge.site_ids) - {home}
+    await edge.configure(awaySites=[edge.view.get(home).name])
+    await awaited(edge, deployment.id)
+    await edge.stop(deployment.id)
+    there = PlacementPolicy(min_sites=1, max_sites=1, sites=SiteSelector(site_ids=[elsewhere]))
+    await edge.update(deployment.id, policy=there)
+    await edge.until(
+        lambda: any(one.site_id == elsewhere and one.applied_generation for one in edge.releases(deployment.id)),
+        what="none of it at the other site",
+    )
+    await edge.resume(deployment.id)
+
+    def waits() -> bool:
+        found = [one for one in edge.releases(deployment.id) if one.site_id == elsewhere]
+        return found[0].phase is ReleasePhase.WAITING_DEPENDENCY and "not known to be gone" in found[0].error
+
+    await edge.until(waits, what="that it waits")
+    running_now = [name for name, one in edge.world().objects.items() if one.replicas]
+    assert running_now == [old.backend_name]
+    await edge.configure()
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    assert [one.site_id for one in edge.releases(deployment.id)] == [elsewhere]
+    edge.check_books()

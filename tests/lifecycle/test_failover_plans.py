@@ -1,0 +1,117 @@
+"""Plans of failover that are kept: they are of the deployment as it is and of what it has lost, or they are made anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from graph.kinds import Deployment, DisplacementState, FailoverMode, FailoverPolicy, Plan
+from graph.kinds.policy import PlacementPolicy
+from graph.view import get_as
+from lifecyclekit.edge import Edge, asking, everything
+
+TWO = PlacementPolicy(min_sites=2, max_sites=2)
+STATES = {FailoverMode.PROPOSE: DisplacementState.PROPOSED, FailoverMode.REPORT: DisplacementState.REPORTED}
+
+
+def name_of(edge: Edge, site_id: str) -> str:
+    return f"s{edge.site_ids.index(site_id)}"
+
+
+async def cut(edge: Edge, *site_ids: str) -> None:
+    """These sites do not answer, and all others do."""
+    await edge.configure(awaySites=[name_of(edge, one) for one in site_ids])
+
+
+async def running(edge: Edge, mode: FailoverMode = FailoverMode.PROPOSE, **fields: Any) -> tuple[Deployment, list[str]]:
+    """One that runs at two of some sites, and which."""
+    await edge.network(sites=6)
+    await edge.version()
+    failover = FailoverPolicy(mode=mode, toleration_seconds=0)
+    deployment, operation = await edge.deploy(policy=TWO, failover=failover, **fields)
+    await edge.succeeded(operation)
+    return deployment, sorted(one.site_id for one in edge.releases(deployment.id))
+
+
+async def planned(edge: Edge, deployment_id: str, *, moves: int, other_than: str = "") -> Plan:
+    """The plan of so many moves, once there is one."""
+
+    def found() -> Plan | None:
+        one = edge.deployment(deployment_id).displacement
+        plan = get_as(edge.view, Plan, one.plan_id) if one is not None and one.state in STATES.values() else None
+        return plan if plan is not None and plan.id != other_than and plan.moves == moves else None
+
+    plan: Plan = await edge.until(found, what=f"a plan of {moves} moves")
+    return plan
+
+
+async def apply(edge: Edge, plan: Plan) -> None:
+    await edge.lifecycle.plans.apply(
+        plan.id, asking("applyPlan"), visible=everything, allowed=lambda reader, plan: None
+    )
+
+
+@pytest.mark.parametrize("mode", STATES)
+async def test_a_plan_is_made_anew_when_its_deployment_has_changed(edge, mode: FailoverMode) -> None:
+    deployment, (lost, _) = await running(edge, mode)
+    await cut(edge, lost)
+    first = await planned(edge, deployment.id, moves=1)
+    after = (await edge.scale(deployment.id, web=2)).deployment
+    assert after.generation > deployment.generation
+    plan = await planned(edge, deployment.id, moves=1, other_than=first.id)
+    assert edge.view.get(first.id) is None, "nobody applies what is of another generation"
+    assert edge.view.count("Plan") == 1
+    one = edge.deployment(deployment.id).displacement
+    assert (one.state, one.plan_generation) == (STATES[mode], edge.deployment(deployment.id).generation)
+    [step] = await edge.lifecycle.plans.steps(plan.id)
+    assert step.planned.step.generation == one.plan_generation
+
+
+async def test_a_proposal_is_made_anew_when_more_is_lost_and_when_part_of_it_is_back(edge) -> None:
+    deployment, (one, two) = await running(edge)
+    await cut(edge, one)
+    first = await planned(edge, deployment.id, moves=1)
+    await cut(edge, one, two)
+    second = await planned(edge, deployment.id, moves=2)
+    assert edge.view.get(first.id) is None
+    assert all(loss.planned for loss in edge.deployment(deployment.id).displacement.losses)
+    await cut(edge, two)
+    third = await planned(edge, deployment.id, moves=1)
+    assert edge.view.get(second.id) is None
+    [loss] = edge.deployment(deployment.id).displacement.losses
+    assert loss.subject_id == two
+    await apply(edge, third)
+
+    def moved() -> bool:
+        homes = {each.site_id for each in edge.releases(deployment.id) if each.wanted and each.phase.name == "READY"}
+        return one in homes and two not in homes and len(homes) == 2
+
+    await edge.until(moved, what="that it moved")
+
+
+async def test_a_proposal_that_is_of_what_is_lost_is_left_as_it_is(edge) -> None:
+    deployment, (lost, other) = await running(edge)
+    await cut(edge, lost)
+    plan = await planned(edge, deployment.id, moves=1)
+    before = edge.deployment(deployment.id).displacement
+    # It is looked at again, by what it has lost and by its policy, and nothing of it differs.
+    await edge.change(lambda edit: edit.replace(edit.get(other), labels={"zone": "z0", "shelf": "3"}))
+    await edge.change(lambda edit: edit.replace(edit.get(lost), labels={"zone": "z0", "shelf": "4"}))
+    quiet = await edge.deploy("other", policy=PlacementPolicy(min_sites=1, max_sites=1))
+    await edge.succeeded(quiet[1])
+    assert edge.view.get(plan.id) is not None
+    assert edge.deployment(deployment.id).displacement == before
+
+
+async def test_what_is_only_proposed_is_begun_once_the_policy_is_to_apply(edge) -> None:
+    deployment, (lost, _) = await running(edge)
+    await cut(edge, lost)
+    plan = await planned(edge, deployment.id, moves=1)
+    await edge.update(deployment.id, failover=FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0))
+
+    def left() -> bool:
+        return all(one.site_id != lost for one in edge.releases(deployment.id) if one.wanted)
+
+    await edge.until(left, what="that it moved")
+    assert edge.view.get(plan.id) is None
