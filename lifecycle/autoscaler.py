@@ -10,6 +10,7 @@ Times within a process are by its monotonic clock: a clock that is set does not 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,17 +22,19 @@ from graph.kinds import ScaleChange, ScalingLimit, ScalingMetric, ScalingPolicy,
 from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
 from graph.view import get_as
+from lifecycle.autoscaling_index import Scaled
 from lifecycle.autoscaling_pace import Asked, longest_window_s, paced, recent_changes
+from lifecycle.autoscaling_rooms import Room, rooms_for
 from lifecycle.autoscaling_rule import recommended
 from lifecycle.autoscaling_samples import Reading, Sampler
-from lifecycle.autoscaling_targets import Target, left_behind, targets_of
+from lifecycle.autoscaling_targets import Target
 from lifecycle.connections import Connection
 from lifecycle.metrics_endpoints import MetricsEndpoint
 from lifecycle.placing import Placing
 from lifecycle.portions import portions
 from lifecycle.prometheus import Prometheus
 from lifecycle.requests import own_request
-from lifecycle.rescaling import Judged, Room, differs, drop_standings, rooms_for, scale_sites
+from lifecycle.rescaling import Judged, differs, drop_standings, scale_sites
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 
@@ -39,6 +42,10 @@ log = structlog.get_logger(__name__)
 REQUEST = own_request("lifecycle.autoscale")
 WEIGHT = 8
 """About how many changes it takes to write one site."""
+LOOKS_AT_LEAST = 24
+"""Fewer would find nothing: halving a thousand replicas takes ten, and ten thousand sites fourteen."""
+AT_A_TIME = 500
+"""Of so many sites it is worked out what they are to have before others have their turn."""
 REFRESH_MS = 60_000
 """A value that has moved, or the words of a limit, are written again after so long, also when nothing else has changed."""
 Key = tuple[str, str]
@@ -54,6 +61,8 @@ class Remembered:
     """The number for which there was no room."""
     no_room_until: int = 0
     no_room_why: str | None = None
+    looked: int = 0
+    """The round in which it was looked for room last."""
 
 
 class Autoscaler:
@@ -85,6 +94,11 @@ class Autoscaler:
             clock=clock,
         )
         self._memory: dict[Key, Remembered] = {}
+        self._scaled = Scaled(ledger.view)
+        ledger.view.follow(self._scaled)
+        self._rounds = 0
+        self._looked: dict[str, int] = {}
+        """By deployment the round in which it was looked for room last."""
 
     async def run(self) -> None:
         """Works until it is cancelled; a store that is away is tried again in the next round."""
@@ -100,26 +114,47 @@ class Autoscaler:
 
     async def once(self) -> int:
         """One round; says how many sites got another number. Raises Unavailable."""
-        targets = list(targets_of(self._ledger.view, self._share))
+        self._rounds += 1
+        targets = self._scaled.targets(self._share)
         self._memory = {one.key: self._remembered(one) for one in targets}
         readings = await self._sampler.read([one for one in targets if one.held is None])
         judged: dict[str, list[Judged]] = {}
-        for one in targets:
+        for nth, one in enumerate(targets):
+            if nth % AT_A_TIME == AT_A_TIME - 1:
+                await asyncio.sleep(0)
             found = self._judged(one, readings.get(one.key))
             if found is not None:
                 judged.setdefault(one.deployment.id, []).append(found)
-        changed = 0
-        for deployment_id, asked_there in judged.items():
+        changed = await self._scale(judged)
+        for some in portions(self._scaled.left_behind(self._share), weight=lambda _: 1):
+            await self._ledger.commit(partial(drop_standings, standing_ids=some), REQUEST)
+        return changed
+
+    async def _scale(self, judged: Mapping[str, Sequence[Judged]]) -> int:
+        """Looks for room and writes, deployment by deployment; those that were looked at longest ago come first.
+
+        Each has its part of the looks that a round has, or as many as it takes to find anything: one that is full everywhere
+        leaves the others theirs.
+        """
+        self._looked = {one: self._looked.get(one, 0) for one in judged}
+        wanting = sum(any(one.adds for one in found) for found in judged.values())
+        left, changed = self._settings.scaling_looks, 0
+        for deployment_id in sorted(judged, key=lambda one: (self._looked[one], one)):
+            found, looks = judged[deployment_id], 0
+            if any(one.adds for one in found):
+                looks = min(left, max(-(-left // wanting), LOOKS_AT_LEAST))
+                wanting -= 1
             try:
-                found_there = await self._with_room(asked_there)
+                found, spent = await self._with_room(found, looks=looks)
+                left -= spent
+                if spent:
+                    self._looked[deployment_id] = self._rounds
+                for part in portions([one for one in found if self._is_news(one)], weight=lambda _: WEIGHT):
+                    changed += await self._write(deployment_id, part)
+            except Unavailable:
+                raise
             except Exception:  # a bug that one deployment meets is no reason to scale none
                 log.exception("autoscaling.failed", deployment=deployment_id)
-                continue
-            for part in portions([one for one in found_there if self._is_news(one)], weight=lambda _: WEIGHT):
-                changed += await self._write(deployment_id, part)
-        gone = [one.id for one in left_behind(self._ledger.view, self._share)]
-        for some in portions(gone, weight=lambda _: 1):
-            await self._ledger.commit(partial(drop_standings, standing_ids=some), REQUEST)
         return changed
 
     # What is to be
@@ -160,19 +195,24 @@ class Autoscaler:
         memory.asked.append(Asked(now, wanted))
         return Judged(target, found.replicas, found.desired, value, found.limited_by)
 
-    async def _with_room(self, judged: Sequence[Judged]) -> list[Judged]:
-        """What was found for sites of a deployment, where more replicas are wanted with as many as have room."""
+    async def _with_room(self, judged: Sequence[Judged], *, looks: int) -> tuple[list[Judged], int]:
+        """What was found for sites of a deployment, where more replicas are wanted with as many as have room.
+
+        Takes so many looks at most, and says how many it took. What was not looked at is left out: it is as it was.
+        """
         now = self._now()
-        wanted = [
-            (one.target, one.replicas)
-            for one in judged
-            if one.replicas > one.target.release.replicas and not self._is_full(one.target, now)
-        ]
-        rooms = await rooms_for(self._placing, self._ledger.view, wanted)
-        return [
-            self._as_room(one, rooms.get(one.target.key), now) if one.replicas > one.target.release.replicas else one
-            for one in judged
-        ]
+        wanted = [(one.target, one.replicas) for one in judged if one.adds and not self._is_full(one.target, now)]
+        wanted.sort(key=lambda one: (self._memory[one[0].key].looked, one[0].key))
+        rooms = await rooms_for(self._placing, self._ledger.view, wanted, staying=self._scaled.staying, looks=looks)
+        asked = {one.key for one, _ in wanted}
+        found = []
+        for one in judged:
+            room = rooms.by_key.get(one.target.key)
+            if not one.adds:
+                found.append(one)
+            elif room is not None or one.target.key not in asked:
+                found.append(self._as_room(one, room, now))
+        return found, rooms.looks
 
     def _is_full(self, target: Target, now: int) -> bool:
         """Whether there was no room for one more a moment ago."""
@@ -187,9 +227,10 @@ class Autoscaler:
         memory, current = self._memory[found.target.key], found.target.release.replicas
         if room is None:
             return found._replace(replicas=current, limited_by=ScalingLimit.ROOM, message=memory.no_room_why)
-        if room.replicas == found.replicas:
+        memory.looked = self._rounds
+        if room.why is None:
             memory.no_room = None
-            return found._replace(room=room.placed)
+            return found._replace(replicas=room.replicas, room=room.placed)
         memory.no_room, memory.no_room_why = room.replicas + 1, room.why
         memory.no_room_until = now + int(self._settings.scaling_room_s * 1000)
         return found._replace(replicas=room.replicas, limited_by=ScalingLimit.ROOM, message=room.why, room=room.placed)

@@ -1,4 +1,4 @@
-"""A site's replicas brought to the number that the loop found: room is looked for first, and the commit checks at head.
+"""A site's replicas brought to the number that the loop found: the commit checks at head what was found before it.
 
 More replicas are placed like everything else, at that site alone; fewer go where most of them are. Nothing else of the
 deployment is touched: no revision is made, other sites keep their generations, and other components at the site their nodes
@@ -29,18 +29,16 @@ from graph.kinds import (
     Site,
     SiteScaling,
 )
-from graph.refusal import CapacityGone, Refusal
+from graph.refusal import CapacityGone
 from graph.view import Reader, each, get_as
-from lifecycle.adjusting import only_at
 from lifecycle.autoscaling_pace import recent_changes
 from lifecycle.autoscaling_targets import Target, held
 from lifecycle.components import components_of
 from lifecycle.events import AUTHOR, tell
 from lifecycle.indulgence import Indulgent, blemished
 from lifecycle.opening import create_operation
-from lifecycle.placing import Filing, Placing
 from lifecycle.releases import STARTS_ANEW
-from placement.decision import ComponentPlacement, Decision, SitePlacement
+from placement.decision import ComponentPlacement, SitePlacement
 from placement.verification import verify
 
 UNTOLD = frozenset({ScalingLimit.NONE, ScalingLimit.STABILISATION, ScalingLimit.RATE, ScalingLimit.HELD})
@@ -72,97 +70,10 @@ class Judged(NamedTuple):
         """Whether the site's number is to be another."""
         return self.replicas != self.target.release.replicas
 
-
-class Room(NamedTuple):
-    """How many replicas have room at a site."""
-
-    replicas: int
-    placed: SitePlacement | None
-    """Where its components go; None: no more than there are now."""
-    why: str | None
-    """Why there is no room for all that were wanted."""
-
-
-async def rooms_for(
-    placing: Placing, reader: Reader, wanted: Sequence[tuple[Target, int]]
-) -> dict[tuple[str, str], Room]:
-    """For how many of the replicas that are wanted, above those that there are, each target's site has room; by its key.
-
-    Sites that are to have the same are decided together, and by halves where that cannot be: so a load that rises everywhere
-    takes as many decisions as there are different numbers, and not as there are sites.
-    """
-    alike: dict[tuple[object, ...], list[tuple[Target, int]]] = {}
-    for one, count in wanted:
-        counts = {
-            name: release.replicas for name, release in _there(reader, one.deployment.id, one.release.site_id).items()
-        }
-        key = (one.policy.id, count, one.release.replicas, *sorted(counts.items()))
-        alike.setdefault(key, []).append((one, count))
-    found: dict[tuple[str, str], Room] = {}
-    waiting = list(alike.values())
-    while waiting:
-        some = waiting.pop()
-        if len(some) == 1:
-            [(target, count)] = some
-            found[target.key] = await _room_for(placing, reader, target, count)
-            continue
-        decision, _ = await _at_sites(placing, reader, [target for target, _ in some], some[0][1])
-        if decision is None:
-            waiting += [some[: len(some) // 2], some[len(some) // 2 :]]
-            continue
-        by_site = {one.site_id: one for one in decision.placements}
-        found.update((target.key, Room(count, by_site[target.release.site_id], None)) for target, count in some)
-    return found
-
-
-async def _room_for(placing: Placing, reader: Reader, target: Target, wanted: int) -> Room:
-    """The most replicas up to `wanted` for which a site has room: found by halving, by some ten decisions at most."""
-    decision, why = await _at_sites(placing, reader, [target], wanted)
-    if decision is not None:
-        return Room(wanted, decision.placements[0], None)
-    low, high, best = target.release.replicas, wanted, None
-    while high - low > 1:
-        middle = (low + high) // 2
-        found, _ = await _at_sites(placing, reader, [target], middle)
-        if found is None:
-            high = middle
-        else:
-            low, best = middle, found.placements[0]
-    return Room(low, best, why)
-
-
-async def _at_sites(
-    placing: Placing, reader: Reader, targets: Sequence[Target], count: int
-) -> tuple[Decision | None, str | None]:
-    """Where the components go at the sites of targets that have the same there, with so many of the scaled one."""
-    deployment, component = targets[0].deployment, targets[0].component
-    version = get_as(reader, AppVersion, deployment.app_version_id)
-    if version is None:
-        return None, "its app version is gone"
-    here = _there(reader, deployment.id, targets[0].release.site_id)
-    counts = {**{name: release.replicas for name, release in here.items()}, component.name: count}
-    site_ids = sorted(one.release.site_id for one in targets)
-    try:
-        chosen = await placing.choose(
-            reader,
-            components=[one for one in components_of(reader, version) if one.name in here],
-            policy=only_at(deployment.policy, site_ids, names=counts),
-            replicas=counts,
-            tenant_id=deployment.tenant_id,
-            excluding_deployment_id=deployment.id,
-            filing=Filing.NONE,
-            adjustments=(),
-            scaled=False,
-        )
-    except Refusal as refusal:
-        return None, refusal.message
-    decision = chosen.decision
-    if decision.feasible:
-        return decision, None
-    refused = next((one for one in decision.refusals if one.site_id in site_ids and one.reasons), None)
-    if refused is not None:
-        return None, refused.reasons[0].untold or refused.reasons[0].message
-    return None, decision.conflicts[0].message if decision.conflicts else "there is no room for it"
+    @property
+    def adds(self) -> bool:
+        """Whether it is to have more."""
+        return self.replicas > self.target.release.replicas
 
 
 def scale_sites(edit: Edit, deployment_id: str, found: Sequence[Judged]) -> list[Judged]:

@@ -73,6 +73,8 @@ class LifecycleSettings:
     """How long a round asks for samples: what had no turn by then comes first in the next."""
     samples_stale_s: float = 60.0
     """How long without a new sample until nothing is scaled by the old one."""
+    scaling_looks: int = 96
+    """Decisions of a round about where there is room for more replicas; what is left comes first in the next."""
     scaling_room_s: float = 60.0
     """How long a site that had no room for more replicas is not looked at for that again."""
     package_retention_ms: int = 7 * 86_400_000

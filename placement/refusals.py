@@ -7,7 +7,7 @@ the choice are immutable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import overload
 
@@ -139,6 +139,14 @@ class Refusals(Sequence[SiteRefusal]):
             else:
                 high = middle
         return low
+
+    def ruled_out(self, site_ids: Iterable[str]) -> set[str]:
+        """Those of some sites that could not have been chosen, whatever else was: a rule keeps a unit out."""
+        fine: Mask = np.ones(len(self.made.problem), dtype=bool)
+        for screening, candidates in zip(self.made.screenings, self.made.candidates, strict=True):
+            fine &= screening.passed & candidates
+        rows = self._row_of
+        return {one for one in site_ids if one not in rows or not fine[rows[one]]}
 
     def by_rule(self) -> dict[str, int]:
         """How many sites each rule refused."""

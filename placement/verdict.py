@@ -69,6 +69,13 @@ def refusals_at(decision: Decision, site_ids: Collection[str]) -> list[SiteRefus
     return [one for one in decision.refusals if one.site_id in wanted]
 
 
+def sites_refused(decision: Decision, site_ids: Collection[str]) -> set[str]:
+    """Those of some sites that could not have been chosen, whatever else was; of a filed decision all that were not."""
+    if isinstance(decision, Verdict):
+        return decision.told.ruled_out(site_ids)
+    return {one.site_id for one in decision.refusals} & set(site_ids)
+
+
 def _whole_sites(refusals: Sequence[SiteRefusal], first: int) -> int:
     """How many of the first are a page that ends between sites."""
     if not 0 < first < len(refusals):

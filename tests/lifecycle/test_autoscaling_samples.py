@@ -14,6 +14,7 @@ import pytest
 from drivers.port import BackendUnreachable, Sample
 from graph.kinds import Instance, InstanceStatus, PrometheusQuery, ScalingMetric, Site, Tenant
 from graph.view import each
+from lifecycle.autoscaling_index import Scaled
 from lifecycle.autoscaling_rule import Measured, recommended
 from lifecycle.autoscaling_samples import (
     LEFT_ALONE,
@@ -25,7 +26,7 @@ from lifecycle.autoscaling_samples import (
     Sampler,
     value_of,
 )
-from lifecycle.autoscaling_targets import Target, targets_of
+from lifecycle.autoscaling_targets import Target
 from lifecycle.connections import Connection
 from lifecycle.metrics_endpoints import MetricsEndpoint
 from lifecycle.prometheus import MetricsProblem, MetricsUnanswered, MetricsUnreachable, Prometheus, Values
@@ -76,7 +77,7 @@ class Bench:
     async def read(self, answer: Sequence[Sample] | Exception, *, after_s: float = 15) -> Reading:
         self.backend.answer = answer
         self.clock.seconds += after_s
-        [target] = targets_of(self.edge.view, Share())
+        [target] = Scaled(self.edge.view).targets(Share())
         return (await self.sampler.read([target]))[target.key]
 
     def sample(self, at_ms: int, value: float, instance: str | None = None, **other: Any) -> Sample:
@@ -228,7 +229,7 @@ CPU = 500
 )
 async def test_pods_count_as_the_documentation_says(edge, status: str, sampled: list[float | None], expected) -> None:
     bench = await made(edge, ScalingMetric.CPU_UTILIZATION, replicas=3, samples_stale_s=60.0)
-    [target] = targets_of(edge.view, Share())
+    [target] = Scaled(edge.view).targets(Share())
     statuses = {"R": "RUNNING", "P": "PENDING", "F": "FAILED", "T": "TERMINATING", "U": "UNKNOWN"}
     names = sorted(one.backend_name for one in each(edge.view, Instance))
 
@@ -314,7 +315,7 @@ class Shared:
             settings=dataclasses.replace(QUICK, **{**given, **settings}),
             clock=self.clock,
         )
-        [self.target] = targets_of(edge.view, Share())
+        [self.target] = Scaled(edge.view).targets(Share())
 
     def of(self, tenant: str, *queries: str) -> list[Target]:
         return [
