@@ -50,10 +50,13 @@ help: ## list the targets
 serve: $(ENVIRONMENT) ui ## run the server with its playground on the embedded store (ARGS="--demo" passes flags)
 	@exec $(BIN)/edgeatlas serve $(ARGS)
 
+# A file's tests stay in one process, for the servers that they share. WORKERS=0: all in one process, as a debugger wants.
+WORKERS ?= 2
+
 .PHONY: test
-test: $(DEV_STAMP) ui parts kernels ## set up everything, real parts included, and run all tests (ARGS="-k name" passes flags)
+test: prepared ## set up everything, real parts included, and run all tests (ARGS="-k name" passes flags, WORKERS=2)
 	@$(call say,Tests)
-	@EDGEATLAS_PARTS=prepared $(BIN)/python -m pytest $(ARGS)
+	@EDGEATLAS_PARTS=prepared $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: chaos
 chaos: $(DEV_STAMP) parts kernels ## the fault tests on their long counts
@@ -165,6 +168,12 @@ ui: $(ENVIRONMENT)
 .PHONY: kernels
 kernels: $(ENVIRONMENT)
 	@$(BIN)/python -m placement.ready $(call or_fail,compiling,See the message above.)
+
+# One core compiles while another fetches and builds.
+.PHONY: prepared
+prepared: $(DEV_STAMP)
+	@$(MAKE) kernels & compiling=$$!; trap 'kill $$compiling; exit 130' INT TERM; \
+		$(MAKE) ui parts; made=$$?; wait $$compiling && exit $$made
 
 # Each real part is fetched or built once, or named with the reason why it cannot be had; its tests then skip.
 .PHONY: parts

@@ -33,8 +33,9 @@ def identifiers_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Nothing has run yet."""
+    """Nothing has run yet. Where tests are dealt out to processes, this one is told how each of them ended."""
     config.stash[_ran] = 0
+    config.pluginmanager.register(_Count(config))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,13 +45,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.neo4j)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
-    """Count the tests whose body was run."""
-    report = yield
-    if report.when == "call" and report.outcome != "skipped":
-        item.config.stash[_ran] += 1
-    return report
+class _Count:
+    """Counts the tests whose body was run, in whichever process."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.outcome != "skipped":
+            self._config.stash[_ran] += 1
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
