@@ -72,6 +72,10 @@ class Deployments(typing.Protocol):
         """Makes a deployment from its fields, or brings the one that exists to them."""
         ...
 
+    def changes(self, fields: Mapping[str, Any], existing: Entity) -> Collection[str]:
+        """The fields that would change of what is asked for, whether or not that is so already."""
+        ...
+
     def remove(self, edit: Edit, existing: Entity) -> None:
         """Begins to take a deployment from its sites; it is deleted when nothing of it runs any more."""
         ...
@@ -310,7 +314,7 @@ class Applier:
                 remedy=self._of.remedy(existing),
                 path="metadata.name",
             )
-        changed = {name: value for name, value in fields.items() if getattr(existing, name) != value}
+        changed = self._changed(kind, fields, existing)
         if not changed:
             self._named_at[existing.id] = document.where
             return outcome
@@ -325,6 +329,13 @@ class Applier:
         outcome.action = Action.UPDATED
         outcome.changed = sorted(document_name(kind.fields[name]) for name in changed)
         return outcome
+
+    def _changed(self, kind: Kind, fields: Mapping[str, Any], existing: Entity) -> dict[str, Any]:
+        """What a document would change, by field."""
+        if kind.name == "Deployment" and self._deployments is not None:
+            names = self._deployments.changes(fields, existing)
+            return {name: value for name, value in fields.items() if name in names}
+        return {name: value for name, value in fields.items() if getattr(existing, name) != value}
 
     def _existing(self, kind: Kind, document: Document, fields: Mapping[str, Any]) -> Entity | None:
         external: ExternalId | None = fields.get("external")

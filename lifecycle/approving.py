@@ -11,29 +11,24 @@ from functools import partial
 
 from graph.edit import Edit
 from graph.kinds import Approval, AppVersion, Deployment, DeploymentRevision, Operation, Tenant
-from graph.ledger import Ledger
 from graph.refusal import Forbidden, InvalidState
 from graph.request import Committed, Request
 from graph.view import get_as
 from lifecycle.checking import check_decision
 from lifecycle.components import components_of
 from lifecycle.deadlines import check_deadline, within
-from lifecycle.decisions import Decisions, Remember
+from lifecycle.decisions import Deciding, Remember
 from lifecycle.deployments import Chosen, Started, Visible, begin, seen_deployment
 from lifecycle.events import tell
 from lifecycle.intents import intents_of
-from lifecycle.proposing import as_wished
+from lifecycle.proposing import as_wished, authors_of
 from lifecycle.verbs import Verb, check_verb
 
 NUMBER = "input.revisionNumber"
 
 
-class Approvals:
+class Approvals(Deciding):
     """Approves what waits for it in one lifecycle."""
-
-    def __init__(self, ledger: Ledger, decisions: Decisions) -> None:
-        self._ledger = ledger
-        self._decisions = decisions
 
     async def approve(
         self,
@@ -114,9 +109,10 @@ def approve_deployment(
     proposal = deployment.proposal
     assert proposal is not None, "it was just looked at"
     tenant = get_as(edit, Tenant, deployment.tenant_id)
-    if tenant is not None and tenant.author_may_not_approve and proposal.author == author:
+    if tenant is not None and tenant.author_may_not_approve and author in authors_of(proposal):
+        whole = "for" if authors_of(proposal) == [author] else "for some of"
         raise Forbidden(
-            f"you have asked for revision {revision_number} yourself, and {tenant.name} wants another to approve it",
+            f"you have asked {whole} revision {revision_number} yourself, and {tenant.name} wants another to approve it",
             remedy="ask somebody else who may approve",
             path="input.id",
         )

@@ -13,10 +13,12 @@ import msgspec
 
 from graph.kinds import Deployment, DeploymentPhase, Operation, OperationStatus, Release, StatusReason
 from graph.view import Reader, each, get_as
+from lifecycle.drift import CLAIMED
 from lifecycle.standings import in_words, stays
 
 REASONS_MAX = 10
 _UNPLACED = (DeploymentPhase.PENDING_PLACEMENT, DeploymentPhase.PENDING_APPROVAL)
+"""Phases of which something is wanted that is not at any backend yet."""
 
 
 class WaitCondition(enum.Enum):
@@ -28,6 +30,8 @@ class WaitCondition(enum.Enum):
     """All of it was observed as wanted. Of an operation: it has SUCCEEDED."""
     GONE = "GONE"
     """Nothing of the deployment runs any more: it is TERMINATED, or deleted."""
+    QUIET = "QUIET"
+    """No call to a backend is under way for it, as after a pause, which lets those end that had begun."""
 
 
 class Waited(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +62,8 @@ def of_deployment(reader: Reader, deployment_id: str, condition: WaitCondition) 
         if deployment.phase is not DeploymentPhase.TERMINATING:
             told = "nobody has asked for it to be terminated"
         return Waited(reached=False, summary=told, missing=list(deployment.status.reasons))
+    if condition is WaitCondition.QUIET:
+        return _quiet(list(each(reader, Release, "deployment_id", deployment_id)))
     summary = in_words(deployment.status)
     if condition is WaitCondition.READY or deployment.phase is DeploymentPhase.READY:
         reached = deployment.phase is DeploymentPhase.READY
@@ -69,7 +75,7 @@ def of_deployment(reader: Reader, deployment_id: str, condition: WaitCondition) 
 
 def of_operation(reader: Reader, operation: Operation, condition: WaitCondition) -> Waited:
     """How a wait for an operation stands; one that has ended may be a filed one."""
-    if condition is WaitCondition.GONE:
+    if condition in (WaitCondition.GONE, WaitCondition.QUIET):
         return of_deployment(reader, operation.subject_id or "", condition)
     progress = operation.progress
     summary = f"{operation.status.name}: {progress.done} of {progress.total} releases are done"
@@ -79,10 +85,27 @@ def of_operation(reader: Reader, operation: Operation, condition: WaitCondition)
         reached = operation.status is OperationStatus.SUCCEEDED
         return Waited(reached=reached, over=True, summary=summary, missing=missing)
     deployment = get_as(reader, Deployment, operation.subject_id)
-    if condition is WaitCondition.APPLIED and deployment is not None and deployment.phase not in _UNPLACED:
+    if condition is WaitCondition.APPLIED and deployment is not None and not _waits(deployment, operation):
         return _applied(list(each(reader, Release, "operation_id", operation.id)))
     missing = list(deployment.status.reasons) if deployment is not None else []
     return Waited(reached=False, summary=summary, missing=missing)
+
+
+def _waits(deployment: Deployment, operation: Operation) -> bool:
+    """Whether an operation waits for its deployment to be placed, or for its change to be approved."""
+    proposed = deployment.proposal is not None and deployment.proposal.operation_id == operation.id
+    return proposed or deployment.phase is DeploymentPhase.PENDING_PLACEMENT
+
+
+def _quiet(releases: list[Release]) -> Waited:
+    """Whether no backend is being called for any of them."""
+    called = [one for one in releases if one.phase in CLAIMED]
+    if not called:
+        return Waited(reached=True, summary="no call is under way")
+    told = f"{len(called)} of {len(releases)} releases are with their backends"
+    return Waited(
+        reached=False, summary=told, missing=[StatusReason(code="UNDER_WAY", message=told, releases=len(called))]
+    )
 
 
 def _applied(releases: list[Release]) -> Waited:

@@ -38,6 +38,7 @@ from lifecycle.outcomes import outcomes_of
 from lifecycle.progress import outcome_of, phase_of, tally
 from lifecycle.releases import releases_of, unwant
 from lifecycle.requests import own_request
+from lifecycle.revision_outcomes import with_number
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 from lifecycle.standings import in_words, status_of
@@ -249,14 +250,15 @@ def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release]) -> 
     status = status_of(msgspec.structs.replace(deployment, phase=phase), releases, _component_names(edit, releases))
     if phase is DeploymentPhase.READY and not status.replicas.desired:
         message = in_words(status)
-    good = deployment.good
+    good, ready = deployment.good, deployment.ready_numbers
     if phase is DeploymentPhase.READY and deployment.revision_id is not None:
+        ready = with_number(deployment, ready, deployment.revision_number)
         good = GoodState(
             revision_id=deployment.revision_id,
             revision_number=deployment.revision_number,
             decision_id=deployment.decision_id,
         )
-    after = edit.replace(deployment, phase=phase, message=message, status=status, good=good)
+    after = edit.replace(deployment, phase=phase, message=message, status=status, good=good, ready_numbers=ready)
     if phase is not deployment.phase and phase is not DeploymentPhase.PROGRESSING:
         warning = phase is DeploymentPhase.DEGRADED
         told = f"Deployment {deployment.name} is {phase.name}" + (f": {message}." if message else ".")

@@ -26,6 +26,7 @@ from lifecycle.components import components_of
 from lifecycle.deployments import DECISIONS, Chosen, Visible, Wish, seen_version
 from lifecycle.indulgence import blemished
 from lifecycle.operations import Earlier
+from lifecycle.overriding import check_places, check_profile
 from lifecycle.placing import Filing, Placing
 from lifecycle.priorities import check_priority
 from lifecycle.releases import sites_by_component
@@ -98,6 +99,8 @@ async def choose_for_wish(
     before = replaced.policy if replaced is not None else None
     check_priority(reader, wish.policy, tenant_id=wish.tenant_id, before=before, path=f"{path}.policy")
     check_replicas(wish.replicas, components, policy=wish.policy, path=f"{path}.replicas")
+    check_profile(reader, version, wish.profile_id, path=f"{path}.profileId")
+    check_places(reader, wish.overrides, components, path=f"{path}.overrides")
     return await placing.choose(
         reader,
         components=components,
@@ -305,6 +308,14 @@ class Decisions:
         except StoreProblem as problem:
             raise Unavailable(f"the store is away: {problem}", remedy="nothing was changed; try again") from None
         return bytes(found.body) if found is not None else None
+
+
+class Deciding:
+    """What asks for changes that are decided before they are committed: the verbs of one lifecycle."""
+
+    def __init__(self, ledger: Ledger, decisions: Decisions) -> None:
+        self._ledger = ledger
+        self._decisions = decisions
 
 
 def spans(numbers: Iterable[int]) -> str:

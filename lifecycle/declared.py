@@ -35,14 +35,14 @@ from lifecycle.deployments import (
     seen_version,
     update_deployment,
 )
-from lifecycle.drift import set_drift_policy
 from lifecycle.placing import Placing
 from lifecycle.proposing import as_wished
 from lifecycle.termination import terminate_deployment
 from lifecycle.verbs import Verb, check_verb
 
 PATH = "spec"
-DECIDED_TOO = frozenset({"app_version_id", "policy", "replicas", "failover", "profile_id", "overrides"})
+PLAIN = frozenset({"display_name", "labels", "external"})
+"""What of a deployment is no part of what is wanted of it, and makes no revision."""
 
 
 class DeclaredDeployments:
@@ -133,6 +133,10 @@ class DeclaredDeployments:
         made = deploy(edit, wish, None, visible=self._visible, author=self.viewer.id, wait=True).deployment
         return edit.replace(made, path=PATH, external=fields.get("external"))
 
+    def changes(self, fields: Mapping[str, Any], existing: Entity) -> set[str]:
+        """The fields that a document would change of what is asked for."""
+        return differing(fields, existing)
+
     def remove(self, edit: Edit, existing: Entity) -> None:
         """Terminates a deployment, and deletes it when nothing of it runs any more; once is enough."""
         if isinstance(existing, Deployment) and existing.phase is not DeploymentPhase.TERMINATING:
@@ -167,11 +171,9 @@ class DeclaredDeployments:
         )
 
     def _changed(self, edit: Edit, fields: Mapping[str, Any], existing: Deployment) -> Deployment:
-        plain = {name: value for name, value in fields.items() if name in ("display_name", "labels", "external")}
+        plain = {name: value for name, value in fields.items() if name in PLAIN}
         # The labels first: by them others keep away from it, and what was chosen is verified against that.
         after = edit.replace(existing, path=PATH, **plain)
-        if "drift_policy" in fields:
-            after = set_drift_policy(edit, after, fields["drift_policy"])
         change = _adjustment(fields, existing)
         if change is None:
             return after
@@ -206,8 +208,7 @@ def _adjustment(fields: Mapping[str, Any], existing: Entity | None) -> Adjustmen
     """What of a document decides where a deployment that is there runs; None when it is so, or waits for approval so."""
     if not isinstance(existing, Deployment):
         return None
-    wished = as_wished(existing)
-    if not DECIDED_TOO & {name for name, value in fields.items() if getattr(wished, name) != value}:
+    if not differing(fields, existing) - PLAIN:
         return None
     return Adjustment(
         deployment_id=existing.id,
@@ -217,7 +218,14 @@ def _adjustment(fields: Mapping[str, Any], existing: Entity | None) -> Adjustmen
         failover=fields.get("failover"),
         profile_id=fields.get("profile_id", msgspec.UNSET),
         overrides=fields.get("overrides"),
+        drift_policy=fields.get("drift_policy"),
     )
+
+
+def differing(fields: Mapping[str, Any], existing: Entity) -> set[str]:
+    """The fields in which a document differs from what is asked for already, be it that this waits for approval."""
+    wished = as_wished(existing) if isinstance(existing, Deployment) else existing
+    return {name for name, value in fields.items() if getattr(wished, name) != value}
 
 
 def _waits(deployment: Deployment) -> bool:

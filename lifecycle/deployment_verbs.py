@@ -6,18 +6,17 @@ anew when its room went to somebody else. Everything is checked before anything 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from graph.edit import Edit
-from graph.kinds import AppVersion, Deployment, OperationKind
-from graph.ledger import Ledger
+from graph.kinds import AppVersion, Deployment, OperationKind, RevisionOutcome
 from graph.refusal import InvalidState
 from graph.request import Committed, Request
 from graph.view import get_as
 from lifecycle.deadlines import within
-from lifecycle.decisions import Decisions, Remember
+from lifecycle.decisions import Deciding, Remember
 from lifecycle.deployments import (
     Adjustment,
     Started,
@@ -27,17 +26,16 @@ from lifecycle.deployments import (
 )
 from lifecycle.intents import intents_of
 from lifecycle.pausing import pause_deployment, resume_deployment, stop_deployment
+from lifecycle.proposing import authors_of
+from lifecycle.relabelling import relabel_deployment
+from lifecycle.revision_outcomes import outcome_of
 from lifecycle.verbs import Verb, check_verb
 
 R = TypeVar("R")
 
 
-class DeploymentVerbs:
+class DeploymentVerbs(Deciding):
     """The verbs of one lifecycle."""
-
-    def __init__(self, ledger: Ledger, decisions: Decisions) -> None:
-        self._ledger = ledger
-        self._decisions = decisions
 
     async def pause(
         self,
@@ -80,6 +78,21 @@ class DeploymentVerbs:
         change = _asked(resume_deployment, deployment_id, request, visible, expected_revision)
         return await self._ledger.commit(within(change, deadline_s), request, remember=remember)
 
+    async def relabel(
+        self,
+        deployment_id: str,
+        fields: Mapping[str, Any],
+        request: Request,
+        *,
+        visible: Visible,
+        expected_revision: int | None = None,
+        remember: Remember[Deployment] | None = None,
+    ) -> Committed[Deployment]:
+        """Gives a deployment another display name or other labels. Raises NotFound, Conflict or InvalidInput."""
+        change = partial(relabel_deployment, fields=fields)
+        asked = _asked(change, deployment_id, request, visible, expected_revision)
+        return await self._ledger.commit(asked, request, remember=remember)
+
     async def rollback(
         self,
         deployment_id: str,
@@ -102,12 +115,9 @@ class DeploymentVerbs:
             deployment = seen_deployment(reader, deployment_id)
             check_verb(deployment, Verb.ROLL_BACK)
             revision = await self._decisions.revision(deployment, revision_number)
-            if revision_number == deployment.revision_number:
-                raise InvalidState(
-                    f"deployment {deployment.name!r} is at revision {revision_number} already",
-                    remedy="name an earlier one",
-                    path="input.revisionNumber",
-                )
+            outcome = outcome_of(deployment, revision_number)
+            if revision_number == deployment.revision_number or outcome is RevisionOutcome.WAITING:
+                raise _not_back(deployment, revision_number)
             if get_as(reader, AppVersion, revision.app_version_id) is None:
                 raise InvalidState(
                     f"revision {revision_number} ran a version that has been deleted since",
@@ -117,7 +127,10 @@ class DeploymentVerbs:
             decision_id = None if anew else revision.decision_id
             chosen = await self._decisions.at_revision(reader, deployment, revision, decision_id=decision_id)
             change = Adjustment(
-                deployment_id=deployment_id, expected_revision=expected_revision, **intents_of(revision)
+                deployment_id=deployment_id,
+                expected_revision=expected_revision,
+                brought_by=authors_of(revision) if outcome in (None, RevisionOutcome.NEVER_APPROVED) else (),
+                **intents_of(revision),
             )
             made = partial(
                 update_deployment,
@@ -130,6 +143,20 @@ class DeploymentVerbs:
             return within(made, deadline_s)
 
         return await self._decisions.commit_as_filed(attempt, request, remember)
+
+
+def _not_back(deployment: Deployment, revision_number: int) -> InvalidState:
+    """The refusal to go back to where a deployment is, or to what waits for approval."""
+    path = "input.revisionNumber"
+    if revision_number != deployment.revision_number:
+        told = f"revision {revision_number} of deployment {deployment.name!r} waits for approval"
+        return InvalidState(told, remedy="approve it, or name an earlier one", path=path)
+    waits = deployment.proposal is not None
+    return InvalidState(
+        f"deployment {deployment.name!r} is at revision {revision_number} already",
+        remedy="cancel the operation of what waits for approval" if waits else "name an earlier one",
+        path=path,
+    )
 
 
 def _asked(

@@ -39,7 +39,6 @@ from graph.view import Reader, each, get_as
 from lifecycle.autoscaled import check_scaled
 from lifecycle.checking import check_decision
 from lifecycle.components import components_of
-from lifecycle.drift import set_drift_policy
 from lifecycle.events import tell
 from lifecycle.intents import intents_of
 from lifecycle.opening import create_operation
@@ -47,8 +46,9 @@ from lifecycle.outcomes import outcomes_of
 from lifecycle.overriding import check_places, check_profile, overrides_after, profile_after
 from lifecycle.priorities import check_priority
 from lifecycle.progress import begun_phase
-from lifecycle.proposing import as_wished, drop_proposal, is_gated, newest_number, propose
+from lifecycle.proposing import as_wished, authors_after, check_change, drop_proposal, is_gated, propose
 from lifecycle.releases import apply_decision
+from lifecycle.revision_outcomes import newest_number
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.values_checking import check_values
 from lifecycle.verbs import Verb, check_verb
@@ -123,6 +123,8 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
     expected_revision: int | None = None
     made_from: int | None = None
     """The revision number that it was worked out from; None: it does not matter."""
+    brought_by: Sequence[str] = ()
+    """Who asked for what it brings back and nobody has approved, by id."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -211,7 +213,14 @@ def deploy(
     )
     if is_gated(edit, deployment):
         return _propose(
-            edit, deployment, intents_of(deployment), chosen, number=1, kind=OperationKind.DEPLOY, author=author
+            edit,
+            deployment,
+            intents_of(deployment),
+            chosen,
+            number=1,
+            kind=OperationKind.DEPLOY,
+            author=author,
+            authors=[author],
         )
     return begin(edit, deployment, chosen, components, kind=OperationKind.DEPLOY, author=author)
 
@@ -263,6 +272,8 @@ def update_deployment(
         "failover": wished.failover if change.failover is None else change.failover,
         "profile_id": profile_after(edit, wished, change.profile_id, version),
         "overrides": overrides_after(wished, change.overrides, components),
+        "drift_policy": change.drift_policy or wished.drift_policy,
+        "requires_approval": wished.requires_approval if change.requires_approval is None else change.requires_approval,
     }
     check_profile(visible(edit), version, intents["profile_id"])
     if change.overrides is not None:
@@ -274,13 +285,15 @@ def update_deployment(
         overrides=intents["overrides"],
         placements=_placements(chosen),
     )
-    gate = deployment.requires_approval if change.requires_approval is None else change.requires_approval
-    after = edit.replace(deployment, expected_revision=change.expected_revision, requires_approval=gate)
-    if change.drift_policy is not None:
-        after = set_drift_policy(edit, after, change.drift_policy)
+    after = edit.replace(deployment, expected_revision=change.expected_revision)
     number = newest_number(deployment) + 1
-    if is_gated(edit, after):
-        return _propose(edit, after, intents, chosen, number=number, kind=kind, author=author)
+    if is_gated(edit, after, intents):
+        check_change(after, intents)
+        if not is_gated(edit, after):
+            # It asks for approval itself: from now on, whatever becomes of what else it changes.
+            after = edit.replace(after, requires_approval=True)
+        authors = authors_after(after, author, kind=kind, brought_by=change.brought_by)
+        return _propose(edit, after, intents, chosen, number=number, kind=kind, author=author, authors=authors)
     after = edit.replace(after, revision_number=number, generation=deployment.generation + 1, **intents)
     return begin(edit, drop_proposal(edit, after, author=author), chosen, components, kind=kind, author=author)
 
@@ -353,8 +366,13 @@ def file_decision(edit: Edit, deployment: Deployment, chosen: Chosen) -> str:
     return decision_id
 
 
-def file_revision(edit: Edit, deployment: Deployment, *, decision_id: str | None, author: str) -> DeploymentRevision:
-    """Files what the deployment wants now under its revision number; its version and profile never change from then on."""
+def file_revision(
+    edit: Edit, deployment: Deployment, *, decision_id: str | None, author: str, authors: Sequence[str] | None = None
+) -> DeploymentRevision:
+    """Files what the deployment wants now under its revision number; its version and profile never change from then on.
+
+    `authors` are all who asked for something of it, where it is to be approved.
+    """
     version = get_as(edit, AppVersion, deployment.app_version_id)
     profile = get_as(edit, Profile, deployment.profile_id)
     for one in (version, profile):
@@ -369,6 +387,7 @@ def file_revision(edit: Edit, deployment: Deployment, *, decision_id: str | None
         number=deployment.revision_number,
         decision_id=decision_id,
         author=author,
+        authors=[author] if authors is None else list(authors),
         **intents_of(deployment),
     )
 
@@ -382,10 +401,11 @@ def _propose(
     number: int,
     kind: OperationKind,
     author: str,
+    authors: Sequence[str],
 ) -> Started:
     proposed = msgspec.structs.replace(deployment, revision_number=number, **intents)
     decision_id = file_decision(edit, deployment, chosen) if chosen is not None else None
-    revision = file_revision(edit, proposed, decision_id=decision_id, author=author)
+    revision = file_revision(edit, proposed, decision_id=decision_id, author=author, authors=authors)
     deployment, operation = propose(edit, deployment, revision, kind=kind, author=author)
     return Started(deployment=deployment, operation=operation)
 

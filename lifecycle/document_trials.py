@@ -13,7 +13,7 @@ decided batch by batch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -296,6 +296,10 @@ class _Early:
             return self._declared.declare(edit, fields, None)
         raise _MadeAtHead("later")
 
+    def changes(self, fields: Mapping[str, Any], existing: Entity) -> Collection[str]:
+        """The fields that would change of what is asked for."""
+        return self._declared.changes(fields, existing)
+
     def remove(self, edit: Edit, existing: Entity) -> None:
         """Begins to take a deployment from its sites."""
         self._declared.remove(edit, existing)
@@ -310,6 +314,10 @@ class _Promised:
     def declare(self, edit: Edit, fields: Mapping[str, Any], existing: Entity | None) -> Entity:
         """The deployment as it is."""
         return existing if existing is not None else self._declared.declare(edit, fields, None)
+
+    def changes(self, fields: Mapping[str, Any], existing: Entity) -> Collection[str]:
+        """The fields that would change of what is asked for."""
+        return self._declared.changes(fields, existing)
 
     def remove(self, edit: Edit, existing: Entity) -> None:
         """Begins to take a deployment from its sites."""

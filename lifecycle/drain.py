@@ -44,6 +44,11 @@ MOVABLE = (
 REASONS_TOLD = 5
 
 
+def is_movable(deployment: Deployment) -> bool:
+    """Whether what a deployment runs may be moved by others than who changes it: a paused one is left alone."""
+    return deployment.phase in MOVABLE and not deployment.paused
+
+
 class DrainStanding(NamedTuple):
     """Where a drain stands."""
 
@@ -105,7 +110,7 @@ def move_deployment(edit: Edit, operation_id: str, deployment_id: str, chosen: C
     deployment = get_as(edit, Deployment, deployment_id)
     if operation is None or operation.ended or deployment is None or not chosen.decision.feasible:
         return False
-    if deployment.generation != generation or deployment.phase not in MOVABLE:
+    if deployment.generation != generation or not is_movable(deployment):
         return False
     version = get_as(edit, AppVersion, deployment.app_version_id)
     if version is None:

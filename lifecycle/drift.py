@@ -11,7 +11,7 @@ from typing import Any
 
 from graph.edit import Edit
 from graph.kinds import Deployment, DriftPolicy, Release, ReleasePhase
-from graph.view import each, get_as
+from graph.view import get_as
 from lifecycle.events import tell
 
 CLAIMED = frozenset({ReleasePhase.APPLYING, ReleasePhase.REMOVING})
@@ -37,14 +37,3 @@ def drifted(edit: Edit, release: Release, what: str, *, remedied: str) -> dict[s
     if report or paused:
         return {"phase": ReleasePhase.DRIFTED, "due_at": None, "error": f"it drifted: it {what}"}
     return {"phase": ReleasePhase.PENDING, "due_at": None}
-
-
-def set_drift_policy(edit: Edit, deployment: Deployment, policy: DriftPolicy) -> Deployment:
-    """Gives a deployment another policy; what has drifted is put right now where that is asked for."""
-    if policy is deployment.drift_policy:
-        return deployment
-    if policy is DriftPolicy.CORRECT:
-        for one in each(edit, Release, "deployment_id", deployment.id):
-            if one.phase is ReleasePhase.DRIFTED:
-                edit.replace(one, phase=ReleasePhase.PENDING, attempts=0, failures=0, due_at=None, error=None)
-    return edit.replace(deployment, drift_policy=policy)

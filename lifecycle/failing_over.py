@@ -34,7 +34,7 @@ from graph.refusal import InvalidState
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.deployments import Chosen
-from lifecycle.drain import MOVABLE
+from lifecycle.drain import MOVABLE, is_movable
 from lifecycle.events import AUTHOR, tell
 from lifecycle.fencing import is_known_gone
 from lifecycle.losses import AWAY, due_of, left_out, losses_of, planned_of, staying
@@ -147,7 +147,7 @@ def fail_over(
     if deployment is None or deployment.displacement is None or deployment.generation != generation:
         return None
     version = get_as(edit, AppVersion, deployment.app_version_id)
-    if version is None or deployment.phase not in MOVABLE or not chosen.decision.feasible:
+    if version is None or not is_movable(deployment) or not chosen.decision.feasible:
         return None
     known: Sequence[Loss] = deployment.displacement.losses
     losses = planned_of(known)

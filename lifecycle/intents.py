@@ -10,7 +10,17 @@ from typing import Any
 
 from graph.kinds import Deployment, DeploymentRevision, Proposal
 
-INTENTS = ("app_version_id", "policy", "replicas", "adjustments", "failover", "profile_id", "overrides")
+INTENTS = (
+    "app_version_id",
+    "policy",
+    "replicas",
+    "adjustments",
+    "failover",
+    "profile_id",
+    "overrides",
+    "drift_policy",
+    "requires_approval",
+)
 """Fields that a deployment and its revisions have in common."""
 
 

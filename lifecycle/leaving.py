@@ -18,7 +18,7 @@ from graph.refusal import CapacityGone, InvalidState, Refusal, Unavailable
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.deployments import Chosen
-from lifecycle.drain import MOVABLE
+from lifecycle.drain import is_movable
 from lifecycle.indulgence import blemished
 from lifecycle.placing import Placing, without
 from lifecycle.placing_together import Due, Found, repaired_together
@@ -58,8 +58,8 @@ def movable(reader: Reader, deployment: Deployment) -> tuple[list[Component], st
         components = components_of(reader, version)
     except InvalidState as refusal:
         return [], refusal.message
-    if deployment.phase not in MOVABLE:
-        return components, f"it is {deployment.phase.name}"
+    if not is_movable(deployment):
+        return components, "it is paused" if deployment.paused else f"it is {deployment.phase.name}"
     return components, None
 
 

@@ -13,15 +13,15 @@ import msgspec
 from graph.edit import Edit
 from graph.kinds import Deployment, OperationKind, Site
 from graph.kinds.policy import PlacementPolicy
-from graph.ledger import Ledger
 from graph.refusal import InvalidInput, NotFound
 from graph.request import Committed, Request
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.deadlines import within
-from lifecycle.decisions import Decisions, Remember
+from lifecycle.decisions import Deciding, Remember
 from lifecycle.deployments import Adjustment, Chosen, Started, Visible, adjusted, seen_deployment, update_deployment
-from lifecycle.proposing import as_wished, newest_number
+from lifecycle.proposing import as_wished
+from lifecycle.revision_outcomes import newest_number
 from lifecycle.verbs import Verb, check_verb
 
 
@@ -33,12 +33,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     policy: PlacementPolicy | None = None
 
 
-class Migrations:
+class Migrations(Deciding):
     """Begins the migrations of one lifecycle."""
-
-    def __init__(self, ledger: Ledger, decisions: Decisions) -> None:
-        self._ledger = ledger
-        self._decisions = decisions
 
     async def migrate(
         self,

@@ -10,9 +10,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from graph.edit import Edit
-from graph.kinds import Component, Deployment, DeploymentPhase, Operation, OperationKind, Progress
+from graph.kinds import Component, Deployment, Operation, OperationKind, Progress
 from lifecycle.checking import verify_at_head
 from lifecycle.deployments import Chosen, file_decision, open_operation
+from lifecycle.progress import begun_phase
 from lifecycle.releases import apply_decision
 
 
@@ -54,7 +55,7 @@ def begin_move(
         deployment,
         generation=deployment.generation + 1,
         decision_id=file_decision(edit, deployment, chosen),
-        phase=DeploymentPhase.PROGRESSING,
+        phase=begun_phase(deployment),
         **fields,
     )
     total = apply_decision(

@@ -39,8 +39,9 @@ from lifecycle.events import tell
 from lifecycle.intents import intents_of
 from lifecycle.opening import create_operation
 from lifecycle.progress import begun_phase
-from lifecycle.proposing import newest_number, withdraw
+from lifecycle.proposing import drop_proposal, withdraw
 from lifecycle.releases import STARTS_ANEW, apply_decision, remove_all
+from lifecycle.revision_outcomes import newest_number
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
 
@@ -109,6 +110,8 @@ def cancel_operation(
         raise InvalidState(
             "the deployment became ready while its operation was being cancelled", remedy="look again", path="input.id"
         )
+    # What waits was made from what is taken back, and its number is lower than that of what comes now.
+    deployment = drop_proposal(edit, deployment, author=author)
     if earlier is None:
         after = edit.replace(
             deployment,
@@ -179,9 +182,12 @@ def _back_to(
         raise Unplaceable(chosen.decision, path="input.id")
     components = components_of(edit, version, path="input.id")
     verify_at_head(edit, chosen.decision, components, policy=revision.policy, deployment_id=deployment.id)
+    wanted = intents_of(revision)
+    # Who may cancel may not do away with approval by it.
+    wanted["requires_approval"] = deployment.requires_approval or revision.requires_approval
     after = edit.replace(
         deployment,
-        **intents_of(revision),
+        **wanted,
         revision_number=newest_number(deployment) + 1,
         generation=deployment.generation + 1,
         phase=begun_phase(deployment),

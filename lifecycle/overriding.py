@@ -40,13 +40,13 @@ def profile_after(
     return same.id
 
 
-def check_profile(reader: Reader, version: AppVersion, profile_id: str | None) -> None:
+def check_profile(reader: Reader, version: AppVersion, profile_id: str | None, *, path: str = PROFILE) -> None:
     """Raises NotFound unless the profile is the version's, and seen."""
     if profile_id is None:
         return
     profile = get_as(reader, Profile, profile_id)
     if profile is None or profile.app_version_id != version.id:
-        raise NotFound("Profile", profile_id, remedy="name one of the version that is to run", path=PROFILE)
+        raise NotFound("Profile", profile_id, remedy="name one of the version that is to run", path=path)
 
 
 def overrides_after(
@@ -59,7 +59,9 @@ def overrides_after(
     return [one for one in deployment.overrides if one.component in names]
 
 
-def check_places(reader: Reader, overrides: Sequence[Override], components: Sequence[Component]) -> None:
+def check_places(
+    reader: Reader, overrides: Sequence[Override], components: Sequence[Component], *, path: str = OVERRIDES
+) -> None:
     """Raises InvalidInput or NotFound when overrides are of components or for sites that there are not."""
     names = sorted(one.name for one in components)
     for at, one in enumerate(overrides):
@@ -67,8 +69,8 @@ def check_places(reader: Reader, overrides: Sequence[Override], components: Sequ
             raise InvalidInput(
                 f"there is no component {one.component!r}",
                 remedy=f"name one of {', '.join(names)}",
-                path=f"{OVERRIDES}[{at}].component",
+                path=f"{path}[{at}].component",
             )
         for nth, site_id in enumerate(one.site_ids):
             if get_as(reader, Site, site_id) is None:
-                raise NotFound("Site", site_id, path=f"{OVERRIDES}[{at}].siteIds[{nth}]")
+                raise NotFound("Site", site_id, path=f"{path}[{at}].siteIds[{nth}]")

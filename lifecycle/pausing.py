@@ -2,10 +2,13 @@
 
 A pause holds the work and leaves what runs; a stop holds what runs and leaves its places. Neither is a revision, for what
 is wanted of the deployment stays as it is: a stop is new generations of the same releases with no replicas, so that sites,
-nodes and names are the same when it is resumed.
+nodes and names are the same when it is resumed. What waits for approval, or to be placed, goes on waiting: what runs is
+held and let go as if nothing did.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from graph.edit import Edit
 from graph.kinds import (
@@ -22,7 +25,7 @@ from graph.kinds import (
 from graph.view import get_as
 from lifecycle.deployments import Started, Visible, open_operation, seen_deployment
 from lifecycle.events import tell
-from lifecycle.progress import Standing, standing_of
+from lifecycle.progress import Standing, begun_message, begun_phase, standing_of
 from lifecycle.releases import STARTS_ANEW, releases_of
 from lifecycle.verbs import Verb, check_verb
 
@@ -38,7 +41,8 @@ def pause_deployment(
     check_verb(deployment, Verb.PAUSE)
     if deployment.paused:
         return edit.replace(deployment, expected_revision=expected_revision)
-    after = edit.replace(deployment, expected_revision=expected_revision, paused=True, phase=DeploymentPhase.PAUSED)
+    after = edit.replace(deployment, expected_revision=expected_revision, paused=True)
+    after = edit.replace(after, phase=begun_phase(after))
     tell(
         edit,
         after,
@@ -82,13 +86,8 @@ def resume_deployment(
         return _set_stopped(
             edit, deployment, False, kind=OperationKind.RESUME, author=author, expected_revision=expected_revision
         )
-    after = edit.replace(
-        deployment,
-        expected_revision=expected_revision,
-        paused=False,
-        phase=DeploymentPhase.PROGRESSING,
-        message=None,
-    )
+    after = edit.replace(deployment, expected_revision=expected_revision, paused=False)
+    after = edit.replace(after, **_begun(after))
     if under_way is None:
         under_way = open_operation(edit, after, kind=OperationKind.RESUME, author=author)
         after = edit.replace(after, operation_id=under_way.id)
@@ -112,6 +111,13 @@ def _carry_on(edit: Edit, deployment: Deployment, release: Release, *, operation
     return True
 
 
+def _begun(deployment: Deployment) -> dict[str, Any]:
+    """The phase and the message of one that goes on; what waits to be placed does so still."""
+    if deployment.phase is DeploymentPhase.PENDING_PLACEMENT:
+        return {}
+    return {"phase": begun_phase(deployment), "message": begun_message(deployment)}
+
+
 def _set_stopped(
     edit: Edit,
     deployment: Deployment,
@@ -128,10 +134,9 @@ def _set_stopped(
         stopped=stopped,
         paused=False,
         generation=deployment.generation + 1,
-        phase=DeploymentPhase.PROGRESSING,
-        message=None,
         operation_id=operation.id,
     )
+    after = edit.replace(after, **_begun(after))
     total = 0
     for release in releases_of(edit, after.id):
         if release.wanted:

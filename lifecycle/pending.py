@@ -9,6 +9,7 @@ from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
 from lifecycle.deployments import Chosen, file_decision, open_operation
 from lifecycle.events import AUTHOR, tell
+from lifecycle.progress import begun_phase
 from lifecycle.releases import apply_decision
 
 
@@ -34,7 +35,7 @@ def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation:
     verify_at_head(edit, chosen.decision, components, policy=deployment.policy, deployment_id=deployment.id)
     decision_id = file_decision(edit, deployment, chosen)
     after = edit.replace(
-        deployment, phase=DeploymentPhase.PROGRESSING, message=None, decision_id=decision_id, operation_id=operation.id
+        deployment, phase=begun_phase(deployment), message=None, decision_id=decision_id, operation_id=operation.id
     )
     total = apply_decision(edit, after, chosen.decision, components, operation_id=operation.id)
     edit.replace(operation, progress=Progress(total=total))

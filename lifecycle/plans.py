@@ -17,7 +17,7 @@ import structlog
 
 from graph.change import Record
 from graph.edit import Edit
-from graph.kinds import Deployment, Plan, PlanKind, PlanStatus
+from graph.kinds import Deployment, DriftPolicy, FailoverPolicy, Plan, PlanKind, PlanStatus
 from graph.kinds.what_if import Change
 from graph.ledger import Ledger
 from graph.refusal import InvalidInput, InvalidState, LimitExceeded, Unavailable
@@ -295,6 +295,11 @@ class Plans:
             "app_version_id": wish.app_version_id,
             "policy": wish.policy,
             "replicas": wish.replicas,
+            "profile_id": wish.profile_id,
+            "overrides": wish.overrides,
+            "failover": wish.failover if wish.failover != FailoverPolicy() else None,
+            "drift_policy": wish.drift_policy if wish.drift_policy is not DriftPolicy.CORRECT else None,
+            "requires_approval": wish.requires_approval,
         }
         return NewPlan(
             kind=PlanKind.DEPLOYMENT,

@@ -16,12 +16,15 @@ from graph.kinds.policy import MAX_WEIGHT
 from graph.kinds.what_if import Change
 from graph.ledger import Ledger
 from graph.refusal import InvalidInput
+from graph.view import Reader
+from lifecycle.components import components_of
 from lifecycle.decisions import Decisions, choose_for_wish
-from lifecycle.deployments import Chosen, Visible, Wish, seen_deployment
+from lifecycle.deployments import Chosen, Visible, Wish, seen_deployment, seen_version
 from lifecycle.placing import Filing
 from lifecycle.plans_drain import drain_plan, drain_target
 from lifecycle.plans_moving import MAX_STEPS, MovePlan
 from lifecycle.plans_rebalance import Rebalancing, rebalance_plan
+from lifecycle.values_checking import check_values
 from lifecycle.what_if_graph import SupposedGraph, open_on
 from placement.projection import Projection
 
@@ -82,14 +85,18 @@ class DryRuns:
         if replaces is not None:
             seen_deployment(reader, replaces, path=replaces_path)
         if not changes:
-            return await self._decisions.for_wish(
+            chosen = await self._decisions.for_wish(
                 reader, wish, excluding=replaces, filing=Filing.NONE, bound=bound, path=path
             )
+            _check_values(reader, wish, chosen, path=path)
+            return chosen
 
         async def choose(graph: SupposedGraph) -> Chosen:
-            return await choose_for_wish(
+            chosen = await choose_for_wish(
                 graph.placing, graph.reader, wish, excluding=replaces, filing=Filing.NONE, bound=bound, path=path
             )
+            _check_values(graph.reader, wish, chosen, path=path)
+            return chosen
 
         return await self.on(changes, choose, visible=visible, path=changes_path)
 
@@ -142,6 +149,19 @@ class DryRuns:
             changes, lambda graph: rebalance_plan(graph, wanted, path=path), visible=visible, path=changes_path
         )
         return dataclasses.replace(plan, changes=tuple(changes))
+
+
+def _check_values(reader: Reader, wish: Wish, chosen: Chosen, *, path: str) -> None:
+    """Raises what deploying it would raise of its profile and overrides at the sites that were chosen."""
+    decision = chosen.decision
+    check_values(
+        reader,
+        components_of(reader, seen_version(reader, wish.app_version_id)),
+        profile_id=wish.profile_id,
+        overrides=wish.overrides,
+        placements=decision.placements if decision.feasible else None,
+        path=f"{path}.overrides",
+    )
 
 
 def _check_page(first: int, *, path: str) -> None:

@@ -18,7 +18,9 @@ from graph.kinds import (
     AppVersion,
     Component,
     Deployment,
+    DriftPolicy,
     FailoverMode,
+    FailoverPolicy,
     Operation,
     OperationKind,
     Plan,
@@ -30,7 +32,7 @@ from graph.kinds.what_if import Change
 from graph.refusal import CapacityGone, InvalidState, LimitExceeded, NotFound, Refusal
 from graph.view import Reader, each, get_as
 from lifecycle.deployments import Adjustment, Chosen, Visible, Wish, deploy, update_deployment
-from lifecycle.drain import MOVABLE, move_deployment, start_drain
+from lifecycle.drain import is_movable, move_deployment, start_drain
 from lifecycle.events import tell
 from lifecycle.failing_over import fail_over
 from lifecycle.plans_moving import move_placed
@@ -212,6 +214,11 @@ def wish_of(plan: Plan) -> Wish:
         app_version_id=plan.app_version_id or "",
         policy=plan.policy or PlacementPolicy(),
         replicas=plan.replicas,
+        profile_id=plan.profile_id,
+        overrides=plan.overrides,
+        failover=plan.failover or FailoverPolicy(),
+        drift_policy=plan.drift_policy or DriftPolicy.CORRECT,
+        requires_approval=plan.requires_approval,
         display_name=plan.deployment_display_name,
         labels=plan.deployment_labels,
     )
@@ -260,7 +267,7 @@ def _apply(edit: Edit, plan: Plan, doing: Sequence[Planned], *, visible: Visible
     for one in by_turn(doing):
         chosen, deployment = one.chosen, get_as(edit, Deployment, one.step.deployment_id)
         version = get_as(edit, AppVersion, deployment.app_version_id) if deployment is not None else None
-        if chosen is None or deployment is None or version is None or deployment.phase not in MOVABLE:
+        if chosen is None or deployment is None or version is None or not is_movable(deployment):
             phase = "gone" if deployment is None or version is None else deployment.phase.name
             reasons.append(_reason("DEPLOYMENT_CHANGED", f"deployment {one.step.name!r} is {phase}", one))
             continue
@@ -298,6 +305,12 @@ def _deployed(edit: Edit, plan: Plan, one: Planned, *, visible: Visible, author:
                 app_version_id=wish.app_version_id,
                 policy=wish.policy,
                 replicas=wish.replicas,
+                # What a wish leaves out stays as the deployment has it.
+                profile_id=wish.profile_id or msgspec.UNSET,
+                overrides=wish.overrides or None,
+                failover=plan.failover,
+                drift_policy=plan.drift_policy,
+                requires_approval=wish.requires_approval or None,
             )
             started = update_deployment(edit, change, chosen, visible=visible, author=author, kind=OperationKind.UPDATE)
     except CapacityGone as gone:

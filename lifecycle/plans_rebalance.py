@@ -20,7 +20,7 @@ from graph.refusal import CapacityGone, InvalidInput, NotFound, Refusal
 from graph.selectors import matches, parse_selector
 from graph.view import Reader, get_as
 from lifecycle.deployments import Chosen
-from lifecycle.drain import MOVABLE
+from lifecycle.drain import is_movable
 from lifecycle.events import AUTHOR
 from lifecycle.indulgence import blemished
 from lifecycle.leaving import movable, ranked, settled
@@ -133,7 +133,7 @@ def _selected(reader: Reader, wanted: Rebalancing, *, path: str) -> list[str]:
     found_ids = []
     for one in reader.ids("Deployment", "tenant_id", wanted.tenant_id):
         deployment = get_as(reader, Deployment, one)
-        if deployment is not None and deployment.phase in MOVABLE and matches(selector, deployment.labels):
+        if deployment is not None and is_movable(deployment) and matches(selector, deployment.labels):
             found_ids.append(one)
     return found_ids
 

@@ -145,8 +145,20 @@ def failure(failed: int, total: int, reasons: Sequence[str]) -> OperationError:
 
 
 def begun_phase(deployment: Deployment) -> DeploymentPhase:
-    """The phase of a deployment whose change has just begun."""
+    """The phase of a placed deployment on which something has just begun."""
+    if deployment.proposal is not None:
+        return DeploymentPhase.PENDING_APPROVAL
     return DeploymentPhase.PAUSED if deployment.paused else DeploymentPhase.PROGRESSING
+
+
+def begun_message(deployment: Deployment) -> str | None:
+    """What is said of such a deployment before its releases are looked at."""
+    return None if deployment.proposal is None else waiting_words(deployment.proposal.number)
+
+
+def waiting_words(number: int) -> str:
+    """What is said of a deployment with a proposal."""
+    return f"revision {number} waits for approval"
 
 
 def phase_of(deployment: Deployment, counted: Tally, *, working: bool) -> tuple[DeploymentPhase, str | None]:
@@ -162,7 +174,8 @@ def phase_of(deployment: Deployment, counted: Tally, *, working: bool) -> tuple[
             return DeploymentPhase.TERMINATED, None
         return DeploymentPhase.TERMINATING, _told(counted)
     if deployment.proposal is not None:
-        told = [f"revision {deployment.proposal.number} waits for approval", _told(counted)]
+        held = "it is paused" if deployment.paused else "it is stopped" if deployment.stopped else None
+        told = [waiting_words(deployment.proposal.number), held, _told(counted)]
         return DeploymentPhase.PENDING_APPROVAL, "; ".join(one for one in told if one)
     if deployment.phase is DeploymentPhase.PENDING_PLACEMENT:
         return DeploymentPhase.PENDING_PLACEMENT, deployment.message

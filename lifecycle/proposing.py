@@ -7,6 +7,9 @@ change has another one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import msgspec
 
 from graph.edit import Edit
@@ -20,21 +23,55 @@ from graph.kinds import (
     Proposal,
     Tenant,
 )
+from graph.refusal import InvalidState
 from graph.view import Reader, get_as
 from lifecycle.events import tell
 from lifecycle.intents import intents_of
 from lifecycle.opening import create_operation
+from lifecycle.progress import begun_phase, waiting_words
+from lifecycle.revision_outcomes import with_number
 
 
-def is_gated(reader: Reader, deployment: Deployment) -> bool:
-    """Whether changes of a deployment wait for approval: it asks for that, or its tenant does."""
+def is_gated(reader: Reader, deployment: Deployment, intents: Mapping[str, Any] | None = None) -> bool:
+    """Whether a change of a deployment to these intents waits for approval: it asks for that, or its tenant does.
+
+    A change that is the first to ask for it waits for what else it changes; to ask for it alone waits for nobody.
+    """
     tenant = get_as(reader, Tenant, deployment.tenant_id)
-    return deployment.requires_approval or (tenant is not None and tenant.requires_approval)
+    if deployment.requires_approval or (tenant is not None and tenant.requires_approval):
+        return True
+    if intents is None or not intents["requires_approval"]:
+        return False
+    before = intents_of(as_wished(deployment))
+    return any(value != before[name] for name, value in intents.items() if name != "requires_approval")
 
 
-def newest_number(deployment: Deployment) -> int:
-    """The highest revision number that a deployment has ever given, also to what was not approved."""
-    return max(deployment.revision_number, deployment.newest_number)
+def check_change(deployment: Deployment, intents: Mapping[str, Any]) -> None:
+    """Raises InvalidState when a change that would wait for approval changes nothing: there is nothing to approve."""
+    if intents != intents_of(as_wished(deployment)):
+        return
+    waits = "waits for approval so" if deployment.proposal is not None else "is so"
+    raise InvalidState(
+        f"deployment {deployment.name!r} {waits} already: there is nothing to approve",
+        remedy="say what is to be otherwise",
+        path="input.id",
+    )
+
+
+def authors_after(
+    deployment: Deployment, author: str, *, kind: OperationKind, brought_by: Sequence[str] = ()
+) -> list[str]:
+    """Everybody who asked for something of a change that is to be approved: it starts from what waits, and has that in it.
+
+    A rollback has nothing of what waits, and what it brings back may be somebody's that nobody has approved.
+    """
+    waiting = None if kind is OperationKind.ROLLBACK else deployment.proposal
+    return list(dict.fromkeys([*(authors_of(waiting) if waiting is not None else ()), *brought_by, author]))
+
+
+def authors_of(proposal: Proposal | DeploymentRevision) -> list[str]:
+    """Everybody who asked for something of what waits."""
+    return proposal.authors or [proposal.author]
 
 
 def as_wished(deployment: Deployment) -> Deployment:
@@ -61,6 +98,7 @@ def propose(
             operation_id=operation.id,
             kind=kind,
             author=author,
+            authors=revision.authors,
             **intents_of(revision),
         ),
         newest_number=revision.number,
@@ -87,7 +125,8 @@ def drop_proposal(
         edit.replace(operation, status=status, finished_at=edit.at)
     told = f"Revision {proposal.number} of deployment {deployment.name} no longer waits for approval."
     tell(edit, deployment, "ProposalDropped", told, author=author)
-    return edit.replace(deployment, proposal=None)
+    unapproved = with_number(deployment, deployment.unapproved_numbers, proposal.number)
+    return edit.replace(deployment, proposal=None, unapproved_numbers=unapproved)
 
 
 def withdraw(edit: Edit, deployment: Deployment, *, author: str) -> Deployment:
@@ -96,10 +135,5 @@ def withdraw(edit: Edit, deployment: Deployment, *, author: str) -> Deployment:
     if deployment.revision_id is None:
         return edit.replace(deployment, phase=DeploymentPhase.TERMINATED, message="it was never approved")
     placed = edit.count("Release", "deployment_id", deployment.id) > 0
-    phase = DeploymentPhase.PROGRESSING if placed else DeploymentPhase.PENDING_PLACEMENT
+    phase = begun_phase(deployment) if placed else DeploymentPhase.PENDING_PLACEMENT
     return edit.replace(deployment, phase=phase, message=None)
-
-
-def waiting_words(number: int) -> str:
-    """What is said of a deployment with a proposal."""
-    return f"revision {number} waits for approval"

@@ -9,7 +9,7 @@ found anew at the next round.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,7 +18,6 @@ from graph.kinds import (
     AppVersion,
     Component,
     Deployment,
-    DeploymentPhase,
     Operation,
     OperationKind,
     Release,
@@ -37,6 +36,7 @@ from lifecycle.components import components_of
 from lifecycle.events import AUTHOR, tell
 from lifecycle.indulgence import Indulgent, blemished
 from lifecycle.opening import create_operation
+from lifecycle.progress import begun_message, begun_phase
 from lifecycle.releases import STARTS_ANEW
 from placement.decision import ComponentPlacement, SitePlacement
 from placement.verification import verify
@@ -201,10 +201,13 @@ def _touch(edit: Edit, deployment: Deployment, wanted: Mapping[str, tuple[Releas
             subject_id=deployment.id,
             requested_by=AUTHOR,
         )
-    fields: dict[str, Any] = {"generation": deployment.generation + 1, "operation_id": operation.id}
-    if deployment.proposal is None:
-        fields |= {"phase": DeploymentPhase.PROGRESSING, "message": None}
-    after = edit.replace(deployment, **fields)
+    after = edit.replace(
+        deployment,
+        generation=deployment.generation + 1,
+        operation_id=operation.id,
+        phase=begun_phase(deployment),
+        message=begun_message(deployment),
+    )
     joined = 0
     for release, replicas, assignments in wanted.values():
         before = get_as(edit, Operation, release.operation_id)

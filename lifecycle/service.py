@@ -62,9 +62,10 @@ from lifecycle.placing import Filing, Placing
 from lifecycle.plans import Plans
 from lifecycle.plans_dry_runs import DryRuns
 from lifecycle.plans_sweep import PlanSweep
-from lifecycle.proposing import as_wished, newest_number
+from lifecycle.proposing import as_wished
 from lifecycle.reconciler import Reconciler
 from lifecycle.reports import WorkReports
+from lifecycle.revision_outcomes import newest_number
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 from lifecycle.site_verbs import SiteVerbs

@@ -12,13 +12,12 @@ from typing import NamedTuple
 from graph.edit import Edit
 from graph.kinds import Deployment, OperationKind, Site, SiteReplicas
 from graph.kinds.policy import PlacementPolicy
-from graph.ledger import Ledger
 from graph.refusal import InvalidState, NotFound
 from graph.request import Committed, Request
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.deadlines import within
-from lifecycle.decisions import Decisions, Remember
+from lifecycle.decisions import Deciding, Remember
 from lifecycle.deployments import (
     VERB_OF,
     Adjustment,
@@ -28,8 +27,9 @@ from lifecycle.deployments import (
     seen_version,
     update_deployment,
 )
-from lifecycle.proposing import as_wished, newest_number
+from lifecycle.proposing import as_wished
 from lifecycle.releases import sites_by_component
+from lifecycle.revision_outcomes import newest_number
 from lifecycle.site_edits import adjusted_at, with_sites, without_sites
 from lifecycle.verbs import check_verb
 from placement.problem import check_replicas
@@ -47,12 +47,8 @@ class SiteEdit(NamedTuple):
     adjustments: list[SiteReplicas] | None = None
 
 
-class SiteVerbs:
+class SiteVerbs(Deciding):
     """The verbs of one lifecycle that are about single sites."""
-
-    def __init__(self, ledger: Ledger, decisions: Decisions) -> None:
-        self._ledger = ledger
-        self._decisions = decisions
 
     async def add_sites(
         self,

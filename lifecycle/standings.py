@@ -24,6 +24,7 @@ from graph.kinds import (
     StatusReason,
 )
 from lifecycle.gates import is_ready
+from lifecycle.progress import waiting_words
 
 REASONS_MAX = 10
 _CODES = {
@@ -213,8 +214,7 @@ def _of_the_whole(deployment: Deployment, staying: Sequence[Release], replicas: 
     """What holds for a deployment as a whole, above all why there is nothing to be ready."""
     found = []
     if deployment.proposal is not None:
-        told = f"revision {deployment.proposal.number} waits for approval"
-        found.append(StatusReason(code="PENDING_APPROVAL", message=told))
+        found.append(StatusReason(code="PENDING_APPROVAL", message=waiting_words(deployment.proposal.number)))
     if replicas.desired:
         return found
     if deployment.phase is DeploymentPhase.PENDING_PLACEMENT:

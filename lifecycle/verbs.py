@@ -36,11 +36,10 @@ class Verb(enum.Enum):
 class Only(NamedTuple):
     """A verb that is granted in a phase under a condition."""
 
-    holds: Callable[[Deployment], bool]
+    refused: Callable[[Deployment], str | None]
+    """Why a deployment does not allow it; None when it does."""
     when: str
     """The condition, in the table's words."""
-    otherwise: str
-    """Why it is refused when the condition does not hold."""
 
 
 AT_ITS_SITES = (Verb.ADD_SITES, Verb.REMOVE_SITES, Verb.ADJUST_SITE)
@@ -53,8 +52,9 @@ _ENDED = "it has been terminated: deploy it anew"
 _UNPLACED = "it waits to be placed, and nothing of it runs"
 _NOT_HELD = "it is neither paused nor stopped"
 _STOPPING = "it is stopped or being stopped: resume it first"
-
-_PROPOSED = "a change of it waits for approval: approve that, or cancel it"
+_STOPPED = "it is stopped already"
+_PAUSED = "it is paused and nothing is done to its backends: resume it first"
+_UNAPPROVED = "nothing of it was approved yet, and nothing of it runs"
 
 REFUSED: dict[tuple[DeploymentPhase, Verb], str] = {
     **{
@@ -62,17 +62,15 @@ REFUSED: dict[tuple[DeploymentPhase, Verb], str] = {
         for phase in DeploymentPhase
         if phase is not _PHASE.PENDING_APPROVAL
     },
-    **{(_PHASE.PENDING_APPROVAL, verb): _PROPOSED for verb in (Verb.PAUSE, Verb.STOP, Verb.RESUME)},
     **{(_PHASE.PENDING_PLACEMENT, verb): "it has no sites yet: update its policy" for verb in AT_ITS_SITES},
     (_PHASE.PENDING_PLACEMENT, Verb.MIGRATE): _UNPLACED,
     (_PHASE.PENDING_PLACEMENT, Verb.PAUSE): _UNPLACED,
     (_PHASE.PENDING_PLACEMENT, Verb.STOP): _UNPLACED,
-    (_PHASE.PENDING_PLACEMENT, Verb.RESUME): _NOT_HELD,
     (_PHASE.PENDING_PLACEMENT, Verb.RETRY): "it waits to be placed, and that is tried by itself",
     (_PHASE.READY, Verb.RESUME): _NOT_HELD,
-    (_PHASE.PAUSED, Verb.STOP): "it is paused and nothing is done to its backends: resume it first",
+    (_PHASE.PAUSED, Verb.STOP): _PAUSED,
     (_PHASE.STOPPED, Verb.PAUSE): _STOPPING,
-    (_PHASE.STOPPED, Verb.STOP): "it is stopped already",
+    (_PHASE.STOPPED, Verb.STOP): _STOPPED,
     **{(_PHASE.TERMINATING, verb): _ENDING for verb in (*CHANGES, Verb.PAUSE, Verb.STOP, Verb.RESUME)},
     (_PHASE.TERMINATING, Verb.CANCEL): "a termination is not taken back: deploy it anew once it is gone",
     **{(_PHASE.TERMINATED, verb): _ENDED for verb in (*CHANGES, Verb.PAUSE, Verb.STOP, Verb.RESUME)},
@@ -82,13 +80,39 @@ REFUSED: dict[tuple[DeploymentPhase, Verb], str] = {
 }
 """Why a verb is refused in a phase; what is neither here nor in ONLY is granted."""
 
-_RUNS = Only(lambda one: not one.stopped, "unless it is being stopped", _STOPPING)
-_STOPS = Only(lambda one: one.stopped, "while it is being stopped", _NOT_HELD)
+
+def _no_pause(one: Deployment) -> str | None:
+    return _STOPPING if one.stopped else None
+
+
+def _no_resume(one: Deployment) -> str | None:
+    return None if one.stopped or one.paused else _NOT_HELD
+
+
+def _no_pause_proposed(one: Deployment) -> str | None:
+    return _UNAPPROVED if one.revision_id is None else _no_pause(one)
+
+
+def _no_stop_proposed(one: Deployment) -> str | None:
+    if one.revision_id is None:
+        return _UNAPPROVED
+    if one.paused:
+        return _PAUSED
+    return _STOPPED if one.stopped and one.operation_id is None else None
+
+
+_RUNS = Only(_no_pause, "unless it is being stopped")
+_STOPS = Only(_no_resume, "while it is being stopped")
+_HELD = Only(_no_resume, "while it is paused or stopped")
 ONLY: dict[tuple[DeploymentPhase, Verb], Only] = {
     (_PHASE.PROGRESSING, Verb.PAUSE): _RUNS,
     (_PHASE.DEGRADED, Verb.PAUSE): _RUNS,
     (_PHASE.PROGRESSING, Verb.RESUME): _STOPS,
     (_PHASE.DEGRADED, Verb.RESUME): _STOPS,
+    (_PHASE.PENDING_PLACEMENT, Verb.RESUME): _HELD,
+    (_PHASE.PENDING_APPROVAL, Verb.PAUSE): Only(_no_pause_proposed, "when some of it was approved and is not stopped"),
+    (_PHASE.PENDING_APPROVAL, Verb.STOP): Only(_no_stop_proposed, "when some of it was approved and is not paused"),
+    (_PHASE.PENDING_APPROVAL, Verb.RESUME): _HELD,
 }
 """Verbs that a phase alone does not decide."""
 
@@ -107,7 +131,11 @@ NEXT: dict[Verb, DeploymentPhase | None] = {
 """The phase that a verb leads to at once, where nothing else is said; None: it stays. What follows is observed."""
 NEXT_IN: dict[tuple[DeploymentPhase, Verb], DeploymentPhase] = {
     **{(_PHASE.PAUSED, verb): _PHASE.PAUSED for verb in (*CHANGES, Verb.CANCEL)},
-    **{(_PHASE.PENDING_APPROVAL, verb): _PHASE.PENDING_APPROVAL for verb in CHANGES},
+    **{
+        (_PHASE.PENDING_APPROVAL, verb): _PHASE.PENDING_APPROVAL
+        for verb in (*CHANGES, Verb.PAUSE, Verb.STOP, Verb.RESUME)
+    },
+    (_PHASE.PENDING_PLACEMENT, Verb.RESUME): _PHASE.PENDING_PLACEMENT,
     (_PHASE.PENDING_PLACEMENT, Verb.CANCEL): _PHASE.TERMINATING,
 }
 """Where a verb leads elsewhere than it does from other phases."""
@@ -117,7 +145,7 @@ def next_phase(phase: DeploymentPhase, verb: Verb) -> DeploymentPhase:
     """The phase that a deployment is in at once when a verb is granted.
 
     A cancellation of what never ran leads to TERMINATING, from every phase. Where changes need approval each leads to
-    PENDING_APPROVAL.
+    PENDING_APPROVAL, and what is approved while it is paused to PAUSED.
     """
     return NEXT_IN.get((phase, verb)) or NEXT[verb] or phase
 
@@ -127,7 +155,7 @@ def refusal_of(deployment: Deployment, verb: Verb) -> str | None:
     asked = (deployment.phase, verb)
     only = ONLY.get(asked)
     if only is not None:
-        return None if only.holds(deployment) else only.otherwise
+        return only.refused(deployment)
     return REFUSED.get(asked)
 
 

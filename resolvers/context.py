@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import strawberry
@@ -65,6 +66,8 @@ class Context:
     viewer: Viewer
     services: Services
     correlation_id: str
+    began: float = field(default_factory=time.monotonic)
+    """When it began, by the monotonic clock, seconds."""
 
     @cached_property
     def view(self) -> VisibleView:

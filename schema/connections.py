@@ -101,7 +101,8 @@ class Connection:
         return self._page.count()
 
 
-def _page_info_type() -> None:
+def page_info_type() -> None:
+    """Defines what lies around a page, at its first use."""
     if "PageInfo" in NAMES:
         return
     members = {
@@ -127,7 +128,7 @@ def connection_type(kind: Kind, *, counted: Mapping[str, Member] = COUNTED) -> s
     name = f"{kind.name}Connection"
     if name in NAMES:
         return name
-    _page_info_type()
+    page_info_type()
     edge = {
         "cursor": ("str", strawberry.field(description="Give it as `after` or `before` to go on from here.")),
         "node": (kind.name, strawberry.field(description="The entity.")),
@@ -148,7 +149,7 @@ def order_type(kind: Kind, *, fields: Sequence[str] | None = None, note: str = I
     name = f"{kind.name}Order"
     if name in NAMES:
         return name
-    _page_info_type()
+    page_info_type()
     names = {one.upper(): one for one in (fields if fields is not None else orderable(kind))}
     enum_name = f"{kind.name}OrderField"
     values = enum.Enum(enum_name, names)  # type: ignore[misc]  # the names are the kind's, known only at run time

@@ -44,6 +44,7 @@ from graph.kinds.deployments import (  # isort: skip
     Release,
     ReleaseObserved,
     ReleasePhase,
+    RevisionOutcome,
     SiteReplicas,
 )
 from graph.kinds.operations import (  # isort: skip
@@ -136,6 +137,7 @@ __all__ = [
     "ReleaseOutcome",
     "ReleasePhase",
     "ReleaseStanding",
+    "RevisionOutcome",
     "Role",
     "RoleBinding",
     "ScaleChange",

@@ -135,6 +135,9 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
     decision_id: Annotated[str | None, doc("The decision that shows where it would run.")] = None
     kind: Annotated[OperationKind, doc("What it does.")]
     author: Annotated[str, doc("Who asked for it, by id.")]
+    authors: Annotated[
+        list[str], doc("Who asked for something of it that nobody has approved, by id: its author and those before.")
+    ] = []
     app_version_id: Annotated[str, doc("What is to run.")]
     policy: Annotated[PlacementPolicy, doc("Where it is to run.")] = PlacementPolicy()
     replicas: Annotated[dict[str, int], doc("Replicas at each site by component name.")] = {}
@@ -142,6 +145,25 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
     failover: Annotated[FailoverPolicy, doc("What is done when it cannot stay as it is.")] = FailoverPolicy()
     profile_id: Annotated[str | None, doc("The profile of its version that it is to run with.")] = None
     overrides: Annotated[list[Override], doc("Values that are to override those of its components and profile.")] = []
+    drift_policy: Annotated[
+        DriftPolicy, doc("What is to happen when a backend has something else than was applied to it.")
+    ] = DriftPolicy.CORRECT
+    requires_approval: Annotated[bool, doc("Whether its changes are to wait to be approved.")] = False
+
+
+class RevisionOutcome(enum.Enum):
+    """What became of a revision of a deployment."""
+
+    WAITING = "WAITING"
+    """It waits to be approved."""
+    NEVER_APPROVED = "NEVER_APPROVED"
+    """It was withdrawn, or a later change took its place, before it was approved: it never was wanted."""
+    UNDER_WAY = "UNDER_WAY"
+    """It is wanted now, and was not observed as a whole yet."""
+    READY = "READY"
+    """All of it was observed as wanted, at least once."""
+    OVERTAKEN = "OVERTAKEN"
+    """A later revision took its place before all of it was observed."""
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -205,6 +227,12 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     newest_number: Annotated[
         Count, doc("The highest number that a change of it was given which was to be approved."), MANAGED
     ] = 0
+    unapproved_numbers: Annotated[
+        list[int], doc("The newest revision numbers that were never approved, rising."), MANAGED, HIDDEN
+    ] = []
+    ready_numbers: Annotated[
+        list[int], doc("The newest revision numbers that were observed as a whole, rising."), MANAGED, HIDDEN
+    ] = []
     paused: Annotated[
         bool, doc("Whether nothing is done to its backends until it is resumed; what runs goes on."), MANAGED
     ] = False
@@ -280,8 +308,17 @@ class DeploymentRevision(Entity, frozen=True, kw_only=True, gc=False, omit_defau
     overrides: Annotated[
         list[Override], doc("Values that were to override those of its components and profile."), IMMUTABLE
     ] = []
+    drift_policy: Annotated[
+        DriftPolicy, doc("What happened when a backend had something else than was applied to it."), IMMUTABLE
+    ] = DriftPolicy.CORRECT
+    requires_approval: Annotated[
+        bool, doc("Whether its changes waited to be approved, also where its tenant did not ask for that."), IMMUTABLE
+    ] = False
     decision_id: Annotated[str | None, doc("The decision that chose its sites."), IMMUTABLE] = None
     author: Annotated[str, doc("Who asked for it, by id."), IMMUTABLE] = ""
+    authors: Annotated[
+        list[str], doc("Who asked for something of it that nobody had approved before, by id."), IMMUTABLE
+    ] = []
 
 
 @kind(prefix="release", area=Area.WORKLOAD)

@@ -12,6 +12,9 @@ from typing import Annotated
 import msgspec
 
 from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Ref, TimestampMs, doc, kind
+from graph.kinds.deployments import DriftPolicy
+from graph.kinds.failover import FailoverPolicy
+from graph.kinds.overrides import Override
 from graph.kinds.policy import PlacementPolicy
 from graph.kinds.what_if import Change
 from graph.values import Count
@@ -88,6 +91,30 @@ class Plan(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         IMMUTABLE,
         MANAGED,
     ] = {}
+    failover: Annotated[
+        FailoverPolicy | None,
+        doc("With DEPLOYMENT: what is done when it cannot stay as it is."),
+        IMMUTABLE,
+        MANAGED,
+    ] = None
+    profile_id: Annotated[
+        str | None, doc("With DEPLOYMENT: the profile of its version that it is to run with."), IMMUTABLE, MANAGED
+    ] = None
+    overrides: Annotated[
+        list[Override],
+        doc("With DEPLOYMENT: values that are to override those of its components and profile."),
+        IMMUTABLE,
+        MANAGED,
+    ] = []
+    drift_policy: Annotated[
+        DriftPolicy | None,
+        doc("With DEPLOYMENT: what is to happen when a backend has something else than was applied to it."),
+        IMMUTABLE,
+        MANAGED,
+    ] = None
+    requires_approval: Annotated[
+        bool, doc("With DEPLOYMENT: whether it and its changes are to wait to be approved."), IMMUTABLE, MANAGED
+    ] = False
     move_penalty: Annotated[
         float | None,
         doc("With REBALANCE: what a move costs instead of each policy's own weight."),

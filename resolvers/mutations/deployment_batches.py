@@ -1,29 +1,42 @@
 """Many deployments at once: each item is asked for by itself, and each has its own answer.
 
 A batch is not a transaction. What is refused of it is not done and what is granted is, in the order given; a batch that is
-sent again under its key does nothing twice, for each item has a key made of that one and its place.
+sent again under its key does nothing twice, for each item has a key made of that one and its place. So one that takes longer
+than a request may is answered all the same: the items whose turn did not come say so, and come when it is sent again.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, NamedTuple
 
 import strawberry
 
 from access.permissions import Permission, declare_root
-from graph.refusal import InvalidInput, Refusal
+from graph.refusal import InvalidInput, Refusal, Unavailable
 from resolvers.answers import answer, verb
 from resolvers.context import Context
 from resolvers.mutations.deployment_inputs import key_input
-from resolvers.mutations.deployments import deploy_one, given_of, terminate_one, update_one
+from resolvers.mutations.deployment_verbs import VERBS, python_name
+from resolvers.mutations.deployments import (
+    cancel_one,
+    deploy_one,
+    given_of,
+    retry_one,
+    scale_one,
+    terminate_one,
+    update_one,
+)
 from schema.errors import ErrorValue
 from schema.results import Payload, payload_type, result_union
 from schema.vocabulary import Member, input_type
 
 MOST = 100
 """Items of a batch."""
+SHARE = 0.8
+"""Of the time that a mutation may take: no item is begun after it, so that those before are answered in time."""
 KEY_ROOM = 200
 """Characters that the key of a batch may have, so that there is room for an item's place."""
 Make = Callable[[Context, Any], Awaitable[Payload]]
@@ -37,12 +50,36 @@ class _Batch(NamedTuple):
     """The mutation that each item is."""
     make: Make
     text: str
+    permission: Permission = Permission.WRITE_WORKLOADS
 
 
-BATCHES = (
+_OWN = (
     _Batch("deployMany", "deploy", deploy_one, "Begins many deployments, each by itself."),
     _Batch("updateMany", "updateDeployment", update_one, "Changes many deployments, each by itself."),
+    _Batch("scaleMany", "scaleDeployment", scale_one, "Changes the replicas of many deployments, each by itself."),
     _Batch("terminateMany", "terminateDeployment", terminate_one, "Removes many deployments, each by itself."),
+    _Batch("cancelMany", "cancelOperation", cancel_one, "Takes back what many operations do, each by itself."),
+    _Batch("retryMany", "retryOperation", retry_one, "Starts again what many operations gave up on, each by itself."),
+)
+_FURTHER = {
+    "approveDeployment": "approveMany",
+    "pauseDeployment": "pauseMany",
+    "stopDeployment": "stopMany",
+    "resumeDeployment": "resumeMany",
+    "rollbackDeployment": "rollbackMany",
+    "migrateDeployment": "migrateMany",
+    "addSites": "addSitesMany",
+    "removeSites": "removeSitesMany",
+    "adjustSite": "adjustSiteMany",
+    "relabelDeployment": "relabelMany",
+}
+"""What the batch forms of the further verbs are called."""
+BATCHES = (
+    *_OWN,
+    *(
+        _Batch(_FURTHER[one.action], one.action, one.make, f"Many at once, each by itself: {one.text}", one.permission)
+        for one in VERBS
+    ),
 )
 
 
@@ -59,14 +96,25 @@ async def answered(context: Context, batch: _Batch, given: Any) -> Payload:
             remedy="use a UUID",
             path="input.idempotencyKey",
         )
-    results = [await _answer(context, batch, one, at=at, key=key) for at, one in enumerate(items)]
+    until = context.began + SHARE * context.services.execution_timeout_s
+    results = [await _answer(context, batch, one, at=at, key=key, until=until) for at, one in enumerate(items)]
     return Payload(_name(batch.action) + "Payload", results=results, revision=context.view.revision)
 
 
-async def _answer(context: Context, batch: _Batch, item: Any, *, at: int, key: str | None) -> Payload | ErrorValue:
+async def _answer(
+    context: Context, batch: _Batch, item: Any, *, at: int, key: str | None, until: float
+) -> Payload | ErrorValue:
+    """The answer to an item; one whose turn does not come before `until`, by the monotonic clock, is not begun."""
+
     async def make() -> Payload:
         asked = item
         try:
+            if monotonic() >= until:
+                raise Unavailable(
+                    "the time of the request was over before its turn came: nothing of it was done",
+                    remedy="send the batch again under its idempotency key: what is done is not done again",
+                    path="input",
+                )
             if key is not None:
                 if given_of(item, "idempotency_key") is not None:
                     raise InvalidInput(
@@ -87,11 +135,7 @@ async def _answer(context: Context, batch: _Batch, item: Any, *, at: int, key: s
 
 def deployment_batch_mutations() -> dict[str, Member]:
     """The mutations of this module."""
-    return {
-        "deploy_many": _defined(BATCHES[0]),
-        "update_many": _defined(BATCHES[1]),
-        "terminate_many": _defined(BATCHES[2]),
-    }
+    return {python_name(one.action): _defined(one) for one in BATCHES}
 
 
 def _defined(batch: _Batch) -> Member:
@@ -115,7 +159,7 @@ def _defined(batch: _Batch) -> Member:
         description="An answer for each item.",
     )
     result_union(f"{name}Result", f"{name}Payload")
-    declare_root("Mutation", batch.action, Permission.WRITE_WORKLOADS)
+    declare_root("Mutation", batch.action, batch.permission)
 
     async def make(context: Context, given: Any) -> Payload:
         return await answered(context, batch, given)

@@ -40,6 +40,7 @@ from resolvers.mutations.deployments import (
     replicas_given,
     sight,
 )
+from schema.inputs import fields_from
 from schema.results import Payload, payload_type, result_union
 from schema.vocabulary import Member, input_type, struct_input
 
@@ -71,13 +72,20 @@ async def _pause(context: Context, given: Any) -> Payload:
     deployment_id, request, also = _asked(context, "pauseDeployment", given)
     del also["deadline_s"]
     committed: Committed[Deployment] = await context.services.lifecycle.verbs.pause(
-        deployment_id, request, remember=_remember_paused, **also
+        deployment_id, request, remember=_remember_changed, **also
     )
-    if committed.replayed is None:
-        return Payload("PauseDeploymentPayload", deployment=committed.value, revision=committed.revision)
-    kept = msgspec.json.decode(committed.replayed, type=_Kept)
-    deployment = decode_entity("Deployment", kept.deployment)
-    return Payload("PauseDeploymentPayload", deployment=deployment, revision=kept.revision)
+    return _changed("PauseDeploymentPayload", committed)
+
+
+async def _relabel(context: Context, given: Any) -> Payload:
+    deployment_id, request, also = _asked(context, "relabelDeployment", given)
+    del also["deadline_s"]
+    names = [Deployment.SPEC.fields[one] for one in ("display_name", "labels")]
+    fields = fields_from(Deployment.SPEC, given, names=names, patch=True)
+    committed: Committed[Deployment] = await context.services.lifecycle.verbs.relabel(
+        deployment_id, fields, request, remember=_remember_changed, **also
+    )
+    return _changed("RelabelDeploymentPayload", committed)
 
 
 class _Kept(msgspec.Struct):
@@ -85,8 +93,16 @@ class _Kept(msgspec.Struct):
     revision: int
 
 
-def _remember_paused(deployment: Deployment, revision: int) -> bytes:
+def _remember_changed(deployment: Deployment, revision: int) -> bytes:
     return msgspec.json.encode({"deployment": deployment, "revision": revision})
+
+
+def _changed(typename: str, committed: Committed[Deployment]) -> Payload:
+    """The payload of a change without an operation, or what was answered when its key came for the first time."""
+    if committed.replayed is None:
+        return Payload(typename, deployment=committed.value, revision=committed.revision)
+    kept = msgspec.json.decode(committed.replayed, type=_Kept)
+    return Payload(typename, deployment=decode_entity("Deployment", kept.deployment), revision=kept.revision)
 
 
 async def _stop(context: Context, given: Any) -> Payload:
@@ -182,82 +198,95 @@ class _Field(NamedTuple):
     permission: Permission = Permission.WRITE_WORKLOADS
 
 
+_NUMBER: dict[str, Member] = {
+    "revision_number": ("int", strawberry.field(description="The number of one of the deployment's revisions."))
+}
+_SITES: dict[str, Member] = {"site_ids": ("list[ID]", strawberry.field(description="The sites, at most 1,000."))}
+_ONE_SITE: dict[str, Member] = {
+    "site_id": ("ID", strawberry.field(description="One of the deployment's sites.")),
+    "replicas": optional(
+        "list[CountInput]",
+        "Replicas there by component name; components that are left out stay as they are. Without any the site is as "
+        "the others again.",
+    ),
+}
+VERBS = (
+    _Field(
+        "approveDeployment",
+        _approve,
+        "Approves the very revision of a deployment that waits for it, and begins it. A change that came later is not "
+        "approved with it.",
+        takes={
+            "revision_number": (
+                "int",
+                strawberry.field(description="The number of what waits, as it was looked at."),
+            )
+        },
+        permission=Permission.APPROVE_WORKLOADS,
+    ),
+    _Field(
+        "pauseDeployment",
+        _pause,
+        "Has nothing done to a deployment's backends until it is resumed; what runs goes on.",
+        has_operation=False,
+    ),
+    _Field("stopDeployment", _stop, "Has none of a deployment's replicas run; its sites, nodes and names are kept."),
+    _Field("resumeDeployment", _resume, "Ends a pause or a stop; what was stopped runs again where it did."),
+    _Field(
+        "rollbackDeployment",
+        _rollback,
+        "Makes what a deployment wanted at an earlier revision its newest one; the next change starts from it.",
+        takes=_NUMBER,
+    ),
+    _Field(
+        "migrateDeployment",
+        _migrate,
+        "Moves a deployment to another version, other sites or where another policy leads, made before it is broken: "
+        "what ran goes when all that is new is ready and has been switched to.",
+        takes={
+            "app_version_id": optional("ID", "Another version."),
+            "to_site_ids": optional("list[ID]", "The sites to run at from then on, at most 1,000."),
+            "policy": optional("PlacementPolicyInput", "Another policy, whole; not with sites."),
+        },
+    ),
+    _Field(
+        "addSites",
+        _add_sites,
+        "Has a deployment run at more sites: its policy names them, and at its other sites nothing changes.",
+        takes=_SITES,
+    ),
+    _Field(
+        "removeSites",
+        _remove_sites,
+        "Has a deployment no longer run at some sites: its policy leaves them out, and at its other sites nothing "
+        "changes.",
+        takes=_SITES,
+    ),
+    _Field(
+        "adjustSite",
+        _adjust_site,
+        "Gives components other numbers of replicas at one site than at the others; part of the revision.",
+        takes=_ONE_SITE,
+    ),
+    _Field(
+        "relabelDeployment",
+        _relabel,
+        "Gives a deployment another name for people or other labels. It is no change of what is wanted: nothing is placed "
+        "anew, and no backend is told.",
+        takes={
+            "display_name": optional("str", "Another name for people; null takes it away."),
+            "labels": optional("list[LabelInput]", "All its labels from now on."),
+        },
+        has_operation=False,
+    ),
+)
+"""The mutations of this module."""
+
+
 def deployment_verb_mutations() -> dict[str, Member]:
     """The mutations of this module."""
-    number: dict[str, Member] = {
-        "revision_number": ("int", strawberry.field(description="The number of one of the deployment's revisions."))
-    }
-    sites: dict[str, Member] = {"site_ids": ("list[ID]", strawberry.field(description="The sites, at most 1,000."))}
-    one_site: dict[str, Member] = {
-        "site_id": ("ID", strawberry.field(description="One of the deployment's sites.")),
-        "replicas": optional(
-            "list[CountInput]",
-            "Replicas there by component name; components that are left out stay as they are. Without any the site is as "
-            "the others again.",
-        ),
-    }
-    fields = [
-        _Field(
-            "approveDeployment",
-            _approve,
-            "Approves the very revision of a deployment that waits for it, and begins it. A change that came later is not "
-            "approved with it.",
-            takes={
-                "revision_number": (
-                    "int",
-                    strawberry.field(description="The number of what waits, as it was looked at."),
-                )
-            },
-            permission=Permission.APPROVE_WORKLOADS,
-        ),
-        _Field(
-            "pauseDeployment",
-            _pause,
-            "Has nothing done to a deployment's backends until it is resumed; what runs goes on.",
-            has_operation=False,
-        ),
-        _Field(
-            "stopDeployment", _stop, "Has none of a deployment's replicas run; its sites, nodes and names are kept."
-        ),
-        _Field("resumeDeployment", _resume, "Ends a pause or a stop; what was stopped runs again where it did."),
-        _Field(
-            "rollbackDeployment",
-            _rollback,
-            "Makes what a deployment wanted at an earlier revision its newest one; the next change starts from it.",
-            takes=number,
-        ),
-        _Field(
-            "migrateDeployment",
-            _migrate,
-            "Moves a deployment to another version, other sites or where another policy leads, made before it is broken: "
-            "what ran goes when all that is new is ready and has been switched to.",
-            takes={
-                "app_version_id": optional("ID", "Another version."),
-                "to_site_ids": optional("list[ID]", "The sites to run at from then on, at most 1,000."),
-                "policy": optional(struct_input(PlacementPolicy), "Another policy, whole; not with sites."),
-            },
-        ),
-        _Field(
-            "addSites",
-            _add_sites,
-            "Has a deployment run at more sites: its policy names them, and at its other sites nothing changes.",
-            takes=sites,
-        ),
-        _Field(
-            "removeSites",
-            _remove_sites,
-            "Has a deployment no longer run at some sites: its policy leaves them out, and at its other sites nothing "
-            "changes.",
-            takes=sites,
-        ),
-        _Field(
-            "adjustSite",
-            _adjust_site,
-            "Gives components other numbers of replicas at one site than at the others; part of the revision.",
-            takes=one_site,
-        ),
-    ]
-    return {_python(one.action): _defined(one) for one in fields}
+    struct_input(PlacementPolicy)
+    return {python_name(one.action): _defined(one) for one in VERBS}
 
 
 def _defined(one: _Field) -> Member:
@@ -277,5 +306,6 @@ def _defined(one: _Field) -> Member:
     return None, verb(one.action, one.make, description=one.text)
 
 
-def _python(action: str) -> str:
+def python_name(action: str) -> str:
+    """The name of a mutation as the schema is given it: `pause_many` for `pauseMany`."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in action)

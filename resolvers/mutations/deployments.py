@@ -208,7 +208,8 @@ async def update_one(context: Context, given: Any) -> Payload:
     return begun("UpdateDeploymentPayload", committed)
 
 
-async def _scale(context: Context, given: Any) -> Payload:
+async def scale_one(context: Context, given: Any) -> Payload:
+    """Changes the replicas of a deployment. Raises a refusal."""
     deployment = deployment_to_change(context, given.id)
     request = request_of(context, "scaleDeployment", given, tenant_id=deployment.tenant_id)
     committed = await context.services.lifecycle.scale(
@@ -247,7 +248,8 @@ async def _operation(context: Context, operation_id: str) -> Operation:
     return found
 
 
-async def _cancel(context: Context, given: Any) -> Payload:
+async def cancel_one(context: Context, given: Any) -> Payload:
+    """Takes back what an operation does. Raises a refusal."""
     operation = await _operation(context, given.id)
     request = request_of(context, "cancelOperation", given, tenant_id=operation.tenant_id)
     committed = await context.services.lifecycle.cancel(
@@ -272,7 +274,8 @@ def _remember_cancelled(cancelled: tuple[Operation, Deployment | None], revision
     return msgspec.json.encode({"deployment": deployment, "operation": operation, "revision": revision})
 
 
-async def _retry(context: Context, given: Any) -> Payload:
+async def retry_one(context: Context, given: Any) -> Payload:
+    """Starts again what an operation gave up on. Raises a refusal."""
     operation = await _operation(context, given.id)
     request = request_of(context, "retryOperation", given, tenant_id=operation.tenant_id)
     committed = await context.services.lifecycle.retry(
@@ -400,10 +403,10 @@ def deployment_mutations() -> dict[str, Member]:
             update_one,
             "Changes version, policy or replicas; only what differs is touched.",
         ),
-        "scale_deployment": ("scaleDeployment", _scale, "Changes replicas at each site."),
+        "scale_deployment": ("scaleDeployment", scale_one, "Changes replicas at each site."),
         "terminate_deployment": ("terminateDeployment", terminate_one, "Removes a deployment from its sites."),
-        "cancel_operation": ("cancelOperation", _cancel, "Takes back what an operation does."),
-        "retry_operation": ("retryOperation", _retry, "Starts an operation's quarantined releases again."),
+        "cancel_operation": ("cancelOperation", cancel_one, "Takes back what an operation does."),
+        "retry_operation": ("retryOperation", retry_one, "Starts an operation's quarantined releases again."),
     }
     members: dict[str, Member] = {}
     for field, (action, make, text) in verbs.items():

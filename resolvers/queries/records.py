@@ -13,7 +13,7 @@ import strawberry
 
 from access.permissions import Permission, declare_root
 from graph.entity import Entity, Kind, kind_by_id
-from graph.kinds import Deployment, DeploymentRevision, Event, Node, Operation, Profile, Release, Site, Tenant
+from graph.kinds import Deployment, DeploymentRevision, Event, Node, Operation, Profile, Proposal, Release, Site, Tenant
 from graph.kinds.deployments import GoodState
 from graph.store import StoreUnavailable
 from graph.view import get_as
@@ -92,7 +92,7 @@ async def operation_by_id(context: Context, operation_id: str | None) -> Entity 
     return found if isinstance(found, Operation) else None
 
 
-async def _decision(deployment: Deployment | DeploymentRevision | GoodState, info: Any) -> Decision | None:
+async def _decision(deployment: Deployment | DeploymentRevision | GoodState | Proposal, info: Any) -> Decision | None:
     context: Context = info.context
     if deployment.decision_id is None:
         return None
@@ -103,11 +103,15 @@ async def _decision(deployment: Deployment | DeploymentRevision | GoodState, inf
     return decision_filed(record.body) if record is not None else None
 
 
-async def _revision(of: Deployment | GoodState, info: Any) -> Entity | None:
+async def _revision(of: Deployment | GoodState | Proposal, info: Any) -> Entity | None:
     if of.revision_id is None:
         return None
     found = await filed_entity(info.context, of.revision_id)
     return found if isinstance(found, DeploymentRevision) else None
+
+
+async def _proposed_operation(proposal: Proposal, info: Any) -> Entity | None:
+    return await operation_by_id(info.context, proposal.operation_id)
 
 
 async def _subject(event: Event, info: Any) -> Entity | None:
@@ -158,7 +162,31 @@ def _decisions_and_revisions() -> None:
     for cls, text in ((Deployment, waits), (DeploymentRevision, as_made)):
         field_of(cls, returns=decision, description=text, instead_of="decision_id")(_named(_decision, "decision"))
     value_field(GoodState, "decision", _decision, returns=decision, description=as_made, instead_of="decision_id")
+    value_field(
+        Proposal,
+        "decision",
+        _decision,
+        returns=decision,
+        description="The decision that shows where it would run; null while it waits for room.",
+        instead_of="decision_id",
+    )
+    value_field(
+        Proposal,
+        "operation",
+        _proposed_operation,
+        returns="Optional[Operation]",
+        description="What was begun when it was asked for, and goes on when it is approved.",
+        instead_of="operation_id",
+    )
     revision = "Optional[DeploymentRevision]"
+    value_field(
+        Proposal,
+        "revision",
+        _revision,
+        returns=revision,
+        description="Its revision; null when that is no longer kept.",
+        instead_of="revision_id",
+    )
     field_of(
         Deployment,
         returns=revision,

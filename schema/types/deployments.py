@@ -13,6 +13,8 @@ from graph.entity import Entity
 from graph.kinds import (
     Approval,
     AppVersion,
+    Deployment,
+    DeploymentRevision,
     Displacement,
     Fence,
     Loss,
@@ -22,15 +24,18 @@ from graph.kinds import (
     Profile,
     Proposal,
     Release,
+    RevisionOutcome,
     Site,
     SiteReplicas,
 )
 from graph.view import get_as
 from lifecycle.effective import effective_of
+from lifecycle.proposing import authors_of
+from lifecycle.revision_outcomes import KNOWN, outcome_of
 from schema.connections import connection_field
 from schema.entities import add_field, counts_in, field_of
 from schema.types.actors import Actor
-from schema.vocabulary import object_type, resolver_field, value_field
+from schema.vocabulary import enum_type, object_type, resolver_field, value_field
 
 
 class NodeAssignment(msgspec.Struct, frozen=True):
@@ -64,6 +69,19 @@ declare_value_types("NodeAssignment")
 def assignments(release: Release, info: Any) -> list[NodeAssignment]:
     """By ascending node id."""
     return [NodeAssignment(one, count) for one, count in sorted(release.assignments.items())]
+
+
+def _release_profile(release: Release, info: Any) -> Profile | None:
+    return get_as(info.context.view, Profile, release.profile_id)
+
+
+_release_profile.__name__ = "profile"
+field_of(
+    Release,
+    returns="Optional[Profile]",
+    description="The profile that its values come from, besides its component; null when there is none, or it is gone.",
+    instead_of="profile_id",
+)(_release_profile)
 
 
 @field_of(
@@ -100,6 +118,7 @@ value_field(
     _proposed_version,
     returns="Optional[AppVersion]",
     description="What is to run; null when it is gone.",
+    instead_of="app_version_id",
 )
 
 
@@ -113,6 +132,7 @@ value_field(
     _proposed_profile,
     returns="Optional[Profile]",
     description="The profile that it is to run with; null when there is none, or it is gone.",
+    instead_of="profile_id",
 )
 
 
@@ -136,6 +156,41 @@ value_field(
     description="Replicas at each site by component name.",
     instead_of="replicas",
 )
+value_field(
+    Proposal,
+    "authors",
+    lambda proposal, info: [Actor(one) for one in authors_of(proposal)],
+    returns="list[Actor]",
+    description="Everybody who asked for something of it that nobody has approved: where the author may not approve, none "
+    "of these may.",
+    instead_of="authors",
+)
+
+
+@field_of(
+    DeploymentRevision,
+    returns="list[Actor]",
+    description="Everybody who asked for something of it that nobody had approved before.",
+)
+def authors(revision: DeploymentRevision, info: Any) -> list[Actor]:
+    """In the order in which they asked."""
+    return [Actor(one) for one in authors_of(revision)]
+
+
+enum_type(RevisionOutcome)
+
+
+@field_of(
+    DeploymentRevision,
+    returns="Optional[RevisionOutcome]",
+    description=f"What became of it; null when its deployment is gone, or has had {KNOWN} revisions since.",
+)
+def outcome(revision: DeploymentRevision, info: Any) -> RevisionOutcome | None:
+    """By what its deployment knows now."""
+    deployment = get_as(info.context.view, Deployment, revision.deployment_id)
+    return None if deployment is None else outcome_of(deployment, revision.number)
+
+
 value_field(
     Proposal,
     "author",

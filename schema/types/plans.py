@@ -13,7 +13,7 @@ import strawberry
 from access.permissions import declare_value_types
 from access.viewer import SYSTEM_ID
 from graph.entity import Entity
-from graph.kinds import AppVersion, Deployment, Plan, PlanCost, PlanKind, Site
+from graph.kinds import AppVersion, Deployment, Plan, PlanCost, PlanKind, Profile, Site
 from graph.kinds.what_if import Change
 from graph.view import get_as
 from lifecycle.plans_kept import PlanReason
@@ -263,6 +263,17 @@ def subject(plan: Plan, info: Any) -> Entity | None:
 def app_version(plan: Plan, info: Any) -> AppVersion | None:
     """As the viewer sees it."""
     return get_as(info.context.view, AppVersion, plan.app_version_id)
+
+
+@field_of(
+    Plan,
+    returns="Optional[Profile]",
+    description=f"With DEPLOYMENT: the profile of its version that it is to run with; {_GONE}.",
+    instead_of="profile_id",
+)
+def profile(plan: Plan, info: Any) -> Profile | None:
+    """As the viewer sees it."""
+    return get_as(info.context.view, Profile, plan.profile_id)
 
 
 @field_of(Plan, returns="list[Label]", description="With DEPLOYMENT: the deployment's labels.")

@@ -13,12 +13,15 @@ import strawberry
 
 from access.permissions import declare_value_types
 from graph.kinds import Counted, Deployment, DeploymentStatus, Release, Site, StatusReason
+from graph.refusal import InvalidInput
 from graph.view import each, get_as
 from lifecycle.standings import ReleaseStatus, SiteStatus, in_words, sites_of, status_of_release
 from lifecycle.verbs import Verb, refusal_of
+from schema.connections import PAGE_SIZE, DefaultSize, Edge, PageInfo, id_cursor, page_info_type
 from schema.entities import field_of
 from schema.vocabulary import enum_type, object_type, output, resolver_field, value_field
 
+UNSET = strawberry.UNSET
 WORK_A_RELEASE = 20
 """Of a request's budget: some ten microseconds a release."""
 
@@ -83,29 +86,81 @@ object_type(
 declare_value_types("SiteStatus")
 
 
+class SiteStatusPage:
+    """A page of a deployment's sites; its cursors are their ids."""
+
+    def __init__(self, found: Sequence[SiteStatus], *, first: int, after: str | None) -> None:
+        behind = [one for one in found if after is None or one.site_id > after]
+        self.nodes = behind[:first]
+        self.total_count = len(found)
+        self._more = len(behind) > first
+        self._before = len(behind) < len(found)
+
+    @property
+    def edges(self) -> list[Edge]:
+        """The sites with their cursors."""
+        return [Edge(one.site_id, one) for one in self.nodes]
+
+    @property
+    def page_info(self) -> PageInfo:
+        """What lies around the page."""
+        first, last = (self.nodes[0].site_id, self.nodes[-1].site_id) if self.nodes else (None, None)
+        return PageInfo(self._more, self._before, first, last)
+
+
+page_info_type()
+object_type(
+    "SiteStatusEdge",
+    {
+        "cursor": ("str", strawberry.field(description="Give it as `after` to go on from here.")),
+        "node": ("SiteStatus", strawberry.field(description="The site's status.")),
+    },
+    description="A site's status in a page, with its cursor.",
+)
+object_type(
+    "SiteStatusConnection",
+    {
+        "nodes": ("list[SiteStatus]", strawberry.field(description="The statuses of the page.")),
+        "edges": ("list[SiteStatusEdge]", strawberry.field(description="The statuses with their cursors.")),
+        "page_info": ("PageInfo", strawberry.field(description="What lies around the page.")),
+        "total_count": ("int", strawberry.field(description="All sites that satisfy what is asked for.")),
+    },
+    description="A page of a deployment's sites.",
+)
+declare_value_types("SiteStatusEdge", "SiteStatusConnection")
+
+
 def _is_ready(found: SiteStatus) -> bool:
     return found.releases.ready == found.releases.desired and not found.reasons
 
 
 @field_of(
     Deployment,
-    returns="list[SiteStatus]",
+    returns="SiteStatusConnection",
     description="What of it is desired, applied and ready at each of its sites, by site id.",
     arguments={
-        "first": ("int", 100, "At most so many, a page at most."),
-        "after": ("Optional[ID]", None, "Only sites behind this one, by id."),
+        "first": ("Optional[int]", PAGE_SIZE, "The first so many."),
+        "after": ("Optional[str]", UNSET, "After this cursor."),
         "ready": ("Optional[bool]", None, "Only sites where all of it is ready, or only the others."),
     },
 )
 def site_statuses(
-    deployment: Deployment, info: Any, *, first: int, after: str | None, ready: bool | None
-) -> Sequence[SiteStatus]:
-    """Worked out from the releases that the viewer sees."""
+    deployment: Deployment, info: Any, *, first: int | None, after: Any, ready: bool | None
+) -> SiteStatusPage:
+    """Worked out from the releases that the viewer sees. Raises InvalidInput."""
+    most = info.context.page_size_max
+    size = min(PAGE_SIZE, most) if first is None or isinstance(first, DefaultSize) else first
+    if not 0 <= size <= most:
+        raise InvalidInput(
+            f"first is {size}, a page has 0 to {most}",
+            remedy="ask for smaller pages and follow the cursor",
+            path="first",
+        )
+    position = id_cursor(Site.SPEC.prefix, None if after is UNSET else after)
     releases = list(each(info.context.view, Release, "deployment_id", deployment.id))
     info.context.work.spend(WORK_A_RELEASE * len(releases), path="siteStatuses")
-    found = (one for one in sites_of(releases) if after is None or one.site_id > after)
-    kept = [one for one in found if ready is None or _is_ready(one) is ready]
-    return kept[: max(0, min(first, info.context.page_size_max))]
+    found = [one for one in sites_of(releases) if ready is None or _is_ready(one) is ready]
+    return SiteStatusPage(found, first=size, after=position)
 
 
 enum_type(Verb)

@@ -18,6 +18,7 @@ from server.cli import (
     failing_over,
     holding,
     importing,
+    labelling,
     links,
     migrating,
     operating,
@@ -121,6 +122,7 @@ for asked in (
     sites.add_sites,
     sites.remove_sites,
     sites.adjust_site,
+    labelling.label,
     awaiting.wait,
     batching.batch,
 ):

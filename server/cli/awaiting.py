@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from graph.entity import KINDS
-from server.cli.api import Json
+from server.cli.api import Api, Json
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import find
 from server.cli.options import OutputOption, TenantOption, TimeoutOption, api_of, seconds_of
@@ -33,6 +33,7 @@ class Until(enum.Enum):
     READY = "ready"
     APPLIED = "applied"
     GONE = "gone"
+    QUIET = "quiet"
 
 
 def wait(
@@ -58,29 +59,40 @@ def wait(
             say(f"{named} is gone")
             return
         raise
-    deadline = time.monotonic() + seconds
-    while True:
-        rest = deadline - time.monotonic()
-        asked = {"id": found, "until": until.name, "seconds": max(0.0, min(rest, ASKED_S))}
-        waited: Json = api.query(WAIT, asked)["waitFor"]
-        if waited["reached"] or waited["over"] or rest <= 0:
-            break
+    waited = waited_for(api, found, until, seconds=seconds)
     if output in (Output.JSON, Output.YAML):
         print_data(without_typenames(waited), output)
     elif output is Output.NAME:
         typer.echo(f"deployment/{found}")
     else:
         say(f"{named}: {waited['summary']}")
-    if not waited["reached"]:
-        told = [_line(one) for one in waited["missing"]]
-        if waited["over"]:
-            raise Failure(f"{named} cannot be {until.value} any more", code=Exit.FAILED, details=told)
-        raise Failure(
-            f"{named} is not {until.value} within {seconds:g} s",
-            remedy=f"see `edgeatlas describe deployment {named}`",
-            code=Exit.TIMED_OUT,
-            details=told,
-        )
+    check_reached(waited, named, until, seconds=seconds)
+
+
+def waited_for(api: Api, deployment_id: str, until: Until, *, seconds: float) -> Json:
+    """How a wait for a deployment ended, after at most so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        rest = deadline - time.monotonic()
+        asked = {"id": deployment_id, "until": until.name, "seconds": max(0.0, min(rest, ASKED_S))}
+        waited: Json = api.query(WAIT, asked)["waitFor"]
+        if waited["reached"] or waited["over"] or rest <= 0:
+            return waited
+
+
+def check_reached(waited: Json, named: str, until: Until, *, seconds: float) -> None:
+    """Raises Failure unless what was waited for has come: FAILED when it cannot any more, else TIMED_OUT."""
+    if waited["reached"]:
+        return
+    told = [_line(one) for one in waited["missing"]]
+    if waited["over"]:
+        raise Failure(f"{named} cannot be {until.value} any more", code=Exit.FAILED, details=told)
+    raise Failure(
+        f"{named} is not {until.value} within {seconds:g} s",
+        remedy=f"see `edgeatlas describe deployment {named}`",
+        code=Exit.TIMED_OUT,
+        details=told,
+    )
 
 
 def _line(missing: Json) -> str:

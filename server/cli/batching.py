@@ -1,12 +1,14 @@
-"""`batch`: many deployments deployed, updated or terminated at once, as a file says, with an answer for each.
+"""`batch`: many deployments deployed, changed, held or ended at once, as a file says, with an answer for each.
 
 What the file says is checked whole and its names are looked up before anything is asked for. Items of one sort that follow
-each other are one request, of a hundred at most; one that is refused touches no other, and is told with its line.
+each other are one request, of a hundred at most; one that is refused touches no other, and is told with its line. Those
+whose turn did not come within the time of a request come when it is sent again under its key.
 """
 
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -18,7 +20,7 @@ import yaml
 from graph.entity import KINDS
 from server.cli.api import ERROR_FIELDS, Api, Json
 from server.cli.failures import Exit, Failure
-from server.cli.lookup import find, tenant_id, version_of
+from server.cli.lookup import find, id_of, tenant_id, version_of
 from server.cli.options import OutputOption, TimeoutOption, WaitOption, YesOption, api_of, call_of, confirm, seconds_of
 from server.cli.output import Output, cell, console, plain_table, print_data, styled, without_typenames
 from server.cli.policy_files import policy_in
@@ -27,14 +29,29 @@ from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
 
 AT_ONCE = 100
 """Items of one request, as the API takes them."""
-STARTED = f"deployment {{ id name phase }} operation {{ {OPERATION} }}"
+TRIES = 50
+"""How often a batch is sent again while each time more of it is done."""
+DEPLOYMENT = "deployment { id name phase }"
+STARTED = f"{DEPLOYMENT} operation {{ {OPERATION} }}"
 WORDS = {
-    "deploy": {"deploy", "name", "tenant", "policy", "replicas", "deadline", "whenPossible"},
-    "update": {"update", "tenant", "to", "policy", "replicas", "deadline"},
-    "terminate": {"terminate", "tenant", "delete", "deadline"},
+    "deploy": {"name", "tenant", "policy", "replicas", "deadline", "whenPossible"},
+    "update": {"tenant", "to", "policy", "replicas", "deadline"},
+    "scale": {"tenant", "replicas", "deadline"},
+    "migrate": {"tenant", "to", "sites", "deadline"},
+    "addSites": {"tenant", "sites", "deadline"},
+    "removeSites": {"tenant", "sites", "deadline"},
+    "rollback": {"tenant", "to", "deadline"},
+    "approve": {"tenant", "revision", "deadline"},
+    "pause": {"tenant"},
+    "stop": {"tenant", "deadline"},
+    "resume": {"tenant", "deadline"},
+    "terminate": {"tenant", "delete", "deadline"},
 }
-MUTATIONS = {"deploy": "deployMany", "update": "updateMany", "terminate": "terminateMany"}
-PAYLOADS = {"deploy": "DeployPayload", "update": "UpdateDeploymentPayload", "terminate": "TerminateDeploymentPayload"}
+"""What an item may have beside its verb, which has the name."""
+_SAME = ("addSites", "removeSites", "deploy")
+"""Verbs that are mutations of the same name; the others have what they are of behind them."""
+ENDING = ("stop", "terminate")
+"""Verbs that take something away that runs, and are asked about first."""
 
 
 class Item(NamedTuple):
@@ -56,10 +73,12 @@ def batch(
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Deploy, update and terminate many deployments, each with an answer of its own.
+    """Deploy, change, hold and terminate many deployments, each with an answer of its own.
 
     An item is `deploy: APP/VERSION` with name, tenant, policy, replicas and whenPossible; `update: NAME` with to, policy and
-    replicas; or `terminate: NAME` with delete. Each may have a deadline. Exit code 4 when one was refused.
+    replicas; `scale: NAME` with replicas; `migrate: NAME` with to and sites; `addSites: NAME` or `removeSites: NAME` with
+    sites; `rollback: NAME` with to; `approve: NAME` with revision; `pause`, `stop` or `resume: NAME`; or `terminate: NAME`
+    with delete. Each but pause may have a deadline. Exit code 4 when one was refused.
 
     Example: edgeatlas batch rollout.yaml --wait
     """
@@ -67,14 +86,14 @@ def batch(
     items = items_of(_read(file), file)
     api = api_of(ctx)
     asked = [(item, _in_file(item, file, _INPUTS[item.verb], api, file)) for item in items]
-    going = [item.name for item in items if item.verb == "terminate"]
+    going = [item.name for item in items if item.verb in ENDING]
     if going:
-        confirm(f"Remove {', '.join(going[:5])}{' and others' if len(going) > 5 else ''} from all sites?", yes=yes)
+        confirm(f"Stop or remove {', '.join(going[:5])}{' and others' if len(going) > 5 else ''}?", yes=yes)
     results = [one for verb, some in groupby(asked, key=lambda one: one[0].verb) for one in _ask(api, verb, list(some))]
     _print([(item, found) for (item, _), found in zip(asked, results, strict=True)], output)
     begun = [one["operation"] for one in results if one.get("operation")]
     failure = _waited(ctx, begun, seconds) if wait else None
-    refused = sum(one["__typename"] not in PAYLOADS.values() for one in results)
+    refused = sum(not one["__typename"].endswith("Payload") for one in results)
     if refused:
         raise Failure(f"{refused} of {len(items)} were refused", remedy="see the table", code=Exit.REFUSED)
     if failure is not None:
@@ -91,7 +110,7 @@ def items_of(whole: Any, file: Path) -> list[Item]:
         where = f"{file}: item {number}"
         if len(verbs) != 1:
             raise Failure(f"{where} is not one of {', '.join(WORDS)}", remedy="write one of them", code=Exit.USAGE)
-        strange = sorted(str(word) for word in given if word not in WORDS[verbs[0]])
+        strange = sorted(str(word) for word in given if word not in WORDS[verbs[0]] and word != verbs[0])
         if strange:
             known = ", ".join(sorted(WORDS[verbs[0]]))
             raise Failure(f"{where} has {strange[0]!r}", remedy=f"it takes {known}", code=Exit.USAGE)
@@ -139,13 +158,61 @@ def _update(api: Api, item: Item, path: Path) -> Json:
     return {"id": current["id"], "appVersionId": version, **_common(api, item, path)}
 
 
-def _terminate(api: Api, item: Item, path: Path) -> Json:
+def _named(api: Api, item: Item, path: Path) -> Json:
+    """The deployment that an item names, with what verbs have in common."""
     named = deployment_text(item.name, None, tenant=item.given.get("tenant"))
-    found = find(api, KINDS["Deployment"], named)["id"]
-    return {"id": found, "delete": bool(item.given.get("delete")), **_common(api, item, path)}
+    return {"id": find(api, KINDS["Deployment"], named)["id"], **_common(api, item, path)}
 
 
-_INPUTS = {"deploy": _deploy, "update": _update, "terminate": _terminate}
+def _scale(api: Api, item: Item, path: Path) -> Json:
+    if "replicas" not in item.given:
+        raise Failure("how many replicas?", remedy="write `replicas: {web: 3}`", code=Exit.USAGE)
+    return _named(api, item, path)
+
+
+def _terminate(api: Api, item: Item, path: Path) -> Json:
+    return {**_named(api, item, path), "delete": bool(item.given.get("delete"))}
+
+
+def _migrate(api: Api, item: Item, path: Path) -> Json:
+    return {**_update(api, item, path), "toSiteIds": _sites(api, item) if "sites" in item.given else None}
+
+
+def _at_sites(api: Api, item: Item, path: Path) -> Json:
+    return {**_named(api, item, path), "siteIds": _sites(api, item)}
+
+
+def _numbered(word: str) -> Callable[[Api, Item, Path], Json]:
+    """What makes the input of a verb that names a revision."""
+
+    def make(api: Api, item: Item, path: Path) -> Json:
+        number = item.given.get(word)
+        if type(number) is not int or number < 1:
+            raise Failure(f"which revision? {word} is no number", remedy=f"write `{word}: 3`", code=Exit.USAGE)
+        return {**_named(api, item, path), "revisionNumber": number}
+
+    return make
+
+
+def _sites(api: Api, item: Item) -> list[str]:
+    sites = item.given.get("sites")
+    if not isinstance(sites, list) or not sites or not all(isinstance(one, str) for one in sites):
+        raise Failure("sites are no list of names", remedy="write [Vienna, Lyon]", code=Exit.USAGE)
+    return [id_of(api, KINDS["Site"], one) for one in sites]
+
+
+_INPUTS: dict[str, Callable[[Api, Item, Path], Json]] = {
+    **dict.fromkeys(WORDS, _named),
+    "deploy": _deploy,
+    "update": _update,
+    "scale": _scale,
+    "migrate": _migrate,
+    "addSites": _at_sites,
+    "removeSites": _at_sites,
+    "rollback": _numbered("to"),
+    "approve": _numbered("revision"),
+    "terminate": _terminate,
+}
 
 
 def _common(api: Api, item: Item, path: Path) -> Json:
@@ -164,11 +231,22 @@ def _common(api: Api, item: Item, path: Path) -> Json:
 
 
 def _ask(api: Api, verb: str, asked: list[tuple[Item, Json]]) -> list[Json]:
-    selection = f"results {{ __typename ... on {PAYLOADS[verb]} {{ {STARTED} }} {ERROR_FIELDS} }}"
+    item = verb if verb in _SAME else f"{verb}Deployment"
+    begun = DEPLOYMENT if verb == "pause" else STARTED
+    selection = f"results {{ __typename ... on {item[0].upper()}{item[1:]}Payload {{ {begun} }} {ERROR_FIELDS} }}"
     found: list[Json] = []
     for first in range(0, len(asked), AT_ONCE):
-        values = {"items": [given for _, given in asked[first : first + AT_ONCE]]}
-        found += api.mutate(MUTATIONS[verb], values, selection)["results"]
+        values = {
+            "items": [given for _, given in asked[first : first + AT_ONCE]],
+            "idempotencyKey": f"cli-{uuid.uuid4()}",
+        }
+        results, left = [], AT_ONCE + 1
+        for _ in range(TRIES):
+            results = api.mutate(f"{verb}Many", values, selection, key=False)["results"]
+            before, left = left, sum(bool(one.get("retryable")) for one in results)
+            if not left or left >= before:
+                break  # all were answered for good, or sending it again does not help
+        found += results
     return found
 
 

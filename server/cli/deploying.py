@@ -27,6 +27,7 @@ from server.cli.options import (
 from server.cli.output import Output, print_data, say, without_typenames
 from server.cli.plan_output import PLAN, print_plan
 from server.cli.policies import PlacementFlags, counts_of, policy_of
+from server.cli.rules import RuleFlags, put_rules
 from server.cli.targets import DeploymentArgument, NameBehindArgument, deployment_text, is_deployment
 from server.cli.values import OVERRIDES, ValueFlags, put_values
 from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
@@ -34,6 +35,10 @@ from server.flag_groups import takes_flags
 
 UNPLACEABLE = f"... on Unplaceable {{ plan {{ {PLAN} }} }}"
 VERSION = "id name app { id name } tenant { name }"
+WISHED = f"appVersion {{ {VERSION} }} overrides {{ {OVERRIDES} }} {POLICY}"
+CURRENT = f"id revision tenant {{ name }} {WISHED} proposal {{ {WISHED} }}"
+UPDATE_TRIES = 8
+"""How often an update is worked out anew when its deployment has changed since it was read, as one under way does."""
 STARTED = f"deployment {{ id name phase generation }} operation {{ {OPERATION} }} revision"
 
 
@@ -62,6 +67,7 @@ def deploy(
     where: PlacementFlags,
     lost: FailoverFlags,
     what: ValueFlags,
+    rules: RuleFlags,
     later: Annotated[
         bool, typer.Option("--when-possible", help="Keep it pending when it cannot be placed yet.")
     ] = False,
@@ -80,6 +86,7 @@ def deploy(
     if (failover := failover_of(lost)) is not None:
         values["failover"] = failover
     put_values(api, what, values, version=version, before=[])
+    put_rules(rules, values)
     if later:
         values["waitForPlacement"] = True
     started(ctx, api, "deploy", values, output=output, wait=wait, seconds=seconds, deadline=deadline, extra=UNPLACEABLE)
@@ -96,50 +103,67 @@ def update(
     where: PlacementFlags,
     lost: FailoverFlags,
     what: ValueFlags,
+    rules: RuleFlags,
     wait: WaitOption = False,
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
     deadline: DeadlineOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Change what a deployment runs, with which values, or where. A policy that is given replaces the one it has;
-    values are added to those that it has, and failover flags change what they name.
+    values are added to those that it has, and failover flags change what they name. It starts from the change that waits
+    for approval, if one does.
 
     Example: edgeatlas update hello --to 1.1 --wait
     """
     api = api_of(ctx)
     seconds = seconds_of(timeout)
     named = deployment_text(name, behind, tenant=tenant)
-    selection = f"id appVersion {{ {VERSION} }} tenant {{ name }} overrides {{ {OVERRIDES} }} {POLICY}"
-    current = find(api, KINDS["Deployment"], named, selection)
-    version = current["appVersion"]
+    given: Json = {"policy": policy_of(api, where), "replicas": counts_of(where.replicas)}
+    put_rules(rules, given)
+    for attempt in range(UPDATE_TRIES):
+        current = find(api, KINDS["Deployment"], named, CURRENT)
+        values = _updated(api, current, given, to=to, lost=lost, what=what)
+        if all(value is None for key, value in values.items() if key not in ("id", "expectedRevision")):
+            raise Failure(
+                "nothing to change is given",
+                remedy="give --to, --replicas, --failover, --drift-policy, --requires-approval, values or a policy",
+                code=Exit.USAGE,
+            )
+        try:
+            started(
+                ctx,
+                api,
+                "updateDeployment",
+                values,
+                output=output,
+                wait=wait,
+                seconds=seconds,
+                deadline=deadline,
+                extra=UNPLACEABLE,
+            )
+        except Refused as refused:
+            if refused.error.get("code") != "CONFLICT" or attempt == UPDATE_TRIES - 1:
+                raise
+            continue  # it has changed since it was read: what is added is added to what there is now
+        return
+
+
+def _updated(api: Api, current: Json, given: Json, *, to: str | None, lost: FailoverFlags, what: ValueFlags) -> Json:
+    """The input of an update of a deployment as it was read; what is not given whole is laid over what it is to be."""
+    wished = current["proposal"] or current
+    version = wished["appVersion"] or current["appVersion"]
     values: Json = {
         "id": current["id"],
-        "policy": policy_of(api, where),
-        "replicas": counts_of(where.replicas),
-        "failover": failover_of(lost, before=current["failover"]),
+        "expectedRevision": current["revision"],
+        **given,
+        "failover": failover_of(lost, before=wished["failover"]),
     }
     if to is not None:
         app, owner = version["app"]["name"], current["tenant"]["name"]
         version = version_of(api, to if "/" in to else f"{owner}/{app}/{to}")
         values["appVersionId"] = version["id"]
-    put_values(api, what, values, version=version, before=current["overrides"])
-    if all(value is None for key, value in values.items() if key != "id"):
-        raise Failure(
-            "nothing to change is given",
-            remedy="give --to, --replicas, --failover, values or a policy",
-            code=Exit.USAGE,
-        )
-    started(
-        ctx,
-        api,
-        "updateDeployment",
-        values,
-        output=output,
-        wait=wait,
-        seconds=seconds,
-        deadline=deadline,
-        extra=UNPLACEABLE,
-    )
+    put_values(api, what, values, version=version, before=wished["overrides"])
+    return values
 
 
 def scale(

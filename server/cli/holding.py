@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from graph.entity import KINDS
+from server.cli.awaiting import Until, check_reached, waited_for
 from server.cli.deploying import UNPLACEABLE, started
 from server.cli.lookup import find
 from server.cli.options import (
@@ -20,22 +21,40 @@ from server.cli.options import (
     confirm,
     seconds_of,
 )
-from server.cli.output import Output, say
+from server.cli.output import Output, print_data, say, without_typenames
 from server.cli.targets import DeploymentArgument, NameBehindArgument, deployment_id, deployment_text
 from server.cli.waiting import DEFAULT_TIMEOUT
 
 
 def pause(
-    ctx: typer.Context, name: DeploymentArgument, behind: NameBehindArgument = None, tenant: TenantOption = None
+    ctx: typer.Context,
+    name: DeploymentArgument,
+    behind: NameBehindArgument = None,
+    tenant: TenantOption = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", "-w", help="Wait until the calls that are under way have ended.")
+    ] = False,
+    timeout: TimeoutOption = DEFAULT_TIMEOUT,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Do nothing for a deployment until it is resumed; what runs goes on.
 
-    Example: edgeatlas pause hello
+    Example: edgeatlas pause hello --wait
     """
     api = api_of(ctx)
-    found = deployment_id(api, name, behind, tenant=tenant)
-    made = api.mutate("pauseDeployment", {"id": found}, "deployment { name phase } revision")["deployment"]
-    say(f"deployment/{made['name']} {made['phase']}")
+    seconds = seconds_of(timeout)
+    named = deployment_text(name, behind, tenant=tenant)
+    found = find(api, KINDS["Deployment"], named)["id"]
+    payload = api.mutate("pauseDeployment", {"id": found}, "deployment { id name phase generation } revision")
+    made = payload["deployment"]
+    if output in (Output.JSON, Output.YAML):
+        print_data(without_typenames(payload), output)
+    elif output is Output.NAME:
+        typer.echo(f"deployment/{made['name']}")
+    else:
+        say(f"deployment/{made['name']} {made['phase']}")
+    if wait:
+        check_reached(waited_for(api, found, Until.QUIET, seconds=seconds), named, Until.QUIET, seconds=seconds)
 
 
 def stop(

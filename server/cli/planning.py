@@ -9,7 +9,7 @@ import typer
 
 from graph.entity import KINDS
 from server.cli.api import Api, Json, Refused
-from server.cli.deploying import WishFlags, wished
+from server.cli.deploying import WishFlags, wished_of
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import entity_named, find, id_of, tenant_id
 from server.cli.move_output import MOVES, STEP, print_moves, print_reasons
@@ -19,6 +19,7 @@ from server.cli.plan_output import EXAMPLES, PLAN, REFUSAL_NODES, REFUSALS, prin
 from server.cli.policies import PlacementFlags
 from server.cli.supposing import WhatIfFlags, changes_of
 from server.cli.targets import deployment_text
+from server.cli.values import ValueFlags, put_values
 from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
 from server.flag_groups import takes_flags
 
@@ -92,6 +93,7 @@ def plan(
     kept: Annotated[str | None, typer.Argument(help="With `plan apply`: the kept plan's id.", metavar="PLAN")] = None,
     *,
     where: PlacementFlags,
+    what: ValueFlags,
     replace: Annotated[
         str | None, typer.Option("--replace", help="A deployment that it would replace.", metavar="NAME")
     ] = None,
@@ -130,15 +132,22 @@ def plan(
     elif moves.rebalance:
         feasible = _moves(api, "rebalance", _rebalancing(api, wish, moves), changes, keep)
     else:
-        feasible = _deployment(api, wish, where, replace, changes, keep)
+        feasible = _deployment(api, wish, where, what, replace, changes, keep)
     if not feasible:
         raise typer.Exit(int(Exit.REFUSED))
 
 
 def _deployment(
-    api: Api, wish: WishFlags, where: PlacementFlags, replace: str | None, changes: list[Json], keep: KeepFlags
+    api: Api,
+    wish: WishFlags,
+    where: PlacementFlags,
+    what: ValueFlags,
+    replace: str | None,
+    changes: list[Json],
+    keep: KeepFlags,
 ) -> bool:
-    values = wished(api, wish, where)
+    values, version = wished_of(api, wish, where)
+    put_values(api, what, values, version=version, before=[])
     named = deployment_text(replace, None, tenant=wish.tenant) if replace else None
     instead = find(api, KINDS["Deployment"], named)["id"] if named else None
     site = id_of(api, KINDS["Site"], keep.why) if keep.why else None

@@ -259,7 +259,8 @@ class Lives(Checked):
             return
         if shop.pending is not None and deployment.proposal is None:
             shop.withdraw()
-            return
+            if deployment.revision_number in shop.revisions:
+                return  # nothing but what waited was taken back
         if deployment.revision_number in shop.revisions:
             return  # it was being cancelled already
         assert deployment.revision_number == shop.newest + 1

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from graph.kinds import Deployment, Role
+from graph.kinds import Deployment, Release, Role
 from graph.view import each
-from resolvers.mutations.deployment_batches import MOST
+from resolvers.mutations import deployment_batches
+from resolvers.mutations.deployment_batches import BATCHES, MOST
 from worldkit.running import application_in, data
 from worldkit.two_tenants import two_tenants, wish_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-ITEMS = {"deployMany": "Deploy", "updateMany": "UpdateDeployment", "terminateMany": "TerminateDeployment"}
+ITEMS = {one.action: one.item[0].upper() + one.item[1:] for one in BATCHES}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -115,3 +116,57 @@ async def test_who_may_not_write_gets_a_refusal_for_each(world) -> None:
     own = made.ids["a"]["Deployment"][0]
     results = await batch(world, "terminateMany", {"id": own}, {"id": own}, role=Role.VIEWER)
     assert [one["code"] for one in results] == ["FORBIDDEN"] * 2
+
+
+async def test_every_verb_has_a_form_for_many_with_an_answer_for_each(world) -> None:
+    application, made = world
+    items = [wish_of(application, made, "a", name=f"verb-{number}", replicas=1) for number in range(2)]
+    begun = await batch(world, "deployMany", *items)
+    first, second = (one["deployment"]["id"] for one in begun)
+    component = items[0]["replicas"][0]["name"]
+    theirs, other = made.ids["b"]["Deployment"][0], made.ids["b"]["Site"][0]
+    site = next(each(application.ledger.view, Release, "deployment_id", first)).site_id
+    web = [{"name": component, "count": 2}]
+    asked: list[tuple[str, list[dict[str, Any]], list[str]]] = [
+        ("scaleMany", [{"id": first, "replicas": web}, {"id": theirs, "replicas": web}], ["", "NOT_FOUND"]),
+        (
+            "adjustSiteMany",
+            [{"id": first, "siteId": site, "replicas": web}, {"id": first, "siteId": other}],
+            ["", "INVALID_STATE"],
+        ),
+        (
+            "rollbackMany",
+            [{"id": first, "revisionNumber": 1}, {"id": second, "revisionNumber": 9}],
+            ["", "INVALID_INPUT"],
+        ),
+        ("migrateMany", [{"id": first, "toSiteIds": [site]}, {"id": second}], ["", "INVALID_INPUT"]),
+        ("addSitesMany", [{"id": first, "siteIds": [other]}], ["NOT_FOUND"]),
+        ("removeSitesMany", [{"id": first, "siteIds": [site]}], ["INVALID_STATE"]),
+        ("relabelMany", [{"id": first, "displayName": "x"}, {"id": theirs, "displayName": "x"}], ["", "NOT_FOUND"]),
+        ("pauseMany", [{"id": first}, {"id": theirs}], ["", "NOT_FOUND"]),
+        ("resumeMany", [{"id": first}, {"id": second}], ["", "INVALID_STATE"]),
+        ("stopMany", [{"id": first}, {"id": theirs}], ["", "NOT_FOUND"]),
+        ("approveMany", [{"id": first, "revisionNumber": 1}], ["INVALID_STATE"]),
+        ("cancelMany", [{"id": "operation_none"}], ["NOT_FOUND"]),
+        ("retryMany", [{"id": "operation_none"}], ["NOT_FOUND"]),
+    ]
+    assert {name for name, _, _ in asked} | {"deployMany", "updateMany", "terminateMany"} == set(ITEMS)
+    for name, given, codes in asked:
+        results = await batch(world, name, *given, role=Role.TENANT_ADMIN)
+        assert [one.get("code", "") for one in results] == codes, (name, results)
+
+
+async def test_what_a_request_has_no_time_for_is_told_and_done_when_it_is_sent_again(world, monkeypatch) -> None:
+    application, made = world
+    items = [wish_of(application, made, "a", name=f"slow-{number}", replicas=1) for number in range(3)]
+    # No time is left after the first: the clock of the batch alone goes on by as much as a request may take.
+    times = iter([0.0, *[1_000_000.0] * 20])
+    monkeypatch.setattr(deployment_batches, "monotonic", lambda: next(times))
+    results = await batch(world, "deployMany", *items, idempotencyKey="slow")
+    assert [one.get("code") for one in results] == [None, "UNAVAILABLE", "UNAVAILABLE"]
+    assert [len(named(world, f"slow-{number}")) for number in range(3)] == [1, 0, 0]
+    monkeypatch.undo()
+    again = await batch(world, "deployMany", *items, idempotencyKey="slow")
+    assert again[0] == results[0]
+    assert [one["__typename"] for one in again] == ["DeployPayload"] * 3
+    assert [len(named(world, f"slow-{number}")) for number in range(3)] == [1, 1, 1]

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 STATUS = """query($id: ID!) { deployment(id: $id) { phase possibleVerbs
   status { summary replicas { desired applied ready unknown } components { component replicas { ready } }
            reasons { code message releases } }
-  siteStatuses { site { id } releases { desired ready } unseenSince reasons { code } }
-  unready: siteStatuses(ready: false) { site { id } }
+  siteStatuses { totalCount nodes { site { id } releases { desired ready } unseenSince reasons { code } } }
+  unready: siteStatuses(ready: false) { totalCount nodes { site { id } } }
   releases { nodes { status { ready unseenSince replicas { desired ready } reason { code } } } }
 } }"""
 WAIT = """query($id: ID!, $until: WaitCondition!, $for: Float!) {
@@ -76,9 +76,10 @@ async def test_a_deployment_tells_what_is_desired_applied_and_ready(world) -> No
     assert replicas["unknown"] == 0
     assert found["status"]["reasons"] == []
     assert found["status"]["summary"] == f"{replicas['ready']} of {replicas['desired']} replicas are ready"
-    assert len(found["siteStatuses"]) == len({one["site"]["id"] for one in found["siteStatuses"]}) > 0
-    assert all(one["releases"]["ready"] == one["releases"]["desired"] for one in found["siteStatuses"])
-    assert found["unready"] == []
+    sites = found["siteStatuses"]["nodes"]
+    assert found["siteStatuses"]["totalCount"] == len({one["site"]["id"] for one in sites}) > 0
+    assert all(one["releases"]["ready"] == one["releases"]["desired"] for one in sites)
+    assert found["unready"] == {"totalCount": 0, "nodes": []}
     assert all(one["status"]["ready"] and one["status"]["reason"] is None for one in found["releases"]["nodes"])
     assert {"UPDATE", "STOP", "PAUSE", "TERMINATE"} <= set(found["possibleVerbs"])
     assert not {"RESUME", "APPROVE"} & set(found["possibleVerbs"])

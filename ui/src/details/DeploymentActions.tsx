@@ -7,64 +7,31 @@ import { Link } from "wouter";
 import { execute } from "../api/graphql";
 import { SignedOut, signInUrl } from "../api/session";
 import { entityPath } from "../dashboard/routes";
-import { at, isRow, type Row } from "../lists/values";
+import { at, isRow } from "../lists/values";
 import { t } from "../messages";
 import { Confirm } from "../parts/Confirm";
 import { rowsOf } from "./rows";
 import { useAsked } from "./useAsked";
+import { VerbForm } from "./VerbForm";
+import { askable, fieldOf, formDocument, formsOf, verbDocument } from "./verbs";
 
 const COUNTED = "desired applied ready unknown";
 
 export const STATUS = `query Status($id: ID!) {
   entity(id: $id) {
     ... on Deployment {
-      phase revisionNumber possibleVerbs proposal { number }
+      phase revisionNumber possibleVerbs proposal { number authors { name } }
+      appVersion { id app { versions: appVersions(first: 100, orderBy: [{ field: CREATED_AT, direction: DESC }]) { nodes { id name } } } }
+      siteStatuses(first: 100) { totalCount nodes { site { id name displayName } } }
       status {
         summary
+        components { component }
         sites { ${COUNTED} } releases { ${COUNTED} } replicas { ${COUNTED} }
         reasons { code message releases }
       }
     }
   }
 }`;
-
-/** A verb of the deployment's page: the mutation, and what it takes beside the id. */
-export interface Asked {
-  readonly verb: string;
-  readonly field: string;
-  readonly given: Readonly<Record<string, number>>;
-}
-
-const PLAIN: readonly (readonly [verb: string, field: string])[] = [
-  ["RESUME", "resumeDeployment"],
-  ["PAUSE", "pauseDeployment"],
-  ["STOP", "stopDeployment"],
-];
-
-/** What may be asked for by one press, in the order of the buttons. */
-export function askable(deployment: Row): readonly Asked[] {
-  const possible = new Set(Array.isArray(deployment.possibleVerbs) ? deployment.possibleVerbs.map(String) : []);
-  const number = Number(deployment.revisionNumber ?? 0);
-  const waits = Number(at(deployment, "proposal", "number") ?? 0);
-  const found: Asked[] = [];
-  if (possible.has("APPROVE") && waits > 0) found.push({ verb: "APPROVE", field: "approveDeployment", given: { revisionNumber: waits } });
-  for (const [verb, field] of PLAIN) if (possible.has(verb)) found.push({ verb, field, given: {} });
-  if (possible.has("ROLL_BACK") && number > 1) found.push({ verb: "ROLL_BACK", field: "rollbackDeployment", given: { revisionNumber: number - 1 } });
-  if (possible.has("TERMINATE")) found.push({ verb: "TERMINATE", field: "terminateDeployment", given: {} });
-  return found;
-}
-
-/** The mutation of a verb. */
-export function verbDocument({ field, given }: Asked): string {
-  const type = field.charAt(0).toUpperCase() + field.slice(1);
-  // A pause begins nothing: there is no operation to follow.
-  const begun = field === "pauseDeployment" ? "" : `... on ${type}Payload { operation { id } }`;
-  const more = Object.keys(given).map((name) => `, $${name}: Int!`);
-  const input = ["id: $id", "idempotencyKey: $key", ...Object.keys(given).map((name) => `${name}: $${name}`)].join(", ");
-  return `mutation Ask($id: ID!, $key: String!${more.join("")}) {
-  ${field}(input: { ${input} }) { __typename ${begun} ... on Error { message remedy } }
-}`;
-}
 
 /** The counts of a status, a row each: what is counted, and its four numbers. */
 export function countsOf(status: unknown): readonly (readonly [of: string, counts: readonly number[]])[] {
@@ -89,13 +56,13 @@ export function DeploymentActions({ id, name, generation }: ActionsProps) {
   const [begun, setBegun] = useState<string | null>(null);
   useEffect(() => setBegun(null), [id]);
   if (!isRow(deployment)) return null;
-  const send = async (one: Asked) => {
+  const send = async (query: string, field: string, variables: Readonly<Record<string, unknown>>) => {
     setBusy(true);
     setTold(null);
     try {
-      const answer = await execute({ query: verbDocument(one), variables: { id, key: `page-${randomKey()}`, ...one.given } });
+      const answer = await execute({ query, variables });
       const [error] = answer.errors ?? [];
-      const result = at(answer.data, one.field);
+      const result = at(answer.data, field);
       if (error) setTold(error.message);
       else if (isRow(result) && typeof result.message === "string") setTold([result.message, result.remedy].filter(Boolean).join(": "));
       else {
@@ -151,10 +118,20 @@ export function DeploymentActions({ id, name, generation }: ActionsProps) {
             question={s.verbs[one.verb]?.question(name) ?? name}
             confirm={s.verbs[one.verb]?.yes ?? one.verb}
             disabled={busy}
-            onConfirm={() => void send(one)}
+            onConfirm={() => void send(verbDocument(one), one.field, { id, key: `page-${randomKey()}`, ...one.given })}
           >
             <p>{s.verbs[one.verb]?.means ?? ""}</p>
           </Confirm>
+        ))}
+        {formsOf(deployment).map((verb) => (
+          <VerbForm
+            key={verb}
+            verb={verb}
+            name={name}
+            deployment={deployment}
+            disabled={busy}
+            onSaid={(input) => void send(formDocument(verb), fieldOf(verb), { input: { id, idempotencyKey: `page-${randomKey()}`, ...input } })}
+          />
         ))}
       </p>
       {told !== null && (

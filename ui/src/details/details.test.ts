@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 
-import { buildSchema, type GraphQLSchema, parse, validate } from "graphql";
+import { buildSchema, getVariableValues, type GraphQLSchema, Kind, parse, validate } from "graphql";
 import { beforeAll, describe, expect, test } from "vitest";
 
 import { KINDS } from "../lists/kinds";
 import { listDocument } from "../lists/document";
 import type { Row } from "../lists/values";
 import { TOPOLOGY } from "../live/query";
-import { askable, countsOf, STATUS, verbDocument } from "./DeploymentActions";
+import { countsOf, STATUS } from "./DeploymentActions";
 import { DELETE, APPLY, STANDING } from "./PlanActions";
 import { STEP, STEP_REFUSALS, STEPS } from "./PlanSteps";
 import { REFUSALS, WHY } from "./DeploymentWhy";
@@ -18,8 +18,10 @@ import { nameOf } from "./naming";
 import { OUTCOMES } from "./Outcomes";
 import { replicasOf, rowsOf, withUnit } from "./rows";
 import { SECTIONS } from "./sections";
+import { SITES } from "./SitesField";
 import { HERE } from "./SiteWhy";
 import { isExpired, supposed } from "./supposed";
+import { askable, formDocument, formsOf, inputOf, NOTHING_SAID, sitesOf, verbDocument } from "./verbs";
 
 let schema: GraphQLSchema;
 beforeAll(() => {
@@ -43,6 +45,7 @@ test.each([
   ["applying a plan", APPLY],
   ["the status of a deployment", STATUS],
   ["deleting a plan", DELETE],
+  ["the sites of a form", SITES],
   ["why apps run at a site", HERE],
   ["the live topology", TOPOLOGY],
 ])("the document of %s is of the schema", (_, document) => {
@@ -91,6 +94,48 @@ describe("what may be asked of a deployment", () => {
     for (const one of askable({ possibleVerbs: every, revisionNumber: 3, proposal: { number: 4 } })) {
       expect(problems(verbDocument(one))).toEqual([]);
     }
+  });
+
+  test.each([
+    [{ possibleVerbs: ["ADD_SITES", "MIGRATE", "STOP"] }, ["ADD_SITES", "MIGRATE"]],
+    [{ possibleVerbs: ["ADJUST_SITE", "REMOVE_SITES", "ADD_SITES", "MIGRATE"] }, ["ADD_SITES", "REMOVE_SITES", "ADJUST_SITE", "MIGRATE"]],
+    [{ possibleVerbs: ["RESUME"] }, []],
+    [{}, []],
+  ])("with a form: %j", (deployment, verbs) => {
+    expect(formsOf(deployment)).toEqual(verbs);
+  });
+
+  test.each([
+    ["ADD_SITES", { sites: ["site_1", "site_2"] }, { siteIds: ["site_1", "site_2"] }],
+    ["ADD_SITES", {}, null],
+    ["REMOVE_SITES", { sites: ["site_1"] }, { siteIds: ["site_1"] }],
+    ["REMOVE_SITES", { version: "appversion_2" }, null],
+    ["ADJUST_SITE", { sites: ["site_1"], replicas: { web: " 3", db: "" } }, { siteId: "site_1", replicas: [{ name: "web", count: 3 }] }],
+    ["ADJUST_SITE", { sites: ["site_1"] }, { siteId: "site_1" }],
+    ["ADJUST_SITE", { sites: ["site_1"], replicas: { web: "0" } }, { siteId: "site_1", replicas: [{ name: "web", count: 0 }] }],
+    ["ADJUST_SITE", { sites: ["site_1"], replicas: { web: "-1" } }, null],
+    ["ADJUST_SITE", { sites: ["site_1"], replicas: { web: "many" } }, null],
+    ["ADJUST_SITE", { replicas: { web: "3" } }, null],
+    ["MIGRATE", { sites: ["site_2"] }, { toSiteIds: ["site_2"] }],
+    ["MIGRATE", { version: "appversion_2" }, { appVersionId: "appversion_2" }],
+    ["MIGRATE", { sites: ["site_2"], version: "appversion_2" }, { toSiteIds: ["site_2"], appVersionId: "appversion_2" }],
+    ["MIGRATE", {}, null],
+  ] as const)("%s of %j asks for %j", (verb, said, input) => {
+    expect(inputOf(verb, { ...NOTHING_SAID, ...said })).toEqual(input);
+    if (input !== null) {
+      const document = parse(formDocument(verb));
+      expect(validate(schema, document).map((error) => error.message)).toEqual([]);
+      const given = { input: { id: "deployment_1", idempotencyKey: "key", ...input } };
+      const [operation] = document.definitions;
+      if (operation?.kind !== Kind.OPERATION_DEFINITION) throw new Error("no operation");
+      expect(getVariableValues(schema, operation.variableDefinitions ?? [], given).errors).toBeUndefined();
+    }
+  });
+
+  test("at single sites knows where it is, as far as one sees that", () => {
+    const nodes = [{ site: { id: "site_1", name: "vienna" } }, { site: null }];
+    expect(sitesOf({ siteStatuses: { nodes } })).toEqual([{ id: "site_1", name: "vienna" }]);
+    expect(sitesOf({})).toEqual([]);
   });
 
   test("is shown beside what is desired, applied, ready and unknown", () => {

@@ -1,7 +1,8 @@
 // The facts of one thing: the columns of its kind's list, and what only its own page shows. Desired and observed stand
 // beside each other where a kind has both.
 
-import { KINDS, type Column, type Kind } from "../lists/kinds";
+import type { Column, Kind } from "../lists/columns";
+import { KINDS } from "../lists/kinds";
 import { actor, at, bytes, type Cell, cores, entity, instant, isRow, list, NONE, numeric, type Row, text, word, yesNo } from "../lists/values";
 import { t } from "../messages";
 import { DEPLOYMENT_PAIRS } from "./deploymentPairs";

@@ -6,6 +6,7 @@ import { t } from "../messages";
 export const NAMING = `... on Named { name }
     ... on Release { backendName }
     ... on Instance { backendName }
+    ... on Package { fileName }
     ... on AppVersion { app { name } }
     ... on Link { fromSite { name displayName } toSite { name displayName } }
     ... on RoleBinding { role subject { displayName ... on Named { name } } }
@@ -30,6 +31,6 @@ export function nameOf(found: unknown): string {
 
 function shown(value: unknown): string {
   if (!isRow(value)) return "";
-  const found = [value.displayName, value.name, value.backendName].find((each) => typeof each === "string" && each !== "");
+  const found = [value.displayName, value.name, value.backendName, value.fileName].find((each) => typeof each === "string" && each !== "");
   return typeof found === "string" ? found : "";
 }

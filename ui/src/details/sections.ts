@@ -49,6 +49,7 @@ export const SECTIONS: Readonly<Record<string, readonly Section[]>> = {
   App: [{ kind: "app-versions", filter: by("app"), without: ["app"] }, EVENTS],
   AppVersion: [
     { kind: "components", filter: by("appVersion"), without: ["version"] },
+    { kind: "profiles", filter: by("appVersion"), without: ["version"] },
     { kind: "deployments", filter: by("appVersion"), without: ["version"] },
     EVENTS,
   ],
@@ -57,7 +58,15 @@ export const SECTIONS: Readonly<Record<string, readonly Section[]>> = {
     { kind: "releases", filter: by("component"), without: ["component"] },
     EVENTS,
   ],
-  Deployment: [{ kind: "releases", filter: by("deployment"), without: ["deployment", "tenant"] }, OPERATIONS, EVENTS],
+  Package: [{ kind: "components", filter: by("package") }, EVENTS],
+  Profile: [{ kind: "deployments", filter: by("profile"), without: ["version"] }, EVENTS],
+  Deployment: [
+    { kind: "releases", filter: by("deployment"), without: ["deployment", "tenant"] },
+    { kind: "scaling-policies", filter: by("deployment"), without: ["deployment", "tenant"] },
+    OPERATIONS,
+    EVENTS,
+  ],
+  ScalingPolicy: [EVENTS],
   Release: [{ kind: "instances", filter: by("release"), without: ["release"] }, EVENTS],
   Instance: [EVENTS],
   Service: [EVENTS],
@@ -71,6 +80,7 @@ export const SECTIONS: Readonly<Record<string, readonly Section[]>> = {
   Tenant: [
     { kind: "apps", filter: by("tenant"), without: ["tenant"] },
     { kind: "deployments", filter: by("tenant"), without: ["tenant"] },
+    { kind: "packages", filter: by("tenant"), without: ["tenant"] },
     { kind: "service-accounts", filter: by("tenant"), without: ["tenant"] },
     { kind: "role-bindings", filter: by("tenant"), without: ["tenant"] },
     { kind: "secrets", filter: by("tenant"), without: ["tenant"] },

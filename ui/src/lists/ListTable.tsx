@@ -7,7 +7,7 @@ import { useEffect, useRef } from "react";
 import { t } from "../messages";
 import { CellView } from "./CellView";
 import type { Sort } from "./document";
-import type { Column } from "./kinds";
+import type { Column } from "./columns";
 import type { Row } from "./values";
 
 const ROW_PX = 34;

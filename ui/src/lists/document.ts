@@ -3,7 +3,7 @@
 import type { Expression, Term } from "../find/expression";
 import { holdsAround } from "../find/match";
 import { STATE_KEYS } from "../live/states";
-import { type Column, FINDS_NOTHING, type Kind } from "./kinds";
+import { type Column, FINDS_NOTHING, type Kind } from "./columns";
 
 export interface Sort {
   readonly order: string;

@@ -1,7 +1,7 @@
 // A list as a file: CSV for spreadsheets, JSON for programs. A cell shows a number with its unit; a file has the bare number,
 // so the unit is in the head of the column.
 
-import type { Column, Unit } from "./kinds";
+import type { Column, Unit } from "./columns";
 import type { Row } from "./values";
 
 /** CSV by RFC 4180, with the titles as its first line. */

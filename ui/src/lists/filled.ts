@@ -1,6 +1,6 @@
 // Which columns of a short list have something to say.
 
-import type { Column } from "./kinds";
+import type { Column } from "./columns";
 import type { Row } from "./values";
 
 /** Columns that are often empty through and through; others stay, so that a table does not change its shape as rows come. */

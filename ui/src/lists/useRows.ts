@@ -5,7 +5,7 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { execute } from "../api/graphql";
 import { SignedOut, signInUrl } from "../api/session";
 import { countDocument, listDocument, orderBy, type Sort } from "./document";
-import type { Column, Kind } from "./kinds";
+import type { Column, Kind } from "./columns";
 import { at, isRow, type Row } from "./values";
 
 const PAGE = 100;

@@ -14,12 +14,14 @@ interface ConfirmProps {
   readonly question: string;
   readonly confirm: string;
   readonly disabled?: boolean;
+  /** Whether something is still to be said before it can be done. */
+  readonly incomplete?: boolean;
   readonly onConfirm: () => void;
   /** What it means, below the question. */
   readonly children: ReactNode;
 }
 
-export function Confirm({ label, question, confirm, disabled = false, onConfirm, children }: ConfirmProps) {
+export function Confirm({ label, question, confirm, disabled = false, incomplete = false, onConfirm, children }: ConfirmProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [title, words] = [useId(), useId()];
   return (
@@ -35,6 +37,7 @@ export function Confirm({ label, question, confirm, disabled = false, onConfirm,
           <Button onPress={() => dialog.current?.close()}>{t.shell.leaveIt}</Button>
           <Button
             className="confirm-yes"
+            isDisabled={incomplete}
             onPress={() => {
               dialog.current?.close();
               onConfirm();

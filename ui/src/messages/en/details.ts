@@ -132,6 +132,44 @@ export const details = {
     reasons: "Why not all of it is ready",
     reason: (message: string, many: number) => (many > 1 ? `${message} (${many} releases)` : message),
     follow: "Follow the operation",
+    fields: {
+      sites: "Sites",
+      site: "Site",
+      find: "Sites with a name like",
+      noSite: "No other site is found.",
+      take: (site: string) => `Take ${site}`,
+      someSites: (shown: string, all: string) => `${shown} of ${all} sites are shown.`,
+      version: "Version",
+      sameVersion: "the one that runs",
+      replicas: "Replicas there",
+      asOthers: "Without any number the site is as the others again.",
+    },
+    forms: {
+      ADD_SITES: {
+        label: "Add sites…",
+        question: (name: string) => `Run “${name}” at which other sites?`,
+        means: "Its policy names them from then on. At its other sites nothing changes.",
+        yes: "Add them",
+      },
+      REMOVE_SITES: {
+        label: "Remove sites…",
+        question: (name: string) => `Run “${name}” no longer at which sites?`,
+        means: "Its policy leaves them out from then on, and no other sites take their place.",
+        yes: "Remove them",
+      },
+      ADJUST_SITE: {
+        label: "Adjust a site…",
+        question: (name: string) => `How many replicas of “${name}” at one site?`,
+        means: "The number stays when it is scaled, updated or moved, and comes back with a rollback.",
+        yes: "Adjust it",
+      },
+      MIGRATE: {
+        label: "Migrate…",
+        question: (name: string) => `Move “${name}” where, or to which version?`,
+        means: "What is new is made first. What runs goes when all of it is ready and has been switched to.",
+        yes: "Migrate it",
+      },
+    },
     verbs: {
       APPROVE: {
         label: (number: number) => `Approve revision ${number}…`,
