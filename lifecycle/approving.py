@@ -18,11 +18,12 @@ from lifecycle.checking import check_decision
 from lifecycle.components import components_of
 from lifecycle.deadlines import check_deadline, within
 from lifecycle.decisions import Deciding, Remember
-from lifecycle.deployments import Chosen, Started, Visible, begin, seen_deployment
+from lifecycle.deployments import Chosen, Started, Visible, begin
 from lifecycle.events import tell
 from lifecycle.intents import intents_of
 from lifecycle.proposing import as_wished, authors_of
 from lifecycle.verbs import Verb, check_verb
+from lifecycle.wishes import seen_deployment
 
 NUMBER = "input.revisionNumber"
 

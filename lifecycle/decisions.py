@@ -23,13 +23,14 @@ from graph.request import Committed, Request
 from graph.store import RecordPage, StoreProblem
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
-from lifecycle.deployments import DECISIONS, Chosen, Visible, Wish, seen_version
+from lifecycle.deployments import DECISIONS, Chosen, Visible
 from lifecycle.indulgence import blemished
 from lifecycle.operations import Earlier
 from lifecycle.overriding import check_places, check_profile
 from lifecycle.placing import Filing, Placing
 from lifecycle.priorities import check_priority
 from lifecycle.releases import sites_by_component
+from lifecycle.wishes import Wish, seen_version
 from placement.filed_decision import decision_filed
 from placement.problem import check_replicas
 

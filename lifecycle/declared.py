@@ -26,19 +26,12 @@ from graph.refusal import CapacityGone, Refusal
 from graph.view import Reader
 from lifecycle.components import components_of
 from lifecycle.decisions import choose_for_change
-from lifecycle.deployments import (
-    Adjustment,
-    Chosen,
-    Wish,
-    adjusted,
-    deploy,
-    seen_version,
-    update_deployment,
-)
+from lifecycle.deployments import Chosen, deploy, update_deployment
 from lifecycle.placing import Placing
 from lifecycle.proposing import as_wished
 from lifecycle.termination import terminate_deployment
 from lifecycle.verbs import Verb, check_verb
+from lifecycle.wishes import Adjustment, Wish, adjusted, seen_version
 
 PATH = "spec"
 PLAIN = frozenset({"display_name", "labels", "external"})

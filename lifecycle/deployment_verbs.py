@@ -17,19 +17,14 @@ from graph.request import Committed, Request
 from graph.view import get_as
 from lifecycle.deadlines import within
 from lifecycle.decisions import Deciding, Remember
-from lifecycle.deployments import (
-    Adjustment,
-    Started,
-    Visible,
-    seen_deployment,
-    update_deployment,
-)
+from lifecycle.deployments import Started, Visible, update_deployment
 from lifecycle.intents import intents_of
 from lifecycle.pausing import pause_deployment, resume_deployment, stop_deployment
 from lifecycle.proposing import authors_of
 from lifecycle.relabelling import relabel_deployment
 from lifecycle.revision_outcomes import outcome_of
 from lifecycle.verbs import Verb, check_verb
+from lifecycle.wishes import Adjustment, seen_deployment
 
 R = TypeVar("R")
 

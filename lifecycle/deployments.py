@@ -14,7 +14,6 @@ import msgspec
 
 from graph.change import Record
 from graph.edit import Edit
-from graph.entity import Entity
 from graph.identifiers import new_id
 from graph.kinds import (
     AppVersion,
@@ -22,19 +21,14 @@ from graph.kinds import (
     Deployment,
     DeploymentPhase,
     DeploymentRevision,
-    DriftPolicy,
-    FailoverPolicy,
     Operation,
     OperationKind,
     OperationStatus,
-    Override,
     Profile,
     Progress,
     Release,
-    SiteReplicas,
 )
-from graph.kinds.policy import PlacementPolicy
-from graph.refusal import CapacityGone, NotFound
+from graph.refusal import CapacityGone
 from graph.view import Reader, each, get_as
 from lifecycle.autoscaled import check_scaled
 from lifecycle.checking import check_decision
@@ -52,6 +46,7 @@ from lifecycle.revision_outcomes import newest_number
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.values_checking import check_values
 from lifecycle.verbs import Verb, check_verb
+from lifecycle.wishes import Adjustment, Wish, adjusted, adjustments_after, seen_deployment, seen_version
 from placement.decision import Decision, SitePlacement
 from placement.filed_decision import filed
 from placement.problem import check_replicas
@@ -85,48 +80,6 @@ ACCEPTED = {
 """What the event of each kind of change is called."""
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployment that is asked for."""
-
-    tenant_id: str
-    name: str
-    app_version_id: str
-    policy: PlacementPolicy = PlacementPolicy()
-    replicas: dict[str, int] = {}
-    """Replicas at each site by component name; a component's own number when absent."""
-    profile_id: str | None = None
-    overrides: list[Override] = []
-    drift_policy: DriftPolicy = DriftPolicy.CORRECT
-    failover: FailoverPolicy = FailoverPolicy()
-    requires_approval: bool = False
-    display_name: str | None = None
-    labels: dict[str, str] = {}
-
-
-class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to change in a deployment; None leaves it as it is."""
-
-    deployment_id: str
-    app_version_id: str | None = None
-    policy: PlacementPolicy | None = None
-    replicas: dict[str, int] | None = None
-    """All replicas by component name; what is left out goes back to the component's own number."""
-    adjustments: list[SiteReplicas] | None = None
-    """All replicas at single sites."""
-    failover: FailoverPolicy | None = None
-    profile_id: str | msgspec.UnsetType | None = msgspec.UNSET
-    """None: without one from now on. Unset: as before, and with another version its profile of the same name."""
-    overrides: list[Override] | None = None
-    """All overrides."""
-    drift_policy: DriftPolicy | None = None
-    requires_approval: bool | None = None
-    expected_revision: int | None = None
-    made_from: int | None = None
-    """The revision number that it was worked out from; None: it does not matter."""
-    brought_by: Sequence[str] = ()
-    """Who asked for what it brings back and nobody has approved, by id."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
     """A decision, and what is filed of it."""
@@ -144,26 +97,6 @@ class Started:
 
     deployment: Deployment
     operation: Operation
-
-
-def seen(reader: Reader, kind: type[Entity], entity_id: str, *, path: str) -> Any:
-    """The entity if the caller may see it. Raises NotFound."""
-    found = get_as(reader, kind, entity_id)
-    if found is None:
-        raise NotFound(kind.__name__, entity_id, path=path)
-    return found
-
-
-def seen_deployment(reader: Reader, deployment_id: str, *, path: str = "input.id") -> Deployment:
-    """The deployment if the caller may see it. Raises NotFound."""
-    found: Deployment = seen(reader, Deployment, deployment_id, path=path)
-    return found
-
-
-def seen_version(reader: Reader, version_id: str, *, path: str = "input.appVersionId") -> AppVersion:
-    """The app version if the caller may see it. Raises NotFound."""
-    found: AppVersion = seen(reader, AppVersion, version_id, path=path)
-    return found
 
 
 def deploy(
@@ -301,32 +234,6 @@ def update_deployment(
 def _placements(chosen: Chosen | None) -> Sequence[SitePlacement] | None:
     """Where it is to run, once that is decided."""
     return chosen.decision.placements if chosen is not None and chosen.decision.feasible else None
-
-
-def adjusted(
-    reader: Reader, deployment: Deployment, change: Adjustment
-) -> tuple[AppVersion, PlacementPolicy, dict[str, int]]:
-    """The version, policy and replicas that a deployment has after a change.
-
-    Replicas that an earlier version's components had are dropped when the version changes. Raises NotFound.
-    """
-    version = seen_version(reader, change.app_version_id or deployment.app_version_id)
-    replicas = change.replicas
-    if replicas is None:
-        replicas = deployment.replicas
-        if version.id != deployment.app_version_id:
-            names = {one.name for one in components_of(reader, version)}
-            replicas = {name: count for name, count in replicas.items() if name in names}
-    return version, change.policy or deployment.policy, replicas
-
-
-def adjustments_after(
-    deployment: Deployment, change: Adjustment, components: Sequence[Component]
-) -> list[SiteReplicas]:
-    """The replicas at single sites that a deployment has after a change: those of components that it still has."""
-    names = {one.name for one in components}
-    found = deployment.adjustments if change.adjustments is None else change.adjustments
-    return [one for one in found if one.component in names]
 
 
 def open_operation(edit: Edit, deployment: Deployment, *, kind: OperationKind, author: str) -> Operation:

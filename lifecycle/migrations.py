@@ -19,10 +19,11 @@ from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.deadlines import within
 from lifecycle.decisions import Deciding, Remember
-from lifecycle.deployments import Adjustment, Chosen, Started, Visible, adjusted, seen_deployment, update_deployment
+from lifecycle.deployments import Chosen, Started, Visible, update_deployment
 from lifecycle.proposing import as_wished
 from lifecycle.revision_outcomes import newest_number
 from lifecycle.verbs import Verb, check_verb
+from lifecycle.wishes import Adjustment, adjusted, seen_deployment
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,14 +27,7 @@ from graph.view import Reader, each, get_as
 from lifecycle.autoscaled import check_scaled
 from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
-from lifecycle.deployments import (
-    Chosen,
-    Started,
-    Visible,
-    file_decision,
-    file_revision,
-    seen_deployment,
-)
+from lifecycle.deployments import Chosen, Started, Visible, file_decision, file_revision
 from lifecycle.events import tell
 from lifecycle.intents import intents_of
 from lifecycle.opening import create_operation
@@ -44,6 +37,7 @@ from lifecycle.releases import STARTS_ANEW, apply_decision, remove_all
 from lifecycle.revision_outcomes import newest_number
 from lifecycle.unplaceable import Unplaceable
 from lifecycle.verbs import Verb, check_verb
+from lifecycle.wishes import seen_deployment
 
 UNDONE_BY = {
     OperationKind.STOP: "resume",

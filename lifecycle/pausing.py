@@ -23,11 +23,12 @@ from graph.kinds import (
     ReleasePhase,
 )
 from graph.view import get_as
-from lifecycle.deployments import Started, Visible, open_operation, seen_deployment
+from lifecycle.deployments import Started, Visible, open_operation
 from lifecycle.events import tell
 from lifecycle.progress import Standing, begun_message, begun_phase, standing_of
 from lifecycle.releases import STARTS_ANEW, releases_of
 from lifecycle.verbs import Verb, check_verb
+from lifecycle.wishes import seen_deployment
 
 
 def pause_deployment(

@@ -26,7 +26,7 @@ from graph.store import RecordPage, StoreProblem
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.decisions import Decisions, Remember
-from lifecycle.deployments import Visible, Wish, seen_version
+from lifecycle.deployments import Visible
 from lifecycle.placing import Placing
 from lifecycle.plans_drain import drain_target
 from lifecycle.plans_dry_runs import DryRuns
@@ -48,6 +48,7 @@ from lifecycle.plans_steps import (
 from lifecycle.plans_supposed import Suppositions
 from lifecycle.releases import sites_of
 from lifecycle.unplaceable import Unplaceable
+from lifecycle.wishes import Wish, seen_version
 
 log = structlog.get_logger(__name__)
 DEFAULT_LASTS_S = 3_600

@@ -19,13 +19,14 @@ from graph.refusal import InvalidInput
 from graph.view import Reader
 from lifecycle.components import components_of
 from lifecycle.decisions import Decisions, choose_for_wish
-from lifecycle.deployments import Chosen, Visible, Wish, seen_deployment, seen_version
+from lifecycle.deployments import Chosen, Visible
 from lifecycle.placing import Filing
 from lifecycle.plans_drain import drain_plan, drain_target
 from lifecycle.plans_moving import MAX_STEPS, MovePlan
 from lifecycle.plans_rebalance import Rebalancing, rebalance_plan
 from lifecycle.values_checking import check_values
 from lifecycle.what_if_graph import SupposedGraph, open_on
+from lifecycle.wishes import Wish, seen_deployment, seen_version
 from placement.projection import Projection
 
 A = TypeVar("A")

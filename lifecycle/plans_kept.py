@@ -31,12 +31,13 @@ from graph.kinds.policy import PlacementPolicy
 from graph.kinds.what_if import Change
 from graph.refusal import CapacityGone, InvalidState, LimitExceeded, NotFound, Refusal
 from graph.view import Reader, each, get_as
-from lifecycle.deployments import Adjustment, Chosen, Visible, Wish, deploy, update_deployment
+from lifecycle.deployments import Chosen, Visible, deploy, update_deployment
 from lifecycle.drain import is_movable, move_deployment, start_drain
 from lifecycle.events import tell
 from lifecycle.failing_over import fail_over
 from lifecycle.plans_moving import move_placed
 from lifecycle.plans_steps import Planned, PlanOutcome, by_turn, filed_step, sum_of
+from lifecycle.wishes import Adjustment, Wish
 
 MAX_PLANS = 100
 """Plans that are kept of one tenant, or of those that belong to none."""

@@ -12,7 +12,8 @@ from typing import Any
 from graph.edit import Edit
 from graph.kinds import Deployment
 from graph.refusal import InvalidInput
-from lifecycle.deployments import Visible, seen_deployment
+from lifecycle.deployments import Visible
+from lifecycle.wishes import seen_deployment
 
 RELABELLED = frozenset({"display_name", "labels"})
 

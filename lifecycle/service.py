@@ -37,16 +37,7 @@ from lifecycle.cordon import Cordonable, set_schedulable
 from lifecycle.deadlines import within
 from lifecycle.decisions import Decisions, Remember
 from lifecycle.deployment_verbs import DeploymentVerbs
-from lifecycle.deployments import (
-    Adjustment,
-    Started,
-    Visible,
-    Wish,
-    adjusted,
-    deploy,
-    seen_deployment,
-    update_deployment,
-)
+from lifecycle.deployments import Started, Visible, deploy, update_deployment
 from lifecycle.drain import start_drain
 from lifecycle.drainer import Drainer
 from lifecycle.failover import Failover
@@ -70,6 +61,7 @@ from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 from lifecycle.site_verbs import SiteVerbs
 from lifecycle.termination import terminate_deployment
+from lifecycle.wishes import Adjustment, Wish, adjusted, seen_deployment
 from placement.projection import Projection
 
 log = structlog.get_logger(__name__)

@@ -18,20 +18,13 @@ from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.deadlines import within
 from lifecycle.decisions import Deciding, Remember
-from lifecycle.deployments import (
-    VERB_OF,
-    Adjustment,
-    Started,
-    Visible,
-    seen_deployment,
-    seen_version,
-    update_deployment,
-)
+from lifecycle.deployments import VERB_OF, Started, Visible, update_deployment
 from lifecycle.proposing import as_wished
 from lifecycle.releases import sites_by_component
 from lifecycle.revision_outcomes import newest_number
 from lifecycle.site_edits import adjusted_at, with_sites, without_sites
 from lifecycle.verbs import check_verb
+from lifecycle.wishes import Adjustment, seen_deployment, seen_version
 from placement.problem import check_replicas
 
 Here = dict[str, set[str]]

@@ -8,11 +8,12 @@ from __future__ import annotations
 from graph.edit import Edit
 from graph.kinds import DeploymentPhase, Operation, OperationKind, Progress
 from graph.view import get_as
-from lifecycle.deployments import Started, Visible, open_operation, seen_deployment
+from lifecycle.deployments import Started, Visible, open_operation
 from lifecycle.events import tell
 from lifecycle.proposing import drop_proposal
 from lifecycle.releases import remove_all
 from lifecycle.verbs import Verb, check_verb
+from lifecycle.wishes import seen_deployment
 
 
 def terminate_deployment(

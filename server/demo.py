@@ -45,9 +45,9 @@ from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
 from graph.request import Request
 from graph.view import Reader, each
-from lifecycle.deployments import Adjustment, Wish
 from lifecycle.document_sets import DocumentSets
 from lifecycle.service import Lifecycle
+from lifecycle.wishes import Adjustment, Wish
 from server.demo_network import DEPLOYMENTS, NAME, REGION, TENANT, app_documents, network_documents
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from msgspec import Meta
 
-from server.settings import DEFAULT_FILE, FILE_VARIABLE, SECTIONS, declarations
+from server.settings import SECTIONS, declarations
+from server.settings_sources import DEFAULT_FILE, FILE_VARIABLE
 from server.settings_values import PREFIX, Declaration, default_text
 from server.written_pages import write_page
 

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from server.flag_groups import shown_with
-from server.settings import SECTIONS, declarations, load
+from server.settings import SECTIONS, declarations
+from server.settings_sources import load
 from server.settings_values import Declaration, SettingWrong, default_text
 
 

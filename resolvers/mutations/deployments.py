@@ -24,7 +24,8 @@ from graph.refusal import InvalidInput, NotFound
 from graph.request import Committed
 from graph.view import Reader
 from lifecycle.deadlines import check_deadline
-from lifecycle.deployments import Adjustment, Started, Wish
+from lifecycle.deployments import Started
+from lifecycle.wishes import Adjustment, Wish
 from resolvers.answers import request_of, verb
 from resolvers.context import Context
 from resolvers.mutations.deployment_inputs import (

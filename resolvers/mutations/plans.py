@@ -18,11 +18,11 @@ from graph.kinds import Deployment, Plan, PlanKind
 from graph.kinds.what_if import Change
 from graph.ledger import system_clock_ms
 from graph.view import Reader
-from lifecycle.deployments import Wish
 from lifecycle.plans import DEFAULT_LASTS_S, LEAST_LASTS_S, MOST_LASTS_S, Wanted
 from lifecycle.plans_drain import drain_target
 from lifecycle.plans_kept import Allowed, Applied
 from lifecycle.plans_rebalance import Rebalancing
+from lifecycle.wishes import Wish
 from resolvers.answers import entity_of, remember_entity, request_of, verb
 from resolvers.context import Context
 from resolvers.mutations.deployments import sight, wish_of

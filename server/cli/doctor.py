@@ -22,7 +22,8 @@ from server.cli.config import Context, config_path
 from server.cli.failures import Exit, Failure
 from server.cli.options import OutputOption, call_of
 from server.cli.output import Output, console, plain_table, print_data
-from server.settings import Settings, load
+from server.settings import Settings
+from server.settings_sources import load
 from server.settings_values import SettingWrong
 
 PROGRAM_TIMEOUT_S = 10.0

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable
 
 from server.cli.failures import Exit, Failure
-from server.settings import Settings, misspelt_variables
+from server.settings import Settings
 from server.settings_flags import takes_settings
+from server.settings_sources import misspelt_variables
 from server.settings_values import SettingWrong
 
 CLIENT_VARIABLES = {"EDGEATLAS_URL", "EDGEATLAS_TOKEN", "EDGEATLAS_CONTEXT"}

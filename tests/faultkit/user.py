@@ -10,8 +10,9 @@ import msgspec
 
 from graph.kinds import Deployment, Operation
 from graph.request import Committed, Idempotency, Request
-from lifecycle.deployments import Adjustment, Started
+from lifecycle.deployments import Started
 from lifecycle.migrations import Target
+from lifecycle.wishes import Adjustment
 from lifecyclekit.edge import Edge, everything
 
 AUTHOR = "user_fault"

@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from graph.kinds import Deployment, DeploymentPhase, OperationKind
-from lifecycle.deployments import Wish, deploy
+from lifecycle.deployments import deploy
+from lifecycle.wishes import Wish
 from lifecyclekit.declared import WORLD, sent, wanted
 from lifecyclekit.edge import Edge, everything
 from server.app import Application

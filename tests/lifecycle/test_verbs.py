@@ -13,8 +13,8 @@ from graph.kinds import Deployment, DeploymentPhase, GoodState, Release, Release
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import InvalidState
 from graph.view import each, get_as
-from lifecycle.deployments import Adjustment
 from lifecycle.verbs import NEXT, NEXT_IN, ONLY, REFUSED, Verb, check_verb, next_phase, refusal_of, table
+from lifecycle.wishes import Adjustment
 from lifecyclekit.edge import asking
 
 PHASES = list(DeploymentPhase)

@@ -42,10 +42,11 @@ from graph.store import RecordPage, Store
 from graph.stores.sqlite import SqliteStore
 from graph.values import Position, Resources
 from graph.view import Reader, each, get_as
-from lifecycle.deployments import Adjustment, Started, Wish
+from lifecycle.deployments import Started
 from lifecycle.migrations import Target
 from lifecycle.service import Lifecycle
 from lifecycle.settings import LifecycleSettings
+from lifecycle.wishes import Adjustment, Wish
 
 QUICK = LifecycleSettings(
     backoff_base_s=0.02,

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from rich.pretty import pretty_repr
 from typer.testing import CliRunner
 
-from server.settings import SECTIONS, Settings, declarations, is_loopback, load, misspelt_variables
+from server.settings import SECTIONS, Settings, declarations, is_loopback
 from server.settings_docs import markdown
 from server.settings_flags import takes_settings
+from server.settings_sources import load, misspelt_variables
 from server.settings_store import parse_store
 from server.settings_values import SettingWrong
 
