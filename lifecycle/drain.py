@@ -61,12 +61,16 @@ class DrainStanding(NamedTuple):
     failed: int
 
 
-def start_drain(edit: Edit, target_id: str, *, visible: Visible, author: str) -> Operation:
+def start_drain(
+    edit: Edit, target_id: str, *, visible: Visible, author: str, expected_revision: int | None = None
+) -> Operation:
     """Cordons a site or node and begins its drain. One that is under way already is answered with.
 
-    Raises NotFound or InvalidState.
+    Raises NotFound, Conflict or InvalidState.
     """
-    target = set_schedulable(edit, target_id, False, visible=visible, author=author)
+    target = set_schedulable(
+        edit, target_id, False, visible=visible, author=author, expected_revision=expected_revision
+    )
     if not isinstance(target, Site | Node):
         raise InvalidState("a site or a node is drained, a cluster is cordoned", remedy="cordon it", path="input.id")
     for earlier in each(edit, Operation, "subject_id", target.id):

@@ -21,7 +21,7 @@ from graph.refusal import CapacityGone, Refusal, Unavailable
 from graph.view import Reader, get_as
 from lifecycle.components import components_of
 from lifecycle.deployments import Chosen, Visible
-from lifecycle.drain import MOVABLE, move_deployment, start_drain
+from lifecycle.drain import is_movable, move_deployment, start_drain
 from lifecycle.events import AUTHOR
 from lifecycle.indulgence import NONE, Blemished, blemished
 from lifecycle.losses import left_out, planned_of
@@ -88,7 +88,7 @@ def _begun(graph: SupposedGraph, drain: Operation | None, one: Planned) -> PlanR
     edit, decision = graph.edit, one.decision
     deployment = get_as(edit, Deployment, one.step.deployment_id)
     version = get_as(edit, AppVersion, deployment.app_version_id) if deployment is not None else None
-    if decision is None or deployment is None or version is None or deployment.phase not in MOVABLE:
+    if decision is None or deployment is None or version is None or not is_movable(deployment):
         return None
     chosen = Chosen(decision=decision, record_id=SUPPOSED)
     try:

@@ -379,13 +379,25 @@ class Lifecycle:
         return await self._ledger.commit(change, request, remember=remember)
 
     async def drain(
-        self, target_id: str, request: Request, *, visible: Visible, remember: Remember[Operation] | None = None
+        self,
+        target_id: str,
+        request: Request,
+        *,
+        visible: Visible,
+        expected_revision: int | None = None,
+        remember: Remember[Operation] | None = None,
     ) -> Committed[Operation]:
         """Cordons a site or node and moves what runs there elsewhere, made before it is broken.
 
-        Raises NotFound, InvalidState, or what the ledger raises.
+        Raises NotFound, Conflict, InvalidState, or what the ledger raises.
         """
-        change = partial(start_drain, target_id=target_id, visible=visible, author=request.author)
+        change = partial(
+            start_drain,
+            target_id=target_id,
+            visible=visible,
+            author=request.author,
+            expected_revision=expected_revision,
+        )
         return await self._ledger.commit(change, request, remember=remember)
 
     # How it is done

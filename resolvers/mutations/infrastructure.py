@@ -54,8 +54,13 @@ def _setting(action: str, payload: str, *, cordon: bool) -> Any:
 
 async def _drain(context: Context, given: Any) -> Payload:
     target = _target(context, given.id)
+    expected = given.expected_revision
     committed = await context.services.lifecycle.drain(
-        target.id, _request(context, "drain", target, given), visible=sight(context), remember=remember_entity
+        target.id,
+        _request(context, "drain", target, given),
+        visible=sight(context),
+        expected_revision=None if expected is UNSET else expected,
+        remember=remember_entity,
     )
     operation, revision = entity_of(committed, context.view)
     assert isinstance(operation, Operation)
@@ -79,7 +84,7 @@ def infrastructure_mutations() -> dict[str, Member]:
         result_union(f"{name}Result", f"{name}Payload", ("Conflict", "InvalidState"))
     input_type(
         "DrainInput",
-        {"id": ("ID", strawberry.field(description="A site or node.")), **key},
+        {"id": ("ID", strawberry.field(description="A site or node.")), **expected, **key},
         description="Which place or machine to empty.",
     )
     payload_type(
@@ -87,7 +92,7 @@ def infrastructure_mutations() -> dict[str, Member]:
         {"operation": ("Operation", strawberry.field(description="What moves the work, and says what cannot move."))},
         description="What was begun.",
     )
-    result_union("DrainResult", "DrainPayload", ("InvalidState",))
+    result_union("DrainResult", "DrainPayload", ("Conflict", "InvalidState"))
     for action in ("cordon", "uncordon", "drain"):
         declare_root("Mutation", action, Permission.WRITE_INFRASTRUCTURE)
     return {
