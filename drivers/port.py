@@ -6,7 +6,8 @@ repeatable, whoever makes it and however often:
 - **Names are identity.** `ReleaseWork.name` is what the backend object is called. `ensure` finds what is there under it and
   brings it to what is wanted; a second call with the same work changes nothing.
 - **The generation is the fence.** A backend object that holds a newer generation refuses an older one with
-  `StaleGeneration`, also when it was removed meanwhile, as far as the backend can remember that.
+  `StaleGeneration`, also when it was removed meanwhile, as far as the backend can remember that. It says what was asked
+  and not what is there: `ensure` looks at the object itself, also where it has the generation already.
 - **Whose it is** stands on each object (`owner`): a driver reports what others made only as foreign use.
 
 `tests/drivers/conformance` is this port's meaning in tests and runs over every driver.
@@ -193,10 +194,18 @@ class ObservedRelease(msgspec.Struct, frozen=True, kw_only=True):
     site_id: str
     generation: int
     replicas: int
+    """As the object asks for them now, whether they are there yet or not."""
     ready_replicas: int
     version: int
     """The backend's number of this state of the object: rises with every change, over restarts too."""
     message: str | None = None
+    drift: str | None = None
+    """How it is no longer as its generation was applied to it, in words that go on from its name and hold no secret:
+    `has 3 replicas, 2 were applied`. None: it is as it was applied, or the backend cannot tell.
+
+    It is of what the object asks for, its replicas counted and all else that `ensure` wrote compared, and not of how far
+    the backend is with that: a rollout under way, a replica that crashed or waits for a node, is no drift. Neither is a
+    count that the package leaves to a scaler of the backend's own. An `ensure` of the same work ends it."""
     instances: Sequence[ObservedInstance] = ()
 
 

@@ -35,6 +35,8 @@ from graph.view import View
 R = TypeVar("R")
 GROUP_SIZE = 64
 QUEUE_SIZE = 4_096
+BACKGROUND_SHARE = 0.75
+"""Of the queue the system's own changes take so much at most; the rest is for what somebody asks for."""
 RESEND_FOR_S = 8.0
 LOST = "the store's answer was lost and it does not answer again: the change may or may not be made"
 LOST_REMEDY = "read it again before you repeat it; with the same idempotencyKey it is never made twice"
@@ -67,6 +69,7 @@ class Ledger:
         self._time = GraphTime(clock_ms, monotonic=monotonic)
         self._queue_size = queue_size
         self._queue = DraftQueue(group_size=group_size)
+        self._background_room = asyncio.Semaphore(max(1, int(queue_size * BACKGROUND_SHARE)))
         self._bell: asyncio.Future[None] | None = None
         """What the writer waits on while there is nothing to write."""
         self._on_group = on_group
@@ -128,9 +131,17 @@ class Ledger:
         """Runs a change function at head and commits what it did; returns once this process's view has it.
 
         `remember` gives the JSON that is answered when the same idempotency key comes again, from the function's value
-        and the revision. The function may run more than once; only the last run counts.
+        and the revision. The function may run more than once; only the last run counts. A background request waits for room.
         Raises what the function raises, IdempotencyMismatch, LimitExceeded, or Unavailable.
         """
+        if not request.background:
+            return await self._commit(function, request, remember)
+        async with self._background_room:
+            return await self._commit(function, request, remember)
+
+    async def _commit(
+        self, function: Callable[[Edit], R], request: Request, remember: Callable[[R, int], bytes] | None
+    ) -> Committed[R]:
         if not self._writable:
             raise Unavailable(
                 "the store was written by a newer version: this server serves reads only", remedy="upgrade this server"

@@ -240,7 +240,7 @@ class Autoscaler:
         if differs(standing, found):
             return True
         assert standing is not None, "one that is not there differs"
-        if self._clock.now_ms() - standing.updated_at < REFRESH_MS:
+        if self._ledger.now_ms() - standing.updated_at < REFRESH_MS:
             return False
         if found.value is None:
             return standing.message != found.message
@@ -276,11 +276,11 @@ class Autoscaler:
         return known
 
     def _made_before(self, standing: SiteScaling | None) -> list[ScaleChange]:
-        """What the graph has of changes, in this process's time; what lies ahead of its clock was made just now."""
+        """What the graph has of changes, in this process's time; what lies ahead of the graph's was made just now."""
         current = get_as(self._ledger.view, SiteScaling, standing.id) if standing is not None else None
-        wall, now = self._clock.now_ms(), self._now()
+        graphs, now = self._ledger.now_ms(), self._now()
         return [
-            ScaleChange(at=now - max(wall - one.at, 0), before=one.before, after=one.after)
+            ScaleChange(at=now - max(graphs - one.at, 0), before=one.before, after=one.after)
             for one in (current.changes if current is not None else ())
         ]
 

@@ -82,7 +82,7 @@ class Bookkeeper:
                 if not self._dirty:
                     self._bell.clear()
                     wait = resync_at - self._clock.monotonic()
-                    due = self._deadlines.next_in_s(now=self._clock.now_ms())
+                    due = self._deadlines.next_in_s(now=self._ledger.now_ms())
                     await ring_or_sleep(self._bell, self._clock, wait if due is None else max(min(wait, due), 0.0))
                     if not self._dirty and self._clock.monotonic() >= resync_at:
                         # Also where that finds nothing: a share without deployments waits for the next time.
@@ -135,7 +135,7 @@ class Bookkeeper:
         self._bell.set()
 
     def _note_overdue(self) -> None:
-        for deployment_id in self._deadlines.passed(now=self._clock.now_ms()):
+        for deployment_id in self._deadlines.passed(now=self._ledger.now_ms()):
             self._note(deployment_id)
 
     async def _round(self) -> bool:

@@ -22,7 +22,7 @@ from graph.documents import Document
 from graph.edit import Edit
 from graph.entity import Source
 from graph.kinds import Operation, OperationKind, Progress
-from graph.ledger import Ledger, system_clock_ms
+from graph.ledger import Ledger
 from graph.refusal import InvalidInput, LimitExceeded
 from graph.request import Committed, Request
 from lifecycle.document_answers import Applied, again, kept
@@ -50,11 +50,9 @@ class DocumentSets:
         ledger: Ledger,
         *,
         deployments: Callable[[Viewer], Declared] | None = None,
-        clock_ms: Callable[[], int] = system_clock_ms,
     ) -> None:
         """`deployments` makes deployments for a viewer; without it they are entities like any other."""
         self._ledger = ledger
-        self._clock_ms = clock_ms
         self._deployments = deployments
         self._placing: Placing | None = None
         self._forget_projection: Callable[[], None] = lambda: None
@@ -117,7 +115,7 @@ class DocumentSets:
             viewer=viewer,
             declared=self._deployments(viewer) if self._deployments is not None else None,
             placing=self._placed_by,
-            at_ms=self._clock_ms(),
+            at_ms=self._ledger.now_ms(),
         )
 
     @contextlib.asynccontextmanager
@@ -136,7 +134,7 @@ class DocumentSets:
 
     async def _tried(self, of: SetName, documents: Sequence[Document], *, viewer: Viewer, prune: bool) -> Tried:
         view = self._ledger.view
-        viewer = at_head(viewer, view, at_ms=self._clock_ms())
+        viewer = at_head(viewer, view, at_ms=self._ledger.now_ms())
         of = msgspec.structs.replace(of, tenant_id=scope_for(viewer, view, of.tenant_id))
         return await self.try_out(Wanted(of=of, documents=documents, prune=prune), viewer)
 

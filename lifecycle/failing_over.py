@@ -112,6 +112,21 @@ def is_outdated(deployment: Deployment, displacement: Displacement, losses: Coll
     return gone or displacement.plan_generation != deployment.generation
 
 
+class Stands(NamedTuple):
+    """What is done about the loss of a deployment at a generation of it, without a plan."""
+
+    deployment_id: str
+    state: DisplacementState
+    why: str | None
+    generation: int
+
+
+def stand_all(edit: Edit, stands: Sequence[Stands]) -> None:
+    """Writes down of some deployments what is done about their losses."""
+    for one in stands:
+        stand(edit, one.deployment_id, one.state, why=one.why, generation=one.generation)
+
+
 def stand(
     edit: Edit, deployment_id: str, state: DisplacementState, *, why: str | None, generation: int
 ) -> Deployment | None:

@@ -9,7 +9,7 @@ everything once and goes on from there. Only the pace of tries that found no pla
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -25,13 +25,14 @@ from lifecycle.deployments import Chosen
 from lifecycle.failing_over import (
     FOLLOWED,
     Found,
+    Stands,
     awaited_words,
     fail_over,
     note_all,
     old_copies,
     renewed_sites,
     renews,
-    stand,
+    stand_all,
     words_of,
 )
 from lifecycle.failover_index import Concerned
@@ -45,6 +46,7 @@ from lifecycle.placing import Placing, without
 from lifecycle.placing_together import TOGETHER, Due, standings
 from lifecycle.plans_moving import places_now
 from lifecycle.plans_steps import kept, places_of
+from lifecycle.portions import portions
 from lifecycle.priorities import priority_of
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
@@ -59,6 +61,8 @@ MATTERS = frozenset({"Site", "Node", "Link", "Cluster", "Region", "Release", "Fa
 AGAIN = 512
 """How many sites, and how many deployments, are looked at again at once though nothing rang for them."""
 PLANNED = frozenset({DisplacementState.PROPOSED, DisplacementState.REPORTED})
+CHANGES_OF_A_STAND = 3
+"""The deployment, a plan that goes, and an event."""
 STAYS = "what is left keeps its policy, and it waits for what was lost"
 PAUSED = "it is paused"
 OTHERS_LEAVE = "others are leaving its site, and it may have room there then"
@@ -286,12 +290,14 @@ class Failover:
     async def _do(self, due: Sequence[str]) -> None:
         """Does what policies say about some deployments, those first that have a right to room."""
         going: list[str] = []
+        still: dict[str, tuple[DisplacementState, str]] = {}
         for deployment_id in due:
             state = self._stands_still(deployment_id)
             if state is None:
                 going.append(deployment_id)
             else:
-                await self._stand(deployment_id, *state)
+                still[deployment_id] = state
+        await self._stand(still)
         order = self._one_a_site(ranked(self._ledger.view, going))
         for at in range(0, len(order), TOGETHER):
             # Deciding takes time, in which many more sites may have been lost.
@@ -373,13 +379,15 @@ class Failover:
             begin=begin,
             attempts=self._settings.placement_attempts,
         )
+        still: dict[str, tuple[DisplacementState, str]] = {}
         for deployment_id, one in became.items():
             # What is asked again at head may have become so meanwhile: a hold, a copy that is not known to be gone.
             state = done.get(deployment_id)
             if state is None and not one.begun:
                 state = self._stands_still(deployment_id) or _stuck(one)
             if state is not None:
-                await self._stand(deployment_id, *state)
+                still[deployment_id] = state
+        await self._stand(still)
 
     def _moving_due(self, deployment: Deployment, due: Sequence[Loss]) -> Due | str:
         """A deployment that is to leave what it has lost."""
@@ -424,23 +432,37 @@ class Failover:
         change = partial(keep_failover, step=whole, due=due, revision=chosen.decision.revision, lasts_ms=lasts_ms)
         return (await self._ledger.commit(change, REQUEST)).value is not None
 
-    async def _stand(self, deployment_id: str, state: DisplacementState, why: str) -> None:
-        """Writes down why nothing is done about a deployment, and when it is looked at again."""
-        view = self._ledger.view
-        deployment = get_as(view, Deployment, deployment_id)
-        if deployment is None or deployment.displacement is None:
-            return
-        due = due_of(deployment.displacement.losses, at=self._ledger.now_ms())
-        self._tries.note(deployment, due, changed_at=self._changed_at)
-        if (deployment.displacement.state, deployment.displacement.why) == (state, why):
-            return
-        change = partial(stand, deployment_id=deployment_id, state=state, why=why, generation=deployment.generation)
+    async def _stand(self, still: Mapping[str, tuple[DisplacementState, str]]) -> None:
+        """Writes down of deployments why nothing is done about them: of many at once, for a mass loss is of thousands."""
+        told = [
+            one for deployment_id, state in still.items() if (one := self._put_off(deployment_id, *state)) is not None
+        ]
+        for some in portions(told, weight=lambda one: CHANGES_OF_A_STAND):
+            await self._tell(some)
+
+    async def _tell(self, some: Sequence[Stands]) -> None:
         try:
-            await self._ledger.commit(change, REQUEST)
+            await self._ledger.commit(partial(stand_all, stands=some), REQUEST)
         except Unavailable:
             raise
         except Refusal as refusal:
-            log.info("failover.not_told", deployment=deployment_id, reason=refusal.message)
+            if len(some) > 1:
+                for one in some:
+                    await self._tell([one])
+                return
+            log.info("failover.not_told", deployment=some[0].deployment_id, reason=refusal.message)
+
+    def _put_off(self, deployment_id: str, state: DisplacementState, why: str) -> Stands | None:
+        """Notes when a deployment is looked at again; gives what is to be written of it, if anything is."""
+        view = self._ledger.view
+        deployment = get_as(view, Deployment, deployment_id)
+        if deployment is None or deployment.displacement is None:
+            return None
+        due = due_of(deployment.displacement.losses, at=self._ledger.now_ms())
+        self._tries.note(deployment, due, changed_at=self._changed_at)
+        if (deployment.displacement.state, deployment.displacement.why) == (state, why):
+            return None
+        return Stands(deployment_id, state, why, deployment.generation)
 
 
 def _stuck(one: Settled) -> tuple[DisplacementState, str] | None:

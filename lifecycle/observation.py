@@ -12,11 +12,12 @@ import msgspec
 
 from drivers.port import ObservedInstance, ObservedRelease
 from graph.edit import Edit
-from graph.kinds import GIVEN_UP, Instance, InstanceStatus, Node, Release, ReleaseObserved, ReleasePhase
+from graph.kinds import Instance, InstanceStatus, Node, Release, ReleaseObserved, ReleasePhase
 from graph.view import Reader, each, get_as
-from lifecycle.drift import drifted
+from lifecycle.drift import drift_told, drifted
 from lifecycle.events import tell
 from lifecycle.outcomes import note_removed
+from lifecycle.settings import LifecycleSettings
 
 
 def differs(reader: Reader, release: Release, seen: ObservedRelease) -> bool:
@@ -28,7 +29,7 @@ def differs(reader: Reader, release: Release, seen: ObservedRelease) -> bool:
         return before is None or seen.version >= before.version
     if release.phase in (ReleasePhase.WAITING_READY, ReleasePhase.WAITING_SITE, ReleasePhase.QUARANTINED):
         return True
-    if release.phase is ReleasePhase.DRIFTED and seen.generation == release.generation:
+    if release.phase is ReleasePhase.DRIFTED and seen.generation == release.generation and seen.drift is None:
         return True
     found = {one.backend_name: one for one in each(reader, Instance, "release_id", release.id)}
     if len(found) != len(seen.instances):
@@ -41,7 +42,7 @@ def differs(reader: Reader, release: Release, seen: ObservedRelease) -> bool:
     )
 
 
-def take_in(edit: Edit, release: Release, seen: ObservedRelease) -> Release:
+def take_in(edit: Edit, release: Release, seen: ObservedRelease, *, settings: LifecycleSettings) -> Release:
     """Takes in that an object is there as reported."""
     before = release.observed
     if before is not None and seen.version < before.version:
@@ -50,11 +51,11 @@ def take_in(edit: Edit, release: Release, seen: ObservedRelease) -> Release:
     _keep_instances(edit, release, seen)
     fields: dict[str, Any] = {"observed": observed, "unseen_since": None}
     if release.wanted:
-        fields |= _work_after(edit, release, seen)
+        fields |= work_after(edit, release, seen, settings=settings)
     return edit.replace(release, **fields)
 
 
-def take_gone(edit: Edit, release: Release, *, version: int) -> Release | None:
+def take_gone(edit: Edit, release: Release, *, version: int, settings: LifecycleSettings) -> Release | None:
     """Takes in that no object is there; None when that was all that was wanted, and the release is deleted."""
     before = release.observed
     if before is not None and version < before.version:
@@ -69,14 +70,15 @@ def take_gone(edit: Edit, release: Release, *, version: int) -> Release | None:
     gone = ReleaseObserved(present=False, version=version, observed_at=edit.at)
     if not release.wanted or release.applied_generation == 0:
         return edit.replace(release, observed=gone)
-    after = drifted(edit, release, "is gone from its backend though it is wanted", remedied="made")
+    what = "is gone from its backend though it is wanted"
+    after = drifted(edit, release, what, remedied="made", settings=settings)
     return edit.replace(release, observed=gone, applied_generation=0, **after)
 
 
 def is_as_asked(release: Release, seen: ObservedRelease | ReleaseObserved) -> bool:
-    """Whether as many replicas are ready as are to run now, and none is there when none is to run."""
+    """Whether it is what was applied, with as many replicas ready as are to run now, and none there when none is to run."""
     asked = release.running_replicas
-    return seen.ready_replicas >= asked and (asked > 0 or seen.replicas == 0)
+    return seen.drift is None and seen.ready_replicas >= asked and (asked > 0 or seen.replicas == 0)
 
 
 def forget(edit: Edit, release: Release) -> None:
@@ -102,11 +104,15 @@ def was_seen(release: Release) -> bool:
     return release.applied_generation > 0 or (release.observed is not None and release.observed.present)
 
 
-def _work_after(edit: Edit, release: Release, seen: ObservedRelease) -> dict[str, Any]:
-    """What the report means for the work on a release that is wanted."""
+def work_after(
+    edit: Edit, release: Release, seen: ObservedRelease | ReleaseObserved, *, settings: LifecycleSettings
+) -> dict[str, Any]:
+    """What a report that an object is there means for the work on a release that is wanted."""
     if seen.generation == release.generation:
+        if seen.drift is not None:
+            return _put_right(edit, release, seen.drift, settings=settings)
         ready = is_as_asked(release, seen)
-        if release.phase in GIVEN_UP and not ready:
+        if release.phase is ReleasePhase.QUARANTINED and not ready:
             return {}
         if ready and release.phase is not ReleasePhase.READY:
             tell(
@@ -130,8 +136,21 @@ def _work_after(edit: Edit, release: Release, seen: ObservedRelease) -> dict[str
     if release.applied_generation < release.generation:
         return {}
     what = f"is at generation {seen.generation} on its backend, wanted is {release.generation}"
-    after = drifted(edit, release, what, remedied="applied")
+    after = drifted(edit, release, what, remedied="applied", settings=settings)
     return {"applied_generation": min(seen.generation, release.generation - 1), **after}
+
+
+def _put_right(edit: Edit, release: Release, drift: str, *, settings: LifecycleSettings) -> dict[str, Any]:
+    """What it means that an object of the generation that is wanted is not as it was applied.
+
+    It counts as not applied, so that it is applied anew, at the same generation.
+    """
+    if release.phase is ReleasePhase.DRIFTED:
+        return {"error": drift_told(drift)}
+    if release.applied_generation < release.generation:
+        return {}  # known already, or about to be applied whatever it is like
+    after = drifted(edit, release, drift, remedied="applied", settings=settings)
+    return {"applied_generation": release.generation - 1, **after}
 
 
 def _observed(seen: ObservedRelease, *, at: int) -> ReleaseObserved:
@@ -141,6 +160,7 @@ def _observed(seen: ObservedRelease, *, at: int) -> ReleaseObserved:
         replicas=seen.replicas,
         ready_replicas=seen.ready_replicas,
         message=seen.message,
+        drift=seen.drift,
         version=seen.version,
         observed_at=at,
     )

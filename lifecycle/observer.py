@@ -106,7 +106,7 @@ class Observer:
         await self._write_conditions(_that_are(sites, ready=True), _that_are(nodes, ready=True))
         sightings = sightings_of(view, self._cluster_id, observation, since=since)
         for part in portions(sightings, weight=lambda one: weight_of(view, one)):
-            await self._commit(partial(write_sightings, sightings=part))
+            await self._commit(partial(write_sightings, sightings=part, settings=self._settings))
         await self._write_conditions(_that_are(sites, ready=False), _that_are(nodes, ready=False))
         if observation.foreign_use is not None:
             await self._write_foreign_use(observation.foreign_use)

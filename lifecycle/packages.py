@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -27,7 +27,7 @@ from drivers.port import Permanent, Retryable
 from graph.identifiers import new_id
 from graph.kinds import Package
 from graph.kinds.packages import digest_of, package_of
-from graph.ledger import Ledger, system_clock_ms
+from graph.ledger import Ledger
 from graph.refusal import InvalidInput, Refusal, Unavailable
 from graph.request import Request
 from graph.store import StoreProblem
@@ -69,7 +69,6 @@ class Packages:
         room: Room,
         scratch: Path,
         limits: Limits = LIMITS,
-        clock_ms: Callable[[], int] = system_clock_ms,
     ) -> None:
         """`scratch` is a folder for files without a name; it is made when it is missing."""
         self._ledger = ledger
@@ -78,7 +77,6 @@ class Packages:
         self.room = room
         self._scratch = scratch
         self._limits = limits
-        self._clock_ms = clock_ms
         self._opening = asyncio.Semaphore(OPENED_AT_ONCE)
 
     async def request(self, viewer: Viewer, upload: Upload, request: Request) -> Offer:
@@ -111,7 +109,7 @@ class Packages:
     async def take(self, token: str) -> Leave:
         """The leave of a token, which cannot be taken again. Raises UploadGone or Unavailable."""
         try:
-            return await take_leave(self._ledger.store, self._sealer, token, now=self._clock_ms())
+            return await take_leave(self._ledger.store, self._sealer, token, now=self._ledger.now_ms())
         except StoreProblem as problem:
             raise Unavailable(f"the store is away: {problem}", remedy="try again") from None
 
@@ -124,7 +122,7 @@ class Packages:
             await _written(file, pieces, leave)
             async with self._opening:
                 opened = await asyncio.to_thread(open_package, file, limits=self._limits)
-            blob = Blob(leave.digest, new_id(Package.SPEC.prefix, at_ms=self._clock_ms()))
+            blob = Blob(leave.digest, new_id(Package.SPEC.prefix, at_ms=self._ledger.now_ms()))
             try:
                 await self.blobs.put(blob, file)
             except BlobsUnavailable as problem:

@@ -53,7 +53,7 @@ class PackageSweep:
 
     async def once(self) -> int:
         """One round; says how many packages and blobs were removed. Raises StoreProblem, Unavailable or BlobsUnavailable."""
-        now = self._clock.now_ms()
+        now = self._ledger.now_ms()
         removed = 0
         while unused_changed(self._ledger.view, at=now, keep_ms=self._keep_ms):
             committed = await self._ledger.commit(
@@ -67,7 +67,7 @@ class PackageSweep:
             if not changed:  # the graph's clock is behind this process's
                 break
         removed += await self._orphans(now)
-        await self._packages.blobs.clean(before_ms=now - UNFINISHED_MS)
+        await self._packages.blobs.clean(before_ms=self._clock.now_ms() - UNFINISHED_MS)
         return removed
 
     async def _orphans(self, now: int) -> int:

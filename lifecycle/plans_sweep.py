@@ -51,7 +51,7 @@ class PlanSweep:
 
     async def once(self) -> int:
         """One round; says how many plans were dropped. Raises StoreProblem or Unavailable."""
-        now = self._clock.now_ms()
+        now = self._ledger.now_ms()
         dropped: list[str] = []
         if any(one.expires_at <= now for one in each(self._ledger.view, Plan)):
             committed = await self._ledger.commit(

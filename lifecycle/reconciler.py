@@ -194,8 +194,8 @@ class Reconciler:
         now = self._clock.monotonic()
         due = 0.0
         if release.due_at is not None and not at_once:
-            # A clock that was set back must not hold a release for longer than any back-off would.
-            wait = (release.due_at - self._clock.now_ms()) / 1000
+            # However far off the clocks are that wrote it: nothing is held for longer than any back-off would.
+            wait = (release.due_at - self._ledger.now_ms()) / 1000
             due = now + min(wait, self._settings.backoff_cap_s)
         flow = release.operation_id or release.deployment_id
         self._worklist.ring(Entry(release.id, release.site_id, release.cluster_id, flow), due=due, now=now)
@@ -265,7 +265,7 @@ class Reconciler:
         release = get_as(view, Release, entry.release_id)
         if release is None or not self._share.holds(release.site_id):
             return False
-        step = self._waiting.step(view, release, now_ms=self._clock.now_ms())
+        step = self._waiting.step(view, release, now_ms=self._ledger.now_ms())
         if step.action is Action.NOTHING:
             return False
         if step.action is Action.WAIT:
@@ -276,8 +276,8 @@ class Reconciler:
     def _await(self, release: Release, step: Todo, entry: Entry) -> None:
         """Notes what a release waits for, so that it is looked at again when that comes true."""
         if step.due_at is not None:
-            # At the latest after any back-off: a clock that was set must not hold it for longer.
-            wait_s = min((step.due_at - self._clock.now_ms()) / 1000, self._settings.backoff_cap_s)
+            # At the latest after any back-off, however far off the clocks are that wrote it.
+            wait_s = min((step.due_at - self._ledger.now_ms()) / 1000, self._settings.backoff_cap_s)
             now = self._clock.monotonic()
             self._worklist.ring(entry, due=now + max(wait_s, LEAST_WAIT_S), now=now)
         self._waiting.note(self._ledger.view, release, step)
@@ -354,7 +354,7 @@ class Reconciler:
                     release = get_as(view, Release, release_id)
                     if release is None or not self._share.holds(release.site_id):
                         continue
-                    step = self._waiting.step(view, release, now_ms=self._clock.now_ms())
+                    step = self._waiting.step(view, release, now_ms=self._ledger.now_ms())
                     if step.action is not Action.NOTHING:
                         self._ring(release)
                 await asyncio.sleep(0)

@@ -30,6 +30,7 @@ STARTS_ANEW: dict[str, Any] = {
     "phase": ReleasePhase.PENDING,
     "attempts": 0,
     "failures": 0,
+    "drifts": 0,
     "due_at": None,
     "error": None,
 }

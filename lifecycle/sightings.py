@@ -19,6 +19,7 @@ from lifecycle.fencing import end_fence
 from lifecycle.health import among, cluster_health, counts_for, finding_of, site_health, with_finding
 from lifecycle.losses import with_loss
 from lifecycle.observation import differs, lose_sight, take_gone, take_in, was_seen
+from lifecycle.settings import LifecycleSettings
 from placement.conditions import is_down
 
 
@@ -126,16 +127,16 @@ def is_in_sight(reader: Reader, release: Release) -> bool:
     )
 
 
-def write_sightings(edit: Edit, sightings: Sequence[Sighting]) -> bool:
+def write_sightings(edit: Edit, sightings: Sequence[Sighting], *, settings: LifecycleSettings) -> bool:
     """Takes in what was seen and what was missed."""
     for release_id, seen, version in sightings:
         release = get_as(edit, Release, release_id)
         if release is None:
             continue
         if seen is not None:
-            take_in(edit, release, seen)
+            take_in(edit, release, seen, settings=settings)
         else:
-            take_gone(edit, release, version=version)
+            take_gone(edit, release, version=version, settings=settings)
     return True
 
 
@@ -219,7 +220,7 @@ def write_sites(edit: Edit, cluster_id: str, sites: Mapping[str, Condition]) -> 
             nodes = [node for node in here if node.cluster_id == cluster_id]
             kept = with_finding(kept, site_id, _finding(site_id, condition, nodes))
         site = get_as(edit, Site, site_id)
-        if condition.ready and site is not None and not is_down(site):
+        if condition.ready and site is not None and counts_for(cluster, site) and not is_down(site):
             end_fence(edit, site)
     write_cluster(edit, cluster, Condition(True), findings=kept)
     return True

@@ -27,7 +27,7 @@ from lifecycle.backoff import pause_s
 from lifecycle.effective import effective_of
 from lifecycle.events import tell
 from lifecycle.gates import Gates
-from lifecycle.observation import forget, is_as_asked, take_in
+from lifecycle.observation import forget, is_as_asked, take_in, work_after
 from lifecycle.releases import STARTS_ANEW
 from lifecycle.scheduling import pod_terms, scheduling_told
 from lifecycle.settings import LifecycleSettings
@@ -113,7 +113,7 @@ def record(edit: Edit, results: Sequence[Result], *, settings: LifecycleSettings
             continue
         current = (release.generation, release.wanted) == (claimed.generation, claimed.wanted)
         if isinstance(outcome, Applied):
-            _applied(edit, release, claimed, outcome, current=current)
+            _applied(edit, release, claimed, outcome, current=current, settings=settings)
         elif isinstance(outcome, Removed):
             _removed(edit, release, outcome, current=current, settings=settings)
         elif current and (isinstance(outcome, StaleGeneration) or not _seen_applied(release)):
@@ -174,7 +174,9 @@ def _site_name(reader: Reader, release: Release) -> str:
     return site.name if site is not None else release.site_id
 
 
-def _applied(edit: Edit, release: Release, claimed: Release, outcome: Applied, *, current: bool) -> None:
+def _applied(
+    edit: Edit, release: Release, claimed: Release, outcome: Applied, *, current: bool, settings: LifecycleSettings
+) -> None:
     applied = max(release.applied_generation, claimed.generation)
     if not current:
         # What is wanted has changed meanwhile: that this much is there is good to know, the rest is still to do.
@@ -190,9 +192,13 @@ def _applied(edit: Edit, release: Release, claimed: Release, outcome: Applied, *
             due_at=None,
             error=None,
         )
-    if outcome.observed is not None:
-        release = take_in(edit, release, outcome.observed)
+    left = outcome.observed
+    if left is not None:
+        release = take_in(edit, release, left, settings=settings)
     seen = release.observed
+    if current and left is not None and seen is not None and seen.drift is not None and seen.version > left.version:
+        # A hand was quicker than the answer: what it did was seen while nothing was known to be applied.
+        release = edit.replace(release, **work_after(edit, release, seen, settings=settings))
     ready = seen is not None and seen.present and seen.generation == release.generation and is_as_asked(release, seen)
     # An observer may have told more of this generation before the call was answered.
     if current and ready and release.phase is ReleasePhase.WAITING_READY:

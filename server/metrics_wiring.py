@@ -11,7 +11,7 @@ from functools import partial
 from drivers.counted import CallReports, CountedDriver
 from drivers.port import Driver
 from graph.kinds import OperationStatus, ReleasePhase
-from graph.ledger import Ledger, system_clock_ms
+from graph.ledger import Ledger
 from graph.view import View
 from lifecycle.backlog import Backlog
 from lifecycle.reports import WorkReports
@@ -59,10 +59,10 @@ def of_work(metrics: Metrics) -> WorkReports:
     return WorkReports(claimed=metrics.claimed, applied=metrics.applied, fenced=metrics.refused_older)
 
 
-def of_backlog(metrics: Metrics, backlog: Backlog) -> None:
+def of_backlog(metrics: Metrics, backlog: Backlog, ledger: Ledger) -> None:
     """What is still to do, read when it is scraped."""
     metrics.watch(metrics.releases_behind, lambda: float(len(backlog)))
-    metrics.watch(metrics.oldest_behind_seconds, lambda: backlog.oldest_s(now_ms=system_clock_ms()))
+    metrics.watch(metrics.oldest_behind_seconds, lambda: backlog.oldest_s(now_ms=ledger.now_ms()))
 
 
 def of_share(metrics: Metrics, share: Share) -> None:

@@ -147,7 +147,7 @@ async def working(
     )
     of_share(metrics, share)
     backlog = Backlog(ledger.view)
-    of_backlog(metrics, backlog)
+    of_backlog(metrics, backlog, ledger)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(ledger.view.follow(backlog))
         if servers:

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from drivers.naming import instance_name
-from drivers.simulated.objects import NEVER, SimulatedInstance, SimulatedObject
+from drivers.simulated.objects import NEVER, Form, SimulatedInstance, SimulatedObject
 from drivers.simulated.world import World
 from graph.values import Resources
 
@@ -70,6 +70,7 @@ async def make(world: World, made: Made, *, now: int) -> None:
         )
         for index, node in enumerate(made.node_ids)
     ]
+    found = world.objects.get(made.name)
     one = SimulatedObject(
         name=made.name,
         owner=made.owner,
@@ -81,6 +82,7 @@ async def make(world: World, made: Made, *, now: int) -> None:
         site=made.site,
         tenant_id=made.tenant_id,
         resources=Resources(cpu_millicores=made.cpu_millicores, memory_bytes=made.memory_bytes),
+        applied=_as_applied(found) if found is not None and found.owner == made.owner else None,
     )
     await world.rewrite(one, what="made", now=now)
 
@@ -101,6 +103,7 @@ async def change(world: World, name: str, changed: Changed, *, now: int) -> None
         generation=generation,
         content=found.content if changed.content is None else changed.content,
         instances=instances,
+        applied=_as_applied(found),
     )
     await world.rewrite(one, what="changed", now=now)
 
@@ -123,6 +126,11 @@ async def vanish(world: World, name: str, *, now: int) -> None:
     """Takes an object away. Raises NoSuchObject."""
     _found(world, name)
     await world.vanish(name, now=now)
+
+
+def _as_applied(found: SimulatedObject) -> Form | None:
+    """What a driver applied before any hand was there; nothing, of what is nobody's."""
+    return found.applied or (found.form if found.owner else None)
 
 
 def _found(world: World, name: str) -> SimulatedObject:

@@ -39,6 +39,13 @@ class SimulatedInstance(msgspec.Struct, omit_defaults=True):
         return self.waits is None and self.ready_at <= now
 
 
+class Form(msgspec.Struct, frozen=True):
+    """What an object asks for."""
+
+    replicas: int
+    content: str
+
+
 class SimulatedObject(msgspec.Struct, omit_defaults=True):
     """One object of the backend."""
 
@@ -62,6 +69,27 @@ class SimulatedObject(msgspec.Struct, omit_defaults=True):
     pods: PodTerms = PodTerms()
     trouble: str = ""
     """Why replicas are not ready that never will be."""
+    applied: Form | None = None
+    """As a driver applied it, where a hand was at it since; None: it is so, or no driver ever did."""
+
+    @property
+    def form(self) -> Form:
+        """What it asks for now."""
+        return Form(self.replicas, self.content)
+
+    @property
+    def drift(self) -> str | None:
+        """How it is not as a driver applied it, in words that go on from its name."""
+        if self.applied is None:
+            return None
+        told = []
+        if self.replicas != self.applied.replicas:
+            now, was = self.replicas, self.applied.replicas
+            noun, verb = "replica" if now == 1 else "replicas", "was" if was == 1 else "were"
+            told.append(f"has {now} {noun}, {was} {verb} applied")
+        if self.content != self.applied.content:
+            told.append("is made from something else than was applied")
+        return " and ".join(told) or None
 
     @property
     def amount(self) -> Amount:
@@ -99,6 +127,7 @@ def observed_of(found: SimulatedObject, now: int) -> ObservedRelease:
         ready_replicas=ready,
         version=found.version,
         message=message,
+        drift=found.drift,
         instances=[
             ObservedInstance(
                 name=one.name,

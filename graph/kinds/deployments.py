@@ -87,6 +87,10 @@ class ReleaseObserved(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     replicas: Annotated[Count, doc("Replicas that exist.")] = 0
     ready_replicas: Annotated[Count, doc("Replicas that are ready.")] = 0
     message: Annotated[str | None, doc("The backend's own words.")] = None
+    drift: Annotated[
+        str | None,
+        doc("How it is not as its generation was applied to it; none: it is, or the backend cannot tell."),
+    ] = None
     version: Annotated[int, doc("The backend's own number of this report; an older report is dropped.")] = 0
     observed_at: Annotated[TimestampMs | None, doc("When it last changed.")] = None
 
@@ -402,6 +406,11 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = None
     attempts: Annotated[Count, doc("Tries since its generation last changed."), MANAGED] = 0
     failures: Annotated[Count, doc("Tries in a row that its backend answered with an error."), MANAGED] = 0
+    drifts: Annotated[
+        Count,
+        doc("How often in a row, when it last drifted, that was soon after it was applied; each is put right later."),
+        MANAGED,
+    ] = 0
     due_at: Annotated[TimestampMs | None, doc("Not tried again before this."), MANAGED] = None
     error: Annotated[str | None, doc("Why the last try failed."), MANAGED] = None
     operation_id: Annotated[str | None, doc("The operation that it is worked on for."), MANAGED, INDEXED] = None

@@ -20,7 +20,7 @@ from faultkit.logical_time import run
 from faultkit.scenarios import SCENARIOS, SMALL, Scenario, check_end, make_world, over, version_id
 from faultkit.user import Notes, Told, User
 from graph import graph_time
-from graph.kinds import OperationStatus, Release, ReleasePhase
+from graph.kinds import Dependency, OperationStatus, Release, ReleasePhase
 from graph.refusal import AlreadyExists, IdempotencyMismatch, Unavailable
 from graph.replica import Replica
 from graph.request import Idempotency, Request
@@ -256,20 +256,79 @@ async def refused_then_set_back(installation: Installation, edge: Edge) -> None:
     await rest(edge)
 
 
+async def over_time_then_set_back(installation: Installation, edge: Edge) -> None:
+    """An operation that can never end has a deadline in ten seconds, and the clock is set back an hour before that."""
+    await make_world(edge)
+    await edge.configure(observeEveryMs=1_000, awaySites=["s1"])
+    wish = edge.wish("shop", sites=edge.site_ids)
+    asked = await edge.lifecycle.deploy(wish, asking("deploy"), visible=everything, deadline_s=10.0)
+    operation = asked.value.operation
+    await asyncio.sleep(5.0)
+    assert edge.view.get(operation.id) is not None
+    installation.clock.ahead_ms -= HOUR_MS
+    assert (await edge.ended(operation.id)).error.code == "DEADLINE_PASSED"
+
+
+async def settled_then_set_back(installation: Installation, edge: Edge) -> None:
+    """A component is given five seconds to settle, and the clock is set back an hour meanwhile."""
+    await edge.network(sites=1, nodes=1, observeEveryMs=1_000)
+    waits = {"dependencies": [Dependency(component="db", wait_seconds=5)]}
+    await edge.version(db=SMALL, web={**SMALL, **waits})
+    deployment, _ = await edge.deploy()
+    await edge.until(
+        lambda: (
+            [one.phase for one in edge.releases(deployment.id)].count(ReleasePhase.WAITING_DEPENDENCY) == 1
+            and any(one.phase is ReleasePhase.READY for one in edge.releases(deployment.id))
+        ),
+        what="the first component",
+    )
+    installation.clock.ahead_ms -= HOUR_MS
+    await rest(edge)
+
+
+SET_BACK = {
+    "a pause after refusals": refused_then_set_back,
+    "a deadline": over_time_then_set_back,
+    "a time to settle": settled_then_set_back,
+}
+
+
+@pytest.mark.parametrize("name", SET_BACK)
+def test_what_the_graph_says_is_due_comes_though_the_clock_was_set_back_an_hour(tmp_path: Path, name: str) -> None:
+    set_back_in(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", SET_BACK)
+def test_who_holds_times_of_the_graph_against_the_machines_clock_is_found_out(tmp_path: Path, name: str) -> None:
+    with broken.by_the_machines_clock(), pytest.raises(AssertionError, match="never came"):
+        set_back_in(name, tmp_path)
+
+
+def set_back_in(name: str, tmp_path: Path) -> None:
+    installation = Installation(tmp_path, settings=LifecycleSettings(backoff_cap_s=1e9))
+
+    async def live() -> None:
+        async with installation.life() as edge:
+            await SET_BACK[name](installation, edge)
+
+    run(live())
+
+
 @pytest.mark.parametrize("within_s", [5.0, 1e9])
-def test_a_clock_that_is_set_back_holds_nothing_for_longer_than_any_pause(tmp_path: Path, within_s: float) -> None:
-    """The control is the second: a pause without a bound is as long as the clock was set back."""
+def test_a_wrong_time_holds_nothing_for_longer_than_any_pause(tmp_path: Path, within_s: float) -> None:
+    """The control is the second: a pause without a bound is as long as the clocks are apart."""
     installation = Installation(tmp_path, settings=LifecycleSettings(backoff_cap_s=within_s))
 
     async def live() -> None:
         async with installation.life() as edge:
             await refused_then_set_back(installation, edge)
 
-    if within_s < CONVERGED_WITHIN_S:
-        run(live())
-    else:
-        with pytest.raises(AssertionError, match="rest never came"):
+    with broken.by_the_machines_clock():
+        if within_s < CONVERGED_WITHIN_S:
             run(live())
+        else:
+            with pytest.raises(AssertionError, match="rest never came"):
+                run(live())
 
 
 # The store away

@@ -66,6 +66,10 @@ class Bed(Protocol):
         """Changes an object's replicas and nothing else."""
         ...
 
+    async def spoil(self, name: str) -> None:
+        """Changes what an object's replicas are made from, as by another image or another value, and nothing else."""
+        ...
+
     async def delete(self, name: str) -> None:
         """Takes an object away."""
         ...

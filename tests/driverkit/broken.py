@@ -131,6 +131,53 @@ class TrustsItsMemory(Broken):
         return applied
 
 
+class TrustsTheGeneration(Broken):
+    """Takes an object of the generation that is asked for to be what is asked for."""
+
+    async def ensure(self, work: ReleaseWork) -> Applied:
+        found = self.world.objects.get(work.name)
+        if found is not None and (found.owner, found.generation) == (work.owner, work.generation):
+            return Applied(changed=False)
+        return await self.inner.ensure(work)
+
+
+class SeesNoDrift(Broken):
+    """Looks at what is there and never at whether that is what was applied."""
+
+    async def observe(self, *, after: Cursor | None) -> Observation:
+        seen = await self.inner.observe(after=after)
+        return replace(seen, releases=[replace(one, drift=None) for one in seen.releases])
+
+
+class CountsReplicasAlone(Broken):
+    """Takes what has as many replicas as were applied to be as applied."""
+
+    async def observe(self, *, after: Cursor | None) -> Observation:
+        seen = await self.inner.observe(after=after)
+        found = self.world.objects
+        return replace(
+            seen,
+            releases=[
+                replace(one, drift=None) if (was := found[one.name].applied) and was.replicas == one.replicas else one
+                for one in seen.releases
+            ],
+        )
+
+
+class CountsWhatIsReady(Broken):
+    """Takes what is under way for a change by hand."""
+
+    async def observe(self, *, after: Cursor | None) -> Observation:
+        seen = await self.inner.observe(after=after)
+        return replace(
+            seen,
+            releases=[
+                replace(one, drift=f"has {one.ready_replicas} replicas") if one.ready_replicas < one.replicas else one
+                for one in seen.releases
+            ],
+        )
+
+
 class TakesTwoAtMost(Broken):
     """Has a limit that it does not tell of."""
 

@@ -84,6 +84,9 @@ class InServerBed:
     async def change(self, name: str, *, replicas: int) -> None:
         await hand.change(self.world, name, hand.Changed(replicas=replicas), now=SystemClock().now_ms())
 
+    async def spoil(self, name: str) -> None:
+        await hand.change(self.world, name, hand.Changed(content="another image"), now=SystemClock().now_ms())
+
     async def delete(self, name: str) -> None:
         await hand.vanish(self.world, name, now=SystemClock().now_ms())
 
@@ -148,6 +151,10 @@ class ProcessBed:
     async def change(self, name: str, *, replicas: int) -> None:
         async with self._control() as control:
             await control.change(name, replicas=replicas)
+
+    async def spoil(self, name: str) -> None:
+        async with self._control() as control:
+            await control.change(name, content="another image")
 
     async def delete(self, name: str) -> None:
         async with self._control() as control:

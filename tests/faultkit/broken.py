@@ -14,6 +14,7 @@ from drivers.port import RemovalWork
 from drivers.simulated.world import World
 from graph.edit import Edit
 from graph.kinds import Deployment, Operation, OperationStatus, Release
+from graph.ledger import Ledger
 from graph.view import get_as
 from lifecycle import nats_link, operations, reconciler, releases, results, service, work
 from lifecycle.leases import Leases
@@ -40,6 +41,17 @@ def without_the_fence() -> Iterator[None]:
 def without_idempotence() -> Iterator[None]:
     """A backend that does again what it has done."""
     with mock.patch("drivers.simulated.world.is_as_wanted", return_value=False):
+        yield
+
+
+@contextlib.contextmanager
+def by_the_machines_clock() -> Iterator[None]:
+    """Workers that hold what the graph says against the clock of their machine, whatever time it is in the graph."""
+
+    def now_ms(self: Ledger) -> int:
+        return self._time._clock_ms()
+
+    with mock.patch.object(Ledger, "now_ms", now_ms):
         yield
 
 

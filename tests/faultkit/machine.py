@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from drivers.simulated.hand import Changed, change
 from faultkit.machine_lives import FOLLOWED, QUIET, SITES, Lived
 from faultkit.machine_rest import Checked
 from faultkit.oracle import Intent, Shop
@@ -292,14 +293,18 @@ class Lives(Checked):
     @precondition(_somebody)
     @rule(which=number)
     def vanishes(self, which: int) -> None:
-        """Somebody deletes an object by hand."""
+        """Somebody deletes an object by hand, or gives it other replicas."""
         world = self.edge.driver.world(self.edge.cluster_ids[0])
         if world is not None and world.objects:
             name = sorted(world.objects)[which % len(world.objects)]
-            self._runner.run(self._vanish(name))
+            self._runner.run(self._spoil(name, replicas=None if which % 2 else which % 5))
 
-    async def _vanish(self, name: str) -> None:
-        await self.edge.world().vanish(name, now=self.installation.clusters_clock.now_ms())
+    async def _spoil(self, name: str, *, replicas: int | None) -> None:
+        now = self.installation.clusters_clock.now_ms()
+        if replicas is None:
+            await self.edge.world().vanish(name, now=now)
+        else:
+            await change(self.edge.world(), name, Changed(replicas=replicas), now=now)
 
     @rule(hours=st.sampled_from([-1, 0, 1]))
     def clock_jumps(self, hours: int) -> None:

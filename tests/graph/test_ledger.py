@@ -197,6 +197,16 @@ async def test_of_many_who_wait_too_many_are_refused_at_once(path: Path) -> None
         assert len(names(ledger)) == 5
 
 
+async def test_the_systems_own_changes_wait_for_room_and_keep_nobody_out(path: Path) -> None:
+    own = Request(author="system", action="own", background=True)
+    async with ledger_on(path, queue_size=8) as ledger:
+        waiting = [asyncio.create_task(ledger.commit(region(f"own{n}"), own)) for n in range(40)]
+        await asyncio.sleep(0)
+        await asyncio.gather(*(ledger.commit(region(f"asked{n}"), ASKED) for n in range(2)))
+        await asyncio.gather(*waiting)
+        assert len(names(ledger)) == 42
+
+
 async def test_a_caller_that_gives_up_takes_nobody_with_it(path: Path) -> None:
     async with ledger_on(path) as ledger:
         gone = asyncio.create_task(ledger.commit(region("a"), ASKED))

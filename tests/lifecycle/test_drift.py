@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 
-from drivers.simulated.hand import Made, make
-from graph.kinds import DeploymentPhase, DriftPolicy, ReleasePhase
+from drivers.simulated.hand import Changed, Crash, Made, change, crash, make
+from graph.change import Commit
+from graph.kinds import DeploymentPhase, DriftPolicy, Release, ReleasePhase
+from lifecyclekit.edge import QUICK
+from lifecyclekit.scaling import Loop
 
 
 async def ready(edge, policy: DriftPolicy, **wish):
@@ -19,6 +25,23 @@ async def ready(edge, policy: DriftPolicy, **wish):
 
 async def drifts(edge, release_id: str) -> list[str]:
     return [one.message for one in await edge.events(release_id) if one.reason == "Drift"]
+
+
+async def put_right(edge, release_id: str) -> Release:
+    """The release once it is as wanted again; its deployment is told of that a moment later."""
+
+    def found() -> Release | None:
+        one = edge.view.get(release_id)
+        return one if one.phase is ReleasePhase.READY and one.observed.drift is None else None
+
+    one: Release = await edge.until(found, what="READY")
+    await edge.phase(one.deployment_id, DeploymentPhase.READY)
+    return one
+
+
+async def by_hand(edge, name: str, **changed: Any) -> None:
+    """Changes an object at its backend: its `replicas`, or its `content`."""
+    await change(edge.world(), name, Changed(**changed), now=0)
 
 
 async def test_drift_that_is_corrected_is_put_right_and_told(edge) -> None:
@@ -97,3 +120,151 @@ async def test_an_operation_under_way_ends_partial_when_what_it_made_has_drifted
     [found] = [one for one in await edge.phases(deployment.id, DRIFTED=1) if one.phase is ReleasePhase.DRIFTED]
     assert found.id == release.id
     await edge.until(lambda: edge.view.get(operation.id).progress.failed == 1)
+
+
+# At the generation that is wanted
+
+
+HANDS = {
+    "more replicas": ({"replicas": 3}, "has 3 replicas, 1 was applied"),
+    "none of them": ({"replicas": 0}, "has 0 replicas, 1 was applied"),
+    "other parts": ({"content": "another image"}, "is made from something else than was applied"),
+    "both": (
+        {"replicas": 2, "content": "another image"},
+        "has 2 replicas, 1 was applied and is made from something else than was applied",
+    ),
+}
+
+
+@pytest.mark.parametrize("hand", HANDS)
+async def test_what_a_hand_changed_at_the_same_generation_is_put_right_and_told(edge, hand: str) -> None:
+    deployment, _ = await ready(edge, DriftPolicy.CORRECT)
+    release = edge.releases(deployment.id)[0]
+    applied = edge.world().objects[release.backend_name].form
+    changed, what = HANDS[hand]
+    await by_hand(edge, release.backend_name, **changed)
+    await edge.until(lambda: edge.world().objects[release.backend_name].form == applied, what="what was applied")
+    after = await put_right(edge, release.id)
+    assert await drifts(edge, release.id) == [f"{release.backend_name} {what}; it is applied again."]
+    assert (after.generation, after.applied_generation, after.error) == (release.generation, release.generation, None)
+    edge.check_books()
+
+
+@pytest.mark.parametrize("hand", HANDS)
+async def test_what_a_hand_changed_at_the_same_generation_is_left_and_shown_by_policy(edge, hand: str) -> None:
+    deployment, _ = await ready(edge, DriftPolicy.REPORT)
+    release, other = edge.releases(deployment.id)
+    applied = edge.world().objects[release.backend_name].form
+    changed, what = HANDS[hand]
+    await by_hand(edge, release.backend_name, **changed)
+    degraded = await edge.phase(deployment.id, DeploymentPhase.DEGRADED)
+    assert degraded.message == f"1 drifted of 2 releases: it drifted: it {what}"
+    shown = edge.view.get(release.id)
+    assert (shown.phase, shown.observed.drift) == (ReleasePhase.DRIFTED, what)
+    # The other one is told after it, and a connection anew sees all of it again: the first stays as it is.
+    await by_hand(edge, other.backend_name, **changed)
+    await edge.phases(deployment.id, DRIFTED=2)
+    epoch = edge.view.get(edge.cluster_ids[0]).observer_epoch
+    await edge.configure(awayNodes=["none"])
+    await edge.until(lambda: edge.view.get(edge.cluster_ids[0]).observer_epoch > epoch)
+    assert edge.world().objects[release.backend_name].form != applied
+    assert len(await drifts(edge, release.id)) == 1
+    await edge.update(deployment.id, drift_policy=DriftPolicy.CORRECT)
+    for one in (release, other):
+        await put_right(edge, one.id)
+    assert edge.world().objects[release.backend_name].form == applied
+    edge.check_books()
+
+
+async def test_who_changes_it_back_by_hand_has_put_it_right(edge) -> None:
+    deployment, _ = await ready(edge, DriftPolicy.REPORT)
+    release = edge.releases(deployment.id)[0]
+    await by_hand(edge, release.backend_name, replicas=2)
+    await edge.phases(deployment.id, DRIFTED=1)
+    await by_hand(edge, release.backend_name, replicas=1)
+    after = await put_right(edge, release.id)
+    assert (after.applied_generation, after.error) == (release.generation, None)
+
+
+class Drifts:
+    """What a release was each time it had drifted, with the time."""
+
+    def __init__(self, release_id: str) -> None:
+        self.release_id = release_id
+        self.seen: list[tuple[Release, int]] = []
+
+    def applied(self, commit: Commit) -> None:
+        for one in commit.changes:
+            if one.id == self.release_id and one.after.drifts > one.before.drifts:
+                self.seen.append((one.after, commit.at))
+
+    def reloaded(self) -> None:
+        pass
+
+
+async def test_who_changes_it_again_and_again_is_answered_ever_later_and_told_why(edges) -> None:
+    stubborn = dataclasses.replace(QUICK, backoff_base_s=0.05, backoff_cap_s=1_000.0)
+    async with edges(settings=stubborn) as edge:
+        deployment, _ = await ready(edge, DriftPolicy.CORRECT)
+        release = edge.releases(deployment.id)[0]
+        drifted = Drifts(release.id)
+        edge.ledger.view.follow(drifted)
+        for times in range(1, 5):
+            await by_hand(edge, release.backend_name, replicas=1 + times)
+            await edge.until(lambda times=times: len(drifted.seen) == times, what="the drift")
+            await put_right(edge, release.id)
+        assert [one.error for one, _ in drifted.seen] == [
+            "it drifted: it has 2 replicas, 1 was applied",
+            *(f"it drifted {n} times in a row: it has {n + 1} replicas, 1 was applied" for n in (2, 3, 4)),
+        ]
+        assert {one.phase for one, _ in drifted.seen} == {ReleasePhase.PENDING}
+        assert drifted.seen[0][0].due_at is None, "the first time it is put right at once"
+        pauses = [one.due_at - at for one, at in drifted.seen[1:]]
+        assert pauses == sorted(pauses)
+        assert pauses[-1] >= 2 * pauses[0], "each waits longer"
+        told = await drifts(edge, release.id)
+        assert [" times in a row, and is applied again in " in one for one in told] == [False, True, True, True]
+        done = [one for one in edge.world().effects.lasting() if one.name == release.backend_name]
+        assert [one.what for one in done] == ["applied", *["changed", "applied"] * 4]
+        # What was as applied for long and drifts then is put right at once again.
+        long_ago = edge.view.at - 3_000_000
+        await edge.change(lambda edit: edit.replace(edit.get(release.id), applied_at=long_ago))
+        await by_hand(edge, release.backend_name, replicas=2)
+        await edge.until(lambda: edge.view.get(release.id).drifts == 1, what="a first time")
+        assert (await put_right(edge, release.id)).error is None
+
+
+async def test_a_change_under_way_a_crash_and_a_scaling_are_no_drift(edge) -> None:
+    await edge.network(sites=2, readyAfterMs=60, readyJitterMs=60)
+    await edge.version()
+    deployment, operation = await edge.deploy(replicas={"web": 2})
+    await edge.succeeded(operation)
+    for replicas in (4, 1, 3):
+        await edge.succeeded((await edge.scale(deployment.id, web=replicas)).operation)
+    release = edge.releases(deployment.id)[0]
+    await crash(edge.world(), release.backend_name, Crash(for_ms=None), now=0)
+    await edge.phases(deployment.id, WAITING_READY=1)
+    await crash(edge.world(), release.backend_name, Crash(for_ms=0), now=0)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    loop = Loop(edge)
+    await loop.policy(deployment.id)
+    await loop.load(every=500)
+    assert await loop.round(4) > 0, "it was scaled"
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    found = [await drifts(edge, one.id) for one in edge.releases(deployment.id)]
+    assert found == [[], []]
+    edge.check_books()
+
+
+async def test_drift_during_a_change_is_put_right_with_it(edge) -> None:
+    """What was changed by hand at the old generation is brought to the new one, as if it had not been."""
+    deployment, _ = await ready(edge, DriftPolicy.CORRECT)
+    release = edge.releases(deployment.id)[0]
+    await edge.pause(deployment.id)
+    await by_hand(edge, release.backend_name, replicas=4)
+    await edge.phases(deployment.id, DRIFTED=1)
+    await edge.update(deployment.id, replicas={"web": 2})
+    await edge.resume(deployment.id)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    assert {one.replicas for one in edge.world().objects.values()} == {2}
+    edge.check_books()

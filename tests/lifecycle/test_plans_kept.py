@@ -11,6 +11,7 @@ import pytest
 
 from drivers.registry import DriverRegistry
 from drivers.simulated import SimulatedDriver
+from faultkit import broken
 from graph.kinds import Deployment, DeploymentPhase, Link, OperationKind, Plan, PlanKind, PlanStatus, Site
 from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy, SiteSelector
 from graph.kinds.what_if import Change, NodesAdded
@@ -384,6 +385,8 @@ class Hands:
     def __init__(self) -> None:
         # Ids rise within a process whatever a clock says, so this one begins with the others.
         self.at_ms = system_clock_ms()
+        self.passed_s = 0.0
+        """Time that has passed, whatever the hands were turned to."""
 
     def now_ms(self) -> int:
         return self.at_ms
@@ -397,7 +400,7 @@ class Hands:
 
 @contextlib.asynccontextmanager
 async def timed(folder: Path, hands: Hands) -> Any:
-    ledger = Ledger(SqliteStore(folder / "graph.db"), clock_ms=hands.now_ms)
+    ledger = Ledger(SqliteStore(folder / "graph.db"), clock_ms=hands.now_ms, monotonic=lambda: hands.passed_s)
     async with ledger.running():
         driver = SimulatedDriver()
         lifecycle = Lifecycle(ledger, DriverRegistry.of(driver), settings=QUICK, clock=hands)
@@ -424,6 +427,20 @@ async def test_plans_expire_and_are_swept(tmp_path: Path) -> None:
         hands.at_ms = long.expires_at + 1
         third = await kept(edge, wish=edge.wish("c", policy=ONE))
         assert list(edge.view.ids("Plan")) == [third.id], "what has expired makes room by itself"
+
+
+async def test_a_plan_expires_by_the_graphs_time_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    hands = Hands()
+    async with timed(tmp_path, hands) as edge:
+        await world(edge)
+        sweep = PlanSweep(edge.ledger, clock=hands)
+        await kept(edge, wish=edge.wish("a", policy=ONE), lasts_s=60)
+        hands.at_ms -= 3_600_000
+        assert await sweep.once() == 0
+        hands.passed_s += 130.0  # at half the rate, until the clock is where the graph is
+        with broken.by_the_machines_clock():
+            assert await sweep.once() == 0, "the control: it is an hour until then by the machine's clock"
+        assert await sweep.once() == 1
 
 
 async def test_the_sweep_is_bounded_and_finds_what_was_left_over(

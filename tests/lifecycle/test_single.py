@@ -7,17 +7,23 @@ from typing import Any
 
 import pytest
 
+from drivers.port import Condition
+from graph.change import Commit
+from graph.edit import Edit
 from graph.kinds import (
+    Cluster,
     Deployment,
     DeploymentPhase,
     DisplacementState,
     FailoverMode,
     FailoverPolicy,
     ReleasePhase,
+    Tenant,
 )
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.refusal import InvalidState, NotFound
-from graph.values import HealthStatus
+from graph.values import Health, HealthStatus, Resources
+from lifecycle.sightings import write_sites
 from lifecyclekit.edge import Edge, asking, everything
 
 ONE = PlacementPolicy(min_sites=1, max_sites=1)
@@ -64,6 +70,41 @@ async def test_a_copy_at_a_lost_site_is_awaited_until_somebody_says_that_it_is_g
     await edge.until(lambda: edge.view.get(lost).fence is None, what="the end of the word")
     assert "FenceEnded" in [one.reason for one in await edge.events(lost)]
     edge.check_books()
+
+
+class Counted:
+    """How many commits brought deployments to a state of their displacement."""
+
+    def __init__(self, state: DisplacementState) -> None:
+        self.state = state
+        self.deployments = 0
+        self.commits = 0
+
+    def applied(self, commit: Commit) -> None:
+        came = [one for one in commit.changes if self._is(one.after) and not self._is(one.before)]
+        self.deployments += len(came)
+        self.commits += bool(came)
+
+    def reloaded(self) -> None:
+        pass
+
+    def _is(self, value: object) -> bool:
+        displacement = getattr(value, "displacement", None)
+        return displacement is not None and displacement.state is self.state
+
+
+async def test_of_many_that_wait_it_is_written_down_together(edge) -> None:
+    await edge.network(sites=3)
+    await edge.version(web={"resources": Resources(cpu_millicores=20, memory_bytes=1 << 20)})
+    here = PlacementPolicy(min_sites=1, max_sites=1, sites=SiteSelector(site_ids=[edge.site_ids[0]]))
+    begun = [await edge.deploy(f"d{number}", policy=here, failover=SINGLE) for number in range(24)]
+    for _, operation in begun:
+        await edge.succeeded(operation)
+    counted = Counted(DisplacementState.AWAITING_OLD)
+    edge.ledger.view.follow(counted)
+    await edge.configure(awaySites=["s0"])
+    await edge.until(lambda: counted.deployments == len(begun), what="that all are awaited")
+    assert counted.commits < len(begun) / 2, "each by itself"
 
 
 async def test_a_site_that_returns_before_that_keeps_its_copy(edge) -> None:
@@ -122,6 +163,27 @@ async def test_only_what_does_not_answer_is_fenced(edge) -> None:
     await edge.until(lambda: edge.view.get(home).health.status.name == "DOWN")
     first = await fence(edge, home)
     assert (await fence(edge, home)).revision == first.revision
+
+
+async def test_the_word_on_a_shared_site_is_ended_by_no_tenants_own_cluster(edges) -> None:
+    """Its tenant alone knows what that cluster reaches: what others have there may run on, beyond a link that is cut."""
+    async with edges(running=False) as edge:
+        await edge.network(sites=2)
+        [site_id, _] = edge.site_ids
+
+        def cut_off(edit: Edit) -> str:
+            edit.replace(edit.get(edge.cluster_ids[0]), health=Health(status=HealthStatus.DOWN))
+            other = edit.create(Tenant, name="other")
+            mine = edit.create(Cluster, name="mine", driver="simulated", tenant_id=other.id, site_ids=[site_id])
+            return mine.id
+
+        private = await edge.change(cut_off)
+        await fence(edge, site_id)
+        answers = {site_id: Condition(True)}
+        await edge.change(lambda edit: write_sites(edit, cluster_id=private, sites=answers))
+        assert edge.view.get(site_id).fence is not None
+        await edge.change(lambda edit: write_sites(edit, cluster_id=edge.cluster_ids[0], sites=answers))
+        assert edge.view.get(site_id).fence is None
 
 
 async def test_a_fenced_node_frees_what_is_single(edge) -> None:

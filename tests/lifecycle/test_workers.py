@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from drivers.port import (
@@ -178,12 +179,56 @@ async def test_an_answer_that_is_lost_takes_nothing_from_what_was_seen_meanwhile
             ready_replicas=ready,
             version=1,
         )
-        await edge.change(lambda edit: take_in(edit, edit.get(release.id), seen))
+        await edge.change(lambda edit: take_in(edit, edit.get(release.id), seen, settings=quick))
         before = edge.view.get(release.id)
         assert before.phase is (ReleasePhase.READY if ready else ReleasePhase.WAITING_READY)
         assert await edge.change(lambda edit: record(edit, [Result(one, problem)], settings=quick)) == 0
         after = edge.view.get(release.id)
         assert (after.phase, after.error, after.failures, after.due_at) == (before.phase, None, 0, None)
+
+
+@pytest.mark.parametrize("seen_first", [True, False])
+async def test_a_hand_that_was_quicker_than_the_answer_is_seen_whichever_is_taken_in_first(
+    edges, quick, seen_first
+) -> None:
+    async with edges(running=False) as edge:
+        await edge.network(sites=1)
+        await edge.version()
+        deployment, _ = await edge.deploy()
+        [release] = edge.releases(deployment.id)
+        [one] = await edge.change(lambda edit: claim(edit, {release.id: 0}))
+        left = ObservedRelease(
+            name=one.work.name,
+            owner=one.cluster_id,
+            site_id=one.work.site_id,
+            generation=1,
+            replicas=1,
+            ready_replicas=1,
+            version=1,
+        )
+        spoilt = msgspec.structs.replace(left, version=2, replicas=3, ready_replicas=3, drift="has 3 replicas")
+
+        def see(edit: Edit) -> None:
+            take_in(edit, edit.get(release.id), spoilt, settings=quick)
+
+        def hear(edit: Edit) -> None:
+            record(edit, [Result(one, Applied(changed=True, observed=left))], settings=quick)
+
+        for step in (see, hear) if seen_first else (hear, see):
+            await edge.change(step)
+        after = edge.view.get(release.id)
+        assert (after.phase, after.applied_generation, after.error) == (
+            ReleasePhase.PENDING,
+            0,
+            "it drifted: it has 3 replicas",
+        )
+        # What is put right is known to be so by the answer alone: the drift was seen before it.
+        [again] = await edge.change(lambda edit: claim(edit, {release.id: 1}))
+        put_right = msgspec.structs.replace(left, version=3)
+        result = Result(again, Applied(changed=True, observed=put_right))
+        await edge.change(lambda edit: record(edit, [result], settings=quick))
+        assert edge.view.get(release.id).phase is ReleasePhase.READY
+        assert [one.reason for one in await edge.events(release.id)].count("Drift") == 1
 
 
 async def test_a_removal_that_was_taken_back_meanwhile_is_applied_again(edges, quick) -> None:

@@ -79,16 +79,49 @@ async def test_what_a_hand_made_under_the_name_is_adopted(bed) -> None:
         assert not (await backend.ensure(work())).changed
 
 
-async def test_what_a_hand_changed_is_told_and_put_right_by_the_same_work(bed) -> None:
+@pytest.mark.parametrize("replicas", [3, 1])
+async def test_what_a_hand_changed_is_told_as_drift_and_put_right_by_the_same_work(bed, replicas) -> None:
     async with bed.connected() as backend:
         await backend.ensure(work())
         seen = await backend.observe(after=None)
-        await bed.change(NAME, replicas=1)
+        await bed.change(NAME, replicas=replicas)
         told = await until(backend, lambda seen: bool(seen.releases), after=seen.cursor)
-        assert [(one.name, one.replicas) for one in told.releases] == [(NAME, 1)]
+        assert [(one.name, one.generation, one.replicas) for one in told.releases] == [(NAME, 1, replicas)]
+        assert [bool(one.drift) for one in told.releases] == [True]
         assert (await backend.ensure(work())).changed
         assert (await bed.held())[NAME].replicas == 2
+        assert (await all_of(backend))[NAME].drift is None
         assert not (await backend.ensure(work())).changed
+
+
+async def test_what_a_hand_made_of_other_parts_is_told_as_drift_and_put_right_by_the_same_work(bed) -> None:
+    async with bed.connected() as backend:
+        await backend.ensure(work())
+        seen = await backend.observe(after=None)
+        await bed.spoil(NAME)
+        told = await until(backend, lambda seen: bool(seen.releases), after=seen.cursor)
+        assert [(one.name, one.generation, bool(one.drift)) for one in told.releases] == [(NAME, 1, True)]
+    async with bed.connected() as backend:
+        assert (await all_of(backend))[NAME].drift, "who looks for the first time sees it too"
+        assert (await backend.ensure(work())).changed
+        await until(backend, has_ready(NAME, 2))
+        assert (await all_of(backend))[NAME].drift is None
+        assert not (await backend.ensure(work())).changed
+
+
+async def test_what_is_under_way_or_fails_by_itself_is_no_drift(bed) -> None:
+    async with bed.unready(), bed.connected() as backend:
+        for generation, replicas in ((1, 2), (2, 3), (3, 1)):
+            applied = await backend.ensure(work(generation, replicas=replicas, assignments={}))
+            assert applied.observed is None or applied.observed.drift is None
+            found = (await all_of(backend))[NAME]
+            assert (found.generation, found.replicas, found.drift) == (generation, replicas, None)
+    async with bed.connected() as backend:
+        await until(backend, has_ready(NAME, 1))
+        await bed.crash(NAME)
+        crashed = (await all_of(backend))[NAME]
+        assert (crashed.ready_replicas, crashed.drift) == (0, None)
+        await bed.mend(NAME)
 
 
 async def test_what_a_hand_deleted_is_told_and_made_again(bed) -> None:

@@ -41,9 +41,16 @@ NOTICED: dict[type[broken.Broken], list[str]] = {
         "a_lost_reply_is_told_as_unknown_and_a_repeat_finds_the_work_done",
     ],
     broken.TrustsItsMemory: [
-        "what_a_hand_changed_is_told_and_put_right_by_the_same_work",
+        "what_a_hand_changed_is_told_as_drift_and_put_right_by_the_same_work",
         "what_a_hand_deleted_is_told_and_made_again",
     ],
+    broken.TrustsTheGeneration: [
+        "what_a_hand_changed_is_told_as_drift_and_put_right_by_the_same_work",
+        "what_a_hand_made_of_other_parts_is_told_as_drift_and_put_right_by_the_same_work",
+    ],
+    broken.SeesNoDrift: ["what_a_hand_changed_is_told_as_drift_and_put_right_by_the_same_work"],
+    broken.CountsReplicasAlone: ["what_a_hand_made_of_other_parts_is_told_as_drift_and_put_right_by_the_same_work"],
+    broken.CountsWhatIsReady: ["what_is_under_way_or_fails_by_itself_is_no_drift"],
     broken.TakesTwoAtMost: ["a_newer_generation_keeps_what_can_stay"],
     broken.WantsItsOwn: ["what_a_hand_made_under_the_name_is_adopted"],
     broken.TakesStrangers: [
