@@ -8,13 +8,14 @@ workers the NATS server of the development packages; they say so when they are l
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.harness import Bench, median, quantile, run
 from bench.measures.answering import beside_mass_s
 from bench.measures.deploying import asked, deployed, until_observed, until_ready
 from bench.measures.edges import make_edge
-from bench.measures.fleet import Fleet
+from bench.measures.fleet import Fleet, Worker
 from bench.measures.loops import on_loop
 from bench.measures.places import Nats, Neo4j, PartAbsent, workplace
 from bench.measures.requests import Caller
@@ -105,13 +106,12 @@ def workers(bench: Bench, folder: Path, store: str, nats: str) -> None:
     bench.at_most("worker killed until its work is done by others", max(moved), unit="s", target=10, scaled=False)
 
 
-def memory(bench: Bench, folder: Path, *, sites: int = SITES, deployments: int = DEPLOYMENTS) -> None:
-    """What a process that works has in memory, with a release and an instance for each deployment at each site.
+def memory(bench: Bench, folder: Path, store: str, nats: str, *, sites: int = SITES, each: int = DEPLOYMENTS) -> None:
+    """What a worker has in memory, with a release and an instance for each deployment at each site.
 
-    On the embedded store it is the server, which has all that a worker has and the API besides. It is started anew for
-    it, so that nothing of how the graph came to be is in the figure.
+    It is started anew for it, beside a server that works on nothing, so that nothing of how the graph came to be is in the
+    figure.
     """
-    store = f"sqlite://{folder / 'memory.sqlite'}"
     simulation = Simulation(folder)
     try:
         edge = on_loop(make_edge(store, endpoint=simulation.endpoint, sites=sites, nodes_each=10, clusters=CLUSTERS))
@@ -120,23 +120,33 @@ def memory(bench: Bench, folder: Path, *, sites: int = SITES, deployments: int =
         try:
             with Caller(served) as caller:
                 until_observed(caller, nodes=10 * sites)
-                made = [asked(caller, edge, f"app-{number}") for number in range(deployments)]
+                made = [asked(caller, edge, f"app-{number}") for number in range(each)]
                 until_ready(caller, made, within_s=GROWING_S)
         finally:
             served.end()
-        served = Served(folder, store=store, token=token)
+        alone = {"NATS": nats, "WORKERS_INSIDE": "false"}
+        served = Served(folder, store=store, token=token, settings=alone)
+        worker = None
         try:
+            worker = Worker(folder, store=store, nats=nats, in_flight=IN_FLIGHT)
+            worker.until(lambda: worker.knows(1), within_s=MASS_S, what="the worker's share")
             with Caller(served) as caller:
                 until_observed(caller, nodes=10 * sites)
                 until_ready(caller, made, within_s=MASS_S)
+                # It has work to do, and what it keeps for that is in the figure.
+                until_ready(caller, [asked(caller, edge, "one-more")], within_s=MASS_S)
                 time.sleep(SETTLED_S)
-            resident = served.resident_mb()
+            resident = worker.resident_mb()
+            beside = served.resident_mb()
         finally:
+            if worker is not None:
+                worker.end()
             served.end()
     finally:
         simulation.end()
-    what = f"resident memory of a working process, {sites * deployments:,} releases and instances"
-    bench.at_most(what, resident, unit="MB", target=700, scaled=False)
+    what = f"{sites * each:,} releases and instances, {10 * sites:,} nodes"
+    bench.at_most(f"resident memory of a worker, {what}", resident, unit="MB", target=700, scaled=False)
+    bench.note("the same, of a server beside it", beside, unit="MB")
 
 
 def figures(bench: Bench) -> None:
@@ -148,9 +158,7 @@ def figures(bench: Bench) -> None:
         if bench.wants("answers"):
             store = f"sqlite://{folder / 'answers.sqlite'}"
             answers(bench, folder, "SQLite", store, p50_ms=25, p99_ms=150, count=200)
-        if bench.wants("memory"):
-            memory(bench, folder)
-        if any(bench.wants(part) for part in ("deploy-neo4j", "answers-neo4j", "workers")):
+        if any(bench.wants(part) for part in ("deploy-neo4j", "answers-neo4j", "workers", "memory")):
             on_neo4j(bench, folder)
 
 
@@ -169,20 +177,23 @@ def on_neo4j(bench: Bench, folder: Path) -> None:
             answers(bench, folder, "Neo4j", neo4j.store, p50_ms=150, p99_ms=600, count=100)
             neo4j.clear()
         if bench.wants("workers"):
-            with_nats(bench, folder, neo4j.store)
+            with_nats(bench, folder, neo4j.store, workers)
+            neo4j.clear()
+        if bench.wants("memory"):
+            with_nats(bench, folder, neo4j.store, memory)
     finally:
         neo4j.end()
 
 
-def with_nats(bench: Bench, folder: Path, store: str) -> None:
-    """What is measured with several workers, if NATS can be had."""
+def with_nats(bench: Bench, folder: Path, store: str, part: Callable[[Bench, Path, str, str], None]) -> None:
+    """A part that has workers of their own, if NATS can be had."""
     try:
         nats = Nats(folder / "nats")
     except PartAbsent as absent:
-        bench.say(f"NOT MEASURED: several workers. {absent}")
+        bench.say(f"NOT MEASURED: {part.__name__}. {absent}")
         return
     try:
-        workers(bench, folder, store, nats.url)
+        part(bench, folder, store, nats.url)
     finally:
         nats.end()
 

@@ -16,6 +16,7 @@ import structlog
 
 from graph.change import MAX_COMMIT_BYTES, Commit
 from graph.feed import Feed
+from graph.sharing import share
 from graph.store import SCHEMA_NUMBER, Compacted, Head, SchemaTooNew, Store, StoreProblem, Transaction
 from graph.view import View
 
@@ -104,7 +105,7 @@ class Replica:
                 continue
             if not commits:
                 raise StoreProblem(f"the log ends at {view.revision}, the store says {head.revision}")
-            self.take_in(commits)
+            self.take_in(_sharing(commits))
 
     async def watch(self) -> None:
         """Follows a shared store, which also finds out when it is back; asks one of our own after it was away."""
@@ -116,6 +117,8 @@ class Replica:
     async def _load(self, view: View) -> None:
         loaded = await self._store.load()
         async for batch in loaded.batches():
+            for entity in batch:
+                share(entity)
             view.load(batch)
         head = loaded.head
         view.loaded(revision=head.revision, at=head.at, epoch=head.epoch, counters=loaded.counters)
@@ -165,7 +168,7 @@ class Replica:
                 continue
             self._is_back()
             if commits and commits[0].revision <= self.view.revision + 1:
-                self.take_in(commits)
+                self.take_in(_sharing(commits))
             told = time.monotonic() - self._expected_at < ACTIVE_FOR_S
             active = time.monotonic() - self._moved_at < ACTIVE_FOR_S and not told
             active = active or (told and self._expected > self.view.revision)
@@ -193,3 +196,12 @@ class Replica:
         if self.stale:
             log.info("store.back", revision=self.view.revision)
             self.mark_fresh()
+
+
+def _sharing(commits: Sequence[Commit]) -> Sequence[Commit]:
+    """Commits that were just read, with what they say as others do said once."""
+    for commit in commits:
+        for change in commit.changes:
+            if change.after is not None:
+                share(change.after)
+    return commits
