@@ -148,7 +148,7 @@ class Edit(Overlay):
         current = self.get(entity.id)
         if current is None or type(current) is not type(entity):
             raise NotFound(entity.SPEC.name, entity.id, path=f"{path}.id")
-        if expected_revision is not None and current.revision != expected_revision:
+        if expected_revision is not None and not current.is_as_at(expected_revision):
             raise Conflict(
                 f"{entity.SPEC.name} {entity.id} has changed since revision {expected_revision}",
                 entity_id=entity.id,

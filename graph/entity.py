@@ -12,7 +12,7 @@ import enum
 import types
 import typing
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, Union
 
 import msgspec
 
@@ -152,6 +152,14 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
 
     def check_step(self, before: Entity | None, reader: Reader, *, path: str) -> None:
         """Checks whether it may become this, from what it was `before`; None: it is new. Runs after `check`, likewise."""
+
+    def restamped(self, **stamps: int) -> Self:
+        """The entity as if it had been changed at another revision and time: `revision`, `updated_at`, `created_at`."""
+        return msgspec.structs.replace(self, **stamps)
+
+    def is_as_at(self, revision: int) -> bool:
+        """Whether nothing of it that somebody would want to know of has changed since a revision of the graph."""
+        return self.revision == revision
 
     def check_deletion(self, reader: Reader, *, path: str) -> None:
         """Checks whether it may be deleted by itself, beside what refers to it; not asked of what a cascade takes along."""

@@ -218,9 +218,7 @@ def _at(change: Change, *, at: int, revision: int) -> Entity | None:
     after, before = change.after, change.before
     if after is None:
         return None
-    return msgspec.structs.replace(
-        after, revision=revision, updated_at=at, created_at=at if before is None else before.created_at
-    )
+    return after.restamped(revision=revision, updated_at=at, created_at=at if before is None else before.created_at)
 
 
 class _Numbers(Mapping[str, int]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import msgspec
 
@@ -188,6 +188,32 @@ def _secrets_of(encoded: bytes) -> tuple[str, ...]:
         return ()  # what cannot be read is refused by the check that follows
 
 
+_ASKED = (
+    "display_name",
+    "labels",
+    "app_version_id",
+    "policy",
+    "replicas",
+    "adjustments",
+    "failover",
+    "profile_id",
+    "overrides",
+    "drift_policy",
+    "requires_approval",
+    "proposal",
+    "revision_number",
+    "paused",
+    "stopped",
+    "delete_when_gone",
+)
+"""What of a deployment is changed by who asks for something, and by nobody else."""
+
+
+def _differ(one: Deployment, other: Deployment, name: str) -> bool:
+    before, after = getattr(one, name), getattr(other, name)
+    return before is not after and before != after
+
+
 @kind(prefix="deployment", area=Area.WORKLOAD, scope=("tenant_id",))
 class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An app version wanted in places."""
@@ -230,6 +256,9 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     )
     newest_number: Annotated[
         Count, doc("The highest number that a change of it was given which was to be approved."), MANAGED
+    ] = 0
+    asked_at: Annotated[
+        int, doc("The graph's revision at which what is asked for of it last changed."), MANAGED, HIDDEN
     ] = 0
     unapproved_numbers: Annotated[
         list[int], doc("The newest revision numbers that were never approved, rising."), MANAGED, HIDDEN
@@ -274,13 +303,28 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     ] = []
     delete_when_gone: Annotated[bool, doc("Whether it is deleted once nothing of it runs any more."), MANAGED] = False
 
+    def restamped(self, **stamps: int) -> Self:
+        """With the revision at which it was asked for anything, if that is the one that is stamped."""
+        if self.asked_at == self.revision:
+            stamps = {**stamps, "asked_at": stamps["revision"]}
+        return msgspec.structs.replace(self, **stamps)
+
+    def is_as_at(self, revision: int) -> bool:
+        """Whether nobody has asked for anything of it since. What is done for it and observed of it does not count: while
+        it is under way it changes many times a second."""
+        return self.asked_at <= revision <= self.revision
+
     def derived(self, reader: Reader, *, path: str) -> dict[str, Any]:
-        """The secrets that its overrides name."""
+        """The secrets that its overrides name, and when it was last asked for anything."""
+        found: dict[str, Any] = {}
+        before = reader.get(self.id)
+        if not isinstance(before, Deployment) or any(_differ(before, self, name) for name in _ASKED):
+            found["asked_at"] = self.revision
         secret_ids = list(_secrets_of(msgspec.json.encode(self.overrides))) if self.overrides else []
-        if secret_ids == self.secret_ids:
-            return {}
-        self._check_secrets(reader, path=path)
-        return {"secret_ids": secret_ids}
+        if secret_ids != self.secret_ids:
+            self._check_secrets(reader, path=path)
+            found["secret_ids"] = secret_ids
+        return found
 
     def check_step(self, before: Entity | None, reader: Reader, *, path: str) -> None:
         """Its overrides can be read. Looked at when they change and not at every step of its life."""

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import strawberry
 
-from schema.inputs import EXPECTED, IDEMPOTENCY
+from schema.inputs import IDEMPOTENCY
 from schema.vocabulary import Member
 
 UNSET = strawberry.UNSET
+
+
+EXPECTED_OF_DEPLOYMENT = (
+    "The deployment's `revision` as it was seen: refused with Conflict when something was asked for of it since. What is "
+    "done for it and observed of it does not count."
+)
 
 
 def optional(kind: str, text: str) -> Member:
@@ -33,7 +39,7 @@ def deadline_input() -> dict[str, Member]:
 
 def expected_input() -> dict[str, Member]:
     """The revision that a deployment is expected at."""
-    return {"expected_revision": optional("BigInt", EXPECTED)}
+    return {"expected_revision": optional("BigInt", EXPECTED_OF_DEPLOYMENT)}
 
 
 def id_input() -> dict[str, Member]:

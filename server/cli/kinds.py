@@ -154,11 +154,13 @@ class Types:
         return " ".join(["__typename", *self._fields(self.get(name), depth=0)])
 
     def connections(self, name: str) -> list[str]:
-        """The fields of an entity that are lists of others."""
+        """The fields of an entity that are lists of others; pages of values, which have no id, are not among them."""
         return [
             one.name
             for one in self.get(name).fields
-            if one.type_name.endswith("Connection") and "first" in one.arguments
+            if one.type_name.endswith("Connection")
+            and "first" in one.arguments
+            and self._is_entity(one.type_name.removesuffix("Connection"))
         ]
 
     def _fields(self, described: ApiType, *, depth: int) -> Iterator[str]:

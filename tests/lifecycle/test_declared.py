@@ -89,9 +89,16 @@ async def test_a_document_that_waits_for_approval_already_asks_for_nothing_more(
         [waiting] = deployments(application)
         assert waiting.proposal.number == 2
         for _ in range(2):
-            await applied(application, more)
+            assert (await applied(application, more))["Deployment/live"] == "UNCHANGED"
         [still] = deployments(application)
         assert still.proposal == waiting.proposal
+        # Its drift policy is part of what is wanted, and waits like the rest.
+        drifting = more.replace("policy: {everywhere: true}", "policy: {everywhere: true}, driftPolicy: REPORT")
+        assert drifting != more
+        assert (await applied(application, drifting))["Deployment/live"] == "UPDATED"
+        [changed] = deployments(application)
+        assert (changed.drift_policy.name, changed.proposal.drift_policy.name) == ("CORRECT", "REPORT")
+        assert (await applied(application, drifting))["Deployment/live"] == "UNCHANGED"
 
 
 SECOND = """

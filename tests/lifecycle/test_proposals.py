@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from graph.kinds import Deployment, DeploymentPhase, DriftPolicy, OperationStatus, RevisionOutcome, Tenant
-from graph.refusal import Forbidden, InvalidState
+from graph.kinds import Deployment, DeploymentPhase, DriftPolicy, Operation, OperationStatus, RevisionOutcome, Tenant
+from graph.refusal import Conflict, Forbidden, InvalidState
 from graph.request import Request
 from graph.view import get_as
+from lifecycle.awaited import WaitCondition, of_deployment, of_operation
 from lifecycle.revision_outcomes import KNOWN, outcome_of, with_number
 from lifecyclekit.edge import everything
 
+APPLIED = WaitCondition.APPLIED
 A, B, C = "user_a", "user_b", "user_c"
 
 
@@ -260,3 +262,52 @@ async def test_a_revision_says_what_became_of_it(edge) -> None:
     many = Deployment(id="d", name="n", tenant_id="t", app_version_id="v", revision_number=KNOWN + 5)
     assert with_number(many, [5, 6, 9], 7) == [6, 7, 9]
     assert (outcome_of(many, 5), outcome_of(many, 6)) == (None, RevisionOutcome.OVERTAKEN)
+
+
+async def test_a_wait_for_what_is_held_or_done_beside_a_change_that_waits_is_not_for_that_change(edge) -> None:
+    deployment_id = await waiting(edge)
+    stopped = (await edge.stop(deployment_id)).operation
+    found = await edge.until(lambda: (one := of_operation(edge.view, stopped, APPLIED)).reached and one)
+    assert found.missing == []
+    # The change itself is nowhere yet.
+    proposed = get_as(edge.view, Operation, edge.deployment(deployment_id).proposal.operation_id)
+    assert not of_operation(edge.view, proposed, APPLIED).reached
+    assert await edge.until(lambda: of_deployment(edge.view, deployment_id, WaitCondition.QUIET).reached)
+
+
+async def test_what_a_backend_is_called_for_is_not_quiet(edge) -> None:
+    await edge.network(sites=1, latencyMs=60_000)
+    await edge.version()
+    deployment, _ = await edge.deploy()
+    [release] = await edge.phases(deployment.id, APPLYING=1)
+    found = of_deployment(edge.view, deployment.id, WaitCondition.QUIET)
+    assert (found.reached, found.over) == (False, False)
+    assert found.summary == "1 of 1 releases are with their backends"
+    assert release.wanted
+
+
+async def test_what_was_seen_is_out_of_date_when_somebody_asked_for_something_and_not_when_something_was_done(
+    edge,
+) -> None:
+    await edge.network(sites=1)
+    await edge.version()
+    deployment, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    after = await edge.phase(deployment.id, DeploymentPhase.READY)
+    assert after.revision > deployment.revision
+
+    async def scale(web, seen):
+        asked = await edge.lifecycle.scale(
+            deployment.id, {"web": web}, by(A), visible=everything, expected_revision=seen
+        )
+        return asked.value.deployment
+
+    changed = await scale(2, deployment.revision)
+    for seen in (deployment.revision, changed.revision - 1, changed.revision + 1_000):
+        with pytest.raises(Conflict) as refused:
+            await scale(3, seen)
+        assert refused.value.path == "input.expectedRevision"
+    paused = await edge.pause(deployment.id)
+    with pytest.raises(Conflict):
+        await scale(3, changed.revision)
+    await scale(3, paused.revision)

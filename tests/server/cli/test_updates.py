@@ -28,7 +28,7 @@ def shown(cli: CommandLine, name: str) -> Any:
     fields = "overrides { path value } failover { mode maxMoves } driftPolicy requiresApproval"
     nodes = f"nodes {{ phase {fields} proposal {{ number {fields} }} }}"
     text = f'{{ deployments(filter: {{ name: {{ eq: "{name}" }} }}) {{ {nodes} }} }}'
-    return json.loads(cli("query", text).stdout)["deployments"]["nodes"][0]
+    return json.loads(cli("query", "-", given=text).stdout)["deployments"]["nodes"][0]
 
 
 def test_what_is_added_is_added_to_what_waits(cli: CommandLine, gated: str) -> None:
