@@ -82,6 +82,7 @@ def caught(name: str, *, within: int, **given) -> str | None:
         (broken.called_before_it_is_claimed, "abandon", "the backends have"),
         (broken.without_comparing_at_the_start, "update", "never came"),
         (broken.without_new_generations, "update", "never came"),
+        (broken.without_steps_remembered, "autoscale", "a step was taken twice in its period"),
     ],
 )
 def test_without_a_defence_the_same_check_fails(defence: Broken, name: str, says: str) -> None:

@@ -16,7 +16,8 @@ from graph.edit import Edit
 from graph.kinds import Deployment, Operation, OperationStatus, Release
 from graph.ledger import Ledger
 from graph.view import get_as
-from lifecycle import nats_link, operations, reconciler, releases, results, service, work
+from lifecycle import nats_link, operations, reconciler, releases, rescaling, results, service, work
+from lifecycle.autoscaler import Autoscaler
 from lifecycle.leases import Leases
 from lifecycle.settings import LifecycleSettings
 from lifecycle.work import Claim, Result
@@ -146,4 +147,18 @@ def with_a_connection_made_once() -> Iterator[None]:
         return await inner(*given, **{**options, "allow_reconnect": False})
 
     with mock.patch.object(nats_link.nats, "connect", connect):
+        yield
+
+
+@contextlib.contextmanager
+def without_steps_remembered() -> Iterator[None]:
+    """A scaling loop that does not read which changes were made before it began."""
+    with mock.patch.object(Autoscaler, "_made_before", return_value=[]):
+        yield
+
+
+@contextlib.contextmanager
+def scaled_whatever_has_changed_since() -> Iterator[None]:
+    """A scaling loop that writes what it found, whoever has changed the site meanwhile."""
+    with mock.patch.object(rescaling, "_may", return_value=True):
         yield

@@ -12,7 +12,18 @@ from typing import Any, NamedTuple
 
 from faultkit.checks import CONVERGED_WITHIN_S, filed
 from faultkit.user import User
-from graph.kinds import DeploymentPhase, FailoverMode, FailoverPolicy, ReleasePhase
+from graph.edit import Edit
+from graph.kinds import (
+    DeploymentPhase,
+    FailoverMode,
+    FailoverPolicy,
+    ReleasePhase,
+    ScalingBehaviour,
+    ScalingMetric,
+    ScalingPolicy,
+    ScalingStep,
+    ScalingStepUnit,
+)
 from graph.kinds.policy import PlacementPolicy
 from graph.values import Resources
 from lifecyclekit.edge import Edge
@@ -228,6 +239,58 @@ async def drain(user: User, begun: Begun) -> None:
     assert home not in {each.site_id for each in edge.releases(shop.deployment)}
 
 
+LOADED = {**BEHAVIOUR, "loads": [{"component": "c0", "requestsPerSecond": [[0, 300]]}]}
+STEP_S = 60
+"""In which one replica may be added."""
+UNSEEN_S = 5
+"""For so long at most nobody looks, while one process has died and the next has not begun."""
+SCALED_WITHIN_S = 600.0
+
+
+async def autoscale(user: User, begun: Begun) -> None:
+    """The load of three replicas comes to one, and its policy adds one a minute at each site."""
+    edge = user.edge
+    shop = await _running(user)
+
+    def follow(edit: Edit) -> None:
+        if edit.find("ScalingPolicy", "c0", shop) is None:
+            edit.create(
+                ScalingPolicy,
+                tenant_id=edge.tenant_id,
+                deployment_id=shop,
+                name="c0",
+                component="c0",
+                metric=ScalingMetric.REQUESTS_PER_SECOND,
+                target=100.0,
+                max_replicas=9,
+                scale_up=ScalingBehaviour(
+                    steps=[ScalingStep(unit=ScalingStepUnit.PODS, value=1, period_s=STEP_S)],
+                ),
+            )
+
+    await edge.change(follow)
+    await edge.configure(**LOADED)
+    begun()
+    seen = user.notes.seen
+
+    def has_three() -> bool:
+        """Notes when each site is first seen to have another number, by a clock that is always right."""
+        followed = [one for one in edge.releases(shop) if edge.view.get(one.component_id).name == "c0"]
+        for one in followed:
+            seen.setdefault(f"{one.site_id} has {one.replicas}", str(asyncio.get_running_loop().time()))
+        return [one.replicas for one in followed] == [3, 3]
+
+    async with asyncio.timeout(SCALED_WITHIN_S):
+        while not has_three():
+            await asyncio.sleep(0.5)
+    await edge.phase(shop, DeploymentPhase.READY)
+    told = [one.message.split(" replicas")[0] for one in await edge.events(shop) if one.reason == "Scaled"]
+    assert sorted(told) == [f"c0 at site s{site}: {step}" for site in (0, 1) for step in ("1 -> 2", "2 -> 3")]
+    for site in edge.site_ids[:2]:
+        passed = float(seen[f"{site} has 3"]) - float(seen[f"{site} has 2"])
+        assert passed >= STEP_S - UNSEEN_S, f"a step was taken twice in its period: after {passed:g} s"
+
+
 async def terminate(user: User, begun: Begun) -> None:
     shop = await _running(user)
     begun()
@@ -243,6 +306,7 @@ SCENARIOS = {
     "migrate": Scenario(migrate, "2", 2),
     "failover": Scenario(failover, "1", 1),
     "terminate": Scenario(terminate, None, 0),
+    "autoscale": Scenario(autoscale, "1", 2, replicas=(3, 3)),
     "approve": Scenario(approve, "2", 2),
     "pause": Scenario(pause, "2", 2),
     "stop": Scenario(stop, "1", 2),

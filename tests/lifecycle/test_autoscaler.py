@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
+from faultkit import broken
 from graph.kinds import (
     DeploymentPhase,
     FailoverMode,
@@ -506,16 +507,26 @@ async def test_two_workers_scale_the_sites_of_their_shares(edge) -> None:
     assert len(list(each(edge.view, SiteScaling, "policy_id", policy.id))) == 4
 
 
-async def test_of_two_that_take_the_same_site_for_theirs_one_is_heard(edge) -> None:
+async def two_scale_the_same_site(edge) -> tuple[int, int]:
+    """How many sites two loops scaled that both took the one for theirs; the deployment's generation after that."""
     deployment, loop = await shop(edge, sites=1)
     other = Loop(edge)
     await loop.policy(deployment.id)
     await loop.load(every=250)
     await loop.round()
     await other.round()
-    assert sorted(await asyncio.gather(loop.round(), other.round())) == [0, 1]
+    scaled = await asyncio.gather(loop.round(), other.round())
     assert loop.replicas(deployment.id) == {"s0": 3}
-    assert edge.deployment(deployment.id).generation == 2
+    return sum(scaled), edge.deployment(deployment.id).generation
+
+
+async def test_of_two_that_take_the_same_site_for_theirs_one_is_heard(edge) -> None:
+    assert await two_scale_the_same_site(edge) == (1, 2)
+
+
+async def test_a_loop_that_writes_whatever_has_changed_since_is_found_out(edge) -> None:
+    with broken.scaled_whatever_has_changed_since():
+        assert await two_scale_the_same_site(edge) == (2, 3)
 
 
 @pytest.mark.parametrize(

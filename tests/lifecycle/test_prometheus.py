@@ -4,6 +4,7 @@ should be, and a real one from end to end."""
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -23,6 +24,7 @@ from lifecycle.prometheus import (
     Values,
     values_in,
 )
+from lifecyclekit.edge import QUICK
 from lifecyclekit.scaling import Loop
 
 QUERY = PrometheusQuery(endpoint="edge", query="sum by (site) (requests)")
@@ -195,6 +197,57 @@ async def test_a_server_is_told_how_long_a_query_may_take(serving) -> None:
     assert (await servers.values(await serving(asking), QUERY)).by_site == {"s0": 1}
     await servers.close()
     assert asked[0].endswith(b"&timeout=7")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+WRONG: dict[str, tuple[bytes | None, str]] = {
+    "hangs": (None, "did not answer"),
+    "fails": (b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", "answered with 500"),
+    "no number": (HEAD + answer(({"site": "s0"}, "NaN")), "no value for the site"),
+    "another site": (HEAD + answer(({"site": "s9"}, "900")), "no value for the site"),
+    "old": (HEAD + answer(({"site": "s0"}, "900")), "do not move on"),
+    "large": (HEAD + b" " * (MAX_ANSWER_BYTES + 1), "too large"),
+    "nested": (
+        HEAD + b'{"status":"success","data":{"resultType":"vector","result":' + b"[" * 100_000,
+        "not Prometheus'",
+    ),
+    "nothing": (HEAD, "not Prometheus'"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_server_that_is_wrong_scales_nothing_says_so_and_holds_up_nobody(edge, serving, wrong: str) -> None:
+    sent, said = WRONG[wrong]
+
+    async def answering(reader, writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if sent is None:
+            await reader.read()
+        writer.write(sent or b"")
+
+    await edge.network(sites=1)
+    await edge.version()
+    ids = []
+    for name in ("followed", "measured"):
+        deployment, operation = await edge.deploy(name)
+        await edge.succeeded(operation)
+        ids.append(deployment.id)
+    quick = dataclasses.replace(QUICK, samples_timeout_s=0.3, scaling_every_s=15.0)
+    loop = Loop(edge, endpoints=(await serving(answering),), settings=quick)
+    policy = await loop.policy(ids[0], prometheus=QUERY)
+    await loop.policy(ids[1])
+    await loop.load(every=400)
+    told = []
+    for _ in range(40):
+        await loop.round()
+        standing = loop.standing(policy)
+        told.append(standing.message if standing is not None else "")
+        if said in told[-1] and loop.replicas(ids[1]) == {"s0": 4}:
+            break
+    assert said in told[-1], told
+    assert standing.limited_by is ScalingLimit.NO_SAMPLES
+    assert loop.replicas(ids[0]) == {"s0": 1}
+    assert loop.replicas(ids[1]) == {"s0": 4}
 
 
 # A real one

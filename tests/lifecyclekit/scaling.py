@@ -11,6 +11,7 @@ from graph.view import each, get_as
 from lifecycle.autoscaler import Autoscaler
 from lifecycle.metrics_endpoints import MetricsEndpoint
 from lifecycle.placing import Placing
+from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 from lifecyclekit.edge import QUICK, Edge
 from placement.projection import Projection
@@ -38,7 +39,14 @@ class HandClock:
 class Loop:
     """The loop over an edge; `round` is one of its rounds, 15 s after the last."""
 
-    def __init__(self, edge: Edge, *, endpoints: tuple[MetricsEndpoint, ...] = (), share: Share | None = None) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        *,
+        endpoints: tuple[MetricsEndpoint, ...] = (),
+        share: Share | None = None,
+        settings: LifecycleSettings = QUICK,
+    ) -> None:
         self.edge = edge
         self.clock = HandClock()
         projection = Projection(edge.ledger.view)
@@ -47,7 +55,7 @@ class Loop:
             edge.ledger,
             Placing(projection, DriverRegistry.of(edge.driver), at_once=1),
             edge.lifecycle.connections,
-            settings=QUICK,
+            settings=settings,
             clock=self.clock,
             share=share,
             endpoints=endpoints,
