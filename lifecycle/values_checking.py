@@ -3,7 +3,8 @@
 A chart says itself what its values may be (`values.schema.json`), and a component may say it for any package. What is
 checked is what a site would get: the chart's own defaults, with the component's, the profile's and the overrides' values
 over them, and without what null takes away, as Helm does it. A reference to a secret is a text of which nothing else is
-known. All schemas together may take so many steps and no more: they are strangers'.
+known. All schemas together may take so many steps and no more: they are strangers'. So are the values: what sites with
+values of their own have laid over large ones is made anew for each of them, and counts as steps as well.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from graph.json_schema import Schema, Steps, TooMuch, UnknownText, flaws
-from graph.kinds import Component, Override, Package, Site
+from graph.kinds import Component, Override, Package, Profile, Site
 from graph.refusal import InvalidInput, LimitExceeded
 from graph.secret_references import reference_in
 from graph.value_merging import merged
@@ -24,6 +25,9 @@ from lifecycle.effective import Layers, Overlays, effective
 from placement.decision import SitePlacement
 
 MAX_STEPS = 200_000
+"""Some half a second."""
+ENTRIES_A_STEP = 16
+"""To lay an entry over others, or to see whether an override holds at a site, takes about so many times less than a step."""
 FLAWS_TOLD = 5
 _UNKNOWN = UnknownText()
 
@@ -52,20 +56,27 @@ def check_values(
     if not ruled:
         return
     overlays, steps = Overlays(overrides), Steps(MAX_STEPS)
+    sizes = _Sizes()
+    profile = get_as(reader, Profile, profile_id)
     for component, (schema, defaults) in ruled:
         done: set[tuple[int, ...]] = set()
+        asked = sum(one.component == component.name for one in overrides)
+        of_profile = profile.values.get(component.name, {}) if profile is not None else {}
+        below = sizes.of(defaults) + sizes.of(component.configuration) + sizes.of(of_profile)
         for site, layers in _looked_at(reader, component, overlays, overrides, placements):
             key = tuple(map(id, layers))
-            if key in done:
-                continue
-            done.add(key)
-            told = effective(reader, component, profile_id=profile_id, layers=layers)
             try:
+                steps.spend(-(-asked // ENTRIES_A_STEP))
+                if key in done:
+                    continue
+                done.add(key)
+                steps.spend((below + sum(map(sizes.of, layers))) // ENTRIES_A_STEP)
+                told = effective(reader, component, profile_id=profile_id, layers=layers)
                 found = list(flaws(schema, _as_checked(merged(defaults, told)), steps=steps))
             except TooMuch:
                 raise LimitExceeded(
                     f"to check the values of component {component.name!r} takes too many steps",
-                    remedy="make their schema simpler",
+                    remedy="make their schema simpler, or lay fewer values of their own on single sites",
                     path=path,
                 ) from None
             if found:
@@ -77,6 +88,33 @@ def check_values(
                     remedy="give values that its schema allows",
                     path=path,
                 )
+
+
+class _Sizes:
+    """How many entries values have, counted once each."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, int]] = {}
+
+    def of(self, values: Any) -> int:
+        """Mappings, lists and what is in them."""
+        known = self._known.get(id(values))
+        if known is None:
+            # The value is kept along: an id is another's once its value is gone.
+            known = self._known[id(values)] = values, _entries(values)
+        return known[1]
+
+
+def _entries(values: Any) -> int:
+    count, left = 0, [values]
+    while left:
+        one = left.pop()
+        count += 1
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+    return count
 
 
 def _looked_at(

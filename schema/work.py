@@ -29,6 +29,11 @@ class Work:
     def __init__(self, most: int = MAX_WORK) -> None:
         self._left = most
 
+    @property
+    def left(self) -> int:
+        """How many evaluations there still are."""
+        return max(self._left, 0)
+
     def spend(self, amount: int, *, path: str) -> None:
         """Takes so many evaluations out of it. Raises LimitExceeded when there are no more."""
         self._left -= amount

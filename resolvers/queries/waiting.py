@@ -2,6 +2,9 @@
 
 A plain query, so that a script with nothing but HTTP can wait. It is answered within what any query may take; who waits
 for longer asks again, which loses nothing: the state is in the graph and not in the wait.
+
+Each look costs the request's budget what it looks at, for a wait can be asked for again in every alias. What is left of the
+budget is spread over what is left of the time; a wait that has none for another look ends as if its time were over.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import strawberry
 
 from access.permissions import Permission, declare_root, declare_value_types
 from graph.entity import kind_by_id
-from graph.kinds import Deployment, Operation, StatusReason
+from graph.kinds import Deployment, Operation, Release, StatusReason
 from graph.view import get_as
 from lifecycle.awaited import WaitCondition, Waited, of_deployment, of_operation
 from resolvers.context import Context
@@ -28,6 +31,10 @@ PAUSE_S = 0.05
 SHARE = 0.8
 """Of the time that a query may take: the rest is for its answer."""
 DEFAULT_S = 5.0
+WORK_A_LOOK = 200
+"""Of a request's budget: some hundred microseconds."""
+WORK_A_RELEASE = 20
+"""Besides, where the releases themselves are looked at."""
 
 
 class WaitedFor(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +60,18 @@ async def _stands(context: Context, id: str, condition: WaitCondition) -> Waited
     return WaitedFor(waited=of_deployment(context.view, id, condition), deployment_id=id, operation=None)
 
 
+def _cost(context: Context, id: str, condition: WaitCondition) -> int:
+    """What one look takes out of the budget."""
+    if condition not in (WaitCondition.APPLIED, WaitCondition.QUIET):
+        return WORK_A_LOOK
+    operation = get_as(context.view, Operation, id)
+    field, value = "deployment_id", id
+    if operation is not None:
+        applied = condition is WaitCondition.APPLIED
+        field, value = ("operation_id", id) if applied else (field, operation.subject_id or "")
+    return WORK_A_LOOK + WORK_A_RELEASE * context.view.count(Release.SPEC.name, field, value)
+
+
 async def _wait(source: Any, info: Any, *, id: str, until: WaitCondition, timeout_seconds: float) -> WaitedFor:
     context: Context = info.context
     if timeout_seconds < 0:
@@ -62,16 +81,21 @@ async def _wait(source: Any, info: Any, *, id: str, until: WaitCondition, timeou
     ledger = context.services.ledger
     while True:
         revision = ledger.view.revision
+        cost = _cost(context, id, until)
+        context.work.spend(cost, path="waitFor")
         found = await _stands(context, id, until)
         rest = deadline - time.monotonic()
-        if found.waited.ends or rest <= 0:
+        if found.waited.ends or rest <= 0 or context.work.left < cost:
             return found
+        pause = max(PAUSE_S, rest * cost / context.work.left)
         try:
             async with asyncio.timeout(rest):
                 await ledger.feed.wait(revision)
         except TimeoutError:
-            continue
-        await asyncio.sleep(min(PAUSE_S, max(deadline - time.monotonic(), 0)))
+            pass
+        await asyncio.sleep(min(pause, max(deadline - time.monotonic(), 0)))
+        if context.work.left < _cost(context, id, until):
+            return found
 
 
 def wait_queries() -> dict[str, Member]:

@@ -13,6 +13,7 @@ from drivers.packages.opening import open_package
 from graph.kinds import Artifact, ArtifactType, Override, Package, Profile, Secret
 from graph.kinds.packages import SCHEME
 from graph.refusal import InvalidInput, LimitExceeded
+from lifecycle import values_checking
 
 SCHEMA = {
     "type": "object",
@@ -82,6 +83,22 @@ async def test_a_schema_that_takes_too_long_is_refused_and_keeps_nobody_waiting(
     await edge.version(web={"values_schema": {"$ref": "#"}})
     told = await refusal(edge, LimitExceeded)
     assert told.message == "to check the values of component 'web' takes too many steps"
+
+
+async def test_values_that_are_laid_over_large_ones_again_for_each_site_count(edge, monkeypatch) -> None:
+    await edge.network(sites=6)
+    large = {f"k{number}": "x" for number in range(4_000)}
+    await edge.version(web={"values_schema": {}, "configuration": {"all": large}})
+    own = [override("host", f"h{number}", site_ids=[one]) for number, one in enumerate(edge.site_ids)]
+    # 6 sites x 4,000 entries / 16 a step.
+    monkeypatch.setattr(values_checking, "MAX_STEPS", 1_400)
+    told = await refusal(edge, LimitExceeded, overrides=own)
+    assert told.message == "to check the values of component 'web' takes too many steps"
+    deployment, _ = await edge.deploy(overrides=[override("host", "the same everywhere")])
+    assert deployment.revision_number == 1
+    monkeypatch.setattr(values_checking, "MAX_STEPS", 1_600)
+    deployment, _ = await edge.deploy("own", overrides=own)
+    assert deployment.revision_number == 1
 
 
 def chart(values: str, schema: Any) -> io.BytesIO:

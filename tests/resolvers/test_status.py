@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ import pytest
 import pytest_asyncio
 
 from graph.kinds import Role
+from lifecycle.awaited import of_deployment
+from resolvers.queries import waiting
+from resolvers.queries.waiting import WORK_A_LOOK, WORK_A_RELEASE
+from schema.work import Work
 from worldkit.running import application_in, data
 from worldkit.two_tenants import two_tenants, wish_of
 
@@ -125,6 +130,36 @@ async def test_a_wait_ends_with_its_time(world) -> None:
     found = await waited(world, deployment_id, "GONE", for_s=0.2)
     assert not found["reached"]
     assert time.monotonic() - began >= 0.2
+
+
+async def test_waits_are_paid_for_out_of_the_requests_budget(world, monkeypatch) -> None:
+    application, made = world
+    deployment_id = (await begun(world, "paid"))["deployment"]["id"]
+    await until(world, deployment_id, "APPLIED")
+    cost = WORK_A_LOOK + WORK_A_RELEASE * application.ledger.view.count("Release", "deployment_id", deployment_id)
+    assert cost > WORK_A_LOOK
+    aliases = " ".join(
+        f"w{number}: waitFor(id: $id, until: APPLIED, timeoutSeconds: 0) {{ reached }}" for number in range(4)
+    )
+    viewer = made.viewers["a", Role.TENANT_ADMIN]
+    for least, enough in ((4 * cost, True), (4 * cost - 1, False)):
+        monkeypatch.setattr("resolvers.context.Work", partial(Work, least))
+        asked = data(application, f"query($id: ID!) {{ {aliases} }}", {"id": deployment_id}, viewer=viewer)
+        if enough:
+            assert (await asked)["w3"] == {"reached": True}
+        else:
+            with pytest.raises(AssertionError, match="would look at too much"):
+                await asked
+
+
+async def test_a_wait_that_has_no_budget_for_another_look_says_how_it_stands(world, monkeypatch) -> None:
+    deployment_id = (await begun(world, "poor"))["deployment"]["id"]
+    monkeypatch.setattr("resolvers.context.Work", partial(Work, 2 * WORK_A_LOOK + 1))
+    looks = []
+    monkeypatch.setattr(waiting, "of_deployment", lambda *given: looks.append(1) or of_deployment(*given))
+    found = await waited(world, deployment_id, "GONE", for_s=0.5)
+    assert (found["reached"], found["over"]) == (False, False)
+    assert len(looks) <= 2
 
 
 @pytest.mark.parametrize("until_", ["READY", "APPLIED"])
