@@ -29,7 +29,7 @@ from placement.solve.model import Limits
 from placement.stopping import Stop, look
 from placement.verdict import Verdict
 
-FINE = Limits(exact_candidates=0, core_candidates=20, joint_moves=4, mip_nodes=50)
+FINE = Limits(exact_candidates=0, core_candidates=20, core_joint_moves=4, mip_nodes=50)
 """A search that ends with an exact choice among few candidates: for what is nearly decided."""
 
 

@@ -20,7 +20,7 @@ from placement.modelling import Modelled, modelled
 from placement.packing import pack
 from placement.placements import Layout, laid_out
 from placement.problem import Problem
-from placement.rules import OF_PLACES, RULES
+from placement.rules import RULES
 from placement.screening import Screening, screen
 from placement.solve.evaluation import evaluate
 from placement.solve.model import Choice, Clients, Group, Limits, Model
@@ -83,8 +83,7 @@ def draft(room: SharedRoom, at: int) -> Draft:
     """Asks the rules of a problem on what the others have left."""
     problem = room.left(at)
     units = unit_problems(problem)
-    others = [one for one in RULES if one.name not in OF_PLACES]
-    screenings = [screen(unit.problem, others if n else RULES) for n, unit in enumerate(units)]
+    screenings = screen([one.problem for one in units], RULES)
     return Draft(at, problem, tuple(units), tuple(screenings))
 
 

@@ -78,6 +78,8 @@ class Layout:
     """By column: the inventory's, and what was taken from it."""
     stacked: Kept = field(default_factory=lambda: Kept(most=4))
     """Amounts with those of accelerator models, of which few are asked for."""
+    masks: Kept = field(default_factory=lambda: Kept(most=32))
+    """What few words leave out, and many components have."""
 
     def of(self, name: str, column: Column) -> Column:
         """A column of the inventory by bin; its last axis is the inventory's rows."""
@@ -95,6 +97,20 @@ class Layout:
             here = self.of("usable", usable)
             known = self.taken["mean"] = usable, here.mean(axis=1) if here.shape[1] else np.ones(len(here))
         return known[1]
+
+    def other_archs(self, arch: Column, archs: Sequence[str], wanted: tuple[str, ...]) -> Mask | None:
+        """The bins with none of the wanted processors; `arch` is the inventory's column: numbers of `archs`, -1: unknown."""
+        if not wanted:
+            return None
+        # The last one stands for what is not known.
+        other = np.array([*(one not in wanted for one in archs), True], dtype=bool)
+        found: Mask = self.masks.get((arch, wanted), lambda: other[self.of("arch", arch)])
+        return found
+
+    def without(self, matching: Mask) -> Mask:
+        """The bins that are not among those of the inventory's nodes that match something."""
+        found: Mask = self.masks.get((matching,), lambda: ~self.picked(matching))
+        return found
 
     def picked(self, column: Column) -> Column:
         """The same, for a column that is not there again."""
@@ -126,8 +142,10 @@ class Bins:
     arch: Ints
     """An index into `archs`; -1 where it is not known."""
     archs: tuple[str, ...]
-    selector_match: tuple[Mask | None, ...]
-    """For each component: whether the node matches its selector; None when it has none."""
+    other_archs: tuple[Mask | None, ...]
+    """For each component: whether the node has a processor that it does not run on, or an unknown one; None: runs on any."""
+    other_labels: tuple[Mask | None, ...]
+    """For each component: whether the node does not match its selector; None when it has none."""
     group_site: Ints
     group_cluster: tuple[str | None, ...]
     """The cluster's id; None where no cluster can be called."""
@@ -156,7 +174,8 @@ class Bins:
             not_ready=self.not_ready[rows],
             tainted=self.tainted[rows],
             arch=self.arch[rows],
-            selector_match=tuple(None if one is None else one[rows] for one in self.selector_match),
+            other_archs=tuple(None if one is None else one[rows] for one in self.other_archs),
+            other_labels=tuple(None if one is None else one[rows] for one in self.other_labels),
             group_site=np.searchsorted(sites, self.group_site[groups]),
             withheld=self.withheld[sites],
             unplaced=self.unplaced[sites],
@@ -244,6 +263,7 @@ def bins_of(
     *,
     rows: Ints,
     models: tuple[str, ...],
+    needs: Sequence[ComponentNeed],
     selector_match: tuple[Mask | None, ...],
     uses: Reader,
     excluding_deployment_id: str | None,
@@ -251,7 +271,7 @@ def bins_of(
     """The bins with their amounts, without the use of one deployment if one is named.
 
     rows: the inventory's rows of the sites that are looked at, for which the layout was made.
-    selector_match: for each component whether the inventory's nodes match its selector.
+    needs: of each component; selector_match: whether the inventory's nodes match its selector.
     uses: sees the releases of all tenants.
     """
     nodes, width = inventory.nodes, len(RESOURCES)
@@ -277,9 +297,8 @@ def bins_of(
         tainted=layout.of("tainted", nodes.tainted),
         arch=layout.of("arch", nodes.arch),
         archs=inventory.archs,
-        selector_match=tuple(
-            None if one is None else layout.of(f"selector {at}", one) for at, one in enumerate(selector_match)
-        ),
+        other_archs=tuple(layout.other_archs(nodes.arch, inventory.archs, one.architectures) for one in needs),
+        other_labels=tuple(None if one is None else layout.without(one) for one in selector_match),
         group_site=layout.group_site,
         group_cluster=layout.group_cluster,
         withheld=layout.withheld,

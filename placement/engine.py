@@ -17,7 +17,7 @@ from placement.modelling import Modelled
 from placement.placements import Layout, moves_of, placements_of, price_of
 from placement.problem import Problem
 from placement.refusals import Refusals
-from placement.rules import OF_PLACES, RULES, Rule
+from placement.rules import RULES, Rule
 from placement.rules.latency import RULE as LATENCY
 from placement.screening import screen
 from placement.solve.model import Choice, Limits
@@ -37,10 +37,7 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
     problem.latency.found(None if limits is None else limits.stop)
     units = unit_problems(problem)
     timed = any(one is LATENCY for one in rules)
-    # Places are served by the first unit alone, so they keep no site from the others.
-    others = [one for one in rules if one.name not in OF_PLACES]
-    screenings = [screen(units[0].problem, rules)]
-    screenings += [screen(unit.problem, others, beside=screenings[0]) for unit in units[1:]]
+    screenings = screen([one.problem for one in units], rules)
     search = Choosing(problem, units, screenings, timed=timed, limits=limits)
     excess = excesses(problem, units, candidates=search.candidates, rooms=search.rooms)
     search.run()

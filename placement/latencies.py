@@ -22,8 +22,7 @@ from placement.compiled import Small
 from placement.latency import Entries, EntryPoints, Target
 from placement.neighbours import pairs_in
 from placement.searches import Row, Searches, searched, with_places
-from placement.solve.entries import nearest, taken
-from placement.solve.model import mask_of
+from placement.solve.entries import Listed, by_columns, nearest, taken
 from placement.stopping import Stop
 
 _FIRST_GUESS = 3.0
@@ -84,6 +83,13 @@ class Latencies:
             self.memo.pairs = self._pairs(stop)
         return self.memo.pairs
 
+    @property
+    def by_site(self) -> Listed:
+        """`pairs` by site: of each the places that it is in reach of, ascending, and their ms."""
+        if self.memo.by_site is None:
+            self.memo.by_site = by_columns(self.pairs)
+        return self.memo.by_site
+
     def sites_of(self, target: int) -> tuple[Ints, Floats]:
         """The sites in reach of a place, ascending, and their latency."""
         here = slice(self.pairs.indptr[target], self.pairs.indptr[target + 1])
@@ -96,7 +102,7 @@ class Latencies:
         """
         key, known = sites.tobytes(), self.memo.nearest
         if known is None or known[0] != key:
-            known = self.memo.nearest = key, nearest(self.pairs, mask_of(sites, self.pairs.shape[1]))
+            known = self.memo.nearest = key, nearest(self.by_site, np.sort(sites), rows=len(self.targets))
         return known[1]
 
     def row(self, target: int) -> Floats:
@@ -124,7 +130,7 @@ class Latencies:
         sites = np.flatnonzero(np.isfinite(row))
         return sites, row[sites]
 
-    def between(self, sites: Ints, others: Ints, limit_ms: float) -> csr_array:
+    def between(self, sites: Ints, others: Ints, limit_ms: float) -> Listed:
         """(sites, others): explicit entries, which are 0, of each of some sites with those of others (ascending) that are
         within some milliseconds, itself included."""
         return pairs_in(self.searches.near(self.network, self.rows[sites], limit_ms), self.rows[others])
@@ -178,6 +184,7 @@ class _Memo:
     closest: tuple[Ints, Floats] | None = None
     places: tuple[Entries, ...] | None = None
     pairs: csr_array | None = None
+    by_site: Listed | None = None
     nearest: tuple[bytes, tuple[Ints, Floats]] | None = None
     """Of the sites that were asked about last."""
 

@@ -6,11 +6,13 @@ What goes on which node is told of the few sites that are chosen, and found out 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from placement.arrays import Ints, Mask
 from placement.bins import Bins, ComponentNeed
-from placement.compiled import Flags, Numbers, NumberTable, kernel, part
+from placement.compiled import Flags, FlagTable, Numbers, NumberTable, kernel, part
 from placement.filling import NO_LIMIT
 
 
@@ -66,6 +68,58 @@ def packed_alone(
         wanted,
         among,
     )
+
+
+def packed_each(
+    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], sites: int
+) -> list[tuple[Ints, Mask, Ints]]:
+    """The same of each of several components as if it were the only one, at all sites: their nodes are read once for all."""
+    masks = list({id(one): one for one in eligible}.values())
+    which = {id(one): at for at, one in enumerate(masks)}
+    placed, fits, chosen = _packed_each(
+        np.ascontiguousarray(bins.free.T),
+        bins.starts,
+        bins.group_site,
+        np.array([one.need for one in components], dtype=np.int64),
+        np.array([most_on_one(one) for one in components], dtype=np.int64),
+        np.array([one.replicas for one in components], dtype=np.int64),
+        masks[0][None, :] if len(masks) == 1 else np.stack(masks),
+        np.array([which[id(one)] for one in eligible], dtype=np.int64),
+        sites,
+    )
+    return list(zip(placed, fits, chosen, strict=True))
+
+
+@kernel
+def _packed_each(
+    free: NumberTable,
+    starts: Numbers,
+    group_site: Numbers,
+    need: NumberTable,
+    most: Numbers,
+    wanted: Numbers,
+    eligible: FlagTable,
+    mask_of: Numbers,
+    sites: int,
+) -> tuple[NumberTable, FlagTable, NumberTable]:
+    components = len(wanted)
+    placed, fits = np.zeros((components, sites), dtype=np.int64), np.zeros((components, sites), dtype=np.bool_)
+    chosen = np.full((components, sites), -1, dtype=np.int64)
+    for group in range(len(group_site)):
+        site = group_site[group]
+        for at in range(components):
+            if fits[at, site]:
+                continue
+            count, mask = 0, mask_of[at]
+            for row in range(starts[group], starts[group + 1]):
+                if count >= wanted[at]:
+                    break
+                if eligible[mask, row]:
+                    count += _fit(free, need[at], row, min(wanted[at] - count, most[at]))
+            if chosen[at, site] < 0 or count > placed[at, site] or count >= wanted[at]:
+                chosen[at, site], placed[at, site] = group, count
+                fits[at, site] = count >= wanted[at]
+    return placed, fits, chosen
 
 
 @kernel

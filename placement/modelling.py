@@ -14,7 +14,7 @@ import numpy as np
 
 from graph.kinds.policy import PlacementPolicy, Term
 from placement.arrays import Floats, Ints, Mask
-from placement.narrowing import cut, cut_group, narrowed
+from placement.narrowing import WIDE, clients_first, cut, cut_group, narrowed
 from placement.problem import Problem
 from placement.reaches import Reaches
 from placement.room import room
@@ -24,7 +24,9 @@ from placement.scores.latency import SCALE_MS as LATENCY_SCALE_MS
 from placement.scores.moves import moves
 from placement.scores.price import price_per_hour
 from placement.screening import Screening
-from placement.solve.entries import columns_of
+from placement.sifting import WIDE as SIFTED
+from placement.sifting import Places, sifted
+from placement.solve.entries import by_columns, matrix_of
 from placement.solve.model import Apart, Budget, Clients, Group, Limits, Model, Serving
 from placement.solve.model import Unit as Solved
 from placement.unit_problems import Unit
@@ -127,6 +129,12 @@ def modelled(
     tiers = len(ranks) + len(objective)
     demand = _shares(problem)
     solved, measured = [], []
+    narrow = narrow and any(words.within_ms is not None for words in problem.words.units)
+    sifting = not (limits or Limits()).core_candidates
+    largest = max(int(np.count_nonzero(one)) for one in candidates)
+    narrow = narrow and largest > (SIFTED if sifting else WIDE)
+    sifting = sifting and narrow
+    places = _places(problem, tier_of, demand) if timed else None
     if rooms_of is None:
         rooms_of = [room_for(problem, unit, screening) for unit, screening in zip(units, screenings, strict=True)]
     rooms = tuple(found[:, np.flatnonzero(passed)] for found, passed in zip(rooms_of, candidates, strict=True))
@@ -145,7 +153,7 @@ def modelled(
                 unit,
                 rows,
                 costs,
-                clients=_clients(problem, rows, tier_of, demand) if timed and not at else None,
+                clients=None if at or sifting or places is None else places.clients(rows),
                 rooms=rooms[at],
                 width=width,
                 must=must[at] if must else None,
@@ -154,11 +162,13 @@ def modelled(
         )
     start = _start(units, solved)
     alternatives = () if problem.words.groups is None else problem.words.groups.among(solved[0].sites)[1]
-    narrow = narrow and any(words.within_ms is not None for words in problem.words.units)
     reaches = Reaches(problem)
     if narrow:
-        cored = (limits or Limits()).core_candidates > 0
-        kept = narrowed(solved, problem.words.units, reaches, tiers=tiers, start=start, cored=cored)
+        order, words = clients_first(problem.words.units), problem.words.units
+        if sifting:
+            kept = sifted(solved, words, reaches, order=order, places=places, start=start)
+        else:
+            kept = narrowed(solved, words, reaches, order=order, tiers=tiers, start=start)
         narrow = any(len(mine) < one.count for mine, one in zip(kept, solved, strict=True))
         if narrow:
             alternatives = _kept_alternatives(alternatives, kept[0], solved[0].count)
@@ -173,6 +183,8 @@ def modelled(
             ]
             rooms = tuple(room[:, mine] for mine, room in zip(kept, rooms, strict=True))
             solved = [cut(one, mine) for mine, one in zip(kept, solved, strict=True)]
+    if sifting and places is not None:
+        solved[0] = replace(solved[0], clients=places.clients(solved[0].sites))
     budgets = _budgets(problem, units, solved)
     model = Model(
         units=tuple(solved),
@@ -306,12 +318,15 @@ def _solved(
     )
 
 
-def _clients(problem: Problem, rows: Ints, tier_of: dict[Term, int], demand: Floats) -> Clients | None:
+def _places(problem: Problem, tier_of: dict[Term, int], demand: Floats) -> Places | None:
     if not problem.targets:
         return None
     tier = tier_of.get(Term.LATENCY)
     factor = 0.0 if tier is None else problem.policy.weights.latency / LATENCY_SCALE_MS
-    return Clients(cost=columns_of(reach(problem), rows, factor=demand * factor), tier=tier or 0)
+    pairs = reach(problem)
+    whole = pairs is problem.latency.pairs
+    by_site = problem.latency.by_site if whole else by_columns(pairs)
+    return Places(pairs, by_site, demand * factor, tier or 0)
 
 
 def _shares(problem: Problem) -> Floats:
@@ -328,7 +343,8 @@ def _servings(problem: Problem, solved: Sequence[Solved], tier_of: dict[Term, in
         for client in words.serves:
             label = f"{words.name} within {words.within_ms:g} ms of {problem.words.units[client].name}"
             # It must be in reach; that it is as near as can be is not asked for.
-            reach = reaches(solved[client].sites, solved[server].sites, words)
+            reached = reaches(solved[client].sites, solved[server].sites, words)
+            reach = matrix_of(reached, columns=solved[server].count)
             found.append(Serving(server, client, reach, tier=tier_of.get(Term.LATENCY, 0), label=label))
     return found
 

@@ -1,61 +1,54 @@
 """Fewer candidates for components that must be near each other, so that no distances are asked for that cannot matter.
 
 How near the sites of two units are is one search through the network a site, and thousands of them would take seconds. So
-each unit that others serve is cut to those of its candidates that promise most (`solve.shortlist`), and the units that serve
-it to what is in reach of the best of these, most promising first as well. What was left out is told as such, and such a
-model says nothing of a bound. If nothing is found in it, the whole is searched.
+each unit that others serve is cut to those of its candidates that are among the first for somebody (`solve.dealing`), and
+the units that serve it to what is in reach of these, in the same way. Where only searches look at what is kept it is less,
+and found more quickly (`sifting`). What was left out is told as such, and such a model says nothing of a bound. If nothing
+is found in it, the whole is searched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Ints
+from placement.reaches import Reaches
 from placement.solve.dealing import turns
-from placement.solve.entries import columns_of, reached
+from placement.solve.entries import columns_of, matrix_of, reached
 from placement.solve.layout import Rows
 from placement.solve.model import Clients, Group, Unit
-from placement.solve.shortlist import promise, shortlist
+from placement.solve.shortlist import shortlist
 from placement.units import UnitWords
 
 WIDE = 1_200
 """Units of at most so many candidates are not cut."""
 KEPT = 480
 """Candidates that a unit is cut to, about, where an exact core is made of them."""
-SEARCHED = 240
-"""Candidates that a unit is cut to where only searches look at it."""
-SAMPLED = 80
-"""Candidates of a unit, the most promising, that the units which serve it are cut by."""
-
-Reach = Callable[[Ints, Ints, UnitWords], csr_array]
-"""(clients, servers): which of these rows of sites reach each other."""
 
 
 def narrowed(
     units: Sequence[Unit],
     words: Sequence[UnitWords],
-    reach: Reach,
+    reach: Reaches,
     *,
+    order: Sequence[int],
     tiers: int,
     start: Sequence[Ints] | None,
-    cored: bool = True,
 ) -> list[Ints]:
-    """By unit: the candidates that are kept, ascending. `cored`: whether an exact core is made of them, too."""
+    """By unit: the candidates that are kept, ascending, for an exact core. order: as of `sifted`."""
     kept = [np.arange(one.count) for one in units]
-    if all(one.count <= WIDE for one in units):
-        return kept
     weights = np.ones(tiers)
-    most = KEPT if cored else SEARCHED
-    promising: list[Ints] = list(kept)
-    for at in clients_first(words):
+    for at in order:
         unit = units[at]
         rows = [] if unit.clients is None else [_rows(unit.clients.cost, unit.clients.tier)]
-        near = [reach(units[client].sites[promising[client]], unit.sites, words[at]) for client in words[at].serves]
+        near = [
+            matrix_of(reach(units[client].sites[kept[client]], unit.sites, words[at]), columns=unit.count)
+            for client in words[at].serves
+        ]
         rows += [_rows(one, 0) for one in near]
         part, listed = unit, np.arange(unit.count)
         if near and unit.clients is None:
@@ -66,11 +59,8 @@ def narrowed(
             part = cut(unit, listed)
             rows = [Rows(columns_of(one.matrix, listed), one.rows, one.tier) for one in rows]
         keep = np.empty(0, dtype=np.int64) if start is None else np.flatnonzero(np.isin(listed, start[at]))
-        promised = turns(part, rows, weights, wanted=most) if cored else promise(part, rows, weights)
-        pick = partial(shortlist, part, promised, groups=part.groups, rows=rows, keep=keep)
-        chosen = pick(most=most)
-        kept[at] = listed[chosen]
-        promising[at] = kept[at] if cored else listed[np.intersect1d(chosen, pick(most=SAMPLED), assume_unique=True)]
+        promised = turns(part, rows, weights, wanted=KEPT)
+        kept[at] = listed[shortlist(part, promised, groups=part.groups, rows=rows, keep=keep, most=KEPT)]
     return kept
 
 

@@ -6,24 +6,20 @@ of 10,000 bits is 1,250 bytes, so that the rows of hundreds of sites fit in a ca
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from scipy.sparse import csr_array
 
 from placement.arrays import Ints
 from placement.compiled import Bits, Numbers, Row, Small, Words, kernel, part
-from placement.solve.entries import parts_of
+from placement.solve.entries import Listed
 
 WORD = 64
 """Bits in a word."""
 _ONE = 1
+_FEW = 3
+"""Columns for each word up to which they are asked for one by one."""
 _PAIRS, _FOURS, _EIGHTS, _EVERY = 0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F, 0x0101010101010101
-_PLACES = (
-    *(0, 1, 48, 2, 57, 49, 28, 3, 61, 58, 50, 42, 38, 29, 17, 4),
-    *(62, 55, 59, 36, 53, 51, 43, 22, 45, 39, 33, 30, 24, 18, 12, 5),
-    *(63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21, 44, 32, 23, 11),
-    *(46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9, 13, 8, 7, 6),
-)
-"""By the top six bits of the shifted sequence: how far it was shifted."""
 
 
 def words_for(count: int) -> int:
@@ -36,24 +32,21 @@ def bits_of(sites: Ints, latency: Row, limit: float, *, count: int) -> Words:
     return _bits(sites, latency, limit, words_for(count))
 
 
-def pairs_in(near: Bits, columns: Ints) -> csr_array:
-    """(rows, columns): an explicit entry, which is 0, where the bit of that column is set.
+class Near(NamedTuple):
+    """Who is near some places: rows of a table of bits."""
+
+    table: Bits
+    row: Numbers
+    """(places,)."""
+
+
+def pairs_in(near: Near, columns: Ints) -> Listed:
+    """(places, columns): an explicit entry, which is 0, where the bit of that column is set.
 
     columns: of each the bit, ascending; -1: none.
     """
-    count = near.shape[1] * WORD
-    place = np.full(count, -1, dtype=np.int32)
-    there = columns >= 0
-    place[columns[there]] = np.flatnonzero(there)
-    start, column = _pairs(near, place, _bits(columns[there], np.zeros(int(there.sum())), 0.0, near.shape[1]))
-    return csr_array((np.zeros(len(column)), column, start.astype(np.int32)), shape=(len(near), len(columns)))
-
-
-def turned(pairs: csr_array) -> csr_array:
-    """The same pairs the other way round; entries are 0."""
-    indptr, indices, _ = parts_of(pairs)
-    start, column = _turned(indptr, indices, pairs.shape[1])
-    return csr_array((np.zeros(len(column)), column, start.astype(np.int32)), shape=pairs.shape[::-1])
+    start, column = _pairs(near.table, near.row, np.ascontiguousarray(columns, dtype=np.int64))
+    return Listed(start, column, np.zeros(len(column)))
 
 
 @part
@@ -75,38 +68,44 @@ def _bits(sites: Numbers, latency: Row, limit: float, words: int) -> Words:
 
 
 @kernel
-def _pairs(near: Bits, place: Small, among: Words) -> tuple[Numbers, Small]:
-    """Where each row's entries begin, and the place of each bit that is set and among those asked for."""
-    rows, words = near.shape
-    size, free = 0, 0
-    for row in range(rows):
+def _pairs(table: Bits, rows: Numbers, columns: Numbers) -> tuple[Numbers, Small]:
+    """Where each row's entries begin, and the column of each bit that is set and asked for."""
+    words = table.shape[1]
+    start = np.zeros(len(rows) + 1, dtype=np.int64)
+    if len(columns) <= words * _FEW:
+        some = np.empty(len(rows) * len(columns) + 1, dtype=np.int32)
+        _few(table, rows, columns, start, some)
+        return start, some[: start[-1]].copy()
+    place, among = np.full(words * WORD, -1, dtype=np.int32), np.zeros(words, dtype=np.uint64)
+    for at in range(len(columns)):
+        if columns[at] >= 0:
+            place[columns[at]] = at
+            among[columns[at] // WORD] |= np.uint64(_ONE) << np.uint64(columns[at] % WORD)
+    for at in range(len(rows)):
+        start[at + 1] = start[at]
         for word in range(words):
-            size += _count(near[row, word] & among[word])
-    start = np.zeros(rows + 1, dtype=np.int64)
-    column = np.empty(size, dtype=np.int32)
-    for row in range(rows):
+            start[at + 1] += _count(table[rows[at], word] & among[word])
+    column = np.empty(start[-1], dtype=np.int32)
+    free = 0
+    for row in rows:
         for word in range(words):
-            left = near[row, word] & among[word]
+            left = table[row, word] & among[word]
             while left:
                 # As many bits are below the lowest as that less one has.
                 column[free] = place[word * WORD + _count((left - np.uint64(_ONE)) & ~left)]
                 free += 1
                 left &= left - np.uint64(_ONE)
-        start[row + 1] = free
     return start, column
 
 
-@kernel
-def _turned(indptr: Numbers, indices: Small, columns: int) -> tuple[Numbers, Small]:
-    start = np.zeros(columns + 1, dtype=np.int64)
-    for column in indices:
-        start[column + 1] += 1
-    for column in range(columns):
-        start[column + 1] += start[column]
-    free, found = start[:-1].copy(), np.empty(len(indices), dtype=np.int32)
-    for row in range(len(indptr) - 1):
-        for entry in range(indptr[row], indptr[row + 1]):
-            column = indices[entry]
-            found[free[column]] = row
-            free[column] += 1
-    return start, found
+@part
+def _few(table: Bits, rows: Numbers, columns: Numbers, start: Numbers, column: Small) -> None:
+    """Writes where each row's entries begin and their columns, asking for one bit after the other."""
+    free = 0
+    for at in range(len(rows)):
+        for n in range(len(columns)):
+            bit = columns[n]
+            if bit >= 0:
+                column[free] = n
+                free += int(np.int64((table[rows[at], bit // WORD] >> np.uint64(bit % WORD)) & np.uint64(_ONE)))
+        start[at + 1] = free

@@ -20,7 +20,7 @@ from placement.arranging import arranged
 from placement.arrays import Floats, Ints, Mask
 from placement.bins import Bins, ComponentNeed, summed
 from placement.filling import Taken, filled, fit_in
-from placement.lone_packing import TakenByOne, packed_alone
+from placement.lone_packing import TakenByOne, packed_alone, packed_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def pack(
     among: the sites that are packed; nothing fits at others. None: all.
     """
     if len(components) == 1:
-        return _pack_one(bins, components[0], eligible=eligible, sites=sites, replicas=replicas, among=among)
+        return _pack_one(bins, components[0], eligible=eligible[0], sites=sites, replicas=replicas, among=among)
     groups = len(bins.group_site)
     wanted = _wanted(components, replicas, bins.group_site)
     if among is not None:
@@ -110,7 +110,7 @@ def pack(
     per_site = placed[:, at] * has if groups else np.zeros((len(components), sites), dtype=np.int64)
     fits = has & whole[at] if groups else np.zeros(sites, dtype=bool)
     everywhere = _wanted(components, replicas, np.arange(sites))
-    fits = _and_in_all(fits, bins, components, everywhere, eligible)
+    fits = _and_in_all(fits, bins, components, everywhere, eligible, unsure=_unsure(bins))
     none_wanted = ~_any(everywhere)
     if among is not None:
         none_wanted &= among
@@ -119,22 +119,52 @@ def pack(
     )
 
 
+def pack_each(
+    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], sites: int
+) -> list[Packing]:
+    """Packs several components, each as if it were the only one."""
+    if not components:
+        return []
+    unsure = _unsure(bins)
+    each = packed_each(bins, components, eligible=eligible, sites=sites)
+    return [
+        _of_one(bins, one, found, eligible=mask, wanted=np.full(sites, one.replicas, dtype=np.int64), unsure=unsure)
+        for one, found, mask in zip(components, each, eligible, strict=True)
+    ]
+
+
 def _pack_one(
     bins: Bins,
     component: ComponentNeed,
     *,
-    eligible: Sequence[Mask],
+    eligible: Mask,
     sites: int,
     replicas: Ints | None,
     among: Mask | None,
 ) -> Packing:
     wanted = np.full(sites, component.replicas, dtype=np.int64) if replicas is None else replicas[0].copy()
     packed = np.ones(sites, dtype=bool) if among is None else among
-    placed, fits, group = packed_alone(bins, component, eligible=eligible[0], wanted=wanted, among=packed)
-    fits = _and_in_all(fits, bins, [component], wanted[None, :], eligible)
-    fits |= packed & (wanted == 0)
-    taken = TakenByOne(bins, component, eligible=eligible[0], wanted=wanted if among is None else wanted * among)
-    return Packing(taken=taken, placed=placed[None, :], fits=fits, group=group, bins=bins, eligible=tuple(eligible))
+    found = packed_alone(bins, component, eligible=eligible, wanted=wanted, among=packed)
+    return _of_one(bins, component, found, eligible=eligible, wanted=wanted, unsure=_unsure(bins), among=among)
+
+
+def _of_one(
+    bins: Bins,
+    component: ComponentNeed,
+    found: tuple[Ints, Mask, Ints],
+    *,
+    eligible: Mask,
+    wanted: Ints,
+    unsure: Ints,
+    among: Mask | None = None,
+) -> Packing:
+    placed, fits, group = found
+    fits = _and_in_all(fits, bins, [component], wanted[None, :], [eligible], unsure=unsure)
+    if not component.replicas or (wanted == 0).any():
+        none_wanted = wanted == 0
+        fits = fits | (none_wanted if among is None else none_wanted & among)
+    taken = TakenByOne(bins, component, eligible=eligible, wanted=wanted if among is None else wanted * among)
+    return Packing(taken=taken, placed=placed[None, :], fits=fits, group=group, bins=bins, eligible=(eligible,))
 
 
 def any_of(masks: Sequence[Mask]) -> Mask:
@@ -329,12 +359,22 @@ def _choose_groups(bins: Bins, placed: Ints, wanted: Ints, whole: Mask, sites: i
     return chosen
 
 
+def _unsure(bins: Bins) -> Ints:
+    """The sites at which something is in use on no particular node, ascending."""
+    used = np.flatnonzero(bins.unplaced)
+    return np.unique(used // bins.unplaced.shape[1]) if len(used) else used
+
+
 def _and_in_all(
-    fits: Mask, bins: Bins, components: Sequence[ComponentNeed], wanted: Ints, eligible: Sequence[Mask]
+    fits: Mask,
+    bins: Bins,
+    components: Sequence[ComponentNeed],
+    wanted: Ints,
+    eligible: Sequence[Mask],
+    *,
+    unsure: Ints,
 ) -> Mask:
     """Of the sites where all fits, those that have it in all too: what is in use on no particular node is not free."""
-    used = np.flatnonzero(bins.unplaced)
-    unsure = np.unique(used // bins.unplaced.shape[1]) if len(used) else used
     unsure = unsure[fits[unsure]]
     if not len(unsure):
         return fits

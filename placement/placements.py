@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
-import msgspec
 import numpy as np
 
 from graph.kinds.policy import Term
@@ -23,7 +23,6 @@ from placement.packing import Packing, pack
 from placement.problem import Problem
 from placement.scores.moves import moves
 from placement.scores.price import prices_of
-from placement.scores.score import Score
 from placement.sharing import shared_out
 from placement.solve.model import Choice
 
@@ -99,36 +98,31 @@ def placements_of(made: Modelled, layout: Layout) -> list[SitePlacement]:
     """The chosen sites by ascending id, each with what runs there, what it costs and whom it serves."""
     problem = made.problem
     components: defaultdict[int, list[tuple[int, ComponentPlacement]]] = defaultdict(list)
-    terms: defaultdict[int, list[ScoreTerm]] = defaultdict(list)
-    served, latency = _serves(made, layout.rows[0])
     for at, unit in enumerate(made.units):
-        sites = layout.rows[at]
-        told = _terms(made, at, layout, latency if not at else np.zeros(len(sites)))
-        for place, row in enumerate(sites.tolist()):
-            terms[row] += told[place]
-            for n, component in enumerate(unit.components):
+        for n, component in enumerate(unit.components):
+            component_id, replicas = problem.components[component].id, layout.replicas[at][n].tolist()
+            for row, count in zip(layout.rows[at].tolist(), replicas, strict=True):
                 placed = ComponentPlacement(
-                    component_id=problem.components[component].id,
-                    replicas=int(layout.replicas[at][n, place]),
+                    component_id=component_id,
+                    replicas=count,
                     assignments=layout.assigned.get((component, row), {}),
                     cluster_id=layout.cluster[row],
                 )
                 components[row].append((component, placed))
+    served, latency = _serves(made, layout.rows[0])
     serves = dict(zip(layout.rows[0].tolist(), served, strict=True))
-    scores = {one.score.name: one.score for of_unit in made.measured for one in of_unit}
-    found = []
-    for row in sorted(components):
-        merged = _merged(scores, terms[row])
-        found.append(
-            SitePlacement(
-                site_id=problem.sites[row].id,
-                components=[one for _, one in sorted(components[row], key=lambda each: each[0])],
-                score=sum(one.weighted for one in merged),
-                terms=merged,
-                serves=serves.get(row, []),
-            )
+    listed = sorted(components)
+    terms = _terms(made, layout, np.array(listed, dtype=np.int64), latency)
+    return [
+        SitePlacement(
+            site_id=problem.sites[row].id,
+            components=[one for _, one in sorted(components[row], key=itemgetter(0))],
+            score=sum([one.weighted for one in told]),
+            terms=told,
+            serves=serves.get(row, []),
         )
-    return found
+        for row, told in zip(listed, terms, strict=True)
+    ]
 
 
 def price_of(made: Modelled, layout: Layout) -> float:
@@ -213,17 +207,41 @@ def _packed(
     return bins.group_cluster[group]
 
 
-def _terms(made: Modelled, unit: int, layout: Layout, latency: Floats) -> list[list[ScoreTerm]]:
-    """By the unit's sites: the terms of each. `latency`: (sites,) each one's part of the mean latency, ms."""
-    sites = layout.rows[unit]
-    place = np.searchsorted(made.rows(unit), sites)
+def _terms(made: Modelled, layout: Layout, sites: Ints, latency: Floats) -> list[list[ScoreTerm]]:
+    """By site: its terms, each of all units that run there.
+
+    sites: rows of the problem, ascending; latency: by the first unit's sites, each one's part of the mean latency, ms.
+    """
     found: list[list[ScoreTerm]] = [[] for _ in sites]
-    for one in made.measured[unit]:
-        values = latency if one.score.measure is None else one.values[place]
-        if layout.own:
-            values = _of_shares(made, unit, layout, one, values)
-        for at, value in enumerate(values.tolist()):
-            found[at].append(_term(one, value))
+    places = [np.searchsorted(sites, rows) for rows in layout.rows]
+    candidates = [np.searchsorted(made.rows(at), rows) for at, rows in enumerate(layout.rows)]
+    for several in zip(*made.measured, strict=True):
+        value, scaled, weighted = np.zeros((3, len(sites)))
+        for at, one in enumerate(several):
+            if one.score.measure is not None:
+                values = one.values[candidates[at]]
+            else:
+                values = np.zeros(len(places[at])) if at else latency
+            if layout.own:
+                values = _of_shares(made, at, layout, one, values)
+            value[places[at]] += values
+            scaled[places[at]] += values / one.score.scale
+            weighted[places[at]] += values / one.score.scale * one.weight
+        score, weight, tier = several[0].score, several[0].weight, several[0].tier
+        figures = zip(found, value.tolist(), scaled.tolist(), weighted.tolist(), strict=True)
+        for told, figure, share, part in figures:
+            told.append(
+                ScoreTerm(
+                    name=score.name,
+                    value=figure,
+                    unit=score.unit,
+                    scaled=share,
+                    weight=weight,
+                    weighted=part,
+                    explanation=score.explain(figure),
+                    tier=tier,
+                )
+            )
     return found
 
 
@@ -239,38 +257,6 @@ def _of_shares(made: Modelled, unit: int, layout: Layout, measured: Measured, va
         found: Floats = (layout.replicas[unit] * each).sum(axis=0)
         return found
     return values
-
-
-def _term(measured: Measured, value: float) -> ScoreTerm:
-    score = measured.score
-    return ScoreTerm(
-        name=score.name,
-        value=value,
-        unit=score.unit,
-        scaled=value / score.scale,
-        weight=measured.weight,
-        weighted=value / score.scale * measured.weight,
-        explanation=score.explain(value),
-        tier=measured.tier,
-    )
-
-
-def _merged(scores: Mapping[str, Score], terms: Sequence[ScoreTerm]) -> list[ScoreTerm]:
-    """Terms of several units at one site, each name once. `scores` are by name."""
-    named: dict[str, ScoreTerm] = {}
-    for one in terms:
-        before = named.get(one.name)
-        if before is not None:
-            value = before.value + one.value
-            one = msgspec.structs.replace(
-                before,
-                value=value,
-                scaled=before.scaled + one.scaled,
-                weighted=before.weighted + one.weighted,
-                explanation=scores[one.name].explain(value),
-            )
-        named[one.name] = one
-    return list(named.values())
 
 
 def _serves(made: Modelled, sites: Ints) -> tuple[list[list[ServedPlace]], Floats]:

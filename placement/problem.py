@@ -174,6 +174,7 @@ def problem_from(
             outlook.layout,
             rows=rows,
             models=models,
+            needs=needs,
             selector_match=tuple(outlooks.nodes_matching(inventory, everything, one.node_selector) for one in needs),
             uses=everything,
             excluding_deployment_id=excluding_deployment_id,

@@ -15,8 +15,9 @@ from placement.arrays import Ints, Mask
 from placement.bins import Bins
 from placement.compiled import Flags, Numbers, kernel
 from placement.decision import Reason
-from placement.packing import Packing, pack
+from placement.packing import Packing, pack, pack_each
 from placement.problem import Problem
+from placement.rules import OF_PLACES
 from placement.rules.rule import CapacityRule, NodeRule, Rule, Shortage, SiteRule
 
 
@@ -84,43 +85,95 @@ class Screening:
         return Shortage(0, placed[0])
 
 
-def screen(problem: Problem, rules: Sequence[Rule], *, beside: Screening | None = None) -> Screening:
-    """Asks every rule of every site. What was found for another unit of the app, `beside`, is not asked again if it is about
-    the app as a whole."""
-    bins, sites = problem.bins, len(problem)
-    components = range(len(problem.components))
-    left_out = {
-        one.name: _some([one.leaves_out(problem, at) for at in components])
-        for one in rules
-        if isinstance(one, NodeRule)
-    }
+def screen(problems: Sequence[Problem], rules: Sequence[Rule]) -> list[Screening]:
+    """Asks every rule of every site: of the problem of each unit, the first of which is the one that serves the places.
+
+    Places are served by the first unit alone, so they keep no site from the others. What is about the app as a whole is
+    asked once.
+    """
+    bins, sites = problems[0].bins, len(problems[0])
+    node_rules = [one for one in rules if isinstance(one, NodeRule)]
+    something: dict[int, tuple[Mask, bool]] = {}
+    left_out = [
+        {
+            one.name: _some([one.leaves_out(problem, at) for at in range(len(problem.components))], something)
+            for one in node_rules
+        }
+        for problem in problems
+    ]
     everything = np.ones(len(bins.site), dtype=bool)
-    eligible = [_not_in([masks[at] for masks in left_out.values()], everything) for at in components]
-    packing = pack(bins, problem.components, eligible=eligible, sites=sites)
-    packing_of_all = packing
-    touched = {name: _touched(bins, masks, ~packing.fits) for name, masks in left_out.items()}
+    known: dict[tuple[int, ...], Mask] = {}
+    eligible = [
+        [_not_in([masks[at] for masks in mine.values()], everything, known) for at in range(len(problem.components))]
+        for problem, mine in zip(problems, left_out, strict=True)
+    ]
+    packings = _packings(problems, eligible, sites)
+    whole: dict[str, Mask] = {}
+    by_any: Mask = np.zeros(sites, dtype=bool)
+    for rule in rules:
+        if isinstance(rule, SiteRule) and not rule.of_unit:
+            whole[rule.name] = rule.refuses(problems[0])
+            if rule.name not in OF_PLACES:
+                by_any |= whole[rule.name]
+    return [
+        _screened(problem, rules, mine, packing, whole, by_any, everything, first=not at)
+        for at, (problem, mine, packing) in enumerate(zip(problems, left_out, packings, strict=True))
+    ]
+
+
+def _packings(problems: Sequence[Problem], eligible: Sequence[Sequence[Mask]], sites: int) -> list[Packing]:
+    """Of each problem the packing into the nodes that no rule leaves out; those of single components all at once."""
+    bins = problems[0].bins
+    lone = [at for at, one in enumerate(problems) if len(one.components) == 1]
+    each = pack_each(
+        bins, [problems[at].components[0] for at in lone], eligible=[eligible[at][0] for at in lone], sites=sites
+    )
+    alone = dict(zip(lone, each, strict=True))
+    return [
+        alone[at] if at in alone else pack(one.bins, one.components, eligible=eligible[at], sites=sites)
+        for at, one in enumerate(problems)
+    ]
+
+
+def _screened(
+    problem: Problem,
+    rules: Sequence[Rule],
+    left_out: dict[str, list[Mask | None]],
+    packing: Packing,
+    whole: dict[str, Mask],
+    by_any: Mask,
+    everything: Mask,
+    *,
+    first: bool,
+) -> Screening:
+    """whole: what is asked of the app as a whole, by rule; by_any: what of that refuses a site to every unit."""
+    bins, sites = problem.bins, len(problem)
+    packing_of_all, unfit = packing, ~packing.fits
+    touched = {name: _touched(bins, masks, unfit) for name, masks in left_out.items()}
     # Where no node is left out there is nothing more, and where all fits already there is nothing to ask.
     doubtful = np.zeros(sites, dtype=bool)
     for mask in touched.values():
         doubtful |= mask
     if doubtful.any():
-        again = pack(bins, problem.components, eligible=[everything for _ in components], sites=sites, among=doubtful)
+        all_bins = [everything for _ in problem.components]
+        again = pack(bins, problem.components, eligible=all_bins, sites=sites, among=doubtful)
         packing_of_all = packing.or_else(again, doubtful)
     refused: dict[str, Mask] = {}
-    for rule in rules:
+    by_any = by_any | doubtful
+    asked = tuple(one for one in rules if first or one.name not in OF_PLACES)
+    for rule in asked:
         if isinstance(rule, SiteRule):
-            known = None if beside is None or rule.of_unit else beside.refused.get(rule.name)
-            refused[rule.name] = rule.refuses(problem) if known is None else known
+            refused[rule.name] = rule.refuses(problem) if rule.of_unit else whole[rule.name]
+            if rule.of_unit or rule.name in OF_PLACES:
+                by_any |= refused[rule.name]
         elif isinstance(rule, CapacityRule):
             refused[rule.name] = ~packing_of_all.fits
+            by_any |= refused[rule.name]
         else:
             refused[rule.name] = touched[rule.name]
-    by_any = np.zeros(sites, dtype=bool)
-    for mask in refused.values():
-        by_any |= mask
     return Screening(
         problem=problem,
-        rules=tuple(rules),
+        rules=asked,
         refused=refused,
         passed=~by_any,
         packing=packing,
@@ -128,22 +181,26 @@ def screen(problem: Problem, rules: Sequence[Rule], *, beside: Screening | None 
     )
 
 
-def _some(masks: Sequence[Mask]) -> list[Mask | None]:
-    """Masks of bins, and None for those that have none."""
+def _some(masks: Sequence[Mask | None], something: dict[int, tuple[Mask, bool]]) -> list[Mask | None]:
+    """Masks of bins, and None for those that have none; `something` keeps, by identity, which have any."""
     found: list[Mask | None] = []
-    for at, one in enumerate(masks):
-        before = next((n for n in range(at) if masks[n] is one), None)
-        found.append(found[before] if before is not None else one if one.any() else None)
+    for one in masks:
+        if one is not None and id(one) not in something:
+            something[id(one)] = one, bool(one.any())
+        found.append(one if one is not None and something[id(one)][1] else None)
     return found
 
 
-def _not_in(masks: Sequence[Mask | None], everything: Mask) -> Mask:
-    """What is in none of some masks; the very mask of everything when that is all."""
-    found: Mask | None = None
-    for one in masks:
-        if one is not None:
+def _not_in(masks: Sequence[Mask | None], everything: Mask, known: dict[tuple[int, ...], Mask]) -> Mask:
+    """What is in none of some masks; the very mask of everything when that is all, and one mask for the same ones."""
+    some = [one for one in masks if one is not None]
+    key = tuple(map(id, some))
+    if key not in known:
+        found: Mask | None = None
+        for one in some:
             found = one if found is None else found | one
-    return everything if found is None else np.logical_not(found)
+        known[key] = everything if found is None else np.logical_not(found)
+    return known[key]
 
 
 def _touched(bins: Bins, left_out: Sequence[Mask | None], among: Mask) -> Mask:

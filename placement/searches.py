@@ -21,7 +21,7 @@ from graph.paths import Network
 from placement.arrays import Floats, Ints
 from placement.compiled import Bits, Words
 from placement.latency import Entries
-from placement.neighbours import bits_of, words_for
+from placement.neighbours import Near, bits_of, words_for
 from placement.stopping import Stop, look
 
 CHUNK = 4
@@ -124,8 +124,8 @@ class Searches:
         found = [made.get(place, row) for place, row in zip(places, found, strict=True)]
         return [row for row in found if row is not None]
 
-    def near(self, network: Network, sites: Ints, limit: float) -> Bits:
-        """(sites, words): by row of the network, a bit for each of its sites that is within a limit in ms, itself included.
+    def near(self, network: Network, sites: Ints, limit: float) -> Near:
+        """Of each of some sites the bits of the network's sites that are within a limit in ms, itself included.
 
         sites: rows of the network; of -1 nothing is in reach.
         """
@@ -140,7 +140,7 @@ class Searches:
                 # Another thread may have found some of them as well: they are there twice then.
                 near = known.near[limit] = (known.near.get(limit) or _nobody_near(count)).and_more(lacking, bits)
                 _forget_bits(known, limit)
-        return near.table[place]
+        return Near(near.table, place)
 
     def matrix(self, network: Network) -> csr_array:
         """The network's latencies as a sparse matrix."""

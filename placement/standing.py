@@ -62,8 +62,7 @@ def standing(problem: Problem, *, limits: Limits | None = None) -> Standing:
     if not problem.current:
         return NOTHING
     units = unit_problems(problem)
-    others = [one for one in RULES if one.name not in OF_PLACES]
-    screenings = [screen(unit.problem, others if at else RULES) for at, unit in enumerate(units)]
+    screenings = screen([one.problem for one in units], RULES)
     refused: dict[int, set[str]] = {}
     for unit, screening in zip(units, screenings, strict=True):
         there = [unit.problem.current[one.id] for one in unit.problem.components if one.id in unit.problem.current]

@@ -48,12 +48,13 @@ def _with_only(problem: Problem, words: UnitWords) -> Problem:
         # The numbers are totals: a site is looked at for the least that it would have.
         least = max(problem.policy.division.min_each, 1)
         kept = tuple(replace(one, replicas=min(one.replicas, least)) for one in kept)
-    matches = tuple(problem.bins.selector_match[at] for at in words.components)
+    other_archs = tuple(problem.bins.other_archs[at] for at in words.components)
+    other_labels = tuple(problem.bins.other_labels[at] for at in words.components)
     return replace(
         problem,
         components=kept,
         needed=needed_in_all(kept),
-        bins=replace(problem.bins, selector_match=matches),
+        bins=replace(problem.bins, other_archs=other_archs, other_labels=other_labels),
         words=replace(
             problem.words, components=tuple(problem.words.components[at] for at in words.components), units=(words,)
         ),

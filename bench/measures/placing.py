@@ -18,7 +18,7 @@ from placement.modelling import modelled
 from placement.outlook import Outlooks
 from placement.problem import Problem, problem_from
 from placement.projection import Projection
-from placement.rules import OF_PLACES, RULES
+from placement.rules import RULES
 from placement.screening import screen
 from placement.solve.model import Limits, Model
 from placement.unit_problems import unit_problems
@@ -62,8 +62,7 @@ class Ground:
         """The model of an app on all candidates, with distances between all of them: for few of them, or much time."""
         problem = self.problem(app)
         units = unit_problems(problem)
-        others = [one for one in RULES if one.name not in OF_PLACES]
-        screenings = [screen(unit.problem, others if at else RULES) for at, unit in enumerate(units)]
+        screenings = screen([one.problem for one in units], RULES)
         candidates = [one.passed for one in screenings]
         made = modelled(problem, units, screenings, candidates, timed=True, narrow=False, limits=limits)
         return made.model

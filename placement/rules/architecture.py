@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import NodeRule, Shortage, left_out_of, shortage_reason
 
 
-def _leaves_out(problem: Problem, component: int) -> Mask:
-    bins, needed = problem.bins, problem.components[component].architectures
-    if not needed:
-        return np.zeros(len(bins.site), dtype=bool)
-    # The last one stands for what is not known.
-    wrong = np.array([*(one not in needed for one in bins.archs), True], dtype=bool)
-    return wrong[bins.arch]
+def _leaves_out(problem: Problem, component: int) -> Mask | None:
+    return problem.bins.other_archs[component]
 
 
 def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
@@ -24,7 +17,7 @@ def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
     left_out = {
         at: mask
         for at in range(len(problem.components))
-        if (mask := _leaves_out(problem, at))[problem.bins.of_site(site)].any()
+        if (mask := _leaves_out(problem, at)) is not None and mask[problem.bins.of_site(site)].any()
     }
     at = shortage.component if shortage.component in left_out else next(iter(left_out))
     component = problem.components[at]

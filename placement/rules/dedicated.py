@@ -9,14 +9,15 @@ from __future__ import annotations
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.rule import NodeRule, Shortage, no_bin, replicas_of
+from placement.rules.rule import NodeRule, Shortage, replicas_of
 
 
-def _leaves_out(problem: Problem, component: int) -> Mask:
+def _leaves_out(problem: Problem, component: int) -> Mask | None:
     words, node = problem.words, problem.bins.node
-    left_out = no_bin(problem) if words.taken is None else words.taken[node]
+    left_out = None if words.taken is None else words.taken[node]
     if words.busy is not None and words.components[component].dedicated:
-        left_out = left_out | words.busy[node]
+        busy = words.busy[node]
+        left_out = busy if left_out is None else left_out | busy
     return left_out
 
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.rule import NodeRule, Shortage, left_out_of, no_bin
+from placement.rules.rule import NodeRule, Shortage, left_out_of
 
 
-def _leaves_out(problem: Problem, component: int) -> Mask:
+def _leaves_out(problem: Problem, component: int) -> Mask | None:
     having = problem.words.components[component].has_features
-    return no_bin(problem) if having is None else ~having[problem.bins.node]
+    return None if having is None else ~having[problem.bins.node]
 
 
 def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
     here = problem.bins.of_site(site)
-    choosy = [at for at in range(len(problem.components)) if _leaves_out(problem, at)[here].any()]
-    at = shortage.component if shortage.component in choosy else choosy[0]
+    left_out = {
+        at: mask
+        for at in range(len(problem.components))
+        if (mask := _leaves_out(problem, at)) is not None and mask[here].any()
+    }
+    at = shortage.component if shortage.component in left_out else next(iter(left_out))
     need = str(problem.words.components[at].features)
-    count, of = left_out_of(problem, site, _leaves_out(problem, at))
+    count, of = left_out_of(problem, site, left_out[at])
     return Reason(
         rule="features",
         need=need,

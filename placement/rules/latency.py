@@ -14,7 +14,6 @@ from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import SiteRule, nobody
-from placement.solve.entries import reached
 
 
 def reach(problem: Problem) -> csr_array:
@@ -38,7 +37,9 @@ def reach(problem: Problem) -> csr_array:
 
 def serves_nobody(problem: Problem) -> Mask:
     """(sites,): whether the site is in reach of no place by time or distance."""
-    return ~reached(problem.latency.pairs)
+    begin = problem.latency.by_site.start
+    found: Mask = begin[1:] == begin[:-1]
+    return found
 
 
 def _refuses(problem: Problem) -> Mask:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import NodeRule, Shortage, left_out_of
 
 
-def _leaves_out(problem: Problem, component: int) -> Mask:
-    matching = problem.bins.selector_match[component]
-    return np.zeros(len(problem.bins.site), dtype=bool) if matching is None else ~matching
+def _leaves_out(problem: Problem, component: int) -> Mask | None:
+    return problem.bins.other_labels[component]
 
 
 def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
     bins = problem.bins.of_site(site)
-    choosy = [at for at in range(len(problem.components)) if _leaves_out(problem, at)[bins].any()]
-    at = shortage.component if shortage.component in choosy else choosy[0]
+    left_out = {
+        at: mask
+        for at in range(len(problem.components))
+        if (mask := _leaves_out(problem, at)) is not None and mask[bins].any()
+    }
+    at = shortage.component if shortage.component in left_out else next(iter(left_out))
     component = problem.components[at]
-    count, of = left_out_of(problem, site, _leaves_out(problem, at))
+    count, of = left_out_of(problem, site, left_out[at])
     return Reason(
         rule="node_selector",
         need=str(component.node_selector),

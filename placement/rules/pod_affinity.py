@@ -5,11 +5,11 @@ from __future__ import annotations
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.rule import NodeRule, Shortage, no_bin
+from placement.rules.rule import NodeRule, Shortage
 
 
-def _leaves_out(problem: Problem, component: int) -> Mask:
-    return problem.bins.node < 0 if problem.components[component].beside else no_bin(problem)
+def _leaves_out(problem: Problem, component: int) -> Mask | None:
+    return problem.bins.node < 0 if problem.components[component].beside else None
 
 
 def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:

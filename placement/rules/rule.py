@@ -51,8 +51,8 @@ class NodeRule:
     """Leaves nodes out."""
 
     name: str
-    leaves_out: Callable[[Problem, int], Mask]
-    """For a component, each bin whether it is left out."""
+    leaves_out: Callable[[Problem, int], Mask | None]
+    """For a component, each bin whether it is left out; None: none is."""
     reason: Callable[[Problem, int, Shortage], Reason]
     """Why a site is refused that lacks room without the nodes left out."""
 
@@ -115,11 +115,6 @@ def selecting_rule(name: str, reason: Callable[[Problem, int], Reason], *, alike
 def nobody(problem: Problem) -> Mask:
     """No site."""
     return np.zeros(len(problem), dtype=bool)
-
-
-def no_bin(problem: Problem) -> Mask:
-    """No bin."""
-    return np.zeros(len(problem.bins.site), dtype=bool)
 
 
 def place_of(problem: Problem, site: int) -> str:

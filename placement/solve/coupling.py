@@ -21,8 +21,6 @@ from placement.solve.ground import Ground, stand
 from placement.solve.layout import Layout, Rows, joined, weight_of
 from placement.solve.model import Model
 
-Opens = list[Ints | None]
-"""By unit its open candidates; None for one that has not been solved."""
 ALONE, UNSERVED, WHOLE = 0, 1, 2
 """What a view has of the other units: clients alone; all but who serves the unit; all."""
 OWN = -1
@@ -85,34 +83,6 @@ class Board(NamedTuple):
     """(links,): the server's row of the client's first player."""
     apart_one: Numbers
     apart_other: Numbers
-
-
-def ground_before(model: Model, number: int, layout: Layout, open: Opens) -> Ground:
-    """The unit's ground while some of the others have these open; it need not be served."""
-    rows = [
-        Rows(one.reach, clients, one.tier)
-        for one in model.serving
-        if one.server == number and one.client != number and (clients := open[one.client]) is not None
-    ]
-    barred: Floats | None = None
-    for apart in model.apart:
-        if number not in (apart.one, apart.other):
-            continue
-        there = apart.other if number == apart.one else apart.one
-        chosen = open[there]
-        if chosen is None or there == number:
-            continue
-        more = _member(layout.unit.sites, model.units[there].sites[chosen]).astype(np.float64)
-        barred = more if barred is None else barred + more
-    budgets = []
-    for budget in model.budgets:
-        used = sum(
-            float(amounts[chosen].sum())
-            for at, (amounts, chosen) in enumerate(zip(budget.amounts, open, strict=True))
-            if at != number and chosen is not None
-        )
-        budgets.append((budget.amounts[number], budget.most - used))
-    return layout.ground(rows=rows, barred=barred, budgets=budgets)
 
 
 def board_of(model: Model, layouts: Sequence[Layout]) -> Board:
@@ -406,12 +376,3 @@ def _left(board: Board, unit: int, budget: int, open: Flags) -> float:
 
 def _ends(parts: Sequence[Ints] | Sequence[Floats]) -> Ints:
     return np.cumsum([0, *(len(one) for one in parts)])
-
-
-def _member(sites: Ints, among: Ints) -> Mask:
-    """Which of the sites (ascending) are among those given (ascending)."""
-    if not len(among):
-        return np.zeros(len(sites), dtype=bool)
-    at = np.minimum(np.searchsorted(among, sites), len(among) - 1)
-    found: Mask = among[at] == sites
-    return found

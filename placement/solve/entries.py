@@ -6,11 +6,24 @@ their size that it does not give back.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
 from placement.compiled import Flags, Numbers, Row, Small, kernel
+
+
+class Listed(NamedTuple):
+    """A sparse matrix as kernels take it: its entries row by row."""
+
+    start: Numbers
+    """(rows + 1,): where each row begins."""
+    column: Small
+    """(entries,) ascending in each row."""
+    value: Row
+    """(entries,)."""
 
 
 def parts_of(matrix: csr_array) -> tuple[Ints, Small, Floats]:
@@ -22,14 +35,33 @@ def parts_of(matrix: csr_array) -> tuple[Ints, Small, Floats]:
     )
 
 
-def columns_of(matrix: csr_array, columns: Ints, *, factor: Floats | None = None) -> csr_array:
-    """Some columns of a matrix, which ascend; explicit zeros stay. `factor` (rows,): what each row is multiplied by."""
-    place = np.full(matrix.shape[1], -1, dtype=np.int32)
-    place[columns] = np.arange(len(columns), dtype=np.int32)
-    if factor is None:
-        factor = np.ones(matrix.shape[0])
-    start, indices, data = _columns(*parts_of(matrix), place, factor)
-    return csr_array((data, indices, start.astype(np.int32)), shape=(matrix.shape[0], len(columns)))
+def columns_of(matrix: csr_array, columns: Ints) -> csr_array:
+    """Some columns of a matrix, which ascend; explicit zeros stay."""
+    found = kept_columns(Listed(*parts_of(matrix)), columns, columns=matrix.shape[1])
+    return matrix_of(found, columns=len(columns))
+
+
+def kept_columns(rows: Listed, kept: Ints, *, columns: int) -> Listed:
+    """The same of what has so many columns."""
+    place = np.full(columns, -1, dtype=np.int32)
+    place[kept] = np.arange(len(kept), dtype=np.int32)
+    return Listed(*_columns(*rows, place))
+
+
+def by_columns(matrix: csr_array) -> Listed:
+    """The matrix with its columns as rows, explicit zeros included."""
+    return turned(Listed(*parts_of(matrix)), columns=matrix.shape[1])
+
+
+def turned(rows: Listed, *, columns: int) -> Listed:
+    """The same of what has so many columns."""
+    return Listed(*_turned(*rows, columns))
+
+
+def matrix_of(rows: Listed, *, columns: int) -> csr_array:
+    """The matrix of so many columns that has these entries."""
+    parts = rows.value, rows.column, rows.start.astype(np.int32)
+    return csr_array(parts, shape=(len(rows.start) - 1, columns))
 
 
 def reached(matrix: csr_array) -> Mask:
@@ -39,15 +71,17 @@ def reached(matrix: csr_array) -> Mask:
     return found
 
 
-def cheapest(cost: csr_array, open: Mask) -> Floats:
-    """(rows,): the least entry of each row among the open columns; infinite without one."""
-    return nearest(cost, open)[1]
+def cheapest(cost: csr_array, open: Mask, *, rows: Ints | None = None) -> Floats:
+    """(rows,): the least entry of each of these rows, of all when none are given, among the open columns; infinite without
+    one."""
+    among = np.arange(cost.shape[0]) if rows is None else rows
+    return _cheapest(*parts_of(cost), among, open)
 
 
-def nearest(cost: csr_array, open: Mask) -> tuple[Ints, Floats]:
-    """(rows,): the open column with the least entry of each row, the first of equal ones, and that entry; -1 and infinite
-    without one."""
-    return _nearest(*parts_of(cost), open)
+def nearest(by_column: Listed, columns: Ints, *, rows: int) -> tuple[Ints, Floats]:
+    """(rows,): of some columns (ascending) the one with the least entry of each row, the first of equal ones, and the entry;
+    -1 and infinite without one. by_column: the matrix with its columns as rows."""
+    return _nearest_column(*by_column, columns, rows)
 
 
 @kernel
@@ -57,7 +91,23 @@ def _reach(indices: Small, found: Flags) -> None:
 
 
 @kernel
-def _columns(indptr: Numbers, indices: Small, data: Row, place: Small, factor: Row) -> tuple[Numbers, Small, Row]:
+def _turned(indptr: Numbers, indices: Small, data: Row, columns: int) -> tuple[Numbers, Small, Row]:
+    start = np.zeros(columns + 1, dtype=np.int64)
+    for column in indices:
+        start[column + 1] += 1
+    for column in range(columns):
+        start[column + 1] += start[column]
+    free, row_of, value = start[:-1].copy(), np.empty(len(indices), dtype=np.int32), np.empty(len(indices))
+    for row in range(len(indptr) - 1):
+        for entry in range(indptr[row], indptr[row + 1]):
+            at = free[indices[entry]]
+            row_of[at], value[at] = row, data[entry]
+            free[indices[entry]] = at + 1
+    return start, row_of, value
+
+
+@kernel
+def _columns(indptr: Numbers, indices: Small, data: Row, place: Small) -> tuple[Numbers, Small, Row]:
     count = len(indptr) - 1
     start = np.zeros(count + 1, dtype=np.int64)
     # As many as there may be: what is not written to is never made, and one more is written that says nothing.
@@ -66,20 +116,29 @@ def _columns(indptr: Numbers, indices: Small, data: Row, place: Small, factor: R
     for row in range(count):
         for entry in range(indptr[row], indptr[row + 1]):
             at = place[indices[entry]]
-            column[free], found[free] = at, data[entry] * factor[row]
+            column[free], found[free] = at, data[entry]
             free += at >= 0
         start[row + 1] = free
     return start, column[:free], found[:free]
 
 
 @kernel
-def _nearest(indptr: Numbers, indices: Small, data: Row, open: Flags) -> tuple[Numbers, Row]:
-    count = len(indptr) - 1
-    column, found = np.full(count, -1, dtype=np.int64), np.full(count, np.inf)
-    for row in range(count):
-        for entry in range(indptr[row], indptr[row + 1]):
-            if open[indices[entry]] and data[entry] < found[row]:
-                column[row], found[row] = indices[entry], data[entry]
+def _cheapest(indptr: Numbers, indices: Small, data: Row, rows: Numbers, open: Flags) -> Row:
+    found = np.full(len(rows), np.inf)
+    for at in range(len(rows)):
+        for entry in range(indptr[rows[at]], indptr[rows[at] + 1]):
+            if open[indices[entry]]:
+                found[at] = min(found[at], data[entry])
+    return found
+
+
+@kernel
+def _nearest_column(start: Numbers, row_of: Small, value: Row, columns: Numbers, rows: int) -> tuple[Numbers, Row]:
+    column, found = np.full(rows, -1, dtype=np.int64), np.full(rows, np.inf)
+    for one in columns:
+        for entry in range(start[one], start[one + 1]):
+            if value[entry] < found[row_of[entry]]:
+                column[row_of[entry]], found[row_of[entry]] = one, value[entry]
     return column, found
 
 

@@ -43,7 +43,7 @@ def evaluate(model: Model, open: tuple[Ints, ...]) -> Choice:
     broken.extend(_of_alternatives(model, masks))
     for serving in model.serving:
         clients = open[serving.client]
-        served = cheapest(rows_of(serving.reach, clients), masks[serving.server])
+        served = cheapest(serving.reach, masks[serving.server], rows=clients)
         cost[serving.tier] += served[np.isfinite(served)].sum()
         missed = clients[np.isinf(served)]
         if len(missed):

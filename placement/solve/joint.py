@@ -25,6 +25,7 @@ from placement.solve.coupling import (
     set_columns,
     shared,
 )
+from placement.solve.greedy import greedy
 from placement.solve.ground import Ground, Standing, less, stand
 from placement.solve.local import search
 from placement.solve.moves import Moves, after_move, moves
@@ -42,18 +43,27 @@ _FAR = 1e12
 
 
 @kernel
-def beside(board: Board, order: Numbers, open: Flags, rounds: int, most: int) -> tuple[Flags, int]:
-    """The units searched beside each other, with at most so many alternatives tried; and the steps made.
+def searched(board: Board, order: Numbers, open: Flags, anew: bool, rounds: int, most: int) -> tuple[Flags, int]:
+    """Each unit searched for those before it, then all beside each other, with at most so many alternatives tried.
 
-    `open` says which players are, and is not changed; the fixed always are.
+    order: the units, each after those that it serves. `open` says which players are to begin with, and is not changed; the
+    fixed always are. anew: whether each unit begins with a greedy choice, and not with what is open. What is open in the
+    end, and the steps made.
     """
     open = open.copy()
-    steps = _settle(board, order, open, rounds, False)
-    if most and len(board.link_server):
-        moved, made = _joint(board, order, open, most, rounds)
-        steps += made
-        if moved:
-            steps += _settle(board, order, open, rounds, True)
+    steps = 0
+    for unit in order:
+        ground = ground_of(board, unit, open, UNSERVED)
+        found = search(ground, greedy(ground) if anew else columns_open(board, unit, open), rounds, True)
+        steps += found.steps
+        set_columns(board, unit, open, found.open)
+    if len(order) > 1:
+        steps += _settle(board, order, open, rounds, False)
+        if most and len(board.link_server):
+            moved, made = _joint(board, order, open, most, rounds)
+            steps += made
+            if moved:
+                steps += _settle(board, order, open, rounds, True)
     return open, steps
 
 

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from placement.arrays import Floats, Ints, Mask
 from placement.compiled import Numbers, Row, Small, kernel
 from placement.solve.entries import parts_of
-from placement.solve.ground import NO_LIMIT, Ground
+from placement.solve.ground import NO_LIMIT
 from placement.solve.model import Domains, Group, Unit
 
 HELD, ELSEWHERE = -2, -1
@@ -75,44 +75,12 @@ class Layout:
     """Candidates that are open in every choice, ascending."""
     column_of: Small
     """(candidates,): which column it is, or `HELD`, or `ELSEWHERE`."""
-    opening: Floats
-    """(tiers, columns)."""
     sums: Sums
     """Without budgets, which are shared with other units."""
     spreads: Spreads
     own: Demand
     """The unit's own clients."""
     weights: Floats
-
-    def ground(
-        self,
-        *,
-        rows: Sequence[Rows] = (),
-        barred: Floats | None = None,
-        budgets: Sequence[tuple[Floats, float]] = (),
-    ) -> Ground:
-        """The layout with what other units mean for it, whoever serves it.
-
-        `barred` (candidates,) is what opening breaks besides; `budgets` are the amounts by candidate and what the other
-        units leave of each.
-        """
-        fixed = self.fixed
-        levels = np.zeros(1 + len(self.weights))
-        if len(fixed):
-            levels[1:] = self.unit.open_cost[:, fixed].sum(axis=1)
-            if barred is not None:
-                levels[0] = barred[fixed].sum()
-        demand = joined([self.own, *(self.demand(one) for one in rows)])
-        return Ground(
-            opening=self.opening,
-            barred=np.zeros(len(self.columns)) if barred is None else barred[self.columns],
-            **(_with_budgets(self, budgets) if budgets else self.sums)._asdict(),
-            **self.spreads._asdict(),
-            rows=np.arange(len(demand.tier)),
-            **demand._asdict(),
-            fixed_levels=levels,
-            weights=self.weights,
-        )
 
     def demand(self, rows: Rows) -> Demand:
         """Clients on the columns."""
@@ -159,7 +127,6 @@ def layout(unit: Unit, columns: Ints, *, groups: Sequence[Group], fixed: Mask, w
         columns=columns,
         fixed=held,
         column_of=column_of,
-        opening=unit.open_cost.take(columns, axis=1),
         sums=_sums(unit, columns, held, groups),
         spreads=_spreads(unit.domains, columns, held),
         own=own,
@@ -253,15 +220,6 @@ def _sums(unit: Unit, columns: Ints, held: Ints, groups: Sequence[Group]) -> Sum
         room = unit.room.astype(np.float64)
         rows.append((room[columns], unit.total - float(room[held].sum()), np.inf, weight_of(room)))
     return _stacked(rows, len(columns))
-
-
-def _with_budgets(layout: Layout, budgets: Sequence[tuple[Floats, float]]) -> Sums:
-    rows = []
-    for amounts, left in budgets:
-        most = left - float(amounts[layout.fixed].sum())
-        rows.append((amounts[layout.columns], -np.inf, most, weight_of(amounts)))
-    more, sums = _stacked(rows, len(layout.columns)), layout.sums
-    return Sums(*(np.concatenate((one, other)) for one, other in zip(sums, more, strict=True)))
 
 
 def _stacked(rows: Sequence[tuple[Floats, float, float, float]], columns: int) -> Sums:

@@ -120,8 +120,10 @@ class Limits:
 
     rounds: int = 60
     """Of local search."""
-    joint_moves: int = 40
-    """Alternatives of a unit tried with the units it depends on solved anew."""
+    joint_moves: int = 16
+    """Alternatives of a unit tried with the units it depends on solved anew, where no core is solved afterwards."""
+    core_joint_moves: int = 40
+    """The same before a core, which begins from what they find."""
     core_candidates: int = 320
     """Candidates of each unit in the exact core; 0: no core is solved."""
     steps: int = 2_500

@@ -19,12 +19,10 @@ from placement.solve.entries import parts_of
 from placement.solve.layout import Rows
 from placement.solve.model import Group, Unit
 
-LISTED = 320
-"""Candidates of a unit that it is searched with alone."""
-_STRETCH = 1.5
+STRETCH = 1.5
 """How far above the cheapest share a client is taken to pay, so that candidates that share clients with a better are told
 apart."""
-_SPARE = 4
+SPARE = 4
 """Candidates kept for a group, a domain or a client, beyond those that it needs."""
 
 
@@ -40,7 +38,7 @@ def promise(unit: Unit, rows: Sequence[Rows], weights: Floats) -> Floats:
     share = own / np.maximum(counts, 1.0)
     found = own.copy()
     for part, one in zip(parts, rows, strict=True):
-        _save(*part, one.rows, share, float(weights[one.tier]), found)
+        save(*part, one.rows, share, float(weights[one.tier]), found)
     return found
 
 
@@ -55,25 +53,40 @@ def shortlist(
     budgets: Sequence[Floats] = (),
 ) -> Ints:
     """About so many candidates, ascending, by what they promise; always those of `keep`."""
+    chosen = listed(unit, promised, groups=groups, keep=keep, most=most, budgets=budgets)
+    if unit.count > most:
+        for one in rows:
+            indptr, indices, _ = parts_of(one.matrix)
+            some_for_each(indptr, indices, one.rows, promised, chosen)
+    return np.flatnonzero(chosen)
+
+
+def listed(
+    unit: Unit,
+    promised: Floats,
+    *,
+    groups: Sequence[Group],
+    keep: Ints,
+    most: int,
+    budgets: Sequence[Floats] = (),
+) -> Mask:
+    """(candidates,): the same, but without any for clients that few of these serve."""
     if unit.count <= most:
-        return np.arange(unit.count)
+        return np.ones(unit.count, dtype=bool)
     chosen = np.zeros(unit.count, dtype=bool)
     chosen[least(promised, max(most, 2 * unit.min_open))] = True
     chosen[keep] = True
     for group in groups:
         if group.at_least:
             members = group.members
-            chosen[members[least(promised[members], group.at_least + _SPARE)]] = True
+            chosen[members[least(promised[members], group.at_least + SPARE)]] = True
     for spread in unit.domains:
         _some_of_each(spread.domain, promised, chosen, most=most)
     if unit.room is not None:
         _room(unit.room, unit.total, promised, chosen)
     for amounts in budgets:
         chosen[least(amounts, most // 8)] = True
-    for one in rows:
-        indptr, indices, _ = parts_of(one.matrix)
-        _some_for_each(indptr, indices, one.rows, promised, chosen)
-    return np.flatnonzero(chosen)
+    return chosen
 
 
 def least(figures: Floats, count: int) -> Ints:
@@ -95,13 +108,13 @@ def count(indptr: Numbers, indices: Small, rows: Numbers, counts: Row) -> None:
 
 
 @kernel
-def _save(indptr: Numbers, indices: Small, cost: Row, rows: Numbers, share: Row, weight: float, found: Row) -> None:
+def save(indptr: Numbers, indices: Small, cost: Row, rows: Numbers, share: Row, weight: float, found: Row) -> None:
     """Takes off each candidate what it saves the clients of what they pay."""
     for row in rows:
         pays = np.inf
         for entry in range(indptr[row], indptr[row + 1]):
             pays = min(pays, share[indices[entry]] + weight * cost[entry])
-        pays *= _STRETCH
+        pays *= STRETCH
         for entry in range(indptr[row], indptr[row + 1]):
             saved = pays - weight * cost[entry]
             if saved > 0.0:
@@ -122,34 +135,34 @@ def _room(room: Ints, total: int, promised: Floats, chosen: Mask) -> None:
     """Chooses those with most room for what they promise, until there is room twice over."""
     ratio = (promised - min(float(promised.min()), 0.0) + 1e-12) / np.maximum(room, 1e-3)
     order = np.argsort(ratio, kind="stable")
-    needed = int(np.searchsorted(np.cumsum(room[order]), 2 * total)) + _SPARE
+    needed = int(np.searchsorted(np.cumsum(room[order]), 2 * total)) + SPARE
     chosen[order[:needed]] = True
 
 
 @kernel
-def _some_for_each(indptr: Numbers, indices: Small, rows: Numbers, promised: Row, chosen: Flags) -> None:
+def some_for_each(indptr: Numbers, indices: Small, rows: Numbers, promised: Row, chosen: Flags) -> None:
     """Chooses the best for each client that few of the chosen serve."""
     before = chosen.copy()
-    best = np.empty(_SPARE, dtype=np.int64)
+    best = np.empty(SPARE, dtype=np.int64)
     for row in rows:
         begin, end = indptr[row], indptr[row + 1]
         served = 0
         for entry in range(begin, end):
             served += before[indices[entry]]
-            if served == _SPARE:
+            if served == SPARE:
                 break
-        if served == _SPARE or served == end - begin:
+        if served == SPARE or served == end - begin:
             continue
         count = 0
         for entry in range(begin, end):
             candidate = indices[entry]
-            if count == _SPARE and not promised[candidate] < promised[best[count - 1]]:
+            if count == SPARE and not promised[candidate] < promised[best[count - 1]]:
                 continue
-            at = min(count, _SPARE - 1)
+            at = min(count, SPARE - 1)
             while at and promised[candidate] < promised[best[at - 1]]:
                 best[at] = best[at - 1]
                 at -= 1
             best[at] = candidate
-            count = min(count + 1, _SPARE)
+            count = min(count + 1, SPARE)
         for at in range(count):
             chosen[best[at]] = True

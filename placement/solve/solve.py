@@ -1,36 +1,40 @@
 """The choice for a model: greedy, then local search, then units moved together, then an exact core.
 
 Each step starts from what the one before it found and never leaves it for something worse, so a search that ends at any of
-them has an answer. The first steps look at each unit's shortlist, in the order of servings: a unit before those that serve
-it. Then all units are searched beside each other on lists that are shorter still, for there each step concerns several
-units. What runs now is a second place to start from, and an answer that is feasible to begin with is never left for one
-that is worse.
+them has an answer. All look at each unit's shortlist, made in the order of servings: a unit before those that serve it. The
+searches of all units are one call of compiled code, for between them there is nothing that Python decides. What runs now is
+a second place to start from, and an answer that is feasible to begin with is never left for one that is worse.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from placement.arrays import Floats, Ints
+from placement.arrays import Floats, Ints, Mask
 from placement.solve.conflict import irreducible
 from placement.solve.core import improve
-from placement.solve.coupling import Opens, board_of, ground_before, opened, order_of
+from placement.solve.coupling import board_of, opened, order_of
 from placement.solve.evaluation import better, evaluate
 from placement.solve.folding import weights_of
-from placement.solve.greedy import greedy
-from placement.solve.joint import beside
+from placement.solve.joint import searched
 from placement.solve.layout import Layout, Rows, layout, mandatory
-from placement.solve.local import search
 from placement.solve.model import Choice, Group, Model, nobody
-from placement.solve.shortlist import LISTED, least, promise, shortlist
+from placement.solve.shortlist import promise, shortlist
 from placement.stopping import look
 
-NEAR = 96
-"""Those that it is searched with beside the other units."""
+LISTED = 320
+"""Candidates of the only unit that it is searched with."""
+BESIDE = 64
+"""Candidates of a unit that it is searched with beside others, about."""
+FEW = 160
+"""Units of at most so many are searched whole."""
+SAMPLED = 32
+"""Candidates of a unit, the most promising, that the units which serve it are listed for."""
 
 
 def solve(model: Model) -> Choice:
@@ -87,99 +91,76 @@ def _one(model: Model, groups: tuple[Group, ...], weights: Floats, start: tuple[
     """A choice with these groups in the first unit, from nothing or from a start."""
     order = order_of(model)
     limits = model.limits
-    open: Opens = [None] * len(model.units) if start is None else list(start)
-    promised: list[Floats] = [np.empty(0)] * len(model.units)
-    layouts: list[Layout | None] = [None] * len(model.units)
-    steps = 0
+    look(limits.stop)
+    layouts = _layouts(model, order, groups, weights, start)
+    board = board_of(model, layouts)
+    begin = opened(layouts, [nobody()] * len(layouts) if start is None else start)
+    look(limits.stop)
+    tries = limits.core_joint_moves if limits.core_candidates else limits.joint_moves
+    found, steps = searched(board, np.array(order), begin, start is None, limits.rounds, tries)
+    ends = board.player_at.tolist()
+    chosen = tuple(
+        one.candidates(np.flatnonzero(found[end : end + len(one.columns)]))
+        for one, end in zip(layouts, ends, strict=False)
+    )
+    return replace(evaluate(model, chosen), iterations=steps)
+
+
+def _layouts(
+    model: Model, order: Sequence[int], groups: tuple[Group, ...], weights: Floats, start: tuple[Ints, ...] | None
+) -> list[Layout]:
+    """The units on their shortlists, each made for what those that it serves promise most with."""
+    most, few = (LISTED, LISTED) if len(model.units) == 1 else (BESIDE, FEW)
+    found: dict[int, Layout] = {}
+    sampled: dict[int, Ints] = {}
     for number in order:
-        look(limits.stop)
         unit = model.units[number]
-        kept = groups if number == 0 else unit.groups
-        clients = _clients(model, number, open)
-        promised[number] = promise(unit, clients, weights)
-        for serving in model.serving:
-            if serving.client == number:
-                promised[number][np.diff(serving.reach.indptr) == 0] = np.inf
-        now = open[number]
-        columns = shortlist(
-            unit,
-            promised[number],
-            groups=kept,
-            rows=clients,
-            keep=nobody() if now is None else now,
-            most=LISTED,
-            budgets=[one.amounts[number] for one in model.budgets],
-        )
-        columns = _served(columns, promised[number], nobody() if now is None else now)
-        base = layout(unit, columns, groups=kept, fixed=mandatory(unit, kept), weights=weights)
-        layouts[number] = base
-        ground = ground_before(model, number, base, open)
-        begin = greedy(ground) if now is None else base.open_columns(now)
-        found = search(ground, begin, limits.rounds, True)
-        steps += found.steps
-        open[number] = base.candidates(found.open)
-        promised[number][base.columns] = found.merit - 1e9
-    chosen = [one for one in open if one is not None]
-    if len(model.units) > 1:
-        chosen, made = _beside(model, [one for one in layouts if one is not None], order, promised, chosen, groups)
-        steps += made
-    return replace(evaluate(model, tuple(chosen)), iterations=steps)
+        kept = unit.groups if number else groups
+        keep = nobody() if start is None else start[number]
+        columns = np.arange(unit.count)
+        served = _served(model, number)
+        if unit.count > few or (unit.count > SAMPLED and _is_served_by_more(model, number, few)):
+            clients = _clients(model, number, sampled)
+            promised = promise(unit, clients, weights)
+            if served is not None:
+                promised[~served] = np.inf
+            budgets = [one.amounts[number] for one in model.budgets]
+            pick = partial(shortlist, unit, promised, groups=kept, rows=clients, keep=keep, budgets=budgets)
+            columns = pick(most=most) if unit.count > few else columns
+            sampled[number] = pick(most=SAMPLED)
+        else:
+            sampled[number] = columns
+        if served is not None and not served[columns].all():
+            # Where no server is in reach nothing can be; but there is to be something to look at.
+            some = served[columns] | np.isin(columns, keep)
+            columns = columns[some] if some.any() else columns
+        found[number] = layout(unit, columns, groups=kept, fixed=mandatory(unit, kept), weights=weights)
+    return [found[number] for number in range(len(model.units))]
 
 
-def _served(columns: Ints, promised: Floats, keep: Ints) -> Ints:
-    """The columns without those that no server has in reach, but for those that are kept; all, when none is left."""
-    some = np.isfinite(promised[columns])
-    if some.all():
-        return columns
-    some |= np.isin(columns, keep)
-    return columns[some] if some.any() else columns
+def _is_served_by_more(model: Model, number: int, most: int) -> bool:
+    """Whether a unit that serves this one has more than so many candidates."""
+    return any(one.client == number and model.units[one.server].count > most for one in model.serving)
 
 
-def _clients(model: Model, number: int, open: Opens) -> list[Rows]:
+def _served(model: Model, number: int) -> Mask | None:
+    """(candidates,): whether servers of each kind are in reach; None for a unit that nobody serves."""
+    found: Mask | None = None
+    for serving in model.serving:
+        if serving.client == number:
+            there = np.diff(serving.reach.indptr) > 0
+            found = there if found is None else found & there
+    return found
+
+
+def _clients(model: Model, number: int, sampled: Mapping[int, Ints]) -> list[Rows]:
+    """Those that a unit serves: its places, and the most promising candidates of other units."""
     unit = model.units[number]
     found = []
     if unit.clients is not None:
         matrix = unit.clients.cost
         found.append(Rows(matrix, np.arange(matrix.shape[0]), unit.clients.tier))
     for serving in model.serving:
-        clients = open[serving.client]
-        if serving.server == number and clients is not None:
-            found.append(Rows(serving.reach, clients, serving.tier))
+        if serving.server == number and serving.client in sampled:
+            found.append(Rows(serving.reach, sampled[serving.client], serving.tier))
     return found
-
-
-def _beside(
-    model: Model,
-    layouts: list[Layout],
-    order: list[int],
-    promised: list[Floats],
-    open: list[Ints],
-    groups: tuple[Group, ...],
-) -> tuple[list[Ints], int]:
-    """The units searched beside each other, from what each chose alone."""
-    near: list[Layout] = list(layouts)
-    for number in order:
-        one = layouts[number]
-        if one.unit.count <= NEAR:
-            continue
-        chosen = np.zeros(one.unit.count, dtype=bool)
-        chosen[one.columns[least(promised[number][one.columns], NEAR)]] = True
-        chosen[open[number]] = True
-        for serving in model.serving:
-            if serving.server == number and serving.client != number:
-                clients = near[serving.client]
-                wanted = np.concatenate((clients.columns, clients.fixed))
-                figures = promise(one.unit, [Rows(serving.reach, np.sort(wanted), serving.tier)], one.weights)
-                chosen[least(figures, NEAR)] = True
-        kept = groups if number == 0 else one.unit.groups
-        fixed = mandatory(one.unit, kept)
-        near[number] = layout(one.unit, np.flatnonzero(chosen), groups=kept, fixed=fixed, weights=one.weights)
-    board = board_of(model, near)
-    limits = model.limits
-    look(limits.stop)
-    found, steps = beside(board, np.array(order), opened(near, open), limits.rounds, limits.joint_moves)
-    ends = board.player_at.tolist()
-    return [
-        one.candidates(np.flatnonzero(found[begin : begin + len(one.columns)]))
-        for one, begin in zip(near, ends, strict=False)
-    ], steps

@@ -214,7 +214,7 @@ def test_a_feasible_decision_satisfies_every_rule_and_a_refused_site_passes_with
     for rule in RULES:
         # A rule of sites refuses whatever the others say; rules of nodes may only do so together.
         if isinstance(rule, SiteRule):
-            alone = screen(problem, [rule])
+            [alone] = screen([problem], [rule])
             said = [any(one.rule == rule.name for one in refusal.reasons) for refusal in decision.refusals]
             refused = {problem.sites[row].id for row in np.flatnonzero(~alone.passed)}
             assert refused == {one.site_id for one, by in zip(decision.refusals, said, strict=True) if by}

@@ -111,7 +111,7 @@ def test_every_question_has_the_answer_of_a_search(
         for others in (among, np.arange(len(ids))):
             between = found.between(np.arange(len(ids)), others, 3.0)
             for a, mine in enumerate(ids):
-                reached = others[between.indices[between.indptr[a] : between.indptr[a + 1]]].tolist()
+                reached = others[between.column[between.start[a] : between.start[a + 1]]].tolist()
                 assert reached == [b for b in others if ways[mine].get(ids[b], math.inf) <= 3.0]
 
 

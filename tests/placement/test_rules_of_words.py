@@ -37,10 +37,10 @@ SQUARE = [at(0, 40), at(10, 40), at(10, 50), at(0, 50), at(0, 40)]
 def reasons(problem: Problem, site: Site) -> list[Reason]:
     """Why a site is refused; and that without the rules that are named it would have passed."""
     row = [one.id for one in problem.sites].index(site.id)
-    screening = screen(problem, RULES)
+    [screening] = screen([problem], RULES)
     found = screening.reasons(row)
     named = {one.rule for one in found}
-    assert screen(problem, [one for one in RULES if one.name not in named]).passed[row]
+    assert screen([problem], [one for one in RULES if one.name not in named])[0].passed[row]
     assert bool(found) != bool(screening.passed[row])
     return found
 

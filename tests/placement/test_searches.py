@@ -41,5 +41,5 @@ def test_bits_are_those_in_reach_whatever_was_asked_for_before(
             patch.setattr(searching, "MOST_BIT_BYTES", 0)
         for sites, limit in asked:
             near = kept.near(network, np.array(sites, dtype=np.int64), limit)
-            bits = np.unpackbits(near.view(np.uint8), axis=1, bitorder="little")
+            bits = np.unpackbits(near.table[near.row].view(np.uint8), axis=1, bitorder="little")
             assert [np.flatnonzero(row).tolist() for row in bits] == _expected(network, sites, limit)

@@ -1,0 +1,223 @@
+"""Fewer candidates for units that only searches look at, without a table of places and candidates.
+
+Which candidates promise most (`solve.shortlist`) is read off all of them. Before the exact core that is done on the unit's
+own matrix of places and candidates (`narrowing`); for a search alone making that matrix takes as long as all else. So places
+are read from the pairs in reach as the problem has them, site by site: only those of candidates are looked at, and the
+matrix is made of the candidates that are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from placement.arrays import Floats, Ints, Mask
+from placement.compiled import Flags, Numbers, Row, Small, kernel
+from placement.reaches import Reaches
+from placement.solve.entries import Listed, matrix_of, parts_of
+from placement.solve.model import Clients, Unit, nobody
+from placement.solve.shortlist import SPARE, STRETCH, count, listed, save, some_for_each
+from placement.units import UnitWords
+
+WIDE = 320
+"""Units of at most so many candidates are not cut."""
+SEARCHED = 64
+"""Candidates that a unit is cut to, about."""
+SAMPLED = 32
+"""Candidates of a unit, the most promising, that the units which serve it are cut by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The places that the first unit serves, and what serving each costs."""
+
+    pairs: csr_array
+    """(places, sites): the latency of each pair in reach, ms."""
+    by_site: Listed
+    """The same by site."""
+    factor: Floats
+    """(places,): what a millisecond costs."""
+    tier: int
+
+    def clients(self, rows: Ints) -> Clients:
+        """The places as clients of the candidates at some sites, which ascend."""
+        found = Listed(*_of_sites(*self.by_site, rows, self.factor))
+        return Clients(cost=matrix_of(found, columns=len(rows)), tier=self.tier)
+
+
+def sifted(
+    units: Sequence[Unit],
+    words: Sequence[UnitWords],
+    reaches: Reaches,
+    *,
+    order: Sequence[int],
+    places: Places | None,
+    start: Sequence[Ints] | None,
+) -> list[Ints]:
+    """By unit: the candidates that are kept, ascending.
+
+    order: the units, each after those that it serves. The first unit serves the places.
+    """
+    kept = [np.arange(one.count) for one in units]
+    promising = list(kept)
+    for at in order:
+        unit = units[at]
+        near = [reaches(units[one].sites[promising[one]], unit.sites, words[at]) for one in words[at].serves]
+        own = unit.open_cost.sum(axis=0)
+        if at or places is None:
+            promised = _of_clients(_together(near), own) if near else own
+        else:
+            promised = _of_places(places, near, unit.sites, own)
+        keep = nobody() if start is None else start[at]
+        picked = []
+        for most in (SEARCHED, SAMPLED):
+            chosen = listed(unit, promised, groups=unit.groups, keep=keep, most=most)
+            if unit.count > most:
+                # Whoever has few of these in reach has the best of those that it has, here and in what is sampled.
+                if places is not None and not at:
+                    _some_for(places, unit.sites, promised, chosen)
+                for one in near:
+                    some_for_each(one.start, one.column, np.arange(len(one.start) - 1), promised, chosen)
+            picked.append(chosen)
+        if near and at:
+            # Whoever only serves others is of no use where nothing that it serves can be.
+            some = np.isfinite(promised)
+            some[keep] = True
+            picked[0] &= some
+        kept[at] = np.flatnonzero(picked[0])
+        promising[at] = np.flatnonzero(picked[0] & picked[1])
+    return kept
+
+
+def _together(near: Sequence[Listed]) -> Listed:
+    """The rows of all, one after the other."""
+    if len(near) == 1:
+        return near[0]
+    ends = np.cumsum([0, *(len(one.column) for one in near)]).tolist()
+    starts = [one.start[1:] + end for one, end in zip(near, ends, strict=False)]
+    return Listed(
+        np.concatenate([np.zeros(1, dtype=np.int64), *starts]),
+        np.concatenate([one.column for one in near]),
+        np.concatenate([one.value for one in near]),
+    )
+
+
+def _of_places(places: Places, near: Sequence[Listed], sites: Ints, own: Floats) -> Floats:
+    """(candidates,): the reduced cost of each of those that serve the places, and others."""
+    begin = places.by_site.start
+    counts = (begin[sites + 1] - begin[sites]).astype(np.float64)
+    for one in near:
+        count(one.start, one.column, np.arange(len(one.start) - 1), counts)
+    share, promised = own / np.maximum(counts, 1.0), own.copy()
+    _save_places(*places.by_site, places.factor, sites, share, promised)
+    for one in near:
+        save(one.start, one.column, one.value, np.arange(len(one.start) - 1), share, 1.0, promised)
+    return promised
+
+
+def _of_clients(clients: Listed, own: Floats) -> Floats:
+    """(candidates,): the reduced cost of each of those that serve others alone; infinite of those that reach none."""
+    return _saved(clients.start, clients.column, own)
+
+
+def _some_for(places: Places, sites: Ints, promised: Floats, chosen: Mask) -> None:
+    """Chooses the best for each place that few of the chosen serve."""
+    indptr, indices, _ = parts_of(places.pairs)
+    _some_for_places(places.by_site.start, places.by_site.column, sites, indptr, indices, promised, chosen)
+
+
+@kernel
+def _saved(start: Numbers, column: Small, own: Row) -> Row:
+    """(columns,): what each costs less what it saves the rows, which being served costs nothing; infinite without a row."""
+    counts = np.zeros(len(own))
+    for one in column:
+        counts[one] += 1.0
+    share, promised = np.empty(len(own)), np.empty(len(own))
+    for at in range(len(own)):
+        share[at], promised[at] = own[at] / max(counts[at], 1.0), own[at] if counts[at] else np.inf
+    for row in range(len(start) - 1):
+        pays = np.inf
+        for entry in range(start[row], start[row + 1]):
+            pays = min(pays, share[column[entry]])
+        pays *= STRETCH
+        if pays > 0.0:
+            for entry in range(start[row], start[row + 1]):
+                promised[column[entry]] -= pays
+    return promised
+
+
+@kernel
+def _save_places(start: Numbers, place: Small, ms: Row, factor: Row, sites: Numbers, share: Row, promised: Row) -> None:
+    """Takes off each candidate what it saves the places of what they pay."""
+    pays = np.full(len(factor), np.inf)
+    for at in range(len(sites)):
+        for entry in range(start[sites[at]], start[sites[at] + 1]):
+            to = place[entry]
+            pays[to] = min(pays[to], share[at] + factor[to] * ms[entry])
+    for to in range(len(pays)):
+        pays[to] *= STRETCH
+    for at in range(len(sites)):
+        for entry in range(start[sites[at]], start[sites[at] + 1]):
+            saved = pays[place[entry]] - factor[place[entry]] * ms[entry]
+            if saved > 0.0:
+                promised[at] -= saved
+
+
+@kernel
+def _some_for_places(
+    start: Numbers,
+    place_of: Small,
+    sites: Numbers,
+    indptr: Numbers,
+    indices: Small,
+    promised: Row,
+    chosen: Flags,
+) -> None:
+    """Chooses the best for each place that few of the chosen serve."""
+    served = np.zeros(len(indptr) - 1, dtype=np.int64)
+    for at in range(len(sites)):
+        if chosen[at]:
+            for entry in range(start[sites[at]], start[sites[at] + 1]):
+                served[place_of[entry]] += 1
+    best, candidate_of = np.empty(SPARE, dtype=np.int64), np.empty(0, dtype=np.int32)
+    for place in range(len(served)):
+        if served[place] >= SPARE:
+            continue
+        if not len(candidate_of):
+            candidate_of = np.full(len(start) - 1, -1, dtype=np.int32)
+            for at in range(len(sites)):
+                candidate_of[sites[at]] = at
+        count = 0
+        for entry in range(indptr[place], indptr[place + 1]):
+            candidate = candidate_of[indices[entry]]
+            if candidate < 0 or (count == SPARE and not promised[candidate] < promised[best[count - 1]]):
+                continue
+            at = min(count, SPARE - 1)
+            while at and promised[candidate] < promised[best[at - 1]]:
+                best[at] = best[at - 1]
+                at -= 1
+            best[at] = candidate
+            count = min(count + 1, SPARE)
+        for at in range(count):
+            chosen[best[at]] = True
+
+
+@kernel
+def _of_sites(start: Numbers, place: Small, ms: Row, sites: Numbers, factor: Row) -> tuple[Numbers, Small, Row]:
+    """(places, sites): what serving each place from these sites costs, place by place."""
+    begin = np.zeros(len(factor) + 1, dtype=np.int64)
+    for site in sites:
+        for entry in range(start[site], start[site + 1]):
+            begin[place[entry] + 1] += 1
+    for at in range(len(factor)):
+        begin[at + 1] += begin[at]
+    free, column, cost = begin[:-1].copy(), np.empty(begin[-1], dtype=np.int32), np.empty(begin[-1])
+    for at in range(len(sites)):
+        for entry in range(start[sites[at]], start[sites[at] + 1]):
+            to = place[entry]
+            column[free[to]], cost[free[to]] = at, ms[entry] * factor[to]
+            free[to] += 1
+    return begin, column, cost
