@@ -345,7 +345,9 @@ def deployment_mutations() -> dict[str, Member]:
                 drift, "Another drift policy; with CORRECT what has drifted is put right at once."
             ),
             "requires_approval": optional(
-                "bool", "Whether its changes wait to be approved. Doing without from now on takes who may approve."
+                "bool",
+                "Whether its changes wait to be approved. To ask for that alone is so at once. Doing without takes who may "
+                "approve, and waits to be approved itself.",
             ),
             **deadline,
             **key,

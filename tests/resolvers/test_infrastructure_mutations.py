@@ -65,7 +65,7 @@ async def test_a_cordon_of_what_has_moved_on_is_a_conflict(application: Applicat
     late = await ask(application, "uncordon", id=site, expectedRevision=1)
     assert (late["code"], late["currentRevision"]) == ("CONFLICT", done["revision"])
     late = await ask(application, "drain", id=site, expectedRevision=1)
-    assert (late["code"], late["currentRevision"]) == ("CONFLICT", done["revision"])
+    assert (late["code"], late["path"]) == ("CONFLICT", "input.expectedRevision")
 
 
 async def test_only_places_and_machines_are_cordoned(application: Application) -> None:
