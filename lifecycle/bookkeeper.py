@@ -48,6 +48,8 @@ REQUEST = own_request("lifecycle.progress")
 DEPLOYMENTS_PER_COMMIT = 16
 BUSY_SHARE = 10
 """Gathering takes at least so many times as long as the last round took, so that it never takes over the process."""
+LONGEST_REST_S = 5.0
+"""But no longer than this: a round of many seconds is one that its store kept waiting, which costs the process nothing."""
 STORE_PAUSE_S = 0.5
 TOLD = {
     OperationStatus.SUCCEEDED: "OperationSucceeded",
@@ -96,7 +98,7 @@ class Bookkeeper:
                 if not await self._round():
                     await self._clock.sleep(STORE_PAUSE_S)
                 elif self._dirty:
-                    await self._clock.sleep((self._clock.monotonic() - began) * BUSY_SHARE)
+                    await self._clock.sleep(min((self._clock.monotonic() - began) * BUSY_SHARE, LONGEST_REST_S))
         finally:
             for end in ends:
                 end()

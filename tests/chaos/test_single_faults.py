@@ -24,10 +24,11 @@ from graph.kinds import Dependency, OperationStatus, Release, ReleasePhase
 from graph.refusal import AlreadyExists, IdempotencyMismatch, Unavailable
 from graph.replica import Replica
 from graph.request import Idempotency, Request
-from graph.store import StoreUnavailable
+from graph.store import StoreUnavailable, Transaction, WriteBatch
 from graph.stores.sqlite import SqliteStore
 from graph.values import HealthStatus
 from graph.view import each
+from lifecycle import bookkeeper
 from lifecycle.reconciler import Reconciler
 from lifecycle.settings import LifecycleSettings
 from lifecycle.unplaceable import Unplaceable
@@ -386,6 +387,42 @@ def test_without_its_store_nothing_is_called_and_afterwards_all_is_finished(tmp_
 def test_who_does_not_ask_whether_the_store_is_back_is_found_out(tmp_path: Path) -> None:
     with mock.patch.object(Replica, "mark_fresh"), pytest.raises(AssertionError, match="the store never came"):
         away_for_five_minutes(tmp_path)
+
+
+class SlowOnce(OnceAway):
+    """The embedded store, one of whose commits takes as long as it is told."""
+
+    slow_s = 0.0
+
+    async def write(self, transaction: Transaction, batch: WriteBatch) -> None:
+        if self.slow_s and any(one.action == "lifecycle.progress" for one in batch.commits):
+            slow_s, self.slow_s = self.slow_s, 0.0
+            await asyncio.sleep(slow_s)
+        await super().write(transaction, batch)
+
+
+def one_slow_commit(tmp_path: Path) -> None:
+    """What the books are brought up to date with takes 20 s once, as while a database is back and still reads its files."""
+    store = SlowOnce(SqliteStore(tmp_path / "graph.db"))
+
+    async def live() -> None:
+        async with Installation(tmp_path, store_of=lambda path: store).life() as edge:
+            await make_world(edge)
+            store.slow_s = 20.0
+            _, operation = await edge.deploy()
+            await edge.ended(operation.id)
+            assert not store.slow_s, "nothing was slow"
+
+    run(live())
+
+
+def test_one_slow_commit_holds_up_the_books_for_as_long_as_it_takes(tmp_path: Path) -> None:
+    one_slow_commit(tmp_path)
+
+
+def test_books_that_rest_for_many_times_as_long_as_a_slow_commit_are_found_out(tmp_path: Path) -> None:
+    with mock.patch.object(bookkeeper, "LONGEST_REST_S", 1e9), pytest.raises(AssertionError, match="never came"):
+        one_slow_commit(tmp_path)
 
 
 # The store full

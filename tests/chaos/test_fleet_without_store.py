@@ -1,0 +1,138 @@
+"""The shared store taken away under the whole lifecycle: `edgeatlas worker` processes in the middle of a deploy.
+
+With the embedded store this is in `test_single_faults`; here the database is a server of its own that is stopped, killed
+and frozen, and nobody who waits for it shares a process with who asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog.testing
+
+from beds.neo4j.server import Neo4jServer
+from driverkit.effects import violations
+from drivers.simulated.control import Control
+from drivers.simulated.effects import Outcome
+from graph.kinds import OperationStatus, Release, ReleasePhase
+from graph.refusal import Unavailable
+from graph.view import each
+from lifecyclekit.fleet import Fleet, fleet_of
+from lifecyclekit.peers import reached
+
+SITES = 40
+LATENCY_MS = 300
+UNDER_WAY_S = 35.0
+"""Calls that were under way when the store went have ended by then, with what was given up of them."""
+CONVERGED_WITHIN_S = 120.0
+"""After the store is back, on a machine that does other work as well."""
+TAKEN: dict[str, tuple[Callable[[Neo4jServer], Any], Callable[[Neo4jServer], Any]]] = {
+    "stopped": (Neo4jServer.stop, Neo4jServer.start),
+    "killed": (Neo4jServer.kill, Neo4jServer.start),
+    "frozen": (Neo4jServer.freeze, Neo4jServer.thaw),
+}
+
+
+@dataclass
+class Away:
+    """What happened while the store was away."""
+
+    done_before: int
+    """Things applied when it went."""
+    done_meanwhile: int
+    """By calls that were under way then."""
+    begun_meanwhile: int
+    """By calls that were begun after that: there are none."""
+
+
+async def done(fleet: Fleet) -> int:
+    return sum(one.outcome is Outcome.DONE for one in await fleet.effects())
+
+
+async def in_the_middle(fleet: Fleet) -> None:
+    """Returns when some of what was asked for is done, and most is not."""
+    async with asyncio.timeout(120):
+        while await done(fleet) < SITES // 8:
+            await asyncio.sleep(0.05)
+
+
+async def without_a_store(fleet: Fleet, server: Neo4jServer, *, how: str, away_s: float) -> Away:
+    """Has the store go and come back in the middle of what is asked for."""
+    take, give_back = TAKEN[how]
+    await in_the_middle(fleet)
+    before = await done(fleet)
+    await asyncio.to_thread(take, server)
+    try:
+        with pytest.raises(Unavailable):
+            await fleet.edge.version("refused")
+        await asyncio.sleep(UNDER_WAY_S)
+        settled = await done(fleet)
+        await asyncio.sleep(max(away_s - UNDER_WAY_S, 0.0))
+        after = await done(fleet)
+    finally:
+        await asyncio.to_thread(give_back, server)
+    return Away(before, settled - before, after - settled)
+
+
+async def there(fleet: Fleet) -> dict[str, tuple[int, int]]:
+    """What the clusters have: generation and replicas by name."""
+    found: dict[str, tuple[int, int]] = {}
+    for cluster_id in fleet.edge.cluster_ids:
+        control = Control(fleet.endpoint, cluster_id)
+        try:
+            found |= {one.name: (one.generation, one.replicas) for one in await control.objects()}
+        finally:
+            control.close()
+    return found
+
+
+async def deployed_without_a_store(
+    folder: Path, neo4j_server: Neo4jServer, nats_server: Any, *, how: str, away_s: float
+) -> Away:
+    with structlog.testing.capture_logs():
+        async with fleet_of(folder, neo4j_server, nats_server) as fleet:
+            edge = fleet.edge
+            await edge.network(sites=SITES, nodes=1, clusters=2, endpoint=fleet.endpoint)
+            await edge.version()
+            await fleet.behave(latencyMs=LATENCY_MS, observeEveryMs=500, lostReplyRate=0.1)
+            workers = await fleet.begin(2, "--worker-concurrency", "4")
+            await reached(lambda: all(one.said("workers=2") for one in workers), what="halves")
+            deployment, operation = await edge.deploy(replicas={"web": 2})
+            toll = await without_a_store(fleet, neo4j_server, how=how, away_s=away_s)
+            edge.deadline_s = CONVERGED_WITHIN_S
+            await edge.until(lambda: edge.ledger.writable, what="the store")
+            over = await edge.ended(operation.id)
+            assert over.status is OperationStatus.SUCCEEDED, over.error
+            releases = list(each(edge.view, Release, "deployment_id", deployment.id))
+            assert {one.phase for one in releases} == {ReleasePhase.READY}
+            assert await there(fleet) == {one.backend_name: (one.generation, 2) for one in releases}
+            assert len(releases) == SITES
+            assert edge.view.count("AppVersion") == 1, "what was refused was made"
+            # It is as it was for whoever asks next.
+            await edge.succeeded((await edge.scale(deployment.id, web=1)).operation)
+            effects = await fleet.effects()
+            assert violations(effects) == []
+            assert sum(one.outcome is Outcome.DONE for one in effects) == 2 * SITES
+            assert all(one.process.poll() is None for one in workers), "a worker has ended"
+            return toll
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize(("how", "away_s"), [("stopped", 300.0), ("killed", 60.0), ("frozen", 60.0)])
+async def test_workers_whose_store_goes_in_the_middle_of_a_deploy_finish_it_when_it_is_back(
+    tmp_path: Path,
+    neo4j_server: Neo4jServer,
+    nats_server: Any,
+    report: Callable[[str, Any], None],
+    how: str,
+    away_s: float,
+) -> None:
+    toll = await deployed_without_a_store(tmp_path, neo4j_server, nats_server, how=how, away_s=away_s)
+    report(f"workers without their store, {how} for {away_s:g} s in a deploy", toll)
+    assert 0 < toll.done_before < SITES, "it was not in the middle"
+    assert toll.begun_meanwhile == 0, "calls were begun without a claim"
