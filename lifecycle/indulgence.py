@@ -16,9 +16,9 @@ import msgspec
 
 from graph.change import Change, Commit
 from graph.entity import Entity
-from graph.kinds import Cluster, Node, NodeStatus, Site
+from graph.kinds import Cluster, Node, NodeStatus, Release, Site
 from graph.values import UNKNOWN_HEALTH, HealthStatus
-from graph.view import Reader, get_as
+from graph.view import Reader, each, get_as
 from lifecycle.releases import releases_of
 
 
@@ -42,14 +42,15 @@ def blemished(
 ) -> Blemished:
     """The sites where a deployment is to stay, and their clusters, that are down or cordoned.
 
-    with_nodes: also the nodes that it has reserved which are not ready, cordoned or tainted.
+    A site none of whose nodes is ready is as good as down: that it is away is believed a little after that they are.
+    with_nodes: single nodes count instead: those that it has reserved which are not ready, cordoned or tainted.
     """
     sites, clusters, nodes = set(), set(), set()
     for release in releases_of(reader, deployment_id):
         if not release.wanted or release.retires_after is not None or release.site_id in leave_out:
             continue
         site = get_as(reader, Site, release.site_id)
-        if site is not None and _refused(site):
+        if site is not None and (_refused(site) or (not with_nodes and _has_lost_its_nodes(reader, release))):
             sites.add(site.id)
         cluster = get_as(reader, Cluster, release.cluster_id)
         if cluster is not None and _refused(cluster):
@@ -67,6 +68,8 @@ class Indulgent:
     def __init__(self, reader: Reader, what: Blemished) -> None:
         self._reader = reader
         self._what = what
+        self._dark: dict[str, bool] = {}
+        """By site, whether none of its nodes is ready."""
 
     @property
     def revision(self) -> int:
@@ -131,8 +134,24 @@ class Indulgent:
         """Whether the node is away with its site or cluster, and not by itself."""
         if node.site_id in self._what.sites:
             site = get_as(self._reader, Site, node.site_id)
-            return site is not None and site.health.status is HealthStatus.DOWN
+            if site is not None and site.health.status is HealthStatus.DOWN:
+                return True
+            if node.site_id not in self._dark:
+                self._dark[node.site_id] = _is_dark(self._reader, node.site_id)
+            return self._dark[node.site_id]
         return node.cluster_id in self._what.clusters
+
+
+def _is_dark(reader: Reader, site_id: str) -> bool:
+    return all(one.status is NodeStatus.NOT_READY for one in each(reader, Node, "site_id", site_id))
+
+
+def _has_lost_its_nodes(reader: Reader, release: Release) -> bool:
+    """Whether no node of its site is ready; its own are looked at first, for they are few."""
+    own = [get_as(reader, Node, one) for one in release.assignments]
+    if not own or any(one is None or one.status is not NodeStatus.NOT_READY for one in own):
+        return False
+    return _is_dark(reader, release.site_id)
 
 
 def _keeps_off(node: Node) -> bool:

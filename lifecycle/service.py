@@ -27,7 +27,7 @@ from graph.kinds import Deployment, Operation, OperationKind
 from graph.ledger import Ledger
 from graph.refusal import NotFound
 from graph.request import Committed, Request
-from graph.view import Reader
+from graph.view import Reader, get_as
 from lifecycle.approving import Approvals
 from lifecycle.autoscaled import check_not_followed
 from lifecycle.autoscaler import Autoscaler
@@ -328,7 +328,13 @@ class Lifecycle:
                 author=request.author,
             )
 
-        return await self._decisions.commit_as_filed(attempt, request, remember)
+        try:
+            return await self._decisions.commit_as_filed(attempt, request, remember)
+        except NotFound:
+            if get_as(self._ledger.view, Operation, operation_id) is not None:
+                raise
+            # It has ended since it was looked at.
+            raise ended(await self._decisions.filed_operation(operation_id, visible=visible)) from None
 
     async def retry(
         self,

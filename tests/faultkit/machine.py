@@ -88,7 +88,7 @@ class Lives(Checked):
         if isinstance(told, Refusal):
             assert not self.calm, told
             return
-        shop = Shop(name, told.deployment, gated=False, operations=[told.operation])
+        shop = Shop(name, told.deployment, gated=False, operations=[told.operation], moves=True)
         shop.change(Intent("1", frozenset(), anywhere=True))
         self.shops.append(shop)
 

@@ -69,9 +69,10 @@ class Checked(Lived):
         assert deployment is not None, f"{shop.name} is lost"
         if any(one.phase in GIVEN_UP for one in releases):
             return True
-        moves = shop.wanted is not None and shop.wanted.anywhere and not shop.paused
-        if moves and len({one.site_id for one in releases}) != 1:
-            return False
+        if shop.moves and shop.wanted is not None and not shop.paused:
+            at = {one.site_id for one in releases}
+            if len(at) != 1 if shop.wanted.anywhere else at != shop.wanted.sites:
+                return False
         if shop.paused:
             return deployment.phase in (DeploymentPhase.PAUSED, DeploymentPhase.PENDING_APPROVAL)
         if shop.pending is not None:
@@ -120,7 +121,7 @@ class Checked(Lived):
                 assert wanted is not None
                 found = world.objects[one.backend_name]
                 counts = (runs[site],) if name == "web" else (1,)
-                if name == "web" and shop.scaled:
+                if name == "web" and shop.scaled and site not in wanted.adjusted:
                     counts = FOLLOWED
                 if shop.stopped:
                     counts = (0,)

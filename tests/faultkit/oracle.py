@@ -52,6 +52,8 @@ class Shop:
     """What waits for approval."""
     paused: bool = False
     stopped: bool = False
+    moves: bool = False
+    """Whether it leaves what is lost, and comes back where it is to run everywhere."""
     scaled: bool = False
     """Whether its replicas follow the load."""
     ending: bool = False

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
 
-from graph.kinds import Component, Deployment, DeploymentPhase, OperationKind, OperationStatus, Release, ReleasePhase
+from graph.edit import Edit
+from graph.kinds import (
+    Component,
+    Deployment,
+    DeploymentPhase,
+    Node,
+    NodeStatus,
+    OperationKind,
+    OperationStatus,
+    Release,
+    ReleasePhase,
+)
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.refusal import AlreadyExists, Conflict, IdempotencyMismatch, InvalidInput, InvalidState, NotFound
 from graph.request import Idempotency
 from graph.view import each
+from lifecycle.decisions import Decisions
 from lifecycle.unplaceable import Unplaceable
 from placement.verdict import refusals_at
 
@@ -207,6 +221,50 @@ async def test_what_cannot_be_cancelled_is_refused(edge) -> None:
         await edge.cancel(ending.id)
     with pytest.raises(InvalidState):
         await edge.retry(ending.id)
+
+
+async def test_what_ends_while_it_is_being_cancelled_is_told_to_have_ended(edge, monkeypatch) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    deployment, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    scaling = (await edge.scale(deployment.id, web=2)).operation
+    inner = Decisions.earlier
+
+    async def slow(self: Decisions, *given: Any, **named: Any) -> Any:
+        found = await inner(self, *given, **named)
+        await edge.ended(scaling.id)
+        return found
+
+    monkeypatch.setattr(Decisions, "earlier", slow)
+    with pytest.raises(InvalidState, match="SUCCEEDED"):
+        await edge.cancel(scaling.id)
+
+
+async def test_a_change_keeps_a_site_whose_nodes_are_away_though_it_is_not_yet_believed_to_be(edges) -> None:
+    """Nodes are found away at once, the site when it has been so for a moment."""
+    async with edges(running=False) as edge:
+        await edge.network(sites=2)
+        await edge.version()
+        second = await edge.version("2", reference="shop:2")
+        deployment, _ = await edge.deploy()
+        away = edge.site_ids[1]
+        nodes = [one.id for one in each(edge.view, Node, "site_id", away)]
+
+        def lose(count: int) -> Callable[[Edit], None]:
+            return lambda edit: [
+                edit.replace(edit.get(one), status=NodeStatus.NOT_READY if one in nodes[:count] else NodeStatus.READY)
+                for one in nodes
+            ]
+
+        await edge.change(lose(len(nodes)))
+        await edge.update(deployment.id, app_version_id=second)
+        assert {one.site_id for one in edge.releases(deployment.id) if one.wanted} == set(edge.site_ids)
+        # One that is left takes it: nobody waits for a machine beside it.
+        await edge.change(lose(1))
+        await edge.update(deployment.id, replicas={"web": 2})
+        [there] = [one for one in edge.releases(deployment.id) if one.site_id == away]
+        assert there.assignments == {nodes[1]: 2}
 
 
 async def test_a_deployment_waits_for_room_and_is_placed_when_there_is(edge) -> None:

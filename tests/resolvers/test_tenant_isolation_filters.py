@@ -163,7 +163,8 @@ async def test_no_filter_finds_or_shows_what_is_anothers(
         for wanted, naming in filters_of(asked, singly=role is Role.DEVELOPER):
             given = {"filter": wanted}
             found, errors = await told(application, viewer, page_of(name, ("filter",)), given)
-            echoed = {word for word in made.words_of(other) if word in orjson.dumps(given)}
+            question = orjson.dumps(given)
+            echoed = {word for word in made.words_of(other) if word in question}
             assert not leaks(text_of(found, errors), made, tenant, echoed), (name, given)
             assert all(isinstance(one.original_error, (Refusal, RequestProblem)) for one in errors), (given, errors)
             if naming and not errors:
