@@ -71,6 +71,7 @@ class Lives(Checked):
             assert not self.calm, told
             return
         shop = Shop(name, told.deployment, gated, operations=[told.operation])
+        shop.may_lack = self.away
         shop.change(Intent("1", frozenset(at)))
         self.shops.append(shop)
 
@@ -288,6 +289,8 @@ class Lives(Checked):
     @rule(trouble=st.sampled_from(sorted(TROUBLES)))
     def goes_wrong(self, trouble: str) -> None:
         self.calm = False
+        names = TROUBLES[trouble].get("awaySites", []) + TROUBLES[trouble].get("hangingSites", [])
+        self.away |= {self.edge.site_ids[int(one.removeprefix("s"))] for one in names}
         self.do(lambda: self.edge.configure(**QUIET | TROUBLES[trouble]))
 
     @precondition(_somebody)

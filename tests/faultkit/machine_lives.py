@@ -74,6 +74,8 @@ class Lived(RuleBasedStateMachine):
         self.shops: list[Shop] = []
         self.calm = True
         """Whether nothing has been wrong with the sites since all was well."""
+        self.away: frozenset[str] = frozenset()
+        """Sites that have been away since then."""
         self.keys = 0
 
     # Lives
@@ -142,6 +144,7 @@ class Lived(RuleBasedStateMachine):
             return refusal
         if shop is not None:
             shop.operations.append(told.operation)
+            shop.may_lack |= self.away
         return told
 
     def changed(self, shop: Shop, intent: Intent, call: Callable[[User, str], Awaitable[Told]]) -> None:

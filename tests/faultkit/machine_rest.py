@@ -47,7 +47,7 @@ class Checked(Lived):
             self._runner.run(self._check(shop))
         names = {one.backend_name for shop in self.shops for one in self.edge.releases(shop.id)}
         assert set(self.edge.world().objects) <= names, "orphans"
-        self.calm = True
+        self.calm, self.away = True, frozenset()
 
     def _try_again(self) -> None:
         for shop in self.shops:
@@ -69,10 +69,8 @@ class Checked(Lived):
         assert deployment is not None, f"{shop.name} is lost"
         if any(one.phase in GIVEN_UP for one in releases):
             return True
-        if shop.moves and shop.wanted is not None and not shop.paused:
-            at = {one.site_id for one in releases}
-            if len(at) != 1 if shop.wanted.anywhere else at != shop.wanted.sites:
-                return False
+        if shop.moves and not shop.paused and not shop.may_be_at({one.site_id for one in releases}):
+            return False
         if shop.paused:
             return deployment.phase in (DeploymentPhase.PAUSED, DeploymentPhase.PENDING_APPROVAL)
         if shop.pending is not None:
@@ -114,9 +112,11 @@ class Checked(Lived):
         all_of_it = self.edge.releases(shop.id)
         runs = wanted.runs(next((one.site_id for one in all_of_it), None)) if wanted is not None else {}
         world = self.edge.world()
+        at = {one.site_id for one in all_of_it}
+        assert shop.may_be_at(at), f"{shop.name} is at {sorted(at)}, not at {sorted(runs)}"
         for name in ("web", "db"):
             releases = {one.site_id: one for one in all_of_it if self.edge.view.get(one.component_id).name == name}
-            assert set(releases) == set(runs), f"{shop.name}: {name} is at {sorted(releases)}, not at {sorted(runs)}"
+            assert set(releases) == at, f"{shop.name}: {name} is at {sorted(releases)} of {sorted(at)}"
             for site, one in releases.items():
                 assert wanted is not None
                 found = world.objects[one.backend_name]

@@ -54,6 +54,8 @@ class Shop:
     stopped: bool = False
     moves: bool = False
     """Whether it leaves what is lost, and comes back where it is to run everywhere."""
+    may_lack: frozenset[str] = frozenset()
+    """Sites that were away when something of it was placed: what is to run everywhere is placed where it can run then."""
     scaled: bool = False
     """Whether its replicas follow the load."""
     ending: bool = False
@@ -75,6 +77,15 @@ class Shop:
     def wanted(self) -> Intent | None:
         """What is to run, or would but for a pause or a stop; None: nothing."""
         return None if self.ending or self.current is None else self.revisions[self.current]
+
+    def may_be_at(self, sites: set[str]) -> bool:
+        """Whether it may be at these sites and no others."""
+        wanted = self.wanted
+        if wanted is None:
+            return not sites
+        if wanted.anywhere:
+            return len(sites) == 1
+        return wanted.sites - self.may_lack <= sites <= wanted.sites
 
     def change(self, intent: Intent) -> None:
         """A change was granted."""
