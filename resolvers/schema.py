@@ -18,6 +18,7 @@ from resolvers.mutations.documents import document_mutations
 from resolvers.mutations.entities import entity_mutations
 from resolvers.mutations.failover import failover_mutations
 from resolvers.mutations.infrastructure import infrastructure_mutations
+from resolvers.mutations.operations import operation_mutations
 from resolvers.mutations.packages import package_mutations
 from resolvers.mutations.people import people_mutations
 from resolvers.mutations.plans import plan_mutations
@@ -56,6 +57,7 @@ def build_schema() -> strawberry.Schema:
         **infrastructure_mutations(),
         **failover_mutations(),
         **deployment_mutations(),
+        **operation_mutations(),
         **deployment_verb_mutations(),
         **deployment_batch_mutations(),
         **document_mutations(),

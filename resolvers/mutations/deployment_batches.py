@@ -21,14 +21,13 @@ from resolvers.context import Context
 from resolvers.mutations.deployment_inputs import key_input
 from resolvers.mutations.deployment_verbs import VERBS, python_name
 from resolvers.mutations.deployments import (
-    cancel_one,
     deploy_one,
     given_of,
-    retry_one,
     scale_one,
     terminate_one,
     update_one,
 )
+from resolvers.mutations.operations import cancel_one, retry_one
 from schema.errors import ErrorValue
 from schema.results import Payload, payload_type, result_union
 from schema.vocabulary import Member, input_type

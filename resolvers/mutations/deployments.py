@@ -1,4 +1,4 @@
-"""Deployments and operations: deploy, update, scale, terminate, cancel, retry.
+"""Deployments: deploy, update, scale, terminate; and what the inputs of all verbs have in common.
 
 Sight and rights are those of the caller at head: whoever loses a role while a decision is made is refused by the commit.
 """
@@ -17,7 +17,7 @@ from access.viewer import at_head
 from access.visible import VisibleView
 from graph.change import decode_entity
 from graph.entity import Entity
-from graph.kinds import Deployment, DriftPolicy, FailoverPolicy, Operation, Override
+from graph.kinds import Deployment, DriftPolicy, FailoverPolicy, Override
 from graph.kinds.policy import PlacementPolicy
 from graph.ledger import system_clock_ms
 from graph.refusal import InvalidInput, NotFound
@@ -36,7 +36,6 @@ from resolvers.mutations.deployment_inputs import (
     key_input,
     optional,
 )
-from resolvers.records import filed_entity
 from schema.inputs import fields_from, value_from
 from schema.results import Payload, payload_type, result_union
 from schema.vocabulary import Member, enum_type, input_type, struct_input
@@ -129,7 +128,9 @@ def wish_of(context: Context, given: Any, *, path: str = "input") -> Wish:
     )
 
 
-class _Kept(msgspec.Struct):
+class Kept(msgspec.Struct):
+    """What an idempotency key keeps of a change."""
+
     deployment: msgspec.Raw
     """`null` when the operation worked on none; `Raw | None` would take nothing else."""
     operation: msgspec.Raw
@@ -151,7 +152,7 @@ def begun(typename: str, committed: Committed[Started]) -> Payload:
     if committed.replayed is None:
         made = committed.value
         return Payload(typename, deployment=made.deployment, operation=made.operation, revision=committed.revision)
-    kept = msgspec.json.decode(committed.replayed, type=_Kept)
+    kept = msgspec.json.decode(committed.replayed, type=Kept)
     return Payload(
         typename,
         deployment=kept.shown,
@@ -241,57 +242,12 @@ async def terminate_one(context: Context, given: Any) -> Payload:
     return begun("TerminateDeploymentPayload", committed)
 
 
-async def _operation(context: Context, operation_id: str) -> Operation:
-    found: Entity | None = context.view.get(operation_id) or await filed_entity(context, operation_id)
-    if not isinstance(found, Operation):
-        raise NotFound("Operation", operation_id, path="input.id")
-    check_write_of(context.viewer, found, path="input.id")
-    return found
-
-
-async def cancel_one(context: Context, given: Any) -> Payload:
-    """Takes back what an operation does. Raises a refusal."""
-    operation = await _operation(context, given.id)
-    request = request_of(context, "cancelOperation", given, tenant_id=operation.tenant_id)
-    committed = await context.services.lifecycle.cancel(
-        operation.id, request, visible=sight(context), remember=_remember_cancelled
-    )
-    if committed.replayed is None:
-        cancelled, deployment = committed.value
-        return Payload(
-            "CancelOperationPayload", operation=cancelled, deployment=deployment, revision=committed.revision
-        )
-    kept = msgspec.json.decode(committed.replayed, type=_Kept)
-    return Payload(
-        "CancelOperationPayload",
-        operation=decode_entity("Operation", kept.operation),
-        deployment=kept.shown,
-        revision=kept.revision,
-    )
-
-
-def _remember_cancelled(cancelled: tuple[Operation, Deployment | None], revision: int) -> bytes:
-    operation, deployment = cancelled
-    return msgspec.json.encode({"deployment": deployment, "operation": operation, "revision": revision})
-
-
-async def retry_one(context: Context, given: Any) -> Payload:
-    """Starts again what an operation gave up on. Raises a refusal."""
-    operation = await _operation(context, given.id)
-    request = request_of(context, "retryOperation", given, tenant_id=operation.tenant_id)
-    committed = await context.services.lifecycle.retry(
-        operation.id, request, visible=sight(context), deadline_s=deadline_of(given), remember=remember_begun
-    )
-    return begun("RetryOperationPayload", committed)
-
-
 def deployment_mutations() -> dict[str, Member]:
     """The mutations of this module."""
     policy, failover = struct_input(PlacementPolicy), struct_input(FailoverPolicy)
     key, deadline, expected, own_id = key_input(), deadline_input(), expected_input(), id_input()
     drift = enum_type(DriftPolicy)
     overrides = f"list[{struct_input(Override)}]"
-    operation_id: dict[str, Member] = {"id": ("ID", strawberry.field(description="The operation."))}
     input_type(
         "DeployInput",
         {
@@ -381,24 +337,9 @@ def deployment_mutations() -> dict[str, Member]:
         },
         description="Which deployment to remove from its sites.",
     )
-    input_type("CancelOperationInput", {**operation_id, **key}, description="Which operation.")
-    input_type("RetryOperationInput", {**operation_id, **deadline, **key}, description="Which operation.")
-    operation = {"operation": ("Operation", strawberry.field(description="What sees it through."))}
-    for name in ("Deploy", "UpdateDeployment", "ScaleDeployment", "TerminateDeployment", "RetryOperation"):
+    for name in ("Deploy", "UpdateDeployment", "ScaleDeployment", "TerminateDeployment"):
         payload_type(f"{name}Payload", begun_fields(), description="What was begun.")
         result_union(f"{name}Result", f"{name}Payload", PLACING)
-    payload_type(
-        "CancelOperationPayload",
-        {
-            **operation,
-            "deployment": (
-                "Optional[Deployment]",
-                strawberry.field(description="The deployment as it is wanted now, when the operation works on one."),
-            ),
-        },
-        description="What is taken back.",
-    )
-    result_union("CancelOperationResult", "CancelOperationPayload", PLACING)
     verbs: dict[str, tuple[str, Any, str]] = {
         "deploy": ("deploy", deploy_one, "Places an app version and begins to run it there."),
         "update_deployment": (
@@ -408,8 +349,6 @@ def deployment_mutations() -> dict[str, Member]:
         ),
         "scale_deployment": ("scaleDeployment", scale_one, "Changes replicas at each site."),
         "terminate_deployment": ("terminateDeployment", terminate_one, "Removes a deployment from its sites."),
-        "cancel_operation": ("cancelOperation", cancel_one, "Takes back what an operation does."),
-        "retry_operation": ("retryOperation", retry_one, "Starts an operation's quarantined releases again."),
     }
     members: dict[str, Member] = {}
     for field, (action, make, text) in verbs.items():
