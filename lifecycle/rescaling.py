@@ -235,12 +235,15 @@ def _stand(edit: Edit, found: Judged, *, changed: bool) -> None:
     standing = next((one for one in each(edit, SiteScaling, "site_id", site.id) if one.policy_id == policy.id), None)
     if standing is None:
         standing = edit.create(SiteScaling, tenant_id=policy.tenant_id, policy_id=policy.id, site_id=site.id)
+    if standing.deployment_id != deployment.id:
+        standing = edit.replace(standing, deployment_id=deployment.id)
     before, limited = standing, found.limited_by
     change = None
     if changed:
         change = ScaleChange(at=edit.at, before=target.release.replicas, after=found.replicas)
         changes = [*recent_changes(policy, standing.changes, now_ms=edit.at), change]
-        standing = edit.replace(standing, replicas=found.replicas, changes=changes, last_change=change)
+        last = msgspec.structs.replace(change, why=told(found, policy))
+        standing = edit.replace(standing, replicas=found.replicas, changes=changes, last_change=last)
     elif limited is ScalingLimit.HELD:
         standing = edit.replace(standing, replicas=_kept(deployment, standing, target))
     stale = found.stale_for_s
@@ -253,7 +256,8 @@ def _stand(edit: Edit, found: Judged, *, changed: bool) -> None:
         stale_since=None if stale is None else standing.stale_since or edit.at - int(stale * 1000),
     )
     if change is not None:
-        tell(edit, deployment, "Scaled", told(found, policy, site))
+        numbers = f"{change.before} -> {change.after} replicas"
+        tell(edit, deployment, "Scaled", f"{policy.component} at site {site.name}: {numbers} ({told(found, policy)}).")
     if limited not in UNTOLD and limited is not before.limited_by and limited in REASONS:
         text = f"{policy.component} at site {site.name}: {found.message or limited.name}."
         tell(edit, deployment, REASONS[limited], text, warning=True)
@@ -266,17 +270,14 @@ def _kept(deployment: Deployment, standing: SiteScaling, target: Target) -> int 
     return None if adjusted or deployment.replicas.get(name) == 0 else standing.replicas
 
 
-def told(found: Judged, policy: ScalingPolicy, site: Site) -> str:
-    """A change in words: from what to what, and why."""
+def told(found: Judged, policy: ScalingPolicy) -> str:
+    """Why a number was changed, in words."""
     unit = "% of its CPU" if policy.metric is ScalingMetric.CPU_UTILIZATION else " requests/s"
     value = "outside of the policy's bounds"
     if found.value is not None:
         value = f"{found.value:.4g}{unit} a replica, target {policy.target:.4g}"
     limit = "" if found.limited_by is ScalingLimit.NONE else f", limited by {found.limited_by.name}"
-    return (
-        f"{policy.component} at site {site.name}: {found.target.release.replicas} -> {found.replicas} replicas ({value}; "
-        f"desired {found.desired}{limit})."
-    )
+    return f"{value}; desired {found.desired}{limit}"
 
 
 def _fewer(assignments: Mapping[str, int], replicas: int) -> dict[str, int]:

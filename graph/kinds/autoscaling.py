@@ -148,6 +148,7 @@ class ScaleChange(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
     at: Annotated[TimestampMs, doc("When.")]
     before: Annotated[Count, doc("Replicas before.")]
     after: Annotated[Count, doc("Replicas after.")]
+    why: Annotated[str | None, doc("What was measured and wanted then, and what limited it, in words.")] = None
 
 
 @kind(prefix="scalingpolicy", area=Area.WORKLOAD, scope=("deployment_id",))
@@ -260,6 +261,12 @@ class SiteScaling(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
         MANAGED,
         Ref("Site", relation="SCALED_AT", goes_along=True, reverse="scalings"),
     ]
+    deployment_id: Annotated[
+        str | None,
+        doc("The deployment whose component it is."),
+        MANAGED,
+        Ref("Deployment", relation="SCALED_FOR", goes_along=True, reverse="siteScalings"),
+    ] = None
     replicas: Annotated[
         Count | None, doc("The number that was given to the site; none: it has the deployment's own."), MANAGED
     ] = None

@@ -51,6 +51,8 @@ async def test_each_site_follows_its_own_load(edge) -> None:
     standing = loop.standing(policy)
     assert (standing.replicas, standing.desired, standing.value, standing.limited_by) == (5, 5, 450, ScalingLimit.NONE)
     assert (standing.last_change.before, standing.last_change.after) == (1, 5)
+    assert standing.last_change.why == "450 requests/s a replica, target 100; desired 5"
+    assert standing.deployment_id == deployment.id
     after = await edge.phase(deployment.id, DeploymentPhase.READY)
     assert (after.revision_number, after.replicas, after.adjustments) == (1, {}, [])
     edge.check_books()

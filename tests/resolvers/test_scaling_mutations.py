@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,40 @@ async def test_who_only_reads_changes_nothing_and_another_tenants_deployment_is_
     seen = await ask(world, "{ scalingPolicies { totalCount } }", tenant="a")
     assert seen["scalingPolicies"]["totalCount"] == 0
     await verb(world, "deleteScalingPolicy", {"id": made["id"]}, tenant="b")
+
+
+STANDING = """query($deployment: ID!) { siteScalings(filter: {deployment: $deployment}) { nodes {
+  value desired replicas limitedBy message staleSince lastChange { at before after why }
+  policy { component target minReplicas maxReplicas } deployment { id } site { id }
+  release { replicas component { name } site { id } } } }
+  deployment(id: $deployment) { siteScalings { totalCount } } }"""
+
+
+async def test_an_operator_sees_what_is_measured_wanted_and_there_at_each_site_and_why_it_changed_last(world) -> None:
+    deployment = deployment_of(world, "a")
+    made = (await verb(world, "createScalingPolicy", policy(world, minReplicas=2)))["scalingPolicy"]
+    for _ in range(300):
+        found = await ask(world, STANDING, deployment=deployment)
+        if any(one["lastChange"] for one in found["siteScalings"]["nodes"]):
+            break
+        await asyncio.sleep(0.05)
+    [one] = found["siteScalings"]["nodes"]
+    assert found["deployment"]["siteScalings"]["totalCount"] == 1
+    assert (one["replicas"], one["desired"], one["deployment"]["id"]) == (2, 2, deployment)
+    assert one["policy"] == {
+        "component": f"{MARKERS['a']}-web",
+        "target": 60.0,
+        "minReplicas": 2,
+        "maxReplicas": 5,
+    }
+    assert (one["release"]["replicas"], one["release"]["site"]) == (2, one["site"])
+    assert one["release"]["component"]["name"] == one["policy"]["component"]
+    assert (one["lastChange"]["before"], one["lastChange"]["after"]) == (1, 2)
+    assert one["lastChange"]["why"] == "outside of the policy's bounds; desired 2"
+    assert (await ask(world, "{ siteScalings { totalCount } }", tenant="b"))["siteScalings"]["totalCount"] <= 1
+    other = await ask(world, STANDING, deployment=deployment_of(world, "b"), tenant="b")
+    assert deployment not in [each["deployment"]["id"] for each in other["siteScalings"]["nodes"]]
+    await verb(world, "deleteScalingPolicy", {"id": made["id"]})
 
 
 DOCUMENTS = """

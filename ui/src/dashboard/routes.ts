@@ -18,6 +18,7 @@ export const LIST_KINDS = [
   "releases",
   "instances",
   "scaling-policies",
+  "site-scalings",
   "plans",
   "operations",
   "events",

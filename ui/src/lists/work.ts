@@ -1,7 +1,7 @@
 // The lists of what runs, and of the work on it.
 
 import { FINDS_NOTHING, ID, NAME, NAMES, REST, REST_OF_MADE, TENANT, type Kind } from "./columns";
-import { at, type Cell, entity, instant, isRow, numeric, progress, type Row, states, text, word, yesNo } from "./values";
+import { at, type Cell, entity, instant, isRow, NONE, numeric, progress, type Row, states, text, word, yesNo } from "./values";
 
 /** Phases as states: as the column shows them. */
 const deploymentPhase = (key: string) => {
@@ -16,6 +16,9 @@ const deploymentPhase = (key: string) => {
       return FINDS_NOTHING;
   }
 };
+
+/** What each replica has, in the unit of what it follows. */
+const measured = (row: Row, value: unknown): Cell => numeric(value, at(row, "policy", "metric") === "CPU_UTILIZATION" ? "%" : "1/s");
 
 const releasePhase = (key: string) => {
   switch (key) {
@@ -202,5 +205,39 @@ export const WORK = {
       ...REST,
     ],
     filters: { text: NAMES, labels: true },
+  },
+  "site-scalings": {
+    field: "siteScalings",
+    type: "SiteScaling",
+    noPage: true,
+    columns: [
+      { key: "site", select: "site { id name displayName }", cell: (row) => entity(row.site) },
+      { key: "deployment", select: "deployment { id name }", cell: (row) => entity(row.deployment) },
+      { key: "component", select: "policy { id component }", cell: (row) => entity(row.policy, "component") },
+      {
+        key: "ready",
+        select: "release { replicas observed { readyReplicas } }",
+        cell: (row) =>
+          isRow(row.release) ? text(`${Number(at(row, "release", "observed", "readyReplicas") ?? 0)}/${Number(row.release.replicas ?? 0)}`) : NONE,
+      },
+      { key: "measured", select: "value policy { metric }", cell: (row) => measured(row, row.value), order: "VALUE" },
+      { key: "target", select: "policy { target metric }", cell: (row) => measured(row, at(row, "policy", "target")) },
+      { key: "desired", select: "desired", cell: (row) => numeric(row.desired), order: "DESIRED" },
+      { key: "least", select: "policy { minReplicas }", cell: (row) => numeric(at(row, "policy", "minReplicas")) },
+      { key: "most", select: "policy { maxReplicas }", cell: (row) => numeric(at(row, "policy", "maxReplicas")) },
+      { key: "limit", select: "limitedBy", cell: (row) => (row.limitedBy === "NONE" ? NONE : word(row.limitedBy)), order: "LIMITED_BY" },
+      { key: "message", select: "message", cell: (row) => text(row.message), order: "MESSAGE" },
+      {
+        key: "change",
+        select: "lastChange { before after }",
+        cell: (row) => (isRow(row.lastChange) ? text(`${Number(row.lastChange.before)} → ${Number(row.lastChange.after)}`) : NONE),
+      },
+      { key: "changed", select: "lastChange { at }", cell: (row) => instant(at(row, "lastChange", "at")) },
+      { key: "why", select: "lastChange { why }", cell: (row) => text(at(row, "lastChange", "why")) },
+      { key: "stale", select: "staleSince", cell: (row) => instant(row.staleSince), order: "STALE_SINCE" },
+      TENANT,
+      ...REST_OF_MADE,
+    ],
+    filters: { place: "at-site" },
   },
 } satisfies Readonly<Record<string, Kind>>;
