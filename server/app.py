@@ -7,7 +7,6 @@ application that answers. The command `serve`, the tests and the benchmarks all 
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -26,8 +25,6 @@ from access.viewer import Viewer
 from drivers.registry import DriverRegistry
 from graph.ledger import Ledger, system_clock_ms
 from graph.spatial import SiteIndex
-from graph.store import Store
-from graph.stores import store_for
 from graph.view import View
 from lifecycle.declared import DeclaredDeployments
 from lifecycle.document_sets import DocumentSets
@@ -38,6 +35,7 @@ from schema.types.policies import list_sizes
 from server.backups import Backups
 from server.endpoint_limits import EndpointLimits
 from server.graphql_endpoint import GraphQLEndpoint, graphql_routes
+from server.installation import HOUR_MS, open_store_of, version
 from server.metrics import CountedRequests, Metrics
 from server.metrics_wiring import of_drivers, of_endpoint, of_graph
 from server.missing import missing
@@ -53,7 +51,6 @@ from server.upkeep import Upkeep
 from server.working import working
 
 log = structlog.get_logger(__name__)
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,23 +68,6 @@ class Application:
         """Tells balancers to look elsewhere, then ends subscriptions so that their clients resume there."""
         self.probes.stopping = True
         await self.endpoint.drain()
-
-
-def version() -> str:
-    """The installed version of the product."""
-    try:
-        return importlib.metadata.version("edgeatlas")
-    except importlib.metadata.PackageNotFoundError:
-        return "0.0.0+checkout"
-
-
-def open_store_of(settings: Settings) -> Store:
-    """The store that the settings name, not opened yet; its folder is made when it is embedded."""
-    target = settings.store_target()
-    if target.kind == "sqlite" and target.path is not None:
-        target.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return store_for(f"sqlite:{target.path}")
-    return store_for(target.url, user=target.user or None, password=target.password or None)
 
 
 @contextlib.asynccontextmanager

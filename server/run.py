@@ -23,8 +23,9 @@ import uvloop
 from placement.ready import make_ready
 from placement.stopping import Stop
 from server import logs, pauses, tracing
-from server.app import Application, running, version
+from server.app import Application, running
 from server.first_start import check_listener, first_link
+from server.installation import version
 from server.settings import Settings
 from server.start_checks import LITTLE_ROOM_BYTES, listening_socket, make_data_folder
 from server.ui_build import UiBuild, UiMode, ensure_built, prebuilt

@@ -24,9 +24,9 @@ from graph.ledger import Ledger
 from lifecycle.nats_servers import without_passwords
 from placement.projection import Projection
 from server import logs, tracing
-from server.app import HOUR_MS, open_store_of, version
 from server.authentication import Authenticator
 from server.first_start import check_listener
+from server.installation import HOUR_MS, open_store_of, version
 from server.metrics import Metrics
 from server.metrics_wiring import of_drivers, of_graph
 from server.probes import Probes

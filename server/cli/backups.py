@@ -124,7 +124,7 @@ def _restore(file: Path, settings: Settings, *, yes: bool) -> None:
 
 
 def _give_epoch(settings: Settings) -> None:
-    from server.app import open_store_of
+    from server.installation import open_store_of
 
     target = settings.store_target()
     if target.path is not None and not target.path.exists():

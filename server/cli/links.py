@@ -77,8 +77,8 @@ def _by_store(name: str, settings: Settings) -> str:
     from graph.ledger import Ledger
     from graph.refusal import Refusal
     from graph.store import StoreProblem
-    from server.app import open_store_of
     from server.first_start import link_for
+    from server.installation import open_store_of
 
     async def make() -> str:
         ledger = Ledger(open_store_of(settings))
