@@ -153,10 +153,12 @@ async def failover(user: User, begun: Begun) -> None:
         await edge.until(lambda: ready_at() - {home}, what="a copy elsewhere")
         user.notes.seen["moved"] = "yes"
     await edge.configure(**BEHAVIOUR)
-    await edge.until(
-        lambda: len(edge.releases(shop.deployment)) == 1 and ready_at() and home not in ready_at(),
-        what="that the old copy is gone",
-    )
+
+    def only_elsewhere() -> bool:
+        at = {each.site_id for each in edge.releases(shop.deployment)}
+        return len(at) == 1 and at == ready_at() and home not in at
+
+    await edge.until(only_elsewhere, what="that the old copy is gone")
     await edge.phase(shop.deployment, DeploymentPhase.READY)
 
 
