@@ -153,13 +153,17 @@ class Toll:
 
 
 async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) -> Toll:
-    """Kills so many lives at random moments."""
+    """Kills so many lives at random moments: every other one wherever it is, the others not before a change is told."""
     dice = random.Random(seed)
     toll = Toll()
     while toll.kills < count:
         for _ in range(min(checked_every, count - toll.kills)):
             pid = victims.begin(dice.getrandbits(30))
-            await asyncio.sleep(dice.uniform(0.1, 0.6))
+            if toll.kills % 2:
+                await victims.another()
+                await asyncio.sleep(dice.uniform(0.0, 0.5))
+            else:
+                await asyncio.sleep(dice.uniform(0.1, 0.6))
             await asyncio.to_thread(victims.kill, pid)
             toll.kills += 1
         with structlog.testing.capture_logs():
@@ -262,7 +266,7 @@ async def _behave(edge: Edge, endpoint: str, **settings: float) -> None:
 
 async def test_a_killed_server_finishes_what_it_acknowledged(victims) -> None:
     toll = await kills(victims, count=16, seed=3, checked_every=8)
-    assert toll.acknowledged > 20
+    assert toll.acknowledged >= 8
 
 
 async def test_killed_servers_and_workers_finish_what_was_acknowledged(victims, neo4j_server, nats_server) -> None:
@@ -276,7 +280,7 @@ async def test_killed_servers_and_workers_finish_what_was_acknowledged(victims, 
 async def test_a_server_killed_many_times_finishes_what_it_acknowledged(victims, report, seed: int) -> None:
     toll = await kills(victims, count=200, seed=seed, checked_every=20)
     report("server with its lifecycle, kill -9, SQLite", toll)
-    assert toll.acknowledged > 200
+    assert toll.acknowledged >= 100
 
 
 @pytest.mark.chaos
