@@ -20,7 +20,7 @@ from graph.refusal import Refusal
 from graph.selectors import Operator, parse_selector
 from graph.view import Reader, each, get_as
 from lifecycle.failover_regions import Regions, regions_of_site
-from lifecycle.failover_room import may_lack_room, may_take, offered
+from lifecycle.failover_room import may_lack_room, may_take_more, offered
 from lifecycle.failover_ways import Ways
 from placement.conditions import is_down, is_not_ready
 
@@ -146,7 +146,7 @@ class Concerned:
             yield from ((one, True) for one in self._at("assignments", node_id))
         if not offered(before).covers(offered(after)):
             yield from self._of_what_left(after.site_id)
-            yield from self._of_room(after.site_id, at=after)
+            yield from self._of_room(after.site_id, by=(before, after))
         elif before.status is not after.status and not is_not_ready(after):
             yield from self._of_what_left(after.site_id)
             yield from self._of_room(after.site_id)
@@ -160,13 +160,13 @@ class Concerned:
             for site_id in sorted(after.site_ids):
                 yield from self._of_room(site_id)
 
-    def _of_room(self, site_id: str, *, at: Node | None = None) -> Iterator[tuple[str, bool]]:
-        """Those that might want a site which may have room now, and are not there; `at` a node of it alone."""
+    def _of_room(self, site_id: str, *, by: tuple[Node, Node] | None = None) -> Iterator[tuple[str, bool]]:
+        """Those that might want a site which may have room now, and are not there; `by` what a node offers alone."""
         site = get_as(self._reader, Site, site_id)
         if site is not None and self._buckets:
             here = set(self._at("site_id", site_id))
             wanting = (one for one in self._wanting(site) if one not in here)
-            yield from ((one, True) for one in wanting if at is None or may_take(self._reader, at, one))
+            yield from ((one, True) for one in wanting if by is None or may_take_more(self._reader, *by, one))
 
     # The indexes
 

@@ -69,7 +69,7 @@ def keep_failover(edit: Edit, step: Planned, *, due: Sequence[Loss], revision: i
         fields={"subject_id": deployment.id},
     )
     plan = keep_plan(edit, new, allowed=_anybody)
-    moves = f"{step.step.moves} moves would put it right"
+    moves = f"{step.step.moves} move{'' if step.step.moves == 1 else 's'} would put it right"
     after = Displacement(state=state, losses=losses, why=moves, plan_id=plan.id, plan_generation=deployment.generation)
     put(edit, deployment, after)
     return plan

@@ -1,7 +1,7 @@
 """Whether a change of what a node offers can matter: what others use there differs at every look, and hardly ever does.
 
 What runs on a node that bears it all may stay. What wants a site and has no place there gains only by a node that has come
-to have room for one replica of it.
+to have room for more replicas of it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from graph.kinds import AppVersion, Component, Deployment, Node, Release
 from graph.values import Resources
 from graph.view import Reader, each, get_as
-from placement.capacity import free_at_node, instances_by_node, node_use, placed_replicas, replicas_of
+from placement.capacity import instances_by_node, node_use, placed_replicas, replicas_of
 
 
 def offered(node: Node) -> Resources:
@@ -27,11 +27,27 @@ def may_lack_room(reader: Reader, node: Node) -> bool:
     )
 
 
-def may_take(reader: Reader, node: Node, deployment_id: str) -> bool:
-    """Whether a node has room for one replica of a component of a deployment."""
+def may_take_more(reader: Reader, before: Node, after: Node, deployment_id: str) -> bool:
+    """Whether a node has come to have room for more replicas of a component of a deployment that is not there, up to as
+    many as it wants.
+    """
     deployment = get_as(reader, Deployment, deployment_id)
     version = get_as(reader, AppVersion, deployment.app_version_id) if deployment is not None else None
-    if version is None:
+    if deployment is None or version is None:
         return False
-    free = free_at_node(reader, node, excluding_deployment_id=deployment_id)
-    return any(free.covers(one.resources) for one in each(reader, Component, "app_version_id", version.id))
+    used = node_use(reader, after.id)
+    was, now = offered(before).minus(used), offered(after).minus(used)
+    for one in each(reader, Component, "app_version_id", version.id):
+        most = deployment.replicas.get(one.name, one.replicas)
+        if _fitting(now, one.resources, most) > _fitting(was, one.resources, most):
+            return True
+    return False
+
+
+def _fitting(free: Resources, need: Resources, most: int) -> int:
+    """How many times a need fits into what is free, `most` at most: by halves, for `most` may be large."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if free.covers(need.times(middle)) else (low, middle - 1)
+    return low

@@ -18,7 +18,7 @@ from graph import selectors, spatial
 from graph.beginnings import NameBegins
 from graph.conditions import EVERYTHING, All, Among, AnyOf, Condition, Equals, Labelled, NameIs, Not, Test
 from graph.entity import HIDDEN, KINDS, Entity, Field, Kind, SourceKind, Timestamp, without_none
-from graph.kinds import Region, Site
+from graph.kinds import Deployment, DisplacementState, FailoverMode, Region, Site
 from graph.refusal import InvalidInput, LimitExceeded
 from graph.spelling import camel
 from graph.values import Health, HealthStatus, Position
@@ -145,8 +145,8 @@ def filter_type(kind: Kind) -> str:
         if field.optional and wanted in (None, "ID", "bool"):
             called = filter_name(field)
             members[called + SUFFIX] = _optional("bool", f"Whether `{camel(called)}` is null. {field.description}")
-    for key, (wanted, text, _) in SPECIAL.get(kind.name, {}).items():
-        members[key] = _optional(wanted, text)
+    for key, (of, text, _) in SPECIAL.get(kind.name, {}).items():
+        members[key] = _optional(of if isinstance(of, str) else _enum_filter(of), text)
     for key in ("at_site",) if site_fields(kind) else ("within_region",) if kind.name in ("Site", "Region") else ():
         of, text = NESTED[key]
         members[key] = _optional(filter_type(KINDS[of]), text)
@@ -449,10 +449,54 @@ def _within_region(region: Condition, reader: Reader) -> Condition:
     return Test(lies_within)
 
 
-SPECIAL: dict[str, dict[str, tuple[str, str, Callable[[Any, str, Reader], Condition]]]] = {
+def _of_enum(read: Callable[[Any], Any]) -> Callable[[Any, str, Reader], Condition]:
+    """What is asked of an enum that is within another value of an entity."""
+
+    def condition(value: Any, path: str, reader: Reader) -> Condition:
+        operators = {key: one for key, one in vars(value).items() if one is not UNSET and one is not None}
+        return All([_operator("", op, wanted, read, False, path) for op, wanted in operators.items()])
+
+    return condition
+
+
+def _of_bool(read: Callable[[Any], bool]) -> Callable[[Any, str, Reader], Condition]:
+    return lambda value, path, reader: Test(lambda entity: read(entity) is value)
+
+
+def _for_reason(value: str, path: str, reader: Reader) -> Condition:
+    return Test(lambda entity: isinstance(entity, Deployment) and any(r.code == value for r in entity.status.reasons))
+
+
+def _all_ready(deployment: Deployment) -> bool:
+    counted = deployment.status.releases
+    return counted.ready == counted.desired
+
+
+SPECIAL: dict[str, dict[str, tuple[str | type[enum.Enum], str, Callable[[Any, str, Reader], Condition]]]] = {
+    "Deployment": {
+        "failover_mode": (
+            FailoverMode,
+            "What is done by itself when it cannot stay as it is.",
+            _of_enum(lambda one: one.failover.mode),
+        ),
+        "single": ("bool", "Whether a copy of it must never run twice.", _of_bool(lambda one: one.failover.single)),
+        "displacement_state": (
+            DisplacementState,
+            "What is done about what it has lost; `isNull` asks for those that can stay as they are.",
+            _of_enum(lambda one: None if one.displacement is None else one.displacement.state),
+        ),
+        "all_ready": ("bool", "Whether as many of its releases are ready as it wants.", _of_bool(_all_ready)),
+        "status_reason": (
+            "str",
+            "It has releases that are not ready for this reason: a code of `status.reasons`, such as SITE_AWAY.",
+            _for_reason,
+        ),
+    },
     "Site": {
         "near": ("NearFilter", "Close to a point.", _near),
         "in_region": ("ID", "In this region or in one below it.", _in_region),
     },
 }
-"""Filters that no single field answers: by kind and name, the input type, the description, and the condition."""
+"""Filters that no single field answers: by kind and name, the input type or the enum that is filtered, the description, and
+the condition.
+"""

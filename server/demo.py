@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any
 
+import msgspec
 import structlog
 
 from access.viewer import SYSTEM
@@ -32,6 +33,7 @@ from graph.kinds import (
     Component,
     Deployment,
     DeploymentPhase,
+    FailoverPolicy,
     Link,
     LinkState,
     Node,
@@ -187,6 +189,7 @@ class Demo:
             name=name,
             app_version_id=version.id,
             policy=PlacementPolicy(sites=selector, latency=targets, **given),
+            failover=msgspec.convert(wanted.get("failover", {}), FailoverPolicy),
         )
         try:
             await self._lifecycle.deploy(wish, self._request("deployDemo", tenant.id), visible=_visible, wait=True)

@@ -87,6 +87,7 @@ DEPLOYMENTS: dict[str, Doc] = {
         "version": "video/2.3",
         "places": {"Brussels": 8.0, "Lyon": 8.0, "München": 8.0},
         "policy": {"sites": {"tiers": ["NATIONAL", "REGIONAL", "METRO"]}, "min_sites": 2},
+        "failover": {"mode": "PROPOSE", "toleration_seconds": 30},
     },
     "iot-gateway": {
         "version": "iot-gateway/1.0",
@@ -97,9 +98,12 @@ DEPLOYMENTS: dict[str, Doc] = {
         "version": "arena/5.1",
         "places": {"Vienna": 5.0, "Milano": 5.0, "Lille": 5.0, "Stockholm": 5.0, "Zaragoza": 5.0},
         "policy": {},
+        "failover": {"mode": "APPLY", "toleration_seconds": 20},
     },
 }
-"""The deployments by name: their version, the places with the most latency in ms, and the rest of their policies."""
+"""The deployments by name: their version, the places with the most latency in ms, the rest of their policies, and what is
+done when they lose a place: what says nothing of it waits.
+"""
 
 _VIDEO: list[Doc] = [
     {

@@ -279,7 +279,11 @@ def test_what_others_use_on_a_node_concerns_nobody_while_it_bears_what_runs_ther
     assert concerned(build, node, foreign_use=amount(3_400, 2 * GIB)) == {}, "it has room for nothing more"
     node = build.view.get(node_id)
     assert concerned(build, node, foreign_use=amount(1_000, 2 * GIB)) == {anywhere.id: True}
-    assert concerned(build, build.view.get(node_id), capacity=amount(1_500, 16 * GIB)) == {one.id: True}
+    node = build.view.get(node_id)
+    assert concerned(build, node, foreign_use=amount(500, 2 * GIB)) == {}, (
+        "it had room for all that is wanted of it before"
+    )
+    assert concerned(build, build.view.get(node_id), capacity=amount(1_200, 16 * GIB)) == {one.id: True}
 
 
 def test_room_that_is_back_concerns_who_lacked_it(build: Builder) -> None:

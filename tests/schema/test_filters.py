@@ -15,7 +15,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from graph.entity import KINDS, Entity, Kind
-from graph.kinds import Operation, Region, Site, Tier
+from graph.kinds import (
+    Counted,
+    Deployment,
+    DeploymentStatus,
+    Displacement,
+    DisplacementState,
+    FailoverMode,
+    FailoverPolicy,
+    Loss,
+    LossKind,
+    Operation,
+    Region,
+    Site,
+    StatusReason,
+    Tier,
+)
 from graph.refusal import InvalidInput, LimitExceeded, NotFound
 from graph.selectors import matches
 from graph.values import Health, Position
@@ -24,9 +39,12 @@ from resolvers.schema import graphql_schema
 from schema.filters import MAX_FILTER_TERMS, MAX_VALUES
 from schemakit.asking import data, refusal
 from storekit.graphs import sample_graph
+from tests.placement.placement_graphs import Builder
 
 LISTED = [one for one in KINDS.values() if not one.filed and one.type is not Operation]
-SPECIAL = {"and", "or", "not", "near", "inRegion", "atSite", "withinRegion"}
+WITHIN = {"failoverMode", "single", "displacementState", "allReady", "statusReason"}
+"""Filters of deployments by what is within their values."""
+SPECIAL = {"and", "or", "not", "near", "inRegion", "atSite", "withinRegion", *WITHIN}
 
 Meaning = Callable[[Entity], bool]
 Case = tuple[dict[str, Any], Meaning]
@@ -509,3 +527,34 @@ async def test_case_is_nothing_to_what_a_text_contains() -> None:
     assert (await found(view, region, {"name": {"contains": "ÉC"}}))[0] == ["region_2", "region_3"]
     assert (await found(view, region, {"name": {"eq": "école"}}))[0] == ["region_3"]
     assert (await found(view, region, {"name": {"startsWith": "FI"}}))[0] == ["region_5"]
+
+
+async def test_deployments_are_found_by_their_failover_what_they_have_lost_and_what_is_not_ready() -> None:
+    build = Builder()
+    build.component()
+    lost = Displacement(state=DisplacementState.HELD, losses=[Loss(kind=LossKind.LACKING, since=1, due_at=2)])
+    away = DeploymentStatus(
+        releases=Counted(desired=2, ready=1), reasons=[StatusReason(code="SITE_AWAY", message="away", releases=1)]
+    )
+    quiet = build.deployment()
+    moves = build.change(build.deployment(), failover=FailoverPolicy(mode=FailoverMode.APPLY, single=True))
+    held = build.change(
+        build.deployment(), failover=FailoverPolicy(mode=FailoverMode.APPLY), displacement=lost, status=away
+    )
+    asked: dict[str, tuple[dict[str, Any], list[Deployment]]] = {
+        "off": ({"failoverMode": {"eq": "OFF"}}, [quiet]),
+        "on": ({"failoverMode": {"notIn": ["OFF"]}}, [moves, held]),
+        "single": ({"single": True}, [moves]),
+        "not single": ({"single": False}, [quiet, held]),
+        "held": ({"displacementState": {"in": ["HELD", "STUCK"]}}, [held]),
+        "stuck": ({"displacementState": {"eq": "STUCK"}}, []),
+        "in order": ({"displacementState": {"isNull": True}}, [quiet, moves]),
+        "lost": ({"displacementState": {"isNull": False}}, [held]),
+        "ready": ({"allReady": True}, [quiet, moves]),
+        "not ready": ({"allReady": False, "failoverMode": {"eq": "APPLY"}}, [held]),
+        "why": ({"statusReason": "SITE_AWAY"}, [held]),
+        "why not": ({"statusReason": "QUARANTINED"}, []),
+    }
+    for told, (wanted, expected) in asked.items():
+        answer = await found(build.view, KINDS["Deployment"], wanted)
+        assert answer == (sorted(one.id for one in expected), len(expected)), told

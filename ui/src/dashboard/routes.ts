@@ -20,6 +20,7 @@ export const LIST_KINDS = [
   "scaling-policies",
   "site-scalings",
   "plans",
+  "failover-holds",
   "operations",
   "events",
   "tenants",

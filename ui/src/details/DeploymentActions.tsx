@@ -4,14 +4,13 @@
 import { useEffect, useState } from "react";
 import { Link } from "wouter";
 
-import { execute } from "../api/graphql";
-import { SignedOut, signInUrl } from "../api/session";
 import { entityPath } from "../dashboard/routes";
 import { at, isRow } from "../lists/values";
 import { t } from "../messages";
 import { Confirm } from "../parts/Confirm";
 import { rowsOf } from "./rows";
 import { useAsked } from "./useAsked";
+import { randomKey, useSent } from "./useSent";
 import { VerbForm } from "./VerbForm";
 import { askable, fieldOf, formDocument, formsOf, verbDocument } from "./verbs";
 
@@ -51,32 +50,16 @@ export function DeploymentActions({ id, name, generation }: ActionsProps) {
   const s = t.details.status;
   const asked = useAsked(STATUS, { id }, generation);
   const deployment = at(asked.data, "entity");
-  const [busy, setBusy] = useState(false);
-  const [told, setTold] = useState<string | null>(null);
+  const { busy, told, send } = useSent();
   const [begun, setBegun] = useState<string | null>(null);
   useEffect(() => setBegun(null), [id]);
   if (!isRow(deployment)) return null;
-  const send = async (query: string, field: string, variables: Readonly<Record<string, unknown>>) => {
-    setBusy(true);
-    setTold(null);
-    try {
-      const answer = await execute({ query, variables });
-      const [error] = answer.errors ?? [];
-      const result = at(answer.data, field);
-      if (error) setTold(error.message);
-      else if (isRow(result) && typeof result.message === "string") setTold([result.message, result.remedy].filter(Boolean).join(": "));
-      else {
-        const operation = at(result, "operation", "id");
-        setBegun(typeof operation === "string" ? operation : null);
-        asked.again();
-      }
-    } catch (error) {
-      if (error instanceof SignedOut) location.assign(signInUrl(location.pathname + location.search));
-      else setTold(error instanceof Error ? error.message : String(error));
-    } finally {
-      setBusy(false);
-    }
-  };
+  const ask = (query: string, field: string, variables: Readonly<Record<string, unknown>>) =>
+    void send(query, field, variables, (result) => {
+      const operation = at(result, "operation", "id");
+      setBegun(typeof operation === "string" ? operation : null);
+      asked.again();
+    });
   const reasons = rowsOf(at(deployment, "status", "reasons"));
   return (
     <section className="deployment-status" aria-label={s.title}>
@@ -118,7 +101,7 @@ export function DeploymentActions({ id, name, generation }: ActionsProps) {
             question={s.verbs[one.verb]?.question(name) ?? name}
             confirm={s.verbs[one.verb]?.yes ?? one.verb}
             disabled={busy}
-            onConfirm={() => void send(verbDocument(one), one.field, { id, key: `page-${randomKey()}`, ...one.given })}
+            onConfirm={() => ask(verbDocument(one), one.field, { id, key: `page-${randomKey()}`, ...one.given })}
           >
             <p>{s.verbs[one.verb]?.means ?? ""}</p>
           </Confirm>
@@ -130,13 +113,13 @@ export function DeploymentActions({ id, name, generation }: ActionsProps) {
             name={name}
             deployment={deployment}
             disabled={busy}
-            onSaid={(input) => void send(formDocument(verb), fieldOf(verb), { input: { id, idempotencyKey: `page-${randomKey()}`, ...input } })}
+            onSaid={(input) => ask(formDocument(verb), fieldOf(verb), { input: { id, idempotencyKey: `page-${randomKey()}`, ...input } })}
           />
         ))}
       </p>
       {told !== null && (
         <div role="alert" className="plan-told">
-          <p>{told}</p>
+          <p>{told.message}</p>
         </div>
       )}
       {begun !== null && (
@@ -146,9 +129,4 @@ export function DeploymentActions({ id, name, generation }: ActionsProps) {
       )}
     </section>
   );
-}
-
-/** Not `randomUUID`, which a page that came over plain HTTP has not. */
-function randomKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

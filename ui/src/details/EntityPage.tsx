@@ -12,7 +12,9 @@ import { at, isRow, type Row } from "../lists/values";
 import { useTopology } from "../live/useTopology";
 import { t } from "../messages";
 import { DeploymentActions } from "./DeploymentActions";
+import { Displaced } from "./Displaced";
 import { DeploymentWhy } from "./DeploymentWhy";
+import { HoldActions } from "./HoldActions";
 import { factsDocument, factsOf, type Facts } from "./facts";
 import { NAMING, nameOf } from "./naming";
 import { OperationProgress } from "./OperationProgress";
@@ -77,6 +79,8 @@ export function EntityPage({ id }: { readonly id: string }) {
       )}
       {type === "Plan" && <PlanActions id={id} name={nameOf(found)} generation={topology.revision} />}
       {type === "Deployment" && <DeploymentActions id={id} name={nameOf(found)} generation={Number(found.revision ?? 0)} />}
+      {type === "Deployment" && <Displaced id={id} generation={Number(found.revision ?? 0)} />}
+      {type === "FailoverHold" && <HoldActions id={id} generation={topology.revision} />}
       {isRow(row) ? <FactList facts={facts} row={row} id={id} /> : <p>{t.details.loading}</p>}
       <Sections type={type} kind={kindOf(found)} id={id} row={isRow(row) ? row : null} generation={Number(found.revision ?? 0)} />
     </article>

@@ -3,16 +3,15 @@
 import { useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
 
-import { execute } from "../api/graphql";
-import { SignedOut, signInUrl } from "../api/session";
 import { entityPath, listPath } from "../dashboard/routes";
-import { at, instant, isRow, type Row } from "../lists/values";
+import { at, instant, isRow } from "../lists/values";
 import { t } from "../messages";
 import { Confirm } from "../parts/Confirm";
 import { nameOf } from "./naming";
 import { rowsOf } from "./rows";
 import { isExpired } from "./supposed";
 import { useAsked } from "./useAsked";
+import { randomKey, useSent } from "./useSent";
 
 const BEGUN = "id kind status subject { displayName ... on Named { name } }";
 
@@ -37,12 +36,6 @@ export const DELETE = `mutation Delete($id: ID!, $key: String!) {
   }
 }`;
 
-/** What came of asking: words, and the reasons one by one. */
-interface Told {
-  readonly message: string;
-  readonly reasons: readonly Row[];
-}
-
 interface ActionsProps {
   readonly id: string;
   readonly name: string;
@@ -57,29 +50,11 @@ export function PlanActions({ id, name, generation }: ActionsProps) {
   const now = useNow(at(plan, "expiresAt"));
   // One key a plan and page: an answer that was lost is asked for again, and nothing is done twice.
   const [key] = useState(randomKey);
-  const [busy, setBusy] = useState(false);
-  const [told, setTold] = useState<Told | null>(null);
+  const { busy, told, send } = useSent();
   if (!isRow(plan)) return null;
   const open = plan.status === "OPEN";
   const expired = open && isExpired(plan, now);
-  const send = async (query: string, field: string, done: () => void) => {
-    setBusy(true);
-    setTold(null);
-    try {
-      const answer = await execute({ query, variables: { id, key: `${field}-${key}` } });
-      const [error] = answer.errors ?? [];
-      const result = at(answer.data, field);
-      if (error) setTold({ message: error.message, reasons: [] });
-      else if (isRow(result) && typeof result.message === "string") {
-        setTold({ message: [result.message, result.remedy].filter(Boolean).join(": "), reasons: rowsOf(result.reasons) });
-      } else done();
-    } catch (error) {
-      if (error instanceof SignedOut) location.assign(signInUrl(location.pathname + location.search));
-      else setTold({ message: error instanceof Error ? error.message : String(error), reasons: [] });
-    } finally {
-      setBusy(false);
-    }
-  };
+  const ask = (query: string, field: string, done: () => void) => void send(query, field, { id, key: `${field}-${key}` }, done);
   const [steps, moves, stuck] = [plan.stepCount, plan.moves, plan.stuck].map(Number) as [number, number, number];
   const operations = rowsOf(plan.operations);
   return (
@@ -90,7 +65,7 @@ export function PlanActions({ id, name, generation }: ActionsProps) {
       </p>
       <p className="plan-buttons">
         {open && (
-          <Confirm label={p.apply} question={p.applyQuestion(name)} confirm={p.applyYes} disabled={busy || expired} onConfirm={() => void send(APPLY, "applyPlan", asked.again)}>
+          <Confirm label={p.apply} question={p.applyQuestion(name)} confirm={p.applyYes} disabled={busy || expired} onConfirm={() => ask(APPLY, "applyPlan", asked.again)}>
             <p>{p.applyMeans(steps, moves)}</p>
             {stuck > 0 && <p>{p.stuck(stuck)}</p>}
           </Confirm>
@@ -100,7 +75,7 @@ export function PlanActions({ id, name, generation }: ActionsProps) {
           question={p.removeQuestion(name)}
           confirm={p.removeYes}
           disabled={busy}
-          onConfirm={() => void send(DELETE, "deletePlan", () => navigate(listPath("plans")))}
+          onConfirm={() => ask(DELETE, "deletePlan", () => navigate(listPath("plans")))}
         >
           <p>{open ? p.removeOpen : p.removeApplied}</p>
         </Confirm>
@@ -153,9 +128,4 @@ function useNow(until: unknown): number {
     return () => clearTimeout(timer);
   }, [until]);
   return now;
-}
-
-/** Not `randomUUID`, which a page that came over plain HTTP has not. */
-function randomKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

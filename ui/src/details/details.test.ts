@@ -8,6 +8,8 @@ import { listDocument } from "../lists/document";
 import type { Row } from "../lists/values";
 import { TOPOLOGY } from "../live/query";
 import { countsOf, STATUS } from "./DeploymentActions";
+import { DISPLACED, FENCE, fenceable } from "./Displaced";
+import { HOLD, RESUME } from "./HoldActions";
 import { DELETE, APPLY, STANDING } from "./PlanActions";
 import { STEP, STEP_REFUSALS, STEPS } from "./PlanSteps";
 import { REFUSALS, WHY } from "./DeploymentWhy";
@@ -45,6 +47,10 @@ test.each([
   ["applying a plan", APPLY],
   ["the status of a deployment", STATUS],
   ["deleting a plan", DELETE],
+  ["what was lost", DISPLACED],
+  ["saying that nothing runs there", FENCE],
+  ["a hold on moves", HOLD],
+  ["having moves go on", RESUME],
   ["the sites of a form", SITES],
   ["why apps run at a site", HERE],
   ["the live topology", TOPOLOGY],
@@ -263,4 +269,25 @@ describe("what a decision says of a site", () => {
     expect(rowsOf([{ a: 1 }, 2, null])).toEqual([{ a: 1 }]);
     expect(rowsOf({ a: 1 })).toEqual([]);
   });
+});
+
+describe("what somebody may say of a place that was lost", () => {
+  const loss = (kind: string, fence: unknown = null) => ({ kind, subject: { id: kind, name: kind, fence } });
+  const waiting = (state: string, ...losses: unknown[]) => ({ displacement: { state, losses } });
+
+  test("is asked of places that do not answer, once, and where a copy is waited for", () => {
+    const found = fenceable(waiting("AWAITING_OLD", loss("SITE_DOWN"), loss("NODE_NOT_READY"), loss("CAPACITY"), loss("SITE_DOWN", { at: "now" })));
+    expect(found.map((place) => place.name)).toEqual(["SITE_DOWN", "NODE_NOT_READY"]);
+  });
+
+  test("is asked of none where nothing waits for it", () => {
+    expect(fenceable(waiting("HELD", loss("SITE_DOWN")))).toEqual([]);
+    expect(fenceable({ displacement: null })).toEqual([]);
+    expect(fenceable(null)).toEqual([]);
+  });
+});
+
+test("a hold is called by what it holds", () => {
+  expect(nameOf({ __typename: "FailoverHold", id: "failoverhold_1", region: { name: "coast" } })).toBe("Hold of coast");
+  expect(nameOf({ __typename: "FailoverHold", id: "failoverhold_1", region: null })).toBe("Hold of the whole network");
 });

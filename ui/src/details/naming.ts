@@ -12,6 +12,7 @@ export const NAMING = `... on Named { name }
     ... on RoleBinding { role subject { displayName ... on Named { name } } }
     ... on Site { siteRole: role }
     ... on Plan { planKind: kind deploymentName planned: subject { displayName ... on Named { name } } }
+    ... on FailoverHold { region { displayName name } }
     ... on Operation { kind subject { displayName ... on Named { name } } }`;
 
 /** The name of `found`, an answer with the fields of `NAMING`; its id where nothing else says what it is. */
@@ -22,6 +23,7 @@ export function nameOf(found: unknown): string {
   if (type === "AppVersion") return [at(found, "app", "name"), own].filter(Boolean).join(" ");
   if (type === "Operation") return n.operation(String(at(found, "kind")), shown(at(found, "subject")));
   if (own !== "") return own;
+  if (type === "FailoverHold") return n.hold(shown(at(found, "region")));
   if (type === "Plan") return n.plan(String(at(found, "planKind")), shown(at(found, "planned")) || String(at(found, "deploymentName") ?? ""));
   const [from, to, subject] = ["fromSite", "toSite", "subject"].map((key) => shown(at(found, key))) as [string, string, string];
   if (type === "Link" && from !== "" && to !== "") return n.link(from, to);

@@ -24,7 +24,7 @@ import "./lists.css";
 const GROUPS: readonly (readonly [keyof typeof t.lists.groups, readonly ListKind[]])[] = [
   ["infrastructure", ["regions", "sites", "nodes", "links", "clusters"]],
   ["apps", ["apps", "app-versions", "components", "profiles", "packages", "services"]],
-  ["workloads", ["deployments", "releases", "instances", "scaling-policies", "site-scalings", "plans"]],
+  ["workloads", ["deployments", "releases", "instances", "scaling-policies", "site-scalings", "plans", "failover-holds"]],
   ["records", ["operations", "events", "audit-log"]],
   ["access", ["tenants", "users", "service-accounts", "api-tokens", "role-bindings", "secrets"]],
 ];

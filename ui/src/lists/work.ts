@@ -1,5 +1,6 @@
 // The lists of what runs, and of the work on it.
 
+import { t } from "../messages";
 import { FINDS_NOTHING, ID, NAME, NAMES, REST, REST_OF_MADE, TENANT, type Kind } from "./columns";
 import { at, type Cell, entity, instant, isRow, NONE, numeric, progress, type Row, states, text, word, yesNo } from "./values";
 
@@ -67,6 +68,12 @@ export const WORK = {
         },
       },
       { key: "releases", select: "releases { totalCount }", cell: (row) => numeric(at(row, "releases", "totalCount")) },
+      {
+        key: "displaced",
+        select: "displacement { state }",
+        cell: (row) => (isRow(row.displacement) ? word(row.displacement.state) : text("")),
+      },
+      { key: "failover", select: "failover { mode }", cell: (row) => word(at(row, "failover", "mode")), hidden: true },
       { key: "message", select: "message", cell: (row) => text(row.message) },
       { key: "number", select: "revisionNumber", cell: (row) => numeric(row.revisionNumber), order: "REVISION_NUMBER" },
       TENANT,
@@ -142,6 +149,25 @@ export const WORK = {
       ID,
     ],
     filters: { labels: true },
+  },
+  "failover-holds": {
+    field: "failoverHolds",
+    type: "FailoverHold",
+    newestFirst: "CREATED_AT",
+    columns: [
+      {
+        key: "holds",
+        select: "id region { displayName name }",
+        cell: (row) => ({ is: "entity", id: String(row.id), text: isRow(row.region) ? String(row.region.displayName ?? row.region.name) : t.lists.wholeNetwork }),
+        names: true,
+      },
+      { key: "lostSites", select: "lost", cell: (row) => numeric(row.lost) },
+      { key: "sites", select: "sites", cell: (row) => numeric(row.sites) },
+      { key: "resumed", select: "resumedAt", cell: (row) => instant(row.resumedAt) },
+      { key: "begun", select: "createdAt", cell: (row) => instant(row.createdAt), order: "CREATED_AT" },
+      ID,
+    ],
+    filters: {},
   },
   operations: {
     field: "operations",

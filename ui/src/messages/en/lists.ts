@@ -20,6 +20,7 @@ const nouns: Record<ListKind, readonly [string, string]> = {
   "scaling-policies": ["scaling policy", "scaling policies"],
   "site-scalings": ["scaled component at a site", "scaled components at sites"],
   plans: ["plan", "plans"],
+  "failover-holds": ["hold", "holds"],
   operations: ["operation", "operations"],
   events: ["event", "events"],
   tenants: ["tenant", "tenants"],
@@ -32,6 +33,7 @@ const nouns: Record<ListKind, readonly [string, string]> = {
 };
 
 export const lists = {
+  wholeNetwork: "The whole network",
   kinds: {
     regions: "Regions",
     sites: "Sites",
@@ -50,6 +52,7 @@ export const lists = {
     "scaling-policies": "Scaling policies",
     "site-scalings": "Scaling by site",
     plans: "Plans",
+    "failover-holds": "Holds on moves",
     operations: "Operations",
     events: "Events",
     tenants: "Tenants",
@@ -131,6 +134,11 @@ export const lists = {
     applied: "Applied",
     subject: "Subject",
     begun: "Begun",
+    displaced: "Lost",
+    failover: "Failover",
+    holds: "Holds",
+    lostSites: "Lost sites",
+    resumed: "Resumed",
     finished: "Finished",
     at: "Time",
     type: "Type",
