@@ -2,7 +2,8 @@
 
 The group's commits are taken together: each entity is written once, as the last of them leaves it, and only what differs
 from before is sent. What is taken away goes first, children before parents; then nodes are made with their relationships,
-parents before children, and edges last.
+parents before children, and edges last. What nearly every transaction of the lifecycle writes is put off to the very end,
+where one statement takes all of it with the log: each statement is a round trip, for all of which other writers wait.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import msgspec
 from graph.change import Commit
 from graph.entity import Entity, Named, kind_by_id
 from graph.filing import is_filed
-from graph.stores.neo4j_statements import STATEMENTS, KindStatements, Lists, Relation
+from graph.stores.neo4j_statements import STATEMENTS, USUAL, KindStatements, Lists, Relation, usual_name
 
 ROWS_A_STEP = 5_000
 BYTES_A_ROW = 8 * 1024
@@ -95,7 +96,15 @@ def _is_of(entity_id: str, kind: str) -> bool:
     return found.name == kind
 
 
-def entity_steps(commits: Iterable[Commit]) -> Iterator[Step]:
+class Plan(msgspec.Struct, frozen=True):
+    """What brings the live graph from before some commits to after them."""
+
+    steps: list[Step]
+    usual: dict[str, list[Row]]
+    """The rows of the lists of `USUAL`, which come after the steps; lists without any are left out."""
+
+
+def plan_of(commits: Iterable[Commit]) -> Plan:
     """The statements that bring the live graph from before the commits to after them."""
     works: dict[str, _Work] = {}
     for kind, before, after in _net(commits):
@@ -104,6 +113,21 @@ def entity_steps(commits: Iterable[Commit]) -> Iterator[Step]:
             if work is None:
                 work = works[kind] = _Work(STATEMENTS[kind])
             work.change(before, after)
+    usual = {name: rows for kind, work in works.items() for name, rows in _put_off(kind, work)}
+    return Plan(list(_steps(works)), usual)
+
+
+def _put_off(kind: str, work: _Work) -> Iterator[tuple[str, list[Row]]]:
+    """Takes out of the work what comes at the end."""
+    if usual_name(kind, "create") in USUAL and "create" in work.rows:
+        for name in work.statements.create.names:
+            if name in work.rows:
+                yield usual_name(kind, name), work.rows.pop(name)
+    if usual_name(kind, "update") in USUAL and "update" in work.rows:
+        yield usual_name(kind, "update"), work.rows.pop("update")
+
+
+def _steps(works: Mapping[str, _Work]) -> Iterator[Step]:
     ordered = [works[kind] for kind in STATEMENTS if kind in works]
     ordered.sort(key=lambda work: work.statements.ends is not None)  # edges after all that they may connect
     for work in reversed(ordered):

@@ -3,8 +3,8 @@
 Labels, relationship types and property names come from that table alone and every value is a parameter, so that no text of
 a user is ever part of a statement. What usually goes together, an entity's node and its relationships, is one statement of
 subqueries over lists, for a round trip costs more than an empty subquery; what is rare is apart, for planning costs some
-50 ms a subquery. Each says how many rows it wrote; whoever runs it compares, for a MATCH that finds nothing writes nothing
-and says nothing.
+50 ms a subquery. What nearly every change of the lifecycle writes, of whatever kinds, is one statement as well (`USUAL`).
+Each says how many rows it wrote; whoever runs it compares, for a MATCH that finds nothing writes nothing and says nothing.
 
 Plans are kept (`replan=skip`): each looks up by a unique index, which is the best plan of an empty and of a full graph, and
 planning anew while the graph grows would make all writers wait.
@@ -70,6 +70,8 @@ class KindStatements(msgspec.Struct, frozen=True, kw_only=True):
     take: tuple[Lists, ...]
     """Each of one list: `cut_<n>` relationships, then `delete` {id, was}, then `unname` {id}, which frees names that are
     exchanged. `was` is the revision that is replaced."""
+    parts: Mapping[str, str]
+    """What `create` is made of, by list, and `update`."""
     put: tuple[Lists, ...]
     """Each of one list: `update` {id, was, set}, where `set` has the changed properties, null for removed ones; then
     `add_<n>`, which `create` has as well, and `count_<n>`."""
@@ -174,6 +176,7 @@ def _node(kind: Kind) -> KindStatements:
         relations=relations,
         create=lists(create),
         take=apart(take),
+        parts={**create, "update": put["update"]},
         put=apart(put),
         page=(
             f"MATCH (n:{label}) WHERE n.id > $after WITH n ORDER BY n.id LIMIT $size"
@@ -190,21 +193,22 @@ def _edge(kind: Kind, ends: tuple[str, str]) -> KindStatements:
     assert first is not None
     relation, label = _quoted(first.relation), _quoted(first.kinds[0])
     found = f"MATCH ()-[n:{relation} {{id: row.id}}]->() WHERE n.revision = row.was"
+    create = {
+        "create": (
+            f"MATCH (a:{label} {{id: row.{ends[0]}}}) MATCH (b:{label} {{id: row.{ends[1]}}})"
+            f" CREATE (a)-[n:{relation}]->(b) SET n = row"
+        )
+    }
+    update = {"update": f"{found} SET n += row.set"}
     return KindStatements(
         kind=kind,
         codec=codec,
         ends=ends,
         relations=(),
-        create=lists(
-            {
-                "create": (
-                    f"MATCH (a:{label} {{id: row.{ends[0]}}}) MATCH (b:{label} {{id: row.{ends[1]}}})"
-                    f" CREATE (a)-[n:{relation}]->(b) SET n = row"
-                )
-            }
-        ),
+        create=lists(create),
         take=apart({"delete": f"{found} DELETE n"}),
-        put=apart({"update": f"{found} SET n += row.set"}),
+        parts=create | update,
+        put=apart(update),
         page=(
             f"MATCH ()-[n:{relation}]->() WHERE n.id > $after WITH n ORDER BY n.id LIMIT $size"
             f" RETURN collect([{_columns(codec)}]) AS page"
@@ -225,3 +229,28 @@ def _statements(kind: Kind) -> KindStatements:
 
 STATEMENTS: dict[str, KindStatements] = {name: _statements(kind) for name, kind in KINDS.items() if not kind.filed}
 """By kind, parents before children; filed kinds are records."""
+
+_UPDATED = ("Release", "Deployment", "Operation", "Instance", "Site", "Node", "Cluster")
+"""Kinds of which nearly every transaction of the lifecycle updates some."""
+_CREATED = ("Instance",)
+"""Kinds that it creates as often; none of another kind refers to them, so that they may come last."""
+
+
+def usual_name(kind: str, name: str) -> str:
+    """What a list of a kind is called in `USUAL`."""
+    return f"{kind}_{name}"
+
+
+def _usual() -> dict[str, str]:
+    for kind in _CREATED:
+        if any(kind in (relation.target for relation in one.relations) for one in STATEMENTS.values()):
+            raise TypeError(f"{kind} cannot be created last: another kind refers to it")
+    found = {usual_name(kind, "update"): STATEMENTS[kind].parts["update"] for kind in _UPDATED}
+    for kind in _CREATED:
+        statements = STATEMENTS[kind]
+        found |= {usual_name(kind, name): statements.parts[name] for name in statements.create.names}
+    return found
+
+
+USUAL: dict[str, str] = _usual()
+"""Parts of one statement, by list: what nearly every transaction of the lifecycle writes, after all else but the log."""

@@ -23,8 +23,8 @@ from graph.stores import neo4j_log as commit_log
 from graph.stores import neo4j_records as filed
 from graph.stores.neo4j_client import ATTEMPTS, Begun, Client
 from graph.stores.neo4j_faults import FAULTS, may_pass, translated, translated_at_commit
-from graph.stores.neo4j_plan import Step, entity_steps, packed
-from graph.stores.neo4j_statements import apart, lists
+from graph.stores.neo4j_plan import Step, packed, plan_of
+from graph.stores.neo4j_statements import USUAL, apart, lists
 
 log = structlog.get_logger(__name__)
 
@@ -37,16 +37,17 @@ _IDEMPOTENCY = (
     "UNWIND $keys AS key MATCH (n:Idempotency {key: key})"
     " RETURN collect([n.key, n.body_digest, n.result, n.revision, n.at]) AS found"
 )
-_LOG = lists(
-    {
-        "commits": "CREATE (n:Commit) SET n = row",
-        "records": "MERGE (n:Record {collection: row.collection, id: row.id}) SET n = row",
-        "idempotency": "CREATE (n:Idempotency) SET n = row",
-        "counters": "MERGE (n:Counter {key: row.key}) SET n.value = row.value",
-    },
-    before="MATCH (m:Meta {key: 'graph'}) WHERE m.revision = $was SET m.revision = $revision, m.at = $at WITH m",
-)
+_KEPT = {
+    "commits": "CREATE (n:Commit) SET n = row",
+    "records": "MERGE (n:Record {collection: row.collection, id: row.id}) SET n = row",
+    "idempotency": "CREATE (n:Idempotency) SET n = row",
+    "counters": "MERGE (n:Counter {key: row.key}) SET n.value = row.value",
+}
+_RISES = "MATCH (m:Meta {key: 'graph'}) WHERE m.revision = $was SET m.revision = $revision, m.at = $at WITH m"
+_LOG = lists(_KEPT, before=_RISES)
 """What nearly every batch writes beside the live entities, and the counter, in one statement."""
+_USUAL_AND_LOG = lists({**USUAL, **_KEPT}, before=_RISES)
+"""The same after what nearly every batch of the lifecycle writes of live entities."""
 _RARE = apart(
     {
         "unfiled": "OPTIONAL MATCH (n:Record {collection: row.collection, id: row.id}) DELETE n",
@@ -166,7 +167,8 @@ class Neo4jTransaction:
             range(head.revision + 1, head.revision + 1 + len(batch.commits))
         ):
             raise StoreProblem(f"commits that do not follow revision {head.revision} were to be written")
-        for step in entity_steps(batch.commits):
+        plan = plan_of(batch.commits)
+        for step in plan.steps:
             await self._take(step)
         revision, at = head.revision, head.at
         if batch.commits:
@@ -175,7 +177,7 @@ class Neo4jTransaction:
         for statement in _RARE:
             for step in packed(statement, rows):
                 await self._take(step)
-        for step in packed(_LOG, rows):
+        for step in packed(_USUAL_AND_LOG if plan.usual else _LOG, {**plan.usual, **rows}):
             await self._take(step, was=was, revision=revision, at=at)
             was = revision
 

@@ -17,14 +17,14 @@ from neo4j.exceptions import (
 
 from graph.change import Change, Commit
 from graph.entity import Entity
-from graph.kinds import Cluster, Link, Node, Operation, OperationKind, OperationStatus, Region, Release, Site
+from graph.kinds import Cluster, Instance, Link, Node, Operation, OperationKind, OperationStatus, Region, Release, Site
 from graph.store import StoreProblem, StoreUnavailable, UnknownOutcome
 from graph.stores import store_for
 from graph.stores.neo4j import Neo4jStore
 from graph.stores.neo4j_client import address
 from graph.stores.neo4j_faults import translated, translated_at_commit
-from graph.stores.neo4j_plan import ROWS_A_STEP, entity_steps, packed
-from graph.stores.neo4j_statements import STATEMENTS, lists
+from graph.stores.neo4j_plan import ROWS_A_STEP, packed, plan_of
+from graph.stores.neo4j_statements import STATEMENTS, USUAL, lists, usual_name
 
 REGION = Region(id="region_1", name="r")
 OTHER = Region(id="region_2", name="other")
@@ -46,7 +46,9 @@ def commits(*groups: list[tuple[Entity | None, Entity | None]]) -> list[Commit]:
 
 def sent(*groups: list[tuple[Entity | None, Entity | None]]) -> list[tuple[str, object]]:
     """The lists that are sent, in order, without the empty ones."""
-    return [(name, rows) for step in entity_steps(commits(*groups)) for name, rows in step.lists.items() if rows]
+    plan = plan_of(commits(*groups))
+    told = [(name, rows) for step in plan.steps for name, rows in step.lists.items() if rows]
+    return [*told, *((name.partition("_")[2], plan.usual[name]) for name in USUAL if name in plan.usual)]
 
 
 def replaced(entity: Entity, **fields: object) -> Entity:
@@ -67,24 +69,54 @@ def test_what_becomes_null_or_empty_is_removed() -> None:
 
 
 def test_a_new_entity_brings_its_relationships_in_one_statement() -> None:
-    steps = list(entity_steps(commits([(None, SITE)])))
+    steps = plan_of(commits([(None, SITE)])).steps
     assert len(steps) == 1
     assert steps[0].expected == [1, 1, 0]
     assert steps[0].lists["add_0"] == [{"from": "site_1", "to": "region_1", "count": None}]
 
 
+def test_what_the_lifecycle_writes_time_and_again_is_put_off_to_one_statement_with_the_log() -> None:
+    release = Release(
+        id="release_1",
+        tenant_id="tenant_1",
+        deployment_id="deployment_1",
+        component_id="component_1",
+        site_id="site_1",
+        revision=2,
+    )
+    instance = Instance(
+        id="instance_1", tenant_id="tenant_1", release_id="release_1", site_id="site_1", node_id="node_1"
+    )
+    plan = plan_of(commits([(release, replaced(release, epoch=1, revision=5)), (None, instance)]))
+    assert plan.steps == []
+    assert {name: len(rows) for name, rows in plan.usual.items()} == {
+        "Release_update": 1,
+        "Instance_create": 1,
+        **{usual_name("Instance", one.add): 1 for one in STATEMENTS["Instance"].relations},
+    }
+
+
+def test_a_relationship_of_what_was_there_is_not_put_off_with_what_is_made() -> None:
+    instance = Instance(id="instance_1", tenant_id="tenant_1", release_id="release_1", site_id="site_1", revision=2)
+    plan = plan_of(commits([(instance, replaced(instance, node_id="node_1", revision=5))]))
+    assert [name for step in plan.steps for name, rows in step.lists.items() if rows] == [
+        one.add for one in STATEMENTS["Instance"].relations if one.target == "Node"
+    ]
+    assert list(plan.usual) == ["Instance_update"]
+
+
 def test_a_reference_that_moves_cuts_one_relationship_and_adds_another() -> None:
     found = sent([(SITE, replaced(SITE, region_id="region_2", revision=5))])
-    assert [name for name, _ in found] == ["cut_0", "update", "add_0"]
+    assert [name for name, _ in found] == ["cut_0", "add_0", "update"]
     assert found[0][1] == [{"from": "site_1", "to": "region_1"}]
-    assert found[2][1] == [{"from": "site_1", "to": "region_2", "count": None}]
+    assert found[1][1] == [{"from": "site_1", "to": "region_2", "count": None}]
 
 
 def test_lists_and_counts_of_references_change_by_their_difference() -> None:
     cluster = Cluster(id="cluster_1", name="c", driver="simulated", site_ids=["site_1", "site_2", "site_2"])
     found = sent([(cluster, replaced(cluster, site_ids=["site_3", "site_2"]))])
     assert found[0] == ("cut_0", [{"from": "cluster_1", "to": "site_1"}])
-    assert found[-1] == ("add_0", [{"from": "cluster_1", "to": "site_3", "count": None}])
+    assert found[1] == ("add_0", [{"from": "cluster_1", "to": "site_3", "count": None}])
     release = Release(
         id="release_1",
         tenant_id="tenant_1",
@@ -94,8 +126,8 @@ def test_lists_and_counts_of_references_change_by_their_difference() -> None:
         assignments={"node_1": 1, "node_2": 2},
     )
     found = sent([(release, replaced(release, assignments={"node_2": 3, "node_3": 1}))])
-    assert [name for name, _ in found] == ["cut_5", "update", "add_5", "count_5"]
-    assert found[3][1] == [{"from": "release_1", "to": "node_2", "count": 3}]
+    assert [name for name, _ in found] == ["cut_5", "add_5", "count_5", "update"]
+    assert found[2][1] == [{"from": "release_1", "to": "node_2", "count": 3}]
 
 
 def test_parents_are_made_first_and_removed_last_and_edges_between() -> None:
@@ -103,7 +135,7 @@ def test_parents_are_made_first_and_removed_last_and_edges_between() -> None:
     two = replaced(SITE, id="site_2", name="two")
     made = [
         step.lists
-        for step in entity_steps(commits([(None, node), (None, LINK), (None, two), (None, SITE), (None, REGION)]))
+        for step in plan_of(commits([(None, node), (None, LINK), (None, two), (None, SITE), (None, REGION)])).steps
     ]
     assert [row["id"] for one in made for row in one["create"]] == ["region_1", "site_2", "site_1", "node_1", "link_1"]
     gone = sent([(REGION, None), (SITE, None), (LINK, None), (two, None), (node, None)])

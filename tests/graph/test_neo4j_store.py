@@ -37,7 +37,7 @@ REQUEST = Request(author="user_1", action="test")
 
 def all_statements(*kinds: str) -> list[tuple[str, list[str]]]:
     """Every statement that writes, and those that read entities and records, with their parameters."""
-    lists: list[Lists] = [writing._LOG, *writing._RARE]
+    lists: list[Lists] = [writing._LOG, writing._USUAL_AND_LOG, *writing._RARE]
     chosen = [STATEMENTS[kind] for kind in kinds or STATEMENTS]
     for one in chosen:
         lists += [one.create, *one.take, *one.put]
