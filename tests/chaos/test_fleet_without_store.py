@@ -123,7 +123,7 @@ async def deployed_without_a_store(
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize(("how", "away_s"), [("stopped", 300.0), ("killed", 60.0), ("frozen", 60.0)])
+@pytest.mark.parametrize(("how", "away_s"), [("stopped", 120.0), ("killed", 60.0), ("frozen", 60.0)])
 async def test_workers_whose_store_goes_in_the_middle_of_a_deploy_finish_it_when_it_is_back(
     tmp_path: Path,
     neo4j_server: Neo4jServer,
