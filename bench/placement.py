@@ -22,8 +22,16 @@ from bench.measures.loops import on_loop
 from bench.measures.naive import Naive
 from bench.measures.places import workplace
 from bench.measures.placing import HEURISTIC, Ground
+from bench.measures.requests import Caller
 from bench.measures.served import Served, make_caller
-from bench.measures.solving import asked_meanwhile, plan_input, store_with_apps, version_of, wait_for_clusters
+from bench.measures.solving import (
+    PLAN,
+    asked_meanwhile,
+    plan_input,
+    store_with_apps,
+    version_of,
+    wait_for_clusters,
+)
 from bench.worlds import SOURCE
 from bench.worlds.apps import AppToPlace, apps, crowded, simple, small
 from bench.worlds.bounds import EXACT, NONE, Bound, batch_bound_for, bounds_for
@@ -46,6 +54,8 @@ SHORT, TOGETHER = 0.2, 46
 LOST = 20
 """Sites that are lost, one at a time."""
 PLANNING_S = 20.0
+SAME = 8
+"""Looks, a second apart, in which memory is the same that is settled."""
 GAPS = {"S": 0.1, "M": 0.5, "L": 1.0}
 """Targets of the mean gap, %."""
 
@@ -293,6 +303,39 @@ def questions(bench: Bench, folder: Path) -> None:
     bench.note("plans given up meanwhile, for they took too long", found.late, unit="")
 
 
+def memory(bench: Bench, folder: Path) -> None:
+    """What the server holds once the compiled code is loaded: with nothing in its store, with L, and when it has planned."""
+    empty = f"sqlite://{folder / 'empty.sqlite'}"
+    served = Served(folder, store=empty, token=on_loop(make_caller(empty)))
+    try:
+        bench.note("server: resident memory, empty store, kernels loaded", settled_mb(served), unit="MB")
+    finally:
+        served.end()
+    world = FibreWorld(SCALES["L"])
+    listed = apps(world, 12)
+    store = f"sqlite://{folder / 'large.sqlite'}"
+    on_loop(store_with_apps(store, world, listed))
+    served = Served(folder, store=store, token=on_loop(make_caller(store)))
+    try:
+        wait_for_clusters(served, at_most_s=300.0)
+        bench.note("server: resident memory, L", settled_mb(served), unit="MB")
+        with Caller(served) as caller:
+            for number, app in enumerate(listed):
+                caller.ask(PLAN, {"input": plan_input(app, version=version_of(number))})
+        bench.note("server: resident memory, L, 12 composite apps planned", settled_mb(served), unit="MB")
+    finally:
+        served.end()
+
+
+def settled_mb(served: Served) -> float:
+    """Resident memory in MB once it has been the same, to 1 MB, for some seconds."""
+    seen = [served.resident_mb()]
+    while len(seen) < SAME or max(seen[-SAME:]) - min(seen[-SAME:]) > 1.0:
+        time.sleep(1.0)
+        seen.append(served.resident_mb())
+    return seen[-1]
+
+
 def figures(bench: Bench) -> None:
     """All parts."""
     logs.configure(level="warning", format="console")
@@ -327,6 +370,9 @@ def figures(bench: Bench) -> None:
     if bench.wants("questions"):
         with workplace() as folder:
             questions(bench, folder)
+    if bench.wants("memory"):
+        with workplace() as folder:
+            memory(bench, folder)
 
 
 def _cpu(verdict: Verdict, resources: Mapping[str, Resources]) -> int:

@@ -22,7 +22,7 @@ from placement.compiled import Small
 from placement.latency import Entries, EntryPoints, Target
 from placement.neighbours import pairs_in
 from placement.searches import Row, Searches, searched, with_places
-from placement.solve.entries import Listed, by_columns, nearest, taken
+from placement.solve.entries import Listed, matrix_of, nearest, taken, turned
 from placement.stopping import Stop
 
 _FIRST_GUESS = 3.0
@@ -74,26 +74,22 @@ class Latencies:
 
     @property
     def pairs(self) -> csr_array:
-        """(targets, sites): an explicit entry is in reach, by time or, where the place has a distance, by that; its ms."""
-        return self.found()
+        """(targets, sites): an explicit entry is in reach, by time or, where the place has a distance, by that; its ms.
 
-    def found(self, stop: Stop | None = None) -> csr_array:
-        """The same. Raises Stopped when that is asked for before it is found."""
-        if self.memo.pairs is None:
-            self.memo.pairs = self._pairs(stop)
-        return self.memo.pairs
+        Made anew each time: what is kept is by site.
+        """
+        return matrix_of(turned(self.by_site, columns=len(self.targets)), columns=len(self.rows))
 
     @property
     def by_site(self) -> Listed:
         """`pairs` by site: of each the places that it is in reach of, ascending, and their ms."""
-        if self.memo.by_site is None:
-            self.memo.by_site = by_columns(self.pairs)
-        return self.memo.by_site
+        return self.found()
 
-    def sites_of(self, target: int) -> tuple[Ints, Floats]:
-        """The sites in reach of a place, ascending, and their latency."""
-        here = slice(self.pairs.indptr[target], self.pairs.indptr[target + 1])
-        return self.pairs.indices[here].astype(np.int64), self.pairs.data[here]
+    def found(self, stop: Stop | None = None) -> Listed:
+        """The same. Raises Stopped when that is asked for before it is found."""
+        if self.memo.by_site is None:
+            self.memo.by_site = self._by_site(stop)
+        return self.memo.by_site
 
     def to(self, sites: Ints) -> tuple[Ints, Floats]:
         """(targets,): of these sites the nearest that is in reach, and the latency; -1 and infinite without one.
@@ -135,7 +131,7 @@ class Latencies:
         within some milliseconds, itself included."""
         return pairs_in(self.searches.near(self.network, self.rows[sites], limit_ms), self.rows[others])
 
-    def _pairs(self, stop: Stop | None) -> csr_array:
+    def _by_site(self, stop: Stop | None) -> Listed:
         limits, places, network = self.limits, self.places, self.network
         near_by = [None] * len(limits) if self.near_by is None else self.near_by()
         reach = [
@@ -147,7 +143,7 @@ class Latencies:
             if near is not None:
                 keep = np.isin(found[n].sites, self.rows[near])
                 found[n] = replace(found[n], sites=found[n].sites[keep], latency=found[n].latency[keep])
-        return _pairs(found, limits.tolist(), _columns(self.rows, network), count=len(self.rows))
+        return _by_site(found, limits.tolist(), _columns(self.rows, network), count=len(self.rows))
 
     def _at_sites(self, by_vertex: Floats) -> Floats:
         found = np.full(len(self.rows), np.inf)
@@ -183,7 +179,6 @@ class _Memo:
     rows: dict[int, Floats] = field(default_factory=dict)
     closest: tuple[Ints, Floats] | None = None
     places: tuple[Entries, ...] | None = None
-    pairs: csr_array | None = None
     by_site: Listed | None = None
     nearest: tuple[bytes, tuple[Ints, Floats]] | None = None
     """Of the sites that were asked about last."""
@@ -201,15 +196,14 @@ def _reach(searches: Searches, network: Network, place: Entries, wanted: Ints, t
     return np.inf if len(wanted) else 0.0
 
 
-def _pairs(found: Sequence[Row], limits: Sequence[float], place: Small, *, count: int) -> csr_array:
-    """What each search found within its limit as a matrix; what has no place among so many columns is left out."""
+def _by_site(found: Sequence[Row], limits: Sequence[float], place: Small, *, count: int) -> Listed:
+    """What each search found within its limit by site; what has no place among so many sites is left out."""
     size = sum(len(one.sites) for one in found)
     column, latency = np.empty(size + 1, dtype=np.int32), np.empty(size + 1)
     start = [0]
     for one, limit in zip(found, limits, strict=True):
         start.append(taken(one.sites, one.latency, limit, place, column, latency, start[-1]))
-    parts = latency[: start[-1]].copy(), column[: start[-1]].copy(), np.array(start, dtype=np.int32)
-    return csr_array(parts, shape=(len(found), count))
+    return turned(Listed(np.array(start, dtype=np.int64), column[: start[-1]], latency[: start[-1]]), columns=count)
 
 
 def _columns(rows: Ints, network: Network) -> Small:

@@ -37,7 +37,7 @@ class TakenByOne:
         _fill(
             np.ascontiguousarray(bins.free[begin:end].T),
             begins - begin,
-            self._component.need,
+            self._component.need[None, :],
             most_on_one(self._component),
             self._eligible[begin:end],
             self._wanted[bins.group_site[groups]],
@@ -62,7 +62,7 @@ def packed_alone(
         np.ascontiguousarray(bins.free.T),
         bins.starts,
         bins.group_site,
-        component.need,
+        component.need[None, :],
         most_on_one(component),
         eligible,
         wanted,
@@ -71,9 +71,9 @@ def packed_alone(
 
 
 def packed_each(
-    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], sites: int
+    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], among: Mask
 ) -> list[tuple[Ints, Mask, Ints]]:
-    """The same of each of several components as if it were the only one, at all sites: their nodes are read once for all."""
+    """The same of each of several components as if it were the only one; nodes are read once for all of them."""
     masks = list({id(one): one for one in eligible}.values())
     which = {id(one): at for at, one in enumerate(masks)}
     placed, fits, chosen = _packed_each(
@@ -85,7 +85,7 @@ def packed_each(
         np.array([one.replicas for one in components], dtype=np.int64),
         masks[0][None, :] if len(masks) == 1 else np.stack(masks),
         np.array([which[id(one)] for one in eligible], dtype=np.int64),
-        sites,
+        among,
     )
     return list(zip(placed, fits, chosen, strict=True))
 
@@ -100,25 +100,27 @@ def _packed_each(
     wanted: Numbers,
     eligible: FlagTable,
     mask_of: Numbers,
-    sites: int,
+    among: Flags,
 ) -> tuple[NumberTable, FlagTable, NumberTable]:
-    components = len(wanted)
+    components, sites = len(wanted), len(among)
     placed, fits = np.zeros((components, sites), dtype=np.int64), np.zeros((components, sites), dtype=np.bool_)
     chosen = np.full((components, sites), -1, dtype=np.int64)
     for group in range(len(group_site)):
-        site = group_site[group]
+        site, begin, end = group_site[group], starts[group], starts[group + 1]
+        if not among[site]:
+            continue
         for at in range(components):
             if fits[at, site]:
                 continue
-            count, mask = 0, mask_of[at]
-            for row in range(starts[group], starts[group + 1]):
-                if count >= wanted[at]:
+            count, lacking, mask = 0, wanted[at], mask_of[at]
+            for row in range(begin, end):
+                if lacking <= 0:
                     break
                 if eligible[mask, row]:
-                    count += _fit(free, need[at], row, min(wanted[at] - count, most[at]))
-            if chosen[at, site] < 0 or count > placed[at, site] or count >= wanted[at]:
-                chosen[at, site], placed[at, site] = group, count
-                fits[at, site] = count >= wanted[at]
+                    some = _fit(free, need, at, row, min(lacking, most[at]))
+                    count, lacking = count + some, lacking - some
+            if chosen[at, site] < 0 or count > placed[at, site] or lacking <= 0:
+                chosen[at, site], placed[at, site], fits[at, site] = group, count, lacking <= 0
     return placed, fits, chosen
 
 
@@ -127,7 +129,7 @@ def _packed(
     free: NumberTable,
     starts: Numbers,
     group_site: Numbers,
-    need: Numbers,
+    need: NumberTable,
     most: int,
     eligible: Flags,
     wanted: Numbers,
@@ -146,7 +148,7 @@ def _packed(
                 if count >= wanted[site]:
                     break
                 if eligible[row]:
-                    count += _fit(free, need, row, min(wanted[site] - count, most))
+                    count += _fit(free, need, 0, row, min(wanted[site] - count, most))
         # The first group that takes all, else the first of those that take most.
         if chosen[site] < 0 or count > placed[site] or (among[site] and count >= wanted[site]):
             chosen[site], placed[site] = group, count
@@ -156,7 +158,7 @@ def _packed(
 
 @kernel
 def _fill(
-    free: NumberTable, starts: Numbers, need: Numbers, most: int, eligible: Flags, wanted: Numbers, found: Numbers
+    free: NumberTable, starts: Numbers, need: NumberTable, most: int, eligible: Flags, wanted: Numbers, found: Numbers
 ) -> None:
     """Writes how many go into each bin."""
     for group in range(len(wanted)):
@@ -165,16 +167,16 @@ def _fill(
             if lacking <= 0:
                 break
             if eligible[row]:
-                found[row] = _fit(free, need, row, min(lacking, most))
+                found[row] = _fit(free, need, 0, row, min(lacking, most))
                 lacking -= found[row]
 
 
 @part
-def _fit(free: NumberTable, need: Numbers, row: int, wanted: int) -> int:
-    """How many of so many replicas go into a bin."""
+def _fit(free: NumberTable, need: NumberTable, component: int, row: int, wanted: int) -> int:
+    """How many of so many replicas of a component go into a bin."""
     # What is rare is asked for first: of most bins nothing else is read then.
-    for resource in range(len(need) - 1, -1, -1):
-        each, left = need[resource], free[resource, row]
+    for resource in range(need.shape[1] - 1, -1, -1):
+        each, left = need[component, resource], free[resource, row]
         # All of them mostly do, and a product is told far sooner than a quotient.
         if each and left < wanted * each:
             if left < each:

@@ -26,7 +26,7 @@ from placement.scores.price import price_per_hour
 from placement.screening import Screening
 from placement.sifting import WIDE as SIFTED
 from placement.sifting import Places, sifted
-from placement.solve.entries import by_columns, matrix_of
+from placement.solve.entries import matrix_of
 from placement.solve.model import Apart, Budget, Clients, Group, Limits, Model, Serving
 from placement.solve.model import Unit as Solved
 from placement.unit_problems import Unit
@@ -131,15 +131,15 @@ def modelled(
     solved, measured = [], []
     narrow = narrow and any(words.within_ms is not None for words in problem.words.units)
     sifting = not (limits or Limits()).core_candidates
-    largest = max(int(np.count_nonzero(one)) for one in candidates)
-    narrow = narrow and largest > (SIFTED if sifting else WIDE)
+    rows_of = [np.flatnonzero(passed) for passed in candidates]
+    narrow = narrow and max(map(len, rows_of)) > (SIFTED if sifting else WIDE)
     sifting = sifting and narrow
     places = _places(problem, tier_of, demand) if timed else None
     if rooms_of is None:
         rooms_of = [room_for(problem, unit, screening) for unit, screening in zip(units, screenings, strict=True)]
-    rooms = tuple(found[:, np.flatnonzero(passed)] for found, passed in zip(rooms_of, candidates, strict=True))
+    rooms = tuple(found[:, rows] for found, rows in zip(rooms_of, rows_of, strict=True))
     for at, (unit, screening) in enumerate(zip(units, screenings, strict=True)):
-        rows = np.flatnonzero(candidates[at])
+        rows = rows_of[at]
         found = _measures(unit.problem, screening, rows, tier_of=tier_of)
         costs = np.zeros((tiers, len(rows)))
         for one in found:
@@ -323,10 +323,7 @@ def _places(problem: Problem, tier_of: dict[Term, int], demand: Floats) -> Place
         return None
     tier = tier_of.get(Term.LATENCY)
     factor = 0.0 if tier is None else problem.policy.weights.latency / LATENCY_SCALE_MS
-    pairs = reach(problem)
-    whole = pairs is problem.latency.pairs
-    by_site = problem.latency.by_site if whole else by_columns(pairs)
-    return Places(pairs, by_site, demand * factor, tier or 0)
+    return Places(reach(problem), demand * factor, tier or 0)
 
 
 def _shares(problem: Problem) -> Floats:

@@ -26,6 +26,10 @@ from placement.searches import Searches
 from placement.sites import SiteColumns
 from placement.visibility import Visible, visible_to
 
+MOST_LATENCIES = 16
+"""Sets of places for which the sites in reach are kept: with hundreds of places of which each reaches thousands of sites
+that is some megabytes a set."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
@@ -56,7 +60,7 @@ class Outlooks:
         self._site_labels = Kept(most=64)
         self._in_network = Kept()
         self._entry_points = Kept()
-        self._latencies = Kept(most=64)
+        self._latencies = Kept(most=MOST_LATENCIES)
         self._searches = Searches()
 
     def reloaded(self) -> None:
@@ -175,8 +179,7 @@ class Outlooks:
 
         if near_by is not None:
             return make()
-        where = tuple((one.site_id, one.position, one.within_ms) for one in targets)
-        return self._latencies.get((where, points, network, rows), make)
+        return self._latencies.get((tuple(targets), points, network, rows), make)
 
 
 def _rows_in(network: Network, sites: SiteColumns) -> Ints:

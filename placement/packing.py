@@ -120,15 +120,23 @@ def pack(
 
 
 def pack_each(
-    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], sites: int
+    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], sites: int, among: Mask
 ) -> list[Packing]:
-    """Packs several components, each as if it were the only one."""
+    """Packs several components, each as if it were the only one, at those sites that are among some."""
     if not components:
         return []
     unsure = _unsure(bins)
-    each = packed_each(bins, components, eligible=eligible, sites=sites)
+    each = packed_each(bins, components, eligible=eligible, among=among)
     return [
-        _of_one(bins, one, found, eligible=mask, wanted=np.full(sites, one.replicas, dtype=np.int64), unsure=unsure)
+        _of_one(
+            bins,
+            one,
+            found,
+            eligible=mask,
+            wanted=np.full(sites, one.replicas, dtype=np.int64),
+            unsure=unsure,
+            among=among,
+        )
         for one, found, mask in zip(components, each, eligible, strict=True)
     ]
 

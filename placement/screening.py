@@ -6,7 +6,7 @@ All rules are asked of all sites, so that a refusal names everything that stands
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,15 +27,45 @@ class Screening:
 
     problem: Problem
     rules: tuple[Rule, ...]
-    refused: dict[str, Mask]
-    """For each rule by name: the sites that it refuses."""
     passed: Mask
     packing: Packing
-    """Into the nodes that no rule leaves out."""
-    packing_of_all: Packing
-    """Into all nodes, where it does not fit into those: what capacity is judged by."""
+    """Into the nodes that no rule leaves out, at the sites that nothing refuses to all units."""
+    _by_site_rules: dict[str, Mask]
+    _left_out: dict[str, list[Mask | None]]
+    """For each rule of nodes by name: the bins that it leaves out, by component."""
     _said: dict[int, list[Reason]] = field(default_factory=dict, init=False, repr=False, compare=False)
     """By what refuses: the reasons that are the same at every site."""
+
+    @property
+    def refused(self) -> dict[str, Mask]:
+        """For each rule by name, in their order: the sites that it refuses."""
+        return self._judged.refused
+
+    @cached_property
+    def _judged(self) -> _Judged:
+        """What each rule refuses. That a site has no room decides; which rules keep its nodes out is for who asks why."""
+        problem = self.problem
+        bins, sites, components = problem.bins, len(problem), problem.components
+        packing = pack(bins, components, eligible=self.packing.eligible, sites=sites)
+        unfit, packing_of_all = ~packing.fits, packing
+        touched = {name: _touched(bins, masks, unfit) for name, masks in self._left_out.items()}
+        # Where no node is left out there is nothing more, and where all fits already there is nothing to ask.
+        doubtful = np.zeros(sites, dtype=bool)
+        for mask in touched.values():
+            doubtful |= mask
+        if doubtful.any():
+            everything = np.ones(len(bins.site), dtype=bool)
+            again = pack(bins, components, eligible=[everything for _ in components], sites=sites, among=doubtful)
+            packing_of_all = packing.or_else(again, doubtful)
+        refused: dict[str, Mask] = {}
+        for rule in self.rules:
+            if isinstance(rule, SiteRule):
+                refused[rule.name] = self._by_site_rules[rule.name]
+            elif isinstance(rule, CapacityRule):
+                refused[rule.name] = ~packing_of_all.fits
+            else:
+                refused[rule.name] = touched[rule.name]
+        return _Judged(refused, packing, packing_of_all)
 
     @cached_property
     def _against(self) -> Ints:
@@ -61,10 +91,10 @@ class Screening:
             if isinstance(rule, SiteRule):
                 found.append(rule.reason(problem, site))
             elif isinstance(rule, NodeRule):
-                found.append(rule.reason(problem, site, self._shortage(self.packing, site)))
+                found.append(rule.reason(problem, site, self._shortage(self._judged.packing, site)))
             else:
-                shortage = self._shortage(self.packing_of_all, site)
-                found += rule.reasons(problem, site, shortage, self.packing_of_all)
+                packing = self._judged.packing_of_all
+                found += rule.reasons(problem, site, self._shortage(packing, site), packing)
         if all(isinstance(rule, SiteRule) and rule.alike for rule in refusing):
             self._said[against] = found
         return found
@@ -85,13 +115,23 @@ class Screening:
         return Shortage(0, placed[0])
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What each rule refuses, and by what."""
+
+    refused: dict[str, Mask]
+    packing: Packing
+    """Into the nodes that no rule leaves out, at all sites."""
+    packing_of_all: Packing
+    """Into all nodes, where it does not fit into those: what capacity is judged by."""
+
+
 def screen(problems: Sequence[Problem], rules: Sequence[Rule]) -> list[Screening]:
     """Asks every rule of every site: of the problem of each unit, the first of which is the one that serves the places.
 
     Places are served by the first unit alone, so they keep no site from the others. What is about the app as a whole is
     asked once.
     """
-    bins, sites = problems[0].bins, len(problems[0])
     node_rules = [one for one in rules if isinstance(one, NodeRule)]
     something: dict[int, tuple[Mask, bool]] = {}
     left_out = [
@@ -101,84 +141,47 @@ def screen(problems: Sequence[Problem], rules: Sequence[Rule]) -> list[Screening
         }
         for problem in problems
     ]
+    whole: dict[str, Mask] = {}
+    allowed: Mask = np.ones(len(problems[0]), dtype=bool)
+    for rule in rules:
+        if isinstance(rule, SiteRule) and not rule.of_unit:
+            whole[rule.name] = rule.refuses(problems[0])
+            if rule.name not in OF_PLACES:
+                allowed &= ~whole[rule.name]
+    packings = _packings(problems, left_out, allowed)
+    found = []
+    for at, (problem, mine, packing) in enumerate(zip(problems, left_out, packings, strict=True)):
+        asked = tuple(one for one in rules if not at or one.name not in OF_PLACES)
+        by_site_rules, passed = dict(whole), allowed & packing.fits
+        for rule in asked:
+            if isinstance(rule, SiteRule) and (rule.of_unit or rule.name in OF_PLACES):
+                by_site_rules[rule.name] = rule.refuses(problem) if rule.of_unit else whole[rule.name]
+                passed &= ~by_site_rules[rule.name]
+        one = Screening(problem, asked, passed, packing, by_site_rules, mine)
+        # Where nobody asks for room, a site that lacks it is refused only in so far as nodes are left out.
+        whole_room = any(isinstance(rule, CapacityRule) for rule in asked)
+        found.append(one if whole_room else replace(one, passed=one.passed_but_for(())))
+    return found
+
+
+def _packings(
+    problems: Sequence[Problem], left_out: Sequence[dict[str, list[Mask | None]]], among: Mask
+) -> list[Packing]:
+    """Of each problem the packing into the nodes that no rule leaves out; those of single components all at once."""
+    bins, sites = problems[0].bins, len(problems[0])
     everything = np.ones(len(bins.site), dtype=bool)
     known: dict[tuple[int, ...], Mask] = {}
     eligible = [
         [_not_in([masks[at] for masks in mine.values()], everything, known) for at in range(len(problem.components))]
         for problem, mine in zip(problems, left_out, strict=True)
     ]
-    packings = _packings(problems, eligible, sites)
-    whole: dict[str, Mask] = {}
-    by_any: Mask = np.zeros(sites, dtype=bool)
-    for rule in rules:
-        if isinstance(rule, SiteRule) and not rule.of_unit:
-            whole[rule.name] = rule.refuses(problems[0])
-            if rule.name not in OF_PLACES:
-                by_any |= whole[rule.name]
-    return [
-        _screened(problem, rules, mine, packing, whole, by_any, everything, first=not at)
-        for at, (problem, mine, packing) in enumerate(zip(problems, left_out, packings, strict=True))
-    ]
-
-
-def _packings(problems: Sequence[Problem], eligible: Sequence[Sequence[Mask]], sites: int) -> list[Packing]:
-    """Of each problem the packing into the nodes that no rule leaves out; those of single components all at once."""
-    bins = problems[0].bins
     lone = [at for at, one in enumerate(problems) if len(one.components) == 1]
-    each = pack_each(
-        bins, [problems[at].components[0] for at in lone], eligible=[eligible[at][0] for at in lone], sites=sites
-    )
-    alone = dict(zip(lone, each, strict=True))
+    components, masks = [problems[at].components[0] for at in lone], [eligible[at][0] for at in lone]
+    alone = dict(zip(lone, pack_each(bins, components, eligible=masks, sites=sites, among=among), strict=True))
     return [
-        alone[at] if at in alone else pack(one.bins, one.components, eligible=eligible[at], sites=sites)
+        alone.get(at) or pack(one.bins, one.components, eligible=eligible[at], sites=sites, among=among)
         for at, one in enumerate(problems)
     ]
-
-
-def _screened(
-    problem: Problem,
-    rules: Sequence[Rule],
-    left_out: dict[str, list[Mask | None]],
-    packing: Packing,
-    whole: dict[str, Mask],
-    by_any: Mask,
-    everything: Mask,
-    *,
-    first: bool,
-) -> Screening:
-    """whole: what is asked of the app as a whole, by rule; by_any: what of that refuses a site to every unit."""
-    bins, sites = problem.bins, len(problem)
-    packing_of_all, unfit = packing, ~packing.fits
-    touched = {name: _touched(bins, masks, unfit) for name, masks in left_out.items()}
-    # Where no node is left out there is nothing more, and where all fits already there is nothing to ask.
-    doubtful = np.zeros(sites, dtype=bool)
-    for mask in touched.values():
-        doubtful |= mask
-    if doubtful.any():
-        all_bins = [everything for _ in problem.components]
-        again = pack(bins, problem.components, eligible=all_bins, sites=sites, among=doubtful)
-        packing_of_all = packing.or_else(again, doubtful)
-    refused: dict[str, Mask] = {}
-    by_any = by_any | doubtful
-    asked = tuple(one for one in rules if first or one.name not in OF_PLACES)
-    for rule in asked:
-        if isinstance(rule, SiteRule):
-            refused[rule.name] = rule.refuses(problem) if rule.of_unit else whole[rule.name]
-            if rule.of_unit or rule.name in OF_PLACES:
-                by_any |= refused[rule.name]
-        elif isinstance(rule, CapacityRule):
-            refused[rule.name] = ~packing_of_all.fits
-            by_any |= refused[rule.name]
-        else:
-            refused[rule.name] = touched[rule.name]
-    return Screening(
-        problem=problem,
-        rules=asked,
-        refused=refused,
-        passed=~by_any,
-        packing=packing,
-        packing_of_all=packing_of_all,
-    )
 
 
 def _some(masks: Sequence[Mask | None], something: dict[int, tuple[Mask, bool]]) -> list[Mask | None]:

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from placement.arrays import Floats, Ints, Mask
+from placement.arrays import Floats, Ints
 from placement.compiled import Flags, Numbers, Row, Small, kernel
 from placement.reaches import Reaches
-from placement.solve.entries import Listed, matrix_of, parts_of
+from placement.solve.entries import Listed, matrix_of
 from placement.solve.model import Clients, Unit, nobody
-from placement.solve.shortlist import SPARE, STRETCH, count, listed, save, some_for_each
+from placement.solve.shortlist import SPARE, STRETCH, count, least, listed, save, some_for_each
 from placement.units import UnitWords
 
 WIDE = 320
@@ -34,10 +33,8 @@ SAMPLED = 32
 class Places:
     """The places that the first unit serves, and what serving each costs."""
 
-    pairs: csr_array
-    """(places, sites): the latency of each pair in reach, ms."""
     by_site: Listed
-    """The same by site."""
+    """(sites, places): the latency of each pair in reach, ms."""
     factor: Floats
     """(places,): what a millisecond costs."""
     tier: int
@@ -72,23 +69,30 @@ def sifted(
         else:
             promised = _of_places(places, near, unit.sites, own)
         keep = nobody() if start is None else start[at]
-        picked = []
-        for most in (SEARCHED, SAMPLED):
-            chosen = listed(unit, promised, groups=unit.groups, keep=keep, most=most)
-            if unit.count > most:
-                # Whoever has few of these in reach has the best of those that it has, here and in what is sampled.
-                if places is not None and not at:
-                    _some_for(places, unit.sites, promised, chosen)
-                for one in near:
-                    some_for_each(one.start, one.column, np.arange(len(one.start) - 1), promised, chosen)
-            picked.append(chosen)
+        chosen = listed(unit, promised, groups=unit.groups, keep=keep, most=SEARCHED)
+        if unit.count > SEARCHED:
+            # Whoever has few of these in reach has the best of those that it has.
+            if places is not None and not at:
+                _some_for_places(*places.by_site[:2], unit.sites, promised, len(places.factor), chosen)
+            for one in near:
+                some_for_each(one.start, one.column, np.arange(len(one.start) - 1), promised, chosen)
         if near and at:
             # Whoever only serves others is of no use where nothing that it serves can be.
-            some = np.isfinite(promised)
-            some[keep] = True
-            picked[0] &= some
-        kept[at] = np.flatnonzero(picked[0])
-        promising[at] = np.flatnonzero(picked[0] & picked[1])
+            useful = np.isfinite(promised)
+            useful[keep] = True
+            chosen &= useful
+        kept[at] = np.flatnonzero(chosen)
+        if any(at in other.serves for other in words):
+            best = promised[kept[at]]
+            sample = np.zeros(unit.count, dtype=bool)
+            sample[kept[at][least(best, SAMPLED)]] = True
+            if places is not None and not at:
+                inside = sample[kept[at]]
+                _some_for_places(*places.by_site[:2], unit.sites[kept[at]], best, len(places.factor), inside)
+                sample[kept[at]] = inside
+            for one in near:
+                some_for_each(one.start, one.column, np.arange(len(one.start) - 1), promised, sample)
+            promising[at] = np.flatnonzero(sample & chosen)
     return kept
 
 
@@ -121,12 +125,6 @@ def _of_places(places: Places, near: Sequence[Listed], sites: Ints, own: Floats)
 def _of_clients(clients: Listed, own: Floats) -> Floats:
     """(candidates,): the reduced cost of each of those that serve others alone; infinite of those that reach none."""
     return _saved(clients.start, clients.column, own)
-
-
-def _some_for(places: Places, sites: Ints, promised: Floats, chosen: Mask) -> None:
-    """Chooses the best for each place that few of the chosen serve."""
-    indptr, indices, _ = parts_of(places.pairs)
-    _some_for_places(places.by_site.start, places.by_site.column, sites, indptr, indices, promised, chosen)
 
 
 @kernel
@@ -167,42 +165,36 @@ def _save_places(start: Numbers, place: Small, ms: Row, factor: Row, sites: Numb
 
 
 @kernel
-def _some_for_places(
-    start: Numbers,
-    place_of: Small,
-    sites: Numbers,
-    indptr: Numbers,
-    indices: Small,
-    promised: Row,
-    chosen: Flags,
-) -> None:
+def _some_for_places(start: Numbers, place: Small, sites: Numbers, promised: Row, places: int, chosen: Flags) -> None:
     """Chooses the best for each place that few of the chosen serve."""
-    served = np.zeros(len(indptr) - 1, dtype=np.int64)
+    served = np.zeros(places, dtype=np.int64)
     for at in range(len(sites)):
         if chosen[at]:
             for entry in range(start[sites[at]], start[sites[at] + 1]):
-                served[place_of[entry]] += 1
-    best, candidate_of = np.empty(SPARE, dtype=np.int64), np.empty(0, dtype=np.int32)
-    for place in range(len(served)):
-        if served[place] >= SPARE:
-            continue
-        if not len(candidate_of):
-            candidate_of = np.full(len(start) - 1, -1, dtype=np.int32)
-            for at in range(len(sites)):
-                candidate_of[sites[at]] = at
-        count = 0
-        for entry in range(indptr[place], indptr[place + 1]):
-            candidate = candidate_of[indices[entry]]
-            if candidate < 0 or (count == SPARE and not promised[candidate] < promised[best[count - 1]]):
+                served[place[entry]] += 1
+    lacking = 0
+    for to in range(places):
+        lacking += served[to] < SPARE
+    if not lacking:
+        return
+    best, counts = np.empty((places, SPARE), dtype=np.int64), np.zeros(places, dtype=np.int64)
+    for candidate in range(len(sites)):
+        for entry in range(start[sites[candidate]], start[sites[candidate] + 1]):
+            to = place[entry]
+            if served[to] >= SPARE:
+                continue
+            count = counts[to]
+            if count == SPARE and not promised[candidate] < promised[best[to, count - 1]]:
                 continue
             at = min(count, SPARE - 1)
-            while at and promised[candidate] < promised[best[at - 1]]:
-                best[at] = best[at - 1]
+            while at and promised[candidate] < promised[best[to, at - 1]]:
+                best[to, at] = best[to, at - 1]
                 at -= 1
-            best[at] = candidate
-            count = min(count + 1, SPARE)
-        for at in range(count):
-            chosen[best[at]] = True
+            best[to, at] = candidate
+            counts[to] = min(count + 1, SPARE)
+    for to in range(places):
+        for at in range(counts[to]):
+            chosen[best[to, at]] = True
 
 
 @kernel

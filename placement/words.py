@@ -17,7 +17,7 @@ from graph.kinds.policy import DivisionMode, PlacementPolicy, SiteSelector
 from graph.paths import Network
 from graph.refusal import LimitExceeded
 from graph.selectors import LabelSelector
-from graph.view import Reader, get_as
+from graph.view import Reader
 from placement.affinity import Company, companies, itself_of, keeping_away
 from placement.arrays import Floats, Ints, Mask
 from placement.claims import binding
@@ -196,8 +196,9 @@ def _region_names(ground: Ground, policy: PlacementPolicy) -> dict[str, str]:
     named = [*policy.sites.region_ids, *policy.residency_region_ids]
     if not named:
         return {}
-    found = ((one, get_as(ground.reader, Region, one)) for one in {*named, *ground.regions.values})
-    return {one: region.name for one, region in found if region is not None}
+    get = ground.reader.get
+    found = ((one, get(one)) for one in {*named, *ground.regions.values})
+    return {one: region.name for one, region in found if isinstance(region, Region)}
 
 
 def _regions(ground: Ground, policy: PlacementPolicy, *, path: str) -> tuple[Regions, ...]:

@@ -9,13 +9,13 @@ from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.latency import reach
 from placement.rules.rule import SiteRule, bandwidth_reason, nobody
-from placement.solve.entries import reached
+from placement.solve.entries import empty_rows
 
 
 def _refuses(problem: Problem) -> Mask:
     if problem.words.allowed is None or all(one.min_bandwidth_mbps is None for one in problem.targets):
         return nobody(problem)
-    return reached(problem.latency.pairs) & ~reached(reach(problem))
+    return ~empty_rows(problem.latency.by_site) & empty_rows(reach(problem))
 
 
 def _reason(problem: Problem, site: int) -> Reason:

@@ -8,38 +8,38 @@ choice, not for a filter of one site.
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import SiteRule, nobody
+from placement.solve.entries import Listed, empty_rows, turned
 
 
-def reach(problem: Problem) -> csr_array:
-    """(targets, sites): an explicit entry is in reach of the target by all its limits, time or distance, and bandwidth.
+def reach(problem: Problem) -> Listed:
+    """By site: an explicit entry is a target that it is in reach of by all its limits, time or distance, and bandwidth.
 
     The entry is the latency in milliseconds, one way.
     """
-    pairs, allowed = problem.latency.pairs, problem.words.allowed
+    allowed = problem.words.allowed
     narrow = (
         [] if allowed is None else [n for n, one in enumerate(problem.targets) if one.min_bandwidth_mbps is not None]
     )
     if allowed is None or not narrow:
-        return pairs
+        return problem.latency.by_site
+    pairs = problem.latency.pairs
     keep = np.ones(len(pairs.indices), dtype=bool)
     for target in narrow:
         here = slice(pairs.indptr[target], pairs.indptr[target + 1])
         keep[here] = np.isin(pairs.indices[here], allowed.sites_of(target))
-    before = np.concatenate(([0], np.cumsum(keep)))
-    return csr_array((pairs.data[keep], pairs.indices[keep], before[pairs.indptr]), shape=pairs.shape)
+    before = np.concatenate(([0], np.cumsum(keep))).astype(np.int64)
+    kept = Listed(before[pairs.indptr], pairs.indices[keep], pairs.data[keep])
+    return turned(kept, columns=len(problem))
 
 
 def serves_nobody(problem: Problem) -> Mask:
     """(sites,): whether the site is in reach of no place by time or distance."""
-    begin = problem.latency.by_site.start
-    found: Mask = begin[1:] == begin[:-1]
-    return found
+    return empty_rows(problem.latency.by_site)
 
 
 def _refuses(problem: Problem) -> Mask:

@@ -48,13 +48,8 @@ def kept_columns(rows: Listed, kept: Ints, *, columns: int) -> Listed:
     return Listed(*_columns(*rows, place))
 
 
-def by_columns(matrix: csr_array) -> Listed:
-    """The matrix with its columns as rows, explicit zeros included."""
-    return turned(Listed(*parts_of(matrix)), columns=matrix.shape[1])
-
-
 def turned(rows: Listed, *, columns: int) -> Listed:
-    """The same of what has so many columns."""
+    """What has so many columns, with these as rows; explicit zeros stay."""
     return Listed(*_turned(*rows, columns))
 
 
@@ -62,6 +57,12 @@ def matrix_of(rows: Listed, *, columns: int) -> csr_array:
     """The matrix of so many columns that has these entries."""
     parts = rows.value, rows.column, rows.start.astype(np.int32)
     return csr_array(parts, shape=(len(rows.start) - 1, columns))
+
+
+def empty_rows(rows: Listed) -> Mask:
+    """(rows,): those without an entry."""
+    found: Mask = rows.start[1:] == rows.start[:-1]
+    return found
 
 
 def reached(matrix: csr_array) -> Mask:

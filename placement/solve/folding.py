@@ -18,6 +18,8 @@ STEP = 1e-3
 
 def weights_of(model: Model) -> Floats:
     """(tiers,): the weight of each tier; 1 for the first."""
+    if model.tiers == 1:
+        return np.ones(1)
     sizes = np.zeros(model.tiers)
     for unit in model.units:
         if unit.count:

@@ -193,6 +193,10 @@ def _demand(indptr: Numbers, indices: Small, data: Row, rows: Numbers, column_of
 
 
 def _spreads(domains: Sequence[Domains], columns: Ints, held: Ints) -> Spreads:
+    if not domains:
+        nothing = np.empty(0, dtype=np.int64)
+        none = np.empty((0, len(columns)), dtype=np.int64)
+        return Spreads(none, nothing, np.zeros(1, dtype=np.int64), nothing, nothing, nothing)
     counts = [int(one.domain.max(initial=-1)) + 1 for one in domains]
     inside = [np.bincount(one.domain[held], minlength=count) for one, count in zip(domains, counts, strict=True)]
     return Spreads(

@@ -120,7 +120,7 @@ class Limits:
 
     rounds: int = 60
     """Of local search."""
-    joint_moves: int = 16
+    joint_moves: int = 24
     """Alternatives of a unit tried with the units it depends on solved anew, where no core is solved afterwards."""
     core_joint_moves: int = 40
     """The same before a core, which begins from what they find."""

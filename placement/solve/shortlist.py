@@ -19,6 +19,8 @@ from placement.solve.entries import parts_of
 from placement.solve.layout import Rows
 from placement.solve.model import Group, Unit
 
+_INSERTED = 96
+"""So few of many are picked one after the other."""
 STRETCH = 1.5
 """How far above the cheapest share a client is taken to pay, so that candidates that share clients with a better are told
 apart."""
@@ -93,10 +95,30 @@ def least(figures: Floats, count: int) -> Ints:
     """The places of so many least figures, ascending; of equal ones the first."""
     if count >= len(figures):
         return np.arange(len(figures))
+    if count <= _INSERTED:
+        return np.sort(_least(figures, count))
     limit = np.partition(figures, count - 1)[count - 1]
     below = np.flatnonzero(figures < limit)
     equal = np.flatnonzero(figures == limit)[: count - len(below)]
     return np.sort(np.concatenate((below, equal)))
+
+
+@kernel
+def _least(figures: Row, count: int) -> Numbers:
+    """The places of so many least figures, of equal ones the first: each is put in its place among the least so far."""
+    place, least = np.empty(count, dtype=np.int64), np.empty(count)
+    have = 0
+    for one in range(len(figures)):
+        figure = figures[one]
+        if have == count and not figure < least[count - 1]:
+            continue
+        at = min(have, count - 1)
+        while at and figure < least[at - 1]:
+            place[at], least[at] = place[at - 1], least[at - 1]
+            at -= 1
+        place[at], least[at] = one, figure
+        have = min(have + 1, count)
+    return place
 
 
 @kernel

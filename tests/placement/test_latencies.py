@@ -91,9 +91,6 @@ def test_every_question_has_the_answer_of_a_search(
             reached, ms = found.within(n, 4.0)
             np.testing.assert_array_equal(reached, np.flatnonzero(table[n] <= 4.0))
             np.testing.assert_allclose(ms, table[n][reached])
-            some, ms = found.sites_of(n)
-            np.testing.assert_array_equal(some, np.flatnonzero(table[n] <= limits[n]))
-            np.testing.assert_allclose(ms, table[n][some])
         excess = table - limits
         for site in range(len(ids)):
             place, ms = found.closest(site)
