@@ -71,7 +71,7 @@ class Lives(Checked):
             assert not self.calm, told
             return
         shop = Shop(name, told.deployment, gated, operations=[told.operation])
-        shop.may_lack = self.away
+        shop.may_lack = self.lacking()
         shop.change(Intent("1", frozenset(at)))
         self.shops.append(shop)
 
@@ -289,7 +289,8 @@ class Lives(Checked):
     @rule(trouble=st.sampled_from(sorted(TROUBLES)))
     def goes_wrong(self, trouble: str) -> None:
         self.calm = False
-        names = TROUBLES[trouble].get("awaySites", []) + TROUBLES[trouble].get("hangingSites", [])
+        kinds = ("awaySites", "hangingSites", "failingSites")
+        names = [name for kind in kinds for name in TROUBLES[trouble].get(kind, [])]
         self.away |= {self.edge.site_ids[int(one.removeprefix("s"))] for one in names}
         self.do(lambda: self.edge.configure(**QUIET | TROUBLES[trouble]))
 

@@ -29,6 +29,7 @@ from graph.edit import Edit
 from graph.kinds import Profile
 from graph.kinds.dependencies import Dependency
 from graph.refusal import InvalidState, Refusal
+from graph.values import HealthStatus
 from lifecycle.settings import LifecycleSettings
 from lifecyclekit.edge import Edge
 
@@ -144,8 +145,13 @@ class Lived(RuleBasedStateMachine):
             return refusal
         if shop is not None:
             shop.operations.append(told.operation)
-            shop.may_lack |= self.away
+            shop.may_lack |= self.lacking()
         return told
+
+    def lacking(self) -> frozenset[str]:
+        """Sites where what is placed now may find no room: those that have been away, and those that are found down."""
+        found = (self.edge.site(one) for one in range(SITES))
+        return self.away | {one.id for one in found if one.health.status is HealthStatus.DOWN}
 
     def changed(self, shop: Shop, intent: Intent, call: Callable[[User, str], Awaitable[Told]]) -> None:
         """A change of what is wanted: granted, or refused with nothing done."""
