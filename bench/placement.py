@@ -51,6 +51,8 @@ NAIVE_APPS = 6
 DEPLOYMENTS = 5_000
 SHORT, TOGETHER = 0.2, 46
 """Of the contended batch: what is left of each node at most, and how many apps."""
+BATCHES = (1, 2, 3)
+"""Seeds of the contended batches, each a network and apps of its own."""
 LOST = 20
 """Sites that are lost, one at a time."""
 PLANNING_S = 20.0
@@ -153,14 +155,21 @@ def against(
 
 
 def batch(bench: Bench) -> None:
+    """The contended batch, and the same of other networks and apps, by which it is seen that it is not made for the one."""
+    for seed in BATCHES:
+        contended(bench, seed)
+
+
+def contended(bench: Bench, seed: int) -> None:
     """Apps that are decided together on room that does not suffice for what each would have alone.
 
     Whatever is placed is compared with a bound for those same apps: what they cost at least on the nodes that there are,
     from prices for room (`bench/placement_batch_bounds.py`), or the sum of what each costs at least alone if that is more.
     How many are placed stands beside how many can be at most.
     """
-    ground = Ground(FibreWorld(SCALES["S"], free=SHORT))
-    listed = crowded(ground.world, TOGETHER)
+    ground = Ground(FibreWorld(SCALES["S"], seed=seed, free=SHORT))
+    listed = crowded(ground.world, TOGETHER, seed=seed)
+    name = "contended batch, S" if seed == BATCHES[0] else f"contended batch, S, network {seed}"
     bounds = bounds_for(ground.world, "crowded", listed)
     nodes = ground.world.nodes
     free = sum(one.capacity.cpu_millicores - one.foreign_use.cpu_millicores for one in nodes)
@@ -174,29 +183,29 @@ def batch(bench: Bench) -> None:
     wanted_share = 100 * sum(_cpu(one, by_id) for one in wanted) / free
     taken_share = 100 * sum(_cpu(one, by_id) for one in together.placed.values()) / free
     alone = sum(bounds[one].kind != NONE for one in bounds)
-    bench.note("contended batch, S: apps", len(listed), unit="")
-    bench.note("contended batch, S: of these a place alone", alone, unit="")
-    bench.note("contended batch, S: placed together", len(together.placed), unit="")
-    bench.note("contended batch, S: of the free cores wanted", wanted_share, unit="%")
-    bench.note("contended batch, S: of the free cores taken", taken_share, unit="%")
-    bench.at_most("contended batch, S: CPU", took, unit="s", target=20)
+    bench.note(f"{name}: apps", len(listed), unit="")
+    bench.note(f"{name}: of these a place alone", alone, unit="")
+    bench.note(f"{name}: placed together", len(together.placed), unit="")
+    bench.note(f"{name}: of the free cores wanted", wanted_share, unit="%")
+    bench.note(f"{name}: of the free cores taken", taken_share, unit="%")
+    bench.at_most(f"{name}: CPU", took, unit="s", target=20)
     if not all(one in bounds for one in together.placed):
-        bench.say("NOT MEASURED: the batch's gap: no bounds were computed for these apps in this world")
+        bench.say(f"NOT MEASURED: {name}, its gap: no bounds were computed for these apps in this world")
         return
     lone = sum(bounds[one].cost for one in together.placed)
-    bench.note("contended batch, S: over what each costs at least alone", 100 * (together.cost[0] / lone - 1), unit="%")
+    bench.note(f"{name}: over what each costs at least alone", 100 * (together.cost[0] / lone - 1), unit="%")
     known = batch_bound_for(ground.world, "crowded", listed)
     if known is None:
-        bench.say("NOT MEASURED: the batch's gap: no bound was computed for these apps together in this world")
+        bench.say(f"NOT MEASURED: {name}, its gap: no bound was computed for these apps together in this world")
         return
     if len(together.placed) > known.most:
         raise RuntimeError(
             f"{len(together.placed)} are placed, and at most {known.most} can be: compute the bounds anew"
         )
-    bench.note("contended batch, S: placed together at most, proved", known.most, unit="")
+    bench.note(f"{name}: placed together at most, proved", known.most, unit="")
     least = max(lone, known.of(together.placed))
     over = 100 * (together.cost[0] / least - 1)
-    bench.at_most("contended batch, S: over the bound of those placed", over, unit="%", target=3, scaled=False)
+    bench.at_most(f"{name}: over the bound of those placed", over, unit="%", target=3, scaled=False)
 
 
 def failover(bench: Bench) -> None:

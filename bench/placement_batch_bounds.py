@@ -4,11 +4,12 @@ The sum of what each costs alone leaves out that they take room from each other.
 placement with them is found exactly (HiGHS), and what all room is worth by them is taken off, which is a bound whatever the
 prices are. Room is counted as `placement.batch_kinds` does, node by node and in whole components, so it is a bound of what
 packs on nodes and not of pooled capacity; and what is proved not to fit on the nodes of a site together is room as well
-(`placement.batch_jams`), which is looked for in the best choices for all. Good prices are those of a relaxation to which the
+(`placement.batch_jams`), which is looked for in the best choices for all, and at each site in what the relaxation has there
+(`bench.measures.site_patterns`). Good prices are those of a relaxation to which the
 cheapest placements are added round by round. They are made for the apps that the batch places, so the bound is near for
 those, and valid for any.
 
-    python -m bench.placement_batch_bounds --rounds 60
+    python -m bench.placement_batch_bounds --rounds 60 --seeds 1 2 3
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from bench.measures.placing import Ground
-from bench.placement import SHORT, TOGETHER
+from bench.measures.site_patterns import cut_off
+from bench.placement import BATCHES, SHORT, TOGETHER
 from bench.worlds.apps import crowded
 from bench.worlds.bounds import NONE, BatchBound, digest, name_of, shipped, write
 from bench.worlds.fibre import SCALES, FibreWorld
@@ -44,6 +46,8 @@ SMOOTH = 0.7
 """How much of the best prices is kept where new ones are tried."""
 NEAR = 1e-4
 """Relative: a bound this near to the relaxation is not looked for further."""
+CUTS = 3
+"""Times that a relaxation is told what does not fit at sites, before its prices are tried."""
 SETTLING = 6
 """Every so many rounds the best of all known choices is laid out, to learn what does not fit."""
 
@@ -96,7 +100,7 @@ class Relaxation:
         for number in range(rounds):
             every = (*batch.known, *self._not_held.values())
             known = [self._as_counted(one) for one in every if self._ids[one.at] in wanted]
-            priced = batch.prices.priced(known, self._penalties())
+            priced = self._priced(known)
             before = self.bound
             self._tried(self._smoothed(priced) if number % 3 else priced, wanted)
             if number < 2 and not self._counted:
@@ -111,6 +115,14 @@ class Relaxation:
             stuck = stuck + 1 if self.bound <= before + NEAR else 0
             if stuck > SETTLING:
                 return
+
+    def _priced(self, known: list[Known]) -> Priced:
+        """The relaxation, of which no part is beyond what fits at a site, as far as some rounds of that tell."""
+        for _ in range(0 if self._counted else CUTS):
+            priced = self._batch.prices.priced(known, self._penalties())
+            if not cut_off(self._batch.sites, self._batch.prices, known, priced.shares):
+                return priced
+        return self._batch.prices.priced(known, self._penalties())
 
     def _laid_out(self, known: list[Known]) -> None:
         """Has the best of the known choices on the nodes, to learn what does not fit together."""
@@ -185,19 +197,25 @@ def _free(model: Model) -> Model:
 
 
 def main() -> None:
-    """Computes the bound of the contended batch and writes it."""
+    """Computes the bounds of the contended batches and writes them."""
     parser = argparse.ArgumentParser(prog="bench.placement_batch_bounds")
     parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(BATCHES))
     given = parser.parse_args()
-    world = FibreWorld(SCALES["S"], free=SHORT)
+    for seed in given.seeds:
+        _bound(seed, rounds=given.rounds)
+
+
+def _bound(seed: int, *, rounds: int) -> None:
+    world = FibreWorld(SCALES["S"], seed=seed, free=SHORT)
     ground = Ground(world)
-    listed = crowded(world, TOGETHER)
+    listed = crowded(world, TOGETHER, seed=seed)
     asked = sorted((Asked(app.name, ground.problem(app)) for app in listed), key=lambda one: one.id)
     placed = set(decide_together(asked).placed)
     costs = Relaxation(asked, counted=False)
-    costs.run(given.rounds, wanted=placed)
+    costs.run(rounds, wanted=placed)
     count = Relaxation(asked, counted=True, jams=costs.jams)
-    count.run(given.rounds, wanted=set(count.alone))
+    count.run(rounds, wanted=set(count.alone))
     bounds = shipped()
     name = name_of(world, "crowded")
     if bounds.digests.get(name) != digest(world, listed):

@@ -47,8 +47,8 @@ class Asked:
 class BatchLimits:
     """Where the search for a batch ends: counts, never seconds."""
 
-    decisions: int = 800
-    """Problems decided, all together."""
+    decisions: int = 1_000
+    """Problems decided, all together, before the last look at each."""
     rounds: int = 10
     """Of prices."""
     exchanges: int = 24
@@ -59,8 +59,10 @@ class BatchLimits:
     """How many make way for one that is searched anew."""
     fine_rounds: int = 3
     """Of prices for what has a place by then, with choices that are searched further."""
+    turns: int = 4
+    """Times that all that follows is gone through, others first each time."""
     settlings: int = 4
-    """Times that those are decided again whose choices the relaxation would not make."""
+    """Times in a turn that those are decided again whose choices the relaxation would not make."""
     nodes: int = 20
     """Of an exact choice among what is known."""
     stop: Stop | None = None
@@ -125,27 +127,35 @@ def _searched(batch: Batch, limits: BatchLimits) -> int:
             break
     batch.improved(partial(dive, batch))
     steps += _exchanged(batch, limits, priced)
-    steps += _settled(batch, limits)
-    _polish(batch, FINE)
-    return steps + 1
+    return steps + _settled(batch, limits)
 
 
 def _settled(batch: Batch, limits: BatchLimits) -> int:
-    """Makes what those that have a place cost less, by choices that are searched further; the steps that were made."""
-    wanted, steps, later = frozenset(batch.chosen), 0, 0
-    for _ in range(limits.fine_rounds):
+    """Makes what those that have a place cost less, by choices that are searched further; the steps that were made.
+
+    What is found for one beside all the others is one more choice that a relaxation knows, and what that leads to leaves
+    other room: so they take turns.
+    """
+    steps = later = 0
+    for turn in range(limits.turns):
+        wanted = frozenset(batch.chosen)
+        for _ in range(1 if turn else limits.fine_rounds):
+            if batch.decided >= limits.decisions:
+                break
+            steps += 1
+            priced = batch.prices.priced([one for one in batch.known if one.at in wanted], batch.penalties())
+            if not priced_out(batch, priced, wanted=wanted, limits=Limits()):
+                break
+        for _ in range(limits.settlings):
+            steps += 1
+            known = [one for one in batch.known if one.at in wanted]
+            priced = batch.prices.priced(known, batch.penalties())
+            again = partial(settle, batch, priced, known, later=later, nodes=limits.nodes)
+            later = 0 if batch.improved(again) else later + 1
+        steps += 1
+        _polish(batch, FINE)
         if batch.decided >= limits.decisions:
             break
-        steps += 1
-        priced = batch.prices.priced([one for one in batch.known if one.at in wanted], batch.penalties())
-        if not priced_out(batch, priced, wanted=wanted, limits=Limits()):
-            break
-    for _ in range(limits.settlings):
-        steps += 1
-        known = [one for one in batch.known if one.at in wanted]
-        priced = batch.prices.priced(known, batch.penalties())
-        again = partial(settle, batch, priced, known, later=later, nodes=limits.nodes)
-        later = 0 if batch.improved(again) else later + 1
     return steps
 
 

@@ -9,7 +9,7 @@ found again in other words.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,8 +27,15 @@ class Jam:
     site: int
     members: Mapping[int, int]
     """By component: with how many replicas or more it counts."""
-    most: int
-    """How many of them there may be."""
+    most: float
+    """How many of them there may be, each by its weight."""
+    weights: Mapping[int, float] = field(default_factory=dict)
+    """By component: what it counts; 1 where nothing is said."""
+
+    def takes(self, component: int, replicas: int) -> float:
+        """What so many replicas of a component count."""
+        least = self.members.get(component)
+        return 0.0 if least is None or replicas < least else self.weights.get(component, 1.0)
 
 
 class Jams:
@@ -62,9 +69,9 @@ class Jams:
             counts: dict[int, float] = {}
             for site, component, replicas in entries:
                 for number in self._at.get(site, ()):
-                    least = self._found[number].members.get(component)
-                    if least is not None and replicas >= least:
-                        counts[number] = counts.get(number, 0.0) + 1.0
+                    takes = self._found[number].takes(component, replicas)
+                    if takes:
+                        counts[number] = counts.get(number, 0.0) + takes
             numbers = sorted(counts)
             amounts = np.array([counts[one] for one in numbers], dtype=np.float64)
             known = self._takes[entries] = len(self._found), np.array(numbers, dtype=np.int64), amounts

@@ -19,6 +19,7 @@ from placement.batch_drafts import Draft, Option
 from placement.batch_jams import Entry, Jams
 from placement.batch_kinds import Kinds
 from placement.batch_room import SharedRoom
+from placement.batch_rows import telling
 from placement.solve.highs_run import run
 from placement.stopping import Stop
 
@@ -122,9 +123,9 @@ class Prices:
         rows = {site: row for row, site in enumerate(self._room.site_of[at].tolist())}
         for number in np.flatnonzero(priced.jams).tolist():
             jam = self.jams[number]
-            least = jam.members.get(int(self.first[at]) + component)
-            if least is not None and replicas >= least and jam.site in rows:
-                more[rows[jam.site]] += priced.jams[number]
+            takes = jam.takes(int(self.first[at]) + component, replicas)
+            if takes and jam.site in rows:
+                more[rows[jam.site]] += takes * priced.jams[number]
 
     def priced(self, known: Sequence[Known], penalties: Floats, *, others: Sequence[Known] = ()) -> Priced:
         """The relaxation over the known choices, on the room that those of others leave."""
@@ -161,11 +162,12 @@ class Prices:
         if not known:
             return []
         program = _Program(self, known, penalties, others)
+        rows = program.telling(self)
         answer = run(
             program.cost,
-            program.matrix,
-            low=program.low,
-            high=program.high,
+            csc_array(program.matrix[rows]),
+            low=program.low[rows],
+            high=program.high[rows],
             upper=np.ones(len(program.cost)),
             integral=np.ones(len(program.cost), dtype=bool),
             nodes=nodes,
@@ -236,3 +238,14 @@ class _Program:
         self.low: Floats = np.concatenate((np.full(len(self.rows), -np.inf), np.ones(problems)))
         # What runs on nodes fits in every way of counting but for what is rounded off.
         self.high: Floats = np.concatenate((np.maximum(capacity[self.rows], 0.0), np.ones(problems)))
+
+    def telling(self, prices: Prices) -> Ints:
+        """The rows of the matrix but those of room that other room stands in for."""
+        count = len(self.rows)
+        jams = np.array([prices.jams[one].site for one in range(len(prices.jams))], dtype=np.int64)
+        sites = prices.capacity.shape[1]
+        of_jam = self.rows - prices.capacity.size
+        site = np.where(of_jam < 0, self.rows % sites, 0)
+        site[of_jam >= 0] = jams[of_jam[of_jam >= 0]]
+        kept = telling(self.matrix[:count].toarray(), self.high[:count], site)
+        return np.concatenate((np.flatnonzero(kept), np.arange(count, len(self.high)))).astype(np.int64)

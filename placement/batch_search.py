@@ -45,9 +45,10 @@ class Batch:
         self.decided = 0
         """Problems decided."""
         self._ranks = sorted(set(priorities), reverse=True)
-        self._movable = self.room.shared_by_all and not any(one.current for one in problems)
+        self.movable = self.room.shared_by_all and not any(one.current for one in problems)
         """Whether what is chosen may change nodes: nothing of it runs, and nobody has nodes to itself."""
-        self._sites = Sites(self.room, self.prices)
+        self.sites = Sites(self.room, self.prices)
+        """What was found of the nodes of each site."""
         self._seen: dict[tuple[int, bytes], Known] = {}
         self._tiers = 1
 
@@ -121,8 +122,8 @@ class Batch:
     def jams(self, entries: Sequence[Entry]) -> bool:
         """Whether a choice jams a site by itself, as far as that is proved, which is learnt."""
         before = len(self.prices.jams)
-        for where in sorted({site for site, _, _ in entries}) if self._movable else ():
-            self._sites.packed([one for one in entries if one[0] == where])
+        for where in sorted({site for site, _, _ in entries}) if self.movable else ():
+            self.sites.packed([one for one in entries if one[0] == where])
         return len(self.prices.jams) > before
 
     def known_of(self, at: int) -> Known | None:
@@ -159,14 +160,14 @@ class Batch:
 
     def have(self, one: Known) -> bool:
         """Chooses a known choice, if it can be on the nodes: on those that are left, or when others there change nodes."""
-        if self._movable and self.room.problems[one.at].policy.division is None:
+        if self.movable and self.room.problems[one.at].policy.division is None:
             option = again(self.room, one.option, one.at)
         else:
             option = held(self.room, draft(self.room, one.at), one.option.open)
         if option is not None:
             self.take(one, option)
             return True
-        return self._movable and self._have_together(one)
+        return self.movable and self._have_together(one)
 
     def _have_together(self, one: Known) -> bool:
         """Packs all that is at the sites of a choice anew, with it."""
@@ -178,11 +179,11 @@ class Batch:
                 for entry in known.entries
                 if entry[0] == where
             ]
-            found = self._sites.packed([entry for _, entry in there])
+            found = self.sites.packed([entry for _, entry in there])
             if found is None:
                 return False
             for at, (_, component, _) in there:
-                key = (component - int(self.prices.first[at]), self._sites.row(at, where))
+                key = (component - int(self.prices.first[at]), self.sites.row(at, where))
                 anew.setdefault(at, {})[key] = found[component]
         others = {at: known for at in anew if at != one.at and (known := self.leave(at)) is not None}
         for at, assigned in anew.items():

@@ -39,6 +39,7 @@ class Sites:
         ]
         self._nodes: dict[int, Ints | None] = {}
         self._packed: dict[tuple[Entry, ...], Assigned | None] = {}
+        self._may_fit: dict[tuple[Entry, ...], bool] = {}
 
     def row(self, at: int, site: int) -> int:
         """The row that a site is for a problem."""
@@ -51,13 +52,28 @@ class Sites:
             self._packed[key] = self._anew(key)
         return self._packed[key]
 
+    def may_fit(self, entries: Sequence[Entry]) -> bool:
+        """Whether some components may be on the nodes of the one site that they are at: not where it is proved that they
+        cannot, of which nothing is learnt."""
+        key = tuple(sorted(entries))
+        if self._packed.get(key) is not None:
+            return True
+        if key not in self._may_fit:
+            nodes = self._nodes_of(entries[0][0])
+            if nodes is None:
+                return True
+            free, bundles = self._free[:, nodes], self._bundles(nodes, key)
+            fits = packed_together(free, bundles) is not None
+            self._may_fit[key] = fits or not packed_exactly(free, bundles, nodes=NODES)[1]
+        return self._may_fit[key]
+
     def _anew(self, entries: Sequence[Entry]) -> Assigned | None:
         where = entries[0][0]
         nodes = self._nodes_of(where)
         if nodes is None:
             return None
         free = self._free[:, nodes]
-        bundles = [self._bundle(nodes, component, count) for _, component, count in entries]
+        bundles = self._bundles(nodes, entries)
         found = packed_together(free, bundles)
         if found is None:
             found, proved = packed_exactly(free, bundles, nodes=NODES)
@@ -84,6 +100,9 @@ class Sites:
             if all(needs_as_much(other, bundles[one]) for one in some):
                 members[component] = replicas
         self._prices.jams.add(Jam(where, members, len(some) - 1))
+
+    def _bundles(self, nodes: Ints, entries: Sequence[Entry]) -> list[Bundle]:
+        return [self._bundle(nodes, component, count) for _, component, count in entries]
 
     def _bundle(self, nodes: Ints, component: int, count: int) -> Bundle:
         at, own, _ = self._components[component]
