@@ -59,7 +59,7 @@ class BatchLimits:
     """How many make way for one that is searched anew."""
     fine_rounds: int = 3
     """Of prices for what has a place by then, with choices that are searched further."""
-    turns: int = 4
+    turns: int = 3
     """Times that all that follows is gone through, others first each time."""
     settlings: int = 4
     """Times in a turn that those are decided again whose choices the relaxation would not make."""
