@@ -1,7 +1,7 @@
 """The shared store taken away under the whole lifecycle: `edgeatlas worker` processes in the middle of a deploy.
 
-With the embedded store this is in `test_single_faults`; here the database is a server of its own that is stopped, killed
-and frozen, and nobody who waits for it shares a process with who asks.
+With the embedded store this is in `test_single_faults`; here the database is a server of its own that is stopped or
+killed, and nobody who waits for it shares a process with who asks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ CONVERGED_WITHIN_S = 120.0
 TAKEN: dict[str, tuple[Callable[[Neo4jServer], Any], Callable[[Neo4jServer], Any]]] = {
     "stopped": (Neo4jServer.stop, Neo4jServer.start),
     "killed": (Neo4jServer.kill, Neo4jServer.start),
-    "frozen": (Neo4jServer.freeze, Neo4jServer.thaw),
 }
 
 
@@ -123,7 +122,7 @@ async def deployed_without_a_store(
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize(("how", "away_s"), [("stopped", 120.0), ("killed", 60.0), ("frozen", 60.0)])
+@pytest.mark.parametrize(("how", "away_s"), [("stopped", 120.0), ("killed", 60.0)])
 async def test_workers_whose_store_goes_in_the_middle_of_a_deploy_finish_it_when_it_is_back(
     tmp_path: Path,
     neo4j_server: Neo4jServer,
