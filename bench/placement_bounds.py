@@ -14,6 +14,7 @@ import argparse
 import multiprocessing
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
@@ -30,9 +31,9 @@ from placement.solve.restriction import numbered_among, restricted
 from placement.solve.solve import solve
 
 STAGES = (
-    Limits(steps=100_000, mip_nodes=300, mip_looks=1_000),
-    Limits(steps=4_000_000, mip_nodes=300, mip_looks=1_000),
-    Limits(steps=4_000_000, mip_nodes=100_000, mip_looks=1_000_000, branched=100_000),
+    Limits(steps=40_000_000, mip_nodes=0),
+    Limits(steps=40_000_000, mip_nodes=300, mip_looks=200),
+    Limits(steps=40_000_000, mip_nodes=100_000, mip_looks=1_000_000, branched=100_000),
 )
 """Of a search of the whole: a relaxation that is told until it is whole, then a better choice to compare with, then all that
 can be better than that."""
@@ -58,6 +59,7 @@ def told(ground: Ground, app: AppToPlace, pipe: Connection) -> None:
             pipe.send(Bound(NONE))
             return
         best = found
+        sys.stderr.write(f"{app.name}: {found.bound} to {found.cost}\n")
         if found.bound is not None:
             pipe.send(Bound(EXACT if found.proved else BELOW, float(found.bound[0])))
         if found.proved:
@@ -101,6 +103,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5])
     parser.add_argument("--apps", type=int, default=200)
     parser.add_argument("--free", type=float, default=1.0, help="what is left of each node's capacity")
+    parser.add_argument("--only", nargs="+", default=[], help="names of apps")
     parser.add_argument("--seconds", type=float, default=60.0, help="for one app")
     given = parser.parse_args()
     prepare()
@@ -110,16 +113,16 @@ def main() -> None:
             ground = Ground(world)
             for sort in given.sorts:
                 make = {"simple": simple, "composite": apps, "crowded": crowded}[sort]
-                _set(ground, sort, make(world, given.apps, seed=seed), seconds=given.seconds)
+                _set(ground, sort, make(world, given.apps, seed=seed), seconds=given.seconds, only=given.only)
 
 
-def _set(ground: Ground, sort: str, listed: list[AppToPlace], *, seconds: float) -> None:
+def _set(ground: Ground, sort: str, listed: list[AppToPlace], *, seconds: float, only: Sequence[str]) -> None:
     name, mark = name_of(ground.world, sort), digest(ground.world, listed)
     before = shipped()
     known = dict(before.apps.get(name, {})) if before.digests.get(name) == mark else {}
     for at, app in enumerate(listed):
         have = known.get(app.name)
-        if have is not None and have.kind != BELOW:
+        if (have is not None and have.kind != BELOW) or (only and app.name not in only):
             continue
         found = bound_of(ground, app, seconds=seconds)
         if found is not None:

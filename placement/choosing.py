@@ -14,12 +14,14 @@ import numpy as np
 
 from graph.kinds.policy import SpreadBy
 from placement.arrays import Floats, Ints, Mask
-from placement.modelling import Modelled, modelled, most_sites, room_for, totals_of
+from placement.modelling import Modelled, modelled, most_sites, recut, room_for, totals_of
+from placement.narrowing import around
 from placement.placements import Layout, laid_out, price_of
 from placement.problem import Problem
 from placement.scores.price import price_per_hour
 from placement.screening import Screening
-from placement.solve.evaluation import evaluate
+from placement.solve.core import improve
+from placement.solve.evaluation import better, evaluate
 from placement.solve.model import Choice, Limits
 from placement.solve.solve import solve
 from placement.stopping import look
@@ -27,6 +29,9 @@ from placement.unit_problems import Unit
 
 MAX_CUTS = 16
 """How often a choice is made anew because what was chosen does not hold."""
+FIRST_LOOKS, FIRST_STEPS = 3, 0.5
+ROUNDS = 3
+"""How often it is looked around what was chosen, for what narrowing left out."""
 MAX_WIDTHS = 10
 """How often it is tried to divide a total over more sites."""
 SLACK = 1e-9
@@ -157,12 +162,44 @@ class Choosing:
                 rooms_of=self.rooms,
                 pooled=pooled,
             )
-            choice = solve(made.model)
+            limits = made.model.limits
+            # What is found in a narrow model is where to look, and is looked around at: it need not be searched to the end.
+            first = limits
+            if made.narrow:
+                looks, steps = limits.mip_looks // FIRST_LOOKS, int(limits.steps * FIRST_STEPS)
+                first = replace(limits, mip_looks=looks, steps=steps)
+            choice = solve(replace(made.model, limits=first))
             self.iterations += choice.iterations
+            if made.narrow and choice.feasible and made.model.limits.core_candidates:
+                made, choice = self._around(made, choice)
+            # What was cut is as large as all sites, and the model is kept with the decision.
+            made = replace(made, whole=None)
             if choice.feasible or not (made.narrow or (pooled and self._poolable)):
                 return made, choice
             # Room for several components is one figure, which asks for more than is needed.
             narrow, pooled = narrow and not made.narrow, pooled and made.narrow
+
+    def _around(self, made: Modelled, choice: Choice) -> tuple[Modelled, Choice]:
+        """Better choices near the one that was found, of what narrowing left out."""
+        whole, words = made.whole, self.problem.words.units
+        assert whole is not None, "it was made just now"
+        for _ in range(ROUNDS):
+            look(whole.limits.stop)
+            places = [
+                np.searchsorted(every.sites, unit.sites[one])
+                for every, unit, one in zip(whole.solved, made.model.units, choice.open, strict=True)
+            ]
+            kept = around(whole.solved, words, whole.reaches, places, tiers=made.model.tiers)
+            near = recut(made, kept)
+            inside = tuple(np.searchsorted(mine, one) for mine, one in zip(kept, places, strict=True))
+            limits = replace(whole.limits, steps=int(whole.limits.steps * FIRST_STEPS), mip_nodes=0)
+            begin = replace(choice, open=inside, bound=None, bound_kind="NONE", proved=False)
+            found = improve(replace(near.model, limits=limits), begin)
+            self.iterations += found.iterations
+            if not better(found.cost, choice.cost):
+                break
+            made, choice = near, found
+        return made, choice
 
     @property
     def _poolable(self) -> bool:

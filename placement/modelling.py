@@ -63,6 +63,21 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """All candidates of the units, and what is not told by unit."""
+
+    solved: tuple[Solved, ...]
+    measured: tuple[tuple[Measured, ...], ...]
+    rooms: tuple[Ints, ...]
+    start: tuple[Ints, ...] | None
+    alternatives: tuple[tuple[tuple[Group, ...], ...], ...]
+    reaches: Reaches
+    tier_of: dict[Term, int]
+    tiers: int
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
 class Modelled:
     """A model, and what it was made from."""
 
@@ -86,6 +101,8 @@ class Modelled:
     """Whether units were cut to their best candidates."""
     must: tuple[Ints, ...]
     """By unit: rows that are opened, and that have a part of a total, in any case; empty: none."""
+    whole: Whole | None
+    """What it was made from, before units were cut; None once it is not cut anew."""
 
     def eligible(self, unit: int, component: int) -> Mask:
         """The bins that no rule keeps a component of a unit out of."""
@@ -160,46 +177,28 @@ def modelled(
                 pooled=pooled,
             )
         )
-    start = _start(units, solved)
-    alternatives = () if problem.words.groups is None else problem.words.groups.among(solved[0].sites)[1]
-    reaches = Reaches(problem)
+    whole = Whole(
+        solved=tuple(solved),
+        measured=tuple(measured),
+        rooms=rooms,
+        start=_start(units, solved),
+        alternatives=() if problem.words.groups is None else problem.words.groups.among(solved[0].sites)[1],
+        reaches=Reaches(problem),
+        tier_of=tier_of,
+        tiers=tiers,
+        limits=limits or Limits(),
+    )
+    kept = [np.arange(one.count) for one in solved]
     if narrow:
         order, words = clients_first(problem.words.units), problem.words.units
         if sifting:
-            kept = sifted(solved, words, reaches, order=order, places=places, start=start)
+            kept = sifted(solved, words, whole.reaches, order=order, places=places, start=whole.start)
         else:
-            kept = narrowed(solved, words, reaches, order=order, tiers=tiers, start=start)
-        narrow = any(len(mine) < one.count for mine, one in zip(kept, solved, strict=True))
-        if narrow:
-            alternatives = _kept_alternatives(alternatives, kept[0], solved[0].count)
-            start = (
-                None
-                if start is None
-                else tuple(np.searchsorted(mine, one) for mine, one in zip(kept, start, strict=True))
-            )
-            measured = [
-                tuple(replace(one, values=one.values[mine]) for one in found)
-                for mine, found in zip(kept, measured, strict=True)
-            ]
-            rooms = tuple(room[:, mine] for mine, room in zip(kept, rooms, strict=True))
-            solved = [cut(one, mine) for mine, one in zip(kept, solved, strict=True)]
+            kept = narrowed(solved, words, whole.reaches, order=order, tiers=tiers, start=whole.start)
+    model, kept_measured, rooms = _cut(problem, units, whole, kept)
     if sifting and places is not None:
-        solved[0] = replace(solved[0], clients=places.clients(solved[0].sites))
-    budgets = _budgets(problem, units, solved)
-    model = Model(
-        units=tuple(solved),
-        tiers=tiers,
-        serving=tuple(_servings(problem, solved, tier_of, reaches)),
-        apart=tuple(
-            Apart(at, other, label=f"{words.name} never with {problem.words.units[other].name}")
-            for at, words in enumerate(problem.words.units)
-            for other in words.never_with
-        ),
-        budgets=tuple(budgets),
-        alternatives=alternatives,
-        start=start,
-        limits=limits or Limits(),
-    )
+        first = replace(model.units[0], clients=places.clients(model.units[0].sites))
+        model = replace(model, units=(first, *model.units[1:]))
     names = tuple((f"preference {len(ranks) - at}",) for at in range(len(ranks))) + tuple(
         tuple(term.name.lower() for term in terms) for terms in objective
     )
@@ -208,15 +207,57 @@ def modelled(
         model=model,
         units=tuple(units),
         screenings=tuple(screenings),
-        measured=tuple(measured),
+        measured=kept_measured,
         tiers=names,
         preferences=len(ranks),
         demand=demand,
         rooms=rooms,
         candidates=tuple(candidates),
-        narrow=narrow,
+        narrow=any(len(mine) < one.count for mine, one in zip(kept, solved, strict=True)),
         must=tuple(must),
+        whole=whole,
     )
+
+
+def recut(made: Modelled, kept: Sequence[Ints]) -> Modelled:
+    """The same with other candidates of each unit, as places among all of them, ascending; of what can be cut anew."""
+    assert made.whole is not None, "it can be cut anew"
+    model, measured, rooms = _cut(made.problem, made.units, made.whole, kept)
+    narrow = any(len(mine) < one.count for mine, one in zip(kept, made.whole.solved, strict=True))
+    return replace(made, model=model, measured=measured, rooms=rooms, narrow=narrow)
+
+
+def _cut(
+    problem: Problem, units: Sequence[Unit], whole: Whole, kept: Sequence[Ints]
+) -> tuple[Model, tuple[tuple[Measured, ...], ...], tuple[Ints, ...]]:
+    """The model of some candidates of each unit, what they were measured to be, and their room."""
+    solved, measured, rooms, start = whole.solved, whole.measured, whole.rooms, whole.start
+    alternatives = whole.alternatives
+    if any(len(mine) < one.count for mine, one in zip(kept, solved, strict=True)):
+        alternatives = _kept_alternatives(alternatives, kept[0], solved[0].count)
+        if start is not None:
+            start = tuple(np.searchsorted(mine, one) for mine, one in zip(kept, start, strict=True))
+        measured = tuple(
+            tuple(replace(one, values=one.values[mine]) for one in found)
+            for mine, found in zip(kept, measured, strict=True)
+        )
+        rooms = tuple(room[:, mine] for mine, room in zip(kept, rooms, strict=True))
+        solved = tuple(cut(one, mine) for mine, one in zip(kept, solved, strict=True))
+    model = Model(
+        units=solved,
+        tiers=whole.tiers,
+        serving=tuple(_servings(problem, solved, whole.tier_of, whole.reaches)),
+        apart=tuple(
+            Apart(at, other, label=f"{words.name} never with {problem.words.units[other].name}")
+            for at, words in enumerate(problem.words.units)
+            for other in words.never_with
+        ),
+        budgets=tuple(_budgets(problem, units, solved)),
+        alternatives=alternatives,
+        start=start,
+        limits=whole.limits,
+    )
+    return model, measured, rooms
 
 
 def _measures(problem: Problem, screening: Screening, rows: Ints, *, tier_of: dict[Term, int]) -> list[Measured]:

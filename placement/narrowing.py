@@ -15,19 +15,23 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.arrays import Ints
+from placement.arrays import Floats, Ints, Mask
 from placement.reaches import Reaches
 from placement.solve.dealing import turns
 from placement.solve.entries import columns_of, matrix_of, reached
 from placement.solve.layout import Rows
 from placement.solve.model import Clients, Group, Unit
-from placement.solve.shortlist import shortlist
+from placement.solve.shortlist import least, shortlist
 from placement.units import UnitWords
 
 WIDE = 1_200
 """Units of at most so many candidates are not cut."""
 KEPT = 480
 """Candidates that a unit is cut to, about, where an exact core is made of them."""
+NEAR = 60
+"""Candidates of a unit around what is open, at least."""
+MOST_EACH, LEAST_EACH = 400, 30
+"""Those in reach of one that is open and serves them: of all such together, and of each at least."""
 
 
 def narrowed(
@@ -62,6 +66,55 @@ def narrowed(
         promised = turns(part, rows, weights, wanted=KEPT)
         kept[at] = listed[shortlist(part, promised, groups=part.groups, rows=rows, keep=keep, most=KEPT)]
     return kept
+
+
+def around(
+    units: Sequence[Unit], words: Sequence[UnitWords], reach: Reaches, opened: Sequence[Ints], *, tiers: int
+) -> list[Ints]:
+    """By unit: what is open and what could take its place or stand beside it, ascending places.
+
+    Whoever serves others is ranked by what it does for those that are open, and whoever is served must have one in reach
+    that is open.
+    """
+    weights = np.ones(tiers)
+    kept: list[Ints] = []
+    for at, unit in enumerate(units):
+        if unit.count <= NEAR:
+            kept.append(np.arange(unit.count))
+            continue
+        rows = [] if unit.clients is None else [_rows(unit.clients.cost, unit.clients.tier)]
+        for client in words[at].serves if words[at].within_ms is not None else ():
+            served_by = reach(units[client].sites[opened[client]], unit.sites, words[at])
+            rows.append(_rows(matrix_of(served_by, columns=unit.count), 0))
+        chosen = np.zeros(unit.count, dtype=bool)
+        chosen[opened[at]] = True
+        _choose(chosen, unit, rows, weights, np.arange(unit.count), NEAR)
+        for server, served in enumerate(words):
+            if at not in served.serves or served.within_ms is None:
+                continue
+            count = len(opened[server])
+            reached_by = reach(unit.sites, units[server].sites[opened[server]], served)
+            near = csr_array(matrix_of(reached_by, columns=count).T)
+            each = max(LEAST_EACH, MOST_EACH // max(1, near.shape[0]))
+            for one in range(near.shape[0]):
+                _choose(
+                    chosen, unit, rows, weights, np.sort(near.indices[near.indptr[one] : near.indptr[one + 1]]), each
+                )
+        kept.append(np.flatnonzero(chosen))
+    return kept
+
+
+def _choose(chosen: Mask, unit: Unit, rows: Sequence[Rows], weights: Floats, listed: Ints, most: int) -> None:
+    """Chooses so many of those listed (ascending), by their turns."""
+    if len(listed) > most:
+        inside = (
+            rows
+            if len(listed) == unit.count
+            else [Rows(columns_of(one.matrix, listed), one.rows, one.tier) for one in rows]
+        )
+        own = replace(unit, sites=unit.sites[listed], open_cost=unit.open_cost[:, listed])
+        listed = listed[least(turns(own, inside, weights, wanted=most), most)]
+    chosen[listed] = True
 
 
 def clients_first(words: Sequence[UnitWords]) -> list[int]:

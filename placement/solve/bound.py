@@ -13,6 +13,7 @@ from placement.arrays import Floats
 from placement.solve.ladders import Rows, Told
 from placement.solve.mip import held, rounded_up
 from placement.solve.model import Model
+from placement.solve.pool import Pool
 from placement.solve.program import pairs, program
 from placement.solve.relaxation import Relaxation
 from placement.solve.streams import chains_of
@@ -46,7 +47,8 @@ def lp_bound(
                 more = Rows(csr_array(dense), np.full(len(before), -np.inf), high)
         told = Told(rows.ladders)
         told.begin(None)
-        asked = Relaxation(rows, tier, told, chains_of(model, rows), more)
+        known = Pool(model, tier).over(rows) if model.serving else None
+        asked = Relaxation(rows, tier, told, chains_of(model, rows), more, known)
         found = asked.run(most_steps=most_steps, stop=model.limits.stop)
         if not found.feasible:
             return None

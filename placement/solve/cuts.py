@@ -26,7 +26,7 @@ def cuts(ways: Ways, opened: Row, likely: Row, pays: Row) -> tuple[Numbers, Numb
     clients, nodes = len(ways.client_begin) - 1, len(opened)
     stream = stream_of(ways, opened)
     price = _prices(ways, opened, likely)
-    order = np.argsort(-likely, kind="mergesort")
+    order = _by_level(ways, np.argsort(-likely, kind="mergesort"))
     whose = np.full(2 * clients, -1, dtype=np.int64)
     least = np.zeros(2 * clients)
     row = np.empty(1024, dtype=np.int64)
@@ -91,6 +91,21 @@ def _longer_row(figures: Row, size: int) -> Row:
 
 
 @part
+def _by_level(ways: Ways, order: Numbers) -> Numbers:
+    """The nodes of the first unit, then those of the next, each in the order given."""
+    begin = np.zeros(last_place(ways) + 2, dtype=np.int64)
+    for node in range(len(order)):
+        begin[ways.level[node] + 1] += 1
+    for level in range(last_place(ways) + 1):
+        begin[level + 1] += begin[level]
+    found = np.empty(len(order), dtype=np.int64)
+    for node in order:
+        found[begin[ways.level[node]]] = node
+        begin[ways.level[node]] += 1
+    return found
+
+
+@part
 def _prices(ways: Ways, opened: Row, likely: Row) -> Row:
     """(nodes,): what it takes to cut all ways through a closed node: there, or at all that follow."""
     price = likely.copy()
@@ -127,19 +142,19 @@ def _cut(
     for node in range(len(opened)):
         if ways.level[node] == 0 and inside[node]:
             reached[node] = True
-    for level in range(last_place(ways) + 1):
-        for place in range(len(order)):
-            node = order[place]
-            if ways.level[node] != level or not reached[node]:
-                continue
-            at = stream.number[node]
-            if level < last_place(ways) and at >= 0 and stream.left[at]:
-                continue
-            if level == last_place(ways) or at >= 0 or not _passes(ways, stream, likely, price, reached, node):
-                coefficient[node] += amount
-                continue
-            for entry in range(ways.begin[node], ways.begin[node + 1]):
-                reached[ways.next[entry]] = True
+    for place in range(len(order)):
+        node = order[place]
+        if not reached[node]:
+            continue
+        at = stream.number[node]
+        last = ways.level[node] == last_place(ways)
+        if not last and at >= 0 and stream.left[at]:
+            continue
+        if last or at >= 0 or not _passes(ways, stream, likely, price, reached, node):
+            coefficient[node] += amount
+            continue
+        for entry in range(ways.begin[node], ways.begin[node + 1]):
+            reached[ways.next[entry]] = True
 
 
 @part

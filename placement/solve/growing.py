@@ -3,6 +3,11 @@
 Most rows of a program never matter, so they are told when an answer breaks them, some at a time. Solved from nothing each
 time, that would cost as much again each time; from the last basis the dual simplex takes a few steps for each new row.
 Rows that have had something to spare for a while are dropped, so that it stays small; they may be told again.
+
+Most candidates never matter either. Of thousands an answer opens some dozens in part, and HiGHS takes ten times as long to
+find it among all of them. So it may be given some to begin with. Every row is kept for all; from the rows' dual values
+follows what each column that it was not given would save, and those that would save something are given to it, until none
+would. What is not given yet and would save something is taken off the value, which so is a bound at any time.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from placement.arrays import Floats, Ints
+from placement.arrays import Floats, Ints, Mask
 from placement.solve.highs_run import Run, ended, give, solver_for
 from placement.solve.ladders import Rows
 from placement.stopping import Stop
@@ -22,29 +27,63 @@ IDLE = 4
 MANY = 0.2
 """The part of all rows that must be such before any is dropped."""
 SPARE = 1e-6
+SAVES = 1e-7
+"""A column that saves less, as a part of the greatest cost, is not given."""
+MORE = 400
+"""Columns that are given at once at most."""
 
 
 class Growing:
     """Minimise `objective @ x` with `low <= matrix @ x <= high` and `0 <= x <= upper`, and with rows that are told later."""
 
     def __init__(
-        self, objective: Floats, matrix: csr_array, *, low: Floats, high: Floats, upper: Floats, stop: Stop | None
+        self,
+        objective: Floats,
+        matrix: csr_array,
+        *,
+        low: Floats,
+        high: Floats,
+        upper: Floats,
+        given: Mask | None = None,
+        stop: Stop | None = None,
     ) -> None:
-        """There is at least one column."""
+        """There is at least one column. given: (columns,) those to begin with; None, or none of them: all."""
+        if given is not None and not given.any():
+            given = None
         self.stop = stop
         self.first = len(low)
         """Rows that are never dropped."""
         self.steps = 0
         """Of the simplex, so far."""
+        self.saving: Ints = np.empty(0, dtype=np.int64)
+        """Columns that were not given and would save something, those that save the most first."""
+        self._objective, self._upper = objective, upper
+        self._straight = given is None or bool(given.all())
+        """Whether it was given all columns to begin with, in their order."""
+        self._columns = np.arange(len(objective)) if given is None else np.flatnonzero(given)
+        """(columns of the solver,)"""
+        self._place = np.full(len(objective), -1, dtype=np.int64)
+        self._place[self._columns] = np.arange(len(self._columns))
+        self._every = matrix
+        """All rows, over all columns; kept where not all were given."""
         self._low = np.empty(0)
         self._idle = np.empty(0, dtype=np.int64)
         """(rows told,): answers on end in which it had something to spare."""
         self._solver: Any = solver_for(nodes=None, stop=stop)
-        give(self._solver, objective, csc_array(matrix), low=low, high=high, upper=upper)
+        first = matrix if self._straight else self._part(matrix)
+        give(self._solver, objective[self._columns], csc_array(first), low=low, high=high, upper=upper[self._columns])
+
+    @property
+    def all_given(self) -> bool:
+        """Whether it was given all columns."""
+        return len(self._columns) == len(self._objective)
 
     def tell(self, more: Rows) -> None:
         """Adds rows with a least and without a most, which may be dropped."""
         matrix = more.matrix
+        if not self._straight:
+            self._every = _below(self._every, matrix)
+            matrix = self._part(matrix)
         self._solver.addRows(
             matrix.shape[0],
             more.low,
@@ -58,17 +97,63 @@ class Growing:
         self._idle = np.append(self._idle, np.zeros(matrix.shape[0], dtype=np.int64))
 
     def fix(self, columns: Ints) -> None:
-        """Has these columns at 1 from now on."""
-        for column in columns.tolist():
+        """Has these columns, which were given, at 1 from now on."""
+        for column in self._place[columns].tolist():
             self._solver.changeColBounds(column, 1.0, 1.0)
 
+    def give_more(self, columns: Ints | None = None) -> None:
+        """Gives it these columns; or of those that would save something the `MORE` that save the most."""
+        columns = self.saving[:MORE] if columns is None else columns
+        if not len(columns):
+            return
+        place = np.full(len(self._objective), -1, dtype=np.int64)
+        place[columns] = np.arange(len(columns))
+        part = csc_array(_columns(self._every, place, len(columns)))
+        self._solver.addCols(
+            len(columns),
+            self._objective[columns],
+            np.zeros(len(columns)),
+            self._upper[columns],
+            part.nnz,
+            part.indptr[:-1].astype(np.int32),
+            part.indices.astype(np.int32),
+            part.data.astype(np.float64),
+        )
+        self._place[columns] = len(self._columns) + np.arange(len(columns))
+        self._columns = np.append(self._columns, columns)
+        self.saving = np.empty(0, dtype=np.int64)
+
     def solve(self) -> Run:
-        """The answer to all that it was told. Raises Stopped."""
+        """The answer to all that it was told, over all columns, and its value less what others could save. Raises Stopped.
+
+        When nothing keeps what it was told with the columns that it was given, it is given all.
+        """
         found = ended(self._solver, whole=False, stop=self.stop)
         self.steps += max(0, int(self._solver.getInfo().simplex_iteration_count))
+        if found.status == "infeasible" and not self.all_given:
+            self.give_more(np.flatnonzero(self._place < 0))
+            return self.solve()
+        if found.status == "optimal" and not self._straight:
+            found = self._over_all(found)
         if found.status == "optimal" and len(self._low):
             self._drop()
         return found
+
+    def _over_all(self, found: Run) -> Run:
+        assert found.values is not None, "it is optimal"
+        assert found.duals is not None, "it is a linear program"
+        assert found.reduced is not None, "it is a linear program"
+        reduced = self._objective - self._every.T @ found.duals
+        reduced[self._columns] = found.reduced
+        values = np.zeros(len(self._objective))
+        values[self._columns] = found.values
+        saved = np.where(self._place < 0, np.minimum(reduced * self._upper, 0.0), 0.0)
+        some = np.flatnonzero(saved < -SAVES * float(np.abs(self._objective).max(initial=0.0)))
+        self.saving = some[np.argsort(saved[some], kind="stable")]
+        return Run(found.status, values, found.value + float(saved.sum()), duals=found.duals, reduced=reduced)
+
+    def _part(self, matrix: csr_array) -> csr_array:
+        return _columns(matrix, self._place, len(self._columns))
 
     def _drop(self) -> None:
         """Drops rows that have not mattered for a while, once they are many."""
@@ -78,4 +163,27 @@ class Growing:
         if int(idle.sum()) > MANY * (self.first + len(idle)):
             which = np.flatnonzero(idle)
             self._solver.deleteRows(len(which), (self.first + which).astype(np.int32))
+            if not self._straight:
+                stays = np.append(np.arange(self.first), self.first + np.flatnonzero(~idle))
+                self._every = csr_array(self._every[stays])
             self._low, self._idle = self._low[~idle], self._idle[~idle]
+
+
+def _columns(matrix: csr_array, place: Ints, count: int) -> csr_array:
+    """The columns that have a place."""
+    column = place[matrix.indices]
+    there = np.flatnonzero(column >= 0)
+    starts = np.searchsorted(there, matrix.indptr)
+    return csr_array((matrix.data[there], column[there], starts), shape=(matrix.shape[0], count))
+
+
+def _below(matrix: csr_array, other: csr_array) -> csr_array:
+    """The rows of both."""
+    return csr_array(
+        (
+            np.append(matrix.data, other.data),
+            np.append(matrix.indices, other.indices),
+            np.append(matrix.indptr, other.indptr[1:] + matrix.indptr[-1]),
+        ),
+        shape=(matrix.shape[0] + other.shape[0], matrix.shape[1]),
+    )

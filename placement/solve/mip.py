@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.arrays import Floats, Ints
+from placement.arrays import Floats, Ints, Mask
+from placement.solve.along import Web, more_with, web_of
 from placement.solve.evaluation import better, evaluate
 from placement.solve.highs import Relaxed, solved
 from placement.solve.ladders import Rows, Told, stacked
 from placement.solve.model import Choice, Model, nobody
+from placement.solve.pool import Pool
 from placement.solve.program import Program, program
 from placement.solve.relaxation import WHOLE, Relaxation
 from placement.solve.restriction import numbered_among, restricted
@@ -29,8 +31,9 @@ SAME = 1e-9
 """Relative: costs of a tier that are no further apart are equal."""
 BESIDE = 2
 """More of them for each one of the best known."""
-DIVED = 400
-"""Candidates of a relaxation from which it is dived at most; of more, the most promising are searched apart first."""
+DIVED, DIVED_HASTILY = 400, 1_500
+"""Candidates of a relaxation from which it is dived at most, and within so many steps as half a relaxation has; of more, the
+most promising are searched apart first."""
 FEW = 150
 """Where more are left than `Limits.branched`, as many of each unit: those with the least reduced costs, which what is found
 is best of."""
@@ -38,6 +41,8 @@ ORDINARY = 40_000
 """Entries of a relaxation for which the steps are meant; of more there are fewer, for each takes longer."""
 ENOUGH = 1e-4
 """Relative: a relaxation that grows by less in each of several rounds is left as it is."""
+GIVEN = 600
+"""Candidates that HiGHS is given all at once; of more a part, and others as they turn out to be of use."""
 MAX_FORBIDDEN = 8
 """Answers that were let through by tolerance, before the search gives up."""
 
@@ -106,6 +111,12 @@ class Search:
     infeasible: bool = False
     """Proved."""
     forbidden: list[tuple[Ints, ...]] = field(default_factory=list)
+    pool: Pool | None = None
+    """Rows of the tier that are known, where units serve one another."""
+    web: Web | None = None
+    more: Floats | None = None
+    """(candidates of all units,): by how much more than the bound a choice costs at least with each, as the last relaxation
+    has it."""
 
     def run(self) -> None:
         """Minimises every tier."""
@@ -126,11 +137,28 @@ class Search:
         kind = "EXACT" if self.proved else "LP"
         return replace(best, bound=bounds, bound_kind=kind, proved=self.proved, iterations=self.nodes)
 
+    def _leave_out(self, dropped: Mask) -> None:
+        """Leaves these nodes out from now on, but for what is open in the best known."""
+        assert self.best is not None, "candidates are left out only beside what is known"
+        among, start = [], 0
+        for number, unit in enumerate(self.model.units):
+            stays = ~dropped[start : start + unit.count]
+            start += unit.count
+            stays[self.best.open[number]] = True
+            before = np.arange(unit.count) if self.among is None else self.among[number]
+            among.append(before[stays[before]])
+        self.among = tuple(among)
+
     def _tier(self, tier: int) -> None:
+        if self.model.serving and (self.pool is None or self.pool.tier != tier):
+            self.pool, self.more = Pool(self.model, tier), None
         rows = program(self.model, among=self.among, served=tier + 1)
         told = Told(rows.ladders)
         told.begin(None if self.best is None else rows.column_values(self.best.open).astype(np.float64))
-        asked = Relaxation(rows, tier, told, chains_of(self.model, rows), self._more(rows, tier))
+        known = None if self.pool is None else self.pool.over(rows)
+        asked = Relaxation(
+            rows, tier, told, chains_of(self.model, rows), self._more(rows, tier), known, self._given(rows, tier)
+        )
         limits = self.model.limits
         target = np.inf
         if self.best is not None:
@@ -165,12 +193,14 @@ class Search:
 
     def _dive(self, asked: Relaxation, relaxation: Relaxed) -> None:
         """Takes what a dive from the relaxation's answer comes to for the best, when it is."""
-        if relaxation.values is None or not asked.rows.ladders.clients or asked.rows.opens > DIVED:
+        if relaxation.values is None or not asked.rows.ladders.clients or asked.rows.opens > DIVED_HASTILY:
             return
         most = np.inf
         if self.best is not None:
             most = float(self.best.cost[asked.tier]) - float(asked.rows.constants[asked.tier])
-        values = asked.dive(relaxation.values, most=most, stop=self.model.limits.stop)
+        limits = self.model.limits
+        most_steps = None if asked.rows.opens <= DIVED else limits.steps // 2
+        values = asked.dive(relaxation.values, most=most, most_steps=most_steps, stop=limits.stop)
         self.steps += asked.steps
         if values is not None:
             self._take(asked.rows.opened(values))
@@ -196,25 +226,48 @@ class Search:
         gap = float(self.best.cost[tier]) - float(rows.constants[tier]) - relaxation.value
         slack = PROOF * max(1.0, abs(low), abs(gap))
         reduced = relaxation.reduced[: rows.opens]
-        opened = rows.column_values(self.best.open)
-        stays = (reduced <= gap + slack) | opened
-        start, among = 0, []
-        for kept in rows.among:
-            among.append(kept[stays[start : start + len(kept)]])
-            start += len(kept)
-        upper[: rows.opens][~stays] = 0.0
-        self.among = tuple(among)
+        left = np.full(self.model.candidates, np.inf)
+        node = self._nodes(rows)
+        left[node] = np.maximum(reduced, 0.0)
+        if self.model.serving:
+            self.web = self.web or web_of(self.model)
+            left = more_with(self.model, self.web, left)
+        self.more = left
+        self._leave_out(left > gap + slack)
+        assert self.among is not None, "some were left out"
+        upper[: rows.opens][~rows.column_values(self.among)] = 0.0
         return upper
+
+    def _given(self, rows: Program, tier: int) -> Mask | None:
+        """(opens,) the candidates that HiGHS is given to begin with: what is open, and the least dear; None: all."""
+        if self.best is None or rows.opens <= GIVEN or not rows.ladders.clients:
+            return None
+        figures = (
+            np.concatenate([unit.open_cost[tier] for unit in self.model.units]) if self.more is None else self.more
+        )
+        given, start = rows.column_values(self.best.open), 0
+        nodes = self._nodes(rows)
+        for kept in rows.among:
+            mine = figures[nodes[start : start + len(kept)]]
+            given[start + np.argsort(mine, kind="stable")[: GIVEN // (4 * len(rows.among))]] = True
+            start += len(kept)
+        return given
+
+    def _nodes(self, rows: Program) -> Ints:
+        """(opens,): of each candidate's column, its number among the candidates of all units."""
+        sizes = np.cumsum([0, *(unit.count for unit in self.model.units)])[:-1].tolist()
+        return np.concatenate([first + kept for first, kept in zip(sizes, rows.among, strict=True)])
 
     def _branch(self, asked: Relaxation, relaxation: Relaxed, low: float) -> None:
         """Searches the tier to its end, or to the limit."""
         rows, tier = asked.rows, asked.tier
         told, cuts = asked.told, None if relaxation.values is None else asked.tight(relaxation.values)
         self._fixed(rows, relaxation, tier, low)
-        if self._many(rows) and relaxation.reduced is not None:
+        if self._many(rows) and relaxation.reduced is not None and self.left > 0:
             some = self._promising(rows, relaxation.reduced)
             # Where the most promising are all that there are, there is no smaller model to search.
-            if any(len(one) < unit.count for one, unit in zip(some, self.model.units, strict=True)):
+            assert self.among is not None, "some were left out"
+            if any(len(one) < len(kept) for one, kept in zip(some, self.among, strict=True)):
                 self._some(some)
                 self._open_end(rows, tier, low)
                 return

@@ -9,15 +9,16 @@ candidates, nearly all of which every answer leaves closed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.arrays import Floats
+from placement.arrays import Floats, Mask
 from placement.solve.growing import Growing
 from placement.solve.highs import Relaxed, rows_with, scale_of
-from placement.solve.ladders import Rows, Told, stacked
+from placement.solve.ladders import Rows, Told
+from placement.solve.pool import Known
 from placement.solve.program import Program
 from placement.solve.streams import Chain
 from placement.stopping import Stop, look
@@ -28,9 +29,11 @@ AGAIN = 1e-6
 """A row that was told before and dropped is told again when it is broken by more; HiGHS's tolerance is a tenth of it."""
 WHOLE = 1e-6
 """A value this near to a whole number is one."""
-DEEP, TOLD = 60, 4
-"""How often candidates are opened in a dive, and how often it is told what that breaks, each time."""
-SURE = 0.8
+DEEP = 60
+"""How often candidates are opened in a dive."""
+TOLD, HASTY_TOLD = 4, 2
+"""How often it is told what that breaks, each time; of a dive whose steps are counted."""
+SURE, HASTY_SURE = 0.8, 0.6
 """Candidates that are open to such a part are opened at once; else that which is open the most."""
 STALLED = 4
 """Rounds in which the value grows by less than `enough` each, after which it is left as it is."""
@@ -46,8 +49,10 @@ class Relaxation:
     chains: Sequence[Chain] = ()
     more: Rows | None = None
     """Rows besides the program's."""
-    learned: list[Rows] = field(default_factory=list)
-    """What was told beyond the ladders and the program's own rows."""
+    known: Known | None = None
+    """With chains: what is known of them."""
+    given: Mask | None = None
+    """(opens,): candidates that HiGHS is given to begin with; None: all."""
     steps: int = 0
     """Of the simplex."""
     late: Rows = field(init=False)
@@ -76,12 +81,16 @@ class Relaxation:
             return Relaxed(True, 0.0, nothing, None, nothing) if kept else Relaxed(False)
         scale = scale_of(objective)
         matrix, low, high = rows_with(self._begin(), self.more)
-        begun = Growing(objective * scale, matrix, low=low, high=high, upper=self.rows.upper, stop=stop)
+        given = None
+        if self.given is not None:
+            given = np.append(self.given, np.ones(self.rows.columns - self.rows.opens, dtype=bool))
+        begun = Growing(objective * scale, matrix, low=low, high=high, upper=self.rows.upper, given=given, stop=stop)
         self.begun = begun
-        for one in (self.told.rows(self.rows.columns), *self.learned):
+        begin = None if self.known is None else self.known.rows
+        for one in (self.told.rows(self.rows.columns), begin):
             if one is not None and len(one.low):
                 begun.tell(one)
-        size, value, stalled = abs(float(self.rows.constants[self.tier])), -np.inf, 0
+        size, stalled = abs(float(self.rows.constants[self.tier])), 0
         found = Relaxed(None)
         for _ in range(rounds):
             look(stop)
@@ -91,42 +100,53 @@ class Relaxation:
                 return Relaxed(False)
             if answer.status != "optimal" or answer.values is None or answer.reduced is None:
                 break
-            found = Relaxed(True, answer.value / scale, answer.values, None, answer.reduced / scale)
-            stalled = stalled + 1 if found.value - value <= enough * (size + abs(found.value)) else 0
-            value = found.value
+            value, before = answer.value / scale, found.value
+            if value >= before:
+                found = Relaxed(True, value, answer.values, None, answer.reduced / scale)
+            else:
+                # With candidates that were not given before, an answer can say less of the bound; it is the nearer one.
+                found = replace(found, values=answer.values)
+            grown = value - before > enough * (size + abs(value))
+            stalled = 0 if grown or len(begun.saving) else stalled + 1
             if value >= target or (enough and stalled >= STALLED):
                 break
             if most_steps is not None and begun.steps >= most_steps:
                 break
-            if not self._tell(begun, answer.values, answer.reduced / scale):
+            if not self._tell(begun, answer.values, answer.reduced / scale) and not len(begun.saving):
                 break
+            begun.give_more()
         return found
 
-    def dive(self, values: Floats, *, most: float, stop: Stop | None = None) -> Floats | None:
+    def dive(
+        self, values: Floats, *, most: float, most_steps: int | None = None, stop: Stop | None = None
+    ) -> Floats | None:
         """Whole values near those of its answer: what is open the most is opened, and what that breaks told, until all are.
 
-        None when that costs `most` (without constants) and more, or leads nowhere. It is of no use afterwards.
+        None when that costs `most` (without constants) and more, takes more steps of the simplex, or leads nowhere. It is of
+        no use afterwards.
         """
         begun, whole = self.begun, self.rows.integral
         assert begun is not None, "it was run"
-        scale = scale_of(self.rows.costs[self.tier])
+        scale, before = scale_of(self.rows.costs[self.tier]), begun.steps
+        enough, told = (SURE, TOLD) if most_steps is None else (HASTY_SURE, HASTY_TOLD)
         for _ in range(DEEP):
             parts = np.flatnonzero(whole & (values > WHOLE) & (values < 1.0 - WHOLE))
             if not len(parts):
                 return values
-            sure = parts[values[parts] >= SURE]
+            sure = parts[values[parts] >= enough]
             begun.fix(sure if len(sure) else parts[[np.argmax(values[parts])]])
-            for _ in range(TOLD):
+            for _ in range(told):
                 look(stop)
                 answer = begun.solve()
                 self.steps = begun.steps
                 if answer.status != "optimal" or answer.values is None or answer.reduced is None:
                     return None
-                if answer.value / scale >= most:
+                if answer.value / scale >= most or (most_steps is not None and begun.steps - before > most_steps):
                     return None
                 values = answer.values
-                if not self._tell(begun, values, answer.reduced / scale):
+                if not self._tell(begun, values, answer.reduced / scale) and not len(begun.saving):
                     break
+                begun.give_more()
         return None
 
     def _begin(self) -> Program:
@@ -157,16 +177,12 @@ class Relaxation:
             broken = chain.broken(values, reduced)
             if broken is not None:
                 parts.append(broken)
-                self.learned.append(broken)
+                if self.known is not None:
+                    self.known.learn(broken)
         for one in parts:
             begun.tell(one)
         return bool(parts)
 
     def tight(self, values: Floats) -> Rows | None:
         """Of what it was told beyond the ladders, the rows that these values just keep."""
-        every = stacked(self.learned)
-        if every is None:
-            return None
-        spare = every.matrix @ values - every.low
-        which = np.flatnonzero(spare <= TIGHT * np.maximum(1.0, np.abs(every.low)))
-        return Rows(csr_array(every.matrix[which]), every.low[which], every.high[which]) if len(which) else None
+        return None if self.known is None else self.known.tight(values, by=TIGHT)
