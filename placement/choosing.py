@@ -29,7 +29,8 @@ from placement.unit_problems import Unit
 
 MAX_CUTS = 16
 """How often a choice is made anew because what was chosen does not hold."""
-FIRST_LOOKS, FIRST_STEPS = 3, 0.5
+FIRST_LOOKS, FIRST_STEPS, GIVEN = 3, 0.5, 600
+"""Of a narrow model: the part of HiGHS's looks and of the simplex's steps that it has, and `Limits.given`."""
 ROUNDS = 3
 """How often it is looked around what was chosen, for what narrowing left out."""
 MAX_WIDTHS = 10
@@ -167,7 +168,7 @@ class Choosing:
             first = limits
             if made.narrow:
                 looks, steps = limits.mip_looks // FIRST_LOOKS, int(limits.steps * FIRST_STEPS)
-                first = replace(limits, mip_looks=looks, steps=steps)
+                first = replace(limits, mip_looks=looks, steps=steps, given=GIVEN)
             choice = solve(replace(made.model, limits=first))
             self.iterations += choice.iterations
             if made.narrow and choice.feasible and made.model.limits.core_candidates:
@@ -192,7 +193,7 @@ class Choosing:
             kept = around(whole.solved, words, whole.reaches, places, tiers=made.model.tiers)
             near = recut(made, kept)
             inside = tuple(np.searchsorted(mine, one) for mine, one in zip(kept, places, strict=True))
-            limits = replace(whole.limits, steps=int(whole.limits.steps * FIRST_STEPS), mip_nodes=0)
+            limits = replace(whole.limits, steps=int(whole.limits.steps * FIRST_STEPS), mip_nodes=0, given=GIVEN)
             begin = replace(choice, open=inside, bound=None, bound_kind="NONE", proved=False)
             found = improve(replace(near.model, limits=limits), begin)
             self.iterations += found.iterations

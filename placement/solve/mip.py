@@ -41,8 +41,6 @@ ORDINARY = 40_000
 """Entries of a relaxation for which the steps are meant; of more there are fewer, for each takes longer."""
 ENOUGH = 1e-4
 """Relative: a relaxation that grows by less in each of several rounds is left as it is."""
-GIVEN = 600
-"""Candidates that HiGHS is given all at once; of more a part, and others as they turn out to be of use."""
 MAX_FORBIDDEN = 8
 """Answers that were let through by tolerance, before the search gives up."""
 
@@ -240,7 +238,7 @@ class Search:
 
     def _given(self, rows: Program, tier: int) -> Mask | None:
         """(opens,) the candidates that HiGHS is given to begin with: what is open, and the least dear; None: all."""
-        if self.best is None or rows.opens <= GIVEN or not rows.ladders.clients:
+        if self.best is None or rows.opens <= self.model.limits.given or not rows.ladders.clients:
             return None
         figures = (
             np.concatenate([unit.open_cost[tier] for unit in self.model.units]) if self.more is None else self.more
@@ -249,7 +247,7 @@ class Search:
         nodes = self._nodes(rows)
         for kept in rows.among:
             mine = figures[nodes[start : start + len(kept)]]
-            given[start + np.argsort(mine, kind="stable")[: GIVEN // (4 * len(rows.among))]] = True
+            given[start + np.argsort(mine, kind="stable")[: self.model.limits.given // (4 * len(rows.among))]] = True
             start += len(kept)
         return given
 

@@ -133,6 +133,8 @@ class Limits:
     """How often HiGHS asks whether to go on, in each search of the whole: once a round of cuts, or a node."""
     branched: int = 100
     """Candidates that are branched over at most, where serving costs something."""
+    given: int = 1_500
+    """Candidates that a relaxation is given all at once; of more a part, and others as they turn out to be of use."""
     exact_candidates: int = 4_000
     """A model with no more candidates in all that no other stands in for is solved whole, not as a core."""
     alternatives: int = 64
