@@ -35,7 +35,7 @@ from lifecycle.events import tell
 from lifecycle.gates import is_ready
 from lifecycle.migrating import steps_of, switch_over
 from lifecycle.outcomes import outcomes_of
-from lifecycle.progress import outcome_of, phase_of, tally
+from lifecycle.progress import is_whole, outcome_of, phase_of, tally
 from lifecycle.releases import releases_of, unwant
 from lifecycle.requests import own_request
 from lifecycle.revision_outcomes import with_number
@@ -247,13 +247,14 @@ def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]
 
 
 def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release]) -> None:
-    phase, message = phase_of(deployment, tally(releases), working=deployment.operation_id is not None)
+    counted = tally(releases)
+    phase, message = phase_of(deployment, counted, working=deployment.operation_id is not None)
     # What is said of the whole is said of the phase that it is in from now on.
     status = status_of(msgspec.structs.replace(deployment, phase=phase), releases, _component_names(edit, releases))
     if phase is DeploymentPhase.READY and not status.replicas.desired:
         message = in_words(status)
     good, ready = deployment.good, deployment.ready_numbers
-    if phase is DeploymentPhase.READY and deployment.revision_id is not None:
+    if deployment.revision_id is not None and is_whole(deployment, counted):
         ready = with_number(deployment, ready, deployment.revision_number)
         good = GoodState(
             revision_id=deployment.revision_id,

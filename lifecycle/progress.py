@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from graph.kinds import (
     GIVEN_UP,
     Deployment,
@@ -187,6 +189,18 @@ def phase_of(deployment: Deployment, counted: Tally, *, working: bool) -> tuple[
     if counted.failed or counted.waiting or not working:
         return DeploymentPhase.DEGRADED, _told(counted)
     return DeploymentPhase.PROGRESSING, _told(counted)
+
+
+def is_whole(deployment: Deployment, counted: Tally) -> bool:
+    """Whether all that is wanted now was observed; what waits for approval besides is not wanted yet.
+
+    What was approved and is not placed yet has no releases, and is not whole for that.
+    """
+    if deployment.proposal is not None and not counted.done:
+        return False
+    wanted = msgspec.structs.replace(deployment, proposal=None)
+    phase, _ = phase_of(wanted, counted, working=deployment.operation_id is not None)
+    return phase is DeploymentPhase.READY
 
 
 def _left_told(counted: Tally) -> str | None:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from graph.kinds import Deployment, DeploymentPhase, DriftPolicy, Operation, OperationStatus, RevisionOutcome, Tenant
+from graph.kinds import (
+    Deployment,
+    DeploymentPhase,
+    DriftPolicy,
+    Operation,
+    OperationStatus,
+    ReleasePhase,
+    RevisionOutcome,
+    Tenant,
+)
 from graph.refusal import Conflict, Forbidden, InvalidState
 from graph.request import Request
 from graph.view import get_as
 from lifecycle.awaited import WaitCondition, of_deployment, of_operation
+from lifecycle.bookkeeper import keep_books
+from lifecycle.releases import releases_of
 from lifecycle.revision_outcomes import KNOWN, outcome_of, with_number
 from lifecyclekit.edge import everything
 
@@ -262,6 +275,51 @@ async def test_a_revision_says_what_became_of_it(edge) -> None:
     many = Deployment(id="d", name="n", tenant_id="t", app_version_id="v", revision_number=KNOWN + 5)
     assert with_number(many, [5, 6, 9], 7) == [6, 7, 9]
     assert (outcome_of(many, 5), outcome_of(many, 6)) == (None, RevisionOutcome.OVERTAKEN)
+
+
+async def observed_while_a_change_waits(edge):
+    """A deployment whose first revision was observed as a whole while its second waited for approval; with no workers."""
+    await edge.network(sites=1)
+    await edge.version()
+    deployment, _ = await edge.deploy(requires_approval=True)
+    await edge.approve(deployment.id, 1, author=C)
+    await scaled(edge, deployment.id, A, 2)
+
+    def observed(edit):
+        for one in releases_of(edit, deployment.id):
+            edit.replace(one, phase=ReleasePhase.READY, applied_generation=one.generation)
+        keep_books(edit, deployment_ids=[deployment.id])
+
+    await edge.change(partial(keep_books, deployment_ids=[deployment.id]))
+    assert edge.deployment(deployment.id).good is None
+    await edge.change(observed)
+    return deployment.id
+
+
+async def test_what_became_ready_while_a_change_waited_is_gone_back_to_when_that_change_is_cancelled(edges) -> None:
+    async with edges(running=False) as edge:
+        deployment_id = await observed_while_a_change_waits(edge)
+        waiting = edge.deployment(deployment_id)
+        assert (waiting.phase, waiting.good.revision_number) == (DeploymentPhase.PENDING_APPROVAL, 1)
+        assert outcome_of(waiting, 1) is RevisionOutcome.READY
+        second = await edge.approve(deployment_id, 2, author=C)
+        _, after = await edge.cancel(second.operation.id)
+        assert (after.phase, after.replicas) == (DeploymentPhase.PROGRESSING, {})
+        assert [(one.wanted, one.replicas) for one in edge.releases(deployment_id)] == [(True, 1)]
+        assert outcome_of(after, 1) is RevisionOutcome.READY
+
+
+async def test_what_was_approved_and_has_no_place_yet_is_not_good_while_a_change_of_it_waits(edges) -> None:
+    async with edges(running=False) as edge:
+        await edge.network(sites=1)
+        await edge.version()
+        deployment, _ = await edge.deploy(requires_approval=True, wait=True, replicas={"web": 900})
+        await edge.approve(deployment.id, 1, author=C)
+        assert edge.deployment(deployment.id).phase is DeploymentPhase.PENDING_PLACEMENT
+        await scaled(edge, deployment.id, A, 1_000)
+        await edge.change(partial(keep_books, deployment_ids=[deployment.id]))
+        after = edge.deployment(deployment.id)
+        assert (after.good, outcome_of(after, 1)) == (None, RevisionOutcome.UNDER_WAY)
 
 
 async def test_a_wait_for_what_is_held_or_done_beside_a_change_that_waits_is_not_for_that_change(edge) -> None:
