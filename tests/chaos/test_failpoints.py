@@ -82,6 +82,8 @@ def caught(name: str, *, within: int, **given) -> str | None:
         (broken.called_before_it_is_claimed, "abandon", "the backends have"),
         (broken.without_comparing_at_the_start, "update", "never came"),
         (broken.without_new_generations, "update", "never came"),
+        (broken.whoever_else_may_run, "single failover with fence", "was there"),
+        (broken.started_beside_the_old_copy, "single drain", "was there"),
         (broken.without_steps_remembered, "autoscale", "a step was taken twice in its period"),
     ],
 )

@@ -16,7 +16,19 @@ from graph.edit import Edit
 from graph.kinds import Deployment, Operation, OperationStatus, Release
 from graph.ledger import Ledger
 from graph.view import get_as
-from lifecycle import nats_link, operations, reconciler, releases, rescaling, results, service, work
+from lifecycle import (
+    failing_over,
+    failover,
+    nats_link,
+    operations,
+    reconciler,
+    releases,
+    rescaling,
+    results,
+    service,
+    todo,
+    work,
+)
 from lifecycle.autoscaler import Autoscaler
 from lifecycle.leases import Leases
 from lifecycle.settings import LifecycleSettings
@@ -107,6 +119,24 @@ def without_new_generations() -> Iterator[None]:
         return touched
 
     with mock.patch.object(releases, "_keep", keep):
+        yield
+
+
+@contextlib.contextmanager
+def whoever_else_may_run() -> Iterator[None]:
+    """A failover that asks nobody whether the old copy of what is single is gone."""
+    with (
+        mock.patch.object(failover, "old_copies", return_value=[]),
+        mock.patch.object(failing_over, "old_copies", return_value=[]),
+        started_beside_the_old_copy(),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def started_beside_the_old_copy() -> Iterator[None]:
+    """A worker that starts what is single though the old copy is still to be removed."""
+    with mock.patch.object(todo, "old_copy", return_value=None):
         yield
 
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+from driverkit.effects import doubled
 from faultkit.checks import CONVERGED_WITHIN_S, filed
 from faultkit.user import User
 from graph.edit import Edit
@@ -45,6 +46,8 @@ class Scenario(NamedTuple):
     """Of the first component, at its sites, in ascending order; empty: one at each."""
     partial: frozenset[str] = frozenset()
     """The keys of changes that end PARTIAL."""
+    single: bool = False
+    """Whether two copies were never there at once, by what the backend itself has written down."""
 
 
 async def make_world(edge: Edge, *, components: int = 1) -> None:
@@ -143,23 +146,57 @@ async def failover(user: User, begun: Begun) -> None:
         [user.notes.seen["home"]] = {each.site_id for each in edge.releases(shop.deployment)}
     home = user.notes.seen["home"]
     begun()
-
-    def ready_at() -> set[str]:
-        releases = edge.releases(shop.deployment)
-        return {each.site_id for each in releases if each.wanted and each.phase is ReleasePhase.READY}
-
     if "moved" not in user.notes.seen:
         await edge.configure(awaySites=[edge.view.get(home).name], **BEHAVIOUR)
-        await edge.until(lambda: ready_at() - {home}, what="a copy elsewhere")
+        await edge.until(lambda: _ready_at(edge, shop.deployment) - {home}, what="a copy elsewhere")
         user.notes.seen["moved"] = "yes"
+    await _returned(user, shop.deployment, home)
+
+
+def _ready_at(edge: Edge, deployment: str) -> set[str]:
+    releases = edge.releases(deployment)
+    return {each.site_id for each in releases if each.wanted and each.phase is ReleasePhase.READY}
+
+
+async def _returned(user: User, deployment: str, home: str) -> None:
+    """The site that was lost answers again; what moved stays where it is by now, and nothing else is left."""
+    edge = user.edge
     await edge.configure(**BEHAVIOUR)
 
     def only_elsewhere() -> bool:
-        at = {each.site_id for each in edge.releases(shop.deployment)}
-        return len(at) == 1 and at == ready_at() and home not in at
+        at = {each.site_id for each in edge.releases(deployment)}
+        return len(at) == 1 and at == _ready_at(edge, deployment) and home not in at
 
     await edge.until(only_elsewhere, what="that the old copy is gone")
-    await edge.phase(shop.deployment, DeploymentPhase.READY)
+    await edge.phase(deployment, DeploymentPhase.READY)
+
+
+AWAITED_S = 10.0
+"""In which a copy that waits for nobody's word has long been elsewhere."""
+ONE_COPY = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0, single=True)
+
+
+async def single_failover(user: User, begun: Begun) -> None:
+    """The site of what must never run twice is cut off; somebody powers it off after a while, and only then says so."""
+    edge, seen = user.edge, user.notes.seen
+    shop = await user.deploy("shop", policy=PlacementPolicy(min_sites=1, max_sites=1), failover=ONE_COPY)
+    await over(user, shop.operation)
+    if "home" not in seen:
+        [seen["home"]] = {each.site_id for each in edge.releases(shop.deployment)}
+    home = seen["home"]
+    begun()
+    if "moved" not in seen:
+        await edge.configure(awaySites=[edge.view.get(home).name], **BEHAVIOUR)
+        world = await edge.connected()
+        if "powered off" not in seen:
+            await asyncio.sleep(AWAITED_S)
+            for name in [one.name for one in world.objects.values() if one.site_id == home]:
+                await world.vanish(name)
+            seen["powered off"] = "yes"
+        await user.fence("fence", home)
+        await edge.until(lambda: _ready_at(edge, shop.deployment) - {home}, what="a copy elsewhere")
+        seen["moved"] = "yes"
+    await _returned(user, shop.deployment, home)
 
 
 async def approve(user: User, begun: Begun) -> None:
@@ -230,8 +267,17 @@ async def retry(user: User, begun: Begun) -> None:
 
 async def drain(user: User, begun: Begun) -> None:
     """It runs elsewhere before it leaves the site."""
+    await _drained(user, begun)
+
+
+async def single_drain(user: User, begun: Begun) -> None:
+    """It leaves the site before it runs elsewhere."""
+    await _drained(user, begun, failover=ONE_COPY)
+
+
+async def _drained(user: User, begun: Begun, **wish: Any) -> None:
     edge = user.edge
-    shop = await user.deploy("shop", policy=PlacementPolicy(min_sites=1, max_sites=1))
+    shop = await user.deploy("shop", policy=PlacementPolicy(min_sites=1, max_sites=1), **wish)
     await over(user, shop.operation)
     if "home" not in user.notes.seen:
         [user.notes.seen["home"]] = {each.site_id for each in edge.releases(shop.deployment)}
@@ -317,11 +363,16 @@ SCENARIOS = {
     "adjust a site": Scenario(adjust_site, "1", 2, replicas=(1, 3)),
     "retry": Scenario(retry, "1", 2, partial=frozenset({"shop"})),
     "drain": Scenario(drain, "1", 1),
+    "single failover with fence": Scenario(single_failover, "1", 1, single=True),
+    "single drain": Scenario(single_drain, "1", 1, single=True),
 }
 
 
 def check_end(edge: Edge, scenario: Scenario) -> None:
     """What the scenario has led to."""
+    if scenario.single:
+        found = doubled(edge.world().effects.after(0))
+        assert not found, "; ".join(found)
     deployments = [edge.deployment(one) for one in edge.view.ids("Deployment")]
     if scenario.version is None:
         assert all(one is not None and one.phase is DeploymentPhase.TERMINATED for one in deployments)

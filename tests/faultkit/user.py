@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from graph.kinds import Deployment, Operation
+from graph.kinds import Deployment, Node, Operation, Site
 from graph.request import Committed, Idempotency, Request
 from lifecycle.deployments import Started
 from lifecycle.migrations import Target
@@ -117,6 +117,11 @@ class User:
         """Of a site or a node: no deployment's."""
         return await self._ask(key, lambda given: self.edge.lifecycle.drain(target, visible=everything, **given))
 
+    async def fence(self, key: str, target: str) -> Told:
+        """Says that nothing runs any more at a site or node that does not answer."""
+        failover = self.edge.lifecycle.failover
+        return await self._ask(key, lambda given: failover.fence(target, visible=everything, **given))
+
     async def _ask(self, key: str, call: Callable[[dict[str, Any]], Awaitable[Committed[Any]]]) -> Told:
         known = self.notes.told.get(key)
         if known is not None:
@@ -132,7 +137,9 @@ class User:
         return told
 
 
-def _told(value: Started | Deployment | Operation | tuple[Any, Any]) -> Told:
+def _told(value: Started | Deployment | Operation | Site | Node | tuple[Any, Any]) -> Told:
+    if isinstance(value, Site | Node):
+        return Told("", "")
     if isinstance(value, Deployment):
         return Told(value.id, "")
     if isinstance(value, Operation):
