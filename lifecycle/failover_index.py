@@ -120,14 +120,14 @@ class Concerned:
         if was == now:
             return
         policy = was is None or now is None or was[1:] != now[1:]
-        here = set(self._at("site_id", site_id))
-        yield from ((one, policy) for one in sorted(here))
+        yield from ((one, policy) for one in self._at("site_id", site_id))
         if not isinstance(after, Site):
             return
         if policy:
             yield from ((one, True) for one in self._wanting(after))
         elif not is_down(after):
-            yield from ((one, True) for one in self._wanting(after) if one not in here)
+            staying = self._staying_at(site_id)
+            yield from ((one, True) for one in self._wanting(after) if one not in staying)
 
     def _of_node(self, node_id: str, before: object, after: object) -> Iterator[tuple[str, bool]]:
         was, now = _node(before), _node(after)
@@ -161,11 +161,11 @@ class Concerned:
                 yield from self._of_room(site_id)
 
     def _of_room(self, site_id: str, *, by: tuple[Node, Node] | None = None) -> Iterator[tuple[str, bool]]:
-        """Those that might want a site which may have room now, and are not there; `by` what a node offers alone."""
+        """Those that might want a site which may have room now, and are not to stay there; `by` what a node offers alone."""
         site = get_as(self._reader, Site, site_id)
         if site is not None and self._buckets:
-            here = set(self._at("site_id", site_id))
-            wanting = (one for one in self._wanting(site) if one not in here)
+            staying = self._staying_at(site_id)
+            wanting = (one for one in self._wanting(site) if one not in staying)
             yield from ((one, True) for one in wanting if by is None or may_take_more(self._reader, *by, one))
 
     # The indexes
@@ -173,6 +173,10 @@ class Concerned:
     def _at(self, field: str, value: str) -> list[str]:
         found = {one.deployment_id for one in each(self._reader, Release, field, value)}
         return sorted(found & self._watched)
+
+    def _staying_at(self, site_id: str) -> set[str]:
+        """Those that are to stay at a site: what is only still to be removed there may be wanted there again."""
+        return {one.deployment_id for one in each(self._reader, Release, "site_id", site_id) if _stays(one) is not None}
 
     def _wanting(self, site: Site) -> Iterator[str]:
         """Those that run everywhere and may want a site: their policy says whether they do."""

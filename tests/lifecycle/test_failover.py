@@ -26,12 +26,13 @@ from graph.kinds import (
 )
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.refusal import InvalidState
-from graph.values import Resources, Taint, TaintEffect
+from graph.values import HealthStatus, Resources, Taint, TaintEffect
 from graph.view import each
 from lifecycle.failover import Failover
 from lifecyclekit.edge import QUICK, Edge, asking, everything
 
 ONE = PlacementPolicy(min_sites=1, max_sites=1)
+EVERYWHERE = PlacementPolicy(everywhere=True)
 
 
 def at(site_id: str) -> PlacementPolicy:
@@ -299,6 +300,27 @@ async def test_what_is_to_run_everywhere_waits_for_a_site_that_is_away(edge) -> 
     await settled_without(edge, deployment.id)
     await edge.phase(deployment.id, DeploymentPhase.READY)
     assert {one.generation for one in edge.releases(deployment.id)} == {1}
+
+
+async def test_a_site_that_returns_is_run_at_again_though_something_is_still_to_be_removed_there(
+    edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was to leave while the site was away, and is to run everywhere by now: the return itself rings for it."""
+    monkeypatch.setattr(Failover, "_look_again", lambda self: None)
+    await edge.network(sites=2)
+    await edge.version()
+    deployment = await running(edge, failover=NOW, policy=EVERYWHERE)
+    lost, other = edge.site_ids
+    await cut(edge, lost)
+    await edge.until(lambda: edge.view.get(lost).health.status is HealthStatus.DOWN, what="the loss")
+    await edge.update(deployment.id, policy=PlacementPolicy(everywhere=True, sites=SiteSelector(site_ids=[other])))
+    await edge.update(deployment.id, policy=EVERYWHERE)
+    assert homes(edge, deployment.id) == {other}
+    await edge.configure(sites={name_of(edge, lost): {"failureRate": 1}})
+    await edge.until(lambda: homes(edge, deployment.id) == {lost, other}, what="that it is to run there again")
+    await edge.configure()
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    edge.check_books()
 
 
 async def test_a_lost_node_is_left_for_another_at_its_site(edge) -> None:

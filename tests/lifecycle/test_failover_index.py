@@ -307,6 +307,22 @@ def test_a_node_that_is_lost_concerns_what_runs_on_it_and_one_that_is_back_who_w
     assert concerned(build, build.view.get(second.id), status=NodeStatus.READY) == {anywhere.id: True}
 
 
+@pytest.mark.parametrize("retires_after", [None, 5])
+def test_a_site_that_is_back_concerns_who_is_only_to_be_removed_there_and_wants_it(
+    build: Builder, retires_after: int | None
+) -> None:
+    """It was to leave while the site was away, and by now is to run everywhere."""
+    site = build.site()
+    anywhere = deployed(build, site, policy=PlacementPolicy(everywhere=True))
+    [release] = build.view.ids("Release", "deployment_id", anywhere.id)
+    build.change(build.view.get(release), wanted=retires_after is not None, retires_after=retires_after)
+    away = build.change(site, health=down(1))
+    assert concerned(build, away, health=Health(status=HealthStatus.READY)) == {anywhere.id: True}
+    [node_id] = build.view.ids("Node", "site_id", site.id)
+    lost = build.change(build.view.get(node_id), status=NodeStatus.NOT_READY)
+    assert concerned(build, lost, status=NodeStatus.READY) == {anywhere.id: True}
+
+
 # Deployments and others
 
 
