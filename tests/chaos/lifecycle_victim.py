@@ -1,10 +1,11 @@
 """A server process that changes deployments at random until it is killed; run by path, as a program.
 
 It imports everything once and forks for each life, so that a test of many kills is not a test of Python's start. Commands
-come as lines on stdin: `live FOLDER SEED` forks a server with its workers inside, on the embedded store; `ask` and `work
-FOLDER SEED STORE NATS` fork one of several processes over a shared store, one that is asked for changes and works, and one
-that only works. The child's process id is printed; `reap PID` waits for a child that was killed. What a child was told to
-be committed it appends to FOLDER/acknowledged.jsonl, each line in one write.
+come as lines on stdin: `live FOLDER SEED` forks a server with its workers inside, on the embedded store, and `forget` one
+whose store only says that it writes, on a network that is there; `ask` and `work FOLDER SEED STORE NATS` fork one of several
+processes over a shared store, one that is asked for changes and works, and one that only works. The child's process id is
+printed; `reap PID` waits for a child that was killed. What a child was told to be committed it appends to
+FOLDER/acknowledged.jsonl, each line in one write.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from drivers.simulated import SimulatedDriver
 from graph.kinds import Deployment, DeploymentPhase, Operation
 from graph.ledger import Ledger
 from graph.refusal import Refusal
+from graph.store import Store
 from graph.stores.neo4j import Neo4jStore
 from graph.view import each
 from lifecyclekit.edge import QUICK, Edge, edge_of
 from lifecyclekit.peers import Peer
 from placement.ready import make_ready
+from storekit.wrappers import WritesNothing
 
 SITES = 8
 CONFIGURATION = {"latencyMs": 2, "latencyJitterMs": 6, "readyAfterMs": 5, "lostReplyRate": 0.1, "outageRate": 0.05}
@@ -36,12 +39,12 @@ CONFIGURATION = {"latencyMs": 2, "latencyJitterMs": 6, "readyAfterMs": 5, "lostR
 PEERS = dataclasses.replace(QUICK, takeover_s=1.0, handover_s=0.2, quarantine_after=1_000)
 
 
-async def live(folder: Path, seed: int) -> None:
+async def live(folder: Path, seed: int, *, store: Store | None = None) -> None:
     """Changes deployments until the process is killed."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     dice = random.Random(seed)
     fd = os.open(folder / "acknowledged.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    async with edge_of(folder, data_folder=folder / "world") as edge:
+    async with edge_of(folder, data_folder=folder / "world", store=store) as edge:
         if not edge.view.count("Site"):
             await make_network(edge, **CONFIGURATION)
         await _change_for_ever(edge, dice, fd)
@@ -134,6 +137,8 @@ def main() -> None:
             folder, seed = Path(given[0]), int(given[1])
             if command == "live":
                 asyncio.run(live(folder, seed))
+            elif command == "forget":
+                asyncio.run(live(folder, seed, store=WritesNothing(folder / "graph.db")))
             else:
                 asyncio.run(member(folder, seed, *given[2:], asks=command == "ask"))
             os._exit(0)

@@ -269,6 +269,18 @@ async def test_a_killed_server_finishes_what_it_acknowledged(victims) -> None:
     assert toll.acknowledged >= 8
 
 
+async def test_what_a_killed_server_acknowledged_and_never_wrote_is_found_lost(victims) -> None:
+    """The negative control: the same victim and the same check, with a store that only says that it writes."""
+    async with edge_of(victims.folder, data_folder=victims.folder / "world", running=False) as edge:
+        await make_network(edge, **CONFIGURATION)
+    pid = victims.begin(5, "forget")
+    await victims.another()
+    await asyncio.to_thread(victims.kill, pid)
+    async with edge_of(victims.folder, data_folder=victims.folder / "world", running=False) as edge:
+        with pytest.raises(AssertionError, match="acknowledged and lost"):
+            await check_graph(edge, victims.acknowledged())
+
+
 async def test_killed_servers_and_workers_finish_what_was_acknowledged(victims, neo4j_server, nats_server) -> None:
     toll = await kills_of_several(victims, neo4j_server, nats_server, count=18, seed=4, checked_every=18)
     assert toll.kills >= 15

@@ -162,6 +162,21 @@ class AnswersEarly(SqliteStore):
         self._commits = _EarlyCommits(self._file)
 
 
+class _ForgottenCommits(Commits):
+    async def commit(self, batch: WriteBatch, head: Head) -> None:
+        if batch.commits:
+            newest = batch.commits[-1]
+            self._head = Head(revision=newest.revision, at=newest.at, epoch=head.epoch, schema=head.schema)
+
+
+class WritesNothing(SqliteStore):
+    """Control: says that each commit is durable, and keeps it to itself."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._commits = _ForgottenCommits(self._file)
+
+
 class AnswersEarlyAway(Wrapped):
     """Control: a store in another process, which says that a commit is durable while it is still on its way there."""
 
