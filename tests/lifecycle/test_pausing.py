@@ -260,7 +260,7 @@ async def test_a_change_that_saw_another_revision_is_refused(edge, asking) -> No
     verbs = edge.lifecycle.verbs
     for verb in (verbs.pause, verbs.stop):
         with pytest.raises(Conflict):
-            await verb(deployment.id, asking(), visible=lambda one: one, expected_revision=deployment.revision - 1)
+            await verb(deployment.id, asking(), visible=lambda one: one, expected_revision=deployment.asked_at - 1)
 
 
 async def test_a_stopped_deployment_is_drained_without_ever_running(edge) -> None:
