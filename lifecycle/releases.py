@@ -16,7 +16,7 @@ import msgspec
 from drivers.naming import release_name
 from drivers.pod_terms import node_problem
 from graph.edit import Edit
-from graph.kinds import GIVEN_UP, Component, Deployment, Node, Release, ReleasePhase, Site
+from graph.kinds import GIVEN_UP, Component, Deployment, DriftPolicy, Node, Release, ReleasePhase, Site
 from graph.kinds.scheduling import Scheduling
 from graph.view import Reader, each, get_as
 from lifecycle.effective import Layers, Overlays, effective
@@ -281,6 +281,9 @@ def _keep(
         edit.replace(release, generation=deployment.generation, operation_id=operation_id, **fields, **STARTS_ANEW)
         return 1
     kept = edit.replace(release, **fields)
+    if kept.phase is ReleasePhase.DRIFTED and deployment.drift_policy is DriftPolicy.REPORT:
+        # What somebody did there by hand is left to whoever asks for it: nothing here touches it.
+        return 0
     if take_over and standing_of(kept) is not Standing.DONE:
         anew = STARTS_ANEW if kept.phase in GIVEN_UP else {}
         edit.replace(kept, operation_id=operation_id, **anew)

@@ -9,8 +9,19 @@ import pytest
 
 from drivers.simulated.hand import Changed, Crash, Made, change, crash, make
 from graph.change import Commit
-from graph.kinds import DeploymentPhase, DriftPolicy, Release, ReleasePhase
-from lifecyclekit.edge import QUICK
+from graph.kinds import (
+    Deployment,
+    DeploymentPhase,
+    DriftPolicy,
+    FailoverMode,
+    FailoverPolicy,
+    Release,
+    ReleasePhase,
+)
+from graph.kinds.policy import PlacementPolicy
+from lifecycle.plans import Wanted
+from lifecycle.plans_rebalance import Rebalancing
+from lifecyclekit.edge import QUICK, asking, everything
 from lifecyclekit.scaling import Loop
 
 
@@ -173,6 +184,83 @@ async def test_what_a_hand_changed_at_the_same_generation_is_left_and_shown_by_p
     for one in (release, other):
         await put_right(edge, one.id)
     assert edge.world().objects[release.backend_name].form == applied
+    edge.check_books()
+
+
+TWO = PlacementPolicy(min_sites=2, max_sites=2)
+
+
+async def lose_the_other(edge, deployment: Deployment, other: Release) -> None:
+    await edge.configure(awaySites=[edge.view.get(other.site_id).name])
+
+
+async def rebalance(edge, deployment: Deployment, other: Release) -> None:
+    await edge.change(lambda edit: edit.replace(edit.get(other.site_id), price_per_core_hour=20.0))
+    wanted = Wanted(rebalancing=Rebalancing(tenant_id=edge.tenant_id))
+    rights = {"visible": everything, "allowed": lambda reader, plan: None}
+    plan = (await edge.lifecycle.plans.keep(wanted, asking("createPlan"), **rights)).value
+    assert plan.moves == 1
+    await edge.lifecycle.plans.apply(plan.id, asking("applyPlan"), **rights)
+
+
+async def adjust_the_other(edge, deployment: Deployment, other: Release) -> None:
+    await edge.adjust_site(deployment.id, other.site_id, web=2)
+
+
+async def change_what_no_backend_sees(edge, deployment: Deployment, other: Release) -> None:
+    await edge.update(deployment.id, failover=FailoverPolicy())
+
+
+LEAVES_IT = {
+    "a failover": lose_the_other,
+    "a rebalance": rebalance,
+    "an update of another site": adjust_the_other,
+    "an update that no backend sees": change_what_no_backend_sees,
+}
+
+
+@pytest.mark.parametrize("what", LEAVES_IT)
+async def test_drift_that_is_reported_is_left_by_what_does_not_touch_it(edge, what: str) -> None:
+    await edge.network(sites=3)
+    await edge.version()
+    failover = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0)
+    deployment, first = await edge.deploy(policy=TWO, failover=failover, drift_policy=DriftPolicy.REPORT)
+    await edge.succeeded(first)
+    release, other = edge.releases(deployment.id)
+    await by_hand(edge, release.backend_name, replicas=3)
+    await edge.phases(deployment.id, DRIFTED=1)
+    before = edge.view.get(release.id)
+    await LEAVES_IT[what](edge, deployment, other)
+    await edge.until(
+        lambda: (one := edge.deployment(deployment.id)).generation > deployment.generation and one.operation_id is None,
+        what="the end of it",
+    )
+    after = edge.view.get(release.id)
+    assert (after.phase, after.error, after.operation_id) == (ReleasePhase.DRIFTED, before.error, first.id)
+    assert (after.wanted, after.retires_after) == (True, None)
+    assert edge.world().objects[release.backend_name].replicas == 3
+    # And it is put right by who asks for that, with the operation that made it.
+    await edge.retry(first.id)
+    await edge.until(lambda: edge.world().objects[release.backend_name].replicas == 1, what="that it is put right")
+
+
+async def test_an_update_of_another_component_leaves_drift_that_is_reported(edge) -> None:
+    await edge.network(sites=1)
+    await edge.version(web={}, store={})
+    deployment, operation = await edge.deploy(drift_policy=DriftPolicy.REPORT)
+    await edge.succeeded(operation)
+    web, store = (
+        next(one for one in edge.releases(deployment.id) if edge.view.get(one.component_id).name == name)
+        for name in ("web", "store")
+    )
+    await by_hand(edge, web.backend_name, replicas=3)
+    await edge.phases(deployment.id, DRIFTED=1)
+    await edge.succeeded((await edge.scale(deployment.id, store=2)).operation)
+    assert edge.world().objects[store.backend_name].replicas == 2
+    assert edge.world().objects[web.backend_name].replicas == 3
+    # An update that touches it brings it to what is wanted by then.
+    await edge.succeeded((await edge.scale(deployment.id, web=2)).operation)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
     edge.check_books()
 
 
