@@ -206,6 +206,8 @@ def is_whole(deployment: Deployment, counted: Tally) -> bool:
 def _left_told(counted: Tally) -> str | None:
     if not counted.left_behind:
         return None
+    if counted.left_behind == 1:
+        return "1 release was left at a place that is away, and is removed when that answers"
     return f"{counted.left_behind} releases were left at places that are away, and are removed when these answer"
 
 
@@ -223,5 +225,5 @@ def _told(counted: Tally) -> str | None:
     ]
     if not parts:
         return None
-    told = f"{', '.join(parts)} of {present} releases"
+    told = f"{', '.join(parts)} of {present} {'release' if present == 1 else 'releases'}"
     return f"{told}: {counted.reasons[0]}" if counted.reasons else told

@@ -124,7 +124,7 @@ def test_what_waits_for_what_was_given_up_has_failed_with_it() -> None:
         (D.READY, {"READY": 2, "WAITING_READY": 1}, False, D.DEGRADED, "1 under way of 3 releases"),
         (D.READY, {"READY": 2, "WAITING_SITE": 1}, True, D.DEGRADED, "1 waiting of 3 releases"),
         (D.READY, {"READY": 2, "QUARANTINED": 1}, False, D.DEGRADED, "1 failed of 3 releases: no reason was given"),
-        (D.TERMINATING, {"REMOVING": 1}, True, D.TERMINATING, "1 under way of 1 releases"),
+        (D.TERMINATING, {"REMOVING": 1}, True, D.TERMINATING, "1 under way of 1 release"),
         (D.TERMINATING, {}, True, D.TERMINATED, None),
         (D.TERMINATED, {}, False, D.TERMINATED, None),
         (D.PENDING_PLACEMENT, {}, True, D.PENDING_PLACEMENT, "waits"),
@@ -143,3 +143,19 @@ def test_where_a_deployment_stands(
         message="waits" if phase is D.PENDING_PLACEMENT else None,
     )
     assert phase_of(deployment, tally(releases(**counts)), working=working) == (expected, message)
+
+
+@pytest.mark.parametrize(
+    ("many", "told"),
+    [
+        (0, None),
+        (1, "1 release was left at a place that is away, and is removed when that answers"),
+        (2, "2 releases were left at places that are away, and are removed when these answer"),
+    ],
+)
+def test_what_was_left_at_places_that_are_away_is_told(many: int, told: str | None) -> None:
+    deployment = Deployment(
+        id="deployment_1", name="d", tenant_id="t", app_version_id="v", policy=PlacementPolicy(), phase=D.READY
+    )
+    left = [release(P.WAITING_SITE, number, wanted=False, left_behind=True) for number in range(many)]
+    assert phase_of(deployment, tally([release(P.READY, 9), *left]), working=False) == (D.READY, told)
