@@ -15,11 +15,14 @@ import { VerbForm } from "./VerbForm";
 import { askable, fieldOf, formDocument, formsOf, verbDocument } from "./verbs";
 
 const COUNTED = "desired applied ready unknown";
+const OVERRIDE = "component path value document siteIds siteSelector";
 
 export const STATUS = `query Status($id: ID!) {
   entity(id: $id) {
     ... on Deployment {
-      phase revisionNumber possibleVerbs proposal { number authors { name } }
+      phase revision revisionNumber possibleVerbs proposal { number authors { name } overrides { ${OVERRIDE} } }
+      overrides { ${OVERRIDE} }
+      revisions(first: 50) { totalCount nodes { number outcome createdAt appVersion { name } } }
       appVersion { id app { versions: appVersions(first: 100, orderBy: [{ field: CREATED_AT, direction: DESC }]) { nodes { id name } } } }
       siteStatuses(first: 100) { totalCount nodes { site { id name displayName } } }
       status {

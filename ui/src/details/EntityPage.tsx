@@ -17,6 +17,7 @@ import { DeploymentWhy } from "./DeploymentWhy";
 import { HoldActions } from "./HoldActions";
 import { factsDocument, factsOf, type Facts } from "./facts";
 import { NAMING, nameOf } from "./naming";
+import { OperationActions } from "./OperationActions";
 import { OperationProgress } from "./OperationProgress";
 import { PlanActions } from "./PlanActions";
 import { PlanSteps } from "./PlanSteps";
@@ -80,6 +81,7 @@ export function EntityPage({ id }: { readonly id: string }) {
       {type === "Plan" && <PlanActions id={id} name={nameOf(found)} generation={topology.revision} />}
       {type === "Deployment" && <DeploymentActions id={id} name={nameOf(found)} generation={Number(found.revision ?? 0)} />}
       {type === "Deployment" && <Displaced id={id} generation={Number(found.revision ?? 0)} />}
+      {type === "Operation" && <OperationActions id={id} name={nameOf(found)} generation={topology.revision} />}
       {type === "FailoverHold" && <HoldActions id={id} generation={topology.revision} />}
       {isRow(row) ? <FactList facts={facts} row={row} id={id} /> : <p>{t.details.loading}</p>}
       <Sections type={type} kind={kindOf(found)} id={id} row={isRow(row) ? row : null} generation={Number(found.revision ?? 0)} />

@@ -1,14 +1,14 @@
-// A verb that asks back before it does anything: which sites, which version, how many. What is said is kept while the dialog is
-// open and closed; the button that does it is there once enough was said.
+// A verb that asks back before it does anything: which sites, which version, how many, what values, which revision. What is
+// said is kept while the dialog is open and closed; the button that does it is there once enough was said.
 
-import { useState } from "react";
+import { useId, useState } from "react";
 
-import { at, type Row } from "../lists/values";
+import { at, instant, type Row } from "../lists/values";
 import { t } from "../messages";
 import { Confirm } from "../parts/Confirm";
 import { rowsOf } from "./rows";
 import { FoundSites, ListedSites } from "./SitesField";
-import { type FormVerb, inputOf, NOTHING_SAID, type Said, sitesOf } from "./verbs";
+import { earlierOf, type FormVerb, inputOf, NOTHING_SAID, type Said, sitesOf, valuesOf } from "./verbs";
 
 interface FormProps {
   readonly verb: FormVerb;
@@ -22,7 +22,7 @@ interface FormProps {
 export function VerbForm({ verb, name, deployment, disabled, onSaid }: FormProps) {
   const f = t.details.status.forms[verb];
   const [said, setSaid] = useState<Said>(NOTHING_SAID);
-  const input = inputOf(verb, said);
+  const input = inputOf(verb, said, deployment);
   const say = (more: Partial<Said>) => setSaid((before) => ({ ...before, ...more }));
   return (
     <Confirm
@@ -38,12 +38,16 @@ export function VerbForm({ verb, name, deployment, disabled, onSaid }: FormProps
       }}
     >
       <p>{f.means}</p>
-      {verb === "MIGRATE" && <Version deployment={deployment} said={said.version} onSaid={(version) => say({ version })} />}
+      {verb === "ROLL_BACK" && <Revision deployment={deployment} said={said.revision} onSaid={(revision) => say({ revision })} />}
+      {(verb === "MIGRATE" || verb === "UPDATE") && <Version deployment={deployment} said={said.version} onSaid={(version) => say({ version })} />}
       {(verb === "ADD_SITES" || verb === "MIGRATE") && <FoundSites said={said.sites} onSaid={(sites) => say({ sites })} />}
       {(verb === "REMOVE_SITES" || verb === "ADJUST_SITE") && (
         <ListedSites sites={sitesOf(deployment)} total={Number(at(deployment, "siteStatuses", "totalCount") ?? 0)} one={verb === "ADJUST_SITE"} said={said.sites} onSaid={(sites) => say({ sites })} />
       )}
-      {verb === "ADJUST_SITE" && <Replicas deployment={deployment} said={said.replicas} onSaid={(replicas) => say({ replicas })} />}
+      {(verb === "ADJUST_SITE" || verb === "SCALE") && (
+        <Replicas deployment={deployment} one={verb === "ADJUST_SITE"} said={said.replicas} onSaid={(replicas) => say({ replicas })} />
+      )}
+      {verb === "UPDATE" && <Values deployment={deployment} said={said.values} onSaid={(values) => say({ values })} />}
     </Confirm>
   );
 }
@@ -67,17 +71,76 @@ function Version({ deployment, said, onSaid }: { readonly deployment: Row; reado
   );
 }
 
+interface RevisionProps {
+  readonly deployment: Row;
+  readonly said: string;
+  readonly onSaid: (revision: string) => void;
+}
+
+function Revision({ deployment, said, onSaid }: RevisionProps) {
+  const f = t.details.status.fields;
+  const group = useId();
+  const listed = earlierOf(deployment);
+  const more = Number(at(deployment, "revisions", "totalCount") ?? 0) > rowsOf(at(deployment, "revisions", "nodes")).length;
+  return (
+    <fieldset className="form-field form-sites">
+      <legend>{f.revision}</legend>
+      {listed.map((one) => {
+        const number = String(one.number);
+        return (
+          <label key={number} className="form-line">
+            <input type="radio" name={group} checked={said === number} onChange={() => onSaid(number)} />{" "}
+            {f.earlier(number, String(at(one, "appVersion", "name") ?? ""), f.outcomes[String(one.outcome)] ?? "", instant(one.createdAt).text)}
+          </label>
+        );
+      })}
+      {more && (
+        <label className="form-line">
+          {f.number} <input type="number" min={1} value={said} onChange={(event) => onSaid(event.target.value)} />
+        </label>
+      )}
+    </fieldset>
+  );
+}
+
+interface ValuesProps {
+  readonly deployment: Row;
+  readonly said: Said["values"];
+  readonly onSaid: (values: Said["values"]) => void;
+}
+
+function Values({ deployment, said, onSaid }: ValuesProps) {
+  const f = t.details.status.fields;
+  return (
+    <fieldset className="form-field">
+      <legend>{f.values}</legend>
+      {rowsOf(at(deployment, "status", "components")).map((one) => {
+        const component = String(one.component);
+        const text = said[component] ?? valuesOf(deployment, component);
+        return (
+          <label key={component} className="form-line">
+            {component} <textarea rows={4} cols={40} spellCheck={false} value={text} onChange={(event) => onSaid({ ...said, [component]: event.target.value })} />
+          </label>
+        );
+      })}
+      <p className="form-note">{f.someValues}</p>
+    </fieldset>
+  );
+}
+
 interface ReplicasProps {
   readonly deployment: Row;
+  /** Whether they are of one site, which can be as the others again. */
+  readonly one: boolean;
   readonly said: Said["replicas"];
   readonly onSaid: (replicas: Said["replicas"]) => void;
 }
 
-function Replicas({ deployment, said, onSaid }: ReplicasProps) {
+function Replicas({ deployment, one: single, said, onSaid }: ReplicasProps) {
   const f = t.details.status.fields;
   return (
     <fieldset className="form-field">
-      <legend>{f.replicas}</legend>
+      <legend>{single ? f.replicas : f.replicasEach}</legend>
       {rowsOf(at(deployment, "status", "components")).map((one) => {
         const component = String(one.component);
         return (
@@ -87,7 +150,7 @@ function Replicas({ deployment, said, onSaid }: ReplicasProps) {
           </label>
         );
       })}
-      <p className="form-note">{f.asOthers}</p>
+      <p className="form-note">{single ? f.asOthers : f.asBefore}</p>
     </fieldset>
   );
 }

@@ -15,6 +15,7 @@ import { STEP, STEP_REFUSALS, STEPS } from "./PlanSteps";
 import { REFUSALS, WHY } from "./DeploymentWhy";
 import { HEAD } from "./EntityPage";
 import { factsDocument, factsOf, TYPES } from "./facts";
+import { CANCEL, OPERATION, operationVerbs, RETRY as RETRY_OPERATION } from "./OperationActions";
 import { FOLLOW } from "./OperationProgress";
 import { nameOf } from "./naming";
 import { OUTCOMES } from "./Outcomes";
@@ -23,7 +24,7 @@ import { SECTIONS } from "./sections";
 import { SITES } from "./SitesField";
 import { HERE } from "./SiteWhy";
 import { isExpired, supposed } from "./supposed";
-import { askable, formDocument, formsOf, inputOf, NOTHING_SAID, sitesOf, verbDocument } from "./verbs";
+import { askable, earlierOf, formDocument, formsOf, inputOf, NOTHING_SAID, sitesOf, valuesOf, verbDocument } from "./verbs";
 
 let schema: GraphQLSchema;
 beforeAll(() => {
@@ -39,6 +40,9 @@ test.each([
   ["why", WHY],
   ["refusals", REFUSALS],
   ["an operation", FOLLOW],
+  ["what may be asked of an operation", OPERATION],
+  ["taking an operation back", CANCEL],
+  ["trying an operation again", RETRY_OPERATION],
   ["outcomes", OUTCOMES],
   ["the steps of a plan", STEPS],
   ["the reasons of a step", STEP],
@@ -80,20 +84,40 @@ describe("what may be asked of a deployment", () => {
   test.each([
     [{ possibleVerbs: ["UPDATE", "PAUSE", "STOP", "TERMINATE"], revisionNumber: 1 }, ["PAUSE", "STOP", "TERMINATE"]],
     [{ possibleVerbs: ["RESUME", "TERMINATE"], revisionNumber: 1 }, ["RESUME", "TERMINATE"]],
-    [{ possibleVerbs: ["ROLL_BACK"], revisionNumber: 1 }, []],
     [{ possibleVerbs: ["APPROVE"], revisionNumber: 1, proposal: null }, []],
-    [{ possibleVerbs: every, revisionNumber: 3, proposal: { number: 4 } }, ["APPROVE", "RESUME", "PAUSE", "STOP", "ROLL_BACK", "TERMINATE"]],
+    [{ possibleVerbs: every, revisionNumber: 3, proposal: { number: 4 } }, ["APPROVE", "RESUME", "PAUSE", "STOP", "TERMINATE"]],
     [{}, []],
   ])("%j", (deployment, verbs) => {
     expect(askable(deployment).map((one) => one.verb)).toEqual(verbs);
   });
 
-  test("names the revision that is approved, and the one before for a rollback", () => {
+  test("names the revision that is approved", () => {
     const found = askable({ possibleVerbs: every, revisionNumber: 3, proposal: { number: 4 } });
-    expect(found.filter((one) => "revisionNumber" in one.given).map((one) => [one.verb, one.given.revisionNumber])).toEqual([
-      ["APPROVE", 4],
-      ["ROLL_BACK", 2],
-    ]);
+    expect(found.filter((one) => "revisionNumber" in one.given).map((one) => [one.verb, one.given.revisionNumber])).toEqual([["APPROVE", 4]]);
+  });
+
+  test("goes back to any revision but the one that it has, and the one that waits", () => {
+    const nodes = [
+      { number: 5, outcome: "WAITING" },
+      { number: 4, outcome: "UNDER_WAY" },
+      { number: 3, outcome: "OVERTAKEN" },
+      { number: 1, outcome: "READY" },
+    ];
+    expect(earlierOf({ revisionNumber: 4, revisions: { nodes } }).map((one) => one.number)).toEqual([3, 1]);
+    expect(earlierOf({})).toEqual([]);
+  });
+
+  test("shows the values that hold everywhere, of what waits where something does", () => {
+    const value = { image: { tag: "2" } };
+    const overrides = [
+      { component: "web", path: "image.tag", value: "1", siteIds: [] },
+      { component: "web", path: null, value, siteIds: [] },
+      { component: "web", path: null, document: "a: 1", siteIds: ["site_1"] },
+      { component: "db", path: null, document: "b: 2", siteIds: [] },
+    ];
+    expect(JSON.parse(valuesOf({ overrides }, "web"))).toEqual(value);
+    expect(valuesOf({ overrides }, "db")).toBe("b: 2");
+    expect(valuesOf({ overrides, proposal: { overrides: [] } }, "db")).toBe("");
   });
 
   test("is asked for by documents of the schema", () => {
@@ -105,6 +129,8 @@ describe("what may be asked of a deployment", () => {
   test.each([
     [{ possibleVerbs: ["ADD_SITES", "MIGRATE", "STOP"] }, ["ADD_SITES", "MIGRATE"]],
     [{ possibleVerbs: ["ADJUST_SITE", "REMOVE_SITES", "ADD_SITES", "MIGRATE"] }, ["ADD_SITES", "REMOVE_SITES", "ADJUST_SITE", "MIGRATE"]],
+    [{ possibleVerbs: ["ROLL_BACK", "SCALE", "UPDATE"], revisionNumber: 2 }, ["UPDATE", "SCALE", "ROLL_BACK"]],
+    [{ possibleVerbs: ["ROLL_BACK"], revisionNumber: 1 }, []],
     [{ possibleVerbs: ["RESUME"] }, []],
     [{}, []],
   ])("with a form: %j", (deployment, verbs) => {
@@ -126,8 +152,28 @@ describe("what may be asked of a deployment", () => {
     ["MIGRATE", { version: "appversion_2" }, { appVersionId: "appversion_2" }],
     ["MIGRATE", { sites: ["site_2"], version: "appversion_2" }, { toSiteIds: ["site_2"], appVersionId: "appversion_2" }],
     ["MIGRATE", {}, null],
+    ["UPDATE", { version: "appversion_2" }, { appVersionId: "appversion_2" }],
+    ["UPDATE", { values: { web: " a: 1\n" } }, null],
+    [
+      "UPDATE",
+      { values: { web: "a: 2" } },
+      { overrides: [{ component: "web", path: "b", value: 3, siteIds: ["site_1"] }, { component: "web", document: "a: 2" }], expectedRevision: 7 },
+    ],
+    ["UPDATE", { values: { web: "" } }, { overrides: [{ component: "web", path: "b", value: 3, siteIds: ["site_1"] }], expectedRevision: 7 }],
+    ["UPDATE", {}, null],
+    ["SCALE", { replicas: { web: "3", db: "" } }, { replicas: [{ name: "web", count: 3 }] }],
+    ["SCALE", { replicas: { web: "" } }, null],
+    ["SCALE", { replicas: { web: "-1" } }, null],
+    ["ROLL_BACK", { revision: "2" }, { revisionNumber: 2 }],
+    ["ROLL_BACK", { revision: "0" }, null],
+    ["ROLL_BACK", {}, null],
   ] as const)("%s of %j asks for %j", (verb, said, input) => {
-    expect(inputOf(verb, { ...NOTHING_SAID, ...said })).toEqual(input);
+    const web = { component: "web", siteSelector: null };
+    const overrides = [
+      { ...web, path: null, value: null, document: "a: 1", siteIds: [] },
+      { ...web, path: "b", value: 3, document: null, siteIds: ["site_1"] },
+    ];
+    expect(inputOf(verb, { ...NOTHING_SAID, ...said }, { revision: 7, overrides, proposal: null })).toEqual(input);
     if (input !== null) {
       const document = parse(formDocument(verb));
       expect(validate(schema, document).map((error) => error.message)).toEqual([]);
@@ -151,6 +197,23 @@ describe("what may be asked of a deployment", () => {
       [0, 0, 0, 0],
       [6, 0, 4, 0],
     ]);
+  });
+});
+
+describe("what may be asked of an operation", () => {
+  const both = { possibleVerbs: ["CANCEL", "RETRY"] };
+  const left = { totalCount: 1 };
+  test.each([
+    [{ kind: "UPDATE", status: "RUNNING", subject: both, left: { totalCount: 0 } }, ["CANCEL"]],
+    [{ kind: "UPDATE", status: "RUNNING", subject: both, left }, ["CANCEL", "RETRY"]],
+    [{ kind: "UPDATE", status: "PARTIAL", subject: both, left }, ["RETRY"]],
+    [{ kind: "UPDATE", status: "CANCELLING", subject: { possibleVerbs: ["CANCEL"] }, left }, []],
+    [{ kind: "STOP", status: "RUNNING", subject: both, left: { totalCount: 0 } }, []],
+    [{ kind: "APPLY_DOCUMENTS", status: "RUNNING", subject: null, left: { totalCount: 0 } }, []],
+    [{ kind: "DRAIN", status: "RUNNING", subject: null, left: { totalCount: 0 } }, ["CANCEL"]],
+    [{ kind: "UPDATE", status: "RUNNING", subject: null, left }, []],
+  ])("%j", (operation, verbs) => {
+    expect(operationVerbs(operation)).toEqual(verbs);
   });
 });
 

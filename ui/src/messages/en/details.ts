@@ -143,8 +143,33 @@ export const details = {
       sameVersion: "the one that runs",
       replicas: "Replicas there",
       asOthers: "Without any number the site is as the others again.",
+      replicasEach: "Replicas at each site",
+      asBefore: "Components without a number stay as they are.",
+      values: "Values that hold everywhere",
+      someValues: "YAML or JSON. Values for single paths and single sites stay as they are.",
+      revision: "Revision",
+      earlier: (number: string, version: string, outcome: string, when: string) => [`${number}: version ${version}`, outcome, when].filter(Boolean).join(", "),
+      outcomes: {
+        NEVER_APPROVED: "never approved",
+        UNDER_WAY: "under way",
+        READY: "became ready",
+        OVERTAKEN: "never became ready",
+      } as Readonly<Record<string, string>>,
+      number: "Or its number",
     },
     forms: {
+      UPDATE: {
+        label: "Update…",
+        question: (name: string) => `Run “${name}” in which version, with which values?`,
+        means: "Only what differs is touched. It starts from the change that waits for approval, if one does.",
+        yes: "Update it",
+      },
+      SCALE: {
+        label: "Scale…",
+        question: (name: string) => `How many replicas of “${name}” at each of its sites?`,
+        means: "Where a site was adjusted by itself it stays so.",
+        yes: "Scale it",
+      },
       ADD_SITES: {
         label: "Add sites…",
         question: (name: string) => `Run “${name}” at which other sites?`,
@@ -168,6 +193,12 @@ export const details = {
         question: (name: string) => `Move “${name}” where, or to which version?`,
         means: "What is new is made first. What runs goes when all of it is ready and has been switched to.",
         yes: "Migrate it",
+      },
+      ROLL_BACK: {
+        label: "Roll back…",
+        question: (name: string) => `Roll “${name}” back to which revision?`,
+        means: "What it wanted then is its newest revision from now on.",
+        yes: "Roll it back",
       },
     },
     verbs: {
@@ -194,12 +225,6 @@ export const details = {
         question: (name: string) => `Resume “${name}”?`,
         means: "Work on it goes on, and what was stopped runs again where it did.",
         yes: "Resume it",
-      },
-      ROLL_BACK: {
-        label: (number: number) => `Roll back to revision ${number}…`,
-        question: (name: string) => `Roll “${name}” back?`,
-        means: "What it wanted then is its newest revision from now on.",
-        yes: "Roll it back",
       },
       TERMINATE: {
         label: () => "Terminate…",
@@ -300,6 +325,21 @@ export const details = {
   },
   operation: {
     title: "Progress",
+    asked: "What can be asked of it",
+    verbs: {
+      CANCEL: {
+        label: "Cancel…",
+        question: (name: string) => `Take back “${name}”?`,
+        means: "It goes back to the last state in which all was ready, or to nothing where there was none. What has been moved stays.",
+        yes: "Cancel it",
+      },
+      RETRY: {
+        label: "Try again…",
+        question: (name: string) => `Try again what “${name}” gave up?`,
+        means: "What failed or waits for its site is begun again at once.",
+        yes: "Try again",
+      },
+    },
     nothing: "There was nothing to change.",
     done: (done: number, total: number) => `${done} of ${total} releases are done`,
     commits: (done: number, total: number) => `${done} of ${total} commits are done`,
