@@ -60,7 +60,7 @@ class ValueFlags:
 def put_values(api: Api, given: ValueFlags, values: Json, *, version: Json, before: list[Json]) -> None:
     """Puts the profile and the overrides into an input; `before` has the overrides that there are. Raises Failure."""
     if given.profile is not None:
-        values["profileId"] = _profile_id(api, given.profile, version)
+        values["profileId"] = profile_id(api, given.profile, version)
     where: Json = {}
     if given.at_site:
         where["siteIds"] = [id_of(api, KINDS["Site"], one) for one in given.at_site]
@@ -76,7 +76,8 @@ def put_values(api: Api, given: ValueFlags, values: Json, *, version: Json, befo
         values["overrides"] = kept + new
 
 
-def _profile_id(api: Api, text: str, version: Json) -> str:
+def profile_id(api: Api, text: str, version: Json) -> str:
+    """The profile of a version that a name, a path or an id says. Raises Failure."""
     if is_id(text) or "/" in text:
         return id_of(api, KINDS["Profile"], text)
     path = f"{version['tenant']['name']}/{version['app']['name']}/{version['name']}/{text}"
