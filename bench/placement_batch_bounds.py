@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,8 +26,8 @@ from scipy.sparse import csr_array
 from bench.measures.placing import Ground
 from bench.measures.site_patterns import cut_off
 from bench.placement import BATCHES, SHORT, TOGETHER
-from bench.worlds.apps import crowded
-from bench.worlds.bounds import NONE, BatchBound, digest, name_of, shipped, write
+from bench.worlds.apps import AppToPlace, crowded
+from bench.worlds.bounds import NONE, BatchBound, Bound, Bounds, digest, name_of, shipped, write
 from bench.worlds.fibre import SCALES, FibreWorld
 from placement.arrays import Floats
 from placement.batch import Asked, decide_together
@@ -208,25 +208,37 @@ def main() -> None:
 
 def _bound(seed: int, *, rounds: int) -> None:
     world = FibreWorld(SCALES["S"], seed=seed, free=SHORT)
-    ground = Ground(world)
     listed = crowded(world, TOGETHER, seed=seed)
+    alone = bounds_alone(shipped(), world, listed)
+    ground = Ground(world)
     asked = sorted((Asked(app.name, ground.problem(app)) for app in listed), key=lambda one: one.id)
     placed = set(decide_together(asked).placed)
     costs = Relaxation(asked, counted=False)
     costs.run(rounds, wanted=placed)
     count = Relaxation(asked, counted=True, jams=costs.jams)
     count.run(rounds, wanted=set(count.alone))
-    bounds = shipped()
-    name = name_of(world, "crowded")
-    if bounds.digests.get(name) != digest(world, listed):
-        raise SystemExit(f"there are no bounds of {name}: run placement-bounds first")
     # What found no place alone, though no proof says that it has none, may have one.
-    missing = [one for one, bound in bounds.apps[name].items() if bound.kind != NONE and one not in count.alone]
+    missing = [one for one, bound in alone.items() if bound.kind != NONE and one not in count.alone]
     open_ends = [one for one in missing if count.may_have_a_place(one)]
     most = len(count.alone) + len(open_ends) - math.ceil(count.bound - 1e-6)
+    name, bounds = name_of(world, "crowded"), shipped()
     bounds.batches[name] = BatchBound(most=most, least=costs.least, room=costs.room)
     write(bounds)
     sys.stderr.write(f"{name}: at most {most} placed, {len(placed)} of them cost at least {costs.bound:.4f}\n")
+
+
+def bounds_alone(bounds: Bounds, world: FibreWorld, listed: Sequence[AppToPlace]) -> dict[str, Bound]:
+    """What each of the apps costs at least alone.
+
+    It ends the program when one of them has no bound: of such an app it is not known whether it has a place, so that how
+    many have one together would be counted without it.
+    """
+    name = name_of(world, "crowded")
+    known = bounds.apps[name] if bounds.digests.get(name) == digest(world, listed) else {}
+    without = [one.name for one in listed if one.name not in known]
+    if without:
+        raise SystemExit(f"{name}: there is no bound of {', '.join(without)}: run placement-bounds first")
+    return {one.name: known[one.name] for one in listed}
 
 
 if __name__ == "__main__":
