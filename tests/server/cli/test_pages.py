@@ -28,7 +28,9 @@ def typed(page: str) -> list[list[str]]:
     return [shlex.split(one) for one in found]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/import.md", "docs/cli.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/import.md", "docs/cli.md", "docs/placement.md", "docs/placement-walk.md"]
+)
 def test_every_command_of_a_page_exists_with_its_options(page: str) -> None:
     known = {words[1:]: callback for words, callback in commands()}
     options = {
