@@ -17,6 +17,35 @@ from lifecyclekit.declared import WORLD, applied, wanted
 from server.app import Application
 from worldkit.running import application_in, data
 
+FOUR_WAYS = Path(__file__).parents[2] / "docs" / "examples" / "four-ways.yaml"
+AUSTRIA = """
+kind: Tenant
+metadata: {name: demo}
+---
+kind: Region
+metadata: {name: Austria}
+---
+kind: Site
+metadata: {name: Vienna}
+spec: {region: Austria}
+---
+kind: Site
+metadata: {name: Salzburg}
+spec: {region: Austria}
+---
+kind: Cluster
+metadata: {name: centre}
+spec: {driver: simulated, sites: [Vienna, Salzburg], endpoint: 'ENDPOINT', configuration: {cluster: centre}}
+---
+kind: Node
+metadata: {name: v1}
+spec: {site: Vienna, cluster: centre, capacity: {cpuMillicores: 4000, memoryBytes: 4294967296}}
+---
+kind: Node
+metadata: {name: s1}
+spec: {site: Salzburg, cluster: centre, capacity: {cpuMillicores: 4000, memoryBytes: 4294967296}}
+---
+"""
 LOOK = """{ deployments { nodes {
   id name phase failover { mode single tolerationSeconds }
   displacement { state why losses { kind subject { id } since dueAt } plan { id kind moves } }
@@ -146,5 +175,58 @@ async def test_a_site_is_cut_off_and_returns_and_nothing_doubles(tmp_path: Path)
                 untouched = {names[one] for one in ("waits", "shows", "patient")}
                 times = [one.name for one in effects if one.name in untouched and one.outcome.name == "DONE"]
                 assert sorted(times) == sorted(untouched), "what stays is applied once and no more"
+        finally:
+            process.kill()
+
+
+async def test_the_four_ways_of_the_documentation_are_what_it_says_they_are(tmp_path: Path) -> None:
+    """The file of the walk in docs/lifecycle.md, as it is but for the 20 seconds of toleration."""
+    documents = FOUR_WAYS.read_text(encoding="utf-8")
+    assert documents.count("tolerationSeconds: 20") == 3
+    with tempfile.TemporaryDirectory(prefix="edge") as short:
+        process = SimulatedProcess(tmp_path / "world", socket=Path(short) / "edge.sock").start()
+        try:
+            async with process.control("centre") as control, application_in(tmp_path) as application:
+                await control.behave(observeEveryMs=50)
+                await applied(
+                    application, AUSTRIA.replace("ENDPOINT", process.endpoint) + documents.replace(" 20", " 0")
+                )
+                begun = await until(application, lambda seen: all(runs_at(one) == ["Vienna"] for one in seen.values()))
+                assert set(begun) == {"moves", "asks", "waits", "once"}
+
+                await control.behave(awaySites=["Vienna"])
+                cut = await until(
+                    application,
+                    lambda seen: (
+                        runs_at(seen["moves"]) == ["Salzburg"]
+                        and stands(seen["asks"]) == "PROPOSED"
+                        and stands(seen["once"]) == "AWAITING_OLD"
+                        and seen["waits"]["phase"] == "DEGRADED"
+                    ),
+                )
+                assert stands(cut["waits"]) is None
+                assert [runs_at(cut[name]) for name in ("asks", "waits", "once")] == [[], [], []]
+                await data(application, PLAN, {"id": cut["asks"]["displacement"]["plan"]["id"]})
+                await data(application, FENCE, {"id": cut["once"]["displacement"]["losses"][0]["subject"]["id"]})
+                await until(
+                    application, lambda seen: all(runs_at(seen[one]) == ["Salzburg"] for one in ("asks", "once"))
+                )
+
+                await control.behave(awaySites=[])
+                back = await until(
+                    application,
+                    lambda seen: all(
+                        one["phase"] == "READY" and len(one["releases"]["nodes"]) == 1 for one in seen.values()
+                    ),
+                )
+                assert {name: runs_at(one) for name, one in back.items()} == {
+                    "moves": ["Salzburg"],
+                    "asks": ["Salzburg"],
+                    "waits": ["Vienna"],
+                    "once": ["Salzburg"],
+                }
+                assert violations(await control.effects()) == []
+                now = [each["backendName"] for one in back.values() for each in one["releases"]["nodes"]]
+                assert sorted(one.name for one in await control.objects()) == sorted(now), "each runs once"
         finally:
             process.kill()
