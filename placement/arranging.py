@@ -46,6 +46,8 @@ def arranged(
         np.array(eligible),
         np.array(order),
         np.ascontiguousarray(wanted),
+        STEPS,
+        ALL_STEPS,
     )
 
 
@@ -60,6 +62,8 @@ def _arrange(
     eligible: FlagTable,
     order: Numbers,
     wanted: NumberTable,
+    steps_each: int,
+    steps_of_all: int,
 ) -> tuple[Flags, NumberTable]:
     """Searches all groups, one after the other."""
     components, resources = need.shape
@@ -83,7 +87,7 @@ def _arrange(
                 greatest[at, place] = max(greatest[at, place + 1], alone[at, place])
         missing = wanted[:, group].copy()
         here = np.zeros((nodes, components), dtype=np.int64)
-        depth, fresh, budget = 0, True, min(STEPS, ALL_STEPS - steps)
+        depth, fresh, budget = 0, True, min(steps_each, steps_of_all - steps)
         while 0 <= depth < nodes * components and budget > 0:
             budget -= 1
             steps += 1

@@ -71,7 +71,7 @@ def packed_alone(
 
 
 def packed_each(
-    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], among: Mask
+    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], sites: int
 ) -> list[tuple[Ints, Mask, Ints]]:
     """The same of each of several components as if it were the only one; nodes are read once for all of them."""
     masks = list({id(one): one for one in eligible}.values())
@@ -85,7 +85,7 @@ def packed_each(
         np.array([one.replicas for one in components], dtype=np.int64),
         masks[0][None, :] if len(masks) == 1 else np.stack(masks),
         np.array([which[id(one)] for one in eligible], dtype=np.int64),
-        among,
+        sites,
     )
     return list(zip(placed, fits, chosen, strict=True))
 
@@ -100,15 +100,13 @@ def _packed_each(
     wanted: Numbers,
     eligible: FlagTable,
     mask_of: Numbers,
-    among: Flags,
+    sites: int,
 ) -> tuple[NumberTable, FlagTable, NumberTable]:
-    components, sites = len(wanted), len(among)
+    components = len(wanted)
     placed, fits = np.zeros((components, sites), dtype=np.int64), np.zeros((components, sites), dtype=np.bool_)
     chosen = np.full((components, sites), -1, dtype=np.int64)
     for group in range(len(group_site)):
         site, begin, end = group_site[group], starts[group], starts[group + 1]
-        if not among[site]:
-            continue
         for at in range(components):
             if fits[at, site]:
                 continue

@@ -120,13 +120,13 @@ def pack(
 
 
 def pack_each(
-    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], sites: int, among: Mask
+    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], sites: int
 ) -> list[Packing]:
-    """Packs several components, each as if it were the only one, at those sites that are among some."""
+    """Packs several components, each as if it were the only one."""
     if not components:
         return []
     unsure = _unsure(bins)
-    each = packed_each(bins, components, eligible=eligible, among=among)
+    each = packed_each(bins, components, eligible=eligible, sites=sites)
     return [
         _of_one(
             bins,
@@ -135,7 +135,6 @@ def pack_each(
             eligible=mask,
             wanted=np.full(sites, one.replicas, dtype=np.int64),
             unsure=unsure,
-            among=among,
         )
         for one, found, mask in zip(components, each, eligible, strict=True)
     ]

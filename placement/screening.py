@@ -5,8 +5,8 @@ All rules are asked of all sites, so that a refusal names everything that stands
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -27,45 +27,17 @@ class Screening:
 
     problem: Problem
     rules: tuple[Rule, ...]
+    refused: dict[str, Mask]
+    """For each rule by name, in their order: the sites that it refuses."""
     passed: Mask
     packing: Packing
-    """Into the nodes that no rule leaves out, at the sites that nothing refuses to all units."""
-    _by_site_rules: dict[str, Mask]
-    _left_out: dict[str, list[Mask | None]]
-    """For each rule of nodes by name: the bins that it leaves out, by component."""
+    """Into the nodes that no rule leaves out, at the sites that nothing refuses to all units: what is decided by."""
+    _everywhere: Packing
+    """The same, and at the other sites too."""
+    _of_all: Packing
+    """Into all nodes, where it does not fit into those: what capacity is judged by."""
     _said: dict[int, list[Reason]] = field(default_factory=dict, init=False, repr=False, compare=False)
     """By what refuses: the reasons that are the same at every site."""
-
-    @property
-    def refused(self) -> dict[str, Mask]:
-        """For each rule by name, in their order: the sites that it refuses."""
-        return self._judged.refused
-
-    @cached_property
-    def _judged(self) -> _Judged:
-        """What each rule refuses. That a site has no room decides; which rules keep its nodes out is for who asks why."""
-        problem = self.problem
-        bins, sites, components = problem.bins, len(problem), problem.components
-        packing = pack(bins, components, eligible=self.packing.eligible, sites=sites)
-        unfit, packing_of_all = ~packing.fits, packing
-        touched = {name: _touched(bins, masks, unfit) for name, masks in self._left_out.items()}
-        # Where no node is left out there is nothing more, and where all fits already there is nothing to ask.
-        doubtful = np.zeros(sites, dtype=bool)
-        for mask in touched.values():
-            doubtful |= mask
-        if doubtful.any():
-            everything = np.ones(len(bins.site), dtype=bool)
-            again = pack(bins, components, eligible=[everything for _ in components], sites=sites, among=doubtful)
-            packing_of_all = packing.or_else(again, doubtful)
-        refused: dict[str, Mask] = {}
-        for rule in self.rules:
-            if isinstance(rule, SiteRule):
-                refused[rule.name] = self._by_site_rules[rule.name]
-            elif isinstance(rule, CapacityRule):
-                refused[rule.name] = ~packing_of_all.fits
-            else:
-                refused[rule.name] = touched[rule.name]
-        return _Judged(refused, packing, packing_of_all)
 
     @cached_property
     def _against(self) -> Ints:
@@ -91,10 +63,9 @@ class Screening:
             if isinstance(rule, SiteRule):
                 found.append(rule.reason(problem, site))
             elif isinstance(rule, NodeRule):
-                found.append(rule.reason(problem, site, self._shortage(self._judged.packing, site)))
+                found.append(rule.reason(problem, site, self._shortage(self._everywhere, site)))
             else:
-                packing = self._judged.packing_of_all
-                found += rule.reasons(problem, site, self._shortage(packing, site), packing)
+                found += rule.reasons(problem, site, self._shortage(self._of_all, site), self._of_all)
         if all(isinstance(rule, SiteRule) and rule.alike for rule in refusing):
             self._said[against] = found
         return found
@@ -113,17 +84,6 @@ class Screening:
             if placed[at] < component.replicas:
                 return Shortage(at, placed[at])
         return Shortage(0, placed[0])
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What each rule refuses, and by what."""
-
-    refused: dict[str, Mask]
-    packing: Packing
-    """Into the nodes that no rule leaves out, at all sites."""
-    packing_of_all: Packing
-    """Into all nodes, where it does not fit into those: what capacity is judged by."""
 
 
 def screen(problems: Sequence[Problem], rules: Sequence[Rule]) -> list[Screening]:
@@ -148,28 +108,40 @@ def screen(problems: Sequence[Problem], rules: Sequence[Rule]) -> list[Screening
             whole[rule.name] = rule.refuses(problems[0])
             if rule.name not in OF_PLACES:
                 allowed &= ~whole[rule.name]
-    packings = _packings(problems, left_out, allowed)
+    everything = np.ones(len(problems[0].bins.site), dtype=bool)
+    packings = _packings(problems, left_out, allowed, everything)
+    touched = _touched(problems[0].bins, left_out, [~one.fits for _, one in packings])
     found = []
-    for at, (problem, mine, packing) in enumerate(zip(problems, left_out, packings, strict=True)):
+    for at, (problem, (packing, everywhere), mine) in enumerate(zip(problems, packings, touched, strict=True)):
+        of_all, doubtful = everywhere, _any_of(mine.values(), len(problem))
+        # Where no node is left out there is nothing more, and where all fits already there is nothing to ask.
+        if doubtful.any():
+            eligible = [everything for _ in problem.components]
+            again = pack(problem.bins, problem.components, eligible=eligible, sites=len(problem), among=doubtful)
+            of_all = everywhere.or_else(again, doubtful)
         asked = tuple(one for one in rules if not at or one.name not in OF_PLACES)
-        by_site_rules, passed = dict(whole), allowed & packing.fits
+        refused: dict[str, Mask] = {}
         for rule in asked:
-            if isinstance(rule, SiteRule) and (rule.of_unit or rule.name in OF_PLACES):
-                by_site_rules[rule.name] = rule.refuses(problem) if rule.of_unit else whole[rule.name]
-                passed &= ~by_site_rules[rule.name]
-        one = Screening(problem, asked, passed, packing, by_site_rules, mine)
-        # Where nobody asks for room, a site that lacks it is refused only in so far as nodes are left out.
-        whole_room = any(isinstance(rule, CapacityRule) for rule in asked)
-        found.append(one if whole_room else replace(one, passed=one.passed_but_for(())))
+            if isinstance(rule, SiteRule):
+                refused[rule.name] = rule.refuses(problem) if rule.of_unit else whole[rule.name]
+            elif isinstance(rule, CapacityRule):
+                refused[rule.name] = ~of_all.fits
+            else:
+                refused[rule.name] = mine[rule.name]
+        passed = ~_any_of(refused.values(), len(problem))
+        found.append(Screening(problem, asked, refused, passed, packing, everywhere, of_all))
     return found
 
 
 def _packings(
-    problems: Sequence[Problem], left_out: Sequence[dict[str, list[Mask | None]]], among: Mask
-) -> list[Packing]:
-    """Of each problem the packing into the nodes that no rule leaves out; those of single components all at once."""
+    problems: Sequence[Problem], left_out: Sequence[dict[str, list[Mask | None]]], among: Mask, everything: Mask
+) -> list[tuple[Packing, Packing]]:
+    """Of each problem the packing into the nodes that no rule leaves out, at some sites and everywhere.
+
+    Those of single components are packed all at once. Of several the sites come first that may be chosen, for what is
+    searched has its steps.
+    """
     bins, sites = problems[0].bins, len(problems[0])
-    everything = np.ones(len(bins.site), dtype=bool)
     known: dict[tuple[int, ...], Mask] = {}
     eligible = [
         [_not_in([masks[at] for masks in mine.values()], everything, known) for at in range(len(problem.components))]
@@ -177,11 +149,17 @@ def _packings(
     ]
     lone = [at for at, one in enumerate(problems) if len(one.components) == 1]
     components, masks = [problems[at].components[0] for at in lone], [eligible[at][0] for at in lone]
-    alone = dict(zip(lone, pack_each(bins, components, eligible=masks, sites=sites, among=among), strict=True))
-    return [
-        alone.get(at) or pack(one.bins, one.components, eligible=eligible[at], sites=sites, among=among)
-        for at, one in enumerate(problems)
-    ]
+    alone = dict(zip(lone, pack_each(bins, components, eligible=masks, sites=sites), strict=True))
+    found = []
+    for at, one in enumerate(problems):
+        packing = everywhere = alone.get(at)
+        if packing is None or everywhere is None:
+            packing = everywhere = pack(bins, one.components, eligible=eligible[at], sites=sites, among=among)
+            if not among.all():
+                rest = pack(bins, one.components, eligible=eligible[at], sites=sites, among=~among)
+                everywhere = packing.or_else(rest, ~among)
+        found.append((packing, everywhere))
+    return found
 
 
 def _some(masks: Sequence[Mask | None], something: dict[int, tuple[Mask, bool]]) -> list[Mask | None]:
@@ -206,13 +184,38 @@ def _not_in(masks: Sequence[Mask | None], everything: Mask, known: dict[tuple[in
     return known[key]
 
 
-def _touched(bins: Bins, left_out: Sequence[Mask | None], among: Mask) -> Mask:
-    """Of some sites those of which nodes are left out for some component."""
-    touched = np.zeros(len(among), dtype=bool)
-    for at, one in enumerate(left_out):
-        if one is not None and not any(one is before for before in left_out[:at]):
-            _touch(bins.first, one, among, touched)
-    return touched
+def _touched(
+    bins: Bins, left_out: Sequence[dict[str, list[Mask | None]]], unfit: Sequence[Mask]
+) -> list[dict[str, Mask]]:
+    """By problem and rule of nodes: of the sites where it does not fit those of which nodes are left out for a component.
+
+    What several problems leave out is looked at once, at the sites of all of them.
+    """
+    asked: Mask | None = None
+    known: dict[int, Mask] = {}
+    found: list[dict[str, Mask]] = []
+    for mine, here in zip(left_out, unfit, strict=True):
+        rules: dict[str, Mask] = {}
+        for name, masks in mine.items():
+            touched = np.zeros(len(here), dtype=bool)
+            for one in {id(one): one for one in masks if one is not None}.values():
+                if id(one) not in known:
+                    asked = _any_of(unfit, len(here)) if asked is None else asked
+                    known[id(one)] = np.zeros(len(here), dtype=bool)
+                    _touch(bins.first, one, asked, known[id(one)])
+                touched |= known[id(one)]
+            touched &= here
+            rules[name] = touched
+        found.append(rules)
+    return found
+
+
+def _any_of(masks: Iterable[Mask], sites: int) -> Mask:
+    """(sites,): those that are in any of some masks."""
+    found = np.zeros(sites, dtype=bool)
+    for one in masks:
+        found |= one
+    return found
 
 
 @kernel
