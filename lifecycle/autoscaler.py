@@ -22,6 +22,7 @@ from graph.kinds import ScaleChange, ScalingLimit, ScalingMetric, ScalingPolicy,
 from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
 from graph.view import get_as
+from lifecycle.apart import written_apart
 from lifecycle.autoscaling_index import Scaled
 from lifecycle.autoscaling_pace import Asked, longest_window_s, paced, recent_changes
 from lifecycle.autoscaling_rooms import Room, rooms_for
@@ -127,8 +128,17 @@ class Autoscaler:
                 judged.setdefault(one.deployment.id, []).append(found)
         changed = await self._scale(judged)
         for some in portions(self._scaled.left_behind(self._share), weight=lambda _: 1):
-            await self._ledger.commit(partial(drop_standings, standing_ids=some), REQUEST)
+            await written_apart(
+                some,
+                write=self._drop,
+                refused=lambda one, refusal: log.warning(
+                    "autoscaling.not_dropped", standing=one, reason=refusal.message
+                ),
+            )
         return changed
+
+    async def _drop(self, standing_ids: Sequence[str]) -> None:
+        await self._ledger.commit(partial(drop_standings, standing_ids=standing_ids), REQUEST)
 
     async def _scale(self, judged: Mapping[str, Sequence[Judged]]) -> int:
         """Looks for room and writes, deployment by deployment; those that were looked at longest ago come first.

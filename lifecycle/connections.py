@@ -295,8 +295,9 @@ class Connections(Mapping[str, Connection]):
         if lasting and self._share.holds(cluster_id):
             try:
                 await self._write_down(cluster_id, reason[:500])
-            except (Unavailable, Deposed):
-                log.info("cluster.not_written_down", cluster=cluster_id)
+            except (Refusal, Deposed) as refused:
+                # What is refused of one cluster must not end the connections to all.
+                log.info("cluster.not_written_down", cluster=cluster_id, reason=str(refused))
         return begun
 
     async def _write_down(self, cluster_id: str, reason: str) -> None:

@@ -16,7 +16,7 @@ from drivers.clock import Clock
 from graph.change import Commit
 from graph.kinds import Operation, OperationKind, OperationStatus, Release
 from graph.ledger import Ledger
-from graph.refusal import Unavailable
+from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
 from lifecycle.deployments import Chosen
@@ -97,6 +97,9 @@ class Drainer:
         except Unavailable:
             self._bell.set()
             await self._clock.sleep(self._settings.backoff_base_s)
+        except Refusal as refusal:
+            # Its own matter: other drains go on, and it is tried again when something changes.
+            log.warning("drain.refused", operation=operation.id, reason=refusal.message)
 
     async def _settled(self, operation: Operation, lot: list[str]) -> dict[str, Settled]:
         """Decides a lot together and begins its moves; by id what became of each."""

@@ -40,6 +40,7 @@ from lifecycle.fencing import is_known_gone
 from lifecycle.losses import AWAY, due_of, left_out, losses_of, planned_of, staying
 from lifecycle.mass_loss import MOVES_HELD, are_held
 from lifecycle.moving import begin_move
+from lifecycle.portions import weight_of_change
 from lifecycle.releases import releases_of
 from lifecycle.settings import LifecycleSettings
 from placement.decision import Decision
@@ -57,6 +58,8 @@ TOLD = {
 """What the event of each state is called."""
 FOLLOWED = (*MOVABLE, DeploymentPhase.PAUSED)
 """Phases in which what is lost is noted."""
+LOSS_BYTES = 256
+"""About as much is written of a loss."""
 
 
 class Found(NamedTuple):
@@ -110,6 +113,20 @@ def is_outdated(deployment: Deployment, displacement: Displacement, losses: Coll
     still = {one.what for one in losses}
     gone = any(one.planned and one.what not in still for one in displacement.losses)
     return gone or displacement.plan_generation != deployment.generation
+
+
+def weight_of(reader: Reader, deployment_id: str, *, standing: Standing | None = None) -> int:
+    """About what it weighs, in changes, to write down where a deployment stands: itself, a plan that goes, and an event.
+
+    With what it may have lost by then; that its policy wants sites is known from how it stands.
+    """
+    deployment = get_as(reader, Deployment, deployment_id)
+    if deployment is None:
+        return 1
+    plan = None if deployment.displacement is None else get_as(reader, Plan, deployment.displacement.plan_id)
+    lost = reader.count("Release", "deployment_id", deployment_id)
+    lost += 0 if standing is None else len(standing.refused) + len(standing.joined)
+    return 1 + weight_of_change(deployment, more_bytes=LOSS_BYTES * lost) + weight_of_change(plan)
 
 
 class Stands(NamedTuple):

@@ -9,17 +9,19 @@ everything once and goes on from there. Only the pace of tries that found no pla
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import structlog
 
 from drivers.clock import Clock
 from graph.change import Commit
+from graph.edit import Edit
 from graph.kinds import Deployment, DisplacementState, FailoverHold, FailoverMode, Loss, LossKind, Plan, PlanStatus
 from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
+from lifecycle.apart import written_apart
 from lifecycle.bell import ring_or_sleep
 from lifecycle.deployments import Chosen
 from lifecycle.failing_over import (
@@ -33,6 +35,7 @@ from lifecycle.failing_over import (
     renewed_sites,
     renews,
     stand_all,
+    weight_of,
     words_of,
 )
 from lifecycle.failover_index import Concerned
@@ -61,8 +64,6 @@ MATTERS = frozenset({"Site", "Node", "Link", "Cluster", "Region", "Release", "Fa
 AGAIN = 512
 """How many sites, and how many deployments, are looked at again at once though nothing rang for them."""
 PLANNED = frozenset({DisplacementState.PROPOSED, DisplacementState.REPORTED})
-CHANGES_OF_A_STAND = 3
-"""The deployment, a plan that goes, and an event."""
 STAYS = "what is left keeps its policy, and it waits for what was lost"
 PAUSED = "it is paused"
 OTHERS_LEAVE = "others are leaving its site, and it may have room there then"
@@ -163,7 +164,10 @@ class Failover:
                         self._suspects[one] = by_policy or self._suspects.get(one, False)
                     raise
             await self._do(self._due())
-        except Unavailable:
+        except Refusal as refusal:
+            # It is looked at again, behind the others: what is refused for some of them is no reason to end.
+            if not isinstance(refusal, Unavailable):
+                log.exception("failover.refused", reason=refusal.message)
             self._bell.set()
             await self._clock.sleep(self._settings.backoff_base_s)
         return self._next_look()
@@ -200,12 +204,19 @@ class Failover:
             count = self._sites.count(scope, since=since)
             if hold is not None or count.at_once > self._settings.mass_loss_least:
                 counts[scope] = count
-        if counts:
-            try:
-                await self._ledger.commit(partial(keep_holds, counts=counts, settings=self._settings), REQUEST)
-            except BaseException:
-                self._look_at_sites = True
-                raise
+        try:
+            await written_apart(
+                list(counts),
+                write=lambda some: self._commit(
+                    partial(keep_holds, counts={one: counts[one] for one in some}, settings=self._settings)
+                ),
+                refused=lambda scope, refusal: log.warning(
+                    "failover.hold_refused", scope=scope, reason=refusal.message
+                ),
+            )
+        except BaseException:
+            self._look_at_sites = True
+            raise
 
     async def _look_at(self, lot: dict[str, bool]) -> None:
         """Writes down of some deployments what they have lost."""
@@ -222,8 +233,14 @@ class Failover:
             found = await standings(self._placing, view, due)
         told = [Found(one.id, one.generation, found.get(one.id)) for one in looked.values()]
         writing = [one for one in told if self._may_differ(looked[one.deployment_id], one.standing)]
-        if writing:
-            await self._ledger.commit(partial(note_all, found=writing, settings=self._settings), REQUEST)
+        for some in portions(writing, weight=lambda one: weight_of(view, one.deployment_id, standing=one.standing)):
+            await written_apart(
+                some,
+                write=lambda found: self._commit(partial(note_all, found=found, settings=self._settings)),
+                refused=lambda one, refusal: log.warning(
+                    "failover.not_noted", deployment=one.deployment_id, reason=refusal.message
+                ),
+            )
 
     def _may_differ(self, deployment: Deployment, standing: Standing | None) -> bool:
         """Whether there is anything to write of a deployment."""
@@ -437,20 +454,17 @@ class Failover:
         told = [
             one for deployment_id, state in still.items() if (one := self._put_off(deployment_id, *state)) is not None
         ]
-        for some in portions(told, weight=lambda one: CHANGES_OF_A_STAND):
-            await self._tell(some)
+        for some in portions(told, weight=lambda one: weight_of(self._ledger.view, one.deployment_id)):
+            await written_apart(
+                some,
+                write=lambda stands: self._commit(partial(stand_all, stands=stands)),
+                refused=lambda one, refusal: log.warning(
+                    "failover.not_told", deployment=one.deployment_id, reason=refusal.message
+                ),
+            )
 
-    async def _tell(self, some: Sequence[Stands]) -> None:
-        try:
-            await self._ledger.commit(partial(stand_all, stands=some), REQUEST)
-        except Unavailable:
-            raise
-        except Refusal as refusal:
-            if len(some) > 1:
-                for one in some:
-                    await self._tell([one])
-                return
-            log.info("failover.not_told", deployment=some[0].deployment_id, reason=refusal.message)
+    async def _commit(self, change: Callable[[Edit], object]) -> None:
+        await self._ledger.commit(change, REQUEST)
 
     def _put_off(self, deployment_id: str, state: DisplacementState, why: str) -> Stands | None:
         """Notes when a deployment is looked at again; gives what is to be written of it, if anything is."""

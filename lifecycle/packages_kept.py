@@ -21,6 +21,7 @@ from graph.refusal import InvalidInput, InvalidState, LimitExceeded, NotFound
 from graph.view import Reader, each, get_as
 from lifecycle.packages_uploads import Leave
 from lifecycle.plans_sweep import made_at_ms
+from lifecycle.portions import portions, weight_of_change
 
 MAX_PACKAGES = 10_000
 """Of one tenant."""
@@ -117,10 +118,11 @@ def unused_changed(reader: Reader, *, at: int, keep_ms: int) -> list[Package]:
 def collect(edit: Edit, *, keep_ms: int) -> list[Blob]:
     """Removes packages that nothing has referred to for `keep_ms`, and brings `unused_since` of the others up to date.
 
-    At most COLLECTED_A_COMMIT of them. Gives the blobs of those removed.
+    At most COLLECTED_A_COMMIT of them, and what a commit takes. Gives the blobs of those removed.
     """
     gone = []
-    for package in unused_changed(edit, at=edit.at, keep_ms=keep_ms)[:COLLECTED_A_COMMIT]:
+    some = unused_changed(edit, at=edit.at, keep_ms=keep_ms)[:COLLECTED_A_COMMIT]
+    for package in next(portions(some, weight=weight_of_change), []):
         if _is_used(edit, package):
             edit.replace(package, unused_since=None)
         elif package.unused_since is None:

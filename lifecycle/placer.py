@@ -203,6 +203,6 @@ class Placer:
         )
         try:
             await self._ledger.commit(change, own_request("lifecycle.wait"))
-        except Unavailable as problem:
+        except Refusal as problem:
             # It is tried again, and told then.
             log.info("placement.untold", deployment=deployment.id, reason=problem.message)

@@ -37,6 +37,7 @@ from lifecycle.events import tell
 from lifecycle.failing_over import fail_over
 from lifecycle.plans_moving import move_placed
 from lifecycle.plans_steps import Planned, PlanOutcome, by_turn, filed_step, sum_of
+from lifecycle.portions import portions, weight_of_change
 from lifecycle.wishes import Adjustment, Wish
 
 MAX_PLANS = 100
@@ -200,8 +201,9 @@ def delete_plan(
 
 
 def drop_expired_plans(edit: Edit, *, now: int) -> list[str]:
-    """Deletes plans that had expired at `now` (UTC ms), at most EXPIRED_A_COMMIT; gives their ids."""
+    """Deletes plans that had expired at `now` (UTC ms), EXPIRED_A_COMMIT or what a commit takes at most; gives their ids."""
     expired = [one for one in each(edit, Plan) if one.expires_at <= min(now, edit.at)][:EXPIRED_A_COMMIT]
+    expired = next(portions(expired, weight=weight_of_change), [])
     for one in expired:
         edit.delete(one)
     return [one.id for one in expired]

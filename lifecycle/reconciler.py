@@ -13,6 +13,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+import structlog
+
 from drivers.clock import Clock
 from drivers.port import Applied, BackendUnreachable, DriverProblem, Permanent, Retryable, StaleGeneration, Unreachable
 from graph.change import Change, Commit
@@ -22,6 +24,7 @@ from graph.ledger import Ledger
 from graph.refusal import Unavailable
 from graph.values import HealthStatus
 from graph.view import each, get_as
+from lifecycle.apart import written_apart
 from lifecycle.backoff import Breakers
 from lifecycle.bell import ring_or_sleep
 from lifecycle.calls import Connected, outcome_of
@@ -37,6 +40,7 @@ from lifecycle.waiting import Waiting
 from lifecycle.work import Claim, Outcome, Result, claim, park
 from lifecycle.worklist import Entry, Worklist, way
 
+log = structlog.get_logger(__name__)
 MAX_CLAIMS = 128
 SWEEP_STEP = 500
 LEAST_WAIT_S = 0.005
@@ -249,15 +253,23 @@ class Reconciler:
             if (release := get_as(view, Release, entry.release_id)) is not None
             and release.phase is not ReleasePhase.WAITING_SITE
         }
-        if not wanted and not waiting:
-            return []
+        claims: list[Claim] = []
 
-        def change(edit: Edit) -> list[Claim]:
-            park(edit, waiting)
-            return claim(edit, wanted, worker=self._share.worker)
+        async def write(some: Sequence[str]) -> None:
+            def change(edit: Edit) -> list[Claim]:
+                park(edit, {one: waiting[one] for one in some if one in waiting})
+                own = {one: wanted[one] for one in some if one in wanted}
+                return claim(edit, own, worker=self._share.worker)
 
-        committed = await self._ledger.commit(change, own_request("lifecycle.claim"))
-        return committed.value
+            claims.extend((await self._ledger.commit(change, own_request("lifecycle.claim"))).value)
+
+        # What cannot be claimed holds up no other: it is found again when all releases are looked at.
+        await written_apart(
+            list(dict.fromkeys([*waiting, *wanted])),
+            write=write,
+            refused=lambda one, refusal: log.warning("lifecycle.claim_refused", release=one, reason=refusal.message),
+        )
+        return claims
 
     def _wants(self, entry: Entry) -> bool:
         """Whether there is a step to take for a release now, as far as this process can see."""
