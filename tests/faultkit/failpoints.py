@@ -1,4 +1,5 @@
-"""Points at which a process dies: before and after every commit of its store and every call of its drivers.
+"""Points at which a process dies: before and after every commit and read of records of its store, and every call of its
+drivers.
 
 Nobody lists them. A store and a driver that stand before the real ones pass a point each time; a run that dies nowhere
 counts them, and the same run is then made again for each of them. After its death nothing of a process reaches the store or
@@ -28,7 +29,8 @@ from drivers.port import (
     Sample,
     SamplingBackend,
 )
-from graph.store import Transaction, WriteBatch
+from graph.change import Record
+from graph.store import RecordPage, Transaction, WriteBatch
 from graph.stores.sqlite import SqliteStore
 from storekit.wrappers import Wrapped
 
@@ -84,6 +86,18 @@ class MortalStore(Wrapped):
             raise
         await context.__aexit__(kind, problem, trace)
         await self.points.pass_(f"after commit of {name}")
+
+    async def record(self, collection: str, record_id: str) -> Record | None:
+        await self.points.pass_(f"before reading {collection}")
+        found = await self.inner.record(collection, record_id)
+        await self.points.pass_(f"after reading {collection}")
+        return found
+
+    async def records(self, page: RecordPage) -> Sequence[Record]:
+        await self.points.pass_(f"before reading {page.collection}")
+        found = await self.inner.records(page)
+        await self.points.pass_(f"after reading {page.collection}")
+        return found
 
     async def close(self) -> None:
         """A process that was killed tidies nothing up."""
