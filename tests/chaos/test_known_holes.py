@@ -200,6 +200,24 @@ HOLES: dict[int | str, Hole] = {
             "lifecycle/test_versions.py": ["test_what_a_deployment_may_go_back_to_is_not_deleted"],
         },
     ),
+    "MECM, identities": Hole(
+        "a host is known by its address, and two that have one are the same",
+        {
+            "drivers/test_naming.py": [
+                "test_the_identity_alone_makes_a_name_unique",
+                "test_parts_of_an_identity_do_not_run_together",
+            ],
+            "lifecycle/test_rollback.py": ["test_a_second_life_does_not_take_the_first_ones_past"],
+        },
+    ),
+    "MECM, pages": Hole(
+        "lists are answered whole or not at all: nothing is filtered or paged",
+        {
+            "resolvers/test_entity_queries.py": ["test_a_page_is_cut_and_continued_by_its_cursors"],
+            "resolvers/test_tenant_isolation_filters.py": ["test_every_kind_that_is_listed_is_filtered"],
+            "schema/test_connections.py": ["test_a_page_is_no_larger_than_the_server_allows"],
+        },
+    ),
     "MECM, states": Hole(
         "what is being started is started again, and a termination looks at no state",
         {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graph.kinds import Release
+from graph.kinds import DeploymentPhase, Release
 from graph.kinds.policy import AppAffinity, PlacementPolicy, SiteSelector
 from graph.refusal import CapacityGone
 from graph.view import get_as
@@ -114,3 +114,23 @@ async def test_a_label_that_another_keeps_away_from_is_felt_at_commit(edge, monk
     await edge.succeeded(operation)
     assert len(decided) == 3
     assert sites_of(edge, deployment.id) == {two}
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_what_others_are_to_be_beside_is_terminated_and_they_stay_until_they_change(edge, deleted) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    database, operation = await edge.deploy("db", labels={"role": "db"})
+    await edge.succeeded(operation)
+    beside = PlacementPolicy(everywhere=True, affinity=[AppAffinity(deployment_ids=[database.id])])
+    web, operation = await edge.deploy("web", policy=beside)
+    await edge.succeeded(operation)
+    before = {one.id: one.generation for one in edge.releases(web.id)}
+
+    await edge.succeeded((await edge.terminate(database.id, delete=deleted)).operation)
+    assert (edge.view.get(database.id) is None) is deleted
+    assert {one.id: one.generation for one in edge.releases(web.id)} == before
+    assert edge.deployment(web.id).phase is DeploymentPhase.READY
+    with pytest.raises(Unplaceable, match="affinity refuses 2"):
+        await edge.scale(web.id, web=2)
+    await edge.succeeded((await edge.terminate(web.id)).operation)

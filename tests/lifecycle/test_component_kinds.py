@@ -18,11 +18,45 @@ CHART = Artifact(type=ArtifactType.HELM_CHART, reference="charts/shop")
 HEAT = Artifact(type=ArtifactType.HEAT_TEMPLATE, reference="heat/shop")
 
 
+CLOUDLET = Artifact(type=ArtifactType.VM_IMAGE, reference="glance:face-recognition-3")
+
+
+class Machines(SimulatedDriver):
+    """A backend that starts machines from images, and nothing else."""
+
+    name = "machines"
+    artifacts = frozenset({ArtifactType.VM_IMAGE})
+
+
 class Stacks(SimulatedDriver):
     """A backend that takes Heat templates and nothing else."""
 
     name = "stacks"
     artifacts = frozenset({ArtifactType.HEAT_TEMPLATE})
+
+
+async def test_a_cloudlet_is_a_machine_image_and_runs_where_machines_are_started(tmp_path: Path) -> None:
+    async with edge_of(tmp_path, others=[Machines(), Stacks()]) as edge:
+        await edge.network(sites=1)
+
+        def others(edit: Edit) -> None:
+            here = edge.site(0)
+            for driver in ("machines", "stacks"):
+                site = edit.create(Site, name=driver, region_id=here.region_id, position=here.position)
+                cluster = edit.create(
+                    Cluster, name=driver, driver=driver, site_ids=[site.id], configuration={"observeEveryMs": 20}
+                )
+                edit.create(Node, name=driver, site_id=site.id, cluster_id=cluster.id, capacity=NODE)
+                edge.site_ids.append(site.id)
+
+        await edge.change(others)
+        await edge.version(vm={"artifact": CLOUDLET})
+        first, machines, stacks = edge.site_ids
+        deployment, operation = await edge.deploy()
+        await edge.succeeded(operation)
+        assert {one.site_id for one in edge.releases(deployment.id)} == {first, machines}
+        with pytest.raises(Unplaceable):
+            await edge.deploy("there", sites=[stacks])
 
 
 async def test_a_component_runs_where_a_backend_takes_it_and_is_refused_elsewhere_with_the_reason(
@@ -65,8 +99,9 @@ def test_a_registry_tells_which_drivers_take_what() -> None:
     def broken() -> SimulatedDriver:
         raise ImportError("no such library")
 
-    registry = DriverRegistry({"simulated": SimulatedDriver, "stacks": Stacks, "broken": broken})
+    registry = DriverRegistry({"simulated": SimulatedDriver, "stacks": Stacks, "machines": Machines, "broken": broken})
     assert registry.taking({ArtifactType.HELM_CHART}) == {"simulated"}
+    assert registry.taking({ArtifactType.VM_IMAGE}) == {"simulated", "machines"}
     assert registry.taking({ArtifactType.HEAT_TEMPLATE}) == {"simulated", "stacks"}
     assert registry.taking({ArtifactType.HEAT_TEMPLATE, ArtifactType.HELM_CHART}) == {"simulated"}
-    assert registry.taking(()) == {"simulated", "stacks", "broken"}
+    assert registry.taking(()) == {"simulated", "stacks", "machines", "broken"}
