@@ -38,7 +38,7 @@ from lifecycle.outcomes import outcomes_of
 from lifecycle.progress import is_whole, outcome_of, phase_of, tally
 from lifecycle.releases import releases_of, unwant
 from lifecycle.requests import own_request
-from lifecycle.revision_outcomes import with_number
+from lifecycle.revision_outcomes import begun, with_number
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 from lifecycle.standings import in_words, status_of
@@ -253,6 +253,7 @@ def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release]) -> 
     status = status_of(msgspec.structs.replace(deployment, phase=phase), releases, _component_names(edit, releases))
     if phase is DeploymentPhase.READY and not status.replicas.desired:
         message = in_words(status)
+    deployment = begun(deployment)
     good, ready = deployment.good, deployment.ready_numbers
     if deployment.revision_id is not None and is_whole(deployment, counted):
         ready = with_number(deployment, ready, deployment.revision_number)
@@ -261,7 +262,15 @@ def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release]) -> 
             revision_number=deployment.revision_number,
             decision_id=deployment.decision_id,
         )
-    after = edit.replace(deployment, phase=phase, message=message, status=status, good=good, ready_numbers=ready)
+    after = edit.replace(
+        deployment,
+        phase=phase,
+        message=message,
+        status=status,
+        good=good,
+        outcomes_from=deployment.outcomes_from,
+        ready_numbers=ready,
+    )
     if phase is not deployment.phase and phase is not DeploymentPhase.PROGRESSING:
         warning = phase is DeploymentPhase.DEGRADED
         told = f"Deployment {deployment.name} is {phase.name}" + (f": {message}." if message else ".")

@@ -125,7 +125,8 @@ class DeploymentVerbs(Deciding):
                 deployment_id=deployment_id,
                 expected_revision=expected_revision,
                 brought_by=authors_of(revision) if outcome in (None, RevisionOutcome.NEVER_APPROVED) else (),
-                **intents_of(revision),
+                # What of it is not known is as the deployment has it, whatever waits for approval.
+                **{**intents_of(deployment), **intents_of(revision)},
             )
             made = partial(
                 update_deployment,

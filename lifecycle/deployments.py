@@ -143,6 +143,7 @@ def deploy(
         drift_policy=wish.drift_policy,
         failover=wish.failover,
         requires_approval=wish.requires_approval,
+        outcomes_from=1,
     )
     if is_gated(edit, deployment):
         return _propose(

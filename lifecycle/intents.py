@@ -22,8 +22,14 @@ INTENTS = (
     "requires_approval",
 )
 """Fields that a deployment and its revisions have in common."""
+KEPT_LATER = ("drift_policy", "requires_approval")
+"""Those that revisions and proposals of old do not have: nobody asked then for what they are by default now."""
 
 
 def intents_of(wanted: Deployment | DeploymentRevision | Proposal) -> dict[str, Any]:
-    """What is wanted, by field."""
-    return {name: getattr(wanted, name) for name in INTENTS}
+    """What is wanted, by field; without those of which it is not known, which are to stay as they are."""
+    known = {name: getattr(wanted, name) for name in INTENTS}
+    for name in KEPT_LATER:
+        if known[name] is None:
+            del known[name]
+    return known

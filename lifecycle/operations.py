@@ -178,7 +178,7 @@ def _back_to(
     verify_at_head(edit, chosen.decision, components, policy=revision.policy, deployment_id=deployment.id)
     wanted = intents_of(revision)
     # Who may cancel may not do away with approval by it.
-    wanted["requires_approval"] = deployment.requires_approval or revision.requires_approval
+    wanted["requires_approval"] = deployment.requires_approval or bool(revision.requires_approval)
     after = edit.replace(
         deployment,
         **wanted,

@@ -150,9 +150,19 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
     profile_id: Annotated[str | None, doc("The profile of its version that it is to run with.")] = None
     overrides: Annotated[list[Override], doc("Values that are to override those of its components and profile.")] = []
     drift_policy: Annotated[
-        DriftPolicy, doc("What is to happen when a backend has something else than was applied to it.")
-    ] = DriftPolicy.CORRECT
-    requires_approval: Annotated[bool, doc("Whether its changes are to wait to be approved.")] = False
+        DriftPolicy | None,
+        doc(
+            "What is to happen when a backend has something else than was applied to it; none: as its deployment has it, "
+            "for it was asked for before this was kept."
+        ),
+    ] = None
+    requires_approval: Annotated[
+        bool | None,
+        doc(
+            "Whether its changes are to wait to be approved; none: as its deployment has it, for it was asked for before "
+            "this was kept."
+        ),
+    ] = None
 
 
 class RevisionOutcome(enum.Enum):
@@ -266,6 +276,12 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     ready_numbers: Annotated[
         list[int], doc("The newest revision numbers that were observed as a whole, rising."), MANAGED, HIDDEN
     ] = []
+    outcomes_from: Annotated[
+        Count,
+        doc("The first revision number of which those two tell; 0: it was made before they were kept."),
+        MANAGED,
+        HIDDEN,
+    ] = 0
     paused: Annotated[
         bool, doc("Whether nothing is done to its backends until it is resumed; what runs goes on."), MANAGED
     ] = False
@@ -357,11 +373,21 @@ class DeploymentRevision(Entity, frozen=True, kw_only=True, gc=False, omit_defau
         list[Override], doc("Values that were to override those of its components and profile."), IMMUTABLE
     ] = []
     drift_policy: Annotated[
-        DriftPolicy, doc("What happened when a backend had something else than was applied to it."), IMMUTABLE
-    ] = DriftPolicy.CORRECT
+        DriftPolicy | None,
+        doc(
+            "What happened when a backend had something else than was applied to it; none: it is not known, and going back "
+            "to this leaves it as it is."
+        ),
+        IMMUTABLE,
+    ] = None
     requires_approval: Annotated[
-        bool, doc("Whether its changes waited to be approved, also where its tenant did not ask for that."), IMMUTABLE
-    ] = False
+        bool | None,
+        doc(
+            "Whether its changes waited to be approved, also where its tenant did not ask for that; none: it is not known, "
+            "and going back to this leaves it as it is."
+        ),
+        IMMUTABLE,
+    ] = None
     decision_id: Annotated[str | None, doc("The decision that chose its sites."), IMMUTABLE] = None
     author: Annotated[str, doc("Who asked for it, by id."), IMMUTABLE] = ""
     authors: Annotated[

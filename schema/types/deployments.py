@@ -183,7 +183,8 @@ enum_type(RevisionOutcome)
 @field_of(
     DeploymentRevision,
     returns="Optional[RevisionOutcome]",
-    description=f"What became of it; null when its deployment is gone, or has had {KNOWN} revisions since.",
+    description=f"What became of it; null when its deployment is gone, or has had {KNOWN} revisions since, "
+    "or when it is from before that was kept.",
 )
 def outcome(revision: DeploymentRevision, info: Any) -> RevisionOutcome | None:
     """By what its deployment knows now."""

@@ -272,7 +272,7 @@ async def test_a_revision_says_what_became_of_it(edge) -> None:
     await edge.resume(deployment_id)
     await edge.phase(deployment_id, DeploymentPhase.READY)
     assert outcomes() == ["READY", "NEVER_APPROVED", "OVERTAKEN", "READY"]
-    many = Deployment(id="d", name="n", tenant_id="t", app_version_id="v", revision_number=KNOWN + 5)
+    many = Deployment(id="d", name="n", tenant_id="t", app_version_id="v", revision_number=KNOWN + 5, outcomes_from=1)
     assert with_number(many, [5, 6, 9], 7) == [6, 7, 9]
     assert (outcome_of(many, 5), outcome_of(many, 6)) == (None, RevisionOutcome.OVERTAKEN)
 
