@@ -52,7 +52,6 @@ class Values(NamedTuple):
 _NOT_REACHED = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
-    httpx.PoolTimeout,
     httpx.UnsupportedProtocol,
     httpx.ProxyError,
     httpx.InvalidURL,
@@ -116,7 +115,13 @@ class Prometheus:
         if self._client is None:
             # To connect may take half of the time, so that what cannot be reached is known for that.
             patience = httpx.Timeout(self._timeout_s, connect=self._timeout_s / 2)
-            self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False, timeout=patience)
+            # How many ask at once is the asker's own matter: no server's slowness has the questions to others wait.
+            self._client = httpx.AsyncClient(
+                follow_redirects=False,
+                trust_env=False,
+                timeout=patience,
+                limits=httpx.Limits(max_connections=None),
+            )
         url = f"{endpoint.url}/api/v1/query"
         asked = {"query": query, "timeout": f"{self._timeout_s:g}"}
         plain = {"accept-encoding": "identity"}

@@ -183,6 +183,29 @@ async def test_a_server_that_is_not_there_is_unreachable() -> None:
         assert isinstance(await told(MetricsEndpoint("*", "edge", url)), MetricsUnreachable)
 
 
+async def test_however_many_questions_wait_for_one_server_another_is_asked_at_once(serving) -> None:
+    async def silent(reader, writer) -> None:
+        await reader.read()
+
+    async def quick(reader, writer) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = answer(({"site": "s0"}, "1"))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+
+    slow, other = await serving(silent), await serving(quick)
+    servers = Prometheus([], timeout_s=10)
+    waiting = [asyncio.create_task(servers.values(slow, QUERY)) for _ in range(120)]
+    await asyncio.sleep(0.1)
+    try:
+        assert (await servers.values(other, QUERY)).by_site == {"s0": 1}
+        assert not any(one.done() for one in waiting)
+    finally:
+        for one in waiting:
+            one.cancel()
+        await asyncio.wait(waiting)
+        await servers.close()
+
+
 async def test_a_server_is_told_how_long_a_query_may_take(serving) -> None:
     asked = []
 
