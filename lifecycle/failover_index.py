@@ -20,7 +20,7 @@ from graph.refusal import Refusal
 from graph.selectors import Operator, parse_selector
 from graph.view import Reader, each, get_as
 from lifecycle.failover_regions import Regions, regions_of_site
-from lifecycle.failover_room import may_lack_room, may_take_more, offered
+from lifecycle.failover_room import left_on, may_lack_room, may_take_more, offered
 from lifecycle.failover_ways import Ways
 from placement.conditions import is_down, is_not_ready
 
@@ -166,7 +166,8 @@ class Concerned:
         if site is not None and self._buckets:
             staying = self._staying_at(site_id)
             wanting = (one for one in self._wanting(site) if one not in staying)
-            yield from ((one, True) for one in wanting if by is None or may_take_more(self._reader, *by, one))
+            left = None if by is None else left_on(self._reader, *by)
+            yield from ((one, True) for one in wanting if left is None or may_take_more(self._reader, *left, one))
 
     # The indexes
 

@@ -27,16 +27,20 @@ def may_lack_room(reader: Reader, node: Node) -> bool:
     )
 
 
-def may_take_more(reader: Reader, before: Node, after: Node, deployment_id: str) -> bool:
-    """Whether a node has come to have room for more replicas of a component of a deployment that is not there, up to as
-    many as it wants.
+def left_on(reader: Reader, before: Node, after: Node) -> tuple[Resources, Resources]:
+    """What a node that has changed had left for our work, and has left by now, with what runs on it now."""
+    used = node_use(reader, after.id)
+    return offered(before).minus(used), offered(after).minus(used)
+
+
+def may_take_more(reader: Reader, was: Resources, now: Resources, deployment_id: str) -> bool:
+    """Whether a node that had `was` left and has `now` has come to have room for more replicas of a component of a
+    deployment that is not there, up to as many as it wants.
     """
     deployment = get_as(reader, Deployment, deployment_id)
     version = get_as(reader, AppVersion, deployment.app_version_id) if deployment is not None else None
     if deployment is None or version is None:
         return False
-    used = node_use(reader, after.id)
-    was, now = offered(before).minus(used), offered(after).minus(used)
     for one in each(reader, Component, "app_version_id", version.id):
         most = deployment.replicas.get(one.name, one.replicas)
         if _fitting(now, one.resources, most) > _fitting(was, one.resources, most):

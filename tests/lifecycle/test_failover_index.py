@@ -29,6 +29,7 @@ from graph.kinds.geography import Coverage, LatencyTarget, Place, SiteReach
 from graph.kinds.policy import ComponentPolicy, PlacementPolicy, SiteSelector, Spread, SpreadBy
 from graph.paths import network_of
 from graph.values import Health, HealthStatus, Position
+from lifecycle import failover_room
 from lifecycle.failover_index import Concerned
 from tests.placement.placement_graphs import GIB, Builder, amount
 
@@ -284,6 +285,20 @@ def test_what_others_use_on_a_node_concerns_nobody_while_it_bears_what_runs_ther
         "it had room for all that is wanted of it before"
     )
     assert concerned(build, build.view.get(node_id), capacity=amount(1_200, 16 * GIB)) == {one.id: True}
+
+
+def test_what_runs_on_a_node_that_changed_is_added_up_once_for_all_who_may_want_it(
+    build: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = build.site(node={"capacity": amount(1_000, 16 * GIB)})
+    wanting = {deployed(build, build.site(), policy=PlacementPolicy(everywhere=True)).id: True for _ in range(3)}
+    [node_id] = build.view.ids("Node", "site_id", site.id)
+    node = build.change(build.view.get(node_id), foreign_use=amount(1_000, 2 * GIB))
+    asked = []
+    node_use = failover_room.node_use
+    monkeypatch.setattr(failover_room, "node_use", lambda *given: asked.append(given) or node_use(*given))
+    assert concerned(build, node, foreign_use=amount(0, 2 * GIB)) == wanting
+    assert len(asked) == 1
 
 
 def test_room_that_is_back_concerns_who_lacked_it(build: Builder) -> None:
