@@ -8,7 +8,7 @@ found anew at the next round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -92,11 +92,23 @@ def scale_sites(edit: Edit, deployment_id: str, found: Sequence[Judged]) -> list
 
 
 def drop_standings(edit: Edit, standing_ids: Sequence[str]) -> None:
-    """Deletes standings at sites where nothing is scaled any more."""
+    """Deletes standings at sites where nothing is scaled any more: what their component is to run at again by now stays."""
     for one in standing_ids:
         standing = get_as(edit, SiteScaling, one)
-        if standing is not None:
+        if standing is not None and not _runs_there(edit, standing):
             edit.delete(standing)
+
+
+def _runs_there(reader: Reader, standing: SiteScaling) -> bool:
+    """Whether what a standing is of is to run at its site."""
+    policy = get_as(reader, ScalingPolicy, standing.policy_id)
+    if policy is None:
+        return False
+    return any(
+        release.wanted and component is not None and component.name == policy.component
+        for release in _of_both(reader, policy.deployment_id, standing.site_id)
+        for component in [get_as(reader, Component, release.component_id)]
+    )
 
 
 def differs(standing: SiteScaling | None, found: Judged) -> bool:
@@ -294,15 +306,20 @@ def _fewer(assignments: Mapping[str, int], replicas: int) -> dict[str, int]:
 def _there(reader: Reader, deployment_id: str, site_id: str) -> dict[str, Release]:
     """The releases of a deployment that are to stay at a site, by component name."""
     found = {}
-    here, whole = reader.count("Release", "site_id", site_id), reader.count("Release", "deployment_id", deployment_id)
-    field, value = ("site_id", site_id) if here <= whole else ("deployment_id", deployment_id)
-    for release in each(reader, Release, field, value):
-        if (release.deployment_id, release.site_id) != (deployment_id, site_id):
-            continue
+    for release in _of_both(reader, deployment_id, site_id):
         component = get_as(reader, Component, release.component_id)
         if component is not None and release.wanted and release.retires_after is None:
             found[component.name] = release
     return found
+
+
+def _of_both(reader: Reader, deployment_id: str, site_id: str) -> Iterator[Release]:
+    """The releases of a deployment at a site, found where fewer are to be looked at."""
+    here, whole = reader.count("Release", "site_id", site_id), reader.count("Release", "deployment_id", deployment_id)
+    field, value = ("site_id", site_id) if here <= whole else ("deployment_id", deployment_id)
+    for release in each(reader, Release, field, value):
+        if (release.deployment_id, release.site_id) == (deployment_id, site_id):
+            yield release
 
 
 def _components(reader: Reader, deployment: Deployment) -> list[Component] | None:

@@ -11,6 +11,7 @@ from graph.kinds import Component, Release, ScalingPolicy, SiteScaling
 from graph.refusal import Refusal
 from graph.view import View, each, get_as
 from lifecycle.autoscaling_index import Scaled
+from lifecycle.rescaling import drop_standings
 from lifecycle.share import Share, partition_of
 from lifecyclekit.edge import edge_of
 from lifecyclekit.scaling import Loop
@@ -128,3 +129,29 @@ async def test_a_process_has_the_sites_of_its_share(edge) -> None:
     mine = frozenset({partition_of(edge.site_ids[1])})
     sites = {one.release.site_id for one in scaled.targets(Share("one", partitions=mine))}
     assert sites == {one for one in edge.site_ids if partition_of(one) in mine}
+
+
+async def test_a_standing_stays_where_its_component_is_to_run_again_by_now(tmp_path) -> None:
+    async with edge_of(tmp_path, running=False) as edge:
+        await edge.network(sites=2)
+        await edge.version()
+        deployment, _ = await edge.deploy(sites=edge.site_ids[:1])
+        policy = await Loop(edge).policy(deployment.id)
+
+        def stand(edit) -> list[str]:
+            made = [
+                edit.create(SiteScaling, tenant_id=edge.tenant_id, policy_id=policy.id, site_id=site_id)
+                for site_id in edge.site_ids
+            ]
+            return [one.id for one in made]
+
+        here, left = await edge.change(stand)
+        await edge.change(lambda edit: drop_standings(edit, [here, left]))
+        assert list(edge.view.ids("SiteScaling")) == [here]
+        await edge.change(
+            lambda edit: [
+                edit.replace(one, wanted=False) for one in each(edit, Release, "deployment_id", deployment.id)
+            ]
+        )
+        await edge.change(lambda edit: drop_standings(edit, [here]))
+        assert list(edge.view.ids("SiteScaling")) == []
