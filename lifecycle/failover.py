@@ -128,6 +128,8 @@ class Failover:
                 self._tries.clear()
             if change.kind == "Link" and self._concerned.note_link(change):
                 self._bell.set()
+            if change.kind == "Region" and self._concerned.note_region(change):
+                self._bell.set()
             for deployment_id, by_policy in self._concerned.of(change):
                 self._suspect(deployment_id, by_policy)
                 self._bell.set()
@@ -151,7 +153,7 @@ class Failover:
     async def _round(self) -> float:
         """Looks at what rang and does what is due; says how long until the next look, seconds."""
         self._look_again()
-        for deployment_id in self._concerned.by_ways():
+        for deployment_id in (*self._concerned.by_ways(), *self._concerned.by_regions()):
             self._suspect(deployment_id, True)
         try:
             await self._keep_holds()

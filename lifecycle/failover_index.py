@@ -3,8 +3,8 @@
 What runs at a site, on a node or through a control plane is in the graph's own indexes. More are kept here, from commits, of
 deployments whose failover is not OFF alone: those whose policy measures ways over links (`lifecycle.failover_ways`), those
 that say something of regions (`lifecycle.failover_regions`), and those that run everywhere, by what their selectors ask of a
-site, so that a site that is new or has changed finds who may want it. Links are looked at together, when it is asked for:
-they change by the score.
+site, so that a site that is new or has changed finds who may want it. Links and regions are looked at together, when it is
+asked for: they change by the score, or concern much at once.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Concerned:
     def of(self, change: Change) -> Iterator[tuple[str, bool]]:
         """Ids of deployments that a change may concern; whether by their policy, and not only by what is away.
 
-        Whom links concern is told by `by_ways`.
+        Whom links concern is told by `by_ways`, whom regions concern by `by_regions`.
         """
         before, after = change.before, change.after
         if change.kind == "Deployment":
@@ -74,9 +74,6 @@ class Concerned:
             yield from self._of_node(change.id, before, after)
         elif isinstance(before, Cluster) or isinstance(after, Cluster):
             yield from self._of_cluster(change.id, before, after)
-        elif isinstance(before, Region) or isinstance(after, Region):
-            was = before if isinstance(before, Region) else None
-            yield from ((one, True) for one in self._regions.of(was, after if isinstance(after, Region) else None))
 
     def note_link(self, change: Change) -> bool:
         """Takes in a change of a link; whether `by_ways` may find somebody by it."""
@@ -86,6 +83,16 @@ class Concerned:
     def by_ways(self) -> Iterator[str]:
         """Ids of deployments that the links which have changed since the last time may concern, by their policy."""
         return self._ways.take()
+
+    def note_region(self, change: Change) -> bool:
+        """Takes in a change of a region; whether `by_regions` may find somebody by it."""
+        before, after = change.before, change.after
+        was = before if isinstance(before, Region) else None
+        return self._regions.note(was, after if isinstance(after, Region) else None)
+
+    def by_regions(self) -> Iterator[str]:
+        """Ids of deployments that the regions which have changed since the last time may concern, by their policy."""
+        return self._regions.take()
 
     # By what changed
 

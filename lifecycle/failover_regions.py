@@ -1,12 +1,13 @@
 """Whom a change of a region concerns: who names it or what it lies in, who covers areas, who counts regions where it runs.
 
-A policy that says nothing of regions is concerned by none.
+A policy that says nothing of regions is concerned by none. Changes are noted, and whom they concern is looked up once for
+all of them: what runs in a region is found by walking all that lies in it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -30,10 +31,14 @@ class Regions:
         """Those that cover the regions of users of an area, or all."""
         self._counting: set[str] = set()
         """Those to which it matters in which regions the sites lie where they run."""
+        self._changed: set[str] = set()
+        """Regions that changed, and what they lay in or lie in by now, since they were last asked for."""
+        self._moved: set[str] = set()
+        """Those that came to lie elsewhere or on another level."""
 
     def clear(self) -> None:
-        """Forgets all deployments."""
-        for one in (self._naming, self._named, self._areas, self._counting):
+        """Forgets all deployments and all changes."""
+        for one in (self._naming, self._named, self._areas, self._counting, self._changed, self._moved):
             one.clear()
 
     def learn(self, deployment: Deployment) -> None:
@@ -56,31 +61,42 @@ class Regions:
         self._areas.discard(deployment_id)
         self._counting.discard(deployment_id)
 
-    def of(self, before: Region | None, after: Region | None) -> Iterator[str]:
-        """Ids of the deployments that a change of a region may concern, ascending."""
-        was, now = _place(before), _place(after)
+    def note(self, before: Region | None, after: Region | None) -> bool:
+        """Takes in a change of a region; whether it may concern anybody."""
         some = after if after is not None else before
-        if was == now or some is None:
-            return
-        found = set(self._areas)
-        above = {some.id}
+        if some is None or _place(before) == _place(after) or not (self._naming or self._areas or self._counting):
+            return False
+        self._changed.add(some.id)
         for one in (before, after):
             if one is not None:
-                above |= set(ancestors(self._reader, one.parent_id))
-        for region_id in above:
+                self._changed |= set(ancestors(self._reader, one.parent_id))
+        if _standing(before) != _standing(after):
+            self._moved.add(some.id)
+        return True
+
+    def take(self) -> Iterator[str]:
+        """Ids of the deployments that the regions which changed may concern, ascending; those changes are then over."""
+        changed, moved = self._changed, self._moved
+        self._changed, self._moved = set(), set()
+        if not changed:
+            return
+        found = set(self._areas)
+        for region_id in changed:
             found |= self._naming.get(region_id, set())
-        if self._counting:
-            found |= self._counting & self._running_in(some.id)
+        if moved and self._counting:
+            found |= self._counting & self._running_in(moved)
         yield from sorted(found)
 
-    def _running_in(self, region_id: str) -> set[str]:
-        """The deployments that run in a region and what lies in it."""
+    def _running_in(self, region_ids: Collection[str]) -> set[str]:
+        """The deployments that run in some regions and what lies in them."""
         found: set[str] = set()
-        below = [region_id]
-        for at, one in enumerate(below):
-            if at >= MOST_BELOW:
-                break
-            below += self._reader.ids("Region", "parent_id", one)
+        below = dict.fromkeys(sorted(region_ids))
+        left = list(below)
+        while left and len(below) < MOST_BELOW:
+            inside = [one for one in self._reader.ids("Region", "parent_id", left.pop()) if one not in below]
+            below |= dict.fromkeys(inside)
+            left += inside
+        for one in below:
             for site_id in self._reader.ids("Site", "region_id", one):
                 found |= {release.deployment_id for release in each(self._reader, Release, "site_id", site_id)}
         return found
@@ -121,6 +137,11 @@ def _counts(policy: PlacementPolicy) -> bool:
         or any(one.scope is AffinityScope.REGION for one in (*policy.affinity, *policy.anti_affinity))
         or (policy.division is not None and bool(policy.division.levels))
     )
+
+
+def _standing(region: Region | None) -> tuple[object, ...] | None:
+    """What of a region matters to those who count regions."""
+    return (region.parent_id, region.level) if region is not None else None
 
 
 def _place(region: Region | None) -> tuple[object, ...] | None:

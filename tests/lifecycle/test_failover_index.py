@@ -75,6 +75,9 @@ def concerned(build: Builder, entity: Any, **fields: Any) -> dict[str, bool]:
     if change.kind == "Link":
         index.note_link(change)
         told.update(dict.fromkeys(index.by_ways(), True))
+    if change.kind == "Region":
+        index.note_region(change)
+        told.update(dict.fromkeys(index.by_regions(), True))
     return told
 
 
@@ -261,7 +264,33 @@ def test_a_region_concerns_who_counts_regions_and_runs_in_it(build: Builder) -> 
     inside = deployed(build, build.site(region_id=city.id), policy=spread)
     deployed(build, build.site(region_id=other.id), policy=spread)
     deployed(build, build.site(region_id=city.id))
-    assert concerned(build, country, parent_id=other.id) == {inside.id: True}
+    assert concerned(build, country, centre=Position(1, 1)) == {}, "it counts regions, wherever their centres are"
+    assert concerned(build, build.view.get(country.id), parent_id=other.id) == {inside.id: True}
+
+
+def test_what_runs_in_regions_is_looked_up_once_for_all_that_changed(
+    build: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    country, other = build.make(Region), build.make(Region)
+    cities = [build.make(Region, parent_id=country.id) for _ in range(3)]
+    spread = PlacementPolicy(spread=[Spread(by=SpreadBy.REGION, level="COUNTRY", min_domains=1)])
+    inside = [deployed(build, build.site(region_id=one.id), policy=spread).id for one in cities]
+    elsewhere = deployed(build, build.site(region_id=other.id), policy=spread)
+    index = Concerned(build.view)
+    index.reload()
+    asked: list[tuple[str, ...]] = []
+    ids = build.view.ids
+    monkeypatch.setattr(build.view, "ids", lambda *given: asked.append(given) or ids(*given))
+    for one in (*cities, country):
+        assert index.note_region(Change("Region", one.id, one, build.change(one, level="CITY")))
+    assert asked == [], "whoever commits does not wait for it"
+    assert list(index.by_regions()) == sorted(inside)
+    below = [given for given in asked if given[:2] == ("Region", "parent_id")]
+    assert len(below) == len(set(below)) == 4
+    assert list(index.by_regions()) == []
+    moved = build.view.get(other.id)
+    assert index.note_region(Change("Region", moved.id, moved, None))
+    assert list(index.by_regions()) == [elsewhere.id]
 
 
 # Nodes
