@@ -111,7 +111,7 @@ async def test_what_ran_at_a_lost_site_runs_elsewhere_and_is_cleaned_up_when_it_
         [now] = await moved(edge, deployment.id, lost)
         over = edge.deployment(deployment.id)
         assert over.displacement is None
-        assert "left at places that are away" in over.message
+        assert "left at a place that is away" in over.message
         [old] = [one for one in edge.releases(deployment.id) if one.site_id == lost]
         assert (old.wanted, old.left_behind) == (False, True)
         assert {"LossTolerated", "FailoverBegun", "DeploymentReady"} <= set(await reasons(edge, deployment.id))
