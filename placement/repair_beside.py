@@ -136,6 +136,8 @@ def _fewest(made: Modelled, number: int, rows: Ints) -> int:
         return 0
     new = moves(problem, np.arange(len(problem)))
     new[made.rows(number)[rows]] = np.inf
+    # Not where it was and may not be any more: a site that is down is still one of the problem's.
+    new[~made.screenings[number].may_run] = np.inf
     least = float(new.min(initial=np.inf))
     return int(least) if np.isfinite(least) else 0
 

@@ -40,6 +40,15 @@ class Screening:
     """By what refuses: the reasons that are the same at every site."""
 
     @cached_property
+    def may_run(self) -> Mask:
+        """The sites that no rule refuses by what they are, whatever room there is on their nodes."""
+        found: Mask = np.ones(len(self.problem), dtype=bool)
+        for rule in self.rules:
+            if isinstance(rule, SiteRule):
+                found &= ~self.refused[rule.name]
+        return found
+
+    @cached_property
     def _against(self) -> Ints:
         """(sites,) a bit for each rule that refuses the site, in the order of the rules."""
         found = np.zeros(len(self.problem), dtype=np.int64)

@@ -75,6 +75,18 @@ def test_what_is_not_lost_stays_and_one_site_takes_the_place_of_the_lost_one():
     assert len(placed(one)) == 2
 
 
+def test_that_a_lost_site_takes_a_move_is_known_without_an_exact_search():
+    build = Builder()
+    sites = ring(build, 6)
+    component = build.component()
+    policy = PlacementPolicy(latency=near(sites[0], sites[3], within_ms=2.5))
+    deployment = running(build, component, sites[0], sites[3])
+    given = hit(build, deployment, component, policy=policy, lost=(sites[3],))
+    [one] = repair([given], limits=HEURISTIC).repairs
+    assert (one.moves, one.least, one.proved) == (1, 1, True)
+    assert one.verdict.iterations == 0
+
+
 def test_nothing_moves_when_what_is_left_does():
     build = Builder()
     sites = ring(build, 4)
