@@ -1,7 +1,8 @@
-"""A site is lost: every deployment that runs there is decided anew on the graph without it, with the fewest moves.
+"""A site is lost: every deployment that runs there is put right on the graph without it, with the fewest moves.
 
-This is the pure part of a failover: what a server does besides is to keep the decisions. Each is laid over the supposed
-graph before the next is made, so that two of them do not count on the same room.
+This is the pure part of a failover, as a server does it: so many are decided together (`placement.repair`), with its limits,
+and laid over the supposed graph before the next are, so that none count on the same room. What a server does besides is to
+keep the decisions.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from bench.measures.placing import HEURISTIC, Ground
 from bench.worlds import SOURCE
 from bench.worlds.apps import TENANT, VERSION, AppToPlace, owners
@@ -22,16 +21,15 @@ from graph.change import Change, Commit
 from graph.edit import Edit
 from graph.entity import Entity
 from graph.kinds import Deployment, DeploymentPhase, Release
-from graph.kinds.policy import PlacementPolicy, Term
 from graph.kinds.what_if import Change as Supposition
 from graph.kinds.what_if import SiteLost
 from graph.view import each
+from lifecycle.placing_together import TOGETHER
 from lifecycle.what_if import supposed
 from placement.decision import SitePlacement
-from placement.engine import decide
-from placement.problem import problem_from
-from placement.solve.model import Limits
-from placement.verdict import Verdict
+from placement.problem import Problem, problem_from
+from placement.projection import Projection
+from placement.repair import Hit, repair
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +42,8 @@ class Failover:
     """Of these, those that a place was found for."""
     moves: int
     """Components at sites where they did not run."""
-    unproved: int
-    """Decisions whose number of moves is not proved to be the least."""
+    least: int
+    """It is proved that those that were placed have no fewer moves."""
     cpu_s: float
 
 
@@ -78,6 +76,11 @@ class Inhabited(Ground):
             ]
             self._lay([deployment, *releases])
 
+    @property
+    def composite(self) -> int:
+        """Deployments of several components."""
+        return sum(len(one.components) > 1 for one in self.apps.values())
+
     def used_sites(self) -> list[tuple[str, int]]:
         """Each site that runs something and how many deployments, most first, ties by id."""
         count = Counter(
@@ -87,33 +90,35 @@ class Inhabited(Ground):
         )
         return sorted(count.items(), key=lambda one: (-one[1], one[0]))
 
-    def lost(self, site_id: str, *, limits: Limits = HEURISTIC) -> Failover:
-        """Decides all that ran at a site anew without it; the world stays as it was."""
+    def lost(self, site_id: str) -> Failover:
+        """Puts all that ran at a site right without it; the world stays as it was."""
         begun = time.process_time()
         edit = supposed(self.view, [Supposition(site_lost=SiteLost(site_id=site_id))], visible=lambda reader: reader)
         beside = self.projection.beside(edit, _commit(edit, edit.changes))
         here = sorted({one.deployment_id for one in each(self.view, Release, "site_id", site_id)})
-        placed = moves = unproved = 0
-        for deployment_id in here:
-            app, told = self.apps[deployment_id], len(edit.changes)
-            problem = problem_from(
-                edit,
-                components=app.components,
-                policy=fewest_moves(app.policy),
-                replicas={},
-                tenant_id=TENANT,
-                excluding_deployment_id=deployment_id,
-                projection=beside,
-            )
-            verdict: Verdict = decide(problem, limits=limits)
-            if not verdict.feasible:
-                continue
-            placed += 1
-            moves += verdict.objective.moves
-            unproved += verdict.objective.tiers[0].bound != verdict.objective.tiers[0].cost
-            _relaid(edit, deployment_id, app, verdict.placements)
+        placed = moves = least = 0
+        for at in range(0, len(here), TOGETHER):
+            told = len(edit.changes)
+            found = repair([Hit(one, self._problem(edit, one, beside)) for one in here[at : at + TOGETHER]])
+            for one in found.repairs:
+                if one.verdict.feasible:
+                    placed += 1
+                    _relaid(edit, one.id, self.apps[one.id], one.verdict.placements)
+            moves, least = moves + found.moves, least + found.least
             beside.applied(_commit(edit, edit.changes[told:]))
-        return Failover(len(here), placed, moves, unproved, time.process_time() - begun)
+        return Failover(len(here), placed, moves, least, time.process_time() - begun)
+
+    def _problem(self, edit: Edit, deployment_id: str, beside: Projection) -> Problem:
+        app = self.apps[deployment_id]
+        return problem_from(
+            edit,
+            components=app.components,
+            policy=app.policy,
+            replicas={},
+            tenant_id=TENANT,
+            excluding_deployment_id=deployment_id,
+            projection=beside,
+        )
 
     def _lay(self, entities: Sequence[Entity]) -> None:
         revision = self.view.revision + 1
@@ -127,11 +132,6 @@ class Inhabited(Ground):
                 changes=[Change(one.SPEC.name, one.id, None, one) for one in entities],
             )
         )
-
-
-def fewest_moves(policy: PlacementPolicy) -> PlacementPolicy:
-    """The policy for one that runs already: the fewest moves first, then what it asked for before."""
-    return msgspec.structs.replace(policy, objective=[[Term.MOVES], *policy.objective])
 
 
 def _releases(deployment_id: str, app: AppToPlace, placements: Sequence[SitePlacement]) -> list[dict[str, Any]]:

@@ -23,6 +23,9 @@ from graph.values import Accelerator, Resources
 TENANT, APP = f"tenant_{1:026d}", f"app_{1:026d}"
 VERSION = f"appversion_{1:026d}"
 
+COMPOSITE_EVERY = 50
+"""Of the apps that a network is full of, every so many is a composite one."""
+
 _WEIGHTS = ScoreWeights(sites=0.2, latency=1.0, price=1.0, headroom=0.0)
 
 
@@ -72,6 +75,14 @@ def small(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:
     for city in world.cities:
         by_country.setdefault(city.country, []).append(city)
     return [_small(by_country, world, number, random.Random(f"small-{seed}-{number}")) for number in range(count)]
+
+
+def inhabitants(world: FibreWorld, count: int, *, seed: int = 1) -> list[AppToPlace]:
+    """The small apps, with a composite one in the place of every fiftieth."""
+    found = small(world, count, seed=seed)
+    for number in range(COMPOSITE_EVERY - 1, count, COMPOSITE_EVERY):
+        found[number] = _app(world, number, random.Random(f"{world.scale.name}-{seed}-{number}"))
+    return found
 
 
 def _small(by_country: dict[str, list[City]], world: FibreWorld, number: int, chance: random.Random) -> AppToPlace:

@@ -9,10 +9,9 @@ from bench.measures.failing import Inhabited
 from bench.measures.naive import Naive
 from bench.measures.placing import HEURISTIC, Ground
 from bench.placement import SHORT, TOGETHER
-from bench.worlds.apps import apps, crowded, owners, simple, small
+from bench.worlds.apps import apps, crowded, inhabitants, owners, simple
 from bench.worlds.bounds import NONE, batch_bound_for, bounds_for, digest
 from bench.worlds.fibre import SCALES, FibreWorld
-from placement.solve.model import Limits
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +63,15 @@ def test_bounds_of_other_apps_are_not_used(ground: Ground) -> None:
 
 
 def test_a_lost_site_is_left_by_all_that_ran_there_and_the_world_stays() -> None:
-    inhabited = Inhabited(FibreWorld(SCALES["S"]), small(FibreWorld(SCALES["S"]), 60))
+    inhabited = Inhabited(FibreWorld(SCALES["S"]), inhabitants(FibreWorld(SCALES["S"]), 100))
+    assert inhabited.composite > 0
     used = inhabited.used_sites()
     site_id, count = used[0]
     lost = inhabited.lost(site_id)
     assert lost.deployments == count > 0
     assert lost.placed <= count
-    assert lost.moves == inhabited.lost(site_id, limits=Limits()).moves
+    assert 0 < lost.least <= lost.moves
+    assert lost.moves == inhabited.lost(site_id).moves
     assert inhabited.used_sites() == used
 
 
