@@ -5,6 +5,7 @@ What a plan says is the decision's own data (placement/decision.py); here ids be
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -14,6 +15,7 @@ from graph.entity import Entity
 from graph.kinds import Site
 from graph.refusal import InvalidInput
 from graph.view import get_as
+from lifecycle.in_thread import in_thread
 from placement.decision import Decision, Objective, PlacementStatus, Reason, SitePlacement, SiteRefusal
 from placement.disclosure import (
     objective_without_use,
@@ -71,19 +73,22 @@ class RefusalPage:
         return PageInfo(self._more, self._after is not None, first, last)
 
 
-def _refusals(decision: Decision, info: Any, *, first: int, after: Any, filter: Any) -> RefusalPage:
+async def _refusals(decision: Decision, info: Any, *, first: int, after: Any, filter: Any) -> RefusalPage:
     most = info.context.page_size_max
     if not 0 <= first <= most:
         raise InvalidInput(f"first is {first}, a page has 0 to {most}", remedy="ask for smaller pages", path="first")
     position = id_cursor(Site.SPEC.prefix, None if after is UNSET else after)
     wanted = None if filter is UNSET else filter
-    found, total, more = refusals_page(
+    page = partial(
+        refusals_page,
         decision,
         first=first,
         after=position,
         rule=None if wanted is None or wanted.rule is UNSET else wanted.rule,
         site_id=None if wanted is None or wanted.site is UNSET else wanted.site,
     )
+    # What each candidate would have cost takes as much as a decision, so it does not hold others up.
+    found, total, more = await in_thread(lambda stop: page())
     return RefusalPage(found, total, more=more, after=position)
 
 
@@ -130,8 +135,8 @@ def _reasons(refusal: SiteRefusal, info: Any) -> list[Reason]:
     return [one if one.untold else reason_without_use(one) for one in refusal.reasons]
 
 
-def _rules(decision: Decision, info: Any) -> list[Any]:
-    counts = sites_by_rule(decision)
+async def _rules(decision: Decision, info: Any) -> list[Any]:
+    counts = await in_thread(lambda stop: sites_by_rule(decision))
     return [RuleCount(rule, count) for rule, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
 
 
