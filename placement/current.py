@@ -1,4 +1,8 @@
-"""What of a deployment runs where now: what placing it anew is weighed against."""
+"""What of a deployment runs where now, and is to stay there: what placing it anew is weighed against.
+
+What only runs until its replacement is ready is on its way out. Were it counted, a deployment in the middle of a move would
+be found at more sites than its policy allows, and be moved once more, perhaps back.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from placement.bins import ComponentNeed
 def current_replicas(
     reader: Reader, row_of: Mapping[str, int], components: Sequence[ComponentNeed], *, deployment_id: str | None
 ) -> Mapping[str, Ints]:
-    """By component id: (sites,) the replicas wanted at each site now; empty when nothing runs anywhere.
+    """By component id: (sites,) the replicas that are to stay at each site; empty when nothing is to stay anywhere.
 
     row_of: the problem's row of each site by id. Another version's component of the same name is the same work.
     """
@@ -27,6 +31,6 @@ def current_replicas(
         component = get_as(reader, Component, release.component_id)
         row = row_of.get(release.site_id)
         mine = found.get(names.get(component.name, "")) if component is not None else None
-        if release.wanted and row is not None and mine is not None:
+        if release.wanted and release.retires_after is None and row is not None and mine is not None:
             mine[row] += release.replicas
     return found if any(one.any() for one in found.values()) else {}

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from graph.kinds import Component, Deployment, LinkState, Site
+from graph.kinds import Component, Deployment, LinkState, Release, Site
 from graph.kinds.geography import LatencyTarget, Place
 from graph.kinds.policy import Division, PlacementPolicy, SiteSelector
 from graph.values import Taint, TaintEffect
+from graph.view import each
 from placement.standing import Refused, Standing, standing
 from tests.placement.placement_graphs import Builder, amount
 
@@ -31,6 +32,17 @@ def test_what_is_as_it_was_placed_stands(build: Builder) -> None:
     web = build.component()
     deployment = running(build, web, site)
     assert stands(build, deployment, web, PlacementPolicy(min_sites=1, max_sites=1)).holds
+
+
+def test_what_only_runs_until_it_is_replaced_is_no_site_too_many(build: Builder) -> None:
+    old, new = build.site(), build.site()
+    web = build.component()
+    deployment = running(build, web, old, new)
+    policy = PlacementPolicy(min_sites=1, max_sites=1)
+    assert stands(build, deployment, web, policy).lacking, "two that stay are one too many"
+    [leaving] = [one for one in each(build.view, Release) if one.site_id == old.id]
+    build.change(leaving, retires_after=2)
+    assert stands(build, deployment, web, policy).holds
 
 
 def test_what_runs_nowhere_stands(build: Builder) -> None:
