@@ -192,11 +192,12 @@ async def test_a_deadline_does_not_run_while_a_change_waits_and_begins_when_it_i
 
 async def test_who_approves_may_give_a_deadline_and_the_revision_of_the_graph_that_was_seen(edge) -> None:
     deployment, _ = await gated(edge)
-    seen = edge.deployment(deployment.id).revision
+    # What the books have written of it since it was asked for does not make what was seen an older one.
+    seen = edge.deployment(deployment.id)
     with pytest.raises(Conflict):
-        await edge.approve(deployment.id, 1, expected_revision=seen - 1)
+        await edge.approve(deployment.id, 1, expected_revision=seen.asked_at - 1)
     with pytest.raises(InvalidInput, match="deadline"):
         await edge.approve(deployment.id, 1, deadline_s=-1.0)
-    begun = await edge.approve(deployment.id, 1, expected_revision=seen, deadline_s=60.0)
+    begun = await edge.approve(deployment.id, 1, expected_revision=seen.revision, deadline_s=60.0)
     assert begun.operation.deadline_at - begun.deployment.updated_at == 60_000
     await edge.succeeded(begun.operation)
