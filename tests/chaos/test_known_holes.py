@@ -76,7 +76,10 @@ HOLES: dict[int | str, Hole] = {
     12: Hole(
         "one cluster's failure cancels the healthy ones, and an update calls it done",
         {
-            "lifecycle/test_faults.py": ["test_a_poison_release_is_quarantined_and_the_rest_completes"],
+            "lifecycle/test_faults.py": [
+                "test_a_poison_release_is_quarantined_and_the_rest_completes",
+                "test_an_update_after_one_clusters_failure_ends_well_only_with_every_site_ready",
+            ],
             "chaos/test_single_faults.py": ["test_a_poison_site_is_given_up_and_199_others_are_done"],
         },
     ),
@@ -84,6 +87,7 @@ HOLES: dict[int | str, Hole] = {
         "a dependent starts before what it depends on exists",
         {
             "lifecycle/test_dependencies.py": [
+                "test_at_no_site_is_anything_done_for_what_waits_before_what_it_waits_for_is_there",
                 "test_deployed_does_not_wait_for_readiness",
                 "test_everywhere_waits_for_the_slowest_site_and_is_undone_in_the_reverse_order",
             ]

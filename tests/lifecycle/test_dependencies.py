@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from drivers.simulated.effects import Outcome
+from drivers.simulated.planned import Plan, PlannedFault
+from faultkit.lives import Installation
+from faultkit.logical_time import run
 from graph.kinds import (
     Artifact,
     ArtifactType,
@@ -20,6 +25,7 @@ from graph.kinds import (
 )
 from graph.refusal import InvalidState
 from graph.view import Reader, each, get_as
+from lifecycle import todo
 from lifecycle.gates import Gate, Gates, Needed
 
 EVERYWHERE = DependencyScope.EVERYWHERE
@@ -69,6 +75,41 @@ async def test_deployed_does_not_wait_for_readiness(edges, tmp_path: Path) -> No
         deployment, _ = await edge.deploy()
         await edge.phases(deployment.id, WAITING_READY=3, WAITING_DEPENDENCY=1)
         assert names(edge)[edge.history()[0][1]] == "db"
+
+
+LATENCY_MS = 300
+
+
+def effects_by_site(folder: Path) -> list[list[str]]:
+    """Deploys to three sites, each of which takes its time and refuses `db` once; by site what was done, in its order."""
+    installation = Installation(folder)
+
+    async def live() -> list[list[str]]:
+        async with installation.life() as edge:
+            await edge.network(sites=3, observeEveryMs=1_000, latencyMs=LATENCY_MS)
+            # The one that waits is made first, so that nothing but its dependency puts it behind.
+            await edge.version(web=on("db"), db={})
+            await edge.connected()
+            plans = installation.driver.open[0]._cluster.plans
+            _, operation = await edge.deploy()
+            component = names(edge)
+            for name in (one for one, what in component.items() if what == "db"):
+                plans.add(Plan(fault=PlannedFault.REFUSE, verb="ensure", name=name))
+            await edge.succeeded(operation)
+            assert not plans.waiting, "nothing was refused"
+            done = [one for one in edge.world().effects.after(0) if one.outcome is Outcome.DONE]
+            return [[component[one.name] for one in done if one.site_id == site] for site in edge.site_ids]
+
+    return run(live())
+
+
+def test_at_no_site_is_anything_done_for_what_waits_before_what_it_waits_for_is_there(tmp_path: Path) -> None:
+    assert effects_by_site(tmp_path) == [["db", "web"]] * 3
+
+
+def test_a_component_that_waits_for_nothing_is_found_out(tmp_path: Path) -> None:
+    with mock.patch.object(todo, "_before_it", return_value=None):
+        assert effects_by_site(tmp_path) == [["web", "db"]] * 3
 
 
 async def test_what_settles_is_waited_for_once_and_not_at_every_update(edge) -> None:

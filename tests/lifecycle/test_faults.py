@@ -6,24 +6,31 @@ import asyncio
 import dataclasses
 from collections import Counter
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
 from drivers.port import Retryable
+from graph.change import Commit
 from graph.kinds import (
     Artifact,
     ArtifactType,
     DeploymentPhase,
+    DriftPolicy,
     Instance,
     InstanceStatus,
+    Operation,
     OperationStatus,
+    Override,
     Release,
     ReleasePhase,
 )
 from graph.values import HealthStatus
 from graph.view import each
+from lifecycle import deployments
 from lifecycle.work import Result, claim, record
-from lifecyclekit.edge import QUICK
+from lifecyclekit.edge import QUICK, Edge
 
 
 async def test_one_site_away_waits_and_the_others_finish(edges) -> None:
@@ -135,6 +142,95 @@ async def test_a_retry_starts_what_was_given_up_again(edge) -> None:
     await edge.succeeded(again.operation)
     await edge.phase(deployment.id, DeploymentPhase.READY)
     edge.check_books()
+
+
+class Ends:
+    """What a deployment's releases were, by site, in the very commits with which its operations ended."""
+
+    def __init__(self, edge: Edge, deployment_id: str) -> None:
+        self._edge = edge
+        self._deployment_id = deployment_id
+        self.phases: dict[str, dict[str, ReleasePhase]] = {}
+        """By operation."""
+
+    def applied(self, commit: Commit) -> None:
+        for one in commit.changes:
+            if isinstance(one.after, Operation) and one.after.ended:
+                self.phases[one.id] = {each.site_id: each.phase for each in self._edge.releases(self._deployment_id)}
+
+    def reloaded(self) -> None:
+        raise AssertionError("what came before is not known")
+
+
+OVER_QUOTA = {"quotas": [{"site": "s1", "objects": 0}]}
+
+
+async def updated(edge: Edge, deployment_id: str, change: dict[str, Any]) -> tuple[OperationStatus, list[ReleasePhase]]:
+    """How an update has ended, and what the releases were at that moment, in the order of their sites."""
+    ends = Ends(edge, deployment_id)
+    stop = edge.view.follow(ends)
+    try:
+        operation = (await edge.update(deployment_id, **change)).operation
+        over = await edge.ended(operation.id)
+    finally:
+        stop()
+    phases = ends.phases[operation.id]
+    return over.status, [phases[one] for one in edge.site_ids]
+
+
+@pytest.mark.parametrize("what", ["another version", "another site's values", "nothing that runs"])
+async def test_an_update_after_one_clusters_failure_ends_well_only_with_every_site_ready(edge, what: str) -> None:
+    """One that changes nothing at the site which failed must not say that it is done there either."""
+    await edge.network(sites=3, **OVER_QUOTA)
+    await edge.version()
+    deployment, operation = await edge.deploy()
+    over = await edge.ended(operation.id)
+    assert (over.status, over.progress.done, over.progress.failed) == (OperationStatus.PARTIAL, 2, 1)
+    assert "quota" in over.error.message
+    second = await edge.version("2", reference="shop:2")
+    third = await edge.version("3", reference="shop:3")
+
+    def change(version_id: str, number: int, drift: DriftPolicy) -> dict[str, Any]:
+        here = Override(component="web", path="number", value=number, site_ids=edge.site_ids[:1])
+        return {
+            "another version": {"app_version_id": version_id},
+            "another site's values": {"overrides": [here]},
+            "nothing that runs": {"drift_policy": drift},
+        }[what]
+
+    ready, failed = ReleasePhase.READY, ReleasePhase.QUARANTINED
+    # Where all that there is to do is at the site that fails, none of it is done.
+    bad = OperationStatus.FAILED if what == "nothing that runs" else OperationStatus.PARTIAL
+    still = await updated(edge, deployment.id, change(second, 2, DriftPolicy.REPORT))
+    assert still == (bad, [ready, failed, ready])
+    await edge.configure()
+    assert await updated(edge, deployment.id, change(third, 3, DriftPolicy.CORRECT)) == (
+        OperationStatus.SUCCEEDED,
+        [ready] * 3,
+    )
+    reference = "shop:3" if what == "another version" else "shop:1"
+    there = {one.site_id: one for one in edge.world().objects.values()}
+    assert {site: one.reference for site, one in there.items()} == dict.fromkeys(edge.site_ids, reference)
+    with_a_number = {site for site, one in there.items() if '"number":3' in one.content}
+    assert with_a_number == set(edge.site_ids[:1] if what == "another site's values" else [])
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    edge.check_books()
+
+
+async def test_an_update_that_looks_at_no_site_that_failed_before_is_found_out(edge) -> None:
+    """The control: without what an earlier operation left, an update that touches nothing is done at once."""
+    await edge.network(sites=3, **OVER_QUOTA)
+    await edge.version()
+    deployment, operation = await edge.deploy()
+    await edge.ended(operation.id)
+    inner = deployments.apply_decision
+
+    def apply(*given: Any, **also: Any) -> int:
+        return inner(*given, **{**also, "take_over": False})
+
+    with mock.patch.object(deployments, "apply_decision", apply):
+        status, phases = await updated(edge, deployment.id, {"drift_policy": DriftPolicy.REPORT})
+    assert (status, phases.count(ReleasePhase.READY)) == (OperationStatus.SUCCEEDED, 2)
 
 
 async def test_a_permanent_error_is_not_tried_twice(edge) -> None:
