@@ -10,13 +10,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from unittest import mock
 
+import msgspec
+
 from drivers.port import RemovalWork
 from drivers.simulated.world import World
+from graph import ledger
+from graph.drafts import Draft, Group
 from graph.edit import Edit
-from graph.kinds import Deployment, Operation, OperationStatus, Release
+from graph.kinds import Deployment, Operation, OperationKind, OperationStatus, Release
 from graph.ledger import Ledger
+from graph.request import Idempotency
 from graph.view import get_as
 from lifecycle import (
+    deployment_verbs,
+    deployments,
     failing_over,
     failover,
     nats_link,
@@ -65,6 +72,38 @@ def by_the_machines_clock() -> Iterator[None]:
         return self._time._clock_ms()
 
     with mock.patch.object(Ledger, "now_ms", now_ms):
+        yield
+
+
+@contextlib.contextmanager
+def without_looking_for_keys() -> Iterator[None]:
+    """A ledger that does not look whether the key of a change was used before: neither first nor at head."""
+    inner = ledger.run_group
+
+    def run_group(drafts: Sequence[Draft], *given: Any, **also: Any) -> Group:
+        for one in drafts:
+            one.request = msgspec.structs.replace(one.request, idempotency=None)
+        return inner(drafts, *given, **also)
+
+    async def recall(self: Ledger, idempotency: Idempotency) -> bytes | None:
+        return None
+
+    with mock.patch.object(ledger, "run_group", run_group), mock.patch.object(Ledger, "recall", recall):
+        yield
+
+
+@contextlib.contextmanager
+def rolled_back_in_name_alone() -> Iterator[None]:
+    """A rollback that gives the deployment its earlier intents, and leaves its releases as they are."""
+    inner = deployments.update_deployment
+
+    def update(*given: Any, **also: Any) -> Any:
+        if also.get("kind") is not OperationKind.ROLLBACK:
+            return inner(*given, **also)
+        with mock.patch.object(deployments, "apply_decision", return_value=0):
+            return inner(*given, **also)
+
+    with mock.patch.object(deployment_verbs, "update_deployment", update):
         yield
 
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import structlog.testing
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
+from drivers.port import ReleaseWork, RemovalWork
 from faultkit.failpoints import Failpoints
 from faultkit.lives import Installation
 from faultkit.logical_time import LogicalLoop, logical
@@ -78,6 +79,8 @@ class Lived(RuleBasedStateMachine):
         self.away: frozenset[str] = frozenset()
         """Sites that have been away since then."""
         self.keys = 0
+        self.late: list[ReleaseWork | RemovalWork] = []
+        """Calls of processes that died, which have not arrived yet."""
 
     # Lives
 
@@ -124,6 +127,7 @@ class Lived(RuleBasedStateMachine):
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
         await self.life
+        self.late += self.points.late
         Lived.deaths += 1
         raise Died
 

@@ -8,6 +8,7 @@ import msgspec
 from hypothesis.stateful import invariant, rule
 
 from faultkit.checks import CONVERGED_WITHIN_S, check_effects, filed
+from faultkit.failpoints import arrive
 from faultkit.machine_lives import FOLLOWED, LARGE, QUIET, Lived
 from faultkit.oracle import Shop
 from graph.kinds import GIVEN_UP, DeploymentPhase, DeploymentRevision, Operation, OperationStatus
@@ -30,11 +31,16 @@ class Checked(Lived):
 
     @rule()
     def comes_to_rest(self) -> None:
-        """Everything is put right; what there is within the time is what the oracle says."""
+        """Everything is put right; what there is within the time is what the oracle says.
+
+        What processes had sent before they died arrives only now.
+        """
         self.points.die_at = None
         self.do(lambda: self.edge.configure(**QUIET))
         self._runner.run(self.edge.connected())
         self._runner.run(asyncio.sleep(0.5))
+        self._runner.run(arrive(self.late, self.installation.driver.open[-1]))
+        self.late.clear()
         for _ in range(3):
             self._try_again()
             self._runner.run(self._rest())
@@ -47,6 +53,7 @@ class Checked(Lived):
             self._runner.run(self._check(shop))
         names = {one.backend_name for shop in self.shops for one in self.edge.releases(shop.id)}
         assert set(self.edge.world().objects) <= names, "orphans"
+        check_effects(self.edge)
         self.calm, self.away = True, frozenset()
 
     def _try_again(self) -> None:

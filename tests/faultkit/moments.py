@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,17 +113,19 @@ def check_end(edge: Edge, shop: str, end: End) -> None:
     assert deployment.phase is DeploymentPhase.READY, deployment
     found = as_it_is(edge, deployment)
     assert found == end, f"{deployment.name} is {found}, asked for was {end}"
+    assert edge.view.get(deployment.app_version_id).name == end.version
 
 
 def as_it_is(edge: Edge, deployment: Deployment) -> End:
     """What the backends have of a deployment of one component."""
     names = {one.backend_name for one in edge.releases(deployment.id)}
     objects = [one for name, one in edge.world().objects.items() if name in names]
-    [version] = {one.reference.removeprefix("shop:") for one in objects}
-    assert edge.view.get(deployment.app_version_id).name == version
-    [replicas] = {one.replicas for one in objects}
-    assert Counter(one.site_id for one in objects).most_common(1)[0][1] == 1
-    return End(version, frozenset(one.site_id for one in objects), replicas)
+    sites = frozenset(one.site_id for one in objects)
+    assert len(sites) == len(objects), f"{deployment.name} is twice at a site"
+    versions = sorted({one.reference.removeprefix("shop:") for one in objects})
+    # Where they differ no number is right: one that nobody asks for stands for them.
+    replicas = {one.replicas for one in objects}
+    return End(" and ".join(versions), sites, replicas.pop() if len(replicas) == 1 else -len(replicas))
 
 
 async def taken_back(folder: Path, *, count: int, seed: int, toll: Toll) -> None:
