@@ -42,6 +42,9 @@ from lifecycle.worklist import Entry, Worklist, way
 
 log = structlog.get_logger(__name__)
 MAX_CLAIMS = 128
+PROBE_PAUSES = 2.0
+"""A site that does not answer is probed at pauses that grow to so many times the longest after refusals. That it is back is
+heard from who observes it: a probe is for a return that was missed, and a day of them comes to fewer than 300."""
 SWEEP_STEP = 500
 LEAST_WAIT_S = 0.005
 INFINITE = float("inf")
@@ -74,7 +77,7 @@ class Reconciler:
         self._breakers = Breakers(
             after=settings.breaker_after,
             base_s=settings.backoff_base_s,
-            cap_s=settings.backoff_cap_s,
+            cap_s=PROBE_PAUSES * settings.backoff_cap_s,
             seed=settings.seed,
         )
         self._endpoints = Endpoints(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import pytest
@@ -24,11 +23,11 @@ from graph.kinds import Dependency, OperationStatus, Release, ReleasePhase
 from graph.refusal import AlreadyExists, IdempotencyMismatch, Unavailable
 from graph.replica import Replica
 from graph.request import Idempotency, Request
-from graph.store import StoreUnavailable, Transaction, WriteBatch
+from graph.store import RecordPage, StoreUnavailable, Transaction, WriteBatch
 from graph.stores.sqlite import SqliteStore
 from graph.values import HealthStatus
 from graph.view import each
-from lifecycle import bookkeeper
+from lifecycle import bookkeeper, reconciler
 from lifecycle.reconciler import Reconciler
 from lifecycle.settings import LifecycleSettings
 from lifecycle.unplaceable import Unplaceable
@@ -96,44 +95,88 @@ def keyed(key: str, body: str) -> Request:
     return asking("deploy", idempotency=Idempotency(key=key, body_digest=body))
 
 
-async def fifty(edge: Edge, request: Callable[[int], Request]) -> list[Any]:
-    """The same deployment asked for fifty times at once; what each was answered."""
-    wish = edge.wish("shop", sites=edge.site_ids[:2])
+def remembered(started: Any, revision: int) -> bytes:
+    return str(started.operation.id).encode()
 
-    def remember(started: Any, revision: int) -> bytes:
-        return str(started.operation.id).encode()
 
-    calls = (
-        edge.lifecycle.deploy(wish, request(number), visible=everything, remember=remember) for number in range(AT_ONCE)
-    )
+def deploying(edge: Edge, shop: str, request: Request) -> Awaitable[Any]:
+    wish = edge.wish("another", sites=edge.site_ids[:2])
+    return edge.lifecycle.deploy(wish, request, visible=everything, remember=remembered)
+
+
+def scaling(edge: Edge, shop: str, request: Request) -> Awaitable[Any]:
+    return edge.lifecycle.scale(shop, {"c0": 2}, request, visible=everything, remember=remembered)
+
+
+def terminating(edge: Edge, shop: str, request: Request) -> Awaitable[Any]:
+    return edge.lifecycle.terminate(shop, request, visible=everything, remember=remembered)
+
+
+CHANGES = {"deploy": deploying, "scale": scaling, "terminate": terminating}
+
+
+async def fifty(edge: Edge, name: str, request: Callable[[int], Request]) -> list[Any]:
+    """The same change asked for fifty times at once; what each was answered."""
+    shop, operation = await edge.deploy(sites=edge.site_ids[:2])
+    await edge.succeeded(operation)
+    calls = (CHANGES[name](edge, shop.id, request(number)) for number in range(AT_ONCE))
     return list(await asyncio.gather(*calls, return_exceptions=True))
 
 
-def answered(tmp_path: Path, request: Callable[[int], Request]) -> list[Any]:
+def answered(tmp_path: Path, request: Callable[[int], Request], *, name: str = "deploy") -> list[Any]:
+    """The answers to fifty, after which as much was done as one of them does."""
+
     async def live() -> list[Any]:
         async with Installation(tmp_path).life() as edge:
             await make_world(edge)
-            answers = await fifty(edge, request)
+            answers = await fifty(edge, name, request)
             await rest(edge)
-            assert edge.view.count("Deployment") == 1
+            assert edge.view.count("Deployment") == (2 if name == "deploy" else 1)
             check_effects(edge)
             edge.check_books()
+            records = await edge.ledger.store.records(RecordPage(collection="Operation", limit=10_000))
+            assert len(records) == 2, f"{len(records) - 1} operations were begun for one change"
             return answers
 
     return run(live())
 
 
 def operation_of(answer: Any) -> str:
+    if isinstance(answer, BaseException):
+        raise answer
     return str(answer.value.operation.id) if answer.replayed is None else answer.replayed.decode()
 
 
-def test_fifty_equal_changes_with_one_key_are_one_change_with_fifty_equal_answers(tmp_path: Path) -> None:
-    answers = answered(tmp_path, lambda number: keyed("k", "same"))
-    assert len({operation_of(one) for one in answers}) == 1
+def check_answers(answers: list[Any]) -> None:
+    told = [operation_of(one) for one in answers]
+    assert len(told) == AT_ONCE
+    assert len(set(told)) == 1, "equal changes with one key were answered with several operations"
+    made = sum(one.replayed is None for one in answers)
+    assert made == 1, f"{made} of {AT_ONCE} equal changes with one key were made, and not answered as the first"
 
 
-def test_another_body_under_the_same_key_is_refused_each_time(tmp_path: Path) -> None:
-    answers = answered(tmp_path, lambda number: keyed("k", f"body {number}"))
+@pytest.mark.parametrize("name", CHANGES)
+def test_fifty_equal_changes_with_one_key_are_one_change_with_fifty_equal_answers(tmp_path: Path, name: str) -> None:
+    check_answers(answered(tmp_path, lambda number: keyed("k", "same"), name=name))
+
+
+@pytest.mark.parametrize(
+    ("name", "problem", "told"),
+    [
+        ("deploy", AlreadyExists, "another"),
+        ("scale", AssertionError, "operations were begun for one change"),
+        # Who asks for the end of what is ending is told of that end: only that it was not kept is seen.
+        ("terminate", AssertionError, "50 of 50 equal changes with one key were made"),
+    ],
+)
+def test_who_looks_for_no_key_is_found_out(tmp_path: Path, name: str, problem: type[Exception], told: str) -> None:
+    with broken.without_looking_for_keys(), pytest.raises(problem, match=told):
+        check_answers(answered(tmp_path, lambda number: keyed("k", "same"), name=name))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_another_body_under_the_same_key_is_refused_each_time(tmp_path: Path, name: str) -> None:
+    answers = answered(tmp_path, lambda number: keyed("k", f"body {number}"), name=name)
     refused = [one for one in answers if isinstance(one, IdempotencyMismatch)]
     assert len(refused) == AT_ONCE - 1
 
@@ -180,26 +223,93 @@ def test_a_poison_site_is_given_up_and_199_others_are_done(
 # A site away for days
 
 
-async def away(user: User, *, hours: float) -> None:
+class Toll(NamedTuple):
+    """What a site that is away has cost."""
+
+    attempts: int
+    """Calls to it while it was."""
+    others_s: float
+    """How long the others took to be as three changes wanted them, by the loop's clock."""
+
+
+CALLED_A_DAY = 300
+LATENCY = {"latencyMs": 20, "latencyJitterMs": 40}
+
+
+async def away(user: User, *, hours: float, absent: bool = True, hangs: bool = False) -> Toll:
+    """Three changes in so many hours, with a site that does not answer meanwhile, or, for comparison, does.
+
+    hangs: it takes calls and never ends them, instead of being seen to be away.
+    """
     edge = user.edge
     shop = await user.deploy("shop", sites=edge.site_ids)
     await over(user, shop.operation)
-    await edge.configure(observeEveryMs=60_000, awaySites=["s1"])
-    await edge.until(lambda: edge.site(1).health.status is HealthStatus.DOWN, what="site down")
+    lost = edge.site_ids[1]
+    fault = {"hangingSites" if hangs else "awaySites": ["s1"] if absent else []}
+    await edge.configure(observeEveryMs=60_000, **fault, **LATENCY)
+    if absent and not hangs:
+        await edge.until(lambda: edge.site(1).health.status is HealthStatus.DOWN, what="site down")
+    called, others_s = edge.world().calls[lost], 0.0
+
+    def others_are_ready() -> bool:
+        found = [one for one in edge.releases(shop.deployment) if one.site_id != lost]
+        return all(one.phase is ReleasePhase.READY and one.applied_generation >= one.generation for one in found)
+
     for day in range(3):
+        began = asyncio.get_running_loop().time()
         await user.scale(f"day {day}", shop.deployment, c0=2 + day)
-        await asyncio.sleep(hours * 1_200)
-    [waits] = [one for one in edge.releases(shop.deployment) if one.site_id == edge.site_ids[1]]
-    assert waits.phase is ReleasePhase.WAITING_SITE
+        await edge.until(others_are_ready, what="the others")
+        took = asyncio.get_running_loop().time() - began
+        others_s += took
+        await asyncio.sleep(hours * 1_200 - took)
+    attempts = edge.world().calls[lost] - called
+    [waits] = [one for one in edge.releases(shop.deployment) if one.site_id == lost]
+    assert (waits.phase is ReleasePhase.WAITING_SITE) is absent
     await edge.configure(observeEveryMs=1_000)
     await rest(edge)
-    done = [one.generation for one in edge.world().effects.lasting() if one.name == waits.backend_name]
-    assert done == [1, waits.generation], "it got what it had missed"
+    if absent:
+        done = [one.generation for one in edge.world().effects.lasting() if one.name == waits.backend_name]
+        assert done == [1, waits.generation], "it got what it had missed"
+    return Toll(attempts, others_s)
 
 
-@pytest.mark.parametrize("hours", [2, pytest.param(72, marks=pytest.mark.chaos)])
-def test_a_site_that_was_away_for_long_gets_only_the_latest_within_seconds(tmp_path: Path, hours: int) -> None:
-    lived(Installation(tmp_path), partial(away, hours=hours))
+def toll_of_away(installation: Installation, **given: Any) -> Toll:
+    tolls: list[Toll] = []
+
+    async def act(user: User) -> None:
+        tolls.append(await away(user, **given))
+
+    lived(installation, act)
+    return tolls[0]
+
+
+def check_away(tmp_path: Path, *, hours: float, hangs: bool = False, settings: LifecycleSettings | None = None) -> None:
+    """A site that is away is called now and then, and costs the others a tenth of their time at the most."""
+    (tmp_path / "all").mkdir()
+    (tmp_path / "away").mkdir()
+    without = toll_of_away(Installation(tmp_path / "all", settings=settings), hours=hours, absent=False)
+    assert without.others_s > 0
+    found = toll_of_away(Installation(tmp_path / "away", settings=settings), hours=hours, hangs=hangs)
+    days = max(1.0, hours / 24)
+    assert found.others_s <= 1.1 * without.others_s, f"the others took {found.others_s:g}, not {without.others_s:g} s"
+    assert found.attempts <= CALLED_A_DAY * days, f"{found.attempts} calls to a site that is away for {hours} h"
+
+
+@pytest.mark.parametrize("hours", [2, 24, pytest.param(72, marks=pytest.mark.chaos)])
+def test_a_site_that_was_away_for_long_is_called_seldom_holds_up_nobody_and_gets_only_the_latest(
+    tmp_path: Path, hours: int
+) -> None:
+    check_away(tmp_path, hours=hours)
+
+
+def test_a_site_that_is_called_again_as_soon_as_any_that_refused_is_found_out(tmp_path: Path) -> None:
+    with mock.patch.object(reconciler, "PROBE_PAUSES", 1.0), pytest.raises(AssertionError, match="calls to a site"):
+        check_away(tmp_path, hours=24)
+
+
+def test_calls_that_wait_in_line_behind_a_site_that_does_not_end_its_own_are_found_out(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"the others (took|never came)"):
+        check_away(tmp_path, hours=1, hangs=True, settings=LifecycleSettings(concurrency=1))
 
 
 def test_a_site_whose_return_nobody_hears_is_found_out(tmp_path: Path) -> None:
@@ -209,7 +319,7 @@ def test_a_site_whose_return_nobody_hears_is_found_out(tmp_path: Path) -> None:
         mock.patch.object(Reconciler, "cluster_connected"),
         pytest.raises(AssertionError, match="rest never came"),
     ):
-        lived(Installation(tmp_path), partial(away, hours=1))
+        toll_of_away(Installation(tmp_path), hours=1)
 
 
 # Clocks
