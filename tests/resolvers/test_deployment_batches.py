@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from graph.kinds import Deployment, Release, Role
+from graph.edit import Edit
+from graph.kinds import Deployment, Release, ReleasePhase, Role
+from graph.request import Request
 from graph.view import each
 from resolvers.mutations import deployment_batches
 from resolvers.mutations.deployment_batches import BATCHES, MOST
@@ -118,6 +120,20 @@ async def test_who_may_not_write_gets_a_refusal_for_each(world) -> None:
     assert [one["code"] for one in results] == ["FORBIDDEN"] * 2
 
 
+async def given_up(world: Any, deployment_id: str) -> str:
+    """The operation of a deployment whose release was given up."""
+    application, _ = world
+
+    def give_up(edit: Edit) -> str:
+        release = next(each(edit, Release, "deployment_id", deployment_id))
+        edit.replace(release, phase=ReleasePhase.QUARANTINED, error="it was given up")
+        assert release.operation_id is not None
+        return release.operation_id
+
+    committed = await application.ledger.commit(give_up, Request(author="user_test", action="test"))
+    return str(committed.value)
+
+
 async def test_every_verb_has_a_form_for_many_with_an_answer_for_each(world) -> None:
     application, made = world
     items = [wish_of(application, made, "a", name=f"verb-{number}", replicas=1) for number in range(2)]
@@ -127,7 +143,17 @@ async def test_every_verb_has_a_form_for_many_with_an_answer_for_each(world) -> 
     theirs, other = made.ids["b"]["Deployment"][0], made.ids["b"]["Site"][0]
     site = next(each(application.ledger.view, Release, "deployment_id", first)).site_id
     web = [{"name": component, "count": 2}]
+    own = made.ids["a"]["Site"][0]
+    gated = [
+        wish_of(application, made, "a", name=f"gated-{number}", replicas=1) | {"requiresApproval": True}
+        for number in range(2)
+    ]
+    waits, withdrawn = (one["deployment"]["id"] for one in await batch(world, "deployMany", *gated))
+    taken_back = application.ledger.view.get(withdrawn).proposal.operation_id
+    failed = await given_up(world, first)
     asked: list[tuple[str, list[dict[str, Any]], list[str]]] = [
+        # First of all: whatever changes the deployment takes over what was given up.
+        ("retryMany", [{"id": failed}, {"id": "operation_none"}], ["", "NOT_FOUND"]),
         ("scaleMany", [{"id": first, "replicas": web}, {"id": theirs, "replicas": web}], ["", "NOT_FOUND"]),
         (
             "adjustSiteMany",
@@ -140,15 +166,26 @@ async def test_every_verb_has_a_form_for_many_with_an_answer_for_each(world) -> 
             ["", "INVALID_INPUT"],
         ),
         ("migrateMany", [{"id": first, "toSiteIds": [site]}, {"id": second}], ["", "INVALID_INPUT"]),
-        ("addSitesMany", [{"id": first, "siteIds": [other]}], ["NOT_FOUND"]),
-        ("removeSitesMany", [{"id": first, "siteIds": [site]}], ["INVALID_STATE"]),
+        (
+            "addSitesMany",
+            [{"id": second, "siteIds": [own]}, {"id": first, "siteIds": [other]}],
+            ["", "NOT_FOUND"],
+        ),
+        (
+            "removeSitesMany",
+            [{"id": second, "siteIds": [own]}, {"id": first, "siteIds": [site]}],
+            ["", "INVALID_STATE"],
+        ),
         ("relabelMany", [{"id": first, "displayName": "x"}, {"id": theirs, "displayName": "x"}], ["", "NOT_FOUND"]),
         ("pauseMany", [{"id": first}, {"id": theirs}], ["", "NOT_FOUND"]),
         ("resumeMany", [{"id": first}, {"id": second}], ["", "INVALID_STATE"]),
         ("stopMany", [{"id": first}, {"id": theirs}], ["", "NOT_FOUND"]),
-        ("approveMany", [{"id": first, "revisionNumber": 1}], ["INVALID_STATE"]),
-        ("cancelMany", [{"id": "operation_none"}], ["NOT_FOUND"]),
-        ("retryMany", [{"id": "operation_none"}], ["NOT_FOUND"]),
+        (
+            "approveMany",
+            [{"id": waits, "revisionNumber": 1}, {"id": first, "revisionNumber": 1}],
+            ["", "INVALID_STATE"],
+        ),
+        ("cancelMany", [{"id": taken_back}, {"id": "operation_none"}], ["", "NOT_FOUND"]),
     ]
     assert {name for name, _, _ in asked} | {"deployMany", "updateMany", "terminateMany"} == set(ITEMS)
     for name, given, codes in asked:
