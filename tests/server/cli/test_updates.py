@@ -86,15 +86,17 @@ def test_a_batch_holds_takes_back_and_changes_sites(cli: CommandLine, gated: str
         {"rollback": gated, "to": 1},
         {"rollback": gated, "to": 9},
         {"addSites": gated, "sites": ["Vienna"]},
+        {"addSites": gated, "sites": ["Lyon"]},
         {"stop": gated},
         {"resume": gated},
     ]
     path.write_text(yaml.safe_dump(asked))
     result = cli("batch", str(path), "--yes", "-o", "json", code=int(Exit.REFUSED))
     answers = json.loads(result.stdout)
-    assert [one["item"] for one in answers] == list(range(1, 10))
-    assert [one.get("code") for one in answers][:6] == [None] * 5 + ["INVALID_INPUT"]
-    assert [one.get("code") for one in answers][7:] == [None, None]
+    assert [one["item"] for one in answers] == list(range(1, 11))
+    codes = [one.get("code") for one in answers]
+    assert codes == [None] * 5 + ["INVALID_INPUT", "INVALID_STATE", None, None, None], answers
+    assert "at all of these sites already" in answers[6]["message"]
     for text, told in (
         ("- scale: x\n", "how many replicas"),
         ("- rollback: x\n", "which revision"),
