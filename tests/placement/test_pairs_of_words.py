@@ -146,17 +146,28 @@ WORDS: dict[str, Callable[[Row], Fields]] = {
     "coverage ms": lambda row: {"coverage": [Coverage(within_ms=3.5, region_ids=[row.countries[0].id])]},
     "coverage km": lambda row: {"coverage": [Coverage(within_km=120.0)]},
     "coverage of a polygon": lambda row: {"coverage": [Coverage(within_ms=3.5, polygon=box(0.5, 3.0))]},
+    "coverage of a circle": lambda row: {
+        "coverage": [Coverage(within_ms=3.5, circle=Circle(centre=at(0.9, 0), radius_km=120.0))]
+    },
     "near": lambda row: {"near": [SiteReach(site_id=row.sites["c"].id, within_ms=3.0)]},
     "near with bandwidth": lambda row: {"near": [SiteReach(site_id=row.sites["a"].id, min_bandwidth_mbps=500.0)]},
     "residency": lambda row: {"residency_region_ids": [row.countries[0].id]},
     "spread min": lambda row: {"spread": [Spread(by=SpreadBy.REGION, level="COUNTRY", min_domains=2)]},
     "spread max": lambda row: {"spread": [Spread(by=SpreadBy.LABEL, label="rack", max_domains=1)]},
     "spread each": lambda row: {"spread": [Spread(by=SpreadBy.REGION, level="COUNTRY", max_sites_each=1)]},
+    "spread over sites": lambda row: {"spread": [Spread(by=SpreadBy.SITE, min_domains=2)]},
     "affinity": lambda row: {"affinity": [AppAffinity(deployment_ids=[row.other.id])]},
+    "affinity in a region": lambda row: {
+        "affinity": [AppAffinity(deployment_ids=[row.other.id], scope=AffinityScope.REGION)]
+    },
+    "antiAffinity at a site": lambda row: {"anti_affinity": [AppAffinity(deployment_ids=[row.other.id])]},
     "antiAffinity": lambda row: {
         "anti_affinity": [AppAffinity(deployment_ids=[row.other.id], scope=AffinityScope.REGION)]
     },
     "tolerations": lambda row: {"tolerations": [Toleration(key="gpu", operator=TolerationOperator.EXISTS)]},
+    "tolerations of a value": lambda row: {
+        "tolerations": [Toleration(key="gpu", operator=TolerationOperator.EQUAL, value="yes")]
+    },
     "division": lambda row: {"division": Division()},
     "division by weights": lambda row: {
         "division": Division(
