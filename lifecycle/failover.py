@@ -40,6 +40,7 @@ from lifecycle.failing_over import (
 )
 from lifecycle.failover_index import Concerned
 from lifecycle.failover_plans import failover_step, keep_failover
+from lifecycle.failover_targets import Targets
 from lifecycle.failover_tries import Tries
 from lifecycle.indulgence import blemished
 from lifecycle.leaving import Settled, movable, ranked, settled
@@ -83,6 +84,7 @@ class Failover:
         """Deployments to look at; whether at how they stand by their policy, too."""
         self._displaced: dict[str, None] = {}
         self._tries = Tries(settings=settings, clock=clock)
+        self._targets = Targets(ledger)
         self._changed_at = 0
         self._look_at_sites = True
         self._again_at = 0.0
@@ -165,6 +167,7 @@ class Failover:
                     for one, by_policy in lot.items():  # not written down: to be looked at again
                         self._suspects[one] = by_policy or self._suspects.get(one, False)
                     raise
+            await self._targets.learn(self._open_plans())
             await self._do(self._due())
         except Refusal as refusal:
             # It is looked at again, behind the others: what is refused for some of them is no reason to end.
@@ -285,9 +288,22 @@ class Failover:
             if plan is not None and plan.status is not PlanStatus.OPEN:
                 return False
             of_this = deployment.displacement.plan_generation == deployment.generation
-            if plan is not None and plan.expires_at > now and of_this and all(one.planned for one in due):
+            as_planned = of_this and all(one.planned for one in due)
+            if plan is not None and plan.expires_at > now and as_planned and not self._targets.are_lost(view, plan.id):
                 return False
         return self._tries.is_due(deployment, due, changed_at=self._changed_at)
+
+    def _open_plans(self) -> dict[str, None]:
+        """Ids of the plans that wait for somebody, of what is followed here."""
+        view = self._ledger.view
+        displacements = (
+            one.displacement for each in self._displaced if (one := get_as(view, Deployment, each)) is not None
+        )
+        return {
+            one.plan_id: None
+            for one in displacements
+            if one is not None and one.state in PLANNED and one.plan_id is not None
+        }
 
     def _next_look(self) -> float:
         """Seconds until something counts, or may be tried again."""
@@ -449,7 +465,13 @@ class Failover:
         [whole] = await self._placing.told(partial(kept, [step]))
         lasts_ms = int(self._settings.failover_plan_s * 1000)
         change = partial(keep_failover, step=whole, due=due, revision=chosen.decision.revision, lasts_ms=lasts_ms)
-        return (await self._ledger.commit(change, REQUEST)).value is not None
+        plan = (await self._ledger.commit(change, REQUEST)).value
+        if plan is None:
+            return False
+        self._targets.note(
+            plan.id, {site_id for _, site_id in places_of(chosen.decision) - places_now(view, deployment.id)}
+        )
+        return True
 
     async def _stand(self, still: Mapping[str, tuple[DisplacementState, str]]) -> None:
         """Writes down of deployments why nothing is done about them: of many at once, for a mass loss is of thousands."""

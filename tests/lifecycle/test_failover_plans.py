@@ -9,6 +9,7 @@ import pytest
 from graph.kinds import Deployment, DisplacementState, FailoverMode, FailoverPolicy, Plan
 from graph.kinds.policy import PlacementPolicy
 from graph.view import get_as
+from lifecycle.failover_targets import Targets
 from lifecyclekit.edge import Edge, asking, everything
 
 TWO = PlacementPolicy(min_sites=2, max_sites=2)
@@ -115,3 +116,20 @@ async def test_what_is_only_proposed_is_begun_once_the_policy_is_to_apply(edge) 
 
     await edge.until(left, what="that it moved")
     assert edge.view.get(plan.id) is None
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+async def test_a_proposal_to_a_site_that_is_lost_is_made_anew_to_another(edge, monkeypatch, taken_over: bool) -> None:
+    if taken_over:  # by a process that has not made the plan, and reads where it leads
+        monkeypatch.setattr(Targets, "note", lambda *given: None)
+    deployment, (lost, _) = await running(edge)
+    await cut(edge, lost)
+    first = await planned(edge, deployment.id, moves=1)
+    [step] = await edge.lifecycle.plans.steps(first.id)
+    [target] = set(step.planned.sites_after) - {one.site_id for one in edge.releases(deployment.id)}
+    await cut(edge, lost, target)
+    second = await planned(edge, deployment.id, moves=1, other_than=first.id)
+    [step] = await edge.lifecycle.plans.steps(second.id)
+    assert target not in step.planned.sites_after
+    assert edge.view.get(first.id) is None
+    await apply(edge, second)
