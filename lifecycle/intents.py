@@ -1,4 +1,4 @@
-"""What is wanted of a deployment: the fields that a revision keeps, named once.
+"""What is wanted of a deployment, read off whatever keeps it.
 
 A revision, a rollback to it and a cancellation that goes back to it all mean the same fields. Were one of them left out
 somewhere, the next change would start from half of a past; so none of them names a field by itself.
@@ -9,19 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from graph.kinds import Deployment, DeploymentRevision, Proposal
+from graph.kinds.deployments import INTENTS
 
-INTENTS = (
-    "app_version_id",
-    "policy",
-    "replicas",
-    "adjustments",
-    "failover",
-    "profile_id",
-    "overrides",
-    "drift_policy",
-    "requires_approval",
-)
-"""Fields that a deployment and its revisions have in common."""
 KEPT_LATER = ("drift_policy", "requires_approval")
 """Those that revisions and proposals of old do not have: nobody asked then for what they are by default now."""
 

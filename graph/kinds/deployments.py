@@ -198,9 +198,7 @@ def _secrets_of(encoded: bytes) -> tuple[str, ...]:
         return ()  # what cannot be read is refused by the check that follows
 
 
-_ASKED = (
-    "display_name",
-    "labels",
+INTENTS = (
     "app_version_id",
     "policy",
     "replicas",
@@ -210,6 +208,12 @@ _ASKED = (
     "overrides",
     "drift_policy",
     "requires_approval",
+)
+"""What is wanted of a deployment: the fields that its revisions keep and its proposals hold."""
+_ASKED = (
+    "display_name",
+    "labels",
+    *INTENTS,
     "proposal",
     "revision_number",
     "paused",

@@ -17,7 +17,7 @@ from placement.compiled import Numbers, Row, Small, kernel
 from placement.solve.entries import parts_of
 from placement.solve.layout import Rows
 from placement.solve.model import Unit
-from placement.solve.shortlist import count
+from placement.solve.shortlist import count, put_in
 
 LONGEST, SHORTEST = 256, 24
 """How many places of a client's order are told apart, at most and at least."""
@@ -60,15 +60,7 @@ def _deal(
         count = 0
         for entry in range(indptr[row], indptr[row + 1]):
             candidate = indices[entry]
-            figure = price[candidate] + weight * cost[entry]
-            if count == long and not figure < figures[count - 1]:
-                continue
-            at = min(count, long - 1)
-            while at and figure < figures[at - 1]:
-                figures[at], first[at] = figures[at - 1], first[at - 1]
-                at -= 1
-            figures[at], first[at] = figure, candidate
-            count = min(count + 1, long)
+            count = put_in(first, figures, count, candidate, price[candidate] + weight * cost[entry])
         for at in range(count):
             if at < best[first[at]]:
                 best[first[at]] = at

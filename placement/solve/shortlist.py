@@ -104,20 +104,27 @@ def least(figures: Floats, count: int) -> Ints:
 
 
 @kernel
+def put_in(places: Numbers, figures: Row, have: int, place: int, figure: float) -> int:
+    """Puts a place among the `have` of least figure, which are in order: behind equal ones, and of too many the last goes.
+    How many there are then."""
+    most = len(figures)
+    if have == most and not figure < figures[most - 1]:
+        return have
+    at = min(have, most - 1)
+    while at and figure < figures[at - 1]:
+        places[at], figures[at] = places[at - 1], figures[at - 1]
+        at -= 1
+    places[at], figures[at] = place, figure
+    return min(have + 1, most)
+
+
+@kernel
 def _least(figures: Row, count: int) -> Numbers:
-    """The places of so many least figures, of equal ones the first: each is put in its place among the least so far."""
+    """The places of so many least figures, of equal ones the first."""
     place, least = np.empty(count, dtype=np.int64), np.empty(count)
     have = 0
     for one in range(len(figures)):
-        figure = figures[one]
-        if have == count and not figure < least[count - 1]:
-            continue
-        at = min(have, count - 1)
-        while at and figure < least[at - 1]:
-            place[at], least[at] = place[at - 1], least[at - 1]
-            at -= 1
-        place[at], least[at] = one, figure
-        have = min(have + 1, count)
+        have = put_in(place, least, have, one, figures[one])
     return place
 
 

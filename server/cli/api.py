@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -24,11 +24,14 @@ TIMEOUT_S = 60.0
 RETRIES = 4
 RETRY_PAUSE_S = 0.5
 MAX_ANSWER_BYTES = 256 * 2**20
+CONFLICTS = 8
+"""How often a change is worked out anew from what there is, when that has changed since it was read."""
 
 ERROR_FIELDS = "... on Error { code message remedy path retryable }"
 IN_USE = "... on InUse { dependentCount dependents { id __typename ... on Named { name } } }"
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 class Api:
@@ -206,6 +209,20 @@ def no_server(url: str, problem: Exception) -> Failure:
         remedy="start one with `edgeatlas serve`, or name another with --url",
         code=Exit.UNAVAILABLE,
     )
+
+
+def until_no_conflict(once: Callable[[], T]) -> T:
+    """What `once` gives, which reads what there is and changes it: done again while somebody else was quicker.
+
+    Raises what it raises, and the last conflict after `CONFLICTS` of them.
+    """
+    for left in reversed(range(CONFLICTS)):
+        try:
+            return once()
+        except Refused as refused:
+            if refused.error.get("code") != "CONFLICT" or not left:
+                raise
+    raise AssertionError("the last try gives or raises")
 
 
 def verification(context: Context) -> ssl.SSLContext | bool:

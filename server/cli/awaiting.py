@@ -17,7 +17,7 @@ from server.cli.api import Api, Json
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import find
 from server.cli.options import OutputOption, TenantOption, TimeoutOption, api_of, seconds_of
-from server.cli.output import Output, print_data, say, without_typenames
+from server.cli.output import Output, print_answer, say
 from server.cli.targets import DeploymentArgument, NameBehindArgument, deployment_text
 from server.cli.waiting import DEFAULT_TIMEOUT
 
@@ -60,12 +60,7 @@ def wait(
             return
         raise
     waited = waited_for(api, found, until, seconds=seconds)
-    if output in (Output.JSON, Output.YAML):
-        print_data(without_typenames(waited), output)
-    elif output is Output.NAME:
-        typer.echo(f"deployment/{found}")
-    else:
-        say(f"{named}: {waited['summary']}")
+    print_answer(waited, output, name=f"deployment/{found}", words=f"{named}: {waited['summary']}")
     check_reached(waited, named, until, seconds=seconds)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from graph.entity import KINDS
-from server.cli.api import Api, Json, Refused
+from server.cli.api import Api, Json, Refused, until_no_conflict
 from server.cli.failing_over import POLICY, FailoverFlags, failover_of
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import find, tenant_id, version_of
@@ -24,7 +24,7 @@ from server.cli.options import (
     confirm,
     seconds_of,
 )
-from server.cli.output import Output, print_data, say, without_typenames
+from server.cli.output import Output, print_answer, say
 from server.cli.plan_output import PLAN, print_plan
 from server.cli.policies import PlacementFlags, counts_of, policy_of
 from server.cli.rules import RuleFlags, put_rules
@@ -37,8 +37,6 @@ UNPLACEABLE = f"... on Unplaceable {{ plan {{ {PLAN} }} }}"
 VERSION = "id name app { id name } tenant { name }"
 WISHED = f"appVersion {{ {VERSION} }} overrides {{ {OVERRIDES} }} {POLICY}"
 CURRENT = f"id revision tenant {{ name }} {WISHED} proposal {{ {WISHED} }}"
-UPDATE_TRIES = 8
-"""How often an update is worked out anew when its deployment has changed since it was read, as one under way does."""
 STARTED = f"deployment {{ id name phase generation }} operation {{ {OPERATION} }} revision"
 
 
@@ -120,7 +118,8 @@ def update(
     named = deployment_text(name, behind, tenant=tenant)
     given: Json = {"policy": policy_of(api, where), "replicas": counts_of(where.replicas)}
     put_rules(rules, given)
-    for attempt in range(UPDATE_TRIES):
+
+    def once() -> None:
         current = find(api, KINDS["Deployment"], named, CURRENT)
         values = _updated(api, current, given, to=to, lost=lost, what=what)
         if all(value is None for key, value in values.items() if key not in ("id", "expectedRevision")):
@@ -129,23 +128,19 @@ def update(
                 remedy="give --to, --replicas, --failover, --drift-policy, --requires-approval, values or a policy",
                 code=Exit.USAGE,
             )
-        try:
-            started(
-                ctx,
-                api,
-                "updateDeployment",
-                values,
-                output=output,
-                wait=wait,
-                seconds=seconds,
-                deadline=deadline,
-                extra=UNPLACEABLE,
-            )
-        except Refused as refused:
-            if refused.error.get("code") != "CONFLICT" or attempt == UPDATE_TRIES - 1:
-                raise
-            continue  # it has changed since it was read: what is added is added to what there is now
-        return
+        started(
+            ctx,
+            api,
+            "updateDeployment",
+            values,
+            output=output,
+            wait=wait,
+            seconds=seconds,
+            deadline=deadline,
+            extra=UNPLACEABLE,
+        )
+
+    until_no_conflict(once)  # what is added is added to what there is then
 
 
 def _updated(api: Api, current: Json, given: Json, *, to: str | None, lost: FailoverFlags, what: ValueFlags) -> Json:
@@ -269,12 +264,9 @@ def started(
             print_plan(refused.error["plan"])
         raise
     deployment, operation = payload["deployment"], payload["operation"]
-    if output in (Output.JSON, Output.YAML):
-        print_data(without_typenames(payload), output)
-    elif output is Output.NAME:
-        typer.echo(f"deployment/{deployment['name']}")
-    else:
-        say(f"deployment/{deployment['name']} {deployment['phase']}, operation {operation['id']}")
+    named = f"deployment/{deployment['name']}"
+    words = f"{named} {deployment['phase']}, operation {operation['id']}"
+    print_answer(payload, output, name=named, words=words)
     if wait:
         wait_for(call_of(ctx).chosen()[1], operation, timeout_s=seconds)
     elif output is Output.TABLE:

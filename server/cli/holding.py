@@ -21,7 +21,7 @@ from server.cli.options import (
     confirm,
     seconds_of,
 )
-from server.cli.output import Output, print_data, say, without_typenames
+from server.cli.output import Output, print_answer
 from server.cli.targets import DeploymentArgument, NameBehindArgument, deployment_id, deployment_text
 from server.cli.waiting import DEFAULT_TIMEOUT
 
@@ -47,12 +47,8 @@ def pause(
     found = find(api, KINDS["Deployment"], named)["id"]
     payload = api.mutate("pauseDeployment", {"id": found}, "deployment { id name phase generation } revision")
     made = payload["deployment"]
-    if output in (Output.JSON, Output.YAML):
-        print_data(without_typenames(payload), output)
-    elif output is Output.NAME:
-        typer.echo(f"deployment/{made['name']}")
-    else:
-        say(f"deployment/{made['name']} {made['phase']}")
+    paused = f"deployment/{made['name']}"
+    print_answer(payload, output, name=paused, words=f"{paused} {made['phase']}")
     if wait:
         check_reached(waited_for(api, found, Until.QUIET, seconds=seconds), named, Until.QUIET, seconds=seconds)
 

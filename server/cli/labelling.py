@@ -7,15 +7,12 @@ from typing import Annotated
 import typer
 
 from graph.entity import KINDS
-from server.cli.api import Json, Refused
+from server.cli.api import Json, until_no_conflict
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import find
 from server.cli.options import OutputOption, TenantOption, api_of
-from server.cli.output import Output, print_data, say, without_typenames
+from server.cli.output import Output, print_answer
 from server.cli.targets import DeploymentArgument, deployment_text, is_deployment
-
-TRIES = 8
-"""How often labels are worked out anew when the deployment has changed since it was read."""
 
 
 def label(
@@ -36,7 +33,8 @@ def label(
     given = list(changes or [])
     behind = given.pop(0) if given and is_deployment(name) and "=" not in given[0] else None
     named = deployment_text(name, behind, tenant=tenant)
-    for attempt in range(TRIES):
+
+    def once() -> Json:
         current = find(api, KINDS["Deployment"], named, "id revision labels { key value }")
         values: Json = {"id": current["id"], "expectedRevision": current["revision"]}
         if given:
@@ -46,19 +44,11 @@ def label(
             values["displayName"] = display_name
         if len(values) == 2:
             raise Failure("nothing to change is given", remedy="write team=blue, or --display-name", code=Exit.USAGE)
-        try:
-            payload = api.mutate("relabelDeployment", values, "deployment { id name labels { key value } } revision")
-        except Refused as refused:
-            if refused.error.get("code") != "CONFLICT" or attempt == TRIES - 1:
-                raise
-            continue
-        break
-    if output in (Output.JSON, Output.YAML):
-        print_data(without_typenames(payload), output)
-    elif output is Output.NAME:
-        typer.echo(f"deployment/{payload['deployment']['name']}")
-    else:
-        say(f"deployment/{payload['deployment']['name']} labelled at revision {payload['revision']}")
+        return api.mutate("relabelDeployment", values, "deployment { id name labels { key value } } revision")
+
+    payload = until_no_conflict(once)
+    name_now = f"deployment/{payload['deployment']['name']}"
+    print_answer(payload, output, name=name_now, words=f"{name_now} labelled at revision {payload['revision']}")
 
 
 def labelled(labels: dict[str, str], changes: list[str]) -> dict[str, str]:

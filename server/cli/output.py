@@ -90,6 +90,16 @@ def print_data(data: Any, output: Output) -> None:
     sys.stdout.write("\n")
 
 
+def print_answer(answer: Json, output: Output, *, name: str, words: str) -> None:
+    """What came of asking for something: whole for programs, what it is called for pipes, in words for people."""
+    if output in (Output.JSON, Output.YAML):
+        print_data(without_typenames(answer), output)
+    elif output is Output.NAME:
+        sys.stdout.write(f"{name}\n")
+    else:
+        say(words)
+
+
 def print_entities(rows: Sequence[Json], type_name: str, types: Types, output: Output, *, single: bool = False) -> None:
     """Entities of one kind in the wanted form."""
     if output in (Output.JSON, Output.YAML):

@@ -14,9 +14,9 @@ from faultkit.lives import Installation
 from faultkit.logical_time import run
 from faultkit.scenarios import make_world, over
 from faultkit.user import Notes, User
-from graph.edit import Edit
-from graph.kinds import DeploymentPhase, ScalingBehaviour, ScalingMetric, ScalingPolicy
+from graph.kinds import DeploymentPhase, ScalingBehaviour
 from lifecyclekit.edge import Edge
+from lifecyclekit.scaling import by_requests
 
 pytestmark = pytest.mark.usefixtures("quiet_logs")
 LOADS = (250, 600, 90, 400, 150)
@@ -26,20 +26,10 @@ OBSERVED_LATE_S = 3.0
 
 
 async def follow(edge: Edge, shop: str) -> None:
-    def make(edit: Edit) -> None:
-        edit.create(
-            ScalingPolicy,
-            tenant_id=edge.tenant_id,
-            deployment_id=shop,
-            name="c0",
-            component="c0",
-            metric=ScalingMetric.REQUESTS_PER_SECOND,
-            target=100.0,
-            max_replicas=9,
-            scale_down=ScalingBehaviour(stabilisation_s=0),
-        )
-
-    await edge.change(make)
+    scale_down = ScalingBehaviour(stabilisation_s=0)
+    await edge.change(
+        lambda edit: by_requests(edit, edge.tenant_id, shop, component="c0", max_replicas=9, scale_down=scale_down)
+    )
 
 
 async def through_loads(edge: Edge, shop: str, **behaviour: Any) -> None:

@@ -20,14 +20,13 @@ from graph.kinds import (
     FailoverPolicy,
     ReleasePhase,
     ScalingBehaviour,
-    ScalingMetric,
-    ScalingPolicy,
     ScalingStep,
     ScalingStepUnit,
 )
 from graph.kinds.policy import PlacementPolicy
 from graph.values import Resources
 from lifecyclekit.edge import Edge
+from lifecyclekit.scaling import by_requests
 
 Begun = Callable[[], None]
 BEHAVIOUR: dict[str, Any] = {"observeEveryMs": 1_000, "latencyMs": 20, "latencyJitterMs": 40, "readyAfterMs": 100}
@@ -302,14 +301,11 @@ async def autoscale(user: User, begun: Begun) -> None:
 
     def follow(edit: Edit) -> None:
         if edit.find("ScalingPolicy", "c0", shop) is None:
-            edit.create(
-                ScalingPolicy,
-                tenant_id=edge.tenant_id,
-                deployment_id=shop,
-                name="c0",
+            by_requests(
+                edit,
+                edge.tenant_id,
+                shop,
                 component="c0",
-                metric=ScalingMetric.REQUESTS_PER_SECOND,
-                target=100.0,
                 max_replicas=9,
                 scale_up=ScalingBehaviour(
                     steps=[ScalingStep(unit=ScalingStepUnit.PODS, value=1, period_s=STEP_S)],

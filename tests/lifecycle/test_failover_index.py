@@ -12,10 +12,8 @@ from scipy.sparse.csgraph import dijkstra
 
 from graph.change import Change
 from graph.kinds import (
-    Deployment,
     Displacement,
     DisplacementState,
-    FailoverMode,
     FailoverPolicy,
     Link,
     LinkState,
@@ -31,36 +29,13 @@ from graph.paths import network_of
 from graph.values import Health, HealthStatus, Position
 from lifecycle import failover_room
 from lifecycle.failover_index import Concerned
+from lifecyclekit.graphs import APPLY, deployed, down
 from tests.placement.placement_graphs import GIB, Builder, amount
-
-APPLY = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=60)
 
 
 @pytest.fixture
 def build() -> Builder:
     return Builder()
-
-
-def down(at: int) -> Health:
-    return Health(status=HealthStatus.DOWN, reasons=["gone"], observed_at=at)
-
-
-def deployed(build: Builder, *sites: Site, policy: PlacementPolicy | None = None, **fields: Any) -> Deployment:
-    known = build.view.ids("Component")
-    web = build.view.get(known[0]) if known else build.component()
-    given = {"failover": APPLY, **fields}
-    one = build.make(
-        Deployment,
-        tenant_id=build.tenant.id,
-        app_version_id=build.version.id,
-        policy=policy or PlacementPolicy(),
-        **given,
-    )
-    for site in sites:
-        node_id = build.view.ids("Node", "site_id", site.id)[0]
-        [cluster_id] = build.view.ids("Cluster", "site_ids", site.id)
-        build.release(web, site, {node_id: 1}, deployment_id=one.id, cluster_id=cluster_id)
-    return one
 
 
 def concerned(build: Builder, entity: Any, **fields: Any) -> dict[str, bool]:

@@ -16,10 +16,11 @@ from graph.kinds import (
     Proposal,
     RevisionOutcome,
 )
+from graph.kinds.deployments import INTENTS
 from graph.kinds.policy import PlacementPolicy
 from graph.view import get_as
 from lifecycle.bookkeeper import keep_books
-from lifecycle.intents import INTENTS, KEPT_LATER, intents_of
+from lifecycle.intents import KEPT_LATER, intents_of
 from lifecycle.revision_outcomes import outcome_of
 
 REPORTS = (DriftPolicy.REPORT, True)

@@ -19,45 +19,22 @@ from graph.kinds import (
     LossKind,
     NodeStatus,
     Release,
-    Site,
 )
 from graph.kinds.policy import PlacementPolicy, Toleration, TolerationOperator
 from graph.values import Finding, Health, HealthStatus, Taint, TaintEffect
 from lifecycle.failover_index import Concerned
 from lifecycle.losses import HOUR_MS, due_of, is_lost, left_out, losses_of, others_leave, wait_ms, with_loss
 from lifecycle.settings import LifecycleSettings
+from lifecyclekit.graphs import deployed, down
 from placement.standing import Refused, Standing
 from tests.placement.placement_graphs import Builder
 
 SETTINGS = LifecycleSettings()
-APPLY = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=60)
 
 
 @pytest.fixture
 def build() -> Builder:
     return Builder()
-
-
-def down(at: int) -> Health:
-    return Health(status=HealthStatus.DOWN, reasons=["gone"], observed_at=at)
-
-
-def deployed(build: Builder, *sites: Site, policy: PlacementPolicy | None = None, **fields: Any) -> Deployment:
-    known = build.view.ids("Component")
-    web = build.view.get(known[0]) if known else build.component()
-    given = {"failover": APPLY, **fields}
-    one = build.make(
-        Deployment,
-        tenant_id=build.tenant.id,
-        app_version_id=build.version.id,
-        policy=policy or PlacementPolicy(),
-        **given,
-    )
-    for site in sites:
-        [node_id] = build.view.ids("Node", "site_id", site.id)
-        [cluster_id] = build.view.ids("Cluster", "site_ids", site.id)
-        build.release(web, site, {node_id: 1}, deployment_id=one.id, cluster_id=cluster_id)
-    return one
 
 
 def found(build: Builder, deployment: Deployment, *, at: int = 1_000_000, standing: Standing | None = None) -> Any:

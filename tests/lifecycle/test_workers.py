@@ -159,6 +159,19 @@ async def test_an_answer_to_what_is_no_longer_wanted_does_not_count_against_what
         assert after.applied_generation < 2
 
 
+def there(claimed: Claim, *, ready_replicas: int) -> ObservedRelease:
+    """The one replica of what was claimed, as its backend shows it."""
+    return ObservedRelease(
+        name=claimed.work.name,
+        owner=claimed.cluster_id,
+        site_id=claimed.work.site_id,
+        generation=1,
+        replicas=1,
+        ready_replicas=ready_replicas,
+        version=1,
+    )
+
+
 @pytest.mark.parametrize(
     ("ready", "problem"),
     [(1, Unreachable("the reply was lost")), (0, Unreachable("the reply was lost")), (1, Retryable("too late"))],
@@ -170,15 +183,7 @@ async def test_an_answer_that_is_lost_takes_nothing_from_what_was_seen_meanwhile
         deployment, _ = await edge.deploy()
         [release] = edge.releases(deployment.id)
         [one] = await edge.change(lambda edit: claim(edit, {release.id: 0}))
-        seen = ObservedRelease(
-            name=one.work.name,
-            owner=one.cluster_id,
-            site_id=one.work.site_id,
-            generation=1,
-            replicas=1,
-            ready_replicas=ready,
-            version=1,
-        )
+        seen = there(one, ready_replicas=ready)
         await edge.change(lambda edit: take_in(edit, edit.get(release.id), seen, settings=quick))
         before = edge.view.get(release.id)
         assert before.phase is (ReleasePhase.READY if ready else ReleasePhase.WAITING_READY)
@@ -197,15 +202,7 @@ async def test_a_hand_that_was_quicker_than_the_answer_is_seen_whichever_is_take
         deployment, _ = await edge.deploy()
         [release] = edge.releases(deployment.id)
         [one] = await edge.change(lambda edit: claim(edit, {release.id: 0}))
-        left = ObservedRelease(
-            name=one.work.name,
-            owner=one.cluster_id,
-            site_id=one.work.site_id,
-            generation=1,
-            replicas=1,
-            ready_replicas=1,
-            version=1,
-        )
+        left = there(one, ready_replicas=1)
         spoilt = msgspec.structs.replace(left, version=2, replicas=3, ready_replicas=3, drift="has 3 replicas")
 
         def see(edit: Edit) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from drivers.registry import DriverRegistry
+from graph.edit import Edit
 from graph.kinds import ScalingMetric, ScalingPolicy, SiteScaling
 from graph.view import each, get_as
 from lifecycle.autoscaler import Autoscaler
@@ -17,6 +18,17 @@ from lifecyclekit.edge import QUICK, Edge
 from placement.projection import Projection
 
 EVERY_S = 15.0
+
+
+def by_requests(edit: Edit, tenant_id: str, deployment_id: str, **fields: Any) -> ScalingPolicy:
+    """A policy that has a component follow its requests, a hundred a second for each replica."""
+    given: dict[str, Any] = {
+        "name": fields["component"],
+        "metric": ScalingMetric.REQUESTS_PER_SECOND,
+        "target": 100.0,
+        **fields,
+    }
+    return edit.create(ScalingPolicy, tenant_id=tenant_id, deployment_id=deployment_id, **given)
 
 
 class HandClock:
@@ -84,16 +96,13 @@ class Loop:
 
     async def policy(self, deployment_id: str, **fields: Any) -> ScalingPolicy:
         """A policy of `web` by requests, a hundred a replica, from 1 to 10."""
-        given: dict[str, Any] = {
-            "name": "web",
-            "component": "web",
-            "metric": ScalingMetric.REQUESTS_PER_SECOND,
-            "target": 100.0,
-            "max_replicas": 10,
-            **fields,
-        }
         made: ScalingPolicy = await self.edge.change(
-            lambda edit: edit.create(ScalingPolicy, tenant_id=self.edge.tenant_id, deployment_id=deployment_id, **given)
+            lambda edit: by_requests(
+                edit,
+                self.edge.tenant_id,
+                deployment_id,
+                **{"name": "web", "component": "web", "max_replicas": 10, **fields},
+            )
         )
         return made
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import networkx as nx
 import numpy as np
 import pytest
+from hash_seeds import printed_by_each
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from placement_graphs import GIB, Builder, amount, at
@@ -422,14 +420,5 @@ print(hashlib.sha256(msgspec.json.encode(build.decide(*components, policy=policy
 def test_the_same_problem_has_the_same_decision_whatever_the_seed_of_hashes() -> None:
     here = Path(__file__).parent
     script = SCRIPT.format(tests=str(here), root=str(here.parents[1]))
-    answers = {
-        subprocess.run(
-            [sys.executable, "-c", script],
-            env=os.environ | {"PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("0", "4711")
-    }
+    answers = printed_by_each(script)
     assert len(answers) == 1

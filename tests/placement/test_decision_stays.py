@@ -4,12 +4,10 @@ runs is where the search begins. And peers' published cases of divisions, as dec
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from hash_seeds import printed_by_each
 from hypothesis import given, settings
 from placement_graphs import GIB, Builder, amount
 from test_decision_words import SMALL, World, one_unit, two_units
@@ -126,16 +124,7 @@ print(hashlib.sha256(b"".join(said)).hexdigest())
 def test_units_apart_and_totals_have_one_decision_in_every_process() -> None:
     here = Path(__file__).parent
     script = SCRIPT.format(tests=str(here), root=str(here.parents[1]))
-    answers = {
-        subprocess.run(
-            [sys.executable, "-c", script],
-            env=os.environ | {"PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("0", "4711")
-    }
+    answers = printed_by_each(script)
     assert len(answers) == 1
 
 

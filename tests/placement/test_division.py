@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from math import ceil, floor
 
 import numpy as np
 import pytest
+from hash_seeds import printed_by_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -297,16 +297,7 @@ def test_one_deployment_has_one_answer_in_every_process() -> None:
         "w = np.array([5, 5, 5, 2, 2, 1, 1, 1, 1, 7] * 9); ids = ['site_' + str(i) for i in range(90)];"
         "print([divide(t, w, ids=ids, salt='d').tolist() for t in range(0, 200, 7)])"
     )
-    answers = {
-        subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
-            capture_output=True,
-            check=True,
-            text=True,
-        ).stdout
-        for seed in ("0", "4711")
-    }
+    answers = printed_by_each(program, PYTHONPATH=os.pathsep.join(sys.path))
     assert len(answers) == 1
 
 

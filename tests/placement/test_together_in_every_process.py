@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from hash_seeds import printed_by_each
 
 HERE = Path(__file__).parent
 SHORT = """
@@ -64,15 +62,6 @@ print(hashlib.sha256(msgspec.json.encode(said)).hexdigest(), len(said))
 @pytest.mark.parametrize("script", [TOGETHER, REPAIRED], ids=["decide_together", "repair"])
 def test_it_is_the_same_whatever_the_seed_of_hashes(script: str) -> None:
     whole = (SHORT + script + TOLD).format(tests=str(HERE), root=str(HERE.parents[1]))
-    answers = {
-        subprocess.run(
-            [sys.executable, "-c", whole],
-            env=os.environ | {"PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("0", "4711")
-    }
+    answers = printed_by_each(whole)
     assert len(answers) == 1
     assert answers != {""}

@@ -8,6 +8,7 @@ import { entityPath } from "../dashboard/routes";
 import { at, isRow } from "../lists/values";
 import { t } from "../messages";
 import { Confirm } from "../parts/Confirm";
+import { NotDone } from "./NotDone";
 import { rowsOf } from "./rows";
 import { useAsked } from "./useAsked";
 import { randomKey, useSent } from "./useSent";
@@ -120,11 +121,7 @@ export function DeploymentActions({ id, name, generation }: ActionsProps) {
           />
         ))}
       </p>
-      {told !== null && (
-        <div role="alert" className="plan-told">
-          <p>{told.message}</p>
-        </div>
-      )}
+      <NotDone told={told} />
       {begun !== null && (
         <p>
           <Link href={entityPath(begun)}>{s.follow}</Link>

@@ -7,6 +7,7 @@ import { entityPath, listPath } from "../dashboard/routes";
 import { at, instant, isRow, type Row } from "../lists/values";
 import { t } from "../messages";
 import { Confirm } from "../parts/Confirm";
+import { NotDone } from "./NotDone";
 import { rowsOf } from "./rows";
 import { useAsked } from "./useAsked";
 import { randomKey, useSent } from "./useSent";
@@ -107,11 +108,7 @@ export function Displaced({ id, generation }: DisplacedProps) {
           </Confirm>
         ))}
       </p>
-      {told !== null && (
-        <div role="alert" className="plan-told">
-          <p>{told.message}</p>
-        </div>
-      )}
+      <NotDone told={told} />
     </section>
   );
 }

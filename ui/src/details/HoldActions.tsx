@@ -3,6 +3,7 @@
 import { at, instant, isRow } from "../lists/values";
 import { t } from "../messages";
 import { Confirm } from "../parts/Confirm";
+import { NotDone } from "./NotDone";
 import { useAsked } from "./useAsked";
 import { randomKey, useSent } from "./useSent";
 
@@ -43,11 +44,7 @@ export function HoldActions({ id, generation }: HoldProps) {
           </Confirm>
         </p>
       )}
-      {told !== null && (
-        <div role="alert" className="plan-told">
-          <p>{told.message}</p>
-        </div>
-      )}
+      <NotDone told={told} />
     </section>
   );
 }

@@ -8,6 +8,7 @@ import { entityPath } from "../dashboard/routes";
 import { at, isRow, type Row } from "../lists/values";
 import { t } from "../messages";
 import { Confirm } from "../parts/Confirm";
+import { NotDone } from "./NotDone";
 import { useAsked } from "./useAsked";
 import { randomKey, useSent } from "./useSent";
 
@@ -85,11 +86,7 @@ export function OperationActions({ id, name, generation }: ActionsProps) {
           ))}
         </p>
       )}
-      {told !== null && (
-        <div role="alert" className="plan-told">
-          <p>{told.message}</p>
-        </div>
-      )}
+      <NotDone told={told} />
       {begun !== null && (
         <p>
           <Link href={entityPath(begun)}>{t.details.status.follow}</Link>

@@ -7,6 +7,7 @@ import { entityPath, listPath } from "../dashboard/routes";
 import { at, instant, isRow } from "../lists/values";
 import { t } from "../messages";
 import { Confirm } from "../parts/Confirm";
+import { NotDone } from "./NotDone";
 import { nameOf } from "./naming";
 import { rowsOf } from "./rows";
 import { isExpired } from "./supposed";
@@ -80,26 +81,23 @@ export function PlanActions({ id, name, generation }: ActionsProps) {
           <p>{open ? p.removeOpen : p.removeApplied}</p>
         </Confirm>
       </p>
-      {told !== null && (
-        <div role="alert" className="plan-told">
-          <p>{told.message}</p>
-          {told.reasons.length > 0 && (
-            <ul>
-              {told.reasons.map((reason, index) => (
-                <li key={index}>
-                  {String(reason.message)}
-                  {isRow(reason.deployment) && (
-                    <>
-                      {" "}
-                      <Link href={entityPath(String(reason.deployment.id))}>{String(reason.deployment.displayName ?? reason.deployment.name)}</Link>
-                    </>
-                  )}
-                </li>
-              ))}
-            </ul>
-          )}
-        </div>
-      )}
+      <NotDone told={told}>
+        {told !== null && told.reasons.length > 0 && (
+          <ul>
+            {told.reasons.map((reason, index) => (
+              <li key={index}>
+                {String(reason.message)}
+                {isRow(reason.deployment) && (
+                  <>
+                    {" "}
+                    <Link href={entityPath(String(reason.deployment.id))}>{String(reason.deployment.displayName ?? reason.deployment.name)}</Link>
+                  </>
+                )}
+              </li>
+            ))}
+          </ul>
+        )}
+      </NotDone>
       {operations.length > 0 && (
         <>
           <h2>{p.begun}</h2>
