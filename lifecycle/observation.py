@@ -70,6 +70,9 @@ def take_gone(edit: Edit, release: Release, *, version: int, settings: Lifecycle
     gone = ReleaseObserved(present=False, version=version, observed_at=edit.at)
     if not release.wanted or release.applied_generation == 0:
         return edit.replace(release, observed=gone)
+    if release.applied_generation < release.generation and release.phase is not ReleasePhase.DRIFTED:
+        # Something newer is about to be applied whatever is there: that is no drift, and no policy holds it back.
+        return edit.replace(release, observed=gone, applied_generation=0)
     what = "is gone from its backend though it is wanted"
     after = drifted(edit, release, what, remedied="made", settings=settings)
     return edit.replace(release, observed=gone, applied_generation=0, **after)
