@@ -19,6 +19,7 @@ CHAPTERS = {
     "find": 14,
     "deployment": 10,
     "plans": 8,
+    "verbs": 11,
     "live": 7,
     "keyboard": 15,
     "accessibility": 9,
