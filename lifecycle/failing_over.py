@@ -7,7 +7,7 @@ that both react do no harm, and one that was killed between two of these goes on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -29,6 +29,7 @@ from graph.kinds import (
     PlanKind,
     PlanStatus,
     Release,
+    UnlistedLosses,
 )
 from graph.refusal import InvalidState
 from graph.view import Reader, get_as
@@ -37,7 +38,8 @@ from lifecycle.deployments import Chosen
 from lifecycle.drain import MOVABLE, is_movable
 from lifecycle.events import AUTHOR, tell
 from lifecycle.fencing import is_known_gone
-from lifecycle.losses import AWAY, due_of, left_out, losses_of, planned_of, staying
+from lifecycle.losses import AWAY, left_out, losses_of, planned_of, staying
+from lifecycle.losses_kept import MOST_LISTED, displaced, due_of, unlisted_of_policy
 from lifecycle.mass_loss import MOVES_HELD, are_held
 from lifecycle.moving import begin_move
 from lifecycle.portions import weight_of_change
@@ -88,31 +90,59 @@ def note_losses(
     if deployment is None:
         return None
     followed = deployment.failover.mode is not FailoverMode.OFF and deployment.phase in FOLLOWED
+    before = deployment.displacement
     losses: list[Loss] = []
+    unlisted: list[UnlistedLosses] = []
     if followed:
         known = standing if deployment.generation == generation else None
         losses = losses_of(edit, deployment, standing=known, at=edit.at, settings=settings)
-    before = deployment.displacement
-    if not losses:
+        unlisted = unlisted_of_policy(before) if known is None else []
+    if not losses and not unlisted:
         return deployment if before is None else _over(edit, deployment, before, told=followed)
-    outdated = before is not None and is_outdated(deployment, before, losses)
-    if before is not None and before.losses == losses and not outdated:
-        return deployment
-    if before is None or outdated or not due_of(losses, at=edit.at):
-        losses = [msgspec.structs.replace(one, planned=False) for one in losses]
+    if before is None or is_outdated(deployment, before, losses, unlisted) or not due_of(losses, at=edit.at):
         drop_plan(edit, before)
-        after = Displacement(state=DisplacementState.TOLERATED, losses=losses)
-        return put(edit, deployment, after)
-    return edit.replace(deployment, displacement=msgspec.structs.replace(before, losses=losses))
+        return put(edit, deployment, _not_planned(DisplacementState.TOLERATED, losses, unlisted))
+    after = displaced(
+        before.state,
+        losses,
+        unlisted,
+        why=before.why,
+        plan_id=before.plan_id,
+        plan_generation=before.plan_generation,
+    )
+    return deployment if after == before else edit.replace(deployment, displacement=after)
 
 
-def is_outdated(deployment: Deployment, displacement: Displacement, losses: Collection[Loss]) -> bool:
+def is_outdated(
+    deployment: Deployment, displacement: Displacement, losses: Collection[Loss], unlisted: Collection[UnlistedLosses]
+) -> bool:
     """Whether the plan of a displacement was made for another generation, or for a loss that is not among these."""
     if displacement.plan_id is None:
         return False
     still = {one.what for one in losses}
     gone = any(one.planned and one.what not in still for one in displacement.losses)
-    return gone or displacement.plan_generation != deployment.generation
+    was, now = _planned_in(displacement.losses, displacement.more), _planned_in(losses, unlisted)
+    return gone or now < was or displacement.plan_generation != deployment.generation
+
+
+def _planned_in(losses: Iterable[Loss], unlisted: Iterable[UnlistedLosses]) -> int:
+    return sum(one.planned for one in losses) + sum(one.count for one in unlisted if one.planned)
+
+
+def _not_planned(
+    state: DisplacementState,
+    losses: Iterable[Loss],
+    unlisted: Iterable[UnlistedLosses],
+    *,
+    why: str | None = None,
+) -> Displacement:
+    """Where a deployment stands that has no plan."""
+    return displaced(
+        state,
+        [msgspec.structs.replace(one, planned=False) for one in losses],
+        [msgspec.structs.replace(one, planned=False) for one in unlisted],
+        why=why,
+    )
 
 
 def weight_of(reader: Reader, deployment_id: str, *, standing: Standing | None = None) -> int:
@@ -126,7 +156,8 @@ def weight_of(reader: Reader, deployment_id: str, *, standing: Standing | None =
     plan = None if deployment.displacement is None else get_as(reader, Plan, deployment.displacement.plan_id)
     lost = reader.count("Release", "deployment_id", deployment_id)
     lost += 0 if standing is None else len(standing.refused) + len(standing.joined)
-    return 1 + weight_of_change(deployment, more_bytes=LOSS_BYTES * lost) + weight_of_change(plan)
+    more_bytes = LOSS_BYTES * min(lost, MOST_LISTED)
+    return 1 + weight_of_change(deployment, more_bytes=more_bytes) + weight_of_change(plan)
 
 
 class Stands(NamedTuple):
@@ -155,8 +186,7 @@ def stand(
     if (before.state, before.why) == (state, why):
         return deployment
     drop_plan(edit, before)
-    losses = [msgspec.structs.replace(one, planned=False) for one in before.losses]
-    return put(edit, deployment, Displacement(state=state, losses=losses, why=why))
+    return put(edit, deployment, _not_planned(state, before.losses, before.more, why=why))
 
 
 def fail_over(
@@ -181,16 +211,19 @@ def fail_over(
     version = get_as(edit, AppVersion, deployment.app_version_id)
     if version is None or not is_movable(deployment) or not chosen.decision.feasible:
         return None
-    known: Sequence[Loss] = deployment.displacement.losses
-    losses = planned_of(known)
+    stood = deployment.displacement
+    known: Sequence[Loss] = stood.losses
+    losses, unlisted = planned_of(edit, deployment), [one for one in stood.more if not one.planned]
     if settings is not None:
+        unlisted = unlisted_of_policy(stood)
         known = losses_of(edit, deployment, standing=None, at=edit.at, settings=settings)
         losses = due_of(known, at=edit.at)
         if not losses or deployment.failover.mode is not FailoverMode.APPLY:
             return None
         if are_held(edit, left_out(edit, deployment, losses)):
             raise InvalidState(MOVES_HELD, remedy="resume them when it is known what is lost", path="input.id")
-    later = [msgspec.structs.replace(one, planned=False) for one in known if one not in losses]
+    doing = {one.what for one in losses}
+    later = [one for one in known if one.what not in doing]
     awaited = old_copies(edit, deployment, losses)
     if awaited:
         raise InvalidState(
@@ -198,7 +231,6 @@ def fail_over(
         )
     components = components_of(edit, version)
     out = left_out(edit, deployment, losses)
-    plan_id = deployment.displacement.plan_id
     after, operation = begin_move(
         edit,
         deployment,
@@ -209,10 +241,10 @@ def fail_over(
         leave_out=out,
         with_nodes=True,
         reassign=renewed_sites(edit, losses),
-        displacement=Displacement(state=DisplacementState.TOLERATED, losses=later) if later else None,
+        displacement=_not_planned(DisplacementState.TOLERATED, later, unlisted) if later or unlisted else None,
     )
     if settings is not None:
-        drop_plan(edit, Displacement(state=DisplacementState.PROPOSED, plan_id=plan_id))
+        drop_plan(edit, stood)
     _leave_behind(edit, after, out)
     told = f"Deployment {after.name} is moved: {words_of(losses)}."
     tell(edit, after, "FailoverBegun", told, author=author, warning=True)
@@ -224,7 +256,7 @@ def put(edit: Edit, deployment: Deployment, displacement: Displacement) -> Deplo
     before = deployment.displacement
     after = edit.replace(deployment, displacement=displacement)
     if before is None or (before.state, before.why) != (displacement.state, displacement.why):
-        told = [words_of(displacement.losses), *([displacement.why] if displacement.why else [])]
+        told = [words_of(displacement.losses, displacement.more), *([displacement.why] if displacement.why else [])]
         tell(edit, after, TOLD[displacement.state], f"{'; '.join(told)}.", warning=True)
     return after
 
@@ -277,10 +309,11 @@ def awaited_words(reader: Reader, awaited: Sequence[Release]) -> str:
     return f"it is single, and its copy at site {', '.join(names)} is not known to be gone"
 
 
-def words_of(losses: Sequence[Loss]) -> str:
+def words_of(losses: Sequence[Loss], unlisted: Iterable[UnlistedLosses] = ()) -> str:
     """Losses in words, the first three."""
     told = [one.words for one in losses[:3]]
-    return "; ".join([*told, *([f"and {len(losses) - 3} more"] if len(losses) > 3 else [])])
+    more = len(losses) - len(told) + sum(one.count for one in unlisted)
+    return "; ".join([*told, *([f"and {more} more"] if more else [])])
 
 
 def _is_gone(reader: Reader, release: Release, out: Collection[str]) -> bool:

@@ -44,7 +44,8 @@ from lifecycle.failover_targets import Targets
 from lifecycle.failover_tries import Tries
 from lifecycle.indulgence import blemished
 from lifecycle.leaving import Settled, movable, ranked, settled
-from lifecycle.losses import OF_PLACES, due_of, found_away, left_out, losses_of, others_leave
+from lifecycle.losses import due_now, found_away, left_out, losses_of, others_leave
+from lifecycle.losses_kept import OF_PLACES, due_kept, due_of, unlisted_of_policy
 from lifecycle.mass_loss import MOVES_HELD, WHOLE, Count, SitesLost, are_held, hold_of, keep_holds
 from lifecycle.placing import Placing, without
 from lifecycle.placing_together import TOGETHER, Due, standings
@@ -230,7 +231,9 @@ class Failover:
         asked = [
             self._standing_due(one)
             for one in looked.values()
-            if lot[one.id] and one.failover.mode is not FailoverMode.OFF and one.phase in FOLLOWED
+            if (lot[one.id] or unlisted_of_policy(one.displacement))
+            and one.failover.mode is not FailoverMode.OFF
+            and one.phase in FOLLOWED
         ]
         found: dict[str, Standing] = {}
         due = [one for one in asked if one is not None]
@@ -280,7 +283,7 @@ class Failover:
         deployment = get_as(view, Deployment, deployment_id)
         if deployment is None or deployment.displacement is None or deployment.phase not in FOLLOWED:
             return False
-        due = due_of(deployment.displacement.losses, at=now)
+        due = due_kept(deployment.displacement, at=now)
         if not due:
             return False
         if deployment.displacement.state in PLANNED:
@@ -292,6 +295,9 @@ class Failover:
             if plan is not None and plan.expires_at > now and as_planned and not self._targets.are_lost(view, plan.id):
                 return False
         return self._tries.is_due(deployment, due, changed_at=self._changed_at)
+
+    def _due_now(self, deployment: Deployment) -> list[Loss]:
+        return due_now(self._ledger.view, deployment, at=self._ledger.now_ms(), settings=self._settings)
 
     def _open_plans(self) -> dict[str, None]:
         """Ids of the plans that wait for somebody, of what is followed here."""
@@ -313,7 +319,9 @@ class Failover:
             deployment = get_as(view, Deployment, deployment_id)
             if deployment is None or deployment.displacement is None:
                 continue
-            times = [one.due_at - now for one in deployment.displacement.losses if one.due_at > now]
+            stands = deployment.displacement
+            counting = [one.due_at for one in stands.losses] + [one.due_at for one in stands.more]
+            times = [due_at - now for due_at in counting if due_at > now]
             plan = get_as(view, Plan, deployment.displacement.plan_id)
             if plan is not None and plan.expires_at > now:
                 times.append(plan.expires_at - now)
@@ -365,7 +373,7 @@ class Failover:
             return None
         if deployment.paused:
             return DisplacementState.HELD, PAUSED
-        due = due_of(deployment.displacement.losses, at=self._ledger.now_ms())
+        due = self._due_now(deployment)
         if deployment.failover.mode is FailoverMode.APPLY and are_held(view, left_out(view, deployment, due)):
             return DisplacementState.HELD, MOVES_HELD
         awaited = old_copies(view, deployment, due)
@@ -385,7 +393,7 @@ class Failover:
             deployment = get_as(view, Deployment, deployment_id)
             if deployment is None or deployment.displacement is None:
                 return None
-            losses[deployment_id] = due_of(deployment.displacement.losses, at=self._ledger.now_ms())
+            losses[deployment_id] = self._due_now(deployment)
             return self._moving_due(deployment, losses[deployment_id])
 
         async def begin(one: Due, chosen: Chosen) -> bool:
@@ -432,7 +440,7 @@ class Failover:
             return reason
         out = left_out(view, deployment, due)
         policy = deployment.policy
-        if due and all(one.kind in OF_PLACES for one in due):
+        if due and _of_places_alone(deployment, due):
             for one in found_away(view, deployment, out):
                 policy = without(policy, one)
         return Due(
@@ -451,7 +459,7 @@ class Failover:
         view = self._ledger.view
         now, then = places_now(view, deployment.id), places_of(decision)
         moves = len(then - now)
-        away = all(one.kind in OF_PLACES for one in due)
+        away = _of_places_alone(deployment, due)
         if not moves and (then == now or away) and not renews(view, deployment.id, decision, renewed_sites(view, due)):
             return DisplacementState.WAITING, STAYS
         most = deployment.failover.max_moves
@@ -463,8 +471,8 @@ class Failover:
         view = self._ledger.view
         step = failover_step(view, deployment, chosen, why=words_of(due))
         [whole] = await self._placing.told(partial(kept, [step]))
-        lasts_ms = int(self._settings.failover_plan_s * 1000)
-        change = partial(keep_failover, step=whole, due=due, revision=chosen.decision.revision, lasts_ms=lasts_ms)
+        revision = chosen.decision.revision
+        change = partial(keep_failover, step=whole, due=due, revision=revision, settings=self._settings)
         plan = (await self._ledger.commit(change, REQUEST)).value
         if plan is None:
             return False
@@ -496,11 +504,16 @@ class Failover:
         deployment = get_as(view, Deployment, deployment_id)
         if deployment is None or deployment.displacement is None:
             return None
-        due = due_of(deployment.displacement.losses, at=self._ledger.now_ms())
+        due = due_kept(deployment.displacement, at=self._ledger.now_ms())
         self._tries.note(deployment, due, changed_at=self._changed_at)
         if (deployment.displacement.state, deployment.displacement.why) == (state, why):
             return None
         return Stands(deployment_id, state, why, deployment.generation)
+
+
+def _of_places_alone(deployment: Deployment, due: Sequence[Loss]) -> bool:
+    """Whether a deployment has lost places, and its policy asks for nothing besides."""
+    return all(one.kind in OF_PLACES for one in due) and not unlisted_of_policy(deployment.displacement)
 
 
 def _stuck(one: Settled) -> tuple[DisplacementState, str] | None:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from graph.change import Change
-from graph.kinds import Cluster, Deployment, FailoverMode, Link, LossKind, Node, Region, Release, Site
+from graph.kinds import Cluster, Deployment, Displacement, FailoverMode, Link, LossKind, Node, Region, Release, Site
 from graph.kinds.policy import PlacementPolicy
 from graph.paths import Network, network_of
 from graph.refusal import Refusal
@@ -118,8 +118,7 @@ class Concerned:
         """Those that lacked room at a site which something has left."""
         for deployment_id in self._at("site_id", site_id):
             deployment = get_as(self._reader, Deployment, deployment_id)
-            lost = deployment.displacement.losses if deployment and deployment.displacement else ()
-            if any(one.kind is LossKind.CAPACITY and one.subject_id == site_id for one in lost):
+            if deployment is not None and _lacks_room(deployment.displacement, site_id):
                 yield deployment_id, True
 
     def _of_site(self, site_id: str, before: object, after: object) -> Iterator[tuple[str, bool]]:
@@ -246,6 +245,14 @@ def _stays(release: object) -> tuple[object, ...] | None:
     if not isinstance(release, Release) or not release.wanted or release.retires_after is not None:
         return None
     return release.site_id, release.cluster_id, release.assignments, release.replicas
+
+
+def _lacks_room(displacement: Displacement | None, site_id: str) -> bool:
+    """Whether a site may have no room for all that runs there: of very many such sites it is not kept which they are."""
+    if displacement is None:
+        return False
+    here = any(one.kind is LossKind.CAPACITY and one.subject_id == site_id for one in displacement.losses)
+    return here or any(one.kind is LossKind.CAPACITY for one in displacement.more)
 
 
 def _site(site: object) -> tuple[object, ...] | None:

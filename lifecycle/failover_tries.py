@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.clock import Clock
-from graph.kinds import Deployment, Loss, LossKind
+from graph.kinds import Deployment, Loss, LossKind, UnlistedLosses
 from lifecycle.backoff import pause_s
 from lifecycle.settings import LifecycleSettings
 
@@ -43,7 +43,7 @@ class Tries:
         """All are to be tried at once."""
         self._last.clear()
 
-    def note(self, deployment: Deployment, due: Sequence[Loss], *, changed_at: int) -> None:
+    def note(self, deployment: Deployment, due: Sequence[Loss | UnlistedLosses], *, changed_at: int) -> None:
         """It was tried for these losses, with nothing that matters newer than revision `changed_at`, and found no place."""
         failures = self._last[deployment.id].failures + 1 if self._is_same(deployment, due) else 1
         pause = pause_s(
@@ -56,7 +56,7 @@ class Tries:
         not_before = self._clock.monotonic() + pause
         self._last[deployment.id] = _Try(deployment.generation, _counted(due), failures, changed_at, not_before)
 
-    def is_due(self, deployment: Deployment, due: Sequence[Loss], *, changed_at: int) -> bool:
+    def is_due(self, deployment: Deployment, due: Sequence[Loss | UnlistedLosses], *, changed_at: int) -> bool:
         """Whether it is to be tried now: it is another, or the graph has changed and its pause is over."""
         if not self._is_same(deployment, due):
             return True
@@ -71,10 +71,10 @@ class Tries:
         wait = last.not_before - self._clock.monotonic()
         return wait if wait > 0 else None
 
-    def _is_same(self, deployment: Deployment, due: Sequence[Loss]) -> bool:
+    def _is_same(self, deployment: Deployment, due: Sequence[Loss | UnlistedLosses]) -> bool:
         last = self._last.get(deployment.id)
         return last is not None and (last.generation, last.losses) == (deployment.generation, _counted(due))
 
 
-def _counted(due: Sequence[Loss]) -> Counted:
+def _counted(due: Sequence[Loss | UnlistedLosses]) -> Counted:
     return tuple((one.what, one.since) for one in due)

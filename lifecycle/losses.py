@@ -9,15 +9,26 @@ longer each time: a site that flaps would else be left and come back to for ever
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from graph.kinds import Cluster, Deployment, Loss, LossKind, Node, NodeStatus, Release, Site
+from graph.kinds import (
+    Cluster,
+    Deployment,
+    Loss,
+    LossKind,
+    Node,
+    NodeStatus,
+    Release,
+    Site,
+)
 from graph.taints import is_tolerated, taint_text
 from graph.values import TaintEffect
 from graph.view import Reader, each, get_as
 from lifecycle.health import counts_for
+from lifecycle.losses_kept import OF_PLACES, ORDER, Begun, Planned, due_of, unlisted_since
 from lifecycle.releases import releases_of
 from lifecycle.settings import LifecycleSettings
 from placement.conditions import is_down
@@ -26,13 +37,8 @@ from placement.standing import Standing
 HOUR_MS = 3_600_000
 MOST_TIMES = 16
 """Times of losses that are kept of a place."""
-OF_PLACES = frozenset(
-    {LossKind.SITE_DOWN, LossKind.CLUSTER_DOWN, LossKind.NODE_NOT_READY, LossKind.NODE_TAINTED},
-)
-"""What the graph says by itself, without the policy."""
 AWAY = frozenset({LossKind.SITE_DOWN, LossKind.CLUSTER_DOWN, LossKind.NODE_NOT_READY})
 """Places that do not answer: what ran there may run on."""
-ORDER = {kind: at for at, kind in enumerate(LossKind)}
 ROOM = frozenset({"capacity"})
 """The rules that ask for room alone."""
 
@@ -86,26 +92,40 @@ def losses_of(
 
     standing: how it stands by its policy; None: as was found last. What is known already is so since then.
     """
-    known = deployment.displacement.losses if deployment.displacement is not None else []
-    begun = {one.what: one.since for one in known}
-    found = _places(reader, deployment, begun=begun, at=at, settings=settings)
+    stood = deployment.displacement
+    known = stood.losses if stood is not None else []
+    begun = Begun({one.what: one.since for one in known}, unlisted_since(stood), at)
+    found = [_counted(one, deployment, begun, settings) for one in _places(reader, deployment)]
     if standing is None:
         found += [_renewed(one, deployment, settings) for one in known if one.kind not in OF_PLACES]
     else:
-        found += _of_policy(reader, deployment, standing, begun=begun, at=at, settings=settings)
-    planned = {one.what for one in known if one.planned}
-    told = (msgspec.structs.replace(one, planned=one.what in planned) for one in found)
+        found += _of_policy(reader, deployment, standing, begun=begun, settings=settings)
+    planned = Planned.of(stood)
+    told = (msgspec.structs.replace(one, planned=planned.has(one)) for one in found)
     return sorted(told, key=lambda one: (ORDER[one.kind], one.subject_id or ""))
 
 
-def due_of(losses: Iterable[Loss], *, at: int) -> list[Loss]:
-    """Those that count by now."""
-    return [one for one in losses if one.due_at <= at]
+def due_now(reader: Reader, deployment: Deployment, *, at: int, settings: LifecycleSettings) -> list[Loss]:
+    """What a deployment has lost that counts by now; also what is not kept one by one, as far as the graph says it."""
+    if deployment.displacement is None:
+        return []
+    if not deployment.displacement.more:
+        return due_of(deployment.displacement.losses, at=at)
+    return due_of(losses_of(reader, deployment, standing=None, at=at, settings=settings), at=at)
 
 
-def planned_of(losses: Collection[Loss]) -> list[Loss]:
+def planned_of(reader: Reader, deployment: Deployment) -> list[Loss]:
     """Those that the plan which was made puts right; all of them where that was not written down."""
-    return [one for one in losses if one.planned] or list(losses)
+    stood = deployment.displacement
+    if stood is None:
+        return []
+    found = [one for one in stood.losses if one.planned]
+    if any(one.planned for one in stood.more):
+        planned, listed = Planned.of(stood), {one.what for one in stood.losses}
+        begun = Begun({}, unlisted_since(stood), 0)
+        rest = (_loss(one, since=_since(one, begun), due_at=_since(one, begun)) for one in _places(reader, deployment))
+        found += [one for one in rest if one.what not in listed and planned.has(one)]
+    return found or list(stood.losses)
 
 
 def left_out(reader: Reader, deployment: Deployment, losses: Collection[Loss]) -> list[str]:
@@ -152,8 +172,31 @@ def found_away(reader: Reader, deployment: Deployment, site_ids: Collection[str]
     return sorted(found)
 
 
-Begun = Mapping[tuple[LossKind, str | None], int]
-"""Since when, UTC ms, what is known already."""
+class _Place(NamedTuple):
+    """A place that was lost."""
+
+    kind: LossKind
+    thing: Site | Cluster | Node
+    words: str
+    since: int | None
+    """UTC ms; None: nothing tells."""
+
+    @property
+    def what(self) -> tuple[LossKind, str | None]:
+        return self.kind, self.thing.id
+
+
+def _since(one: _Place, begun: Begun) -> int:
+    return begun.by(one.what) if one.since is None else one.since
+
+
+def _loss(one: _Place, *, since: int, due_at: int) -> Loss:
+    return Loss(kind=one.kind, subject_id=one.thing.id, since=since, due_at=due_at, words=one.words)
+
+
+def _counted(one: _Place, deployment: Deployment, begun: Begun, settings: LifecycleSettings) -> Loss:
+    since = min(_since(one, begun), begun.at)
+    return _loss(one, since=since, due_at=since + wait_ms(deployment, one.thing.lost_at, at=since, settings=settings))
 
 
 def _renewed(one: Loss, deployment: Deployment, settings: LifecycleSettings) -> Loss:
@@ -161,43 +204,39 @@ def _renewed(one: Loss, deployment: Deployment, settings: LifecycleSettings) -> 
     return msgspec.structs.replace(one, due_at=one.since + wait_ms(deployment, (), at=one.since, settings=settings))
 
 
-def _places(
-    reader: Reader, deployment: Deployment, *, begun: Begun, at: int, settings: LifecycleSettings
-) -> list[Loss]:
-    found: dict[tuple[LossKind, str], Loss] = {}
-
-    def lost(kind: LossKind, thing: Site | Cluster | Node, words: str, *, since: int | None = None) -> None:
-        first = min(begun.get((kind, thing.id), at) if since is None else since, at)
-        due_at = first + wait_ms(deployment, thing.lost_at, at=first, settings=settings)
-        found.setdefault(
-            (kind, thing.id), Loss(kind=kind, subject_id=thing.id, since=first, due_at=due_at, words=words)
-        )
-
+def _places(reader: Reader, deployment: Deployment) -> Iterator[_Place]:
+    """The places that a deployment has lost, each once."""
+    found = set[tuple[LossKind, str | None]]()
     for release in staying(reader, deployment.id):
-        site = get_as(reader, Site, release.site_id)
-        cluster = get_as(reader, Cluster, release.cluster_id)
-        if site is None:
+        for one in _places_of(reader, deployment, release):
+            if one.what not in found:
+                found.add(one.what)
+                yield one
+
+
+def _places_of(reader: Reader, deployment: Deployment, release: Release) -> Iterator[_Place]:
+    site = get_as(reader, Site, release.site_id)
+    cluster = get_as(reader, Cluster, release.cluster_id)
+    if site is None:
+        return
+    if is_down(site):
+        yield _Place(LossKind.SITE_DOWN, site, f"site {site.name} is down", site.health.observed_at)
+        return
+    if cluster is not None and is_down(cluster):
+        yield _Place(LossKind.CLUSTER_DOWN, cluster, f"cluster {cluster.name} is down", cluster.health.observed_at)
+        return
+    if cluster is not None and any(one.away and one.of == site.id for one in cluster.findings):
+        yield _Place(LossKind.SITE_DOWN, site, f"cluster {cluster.name} finds site {site.name} away", None)
+        return
+    for node_id in release.assignments:
+        node = get_as(reader, Node, node_id)
+        if node is None:
             continue
-        if is_down(site):
-            lost(LossKind.SITE_DOWN, site, f"site {site.name} is down", since=site.health.observed_at)
-            continue
-        if cluster is not None and is_down(cluster):
-            told = f"cluster {cluster.name} is down"
-            lost(LossKind.CLUSTER_DOWN, cluster, told, since=cluster.health.observed_at)
-            continue
-        if cluster is not None and any(one.away and one.of == site.id for one in cluster.findings):
-            lost(LossKind.SITE_DOWN, site, f"cluster {cluster.name} finds site {site.name} away")
-            continue
-        for node_id in release.assignments:
-            node = get_as(reader, Node, node_id)
-            if node is None:
-                continue
-            if node.status is NodeStatus.NOT_READY:
-                since = node.lost_at[-1] if node.lost_at else None
-                lost(LossKind.NODE_NOT_READY, node, f"node {node.name} of site {site.name} is not ready", since=since)
-            elif (words := _evicts(node, deployment)) is not None:
-                lost(LossKind.NODE_TAINTED, node, f"node {node.name} of site {site.name} has taint {words}")
-    return list(found.values())
+        if node.status is NodeStatus.NOT_READY:
+            since = node.lost_at[-1] if node.lost_at else None
+            yield _Place(LossKind.NODE_NOT_READY, node, f"node {node.name} of site {site.name} is not ready", since)
+        elif (taint := _evicts(node, deployment)) is not None:
+            yield _Place(LossKind.NODE_TAINTED, node, f"node {node.name} of site {site.name} has taint {taint}", None)
 
 
 def _evicts(node: Node, deployment: Deployment) -> str | None:
@@ -214,11 +253,10 @@ def _of_policy(
     standing: Standing,
     *,
     begun: Begun,
-    at: int,
     settings: LifecycleSettings,
 ) -> list[Loss]:
     def loss(kind: LossKind, site_id: str | None, words: str) -> Loss:
-        since = begun.get((kind, site_id), at)
+        since = begun.by((kind, site_id))
         due_at = since + wait_ms(deployment, (), at=since, settings=settings)
         return Loss(kind=kind, subject_id=site_id, since=since, due_at=due_at, words=words)
 

@@ -169,7 +169,7 @@ def _indulging(whole: Reader, plan: Plan, deployment_id: str) -> Blemished:
     leave_out = [plan.subject_id or ""]
     deployment = get_as(whole, Deployment, deployment_id)
     if plan.kind is PlanKind.FAILOVER and deployment is not None and deployment.displacement is not None:
-        leave_out = left_out(whole, deployment, planned_of(deployment.displacement.losses))
+        leave_out = left_out(whole, deployment, planned_of(whole, deployment))
         return blemished(whole, deployment_id, leave_out=leave_out, with_nodes=True)
     if plan.kind is not PlanKind.DRAIN:
         leave_out += down_sites(whole, sites_of(whole, deployment_id))

@@ -21,6 +21,7 @@ from graph.kinds.failover import (  # isort: skip
     Fence,
     Loss,
     LossKind,
+    UnlistedLosses,
 )
 from graph.kinds.holds import FailoverHold  # isort: skip
 from graph.kinds.packages import ArtifactType, Package, PackageContents  # isort: skip
@@ -161,5 +162,6 @@ __all__ = [
     "StepStatus",
     "Tenant",
     "Tier",
+    "UnlistedLosses",
     "User",
 ]

@@ -92,6 +92,21 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
         return self.kind, self.subject_id
 
 
+class UnlistedLosses(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Losses of one kind that are only counted, of a deployment that has lost very much."""
+
+    kind: Annotated[LossKind, doc("What they are.")]
+    count: Annotated[int, doc("How many they are.")]
+    since: Annotated[TimestampMs, doc("Since when the last of them is so.")]
+    due_at: Annotated[TimestampMs, doc("When the last of them counts.")]
+    planned: Annotated[bool, doc("Whether the plan that was made puts them right.")] = False
+
+    @property
+    def what(self) -> tuple[LossKind, str | None]:
+        """Which losses they are."""
+        return self.kind, None
+
+
 class DisplacementState(enum.Enum):
     """What is done about what a deployment has lost."""
 
@@ -115,7 +130,10 @@ class Displacement(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
     """That a deployment cannot stay as it is, and what is done about it."""
 
     state: Annotated[DisplacementState, doc("What is done about it.")]
-    losses: Annotated[list[Loss], doc("Why it cannot stay, all of it.")] = []
+    losses: Annotated[
+        list[Loss], doc("Why it cannot stay: all of it, or of more than 256 reasons those that count first.")
+    ] = []
+    more: Annotated[list[UnlistedLosses], doc("By kind how many reasons there are that `losses` does not have.")] = []
     why: Annotated[str | None, doc("Why it stands there.")] = None
     plan_id: Annotated[str | None, doc("The plan that was made.")] = None
     plan_generation: Annotated[
@@ -138,4 +156,5 @@ __all__ = [
     "Fence",
     "Loss",
     "LossKind",
+    "UnlistedLosses",
 ]

@@ -9,6 +9,7 @@ import pytest
 from graph.kinds import Deployment, DisplacementState, FailoverMode, FailoverPolicy, Plan
 from graph.kinds.policy import PlacementPolicy
 from graph.view import get_as
+from lifecycle import losses_kept
 from lifecycle.failover_targets import Targets
 from lifecyclekit.edge import Edge, asking, everything
 
@@ -133,3 +134,32 @@ async def test_a_proposal_to_a_site_that_is_lost_is_made_anew_to_another(edge, m
     assert target not in step.planned.sites_after
     assert edge.view.get(first.id) is None
     await apply(edge, second)
+
+
+async def test_a_proposal_moves_all_that_is_lost_however_little_of_it_is_kept(edge, monkeypatch) -> None:
+    monkeypatch.setattr(losses_kept, "MOST_LISTED", 1)
+    deployment, (one, two) = await running(edge)
+    await cut(edge, one, two)
+    plan = await planned(edge, deployment.id, moves=2)
+    stands = edge.deployment(deployment.id).displacement
+    assert [(len(stands.losses), each.count, each.planned) for each in stands.more] == [(1, 1, True)]
+    await apply(edge, plan)
+
+    def moved() -> bool:
+        homes = {each.site_id for each in edge.releases(deployment.id) if each.wanted and each.phase.name == "READY"}
+        return len(homes - {one, two}) == 2
+
+    await edge.until(moved, what="that it moved")
+    assert edge.deployment(deployment.id).displacement is None
+
+
+async def test_a_proposal_goes_when_what_is_only_counted_is_back(edge, monkeypatch) -> None:
+    monkeypatch.setattr(losses_kept, "MOST_LISTED", 1)
+    deployment, (one, two) = await running(edge)
+    await cut(edge, one, two)
+    first = await planned(edge, deployment.id, moves=2)
+    [listed] = edge.deployment(deployment.id).displacement.losses
+    await cut(edge, listed.subject_id)
+    await planned(edge, deployment.id, moves=1, other_than=first.id)
+    stands = edge.deployment(deployment.id).displacement
+    assert ([each.subject_id for each in stands.losses], stands.more) == ([listed.subject_id], [])

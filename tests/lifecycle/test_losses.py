@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +24,18 @@ from graph.kinds import (
 from graph.kinds.policy import PlacementPolicy, Toleration, TolerationOperator
 from graph.values import Finding, Health, HealthStatus, Taint, TaintEffect
 from lifecycle.failover_index import Concerned
-from lifecycle.losses import HOUR_MS, due_of, is_lost, left_out, losses_of, others_leave, wait_ms, with_loss
+from lifecycle.losses import (
+    HOUR_MS,
+    due_now,
+    is_lost,
+    left_out,
+    losses_of,
+    others_leave,
+    planned_of,
+    wait_ms,
+    with_loss,
+)
+from lifecycle.losses_kept import MOST_LISTED, displaced, due_of, unlisted_of_policy
 from lifecycle.settings import LifecycleSettings
 from lifecyclekit.graphs import deployed, down
 from placement.standing import Refused, Standing
@@ -222,3 +234,61 @@ def test_the_least_that_is_waited_out_is_a_setting(build: Builder) -> None:
     one = deployed(build, build.site(), failover=FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0))
     settings = dataclasses.replace(SETTINGS, failover_settle_s=2.5)
     assert wait_ms(one, [], at=0, settings=settings) == 2_500
+
+
+# Of very many
+
+
+def many_lost(build: Builder, *, first: int, then: int) -> tuple[Deployment, list[str]]:
+    """A deployment of which so many sites went down at 500,000 and so many at 550,000, and their ids; one more is well."""
+    sites = [build.site() for _ in range(first + then + 1)]
+    one = deployed(build, *sites)
+    for number, site in enumerate(sites[:-1]):
+        build.change(site, health=down(500_000 if number < first else 550_000))
+    return one, [site.id for site in sites]
+
+
+def test_of_very_many_losses_those_that_count_first_are_kept_and_the_rest_is_counted(build: Builder) -> None:
+    one, sites = many_lost(build, first=3, then=MOST_LISTED + 4)
+    stands = displaced(DisplacementState.TOLERATED, found(build, one))
+    assert len(stands.losses) == MOST_LISTED
+    assert set(sites[:3]) <= {each.subject_id for each in stands.losses}
+    [rest] = stands.more
+    assert (rest.kind, rest.count, rest.since, rest.due_at, rest.planned) == (
+        LossKind.SITE_DOWN,
+        7,
+        550_000,
+        610_000,
+        False,
+    )
+    assert stands.losses == sorted(stands.losses, key=lambda each: each.subject_id)
+
+
+def test_what_is_left_does_not_depend_on_what_is_kept(build: Builder) -> None:
+    one, sites = many_lost(build, first=MOST_LISTED + 9, then=5)
+    known = build.change(one, displacement=displaced(DisplacementState.TOLERATED, found(build, one)))
+    due = due_now(build.view, known, at=560_000, settings=SETTINGS)
+    assert left_out(build.view, known, due) == sorted(sites[: MOST_LISTED + 9])
+    assert len(due_now(build.view, known, at=610_000, settings=SETTINGS)) == MOST_LISTED + 14
+    assert found(build, known) == found(build, one), "however often it is looked at"
+
+
+def test_a_plan_is_for_all_that_it_puts_right_and_for_nothing_that_is_lost_later(build: Builder) -> None:
+    one, sites = many_lost(build, first=MOST_LISTED + 9, then=0)
+    losses = [msgspec.structs.replace(each, planned=True) for each in found(build, one)]
+    known = build.change(one, displacement=displaced(DisplacementState.PROPOSED, losses, plan_id="plan_1"))
+    build.change(build.view.get(sites[-1]), health=down(700_000))
+    assert sorted(each.subject_id for each in planned_of(build.view, known)) == sorted(sites[:-1])
+    assert {each.subject_id for each in found(build, known) if not each.planned} == {sites[-1]}
+
+
+def test_what_only_placement_tells_is_carried_on_until_it_is_asked_again(build: Builder) -> None:
+    sites = [build.site() for _ in range(MOST_LISTED + 2)]
+    one = deployed(build, *sites)
+    refused = Standing(refused=tuple(Refused(site.id, ("labels",)) for site in sites))
+    stands = displaced(DisplacementState.TOLERATED, found(build, one, standing=refused, at=10_000))
+    known = build.change(one, displacement=stands)
+    again = found(build, known, at=20_000)
+    assert displaced(DisplacementState.TOLERATED, again, unlisted_of_policy(known.displacement)) == stands
+    asked = found(build, known, standing=refused, at=20_000)
+    assert displaced(DisplacementState.TOLERATED, asked) == stands, "they are so since then, all of them"

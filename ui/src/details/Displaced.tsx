@@ -20,6 +20,7 @@ export const DISPLACED = `query Displaced($id: ID!) {
         state why
         plan { id }
         losses { kind since dueAt words planned subject { __typename id displayName ... on Named { name } ... on Site { fence { at } } ... on Node { fence { at } } } }
+        more { kind count since dueAt planned }
       }
     }
   }
@@ -80,6 +81,14 @@ export function Displaced({ id, generation }: DisplacedProps) {
               <td>{instant(loss.since).text}</td>
               <td>{instant(loss.dueAt).text}</td>
               <td>{loss.planned === true ? d.planned : ""}</td>
+            </tr>
+          ))}
+          {rowsOf(displacement.more).map((more) => (
+            <tr key={`${String(more.kind)} ${String(more.planned)}`}>
+              <th scope="row">{d.more(Number(more.count), String(more.kind))}</th>
+              <td>{d.atLatest(instant(more.since).text)}</td>
+              <td>{d.atLatest(instant(more.dueAt).text)}</td>
+              <td>{more.planned === true ? d.planned : ""}</td>
             </tr>
           ))}
         </tbody>

@@ -247,6 +247,8 @@ export const details = {
     } as Readonly<Record<string, string>>,
     columns: ["What", "Since", "Counts from", "Plan"],
     planned: "puts it right",
+    more: (count: number, kind: string) => `and ${count} more: ${kind}`,
+    atLatest: (when: string) => `${when} at the latest`,
     plan: "The plan that puts it right",
     holds: "Why moves are held",
     fence: (place: string) => `Nothing runs at ${place} any more…`,
