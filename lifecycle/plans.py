@@ -30,7 +30,7 @@ from lifecycle.deployments import Visible
 from lifecycle.placing import Placing
 from lifecycle.plans_drain import drain_target
 from lifecycle.plans_dry_runs import DryRuns
-from lifecycle.plans_kept import Allowed, Applied, NewPlan, apply_plan, delete_plan, keep_plan, seen_plan
+from lifecycle.plans_kept import Allowed, Applied, NewPlan, PlanReason, apply_plan, delete_plan, keep_plan, seen_plan
 from lifecycle.plans_moving import MAX_STEPS, places_now
 from lifecycle.plans_rebalance import Rebalancing
 from lifecycle.plans_recheck import Recheck
@@ -130,15 +130,14 @@ class Plans:
             reader = visible(self._ledger.view)
             plan = seen_plan(reader, plan_id)
             steps: list[Planned] = []
-            broken = []
+            broken: list[PlanReason] = []
             if plan.status is PlanStatus.OPEN:
                 steps = [one.planned for one in await self.steps(plan.id)]
                 if len(steps) != plan.step_count:
                     raise InvalidState("its decisions are no longer kept", remedy="plan it anew", path="input.id")
-                broken = [
-                    *await self._recheck.broken(self._ledger.view, plan, steps, visible=visible),
-                    *await self._suppositions.not_come_true(plan, steps, visible=visible),
-                ]
+                steps, broken = await self._recheck.of(self._ledger.view, plan, steps, visible=visible)
+                broken += await self._suppositions.not_come_true(plan, steps, visible=visible)
+                steps = await self._placing.told(partial(kept, steps))
             return partial(
                 apply_plan,
                 plan_id=plan_id,

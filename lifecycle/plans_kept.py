@@ -1,7 +1,8 @@
 """Change functions of kept plans: made, applied, deleted and expired, each at head.
 
 A plan is applied on another graph than it was made on. Under the lock each decision is verified on the head as every other
-is, and what it rests on must be as it was: the deployment's generation, the version's components, the plan itself. All
+is, and what it rests on must be as it was: what is asked for of the deployment and its sites, the version's components, the
+plan itself. Numbers that the scaling loop gave since are no such thing: the same sites were decided anew with them. All
 reasons against it are told together, and nothing is done unless all of it can be.
 """
 
@@ -36,8 +37,9 @@ from lifecycle.drain import is_movable, move_deployment, start_drain
 from lifecycle.events import tell
 from lifecycle.failing_over import fail_over
 from lifecycle.plans_moving import move_placed
-from lifecycle.plans_steps import Planned, PlanOutcome, by_turn, filed_step, sum_of
+from lifecycle.plans_steps import Planned, PlanOutcome, Step, by_turn, filed_step, sum_of
 from lifecycle.portions import portions, weight_of_change
+from lifecycle.releases import sites_of
 from lifecycle.wishes import Adjustment, Wish
 
 MAX_PLANS = 100
@@ -176,9 +178,17 @@ def apply_plan(
     doing = [one for one in steps if one.chosen is not None and one.step.outcome in GOING]
     if not doing and plan.kind is not PlanKind.DRAIN:
         raise InvalidState("the plan has nothing that could be done", remedy="plan it anew", path="input.id")
-    reasons = [*broken, *_changed(edit, doing)]
+    reasons = [*broken, *_changed(edit, plan, doing)]
     if reasons:
         raise PlanOutdated(reasons)
+    for one in doing:
+        deployment = get_as(edit, Deployment, one.step.deployment_id)
+        if deployment is not None and deployment.generation != one.step.generation:
+            raise CapacityGone(
+                f"deployment {deployment.name!r} has been scaled meanwhile",
+                remedy="nothing was done; ask again",
+                path="input.id",
+            )
     applied = _apply(edit, plan, doing, visible=visible, author=author)
     after = edit.replace(
         plan,
@@ -227,7 +237,17 @@ def wish_of(plan: Plan) -> Wish:
     )
 
 
-def _changed(edit: Edit, steps: Sequence[Planned]) -> list[PlanReason]:
+def is_as_planned(reader: Reader, plan: Plan, step: Step, deployment: Deployment) -> bool:
+    """Whether all that a step rests on of its deployment is as it was, though its sites may have other numbers by now.
+
+    Nobody has asked for anything of it since, and it is at the same sites: it was scaled by what is measured there.
+    """
+    if deployment.generation == step.generation:
+        return True
+    return deployment.asked_at <= plan.planned_at_revision and sites_of(reader, deployment.id) == step.before
+
+
+def _changed(edit: Edit, plan: Plan, steps: Sequence[Planned]) -> list[PlanReason]:
     """What of the things that a plan rests on is not as it was."""
     reasons = []
     for one in steps:
@@ -237,7 +257,7 @@ def _changed(edit: Edit, steps: Sequence[Planned]) -> list[PlanReason]:
             if deployment is None:
                 reasons.append(_reason("DEPLOYMENT_GONE", f"deployment {step.name!r} is gone", one))
                 continue
-            if deployment.generation != step.generation:
+            if not is_as_planned(edit, plan, step, deployment):
                 said = f"deployment {step.name!r} is at generation {deployment.generation}, not {step.generation}"
                 reasons.append(_reason("DEPLOYMENT_CHANGED", said, one))
                 continue

@@ -8,12 +8,18 @@ reasons, or what the sites do not keep together.
 Moves that were planned together may rest on each other: one goes where another that it is to be near goes first. So they are
 looked at as they were planned, each on the graph with those before it laid over it, and a plan stands when it does so as a
 whole.
+
+What was scaled since by what is measured at its sites is to go with its new numbers: what is decided again here takes the
+place of what was planned for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
 
 from graph.kinds import AppVersion, Component, Deployment, Operation, Plan, PlanKind, Site
 from graph.kinds.policy import PlacementPolicy
@@ -27,9 +33,9 @@ from lifecycle.indulgence import NONE, Blemished, blemished
 from lifecycle.losses import left_out, planned_of
 from lifecycle.placing import SUPPOSED, Filing, Placing, without
 from lifecycle.plans_dry_runs import DryRuns
-from lifecycle.plans_kept import GOING, PlanReason, wish_of
+from lifecycle.plans_kept import GOING, PlanReason, is_as_planned, wish_of
 from lifecycle.plans_moving import down_sites, move_placed
-from lifecycle.plans_steps import Planned, by_turn, sites_chosen
+from lifecycle.plans_steps import NO_DECISION, Planned, by_turn, places_of, sites_chosen
 from lifecycle.releases import sites_of
 from lifecycle.unplaceable import reasons_of
 from lifecycle.what_if_graph import SupposedGraph
@@ -41,6 +47,15 @@ REASONS_TOLD = 10
 """Reasons that are told of one deployment."""
 
 
+class Rechecked(NamedTuple):
+    """What was found of a plan."""
+
+    steps: list[Planned]
+    """As they are to be begun: of what was scaled since with its numbers as they are now."""
+    broken: list[PlanReason]
+    """Why the policies do not allow what was planned, as far as the asker sees it; empty when they do."""
+
+
 class Recheck:
     """Decides on planned sites again."""
 
@@ -48,39 +63,48 @@ class Recheck:
         self._placing = placing
         self._dry_runs = dry_runs
 
-    async def broken(
-        self, whole: Reader, plan: Plan, steps: Sequence[Planned], *, visible: Visible
-    ) -> list[PlanReason]:
-        """Why the policies do not allow what was planned, as far as the asker sees it; empty when they do.
+    async def of(self, whole: Reader, plan: Plan, steps: Sequence[Planned], *, visible: Visible) -> Rechecked:
+        """Whether a plan still stands. `whole` is the graph, of which the asker sees what is `visible`.
 
-        `whole` is the graph, of which the asker sees what is `visible`. Raises Unavailable.
+        Raises Unavailable.
         """
         going = [one for one in by_turn(steps) if one.step.outcome in GOING and one.chosen is not None]
         if len(going) > 1:
-            return await self._dry_runs.on((), lambda graph: _together(graph, plan, going), visible=visible)
-        look = _Look(self._placing, visible(whole), whole, plan)
-        return [reason for one in going for reason in await look.at(one)]
+            looked = await self._dry_runs.on((), lambda graph: _together(graph, plan, going), visible=visible)
+        else:
+            look = _Look(self._placing, visible(whole), whole, plan)
+            looked = [await look.at(one) for one in going]
+        renewed = {id(before): after.step for before, after in zip(going, looked, strict=True)}
+        return Rechecked(
+            [renewed.get(id(one), one) for one in steps], [reason for one in looked for reason in one.reasons]
+        )
 
 
-async def _together(graph: SupposedGraph, plan: Plan, going: Sequence[Planned]) -> list[PlanReason]:
-    """Why moves are not allowed, each looked at with those before it begun. `graph` has those begun afterwards that are."""
+class _Looked(NamedTuple):
+    step: Planned
+    """As it is to be begun."""
+    reasons: list[PlanReason]
+
+
+async def _together(graph: SupposedGraph, plan: Plan, going: Sequence[Planned]) -> list[_Looked]:
+    """Moves that are each looked at with those before it begun. `graph` has those begun afterwards that can be."""
     drain: Operation | None = None
     if plan.kind is PlanKind.DRAIN:
         try:
             drain = start_drain(graph.edit, plan.subject_id or "", visible=lambda _: graph.reader, author=AUTHOR)
         except Refusal:
-            return []  # what is gone is told by the change itself
+            return [_Looked(one, []) for one in going]  # what is gone is told by the change itself
         graph.laid()
     look = _Look(graph.placing, graph.reader, graph.edit, plan)
-    reasons: list[PlanReason] = []
+    found: list[_Looked] = []
     for one in going:
-        found = await look.at(one)
-        if all(reason.code == "CAPACITY_GONE" for reason in found):
+        step, reasons = await look.at(one)
+        if all(reason.code == "CAPACITY_GONE" for reason in reasons):
             # Whether there is room is certain on the very nodes that were planned; deciding anew may take others.
-            gone = _begun(graph, drain, one)
-            found = found or [gone] if gone is not None else []
-        reasons += found
-    return reasons
+            gone = _begun(graph, drain, step)
+            reasons = reasons or [gone] if gone is not None else []
+        found.append(_Looked(step, reasons))
+    return found
 
 
 def _begun(graph: SupposedGraph, drain: Operation | None, one: Planned) -> PlanReason | None:
@@ -112,17 +136,17 @@ class _Look:
     whole: Reader
     plan: Plan
 
-    async def at(self, one: Planned) -> list[PlanReason]:
-        """Why the policy does not allow what was planned of one. Raises Unavailable."""
+    async def at(self, one: Planned) -> _Looked:
+        """Why the policy does not allow what was planned of one, and how it is to be begun. Raises Unavailable."""
         reader, plan = self.reader, self.plan
         assert one.decision is not None, "only what was chosen is looked at"
         sites = sites_chosen(one.decision)
         gone = [site_id for site_id in sites if get_as(reader, Site, site_id) is None]
         if gone:
-            return [_reason("SITE_GONE", f"site {site_id} is gone", one) for site_id in gone]
+            return _Looked(one, [_reason("SITE_GONE", f"site {site_id} is gone", one) for site_id in gone])
         asked = _asked(reader, plan, one)
         if asked is None:
-            return []  # what is gone is told by the change itself
+            return _Looked(one, [])  # what is gone is told by the change itself
         version, policy, replicas, tenant_id = asked
         try:
             components = components_of(reader, version)
@@ -145,8 +169,23 @@ class _Look:
         except Unavailable:
             raise
         except Refusal as refusal:
-            return [_reason("REFUSED", refusal.message, one)]
-        return _told(reader, chosen.decision, planned, one)
+            return _Looked(one, [_reason("REFUSED", refusal.message, one)])
+        reasons = _told(reader, chosen.decision, planned, one)
+        return _Looked(one, reasons) if reasons else self._renewed(one, chosen.decision)
+
+    def _renewed(self, one: Planned, decision: Decision) -> _Looked:
+        """A step with what was decided again, where its deployment was only scaled since."""
+        deployment = get_as(self.whole, Deployment, one.step.deployment_id)
+        if deployment is None or deployment.generation == one.step.generation:
+            return _Looked(one, [])
+        if not is_as_planned(self.whole, self.plan, one.step, deployment):
+            return _Looked(one, [])  # that it has changed is told by the change itself
+        assert one.decision is not None, "only what was chosen is looked at"
+        if places_of(decision) != places_of(one.decision):
+            told = f"deployment {one.step.name!r} was scaled, and has no use for all of these sites"
+            return _Looked(one, [_reason("DEPLOYMENT_CHANGED", told, one)])
+        step = msgspec.structs.replace(one.step, generation=deployment.generation, decision=NO_DECISION)
+        return _Looked(Planned(step=step, decision=decision), [])
 
 
 def _asked(reader: Reader, plan: Plan, one: Planned) -> tuple[AppVersion, PlacementPolicy, dict[str, int], str] | None:

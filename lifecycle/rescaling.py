@@ -18,6 +18,7 @@ from graph.kinds import (
     AppVersion,
     Component,
     Deployment,
+    Displacement,
     Operation,
     OperationKind,
     Release,
@@ -219,6 +220,7 @@ def _touch(edit: Edit, deployment: Deployment, wanted: Mapping[str, tuple[Releas
         operation_id=operation.id,
         phase=begun_phase(deployment),
         message=begun_message(deployment),
+        displacement=_planned_still(deployment),
     )
     joined = 0
     for release, replicas, assignments in wanted.values():
@@ -235,6 +237,14 @@ def _touch(edit: Edit, deployment: Deployment, wanted: Mapping[str, tuple[Releas
         )
     total = operation.progress.total + joined
     edit.replace(operation, progress=msgspec.structs.replace(operation.progress, total=total))
+
+
+def _planned_still(deployment: Deployment) -> Displacement | None:
+    """Where a deployment stands after it was scaled: what is planned for it goes to the same places with other numbers."""
+    stands = deployment.displacement
+    if stands is None or stands.plan_generation != deployment.generation:
+        return stands
+    return msgspec.structs.replace(stands, plan_generation=deployment.generation + 1)
 
 
 def _stand(edit: Edit, found: Judged, *, changed: bool) -> None:
