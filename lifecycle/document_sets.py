@@ -50,10 +50,15 @@ class DocumentSets:
         ledger: Ledger,
         *,
         deployments: Callable[[Viewer], Declared] | None = None,
+        projection: Projection | None = None,
     ) -> None:
-        """`deployments` makes deployments for a viewer; without it they are entities like any other."""
+        """`deployments` makes deployments for a viewer; without it they are entities like any other.
+
+        `projection` follows the ledger's view already; without one it makes and follows its own when it needs one.
+        """
         self._ledger = ledger
         self._deployments = deployments
+        self._projection = projection
         self._placing: Placing | None = None
         self._forget_projection: Callable[[], None] = lambda: None
         self._work = DocumentWork(ledger, try_out=self.try_out, trials=TRIALS)
@@ -139,13 +144,12 @@ class DocumentSets:
         return await self.try_out(Wanted(of=of, documents=documents, prune=prune), viewer)
 
     def _placed_by(self, drivers: DriverRegistry) -> Placing:
-        """What decides where deployments run; made when it is first needed, and kept current from then on.
-
-        The inventory of a large graph takes some 0.3 s.
-        """
+        """What decides where deployments run; made when it is first needed, and kept current from then on."""
         if self._placing is None:
-            projection = Projection(self._ledger.view)
-            self._forget_projection = self._ledger.view.follow(projection)
+            projection = self._projection
+            if projection is None:
+                projection = Projection(self._ledger.view)
+                self._forget_projection = self._ledger.view.follow(projection)
             self._placing = Placing(projection, drivers, at_once=1)
         return self._placing
 

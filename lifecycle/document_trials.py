@@ -32,7 +32,6 @@ from graph.trial import Trial
 from lifecycle.document_batches import size_of
 from lifecycle.document_rights import Rights, check_scope
 from lifecycle.placing import Placing
-from placement.projection import Projection
 
 T = TypeVar("T")
 SLICE = 64
@@ -239,7 +238,7 @@ class _Places:
         """What decides for the next one: its own inventory is made when the set has sites of its own, and again when a
         deployment before took the room."""
         if coming.again or (self._own is None and self._alters):
-            self._own = Placing(Projection(self._over), self._drivers, at_once=1)
+            self._own = self._shared(self._drivers).on(self._over)
         return self._own or self._shared(self._drivers)
 
     @cached_property

@@ -68,6 +68,11 @@ class Placing:
         self._supposed = supposed
         self._turn = asyncio.Semaphore(at_once)
 
+    def on(self, reader: Reader) -> Placing:
+        """What decides on another graph, of which nothing is known yet; it keeps as much for itself."""
+        projection = Projection(reader, kept_bytes=self._projection.outlooks.shelf.most_bytes)
+        return Placing(projection, self._drivers, at_once=1)
+
     async def choose(
         self,
         reader: Reader,

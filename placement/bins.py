@@ -9,7 +9,7 @@ is the order of the inventory's own rows, so bins are its columns, or what was t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -22,7 +22,7 @@ from placement.arrays import Floats, Ints, Mask
 from placement.capacity import instances_by_node, node_use, use_at_site
 from placement.clusters import ClusterState
 from placement.inventory import Inventory, amounts_of
-from placement.kept import Kept
+from placement.kept import Kept, Shelf
 from placement.nodes import LARGEST, RESOURCES, NodeColumns
 from placement.visibility import Visible
 
@@ -74,29 +74,28 @@ class Layout:
     observed: Mask
     """For each site: whether it has nodes that are seen."""
     first: Ints
-    taken: dict[str, tuple[Column, Column]] = field(default_factory=dict)
-    """By column: the inventory's, and what was taken from it."""
-    stacked: Kept = field(default_factory=lambda: Kept(most=4))
+    taken: Kept
+    """What was taken from columns of the inventory."""
+    stacked: Kept
     """Amounts with those of accelerator models, of which few are asked for."""
-    masks: Kept = field(default_factory=lambda: Kept(most=32))
+    masks: Kept
     """What few words leave out, and many components have."""
 
-    def of(self, name: str, column: Column) -> Column:
+    def of(self, column: Column) -> Column:
         """A column of the inventory by bin; its last axis is the inventory's rows."""
         if self.rows is None:
             return column
-        found = self.taken.get(name)
-        if found is None or found[0] is not column:
-            found = self.taken[name] = column, self.picked(column)
-        return found[1]
+        found: Column = self.taken.get((column,), lambda: self.picked(column))
+        return found
 
     def mean(self, usable: Column) -> Floats:
         """(resources,): the mean over the bins."""
-        known = self.taken.get("mean")
-        if known is None or known[0] is not usable:
-            here = self.of("usable", usable)
-            known = self.taken["mean"] = usable, here.mean(axis=1) if here.shape[1] else np.ones(len(here))
-        return known[1]
+
+        def make() -> Floats:
+            here = self.of(usable)
+            return here.mean(axis=1) if here.shape[1] else np.ones(len(here))
+
+        return self.taken.get(("mean", usable), make)
 
     def other_archs(self, arch: Column, archs: Sequence[str], wanted: tuple[str, ...]) -> Mask | None:
         """The bins with none of the wanted processors; `arch` is the inventory's column: numbers of `archs`, -1: unknown."""
@@ -104,7 +103,7 @@ class Layout:
             return None
         # The last one stands for what is not known.
         other = np.array([*(one not in wanted for one in archs), True], dtype=bool)
-        found: Mask = self.masks.get((arch, wanted), lambda: other[self.of("arch", arch)])
+        found: Mask = self.masks.get((arch, wanted), lambda: other[self.of(arch)])
         return found
 
     def without(self, matching: Mask) -> Mask:
@@ -212,8 +211,11 @@ def summed(values: Column, bounds: Ints) -> Column:
     return totals
 
 
-def layout_of(inventory: Inventory, visible: Visible, *, rows: Ints, state: ClusterState) -> Layout:
-    """The bins of the sites at these rows of the inventory."""
+def layout_of(
+    inventory: Inventory, visible: Visible, *, rows: Ints, state: ClusterState, shelf: Shelf | None = None
+) -> Layout:
+    """The bins of the sites at these rows of the inventory. shelf: where it keeps what is taken from columns."""
+    shelf = Shelf() if shelf is None else shelf
     nodes, clusters = inventory.nodes, inventory.clusters
     local = np.full(len(inventory.sites.sites), -1, dtype=np.int64)
     local[rows] = np.arange(len(rows))
@@ -254,6 +256,9 @@ def layout_of(inventory: Inventory, visible: Visible, *, rows: Ints, state: Clus
         withheld=withheld,
         observed=observed,
         first=np.searchsorted(site, np.arange(len(rows) + 1)),
+        taken=Kept(shelf, most=12),
+        stacked=Kept(shelf, most=4),
+        masks=Kept(shelf, most=32),
     )
 
 
@@ -275,7 +280,7 @@ def bins_of(
     uses: sees the releases of all tenants.
     """
     nodes, width = inventory.nodes, len(RESOURCES)
-    free, usable = layout.of("free", nodes.free), layout.of("usable", nodes.usable)
+    free, usable = layout.of(nodes.free), layout.of(nodes.usable)
     if models:
         made_of = (free, usable, nodes.accelerators, nodes.row_of_slot, models)
         free, usable = layout.stacked.get(made_of, partial(_with_models, layout, nodes, free, usable, models))
@@ -292,10 +297,10 @@ def bins_of(
         node_ids=nodes.ids,
         free=free.T,
         usable=usable.T,
-        cordoned=layout.of("cordoned", nodes.cordoned),
-        not_ready=layout.of("not_ready", nodes.not_ready),
-        tainted=layout.of("tainted", nodes.tainted),
-        arch=layout.of("arch", nodes.arch),
+        cordoned=layout.of(nodes.cordoned),
+        not_ready=layout.of(nodes.not_ready),
+        tainted=layout.of(nodes.tainted),
+        arch=layout.of(nodes.arch),
         archs=inventory.archs,
         other_archs=tuple(layout.other_archs(nodes.arch, inventory.archs, one.architectures) for one in needs),
         other_labels=tuple(None if one is None else layout.without(one) for one in selector_match),
@@ -324,15 +329,17 @@ def _with_models(
 def _unplaced(inventory: Inventory, layout: Layout, rows: Ints, models: tuple[str, ...]) -> Ints:
     """(sites, resources): not to be written to."""
     use = inventory.use
-    known = layout.taken.get("unplaced")
-    if known is None or known[0] is not use.unplaced:
+
+    def make() -> Ints:
         amounts = use.unplaced[rows]
         amounts[~layout.observed] = 0
-        known = layout.taken["unplaced"] = use.unplaced, amounts
+        return amounts
+
+    known: Ints = layout.taken.get(("unplaced", use.unplaced), make)
     if not models:
-        return known[1]
+        return known
     found = np.zeros((len(rows), len(RESOURCES) + len(models)), dtype=np.int64)
-    found[:, : len(RESOURCES)] = known[1]
+    found[:, : len(RESOURCES)] = known
     row_of = inventory.sites.row_of
     for column, model in enumerate(models, start=len(RESOURCES)):
         for site_id, count in use.unplaced_accelerators.get(model, {}).items():

@@ -51,6 +51,13 @@ class Latencies:
         return len(self.targets)
 
     @property
+    def nbytes_held(self) -> int:
+        """Bytes of what was asked for already."""
+        memo = self.memo
+        found = sum(one.nbytes for one in memo.by_site or ()) + sum(one.nbytes for one in memo.closest or ())
+        return found + sum(one.nbytes for one in memo.rows.values())
+
+    @property
     def by_time(self) -> bool:
         """Whether a place has a limit of latency."""
         return any(one.within_km is None for one in self.targets)
@@ -69,7 +76,7 @@ class Latencies:
     def places(self) -> tuple[Entries, ...]:
         """Where each place enters the network."""
         if self.memo.places is None:
-            self.memo.places = tuple(self.points.of(self.targets))
+            self.memo.places = tuple(self.points.of(self.targets, shelf=self.searches.shelf))
         return self.memo.places
 
     @property
@@ -89,6 +96,7 @@ class Latencies:
         """The same. Raises Stopped when that is asked for before it is found."""
         if self.memo.by_site is None:
             self.memo.by_site = self._by_site(stop)
+            self.searches.shelf.grew(self)
         return self.memo.by_site
 
     def to(self, sites: Ints) -> tuple[Ints, Floats]:
@@ -107,6 +115,7 @@ class Latencies:
         if found is None:
             found = self._at_sites(searched(self.searches.matrix(self.network), [self.places[target]])[0])
             self.memo.rows[target] = found
+            self.searches.shelf.grew(self)
         return found
 
     def closest(self, site: int) -> tuple[int, float]:
@@ -117,6 +126,7 @@ class Latencies:
         """
         if self.memo.closest is None:
             self.memo.closest = self._closest()
+            self.searches.shelf.grew(self)
         targets, latency = self.memo.closest
         return int(targets[site]), float(latency[site])
 

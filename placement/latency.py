@@ -22,6 +22,7 @@ from graph.values import Position
 from graph.view import Reader, get_as
 from placement.arrays import Floats, Ints, Mask
 from placement.conditions import is_seen_by
+from placement.kept import Shelf
 
 Entries: TypeAlias = tuple[tuple[int, float], ...]
 """Where a place enters the network: pairs of a site's row in it and the milliseconds up to it."""
@@ -29,6 +30,8 @@ ACCESS_MS = 0.15
 """From a user to the first vertex of the network, added once."""
 NEAREST_VERTICES = 3
 """At how many vertices at most a place may enter the network."""
+PLACE_BYTES = 512
+"""What a place counts for whose entries are kept."""
 FARTHER_KM = 50.0
 """How much farther than the nearest vertex another may be: a place does not reach past the network to a distant city."""
 
@@ -127,13 +130,22 @@ class EntryPoints:
         self._tree: cKDTree | None = None
         self._found: dict[tuple[str | None, Position | None], Entries] = {}
 
-    def of(self, targets: Sequence[Target]) -> list[Entries]:
-        """The entries of each place; none when there is nothing to enter at."""
-        found = self._found
-        return [
+    @property
+    def nbytes_held(self) -> int:
+        """Bytes of the index of positions, and what is counted for the places that were asked for."""
+        index = self._rows.nbytes + self._vectors.nbytes
+        return index * (1 if self._tree is None else 2) + PLACE_BYTES * len(self._found)
+
+    def of(self, targets: Sequence[Target], *, shelf: Shelf | None = None) -> list[Entries]:
+        """The entries of each place; none when there is nothing to enter at. shelf: where this may be kept."""
+        found, known = self._found, len(self._found)
+        listed = [
             entries if (entries := found.get((one.site_id, one.position))) is not None else self._add(one)
             for one in targets
         ]
+        if shelf is not None and len(found) > known:
+            shelf.grew(self)
+        return listed
 
     def _add(self, target: Target) -> Entries:
         entries: Entries = ()

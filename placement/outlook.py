@@ -19,16 +19,12 @@ from placement.arrays import Ints, Mask
 from placement.bins import Layout, layout_of
 from placement.clusters import ClusterState, Serving, cluster_state, serving_of
 from placement.inventory import Inventory
-from placement.kept import Kept
+from placement.kept import Kept, Shelf
 from placement.latencies import Latencies
 from placement.latency import EntryPoints, Target
 from placement.searches import Searches
 from placement.sites import SiteColumns
 from placement.visibility import Visible, visible_to
-
-MOST_LATENCIES = 16
-"""Sets of places for which the sites in reach are kept: with hundreds of places of which each reaches thousands of sites
-that is some megabytes a set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,37 +45,26 @@ class Outlook:
 class Outlooks:
     """The outlooks of a projection's inventory, for those who ask."""
 
-    def __init__(self) -> None:
-        self._visible = Kept()
-        self._rows = Kept()
-        self._sites = Kept()
-        self._serving = Kept()
-        self._clusters = Kept()
-        self._layouts = Kept()
-        self._node_labels = Kept(most=64)
-        self._site_labels = Kept(most=64)
-        self._in_network = Kept()
-        self._entry_points = Kept()
-        self._latencies = Kept(most=MOST_LATENCIES)
-        self._searches = Searches()
+    def __init__(self, shelf: Shelf | None = None) -> None:
+        """shelf: where all is kept; one of the usual size when not given."""
+        self.shelf = Shelf() if shelf is None else shelf
+        self._visible = Kept(self.shelf)
+        self._rows = Kept(self.shelf)
+        self._sites = Kept(self.shelf)
+        self._serving = Kept(self.shelf)
+        self._clusters = Kept(self.shelf)
+        self._layouts = Kept(self.shelf)
+        self._node_labels = Kept(self.shelf, most=64)
+        self._site_labels = Kept(self.shelf, most=64)
+        self._in_network = Kept(self.shelf)
+        self._entry_points = Kept(self.shelf)
+        self._latencies = Kept(self.shelf)
+        self._searches = Searches(self.shelf)
 
     def reloaded(self) -> None:
         """Everything may differ."""
-        for one in (
-            self._visible,
-            self._rows,
-            self._sites,
-            self._serving,
-            self._clusters,
-            self._layouts,
-            self._node_labels,
-            self._site_labels,
-            self._in_network,
-            self._entry_points,
-            self._latencies,
-            self._searches,
-        ):
-            one.clear()
+        self.shelf.clear()
+        self._searches.clear()
 
     def of(
         self,
@@ -108,7 +93,7 @@ class Outlooks:
         )
         layout: Layout = self._layouts.get(
             (visible, rows, nodes.structure, state, sites.structure),
-            lambda: layout_of(inventory, visible, rows=rows, state=state),
+            lambda: layout_of(inventory, visible, rows=rows, state=state, shelf=self.shelf),
         )
         return Outlook(
             inventory=inventory,

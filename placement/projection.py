@@ -14,6 +14,7 @@ from graph.paths import LinkGraph
 from graph.view import Reader
 from placement.claims import Claims
 from placement.inventory import Inventory, Noted, brought_up, inventory_of
+from placement.kept import MOST_BYTES, Shelf
 from placement.outlook import Outlooks
 from placement.shares import Shares, is_where_it_was, takes_as_much
 
@@ -25,11 +26,12 @@ of a long time. It takes some 5 ms."""
 class Projection:
     """The inventory and the network of a view. A `Follower` of that view, which sees all tenants' entities."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, *, kept_bytes: int = MOST_BYTES) -> None:
+        """kept_bytes: what of all that decisions searched for is kept for later ones at most."""
         self.reader = reader
         self.links = LinkGraph(reader)
-        self.outlooks = Outlooks()
-        """What was worked out of the inventory for those who ask, kept for as long as it holds."""
+        self.outlooks = Outlooks(Shelf(kept_bytes))
+        """What was worked out of the inventory for those who ask, kept while it holds and there is room."""
         self.claims = Claims(reader)
         """The deployments whose words bind others."""
         self._inventory: Inventory | None = None

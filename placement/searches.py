@@ -4,14 +4,15 @@ A search ends at the latency that is asked for, so that what it finds and what i
 size of the network. Its row is kept. When links change, only the rows that reach an end of a changed link are searched for
 again: a way that is new, lost or longer within the limit passes such an end, within the limit.
 
-Deciding threads ask for rows too, so what is kept is behind a lock; networks and rows are values.
+Deciding threads ask for rows too, so what is kept is behind a lock; networks and rows are values. How much is kept is the
+shelf's to say (`placement.kept`).
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -20,17 +21,15 @@ from scipy.sparse.csgraph import dijkstra
 from graph.paths import Network
 from placement.arrays import Floats, Ints
 from placement.compiled import Bits, Words
+from placement.kept import Entry, Shelf
 from placement.latency import Entries
 from placement.neighbours import Near, bits_of, words_for
 from placement.stopping import Stop, look
 
 CHUNK = 4
 """Searches that are made at once. The interpreter is held meanwhile, a millisecond for each at 10,000 sites."""
-MOST_ROWS = 20_000
-"""Rows that are kept for one network; then those made first go."""
 MOST_NETWORKS = 8
-MOST_BIT_BYTES = 128 << 20
-"""What rows of bits take that are kept for one network; then those with the limits asked for first go."""
+"""Networks of which something is kept."""
 MOST_CHANGED = 64
 """With more changed links all rows are searched for again."""
 _NOT_KNOWN = -1
@@ -75,29 +74,35 @@ class _Near:
 class _Known:
     network: Network
     matrix: csr_array
-    rows: dict[Entries, Row] = field(default_factory=dict)
-    near: dict[float, _Near] = field(default_factory=dict)
-    """By limit."""
+    rows: dict[Entries, Entry] = field(default_factory=dict)
+    """Of each place the entry with its `Row`, which networks share in which it is the same."""
+    near: dict[float, Entry] = field(default_factory=dict)
+    """By limit the entry with a `_Near`."""
 
 
 class Searches:
     """Rows by network and place."""
 
-    def __init__(self) -> None:
+    def __init__(self, shelf: Shelf | None = None) -> None:
+        """shelf: where they are kept; one of their own when not given."""
+        self.shelf = Shelf() if shelf is None else shelf
         self._known: list[_Known] = []
         self._lock = threading.Lock()
 
     def clear(self) -> None:
         """Forgets everything."""
-        with self._lock:
-            self._known.clear()
+        with self._lock, self.shelf.lock:
+            known, self._known = self._known, []
+            for one in known:
+                self._drop(one)
 
-    def beside(self) -> Searches:
-        """A copy that is kept by itself."""
-        other = Searches()
-        with self._lock:
-            other._known = [_Known(one.network, one.matrix, dict(one.rows)) for one in self._known]
-        return other
+    def forgotten(self, entry: Entry) -> None:
+        """A row or bits had to make room."""
+        for known in self._known:
+            if known.rows.get(entry.key) is entry:
+                del known.rows[entry.key]
+            elif known.near.get(entry.key) is entry:
+                del known.near[entry.key]
 
     def rows(
         self,
@@ -109,7 +114,7 @@ class Searches:
     ) -> list[Row]:
         """What is in reach of each place, up to at least its limit in ms. Raises Stopped when that is asked for."""
         known = self._of(network)
-        found = [known.rows.get(place) for place in places]
+        found = self._rows(known, places)
         lacking: dict[Entries, float] = {}
         for place, row, limit in zip(places, found, limits, strict=True):
             if row is None or row.limit < limit:
@@ -117,10 +122,13 @@ class Searches:
         if not lacking:
             return [row for row in found if row is not None]
         made = _searched(known.matrix, lacking, stop)
-        with self._lock:
-            known.rows.update(made)
-            while len(known.rows) > MOST_ROWS:
-                del known.rows[next(iter(known.rows))]
+        with self.shelf.lock:
+            for place, row in made.items():
+                before = known.rows.get(place)
+                known.rows[place] = entry = Entry(self, place, row, arrays=(row.sites, row.latency))
+                self.shelf.put(entry)
+                if before is not None:
+                    self._let_go(before)
         found = [made.get(place, row) for place, row in zip(places, found, strict=True)]
         return [row for row in found if row is not None]
 
@@ -129,22 +137,58 @@ class Searches:
 
         sites: rows of the network; of -1 nothing is in reach.
         """
-        known = self._of(network)
+        known, shelf = self._of(network), self.shelf
         count = len(network.site_ids)
-        near = known.near.get(limit) or _nobody_near(count)
-        while _NOT_KNOWN in (place := near.place[sites]):
-            lacking = np.unique(sites[place == _NOT_KNOWN]).tolist()
-            found = self.rows(network, [((one, 0.0),) for one in lacking], [limit] * len(lacking))
-            bits = [bits_of(row.sites, row.latency, limit, count=count) for row in found]
-            with self._lock:
-                # Another thread may have found some of them as well: they are there twice then.
-                near = known.near[limit] = (known.near.get(limit) or _nobody_near(count)).and_more(lacking, bits)
-                _forget_bits(known, limit)
-        return Near(near.table, place)
+        near = self._near(known, limit) or _nobody_near(count)
+        place: Ints = near.place[sites]
+        if _NOT_KNOWN not in place:
+            return Near(near.table, place)
+        lacking = np.unique(sites[place == _NOT_KNOWN]).tolist()
+        found = self.rows(network, [((one, 0.0),) for one in lacking], [limit] * len(lacking))
+        bits = [bits_of(row.sites, row.latency, limit, count=count) for row in found]
+        with shelf.lock:
+            now = self._near(known, limit)
+            if now is None or _NOT_KNOWN in now.place[sites[place != _NOT_KNOWN]]:
+                # It was forgotten meanwhile. Rows that are not in use are another's to write to then, so it is copied.
+                now = replace(near, table=near.table[: near.size])
+            # Another thread may have found some of them as well: they are there twice then.
+            near = now.and_more(lacking, bits)
+            if limit in known.near:
+                shelf.drop(known.near[limit])
+            known.near[limit] = entry = Entry(self, limit, near, arrays=(near.place, near.table))
+            shelf.put(entry)
+        return Near(near.table, near.place[sites])
 
     def matrix(self, network: Network) -> csr_array:
         """The network's latencies as a sparse matrix."""
         return self._of(network).matrix
+
+    def _rows(self, known: _Known, places: Sequence[Entries]) -> list[Row | None]:
+        with self.shelf.lock:
+            entries = [known.rows.get(place) for place in places]
+            for one in entries:
+                if one is not None:
+                    self.shelf.use(one)
+        return [None if one is None else one.value for one in entries]
+
+    def _near(self, known: _Known, limit: float) -> _Near | None:
+        with self.shelf.lock:
+            entry = known.near.get(limit)
+            if entry is None:
+                return None
+            self.shelf.use(entry)
+            near: _Near = entry.value
+            return near
+
+    def _drop(self, gone: _Known) -> None:
+        """Forgets what only this network has. Under the shelf's lock."""
+        for entry in (*gone.rows.values(), *gone.near.values()):
+            self._let_go(entry)
+
+    def _let_go(self, entry: Entry) -> None:
+        """Forgets what no network has any more. Under the shelf's lock."""
+        if not any(one.rows.get(entry.key) is entry for one in self._known):
+            self.shelf.drop(entry)
 
     def _of(self, network: Network) -> _Known:
         with self._lock:
@@ -155,11 +199,13 @@ class Searches:
                         self._known.insert(0, self._known.pop(at))
                     return one
             known = _Known(network, network.matrix(network.latency))
-            for one in self._known:
-                if _carried_over(one, known):
-                    break
-            self._known.insert(0, known)
-            del self._known[MOST_NETWORKS:]
+            with self.shelf.lock:
+                for one in self._known:
+                    if _carried_over(one, known):
+                        break
+                self._known.insert(0, known)
+                while len(self._known) > MOST_NETWORKS:
+                    self._drop(self._known.pop())
             return known
 
 
@@ -195,13 +241,6 @@ def _nobody_near(count: int) -> _Near:
     return _Near(place, np.zeros((1, words_for(count)), dtype=np.uint64), 1)
 
 
-def _forget_bits(known: _Known, limit: float) -> None:
-    """Has no more bits than may be kept; those with this limit stay."""
-    others = [one for one in known.near if one != limit]
-    while others and sum(one.table.nbytes for one in known.near.values()) > MOST_BIT_BYTES:
-        del known.near[others.pop(0)]
-
-
 def _searched(matrix: csr_array, lacking: dict[Entries, float], stop: Stop | None) -> dict[Entries, Row]:
     # Those with like limits together: a chunk is searched up to its largest.
     places = sorted(lacking, key=lambda place: lacking[place])
@@ -232,8 +271,8 @@ def _carried_over(old: _Known, new: _Known) -> bool:
         ends[network.tail[np.isin(network.link, changed)]] = True
     kept = list(old.rows.items())
     if kept:
-        sizes = np.array([len(row.sites) for _, row in kept])
-        at_end = ends[np.concatenate([row.sites for _, row in kept])].astype(np.int64)
+        sizes = np.array([len(one.value.sites) for _, one in kept])
+        at_end = ends[np.concatenate([one.value.sites for _, one in kept])].astype(np.int64)
         before_each = np.concatenate(([0], np.cumsum(at_end)))
         bounds = np.concatenate(([0], np.cumsum(sizes)))
         touched = (before_each[bounds[1:]] - before_each[bounds[:-1]]) > 0

@@ -82,7 +82,8 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
         await stack.enter_async_context(ledger.running())
         sealer = await sealer_of(ledger, settings.key_file, data_dir=settings.data_dir)
         await start_sealing(ledger, sealer)
-        projection, places = Projection(ledger.view), SiteIndex(ledger.view)
+        projection = Projection(ledger.view, kept_bytes=settings.placement_kept_bytes)
+        places = SiteIndex(ledger.view)
         stack.callback(ledger.view.follow(projection))
         stack.callback(ledger.view.follow(places))
         projection.inventory()  # some tenths of a second for 100,000 nodes: before anybody waits for an answer
@@ -101,7 +102,9 @@ async def running(settings: Settings, *, ui: UiBuild | None = None) -> AsyncIter
             )
         )
         documents = await stack.enter_async_context(
-            DocumentSets(ledger, deployments=lambda viewer: DeclaredDeployments(viewer, drivers)).running()
+            DocumentSets(
+                ledger, deployments=lambda viewer: DeclaredDeployments(viewer, drivers), projection=projection
+            ).running()
         )
         passwords = Passwords()
         signin = _sign_in(settings, ledger, passwords, audit)

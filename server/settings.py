@@ -266,6 +266,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=65535,
         ),
     ] = 0
+    placement_kept_bytes: Annotated[
+        int,
+        _of(
+            "work",
+            "What a process keeps of what placing searched for (distances, room, what labels match) for the next "
+            "decisions at most; with less they take longer, and are the same.",
+            unit="bytes",
+            ge=0,
+            le=2**40,
+        ),
+    ] = 256 * 2**20
     worker_concurrency: Annotated[int, _of("work", "The most releases worked on at once.", ge=1, le=10_000)] = 32
     calls_per_second: Annotated[
         float,

@@ -92,7 +92,7 @@ async def _work(settings: Settings, say: Say, listening: socket.socket | None) -
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(ledger.running())
         sealer = await sealer_of(ledger, settings.key_file, data_dir=settings.data_dir)
-        projection = Projection(ledger.view)
+        projection = Projection(ledger.view, kept_bytes=settings.placement_kept_bytes)
         stack.callback(ledger.view.follow(projection))
         drivers = DriverRegistry.installed(around=of_drivers(metrics))
         lifecycle = await stack.enter_async_context(
