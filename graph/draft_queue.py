@@ -27,6 +27,11 @@ class DraftQueue:
     def __len__(self) -> int:
         return len(self._asked) + len(self._background)
 
+    @property
+    def asked(self) -> bool:
+        """Whether somebody waits for one of them."""
+        return bool(self._asked)
+
     def put(self, draft: Draft) -> None:
         """Has a draft wait for its turn."""
         (self._background if draft.request.background else self._asked).append(draft)

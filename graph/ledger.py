@@ -3,8 +3,9 @@
 A change function runs at head under the store's lock (`Transaction.head` takes it and the view is brought up to it first),
 so what it checks is true when it is written. Up to 64 drafts share a transaction, for a flush to disk or a round trip is
 what a commit costs; each keeps its own revision, answer and refusal. What somebody waits for is not queued behind the
-system's own work (`graph.draft_queue`). A draft that breaks its group's transaction fails
-alone: the group is tried again one by one. A commit whose reply was lost is sent again under the same draft ids.
+system's own work (`graph.draft_queue`), which also stands still while it is decided (`graph.courtesy`). A draft that breaks
+its group's transaction fails alone: the group is tried again one by one. A commit whose reply was lost is sent
+again under the same draft ids.
 
 While the store is away reads go on from the view, marked stale, and commits are refused as retryable.
 """
@@ -14,13 +15,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TypeVar
 
 import structlog
 from opentelemetry import trace
 
 from graph.change import Commit
+from graph.courtesy import Courtesy
 from graph.draft_queue import DraftQueue
 from graph.drafts import Draft, Group, run_group
 from graph.edit import Edit
@@ -70,6 +72,7 @@ class Ledger:
         self._queue_size = queue_size
         self._queue = DraftQueue(group_size=group_size)
         self._background_room = asyncio.Semaphore(max(1, int(queue_size * BACKGROUND_SHARE)))
+        self._courtesy = Courtesy()
         self._bell: asyncio.Future[None] | None = None
         """What the writer waits on while there is nothing to write."""
         self._on_group = on_group
@@ -156,6 +159,17 @@ class Ledger:
         committed: Committed[R] = await answer
         return committed
 
+    @contextlib.contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Around the making of a change that somebody waits for: the system's own are held back for a moment meanwhile."""
+        clock = asyncio.get_running_loop().time
+        self._courtesy.begins(now=clock())
+        try:
+            yield
+        finally:
+            self._courtesy.ends(now=clock())
+            self._ring()
+
     async def recall(self, idempotency: Idempotency) -> bytes | None:
         """What the key's first request was answered, as `remember` gave it; None when there was none yet.
 
@@ -210,6 +224,21 @@ class Ledger:
         if self._bell is not None and not self._bell.done():
             self._bell.set_result(None)
 
+    async def _rung(self, *, within_s: float) -> None:
+        """Waits until something has come or changed; no longer than `within_s` unless that is 0."""
+        loop = asyncio.get_running_loop()
+        self._bell = loop.create_future()
+        timer = loop.call_later(within_s, self._ring) if within_s else None
+        await self._bell
+        if timer is not None:
+            timer.cancel()
+
+    def _held_s(self) -> float:
+        """For how long nothing is written: while nobody waits for what there is, and somebody's change is about to come."""
+        if self._stopping or self._queue.asked:
+            return 0.0
+        return self._courtesy.left_s(now=asyncio.get_running_loop().time())
+
     def _stop(self) -> None:
         self._stopping = True
         self._ring()
@@ -217,11 +246,10 @@ class Ledger:
     async def _write(self) -> None:
         queue = self._queue
         while True:
-            while not queue:
+            while not queue or self._held_s():
                 if self._stopping:
                     return
-                self._bell = asyncio.get_running_loop().create_future()
-                await self._bell
+                await self._rung(within_s=self._held_s())
             drafts = queue.take()
             began = time.perf_counter()
             try:
@@ -235,6 +263,8 @@ class Ledger:
                     draft.settle(problem)
             if self._on_group is not None:
                 self._on_group(len(drafts), time.perf_counter() - began)
+            # Whoever was answered, and whoever has come meanwhile, has a turn before the next functions are run.
+            await asyncio.sleep(0)
 
     async def _write_group(self, drafts: Sequence[Draft]) -> None:
         deadline = time.monotonic() + RESEND_FOR_S

@@ -35,6 +35,7 @@ from lifecycle.events import tell
 from lifecycle.gates import is_ready
 from lifecycle.migrating import steps_of, switch_over
 from lifecycle.outcomes import outcomes_of
+from lifecycle.portions import portions
 from lifecycle.progress import is_whole, outcome_of, phase_of, tally
 from lifecycle.releases import releases_of, unwant
 from lifecycle.requests import own_request
@@ -45,7 +46,9 @@ from lifecycle.standings import in_words, status_of
 
 log = structlog.get_logger(__name__)
 REQUEST = own_request("lifecycle.progress")
-DEPLOYMENTS_PER_COMMIT = 16
+DEPLOYMENTS_PER_ROUND = 16
+RELEASES_PER_COMMIT = 1_000
+"""The books of so many take some milliseconds, in which nobody is answered; those of one deployment are kept at once."""
 BUSY_SHARE = 10
 """Gathering takes at least so many times as long as the last round took, so that it never takes over the process."""
 LONGEST_REST_S = 5.0
@@ -142,18 +145,21 @@ class Bookkeeper:
 
     async def _round(self) -> bool:
         """Brings some up to date; False while the store is away."""
-        some = list(self._dirty)[:DEPLOYMENTS_PER_COMMIT]
-        for one in some:
-            del self._dirty[one]
-        try:
-            await self._ledger.commit(partial(keep_books, deployment_ids=some), REQUEST)
-        except Unavailable:
-            self._dirty.update(dict.fromkeys(some))
-            return False
-        except Refusal:
-            log.exception("lifecycle.books_refused", deployments=some)
-            if len(some) > 1:
-                await self._one_by_one(some)
+        view = self._ledger.view
+        weight = partial(view.count, "Release", "deployment_id")
+        for some in list(portions(list(self._dirty)[:DEPLOYMENTS_PER_ROUND], weight=weight, limit=RELEASES_PER_COMMIT)):
+            # What changes from here on is kept in the next round.
+            for one in some:
+                self._dirty.pop(one, None)
+            try:
+                await self._ledger.commit(partial(keep_books, deployment_ids=some), REQUEST)
+            except Unavailable:
+                self._dirty.update(dict.fromkeys(some))
+                return False
+            except Refusal:
+                log.exception("lifecycle.books_refused", deployments=some)
+                if len(some) > 1:
+                    await self._one_by_one(some)
         return True
 
     async def _one_by_one(self, deployment_ids: list[str]) -> None:

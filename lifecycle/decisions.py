@@ -199,7 +199,8 @@ class Decisions:
             tries -= 1
             change: Callable[[Edit], R]
             try:
-                change = await attempt()
+                with self._ledger.expecting():
+                    change = await attempt()
             except Unavailable:
                 raise
             except Refusal as refusal:

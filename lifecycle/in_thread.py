@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TypeVar
 
 from placement.stopping import Stop, look
@@ -28,7 +29,8 @@ async def in_thread(work: Callable[[Stop], T]) -> T:
         look(stop)
         return work(stop)
 
-    running = asyncio.create_task(asyncio.to_thread(begun))
+    # Without a task around it: each turn of the loop that it takes to begin or to end is one behind others' work.
+    running = asyncio.get_running_loop().run_in_executor(None, copy_context().run, begun)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:

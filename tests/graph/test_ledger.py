@@ -27,6 +27,7 @@ from storekit.checks import check_whole
 from storekit.wrappers import Away, LosesReplies, Wrapped
 
 ASKED = Request(author="user_1", action="test")
+OWN = Request(author="system", action="own", background=True)
 
 
 class Clock:
@@ -198,9 +199,8 @@ async def test_of_many_who_wait_too_many_are_refused_at_once(path: Path) -> None
 
 
 async def test_the_systems_own_changes_wait_for_room_and_keep_nobody_out(path: Path) -> None:
-    own = Request(author="system", action="own", background=True)
     async with ledger_on(path, queue_size=8) as ledger:
-        waiting = [asyncio.create_task(ledger.commit(region(f"own{n}"), own)) for n in range(40)]
+        waiting = [asyncio.create_task(ledger.commit(region(f"own{n}"), OWN)) for n in range(40)]
         await asyncio.sleep(0)
         await asyncio.gather(*(ledger.commit(region(f"asked{n}"), ASKED) for n in range(2)))
         await asyncio.gather(*waiting)
@@ -215,6 +215,74 @@ async def test_a_caller_that_gives_up_takes_nobody_with_it(path: Path) -> None:
         gone.cancel()
         assert (await stays).value.name == "b"
         assert "b" in names(ledger)
+
+
+# What somebody waits for
+
+
+def told_when_run(name: str, heard: list[str]) -> Callable[[Edit], Region]:
+    def change(edit: Edit) -> Region:
+        heard.append(f"{name} is run")
+        return edit.create(Region, name=name)
+
+    return change
+
+
+async def answered(ledger: Ledger, name: str, heard: list[str], request: Request) -> None:
+    await ledger.commit(told_when_run(name, heard), request)
+    heard.append(f"{name} is answered")
+
+
+async def test_the_systems_own_changes_are_held_back_while_one_that_is_asked_for_is_made_ready(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph.courtesy.HOLD_S", 600.0)
+    async with ledger_on(path) as ledger:
+        heard: list[str] = []
+        with ledger.expecting():
+            own = asyncio.create_task(answered(ledger, "own", heard, OWN))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert heard == []
+        await answered(ledger, "asked", heard, ASKED)
+        await own
+        assert heard == ["asked is run", "asked is answered", "own is run", "own is answered"]
+
+
+async def test_what_is_asked_for_meanwhile_is_not_held_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graph.courtesy.HOLD_S", 600.0)
+    async with ledger_on(path) as ledger:
+        with ledger.expecting():
+            assert (await ledger.commit(region("a"), ASKED)).revision == 1
+
+
+@pytest.mark.parametrize("ends", ["by itself", "when the change is refused", "when the ledger stops"])
+async def test_what_is_held_back_is_written_whatever_becomes_of_the_change(
+    path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setattr("graph.courtesy.HOLD_S", 0.02 if ends == "by itself" else 600.0)
+    async with contextlib.AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(ledger_on(path))
+        expecting = ledger.expecting()
+        expecting.__enter__()
+        own = asyncio.create_task(ledger.commit(region("own"), OWN))
+        await asyncio.sleep(0)
+        if ends == "when the change is refused":
+            with contextlib.suppress(InvalidInput), contextlib.ExitStack() as within:
+                within.push(expecting)
+                raise InvalidInput("no")
+        if ends == "when the ledger stops":
+            await stack.aclose()
+        assert (await own).revision == 1
+
+
+async def test_whoever_was_answered_goes_on_before_the_next_changes_are_run(path: Path) -> None:
+    async with ledger_on(path) as ledger:
+        heard: list[str] = []
+        async with asyncio.TaskGroup() as group:
+            group.create_task(answered(ledger, "own", heard, OWN))
+            group.create_task(answered(ledger, "asked", heard, ASKED))
+        assert heard == ["asked is run", "asked is answered", "own is run", "own is answered"]
 
 
 # Idempotency keys

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from graph import courtesy
 from graph.kinds import Plan
 from graph.kinds.policy import PlacementPolicy
 from graph.kinds.what_if import Change, SiteLost
@@ -16,6 +17,7 @@ from lifecycle import placing, placing_together
 from lifecycle.deployments import DECISIONS
 from lifecycle.plans import Wanted
 from lifecycle.plans_steps import COLLECTION, step_filed
+from lifecycle.requests import own_request
 from lifecycle.unplaceable import Unplaceable
 from lifecyclekit.edge import Edge, asking, everything
 from placement.decision import Decision
@@ -76,6 +78,38 @@ async def test_a_plan_that_is_given_up_stops_its_search_and_the_next_has_its_tur
         held = Held(monkeypatch, placing, "decide")
         await held.given_up(plan())
     assert (await plan()).decision.feasible
+
+
+async def test_the_systems_own_changes_wait_while_what_is_asked_for_is_decided(
+    edges: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courtesy, "HOLD_S", 600.0)
+    begun, goes_on = threading.Event(), threading.Event()
+    decide = placing.decide
+
+    def deciding(problem: Any, *, limits: Any) -> Any:
+        begun.set()
+        assert goes_on.wait(BOUND_S)
+        return decide(problem, limits=limits)
+
+    async with edges(running=False) as edge:
+        await world(edge)
+        monkeypatch.setattr(placing, "decide", deciding)
+        asked = asyncio.create_task(edge.deploy(policy=ONE))
+        assert await asyncio.to_thread(begun.wait, BOUND_S)
+        own = asyncio.create_task(
+            edge.ledger.commit(
+                lambda edit: edit.replace(edit.get(edge.site_ids[0]), display_name="own"), own_request("own")
+            )
+        )
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not own.done()
+        goes_on.set()
+        await asked
+        await own
+        actions = [one.action for one in await edge.ledger.commits_after(0)]
+        assert actions[-2:] == ["deploy", "own"]
 
 
 async def test_a_drain_that_is_only_looked_at_is_given_up_as_well(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
