@@ -30,6 +30,7 @@ from lifecycle.autoscaling_rule import recommended
 from lifecycle.autoscaling_samples import Reading, Sampler
 from lifecycle.autoscaling_targets import Target
 from lifecycle.connections import Connection
+from lifecycle.freed_room import FreedRoom
 from lifecycle.metrics_endpoints import MetricsEndpoint
 from lifecycle.placing import Placing
 from lifecycle.portions import portions
@@ -97,6 +98,8 @@ class Autoscaler:
         self._memory: dict[Key, Remembered] = {}
         self._scaled = Scaled(ledger.view)
         ledger.view.follow(self._scaled)
+        self._freed = FreedRoom(ledger.view)
+        ledger.view.follow(self._freed)
         self._rounds = 0
         self._looked: dict[str, int] = {}
         """By deployment the round in which it was looked for room last."""
@@ -118,6 +121,10 @@ class Autoscaler:
         self._rounds += 1
         targets = self._scaled.targets(self._share)
         self._memory = {one.key: self._remembered(one) for one in targets}
+        left = self._freed.take_sites()
+        for one in targets:
+            if one.release.site_id in left:
+                self._memory[one.key].no_room_until = 0
         readings = await self._sampler.read([one for one in targets if one.held is None])
         judged: dict[str, list[Judged]] = {}
         for nth, one in enumerate(targets):
@@ -127,6 +134,7 @@ class Autoscaler:
             if found is not None:
                 judged.setdefault(one.deployment.id, []).append(found)
         changed = await self._scale(judged)
+        self._freed.awaited = any(one.no_room is not None for one in self._memory.values())
         for some in portions(self._scaled.left_behind(self._share), weight=lambda _: 1):
             await written_apart(
                 some,

@@ -133,6 +133,8 @@ class Failover:
                 self._bell.set()
             if change.kind == "Region" and self._concerned.note_region(change):
                 self._bell.set()
+            if change.kind == "Release" and self._concerned.note_release(change):
+                self._bell.set()
             for deployment_id, by_policy in self._concerned.of(change):
                 self._suspect(deployment_id, by_policy)
                 self._bell.set()
@@ -156,8 +158,11 @@ class Failover:
     async def _round(self) -> float:
         """Looks at what rang and does what is due; says how long until the next look, seconds."""
         self._look_again()
-        for deployment_id in (*self._concerned.by_ways(), *self._concerned.by_regions()):
+        concerned = self._concerned
+        for deployment_id in (*concerned.by_ways(), *concerned.by_regions(), *concerned.by_room()):
             self._suspect(deployment_id, True)
+        if concerned.has_room:
+            self._bell.set()
         try:
             await self._keep_holds()
             while self._suspects:

@@ -3,29 +3,37 @@
 What runs at a site, on a node or through a control plane is in the graph's own indexes. More are kept here, from commits, of
 deployments whose failover is not OFF alone: those whose policy measures ways over links (`lifecycle.failover_ways`), those
 that say something of regions (`lifecycle.failover_regions`), and those that run everywhere, by what their selectors ask of a
-site, so that a site that is new or has changed finds who may want it. Links and regions are looked at together, when it is
-asked for: they change by the score, or concern much at once.
+site (`lifecycle.wanting`), so that a site that is new or has changed finds who may want it. Links, regions and what releases
+have left (`lifecycle.freed_room`) are looked at together, when it is asked for: they change by the score, or concern much
+at once.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from graph.change import Change
-from graph.kinds import Cluster, Deployment, Displacement, FailoverMode, Link, LossKind, Node, Region, Release, Site
-from graph.kinds.policy import PlacementPolicy
+from graph.kinds import (
+    Cluster,
+    Deployment,
+    Displacement,
+    DisplacementState,
+    FailoverMode,
+    Link,
+    LossKind,
+    Node,
+    Region,
+    Release,
+    Site,
+)
 from graph.paths import Network, network_of
-from graph.refusal import Refusal
-from graph.selectors import Operator, parse_selector
 from graph.view import Reader, each, get_as
-from lifecycle.failover_regions import Regions, regions_of_site
+from lifecycle.failover_regions import Regions
 from lifecycle.failover_room import left_on, may_lack_room, may_take_more, offered
 from lifecycle.failover_ways import Ways
+from lifecycle.freed_room import FreedRoom, woken
+from lifecycle.wanting import Wanting
 from placement.conditions import is_down, is_not_ready
-
-ANY = ("any", "")
-Bucket = tuple[str, str]
 
 
 class Concerned:
@@ -37,8 +45,11 @@ class Concerned:
         self._watched: set[str] = set()
         self._ways = Ways(reader, network or (lambda: network_of(reader)))
         self._regions = Regions(reader)
-        self._everywhere: defaultdict[Bucket, set[str]] = defaultdict(set)
-        self._buckets: dict[str, tuple[Bucket, ...]] = {}
+        self._everywhere = Wanting(reader)
+        self._stuck = Wanting(reader)
+        self._lacking: set[str] = set()
+        """Those that lack room where they run."""
+        self._freed = FreedRoom(reader)
 
     def reload(self) -> list[str]:
         """Reads all deployments anew; gives those whose failover is not OFF, or was not."""
@@ -46,10 +57,13 @@ class Concerned:
         self._ways.clear()
         self._regions.clear()
         self._everywhere.clear()
-        self._buckets.clear()
+        self._stuck.clear()
+        self._lacking.clear()
+        self._freed.clear()
         found = []
         for deployment in each(self._reader, Deployment):
             self._learn(deployment.id, deployment)
+            self._learn_displaced(deployment.id, deployment)
             if deployment.id in self._watched or deployment.displacement is not None:
                 found.append(deployment.id)
         return found
@@ -61,7 +75,7 @@ class Concerned:
     def of(self, change: Change) -> Iterator[tuple[str, bool]]:
         """Ids of deployments that a change may concern; whether by their policy, and not only by what is away.
 
-        Whom links concern is told by `by_ways`, whom regions concern by `by_regions`.
+        Whom links concern is told by `by_ways`, whom regions concern by `by_regions`, who waited for room by `by_room`.
         """
         before, after = change.before, change.after
         if change.kind == "Deployment":
@@ -94,11 +108,36 @@ class Concerned:
         """Ids of deployments that the regions which have changed since the last time may concern, by their policy."""
         return self._regions.take()
 
+    def note_release(self, change: Change) -> bool:
+        """Takes in a change of a release; whether `by_room` may find somebody by it."""
+        return bool(self._everywhere or self._stuck or self._lacking) and self._freed.note(change)
+
+    def by_room(self) -> Iterator[str]:
+        """Ids of deployments that may have use for the room which releases have left at some sites.
+
+        While `has_room` there are further sites.
+        """
+        freed = self._freed.take()
+        for site_id in freed:
+            yield from self._of_what_left(site_id)
+        yield from woken(self._reader, freed, self._waiting_at)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `by_room` may find somebody."""
+        return bool(self._freed)
+
+    def _waiting_at(self, site: Site) -> list[str]:
+        """Those that might run at a site and are not to stay there: all that run everywhere, and what has nowhere to go."""
+        wanting = {*self._everywhere.at(site), *self._stuck.at(site)}
+        return sorted(wanting - self._staying_at(site.id)) if wanting else []
+
     # By what changed
 
     def _of_deployment(self, change: Change) -> Iterator[tuple[str, bool]]:
         before = change.before if isinstance(change.before, Deployment) else None
         after = change.after if isinstance(change.after, Deployment) else None
+        self._learn_displaced(change.id, after)
         if before is not None and after is not None and _asked(before) == _asked(after):
             return
         self._learn(change.id, after)
@@ -111,15 +150,13 @@ class Concerned:
             return
         if some.deployment_id in self._watched and _stays(before) != _stays(after):
             yield some.deployment_id, False
-        if after is None:
-            yield from self._of_what_left(some.site_id)
 
-    def _of_what_left(self, site_id: str) -> Iterator[tuple[str, bool]]:
+    def _of_what_left(self, site_id: str) -> Iterator[str]:
         """Those that lacked room at a site which something has left."""
-        for deployment_id in self._at("site_id", site_id):
+        for deployment_id in self._at("site_id", site_id) if self._lacking else ():
             deployment = get_as(self._reader, Deployment, deployment_id)
             if deployment is not None and _lacks_room(deployment.displacement, site_id):
-                yield deployment_id, True
+                yield deployment_id
 
     def _of_site(self, site_id: str, before: object, after: object) -> Iterator[tuple[str, bool]]:
         was, now = _site(before), _site(after)
@@ -130,10 +167,10 @@ class Concerned:
         if not isinstance(after, Site):
             return
         if policy:
-            yield from ((one, True) for one in self._wanting(after))
+            yield from ((one, True) for one in self._everywhere.at(after))
         elif not is_down(after):
             staying = self._staying_at(site_id)
-            yield from ((one, True) for one in self._wanting(after) if one not in staying)
+            yield from ((one, True) for one in self._everywhere.at(after) if one not in staying)
 
     def _of_node(self, node_id: str, before: object, after: object) -> Iterator[tuple[str, bool]]:
         was, now = _node(before), _node(after)
@@ -151,10 +188,10 @@ class Concerned:
         if not offered(after).covers(offered(before)) and may_lack_room(self._reader, after):
             yield from ((one, True) for one in self._at("assignments", node_id))
         if not offered(before).covers(offered(after)):
-            yield from self._of_what_left(after.site_id)
+            yield from ((one, True) for one in self._of_what_left(after.site_id))
             yield from self._of_room(after.site_id, by=(before, after))
         elif before.status is not after.status and not is_not_ready(after):
-            yield from self._of_what_left(after.site_id)
+            yield from ((one, True) for one in self._of_what_left(after.site_id))
             yield from self._of_room(after.site_id)
 
     def _of_cluster(self, cluster_id: str, before: object, after: object) -> Iterator[tuple[str, bool]]:
@@ -169,9 +206,9 @@ class Concerned:
     def _of_room(self, site_id: str, *, by: tuple[Node, Node] | None = None) -> Iterator[tuple[str, bool]]:
         """Those that might want a site which may have room now, and are not to stay there; `by` what a node offers alone."""
         site = get_as(self._reader, Site, site_id)
-        if site is not None and self._buckets:
+        if site is not None and self._everywhere:
             staying = self._staying_at(site_id)
-            wanting = (one for one in self._wanting(site) if one not in staying)
+            wanting = (one for one in self._everywhere.at(site) if one not in staying)
             left = None if by is None else left_on(self._reader, *by)
             yield from ((one, True) for one in wanting if left is None or may_take_more(self._reader, *left, one))
 
@@ -185,52 +222,30 @@ class Concerned:
         """Those that are to stay at a site: what is only still to be removed there may be wanted there again."""
         return {one.deployment_id for one in each(self._reader, Release, "site_id", site_id) if _stays(one) is not None}
 
-    def _wanting(self, site: Site) -> Iterator[str]:
-        """Those that run everywhere and may want a site: their policy says whether they do."""
-        found: set[str] = set()
-        for bucket in self._of_what(site):
-            found |= self._everywhere.get(bucket, set())
-        yield from sorted(found)
-
-    def _of_what(self, site: Site) -> Iterator[Bucket]:
-        yield ANY
-        yield "site", site.id
-        yield from ((f"label {key}", value) for key, value in site.labels.items())
-        yield from (("region", one) for one in regions_of_site(self._reader, site))
+    def _learn_displaced(self, deployment_id: str, deployment: Deployment | None) -> None:
+        self._stuck.forget(deployment_id)
+        self._lacking.discard(deployment_id)
+        stands = deployment.displacement if deployment is not None else None
+        if deployment is None or stands is None:
+            return
+        if stands.state is DisplacementState.STUCK:
+            self._stuck.learn(deployment_id, deployment.policy)
+        kinds = {one.kind for one in stands.losses} | {one.kind for one in stands.more}
+        if LossKind.CAPACITY in kinds:
+            self._lacking.add(deployment_id)
 
     def _learn(self, deployment_id: str, deployment: Deployment | None) -> None:
         self._watched.discard(deployment_id)
         self._ways.forget(deployment_id)
         self._regions.forget(deployment_id)
-        for bucket in self._buckets.pop(deployment_id, ()):
-            self._everywhere[bucket].discard(deployment_id)
+        self._everywhere.forget(deployment_id)
         if deployment is None or deployment.failover.mode is FailoverMode.OFF:
             return
         self._watched.add(deployment_id)
         self._ways.learn(deployment)
         self._regions.learn(deployment)
-        policy = deployment.policy
-        if policy.everywhere:
-            self._buckets[deployment_id] = tuple(_buckets(policy))
-            for bucket in self._buckets[deployment_id]:
-                self._everywhere[bucket].add(deployment_id)
-
-
-def _buckets(policy: PlacementPolicy) -> Iterable[Bucket]:
-    """What a site must have one of for the policy to select it; the narrowest of its words."""
-    sites = policy.sites
-    if sites.site_ids:
-        return [("site", one) for one in sites.site_ids]
-    try:
-        asked = parse_selector(sites.labels or "", path="policy.sites.labels").requirements
-    except Refusal:
-        return [ANY]
-    for one in asked:
-        if one.operator is Operator.IN:
-            return [(f"label {one.key}", value) for value in one.values]
-    if sites.region_ids:
-        return [("region", one) for one in sites.region_ids]
-    return [ANY]
+        if deployment.policy.everywhere:
+            self._everywhere.learn(deployment_id, deployment.policy)
 
 
 def _asked(one: Deployment) -> tuple[object, ...]:

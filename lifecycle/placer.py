@@ -4,6 +4,7 @@ What is due is decided together (`lifecycle.placing_together`), the highest prio
 site that comes back, is not shared out in the order of ids. What finds no place says why, with the decision that found none,
 and says it anew only when it is something else. Bounded twice: one lot at a time, and for each of them a pause that doubles
 with every try that failed, so that a network that keeps changing does not have the same hopeless question asked for ever.
+Room that releases leave at a site ends the pause of those that may have use for it there (`lifecycle.freed_room`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lifecycle.backoff import pause_s
 from lifecycle.bell import ring_or_sleep
 from lifecycle.components import components_of
 from lifecycle.deployments import Chosen
+from lifecycle.freed_room import FreedRoom, woken
 from lifecycle.leaving import ranked
 from lifecycle.pending import keep_waiting, place_pending
 from lifecycle.placing import Placing
@@ -33,6 +35,7 @@ from lifecycle.priorities import priority_of
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
 from lifecycle.unplaceable import Unplaceable
+from lifecycle.wanting import Wanting
 from placement.decision import Decision
 
 log = structlog.get_logger(__name__)
@@ -59,6 +62,9 @@ class Placer:
         self._settings = settings
         self._clock = clock
         self._tries: dict[str, _Try] = {}
+        self._paused = Wanting(ledger.view)
+        """Those that were tried, by the sites that they may want."""
+        self._freed = FreedRoom(ledger.view)
         self._changed_at = 0
         self._bell = asyncio.Event()
 
@@ -78,6 +84,8 @@ class Placer:
 
     def applied(self, commit: Commit) -> None:
         """Notes that something changed that may make room."""
+        if self._paused:
+            self._freed.applied(commit)
         if any(change.kind in MATTERS for change in commit.changes):
             self._changed_at = commit.revision
             if self._ledger.view.count("Deployment", "phase", DeploymentPhase.PENDING_PLACEMENT.name):
@@ -94,6 +102,11 @@ class Placer:
         pending = [one.id for one in each(view, Deployment, "phase", DeploymentPhase.PENDING_PLACEMENT.name)]
         for gone in self._tries.keys() - set(pending):
             del self._tries[gone]
+            self._paused.forget(gone)
+        for left_to in woken(view, self._freed.take(), self._paused.at):
+            self._tries[left_to].not_before = 0.0
+        if self._freed:
+            self._bell.set()
         wait = self._settings.resync_s
         due, early = set[str](), set[str]()
         for deployment_id in pending:
@@ -147,6 +160,7 @@ class Placer:
             )
             until = self._clock.monotonic() + pause
             self._tries[deployment.id] = _Try(deployment.generation, failures + 1, revision, until)
+            self._paused.learn(deployment.id, deployment.policy)
             wait = min(wait, pause)
         return wait
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import msgspec
 import pytest
@@ -27,6 +28,7 @@ from graph.refusal import AlreadyExists, InvalidInput, InvalidState
 from graph.store import RecordPage
 from graph.view import each, get_as
 from lifecycle.share import Share, partition_of
+from lifecyclekit.edge import QUICK
 from lifecyclekit.scaling import Loop
 
 AT_ONCE = ScalingBehaviour(stabilisation_s=0)
@@ -155,6 +157,20 @@ async def test_without_room_there_are_as_many_as_have_room_and_it_is_told(edge) 
     assert reasons.count("NoRoomToScale") == 1
     await edge.phase(deployment.id, DeploymentPhase.READY)
     edge.check_books()
+
+
+async def test_room_that_something_has_left_is_taken_in_the_next_round(edge) -> None:
+    deployment, _ = await shop(edge, sites=1, nodes=1)
+    other, operation = await edge.deploy("other", replicas={"web": 4})
+    await edge.succeeded(operation)
+    loop = Loop(edge, settings=dataclasses.replace(QUICK, scaling_room_s=36_000.0))
+    await loop.policy(deployment.id, max_replicas=40)
+    await loop.load(every=3_000)
+    await loop.round(6)
+    assert loop.replicas(deployment.id) == {"s0": 4}
+    await edge.succeeded((await edge.terminate(other.id)).operation)
+    await loop.round(2)
+    assert loop.replicas(deployment.id) == {"s0": 8}
 
 
 async def test_samples_that_stand_still_scale_nothing(edge) -> None:

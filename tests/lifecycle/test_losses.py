@@ -179,7 +179,9 @@ def test_what_lacks_room_is_looked_at_again_when_something_has_left(build: Build
     index.reload()
     build.remove(release)
     assert not others_leave(build.view, one, losses)
-    assert list(index.of(Change("Release", release.id, release, None))) == [(one.id, True)]
+    assert index.note_release(Change("Release", release.id, release, None))
+    assert list(index.by_room()) == [one.id]
+    assert list(index.by_room()) == [], "it is told once"
 
 
 def test_a_release_that_leaves_is_no_loss(build: Builder) -> None:
