@@ -46,6 +46,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
     owner: str = ""
     site_id: str = ""
     generation: int = 0
+    replicas: int = 0
+    """How many it asked for; of a hand's, how many were left. None of what goes."""
     reason: str = ""
     """Why it was refused."""
 
@@ -94,10 +96,11 @@ class EffectLog:
         *,
         now: int,
         by: str,
+        replicas: int = 0,
         outcome: Outcome = Outcome.DONE,
         reason: str = "",
     ) -> Effect:
-        """Writes down what came of a call just now."""
+        """Writes down what came of a call just now; `replicas` are those that it asked for."""
         self._number += 1
         effect = Effect(
             number=self._number,
@@ -109,6 +112,7 @@ class EffectLog:
             owner=subject.owner,
             site_id=subject.site_id,
             generation=subject.generation,
+            replicas=replicas,
             reason=reason,
         )
         self.add(effect)

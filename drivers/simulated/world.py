@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
@@ -119,23 +120,24 @@ class World:
         self._check_open()
         self.mature(now)
         found = self.objects.get(work.name)
+        note = partial(self.effects.note, "applied", work, now=now, by=by, replicas=work.replicas)
         try:
             self._check_owner(work)
             self._check_fence(work.name, work.generation)
             if found is not None and is_as_wanted(found, work):
-                self.effects.note("applied", work, now=now, by=by, outcome=Outcome.NOTHING)
+                note(outcome=Outcome.NOTHING)
                 await self.journal.flushed()
                 return False, observed_of(found, now)
             self.usage.check(quotas, work, held=found.amount if found is not None else Amount())
         except DriverProblem as problem:
-            self.effects.note("applied", work, now=now, by=by, outcome=Outcome.REFUSED, reason=str(problem))
+            note(outcome=Outcome.REFUSED, reason=str(problem))
             raise
         scheduler = Scheduler(nodes, work.pods, work.resources, beside=self._company.beside(work.name))
         made = made_of(work, found, start=start, scheduler=scheduler, version=self.next_version())
         self.removed.pop(work.name, None)
         self._put(made)
         observed = observed_of(made, now)
-        effect = self.effects.note("applied", work, now=now, by=by)
+        effect = note()
         self.ring()
         await self.journal.append(encoded(Line("applied", object=made, effect=effect)))
         return True, observed
@@ -201,7 +203,7 @@ class World:
         self.removed.pop(changed.name, None)
         self._put(changed)
         self.ring()
-        effect = self.effects.note(what, changed, now=now, by=HAND)
+        effect = self.effects.note(what, changed, now=now, by=HAND, replicas=changed.replicas)
         await self.journal.append(encoded(Line("changed", object=changed, effect=effect)))
 
     async def keep_behaviour(self, behaviour: bytes) -> None:

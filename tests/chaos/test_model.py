@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import pytest
@@ -10,6 +12,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from faultkit import broken
 from faultkit.machine import Lives
+from faultkit.machine_lives import Lived
+
+Broken = Callable[[], AbstractContextManager[None]]
 
 pytestmark = pytest.mark.usefixtures("quiet_logs")
 
@@ -20,12 +25,15 @@ class Toll:
 
     steps: int = 0
     deaths: int = 0
+    copies_moved: int = 0
+    """Of what must never run twice, each to where no other was."""
+    sites_declared_lost: int = 0
     examples: int = 0
 
 
 def steps_of(*, examples: int, steps: int, number: int) -> Toll:
     """So many examples, which follow from a number; a failure is told with the steps that led to it."""
-    before = Lives.steps, Lives.deaths
+    before = _counted()
     machine = seed(number)(type("Lives", (Lives,), {}))
     run_state_machine_as_test(
         machine,
@@ -38,13 +46,19 @@ def steps_of(*, examples: int, steps: int, number: int) -> Toll:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    return Toll(Lives.steps - before[0], Lives.deaths - before[1], examples)
+    return Toll(*(now - then for now, then in zip(_counted(), before, strict=True)), examples)
+
+
+def _counted() -> tuple[int, int, int, int]:
+    """What all machines have done by now."""
+    return Lived.steps, Lived.deaths, Lived.copies_moved, Lived.words
 
 
 def test_whatever_is_asked_and_whatever_fails_the_oracle_is_right() -> None:
     toll = steps_of(examples=20, steps=40, number=1)
     assert toll.steps > 400
     assert toll.deaths > 0
+    assert toll.copies_moved > 0
 
 
 @pytest.mark.chaos
@@ -53,6 +67,8 @@ def test_over_twenty_thousand_steps_the_oracle_is_right(report, number: int) -> 
     toll = steps_of(examples=90, steps=50, number=number)
     report("the model of all verbs and faults", toll)
     assert toll.steps > 2_500
+    assert toll.copies_moved > 100
+    assert toll.sites_declared_lost > 5
 
 
 MOST_SEEDS = 12
@@ -75,4 +91,10 @@ def test_without_new_generations_the_oracle_finds_it() -> None:
 
 def test_without_a_fence_calls_that_arrive_late_are_found_out() -> None:
     with broken.without_the_fence(), pytest.raises(AssertionError, match=r"generation \d+ (applied|removed) over \d+"):
+        until_found_out()
+
+
+@pytest.mark.parametrize("defence", [broken.whoever_else_may_run, broken.started_beside_the_old_copy])
+def test_a_second_copy_of_what_must_never_run_twice_is_found_out(defence: Broken) -> None:
+    with defence(), pytest.raises(AssertionError, match=r"came while .* was there"):
         until_found_out()

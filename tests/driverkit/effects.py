@@ -32,25 +32,6 @@ def violations(effects: Iterable[Effect]) -> list[str]:
     return found
 
 
-def doubled(effects: Iterable[Effect]) -> list[str]:
-    """Each copy that came while another one of the same component of the same deployment was there. Empty: none did.
-
-    Of deployments that are to be at one place only; a name is the deployment's, the component's, and a digest of the place.
-    """
-    found: list[str] = []
-    there: dict[str, set[str]] = {}
-    for one in effects:
-        if one.outcome is not Outcome.DONE:
-            continue
-        copies = there.setdefault(one.name.rpartition("-")[0], set())
-        if one.what in ("removed", "vanished"):
-            copies.discard(one.name)
-            continue
-        found += [f"{one.name} came while {other} was there" for other in sorted(copies - {one.name})]
-        copies.add(one.name)
-    return found
-
-
 def orphans(there: Iterable[str], *, wanted: Sequence[str]) -> list[str]:
     """Names of what is there and nobody wants."""
     return sorted(set(there) - set(wanted))

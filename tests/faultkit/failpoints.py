@@ -44,6 +44,8 @@ class Failpoints:
     def __init__(self, *, die_at: int | None = None, observations: int = 1_000_000) -> None:
         self.die_at = die_at
         """Counted from 1; None: it lives."""
+        self.die_on: str | None = None
+        """The name of the point that it dies at when it comes to one."""
         self._observations = observations
         self.armed = False
         self.passed: list[str] = []
@@ -56,7 +58,7 @@ class Failpoints:
         counts = not name.endswith(" observe") or self._observes()
         if self.armed and not self.dead.is_set() and counts:
             self.passed.append(name)
-            if len(self.passed) == self.die_at:
+            if len(self.passed) == self.die_at or name == self.die_on:
                 self.dead.set()
         if self.dead.is_set():
             await asyncio.Event().wait()

@@ -36,6 +36,7 @@ TROUBLES: dict[str, dict[str, Any]] = {
 }
 ANYWHERE = PlacementPolicy(min_sites=1, max_sites=1)
 FAILS_OVER = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0)
+NEVER_TWICE = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0, single=True)
 sites = st.integers(0, SITES - 1)
 some_sites = st.sets(sites, min_size=1, max_size=SITES)
 number = st.integers(0, 100)
@@ -71,25 +72,25 @@ class Lives(Checked):
             assert not self.calm, told
             return
         shop = Shop(name, told.deployment, gated, operations=[told.operation])
-        shop.may_lack = self.lacking()
+        shop.may_lack = self.lacking() | self.lacked
         shop.change(Intent("1", frozenset(at)))
         self.shops.append(shop)
 
     @precondition(lambda self: sum(not one.ending for one in self.shops) < 3)
-    @rule()
-    def deploy_anywhere(self) -> None:
+    @rule(single=st.booleans())
+    def deploy_anywhere(self, single: bool) -> None:
         """At one site, which may be lost."""
-        name = f"d{len(self.shops)}"
+        name, failover = f"d{len(self.shops)}", NEVER_TWICE if single else FAILS_OVER
         told = self.ask(
             None,
             lambda user, key: user.deploy(
-                key, name=name, policy=ANYWHERE, failover=FAILS_OVER, app_version_id=self.version("1")
+                key, name=name, policy=ANYWHERE, failover=failover, app_version_id=self.version("1")
             ),
         )
         if isinstance(told, Refusal):
             assert not self.calm, told
             return
-        shop = Shop(name, told.deployment, gated=False, operations=[told.operation], moves=True)
+        shop = Shop(name, told.deployment, gated=False, operations=[told.operation], moves=True, single=single)
         shop.change(Intent("1", frozenset(), anywhere=True))
         self.shops.append(shop)
 
@@ -137,7 +138,7 @@ class Lives(Checked):
     @rule(which=number, where=some_sites)
     def update_sites(self, which: int, where: set[int]) -> None:
         if (shop := self.shop(which)) is not None:
-            at = [self.site(one) for one in sorted(where)]
+            at = self.places(shop, where)
             policy = PlacementPolicy(everywhere=True, sites=SiteSelector(site_ids=at))
             intent = shop.wished.with_sites(frozenset(at))
             self.changed(shop, intent, lambda user, key: user.update(key, shop.id, policy=policy))
@@ -152,7 +153,7 @@ class Lives(Checked):
     @precondition(_fixed)
     @rule(which=number, where=sites)
     def add_site(self, which: int, where: int) -> None:
-        if (shop := self.shop(which)) is not None and not shop.wished.anywhere:
+        if (shop := self.shop(which)) is not None and not (shop.wished.anywhere or shop.single):
             at = self.site(where)
             intent = shop.wished.with_sites(shop.wished.sites | {at})
             self.changed(shop, intent, lambda user, key: user.add_sites(key, shop.id, at))
@@ -177,7 +178,7 @@ class Lives(Checked):
     @rule(which=number, where=some_sites, version=st.sampled_from([None, "1", "2"]))
     def migrate(self, which: int, where: set[int], version: str | None) -> None:
         if (shop := self.shop(which)) is not None:
-            at = [self.site(one) for one in sorted(where)]
+            at = self.places(shop, where)
             intent = shop.wished.with_sites(frozenset(at))
             target: dict[str, Any] = {"site_ids": at}
             if version is not None:
@@ -293,6 +294,20 @@ class Lives(Checked):
         names = [name for kind in kinds for name in TROUBLES[trouble].get(kind, [])]
         self.away |= {self.edge.site_ids[int(one.removeprefix("s"))] for one in names}
         self.do(lambda: self.edge.configure(**QUIET | TROUBLES[trouble]))
+
+    @precondition(lambda self: bool(self.down()))
+    @rule(which=number, powered_off=st.booleans())
+    def is_declared_lost(self, which: int, powered_off: bool) -> None:
+        """Somebody says that nothing runs any more at a site that is away, which may be wrong."""
+        down = self.down()
+        site = down[which % len(down)]
+        world = self.edge.driver.world(self.edge.cluster_ids[0])
+        if powered_off and world is not None:
+            for name in [one.name for one in world.objects.values() if one.site_id == site]:
+                self._runner.run(self._spoil(name, replicas=None))
+        if isinstance(self.ask(None, lambda user, key: user.fence(key, site)), Told):
+            self.copies.declare_lost(self.sent_to(site))
+            Lived.words += 1
 
     @precondition(_somebody)
     @rule(which=number)

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import structlog.testing
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
+from driverkit.copies import Copies
 from drivers.port import ReleaseWork, RemovalWork
 from faultkit.failpoints import Failpoints
 from faultkit.lives import Installation
@@ -27,10 +28,11 @@ from faultkit.oracle import Intent, Shop
 from faultkit.scenarios import SMALL
 from faultkit.user import Notes, Told, User
 from graph.edit import Edit
-from graph.kinds import Profile
+from graph.kinds import Node, NodeStatus, Profile, Release
 from graph.kinds.dependencies import Dependency
 from graph.refusal import InvalidState, Refusal
 from graph.values import HealthStatus
+from graph.view import each
 from lifecycle.settings import LifecycleSettings
 from lifecyclekit.edge import Edge
 
@@ -62,6 +64,10 @@ class Lived(RuleBasedStateMachine):
     steps: ClassVar[int] = 0
     """Of all machines, for the record."""
     deaths: ClassVar[int] = 0
+    copies_moved: ClassVar[int] = 0
+    """How often a copy of what must never run twice came to a place."""
+    words: ClassVar[int] = 0
+    """How often a site was declared lost."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,8 +85,11 @@ class Lived(RuleBasedStateMachine):
         self.away: frozenset[str] = frozenset()
         """Sites that have been away since then."""
         self.keys = 0
+        self.lacked: frozenset[str] = frozenset()
+        """Sites where what was last asked for may have found no room before it was answered."""
         self.late: list[ReleaseWork | RemovalWork] = []
         """Calls of processes that died, which have not arrived yet."""
+        self.copies = Copies(of=self._is_single)
 
     # Lives
 
@@ -143,19 +152,22 @@ class Lived(RuleBasedStateMachine):
         """What a user is told."""
         self.keys += 1
         key = f"k{self.keys}"
+        lacking = self.lacking()
         try:
             told: Told = self.do(lambda: call(User(self.edge, self.notes), key))
         except Refusal as refusal:
             return refusal
         if shop is not None:
             shop.operations.append(told.operation)
-            shop.may_lack |= self.lacking()
+            shop.may_lack |= self.lacking() | lacking
+        self.lacked = lacking
         return told
 
     def lacking(self) -> frozenset[str]:
-        """Sites where what is placed now may find no room: those that have been away, and those that are found down."""
-        found = (self.edge.site(one) for one in range(SITES))
-        return self.away | {one.id for one in found if one.health.status is HealthStatus.DOWN}
+        """Sites where what is placed now may find no room: those that have been away, are found down, or have no node."""
+        nodes = list(each(self.edge.view, Node))
+        served = {one.site_id for one in nodes if one.status is not NodeStatus.NOT_READY}
+        return self.away.union(self.down(), set(self.edge.site_ids) - served)
 
     def changed(self, shop: Shop, intent: Intent, call: Callable[[User, str], Awaitable[Told]]) -> None:
         """A change of what is wanted: granted, or refused with nothing done."""
@@ -164,6 +176,23 @@ class Lived(RuleBasedStateMachine):
             shop.change(intent)
         elif not shop.ending:
             assert not self.calm or isinstance(told, InvalidState), told
+
+    def down(self) -> list[str]:
+        """Sites that the graph knows not to answer."""
+        found = (self.edge.site(one) for one in range(SITES))
+        return [one.id for one in found if one.health.status is HealthStatus.DOWN]
+
+    def sent_to(self, site: str) -> dict[str, int]:
+        """By name the newest generation of what may have been sent to a site by now."""
+        return {one.backend_name: one.generation for one in each(self.edge.view, Release, "site_id", site)}
+
+    def _is_single(self, name: str) -> bool:
+        return any(one.single and name.startswith(f"{one.name}-") for one in self.shops)
+
+    def places(self, shop: Shop, where: set[int]) -> list[str]:
+        """Sites to ask for: of what must never run twice one."""
+        found = [self.site(one) for one in sorted(where)]
+        return found[:1] if shop.single else found
 
     def shop(self, which: int, *, alive: bool = True) -> Shop | None:
         found = [one for one in self.shops if not (alive and one.ending)]

@@ -28,6 +28,14 @@ class Checked(Lived):
         Lived.steps += 1
         if getattr(self, "edge", None) is not None and self.edge.driver.world(self.edge.cluster_ids[0]) is not None:
             check_effects(self.edge)
+            self._check_copies()
+
+    def _check_copies(self) -> None:
+        """What must never run twice has at most one copy at any time, by what the backend itself has written down."""
+        before = self.copies.moved
+        found = self.copies.read(self.edge.world().effects.after(self.copies.read_to))
+        Lived.copies_moved += self.copies.moved - before
+        assert not found, "; ".join(found)
 
     @rule()
     def comes_to_rest(self) -> None:
@@ -54,6 +62,8 @@ class Checked(Lived):
         names = {one.backend_name for shop in self.shops for one in self.edge.releases(shop.id)}
         assert set(self.edge.world().objects) <= names, "orphans"
         check_effects(self.edge)
+        self._check_copies()
+        self.copies.at_rest()
         self.calm, self.away = True, frozenset()
 
     def _try_again(self) -> None:

@@ -56,6 +56,8 @@ class Shop:
     """Whether it leaves what is lost, and comes back where it is to run everywhere."""
     may_lack: frozenset[str] = frozenset()
     """Sites that were away when something of it was placed: what is to run everywhere is placed where it can run then."""
+    single: bool = False
+    """Whether it must never run twice. All that is asked of it has it at one site."""
     scaled: bool = False
     """Whether its replicas follow the load."""
     ending: bool = False

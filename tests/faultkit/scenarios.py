@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from driverkit.effects import doubled
+from driverkit.copies import Copies
 from faultkit.checks import CONVERGED_WITHIN_S, filed
 from faultkit.user import User
 from graph.edit import Edit
@@ -367,7 +367,7 @@ SCENARIOS = {
 def check_end(edge: Edge, scenario: Scenario) -> None:
     """What the scenario has led to."""
     if scenario.single:
-        found = doubled(edge.world().effects.after(0))
+        found = Copies().read(edge.world().effects.after(0))
         assert not found, "; ".join(found)
     deployments = [edge.deployment(one) for one in edge.view.ids("Deployment")]
     if scenario.version is None:
