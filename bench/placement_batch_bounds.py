@@ -27,7 +27,7 @@ from bench.measures.placing import Ground
 from bench.measures.site_patterns import cut_off
 from bench.placement import BATCHES, SHORT, TOGETHER
 from bench.worlds.apps import AppToPlace, crowded
-from bench.worlds.bounds import NONE, BatchBound, Bound, Bounds, digest, name_of, shipped, write
+from bench.worlds.bounds import NONE, BatchBound, Bound, Bounds, batch_mark, name_of, shipped, write
 from bench.worlds.fibre import SCALES, FibreWorld
 from placement.arrays import Floats
 from placement.batch import Asked, decide_together
@@ -222,7 +222,7 @@ def _bound(seed: int, *, rounds: int) -> None:
     open_ends = [one for one in missing if count.may_have_a_place(one)]
     most = len(count.alone) + len(open_ends) - math.ceil(count.bound - 1e-6)
     name, bounds = name_of(world, "crowded"), shipped()
-    bounds.batches[name] = BatchBound(most=most, least=costs.least, room=costs.room)
+    bounds.batches[name] = BatchBound(batch_mark(listed), most=most, least=costs.least, room=costs.room)
     write(bounds)
     sys.stderr.write(f"{name}: at most {most} placed, {len(placed)} of them cost at least {costs.bound:.4f}\n")
 
@@ -234,11 +234,11 @@ def bounds_alone(bounds: Bounds, world: FibreWorld, listed: Sequence[AppToPlace]
     many have one together would be counted without it.
     """
     name = name_of(world, "crowded")
-    known = bounds.apps[name] if bounds.digests.get(name) == digest(world, listed) else {}
+    known = bounds.holding(name, world, listed)
     without = [one.name for one in listed if one.name not in known]
     if without:
         raise SystemExit(f"{name}: there is no bound of {', '.join(without)}: run placement-bounds first")
-    return {one.name: known[one.name] for one in listed}
+    return known
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 
 from bench.measures.placing import HEURISTIC, Ground
 from bench.worlds.apps import AppToPlace, apps, crowded, simple
-from bench.worlds.bounds import BELOW, EXACT, NONE, Bound, digest, name_of, shipped, write
+from bench.worlds.bounds import BELOW, EXACT, NONE, Bound, name_of, nearer, shipped, write
 from bench.worlds.fibre import SCALES, FibreWorld
 from placement.compiled import prepare
 from placement.solve.dominance import needed
@@ -86,13 +86,6 @@ def bound_of(ground: Ground, app: AppToPlace, *, seconds: float) -> Bound | None
     return best
 
 
-def nearer(one: Bound, other: Bound) -> Bound:
-    """The one that says more."""
-    if one.kind != BELOW or other.kind != BELOW:
-        return one if one.kind != BELOW else other
-    return one if one.cost >= other.cost else other
-
-
 def main() -> None:
     """Computes them and writes the file after each set."""
     parser = argparse.ArgumentParser(prog="bench.placement_bounds")
@@ -117,9 +110,8 @@ def main() -> None:
 
 
 def _set(ground: Ground, sort: str, listed: list[AppToPlace], *, seconds: float, only: Sequence[str]) -> None:
-    name, mark = name_of(ground.world, sort), digest(ground.world, listed)
-    before = shipped()
-    known = dict(before.apps.get(name, {})) if before.digests.get(name) == mark else {}
+    name = name_of(ground.world, sort)
+    known = shipped().holding(name, ground.world, listed)
     for at, app in enumerate(listed):
         have = known.get(app.name)
         if (have is not None and have.kind != BELOW) or (only and app.name not in only):
@@ -129,13 +121,13 @@ def _set(ground: Ground, sort: str, listed: list[AppToPlace], *, seconds: float,
             known[app.name] = found if have is None else nearer(have, found)
         sys.stderr.write(f"{name} {app.name}: {known.get(app.name)}\n")
         if at % EACH == EACH - 1:
-            _write(name, mark, known)
-    _write(name, mark, known)
+            _write(name, ground.world, listed, known)
+    _write(name, ground.world, listed, known)
 
 
-def _write(name: str, mark: str, known: dict[str, Bound]) -> None:
+def _write(name: str, world: FibreWorld, listed: Sequence[AppToPlace], known: dict[str, Bound]) -> None:
     now = shipped()  # another run may have written other sets meanwhile
-    now.digests[name], now.apps[name] = mark, known
+    now.put(name, world, listed, known)
     write(now)
 
 
