@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import TypeVar
 
+from lifecycle.given_back import DECISIONS
 from placement.stopping import Stop, look
 
 T = TypeVar("T")
@@ -27,7 +28,8 @@ async def in_thread(work: Callable[[Stop], T]) -> T:
 
     def begun() -> T:
         look(stop)
-        return work(stop)
+        with DECISIONS.after():
+            return work(stop)
 
     # Without a task around it: each turn of the loop that it takes to begin or to end is one behind others' work.
     running = asyncio.get_running_loop().run_in_executor(None, copy_context().run, begun)
