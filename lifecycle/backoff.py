@@ -10,6 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 JITTER_FROM = 0.5
+SOONER = 0.1
+"""The part of its pause for which what speaks again is left alone all the same: else each word of it would be a probe."""
 
 
 def pause_s(attempt: int, *, base_s: float, cap_s: float, seed: int, key: str) -> float:
@@ -27,7 +29,9 @@ def pause_s(attempt: int, *, base_s: float, cap_s: float, seed: int, key: str) -
 class _Way:
     unanswered: int = 0
     openings: int = 0
+    opened_at: float = 0.0
     open_until: float = 0.0
+    pause_s: float = 0.0
     probing: bool = False
 
 
@@ -70,9 +74,22 @@ class Breakers:
         # Calls that were under way when it opened say nothing new.
         if found.unanswered >= self.after and (probed or not found.openings):
             found.openings += 1
-            found.open_until = now + pause_s(
-                found.openings, base_s=self.base_s, cap_s=self.cap_s, seed=self.seed, key=way
-            )
+            found.pause_s = pause_s(found.openings, base_s=self.base_s, cap_s=self.cap_s, seed=self.seed, key=way)
+            found.opened_at, found.open_until = now, now + found.pause_s
+
+    def sooner(self, way: str, *, now: float, share: float = SOONER) -> bool:
+        """Something there speaks again: it is probed after that share of its pause; whether that is sooner than it was.
+
+        Pauses go on growing with every probe that is not answered, as if nothing had been said.
+        """
+        found = self._ways.get(way)
+        if found is None or found.unanswered < self.after or found.probing:
+            return False
+        until = max(now, found.opened_at + share * found.pause_s)
+        if until >= found.open_until:
+            return False
+        found.open_until = until
+        return True
 
     def answered(self, way: str) -> bool:
         """The site answered; says whether it had been left alone."""

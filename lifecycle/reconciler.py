@@ -19,17 +19,17 @@ from drivers.clock import Clock
 from drivers.port import Applied, BackendUnreachable, DriverProblem, Permanent, Retryable, StaleGeneration, Unreachable
 from graph.change import Change, Commit
 from graph.edit import Edit
-from graph.kinds import Cluster, Deployment, Node, Release, ReleasePhase, Site
+from graph.kinds import Cluster, Deployment, Release, ReleasePhase, Site
 from graph.ledger import Ledger
 from graph.refusal import Unavailable
-from graph.values import HealthStatus
 from graph.view import each, get_as
 from lifecycle.apart import written_apart
-from lifecycle.backoff import Breakers
+from lifecycle.backoff import SOONER, Breakers
 from lifecycle.bell import ring_or_sleep
 from lifecycle.calls import Connected, outcome_of
 from lifecycle.drift import CLAIMED
 from lifecycle.endpoints import Endpoints
+from lifecycle.news import came_back, fenced, is_another, reach_of, reached_again, resumed, was_seen
 from lifecycle.reports import WorkReports
 from lifecycle.requests import own_request
 from lifecycle.results import STORE_PAUSE_CAP_S, STORE_PAUSE_S, Results
@@ -93,6 +93,8 @@ class Reconciler:
         self._sweep_now = asyncio.Event()
         self._results = Results(self._ledger, settings=settings, clock=self._clock, on_written=self._written)
         self._waiting = Waiting()
+        self._anew: set[str] = set()
+        """Clusters that were changed so that they are connected to anew."""
         self._others: dict[str, tuple[int, float]] = {}
         """Claims of other processes: the epoch and when it was first seen here."""
 
@@ -122,18 +124,22 @@ class Reconciler:
         for change in commit.changes:
             if change.kind == "Release":
                 self._release_changed(change)
-            elif change.kind == "Site" and _came_back(change):
+            elif change.kind == "Site" and came_back(change):
                 self.site_answers(change.id)
-            elif change.kind in ("Site", "Node") and _fenced(change):
+            elif change.kind in ("Site", "Node") and fenced(change):
                 field = "site_id" if change.kind == "Site" else "assignments"
                 for release in list(each(self._ledger.view, Release, field, change.id)):
                     self._ring_single(release.deployment_id)
-            elif change.kind == "Deployment" and _resumed(change):
+            elif change.kind == "Deployment" and resumed(change):
                 self._ring_all("deployment_id", change.id)
             elif change.kind == "Cluster":
-                if _reach_of(change.before) != _reach_of(change.after):
+                if reach_of(change.before) != reach_of(change.after):
                     self._reach()
-                for site_id in _reached_again(change):
+                if is_another(change):
+                    self._anew.add(change.id)
+                if came_back(change):
+                    self._cluster_speaks(change.id)
+                for site_id in reached_again(change):
                     self._way_answers(change.id, site_id)
 
     def reloaded(self) -> None:
@@ -143,6 +149,9 @@ class Reconciler:
 
     def cluster_connected(self, cluster_id: str) -> None:
         """Has the releases of a cluster compared that was just connected to."""
+        if cluster_id in self._anew:
+            self._anew.discard(cluster_id)
+            self._cluster_speaks(cluster_id, share=0.0)
         self._ring_all("cluster_id", cluster_id)
 
     def site_answers(self, site_id: str) -> None:
@@ -151,6 +160,29 @@ class Reconciler:
         for cluster_id in {*self._ledger.view.ids("Cluster", "site_ids", site_id), *(one.cluster_id for one in rung)}:
             if cluster_id is not None:
                 self._breakers.answered(way(cluster_id, site_id))
+
+    def _cluster_speaks(self, cluster_id: str, *, share: float = SOONER) -> None:
+        """A control plane answers again, or is another by now: what was left alone behind it is probed sooner."""
+        now = self._clock.monotonic()
+        self._endpoints.breakers.sooner(self._worklist.endpoint_of(cluster_id), now=now, share=share)
+        sites: dict[str, bool] = {}
+        for release in each(self._ledger.view, Release, "cluster_id", cluster_id):
+            key = way(cluster_id, release.site_id)
+            if key not in sites:
+                sites[key] = self._breakers.sooner(key, now=now, share=share)
+            if sites[key]:
+                self._ring(release, at_once=True)
+        self._bell.set()
+
+    def _site_speaks(self, release: Release) -> None:
+        """Something new was seen at a site: if it is left alone, for it leaves calls unanswered, it is probed sooner."""
+        if release.cluster_id is None or not self._share.holds(release.site_id):
+            return
+        key = way(release.cluster_id, release.site_id)
+        if not self._breakers.closed(key) and self._breakers.sooner(key, now=self._clock.monotonic()):
+            for other in each(self._ledger.view, Release, "site_id", release.site_id):
+                if other.cluster_id == release.cluster_id:
+                    self._ring(other, at_once=True)
 
     def _way_answers(self, cluster_id: str, site_id: str) -> None:
         """A site was seen by one of its clusters, which speaks for its own releases alone."""
@@ -183,6 +215,8 @@ class Reconciler:
         assert isinstance(value, Release)
         for waiting in self._waiting.freed(self._ledger.view, value):
             self._ring(waiting)
+        if was_seen(change):
+            self._site_speaks(value)
         if change.after is not None:
             self._ring(value)
         else:
@@ -385,41 +419,3 @@ class Reconciler:
                 await self._ledger.commit(lambda edit: None, own_request("lifecycle.probe"))
             except Unavailable:
                 continue
-
-
-def _reach_of(value: object) -> tuple[object, ...] | None:
-    return (value.endpoint, value.calls_per_second) if isinstance(value, Cluster) else None
-
-
-def _fenced(change: Change) -> bool:
-    before, after = change.before, change.after
-    return (
-        isinstance(before, Site | Node)
-        and isinstance(after, Site | Node)
-        and before.fence is None
-        and after.fence is not None
-    )
-
-
-def _resumed(change: Change) -> bool:
-    before, after = change.before, change.after
-    return isinstance(before, Deployment) and isinstance(after, Deployment) and before.paused and not after.paused
-
-
-def _came_back(change: Change) -> bool:
-    before, after = change.before, change.after
-    return (
-        isinstance(before, Site)
-        and isinstance(after, Site)
-        and before.health.status is HealthStatus.DOWN
-        and after.health.status is not HealthStatus.DOWN
-    )
-
-
-def _reached_again(change: Change) -> list[str]:
-    """The sites that a cluster found away until now; for those whose health it writes, `_came_back` tells."""
-    before, after = change.before, change.after
-    if not isinstance(before, Cluster) or not isinstance(after, Cluster) or before.findings is after.findings:
-        return []
-    away = {one.of for one in after.findings if one.away}
-    return [one.of for one in before.findings if one.away and one.of not in away]

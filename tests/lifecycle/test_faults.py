@@ -24,11 +24,13 @@ from graph.kinds import (
     OperationStatus,
     Override,
     Release,
+    ReleaseObserved,
     ReleasePhase,
 )
 from graph.values import HealthStatus
 from graph.view import each
 from lifecycle import deployments
+from lifecycle.backoff import Breakers
 from lifecycle.work import Result, claim, record
 from lifecyclekit.edge import QUICK, Edge
 
@@ -333,3 +335,39 @@ async def test_a_backend_that_asks_to_be_left_alone_is(edges, asked_s: float | N
         at = await edge.change(lambda edit: (record(edit, [refused], settings=QUICK), edit.at)[1])
         [release] = edge.releases(deployment.id)
         assert release.due_at - at in pause_ms
+
+
+# A site that never ends calls, though all of it is seen
+
+
+STUBBORN = dataclasses.replace(
+    QUICK, backoff_base_s=3_600.0, backoff_cap_s=36_000.0, breaker_after=1, call_timeout_s=0.1, resync_s=3_600.0
+)
+"""Whatever leaves one call unanswered is left alone for half an hour."""
+
+
+async def left_alone(edge: Edge) -> Release:
+    """A release at a site that has left a call unanswered."""
+    await edge.network(sites=1, hangingSites=["s0"])
+    await edge.version()
+    deployment, _ = await edge.deploy()
+    [release] = await edge.phases(deployment.id, WAITING_SITE=1)
+    return release
+
+
+async def test_a_site_that_never_ended_calls_is_tried_at_once_when_its_cluster_is_connected_to_anew(edges) -> None:
+    async with edges(settings=STUBBORN) as edge:
+        release = await left_alone(edge)
+        await edge.configure()
+        await edge.phase(release.deployment_id, DeploymentPhase.READY)
+
+
+async def test_a_site_that_never_ends_calls_is_probed_sooner_when_something_is_seen_there(
+    edges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Breakers.sooner, "__kwdefaults__", {"share": 0.0})
+    async with edges(settings=STUBBORN) as edge:
+        release = await left_alone(edge)
+        seen = ReleaseObserved(present=True, generation=0, replicas=1, version=7, observed_at=1)
+        await edge.change(lambda edit: edit.replace(edit.get(release.id), observed=seen))
+        await edge.until(lambda: edge.view.get(release.id).attempts > release.attempts, what="a probe")

@@ -76,6 +76,24 @@ def take(work: Worklist, now: float = 0.0, *, connected: tuple[str, ...] = ("c",
     return work.take(now=now, connected=connected, wants=lambda one: True, limit=limit).ready
 
 
+def test_whoever_speaks_again_is_probed_sooner_and_not_at_every_word() -> None:
+    breaker = breakers()
+    assert not breaker.sooner("s", now=0), "it is not left alone"
+    for _ in range(3):
+        breaker.unanswered("s", now=100)
+    pause = breaker.opens_at("s") - 100
+    assert breaker.sooner("s", now=100)
+    assert breaker.opens_at("s") == pytest.approx(100 + pause / 10)
+    assert not breaker.sooner("s", now=100), "it was told already"
+    assert not breaker.admit("s", now=100)
+    assert breaker.admit("s", now=100 + pause / 10)
+    assert not breaker.sooner("s", now=100 + pause / 10), "it is being probed"
+    breaker.unanswered("s", now=200)
+    assert breaker.opens_at("s") - 200 > pause, "the next pause grows as if nothing had been said"
+    assert breaker.sooner("s", now=200, share=0.0)
+    assert breaker.admit("s", now=200)
+
+
 def test_work_is_bounded_overall_by_cluster_and_by_site() -> None:
     work, _ = worklist()
     for number in range(40):
