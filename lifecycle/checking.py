@@ -48,7 +48,7 @@ def check_decision(
 
 
 def verify_at_head(
-    edit: Edit,
+    head: Reader,
     decision: Decision | Sequence[SitePlacement],
     components: Sequence[Component],
     *,
@@ -58,15 +58,15 @@ def verify_at_head(
     leave_out: Collection[str] = (),
     with_nodes: bool = False,
 ) -> None:
-    """Checks that a decision, or what it has at some sites, still holds.
+    """Checks that a decision, or what it has at some sites, still holds on a graph.
 
     Of a deployment that is there its own sites may be away or cordoned.
 
     `with_nodes`: its own nodes too. `labels` are those of a deployment that is not there yet. Raises CapacityGone.
     """
-    reader: Reader = edit
+    reader = head
     if deployment_id is not None:
-        reader = Indulgent(edit, blemished(edit, deployment_id, leave_out=leave_out, with_nodes=with_nodes))
+        reader = Indulgent(head, blemished(head, deployment_id, leave_out=leave_out, with_nodes=with_nodes))
     verify(
         reader,
         decision,

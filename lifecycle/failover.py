@@ -135,6 +135,8 @@ class Failover:
                 self._bell.set()
             if change.kind == "Release" and self._concerned.note_release(change):
                 self._bell.set()
+            if change.kind in ("Node", "Release") and self._targets.changed(change):
+                self._bell.set()
             for deployment_id, by_policy in self._concerned.of(change):
                 self._suspect(deployment_id, by_policy)
                 self._bell.set()
@@ -297,7 +299,7 @@ class Failover:
                 return False
             of_this = deployment.displacement.plan_generation == deployment.generation
             as_planned = of_this and all(one.planned for one in due)
-            if plan is not None and plan.expires_at > now and as_planned and not self._targets.are_lost(view, plan.id):
+            if plan is not None and plan.expires_at > now and as_planned and not self._targets.are_gone(view, plan.id):
                 return False
         return self._tries.is_due(deployment, due, changed_at=self._changed_at)
 
@@ -481,9 +483,7 @@ class Failover:
         plan = (await self._ledger.commit(change, REQUEST)).value
         if plan is None:
             return False
-        self._targets.note(
-            plan.id, {site_id for _, site_id in places_of(chosen.decision) - places_now(view, deployment.id)}
-        )
+        self._targets.note(plan.id, whole)
         return True
 
     async def _stand(self, still: Mapping[str, tuple[DisplacementState, str]]) -> None:

@@ -136,6 +136,53 @@ async def test_a_proposal_to_a_site_that_is_lost_is_made_anew_to_another(edge, m
     await apply(edge, second)
 
 
+async def target_of(edge: Edge, plan: Plan) -> tuple[str, set[str]]:
+    """The site that a plan newly leads to, and the nodes there."""
+    [step] = await edge.lifecycle.plans.steps(plan.id)
+    [at] = [one for one in step.planned.decision.placements if one.site_id not in step.planned.step.before]
+    return at.site_id, {node_id for one in at.components for node_id in one.assignments}
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+async def test_a_proposal_to_a_node_that_is_lost_is_made_anew(edge, monkeypatch, taken_over: bool) -> None:
+    if taken_over:
+        monkeypatch.setattr(Targets, "note", lambda *given: None)
+    deployment, (lost, _) = await running(edge)
+    await cut(edge, lost)
+    first = await planned(edge, deployment.id, moves=1)
+    _, nodes = await target_of(edge, first)
+    away = [edge.view.get(one).name for one in nodes]
+    await edge.configure(awaySites=[name_of(edge, lost)], awayNodes=away)
+    second = await planned(edge, deployment.id, moves=1, other_than=first.id)
+    assert not nodes & (await target_of(edge, second))[1]
+    await apply(edge, second)
+
+
+async def test_a_proposal_is_made_anew_when_others_have_taken_its_room(edge) -> None:
+    deployment, (lost, _) = await running(edge)
+    await cut(edge, lost)
+    first = await planned(edge, deployment.id, moves=1)
+    target, _ = await target_of(edge, first)
+    _, operation = await edge.deploy("large", sites=[target], replicas={"web": 16})
+    await edge.succeeded(operation)
+    second = await planned(edge, deployment.id, moves=1, other_than=first.id)
+    assert (await target_of(edge, second))[0] != target
+    await apply(edge, second)
+
+
+async def test_a_proposal_is_left_as_it_is_while_its_target_has_room_for_it(edge) -> None:
+    deployment, (lost, _) = await running(edge)
+    await cut(edge, lost)
+    plan = await planned(edge, deployment.id, moves=1)
+    target, nodes = await target_of(edge, plan)
+    other = next(one for one in edge.view.ids("Node", "site_id", target) if one not in nodes)
+    await edge.configure(awaySites=[name_of(edge, lost)], awayNodes=[edge.view.get(other).name])
+    await edge.until(lambda: edge.view.get(other).status.name == "NOT_READY", what="a node that is lost")
+    _, operation = await edge.deploy("small", sites=[target])
+    await edge.succeeded(operation)
+    assert (await planned(edge, deployment.id, moves=1)).id == plan.id
+
+
 async def test_a_proposal_moves_all_that_is_lost_however_little_of_it_is_kept(edge, monkeypatch) -> None:
     monkeypatch.setattr(losses_kept, "MOST_LISTED", 1)
     deployment, (one, two) = await running(edge)
