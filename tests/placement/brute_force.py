@@ -12,6 +12,7 @@ from decision_verifier import INFINITE, SLACK, Wish, subsets
 
 from graph.kinds import Component, Node
 from graph.kinds.policy import ScoreWeights, Term
+from graph.values import Resources
 from graph.view import each
 
 DEFAULT = [[Term.SITES], [Term.LATENCY, Term.HEADROOM, Term.PRICE, Term.MOVES]]
@@ -98,7 +99,7 @@ def _latency(wish: Wish, sites: set[str]) -> float:
 
 def _price(wish: Wish, chosen: Sequence[set[str]]) -> float:
     return sum(
-        wish.wanted(one) * one.resources.cpu_millicores / 1000 * wish.sites[site].price_per_core_hour
+        wish.wanted(one) * wish.price_of(one, site)
         for unit, sites in zip(wish.units, chosen, strict=True)
         for one in unit
         for site in sites
@@ -111,14 +112,20 @@ def _most(wish: Wish) -> float:
 
 
 def _in_use(wish: Wish, unit: Sequence[Component], site: str) -> float:
-    """The share in use of the scarcer of CPU and memory, where only what may be used is free."""
+    """The share in use of the scarcest of what is asked for, where only what may be used is free."""
     nodes = list(each(wish.view, Node, "site_id", site))
     usable_ones = [node for node in nodes if any(wish.node_takes(one, node) for one in unit)]
     share = 0.0
-    for resource in ("cpu_millicores", "memory_bytes"):
-        needed = sum(getattr(one.resources, resource) * wish.wanted(one) for one in unit)
-        usable = sum(getattr(one.usable, resource) for one in nodes)
-        free = sum(getattr(wish.free(one), resource) for one in usable_ones)
-        if needed:
-            share = max(share, 1 - (free - needed) / usable)
+    for resource in sorted({name for one in unit for name in _amounts(one.resources)}):
+        needed = sum(_amounts(one.resources).get(resource, 0) * wish.wanted(one) for one in unit)
+        usable = sum(_amounts(one.usable).get(resource, 0) for one in nodes)
+        free = sum(_amounts(wish.free(one)).get(resource, 0) for one in usable_ones)
+        share = max(share, 1 - (free - needed) / usable)
     return min(share, 1.0)
+
+
+def _amounts(resources: Resources) -> dict[str, int]:
+    """What there is of it, by name of the resource, or model of the accelerator."""
+    found = {name: getattr(resources, name) for name in ("cpu_millicores", "memory_bytes", "storage_bytes")}
+    found |= {one.model: one.count for one in resources.accelerators}
+    return {name: amount for name, amount in found.items() if amount}

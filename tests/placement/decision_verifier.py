@@ -79,6 +79,16 @@ class Wish:
     def wanted(self, component: Component) -> int:
         return self.replicas.get(component.name, component.replicas)
 
+    def price_of(self, component: Component, site_id: str) -> float:
+        """Price units an hour of one replica at a site: cores, memory and accelerators; storage has no price."""
+        site, needs = self.sites[site_id], component.resources
+        models = {one.model: one.price_per_hour for one in site.accelerator_prices}
+        return (
+            needs.cpu_millicores / 1000 * site.price_per_core_hour
+            + needs.memory_bytes / 2**30 * site.price_per_gib_hour
+            + sum(one.count * models.get(one.model, 0.0) for one in needs.accelerators)
+        )
+
     # ---- units
 
     @cached_property
@@ -506,7 +516,7 @@ def verify_words(wish: Wish, decision: Decision) -> list[set[str]]:
         chosen.append(sites)
     assert wish.broken(chosen) == []
     price = sum(
-        count * component.resources.cpu_millicores / 1000 * wish.sites[site].price_per_core_hour
+        count * wish.price_of(component, site)
         for component in wish.components
         for site, count in counts[component.id].items()
     )

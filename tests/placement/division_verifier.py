@@ -67,10 +67,10 @@ def _takes(wish: Wish, component: Component, chosen: set[str]) -> bool:
         return False
     left = total - sum(least.values())
     price = 0.0
-    for site in sorted(chosen, key=lambda one: wish.sites[one].price_per_core_hour):
+    for site in sorted(chosen, key=lambda one: wish.price_of(component, one)):
         more = min(left, most[site] - least[site])
         left -= more
-        price += (least[site] + more) * wish.sites[site].price_per_core_hour * component.resources.cpu_millicores / 1000
+        price += (least[site] + more) * wish.price_of(component, site)
     limit = wish.policy.max_price_per_hour
     return price <= (INFINITE if limit is None else limit + SLACK)
 

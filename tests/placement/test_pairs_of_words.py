@@ -41,7 +41,7 @@ from graph.kinds.policy import (
     TolerationOperator,
 )
 from graph.refusal import InvalidInput
-from graph.values import Taint, TaintEffect
+from graph.values import AcceleratorPrice, Taint, TaintEffect
 from placement.decision import Decision, PlacementStatus
 
 TOTAL = 6
@@ -74,6 +74,8 @@ class Row:
                 tier=Tier.METRO if name in "be" else Tier.DISTRICT,
                 labels={"rack": "xyxyx"[n], "name": name},
                 price_per_core_hour=0.1 * (n + 1) + 0.01 * n * n,
+                price_per_gib_hour=0.002 * (5 - n) ** 2,
+                accelerator_prices=[AcceleratorPrice("gpu", (0.31, 0.07, 0.23, 0.0, 0.17)[n])][: n != 3],
                 nodes=0,
             )
             cluster = build.cluster(self.sites[name])
@@ -81,7 +83,7 @@ class Row:
                 build.node(
                     self.sites[name],
                     cluster_id=cluster.id,
-                    capacity=amount(4000, 16 * GIB),
+                    capacity=amount(4000, 16 * GIB, gpu=4),
                     labels={"nic": "fast"} if name in "bde" and place else {},
                     taints=[Taint("gpu", "yes", TaintEffect.NO_SCHEDULE)] if name == "e" else [],
                 )
@@ -89,11 +91,17 @@ class Row:
             bandwidth = 100.0 if one == "c" else 1000.0
             build.link(self.sites[one], self.sites[other], 2.0 + 0.0137 * 2**n, bandwidth_mbps=bandwidth)
         self.web = build.component(name="web", replicas=2)
-        self.db = build.component(name="db")
+        self.db = build.component(name="db", resources=amount(1000, 2 * GIB, gpu=1))
         other = build.component(name="other", resources=amount(100))
         self.other, self.own = build.deployment(), build.deployment()
+        self.other = build.change(self.other, labels={"role": "primary", "team": "blue"})
+        self.own = build.change(self.own, labels={"role": "primary"})
         self._run(other, "c", self.other.id)
         self._run(self.web, "b", self.own.id)
+
+    @property
+    def app_id(self) -> str:
+        return self.build.version.app_id
 
     def _run(self, component: Component, name: str, deployment_id: str) -> None:
         node = next(iter(self.build.view.ids("Node", "site_id", self.sites[name].id)))
@@ -157,10 +165,16 @@ WORDS: dict[str, Callable[[Row], Fields]] = {
     "spread each": lambda row: {"spread": [Spread(by=SpreadBy.REGION, level="COUNTRY", max_sites_each=1)]},
     "spread over sites": lambda row: {"spread": [Spread(by=SpreadBy.SITE, min_domains=2)]},
     "affinity": lambda row: {"affinity": [AppAffinity(deployment_ids=[row.other.id])]},
+    "affinity by labels": lambda row: {"affinity": [AppAffinity(labels="role=primary,team in (blue,red)")]},
+    "affinity by app": lambda row: {"affinity": [AppAffinity(app_ids=[row.app_id])]},
     "affinity in a region": lambda row: {
         "affinity": [AppAffinity(deployment_ids=[row.other.id], scope=AffinityScope.REGION)]
     },
     "antiAffinity at a site": lambda row: {"anti_affinity": [AppAffinity(deployment_ids=[row.other.id])]},
+    "antiAffinity by labels": lambda row: {"anti_affinity": [AppAffinity(labels="role")]},
+    "antiAffinity by labels in a region": lambda row: {
+        "anti_affinity": [AppAffinity(labels="team!=red", scope=AffinityScope.REGION)]
+    },
     "antiAffinity": lambda row: {
         "anti_affinity": [AppAffinity(deployment_ids=[row.other.id], scope=AffinityScope.REGION)]
     },
