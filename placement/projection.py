@@ -16,7 +16,7 @@ from placement.claims import Claims
 from placement.inventory import Inventory, Noted, brought_up, inventory_of
 from placement.kept import MOST_BYTES, Shelf
 from placement.outlook import Outlooks
-from placement.shares import Shares, is_where_it_was, takes_as_much
+from placement.shares import Shares, is_as_reserved, is_where_it_was, takes_as_much
 
 MOST_NOTED = 1_000
 """Changes that are noted before the columns are brought up to date though nobody asks: else the first who does waits for all
@@ -93,6 +93,8 @@ class Projection:
         elif change.kind == "Instance":
             if isinstance(before, Instance) and isinstance(after, Instance) and is_where_it_was(before, after):
                 return
+            if before is None and isinstance(after, Instance) and is_as_reserved(self.reader, after.release_id):
+                return  # what came takes up what was kept for it
             for one in (before, after):
                 if isinstance(one, Instance):
                     noted.releases[one.release_id] = None

@@ -103,8 +103,8 @@ class Refusals(Sequence[SiteRefusal]):
     __hash__ = None  # type: ignore[assignment]  # they are compared by what they say
 
     def __iter__(self) -> Iterator[SiteRefusal]:
-        for at in range(len(self)):
-            yield self._refusal(at)
+        for first in range(0, len(self), _AT_ONCE):
+            yield from self._refusals(slice(first, first + _AT_ONCE))
 
     @overload
     def __getitem__(self, index: int) -> SiteRefusal: ...
@@ -112,7 +112,7 @@ class Refusals(Sequence[SiteRefusal]):
     def __getitem__(self, index: slice) -> list[SiteRefusal]: ...
     def __getitem__(self, index: int | slice) -> SiteRefusal | list[SiteRefusal]:
         if isinstance(index, slice):
-            return [self._refusal(at) for at in range(*index.indices(len(self)))]
+            return self._refusals(index)
         at = index + len(self) if index < 0 else index
         if not 0 <= at < len(self):
             raise IndexError(index)
@@ -202,6 +202,25 @@ class Refusals(Sequence[SiteRefusal]):
             places.append(place)
         return places
 
+    def _refusals(self, which: slice) -> list[SiteRefusal]:
+        """Some of them. Most sites are refused by rules, and those by the same ones are told the same."""
+        made, ids = self.made, self._ids
+        rows, units = self._rows[which], self._units[which]
+        told: list[list[Reason] | None] = [None] * len(rows)
+        for unit, screening in enumerate(made.screenings):
+            refused = np.flatnonzero((units == unit) & ~screening.passed[rows])
+            for place, reasons in zip(refused.tolist(), screening.reasons_of(rows[refused]), strict=True):
+                told[place] = reasons
+        names = [one.names if len(made.units) > 1 else [] for one in made.units]
+        return [
+            SiteRefusal(
+                site_id=ids[row],
+                reasons=self._reasons(unit, row) if reasons is None else reasons,
+                components=names[unit],
+            )
+            for row, unit, reasons in zip(rows.tolist(), units.tolist(), told, strict=True)
+        ]
+
     def _refusal(self, at: int) -> SiteRefusal:
         row, unit = int(self._rows[at]), int(self._units[at])
         made = self.made
@@ -228,6 +247,8 @@ class Refusals(Sequence[SiteRefusal]):
 
 
 CROWDED = "crowded"
+_AT_ONCE = 256
+"""Words that are made together where all are gone through."""
 
 
 def _crowded(names: Sequence[str]) -> Reason:

@@ -15,6 +15,7 @@ from graph.view import Reader, each, get_as
 from placement.capacity import holds_resources, instances_by_node, placed_replicas, replicas_of
 from placement.nodes import LARGEST
 
+FEW_INSTANCES = 4
 Amount = tuple[int, int, int]
 """In the order of `placement.nodes.RESOURCES`."""
 
@@ -183,6 +184,18 @@ def is_where_it_was(before: Instance, after: Instance) -> bool:
         and before.release_id == after.release_id
         and holds_resources(before) == holds_resources(after)
     )
+
+
+def is_as_reserved(reader: Reader, release_id: str) -> bool:
+    """Whether all that is seen of a release is where it was reserved, so that it takes up that and no more.
+
+    Of one with more than a few instances that is not looked at: False.
+    """
+    release = get_as(reader, Release, release_id)
+    if release is None or reader.count("Instance", "release_id", release_id) > FEW_INSTANCES:
+        return False
+    seen = instances_by_node(reader, release_id)
+    return all(count <= release.assignments.get(node_id, 0) for node_id, count in seen.items())
 
 
 def _share(release: Release, seen: Mapping[str, int]) -> Share:

@@ -60,6 +60,9 @@ def test_pages_and_counts_are_those_of_the_whole_list(case: tuple[World, Placeme
         return
     whole = verdict.whole()
     rules = {reason.rule for one in whole.refusals for reason in one.reasons}
+    told = verdict.told
+    assert list(told) == [told[at] for at in range(len(told))] == whole.refusals
+    assert told[-3:] == whole.refusals[-3:]
     assert sites_by_rule(verdict) == sites_by_rule(whole)
     for first in (1, 2, 100):
         assert paged(verdict, first=first) == paged(whole, first=first) == whole.refusals
