@@ -79,9 +79,9 @@ class Draft:
         return [one.components for one in self.units]
 
 
-def draft(room: SharedRoom, at: int) -> Draft:
-    """Asks the rules of a problem on what the others have left."""
-    problem = room.left(at)
+def draft(room: SharedRoom, at: int, *, alone: bool = False) -> Draft:
+    """Asks the rules of a problem on what the others have left; `alone`: on all the room that there was."""
+    problem = room.problems[at] if alone else room.left(at)
     units = unit_problems(problem)
     screenings = screen([one.problem for one in units], RULES)
     return Draft(at, problem, tuple(units), tuple(screenings))

@@ -101,6 +101,13 @@ class SharedRoom:
         free[touched] = np.maximum(free[touched] - self._taken[columns][:, holder[touched]].T, 0)
         return replace(problem, bins=replace(bins, free=free), words=self._words(problem))
 
+    def touched(self, at: int) -> Mask:
+        """(sites,): those of a problem of whose room the others took some."""
+        problem = self.problems[at]
+        found = np.zeros(len(problem), dtype=bool)
+        found[problem.bins.site[self._uses[self.holder_of[at]] > 0]] = True
+        return found
+
     def use_of(self, at: int, layout: Layout, units: Sequence[Sequence[int]]) -> Use:
         """What a choice on nodes takes of a problem's room.
 

@@ -1,17 +1,12 @@
 """Where deployments go that cannot stay as they are, with the fewest moves: failover, drain, what a rule refuses by now.
 
-What a deployment has at sites that still pass stays there. What is missing is first looked for as single sites beside what
-stays, which is one pass over arrays and the answer of nearly every failover. Only where that does not do is the whole model
-searched: with what stays held, then free, with the moves before everything else. That no choice moves less is known from
-what the remaining sites lack, or from the exact model where it is small.
-
-The deployments of one call share their room. They are decided by priority, the larger first; one that finds no place since
-others of the call took it is tried again in their stead, and if some still have none all are decided as one batch.
+Each is put right by itself (`placement.repair_one`). The deployments of one call share their room. They are decided by
+priority, the larger first; one that finds no place, or moves more than it would alone, since others of the call took its
+room is tried again before each of them, and if some still have no place all are decided as one batch.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
@@ -21,22 +16,16 @@ import numpy as np
 from graph.kinds.policy import Term
 from placement.arrays import Ints
 from placement.batch import Asked, BatchLimits, decide_together
-from placement.batch_drafts import Draft, Option, chosen, draft, held, keeping, laid
+from placement.batch_drafts import Draft, draft, held
 from placement.batch_room import Renewed, SharedRoom
 from placement.engine import decide, feasible
-from placement.modelling import Modelled, objective_of
-from placement.placements import moves_of
+from placement.modelling import objective_of
 from placement.problem import Problem
-from placement.repair_beside import beside, least_moves, staying
-from placement.scores.moves import moves
-from placement.solve.evaluation import TOLERANCE, evaluate
-from placement.solve.model import Clients, Group, Limits, Model
-from placement.solve.solve import solve
+from placement.repair_one import Found, moves_in, repaired
+from placement.solve.model import Limits
 from placement.stopping import look
 from placement.verdict import Verdict
 
-MAX_CUTS = 6
-"""How often a choice is made anew because what was chosen does not fit on nodes."""
 MAX_SWAPS = 16
 """How many others are tried again in another order for one that found no place."""
 
@@ -99,14 +88,6 @@ class Repairs:
         return tuple(one.id for one in self.repairs if not one.verdict.feasible)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    option: Option
-    moves: int
-    least: int
-    steps: int
-
-
 def repair(hits: Sequence[Hit], *, limits: Limits | None = None) -> Repairs:
     """The fewest moves that put every hit deployment right, and of those the best choice by its own policy.
 
@@ -118,12 +99,12 @@ def repair(hits: Sequence[Hit], *, limits: Limits | None = None) -> Repairs:
     limits = limits or Limits()
     room = SharedRoom([one.problem for one in hits], renewed=[Renewed(one.renewed, one.nodes) for one in hits])
     order = sorted(range(len(hits)), key=lambda at: (-hits[at].priority, -_size(hits[at].problem), hits[at].id))
-    found: dict[int, _Found] = {}
+    found: dict[int, Found] = {}
     failed: list[int] = []
     steps = 0
     for at in order:
         look(limits.stop)
-        one, made = _repaired(room, at, limits)
+        one, made = repaired(room, at, limits)
         steps += made
         if one is None:
             failed.append(at)
@@ -131,7 +112,10 @@ def repair(hits: Sequence[Hit], *, limits: Limits | None = None) -> Repairs:
             found[at] = one
             room.take(one.option.use)
     for at in failed:
-        steps += _in_the_stead_of_others(room, hits, at, found, limits)
+        steps += _before_others(room, at, _movable(hits, at, found), found, limits)
+    for at in order:
+        if at in found:
+            steps += _before_others(room, at, _lacking_room(room, hits, at, found), found, limits)
     if len(found) < len(hits) and any(one.moves for one in found.values()):
         steps += _all_anew(room, hits, found, limits)
     repairs = []
@@ -152,7 +136,7 @@ def _not_placed(room: SharedRoom, hits: Sequence[Hit], at: int, limits: Limits) 
     return Repair(hits[at].id, decide(problem, limits=limits), 0, 0, alone)
 
 
-def _all_anew(room: SharedRoom, hits: Sequence[Hit], found: dict[int, _Found], limits: Limits) -> int:
+def _all_anew(room: SharedRoom, hits: Sequence[Hit], found: dict[int, Found], limits: Limits) -> int:
     """Decides all as one batch, with the moves first, and takes that when it leaves fewer of a priority without a place."""
     asked = [Asked(one.id, moves_first(one.problem), one.priority) for one in hits]
     bounds = BatchLimits(
@@ -172,7 +156,9 @@ def _all_anew(room: SharedRoom, hits: Sequence[Hit], found: dict[int, _Found], l
         if option is not None:
             room.take(option.use)
             least = before[at].least if at in before else 0
-            found[at] = _Found(option, _moves(option), min(least, _moves(option)), together.iterations)
+            found[at] = Found(
+                option, moves_in(option), min(least, moves_in(option)), together.iterations, np.empty(0, dtype=np.int64)
+            )
     if _unplaced(hits, set(found)) >= _unplaced(hits, set(before)):
         for one in found.values():
             room.give_back(one.option.use)
@@ -223,144 +209,45 @@ def _size(problem: Problem) -> float:
     return float((problem.needed / np.maximum(problem.bins.typical, 1.0)).max(initial=0.0))
 
 
-def _in_the_stead_of_others(
-    room: SharedRoom, hits: Sequence[Hit], at: int, found: dict[int, _Found], limits: Limits
-) -> int:
-    """Decides one before another that was decided earlier and is of no higher priority, if both find a place so."""
-    steps = 0
-    others = sorted(
-        (one for one in found if found[one].moves and hits[one].priority <= hits[at].priority),
-        key=lambda one: hits[one].id,
-    )
+def _lacking_room(room: SharedRoom, hits: Sequence[Hit], at: int, found: Mapping[int, Found]) -> list[int]:
+    """Those of no higher priority that moved to where one lacks room which moves more than it would alone."""
+    mine = found[at]
+    if mine.moves <= mine.least or not len(mine.lacks):
+        return []
+    return [
+        one
+        for one in _movable(hits, at, found)
+        if any(np.isin(room.site_of[one][rows], mine.lacks).any() for rows in found[one].option.open)
+    ]
+
+
+def _movable(hits: Sequence[Hit], at: int, found: Mapping[int, Found]) -> list[int]:
+    """Those of no higher priority than one that move, by id."""
+    others = (one for one in found if one != at and found[one].moves and hits[one].priority <= hits[at].priority)
+    return sorted(others, key=lambda one: hits[one].id)
+
+
+def _before_others(room: SharedRoom, at: int, others: Sequence[int], found: dict[int, Found], limits: Limits) -> int:
+    """Decides one before another that was decided earlier, if both find a place so, and where both had one with fewer moves.
+
+    The steps that were made.
+    """
+    steps, mine = 0, found.get(at)
     for other in others[:MAX_SWAPS]:
-        before = found[other]
-        room.give_back(before.option.use)
-        first, made = _repaired(room, at, limits)
+        before = [one for one in (mine, found[other]) if one is not None]
+        for one in before:
+            room.give_back(one.option.use)
+        first, made = repaired(room, at, limits)
         steps += made
         if first is not None:
             room.take(first.option.use)
-            second, made = _repaired(room, other, limits)
+            second, made = repaired(room, other, limits)
             steps += made
-            if second is not None:
+            if second is not None and (mine is None or first.moves + second.moves < mine.moves + found[other].moves):
                 room.take(second.option.use)
                 found[at], found[other] = first, second
                 return steps
             room.give_back(first.option.use)
-        room.take(before.option.use)
+        for one in before:
+            room.take(one.option.use)
     return steps
-
-
-def _repaired(room: SharedRoom, at: int, limits: Limits) -> tuple[_Found | None, int]:
-    """The best repair on what is left of the room, and the steps of search."""
-    of = draft(room, at)
-    if of.problem.policy.division is not None:
-        return _divided(room, of, limits)
-    made = of.modelled(narrow=True, limits=limits)
-    now = staying(made)
-    least = least_moves(made, now)
-    best, steps = _near(room, of, made, now), 0
-    if best is None or _moves(best) > least:
-        kept = tuple(keeping(one, rows, label="stays") for one, rows in zip(made.model.units, now, strict=True))
-        found, took, _ = _searched(room, of, made, replace(made.model, units=kept), begin=best)
-        best, steps = _fewer(best, found), steps + took
-    if best is None or _moves(best) > least:
-        found, took, bound = _searched(room, of, made, made.model, begin=best)
-        if found is None and made.narrow:
-            made = of.modelled(narrow=False, limits=limits)
-            found, more, bound = _searched(room, of, made, made.model, begin=best)
-            took += more
-        best, steps = _fewer(best, found), steps + took
-        if room.left(at) is room.problems[at]:
-            least = max(least, bound)
-    if best is None:
-        return None, steps
-    return _Found(best, _moves(best), min(least, _moves(best)), steps), steps
-
-
-def _divided(room: SharedRoom, of: Draft, limits: Limits) -> tuple[_Found | None, int]:
-    """A repair of totals: where they run now, else there and at others, else anywhere; nothing is proved of the moves."""
-    here = [_running(unit.problem) for unit in of.units]
-    first = [here[0], *(one[:0] for one in here[1:])]
-    best, steps = None, 0
-    for among, must in ((here, ()), (None, first), (None, ())):
-        if among is not None and not all(map(len, among)):
-            continue
-        found, took = chosen(room, of, limits=limits, among=among, must=must)
-        best, steps = _fewer(best, found), steps + took
-        if best is not None and not _moves(best):
-            break
-    return (None if best is None else _Found(best, _moves(best), 0, steps)), steps
-
-
-def _running(problem: Problem) -> Ints:
-    """The rows where something of it runs."""
-    there = list(problem.current.values())
-    return np.flatnonzero(np.any(there, axis=0)) if there else np.empty(0, dtype=np.int64)
-
-
-def _near(room: SharedRoom, of: Draft, made: Modelled, now: tuple[Ints, ...]) -> Option | None:
-    """What stays, with single sites beside it where it lacks some; None when that does not do."""
-    open: tuple[Ints, ...] | None = now
-    if not evaluate(made.model, now).feasible:
-        open = beside(made, now)
-    if open is None:
-        return None
-    found = laid(room, of, made, open)
-    return found if isinstance(found, Option) else None
-
-
-def _searched(
-    room: SharedRoom, of: Draft, made: Modelled, model: Model, *, begin: Option | None
-) -> tuple[Option | None, int, int]:
-    """The best choice with the moves before everything else, the steps made, and how few moves are proved."""
-    model, steps = _moves_first(made, model), 0
-    if begin is not None:
-        start = [np.flatnonzero(np.isin(made.rows(unit), rows)) for unit, rows in enumerate(begin.open)]
-        model = replace(model, start=tuple(start))
-    least: int | None = None
-    for _ in range(MAX_CUTS):
-        choice = solve(model)
-        steps += choice.iterations
-        if least is None:
-            # Later models have fewer candidates: their bounds are none of the whole.
-            least = 0 if choice.bound is None or made.narrow else math.ceil(float(choice.bound[0]) - TOLERANCE)
-        if not choice.feasible:
-            break
-        found = laid(room, of, made, choice.open)
-        if isinstance(found, Option):
-            return found, steps, least
-        if not found:
-            break
-        model = _without(made, model, found)
-    return None, steps, least or 0
-
-
-def _moves_first(made: Modelled, model: Model) -> Model:
-    """The model with a tier more, before all others: the moves."""
-    units = []
-    for at, one in enumerate(model.units):
-        cost = np.vstack([moves(made.units[at].problem, one.sites), one.open_cost])
-        clients = None if one.clients is None else Clients(one.clients.cost, one.clients.tier + 1)
-        units.append(replace(one, open_cost=cost, clients=clients))
-    serving = tuple(replace(one, tier=one.tier + 1) for one in model.serving)
-    return replace(model, units=tuple(units), tiers=model.tiers + 1, serving=serving)
-
-
-def _without(made: Modelled, model: Model, crowded: Sequence[tuple[int, int]]) -> Model:
-    """The model in which some units are not opened at some rows."""
-    units = list(model.units)
-    for unit, row in crowded:
-        place = np.flatnonzero(made.rows(unit) == row)
-        units[unit] = replace(units[unit], groups=(*units[unit].groups, Group(place, at_most=0, label="crowded")))
-    return replace(model, units=tuple(units))
-
-
-def _moves(option: Option) -> int:
-    return moves_of(option.made, option.layout)
-
-
-def _fewer(one: Option | None, other: Option | None) -> Option | None:
-    """The one with fewer moves, else the first."""
-    if one is None or other is None:
-        return one or other
-    return other if _moves(other) < _moves(one) else one

@@ -14,10 +14,11 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
+from placement.compiled import Flags, Numbers, Row, Small, kernel
 from placement.modelling import Modelled
 from placement.scores.moves import moves
 from placement.solve.coupling import order_of
-from placement.solve.entries import cheapest
+from placement.solve.entries import cheapest, parts_of
 from placement.solve.evaluation import rows_of
 from placement.solve.model import Clients, Unit, mask_of, nobody
 
@@ -50,11 +51,11 @@ def beside(made: Modelled, now: Sequence[Ints]) -> tuple[Ints, ...] | None:
             cost = unit.open_cost.copy()
             missed = 0
             if unit.clients is not None:
-                more, saved, lacking = _covered(unit.clients, mask)
+                more, saved, lacking = covered(unit.clients, mask)
                 covers, missed = covers + more, missed + lacking
                 cost[unit.clients.tier] += saved
             for serving in lost:
-                more, saved, lacking = _covered(
+                more, saved, lacking = covered(
                     Clients(rows_of(serving.reach, open[serving.client]), serving.tier), mask
                 )
                 covers, missed = covers + more, missed + lacking
@@ -90,7 +91,7 @@ def least_moves(made: Modelled, now: Sequence[Ints]) -> int:
             total += lacking * fewest[at]
     for at in sorted(counted):
         servers = {one.server for one in model.serving if one.client == at}
-        if servers and not servers & counted and not _alone_enough(made, at, now).any():
+        if servers and not made.narrow and not servers & counted and not _alone_enough(made, at, now).any():
             counted |= servers
             total += min(fewest[one] for one in {at, *servers})
     for serving in model.serving:
@@ -111,7 +112,7 @@ def _alone_enough(made: Modelled, number: int, now: Sequence[Ints]) -> Mask:
     found = _reached(made, number, now)
     found[now[number]] = False
     if unit.clients is not None:
-        covers, _, missed = _covered(unit.clients, mask_of(now[number], unit.count))
+        covers, _, missed = covered(unit.clients, mask_of(now[number], unit.count))
         found &= covers == missed
     return found
 
@@ -152,23 +153,32 @@ def _reached(made: Modelled, number: int, now: Sequence[Ints]) -> Mask:
     return found
 
 
-def _covered(clients: Clients, open: Mask) -> tuple[Ints, Floats, int]:
+def covered(clients: Clients, open: Mask) -> tuple[Ints, Floats, int]:
     """By candidate: how many of those that nobody serves it would, and what it adds to or takes off the cost of serving.
 
     And how many nobody serves.
     """
-    cost = clients.cost
-    row = np.repeat(np.arange(cost.shape[0]), np.diff(cost.indptr))
-    now = np.full(cost.shape[0], np.inf)
-    there = open[cost.indices]
-    np.minimum.at(now, row[there], cost.data[there])
-    lost = np.isinf(now)
-    count = cost.shape[1]
-    of_lost = lost[row]
-    covers: Ints = np.bincount(cost.indices[of_lost], minlength=count).astype(np.int64)
-    change = np.where(of_lost, cost.data, np.minimum(0.0, cost.data - np.where(of_lost, 0.0, now[row])))
-    added: Floats = np.bincount(cost.indices, weights=change, minlength=count).astype(np.float64)
-    return covers, added, int(np.count_nonzero(lost))
+    covers, change = np.zeros(clients.cost.shape[1], dtype=np.int64), np.zeros(clients.cost.shape[1])
+    return covers, change, _cover(*parts_of(clients.cost), open, covers, change)
+
+
+@kernel
+def _cover(start: Numbers, column: Small, cost: Row, open: Flags, covers: Numbers, change: Row) -> int:
+    missed = 0
+    for row in range(len(start) - 1):
+        now = np.inf
+        for entry in range(start[row], start[row + 1]):
+            if open[column[entry]]:
+                now = min(now, cost[entry])
+        if now == np.inf:
+            missed += 1
+            for entry in range(start[row], start[row + 1]):
+                covers[column[entry]] += 1
+                change[column[entry]] += cost[entry]
+        else:
+            for entry in range(start[row], start[row + 1]):
+                change[column[entry]] += min(0.0, cost[entry] - now)
+    return missed
 
 
 def _any_open(matrix: csr_array, open: Mask) -> Mask:

@@ -79,6 +79,12 @@ def cheapest(cost: csr_array, open: Mask, *, rows: Ints | None = None) -> Floats
     return _cheapest(*parts_of(cost), among, open)
 
 
+def least_of(matrix: csr_array, figures: Floats) -> Floats:
+    """(rows,): the least figure (of each column one) among the columns that have an entry in each row; infinite without."""
+    indptr, indices, _ = parts_of(matrix)
+    return _least_of(indptr, indices, figures)
+
+
 def nearest(by_column: Listed, columns: Ints, *, rows: int) -> tuple[Ints, Floats]:
     """(rows,): of some columns (ascending) the one with the least entry of each row, the first of equal ones, and the entry;
     -1 and infinite without one. by_column: the matrix with its columns as rows."""
@@ -130,6 +136,15 @@ def _cheapest(indptr: Numbers, indices: Small, data: Row, rows: Numbers, open: F
         for entry in range(indptr[rows[at]], indptr[rows[at] + 1]):
             if open[indices[entry]]:
                 found[at] = min(found[at], data[entry])
+    return found
+
+
+@kernel
+def _least_of(indptr: Numbers, indices: Small, figures: Row) -> Row:
+    found = np.full(len(indptr) - 1, np.inf)
+    for row in range(len(found)):
+        for entry in range(indptr[row], indptr[row + 1]):
+            found[row] = min(found[row], figures[indices[entry]])
     return found
 
 

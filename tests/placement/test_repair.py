@@ -162,6 +162,58 @@ def test_one_that_was_decided_first_makes_way_for_one_that_has_no_other_place():
     assert {each.id: placed(each) for each in found.repairs} == {one.id: [anywhere.id], other.id: [only.id]}
 
 
+def near_both(build: Builder, *, nodes: int = 1) -> tuple[list[Site], tuple[Site, ...]]:
+    """Two places and a lost site, which nothing may run at; then a site near both places, and one near each alone."""
+    lost, first, second = (build.site() for _ in range(3))
+    both, one, other = (build.site(nodes=nodes) for _ in range(3))
+    for place, site, latency_ms in ((first, both, 1.0), (second, both, 1.0), (first, one, 2.0), (second, other, 2.0)):
+        build.link(place, site, latency_ms)
+    return [lost, first, second], (both, one, other)
+
+
+@pytest.mark.parametrize("priority", [0, 5])
+def test_one_that_was_decided_first_makes_way_for_one_that_would_move_more_but_not_for_a_lower_priority(priority):
+    build = Builder()
+    gone, (both, one, other) = near_both(build)
+    lost, *places = gone
+    large, small = build.component(resources=amount(3500)), build.component(resources=amount(3000))
+    first, second = running(build, large, lost), running(build, small, lost)
+    hits = [
+        hit(
+            build,
+            first,
+            large,
+            policy=PlacementPolicy(latency=near(places[0], within_ms=2.5)),
+            lost=tuple(gone),
+            priority=priority,
+        ),
+        hit(build, second, small, policy=PlacementPolicy(latency=near(*places, within_ms=2.5)), lost=tuple(gone)),
+    ]
+    found = repair(hits)
+    where = {each.id: placed(each) for each in found.repairs}
+    if priority:
+        assert where == {first.id: [both.id], second.id: sorted([one.id, other.id])}
+    else:
+        assert where == {first.id: [one.id], second.id: [both.id]}
+        assert (found.moves, found.least) == (2, 2)
+
+
+def test_the_fewest_moves_are_proved_also_of_those_that_share_room_where_there_is_enough():
+    build = Builder()
+    gone, (both, one, other) = near_both(build, nodes=4)
+    lost, *places = gone
+    component = build.component(resources=amount(1000))
+    policy = PlacementPolicy(latency=near(*places, within_ms=2.5))
+    hits = [
+        hit(build, deployment, component, policy=policy, lost=(*gone, both))
+        for deployment in [running(build, component, lost) for _ in range(3)]
+    ]
+    found = repair(hits)
+    assert [(placed(each), each.moves, each.least) for each in found.repairs] == [
+        (sorted([one.id, other.id]), 2, 2)
+    ] * 3
+
+
 def test_what_has_no_place_says_whether_it_would_have_one_without_the_others():
     build = Builder()
     lost, _ = build.site(nodes=2), build.site()
