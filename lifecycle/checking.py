@@ -9,7 +9,7 @@ from graph.kinds import Component
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import InvalidState
 from graph.view import Reader
-from lifecycle.indulgence import Indulgent, blemished
+from lifecycle.indulgence import blemished, indulged
 from lifecycle.unplaceable import Unplaceable
 from placement.decision import Decision, SitePlacement
 from placement.verification import verify
@@ -66,7 +66,7 @@ def verify_at_head(
     """
     reader = head
     if deployment_id is not None:
-        reader = Indulgent(head, blemished(head, deployment_id, leave_out=leave_out, with_nodes=with_nodes))
+        reader = indulged(head, blemished(head, deployment_id, leave_out=leave_out, with_nodes=with_nodes))
     verify(
         reader,
         decision,

@@ -142,6 +142,11 @@ class Indulgent:
         return node.cluster_id in self._what.clusters
 
 
+def indulged(reader: Reader, what: Blemished) -> Reader:
+    """A reader that shows those as if they were in order: the reader itself, which is quicker, where there are none."""
+    return Indulgent(reader, what) if what else reader
+
+
 def _is_dark(reader: Reader, site_id: str) -> bool:
     return all(one.status is NodeStatus.NOT_READY for one in each(reader, Node, "site_id", site_id))
 

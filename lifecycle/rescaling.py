@@ -35,7 +35,7 @@ from lifecycle.autoscaling_pace import recent_changes
 from lifecycle.autoscaling_targets import Target, held
 from lifecycle.components import components_of
 from lifecycle.events import AUTHOR, tell
-from lifecycle.indulgence import Indulgent, blemished
+from lifecycle.indulgence import blemished, indulged
 from lifecycle.opening import create_operation
 from lifecycle.progress import begun_message, begun_phase
 from lifecycle.releases import STARTS_ANEW
@@ -83,7 +83,7 @@ def scale_sites(edit: Edit, deployment_id: str, found: Sequence[Judged]) -> list
     What does not hold at head any more is left out.
     """
     changed = [one for one in found if one.changes and _may(edit, one)]
-    own = Indulgent(edit, blemished(edit, deployment_id))
+    own = indulged(edit, blemished(edit, deployment_id))
     changed = [one for one in changed if _apply(edit, own, deployment_id, one)]
     ids = {one.target.release.id for one in changed}
     for one in found:
