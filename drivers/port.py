@@ -272,6 +272,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     site_id: str
     at_ms: int
     """When, UTC milliseconds by the backend's clock: tells a new sample from an old one, and decides nothing."""
+    window_ms: int = 0
+    """Over how long before that it was measured; 0: at that moment, or it is not told."""
     instance: str | None = None
     """The instance's name; none: measured before it reaches any, so that it is known while none is ready."""
     node_id: str | None = None

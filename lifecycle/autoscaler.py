@@ -94,6 +94,7 @@ class Autoscaler:
             prometheus=self._prometheus,
             settings=settings,
             clock=clock,
+            now_ms=ledger.now_ms,
         )
         self._memory: dict[Key, Remembered] = {}
         self._scaled = Scaled(ledger.view)

@@ -8,7 +8,6 @@ has stopped, or one that a restarted process meets standing still, scales nothin
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,12 +19,13 @@ from drivers.clock import Clock
 from drivers.port import DriverProblem, Sample, SamplingBackend, Unreachable
 from graph.kinds import (
     Instance,
-    InstanceStatus,
     PrometheusQuery,
     ScalingMetric,
     Site,
 )
 from graph.view import Reader, each, get_as
+from lifecycle.autoscaling_beginning import Beginnings
+from lifecycle.autoscaling_measured import Read, measured_of, percent
 from lifecycle.autoscaling_rule import Measured
 from lifecycle.autoscaling_targets import Target
 from lifecycle.autoscaling_turns import Turns
@@ -48,10 +48,6 @@ QUERIES_AT_ONCE_A_TENANT = 2
 QUERIES_A_ROUND = 64
 """Of one tenant, at one metrics server: those that were asked longest ago come first."""
 NAMES_A_CALL = 500
-SPREAD_MS = 60_000
-"""How much older than the newest a replica's sample may be: after that it counts as missing."""
-NOT_MEASURED = "nothing is measured of it"
-NONE_READY = "nothing is measured of its replicas that are ready"
 NO_TURN = "there was no time left to ask for it"
 LEFT_ALONE = "it did not answer lately and is left alone for a while"
 TOO_MANY = (
@@ -74,15 +70,6 @@ class Reading(NamedTuple):
     """Why nothing is measured."""
 
 
-class _Read(NamedTuple):
-    """What one target's source said."""
-
-    measured: Measured | None
-    at_ms: int
-    """The time of the newest sample, by the measuring side's clock."""
-    why: str | None = None
-
-
 class Sampler:
     """Reads samples, and remembers which it has seen."""
 
@@ -94,12 +81,18 @@ class Sampler:
         prometheus: Prometheus,
         settings: LifecycleSettings,
         clock: Clock,
+        now_ms: Callable[[], int],
     ) -> None:
+        """`now_ms` is the graph's time."""
         self._connections = connections
         self._view = view
         self._prometheus = prometheus
         self._settings = settings
         self._clock = clock
+        self._now_ms = now_ms
+        self._beginnings = Beginnings(
+            initialisation_s=settings.cpu_initialisation_s, readiness_s=settings.initial_readiness_s
+        )
         self._clusters = Turns(at_once=CLUSTERS_AT_ONCE, each=1)
         self._servers: dict[str, Turns] = {}
         """By URL."""
@@ -123,7 +116,7 @@ class Sampler:
                 by_query.setdefault((one.policy.tenant_id, one.policy.prometheus), []).append(one)
             else:
                 by_cluster.setdefault(one.release.cluster_id or "", []).append(one)
-        found: dict[Key, _Read] = {}
+        found: dict[Key, Read] = {}
         until = asyncio.get_running_loop().time() + self._settings.samples_round_s
         asked = [_in_time(partial(self._of_cluster, *one), one[1], until=until) for one in by_cluster.items()]
         for query in self._whose_turn(by_query, found):
@@ -134,9 +127,10 @@ class Sampler:
         self._forget(by_cluster, by_query)
         now = self._clock.monotonic()
         self._seen = {one.key: self._seen.get(one.key) or Seen(first_s=now) for one in targets}
+        self._beginnings.keep(self._seen)
         return {one.key: self._believed(one.key, found[one.key], now=now) for one in targets}
 
-    def _whose_turn(self, by_query: Mapping[Asked, Sequence[Target]], found: dict[Key, _Read]) -> list[Asked]:
+    def _whose_turn(self, by_query: Mapping[Asked, Sequence[Target]], found: dict[Key, Read]) -> list[Asked]:
         """The queries of this round: of each tenant so many at one server; the targets of the others are told so."""
         self._rounds += 1
         at_server: dict[tuple[str, str], list[Asked]] = {}
@@ -160,21 +154,23 @@ class Sampler:
         ways = {_way_to_cluster(one) for one in by_cluster} | {_way_to_server(one) for one in self._servers}
         self._breakers.keep(ways | {_way_to_query(*one) for one in by_query})
 
-    def _believed(self, key: Key, read: _Read, *, now: float) -> Reading:
+    def _believed(self, key: Key, read: Read, *, now: float) -> Reading:
         seen = self._seen[key]
         limit = self._settings.samples_stale_s
         known = read.measured is not None and read.measured.known
-        if known:
+        if read.at_ms:
             seen.note(read.at_ms, now=now)
-        if known and seen.moved_s is not None and now - seen.moved_s <= limit:
-            return Reading(read.measured)
-        quiet = now - (seen.first_s if seen.moved_s is None else seen.moved_s)
+        if known and seen.moved_s is not None:
+            seen.told_s = seen.moved_s
+            if now - seen.moved_s <= limit:
+                return Reading(read.measured)
+        quiet = now - (seen.first_s if seen.told_s is None else seen.told_s)
         why = "its samples do not move on" if known else read.why
         return Reading(None, quiet if quiet > limit else None, why)
 
     # Backends
 
-    async def _of_cluster(self, cluster_id: str, targets: Sequence[Target]) -> dict[Key, _Read]:
+    async def _of_cluster(self, cluster_id: str, targets: Sequence[Target]) -> dict[Key, Read]:
         connection = self._connections.get(cluster_id)
         if connection is None:
             return _none(targets, "its cluster is not connected to")
@@ -192,7 +188,7 @@ class Sampler:
                 for one in found:
                     samples.setdefault(one.name, []).append(one)
             view = self._view()
-            return {one.key: _measured(view, one, samples.get(one.release.backend_name, ())) for one in targets}
+            return {one.key: self._measured(view, one, samples.get(one.release.backend_name, ())) for one in targets}
         except _LeftAlone:
             return _none(targets, f"its cluster does not tell: {LEFT_ALONE}")
         except (DriverProblem, TimeoutError) as problem:
@@ -200,6 +196,14 @@ class Sampler:
         except Exception:
             log.exception("autoscaling.samples_failed", cluster=cluster_id)
             return _none(targets, "its cluster's driver failed: the log of the server has more")
+
+    def _measured(self, view: Reader, target: Target, samples: Sequence[Sample]) -> Read:
+        instances = list(each(view, Instance, "release_id", target.release.id))
+        aside = None
+        if target.policy.metric is ScalingMetric.CPU_UTILIZATION:
+            by_name = {one.instance: one for one in samples if one.instance is not None}
+            aside = self._beginnings.aside(target.key, instances, by_name, now_ms=self._now_ms())
+        return measured_of(target, instances, samples, aside=aside)
 
     @asynccontextmanager
     async def _asking(self, way: str) -> AsyncIterator[None]:
@@ -220,7 +224,7 @@ class Sampler:
 
     # Prometheus
 
-    async def _of_query(self, asked: Asked, targets: Sequence[Target]) -> dict[Key, _Read]:
+    async def _of_query(self, asked: Asked, targets: Sequence[Target]) -> dict[Key, Read]:
         tenant_id, query = asked
         try:
             values = await self._values(tenant_id, query)
@@ -236,11 +240,11 @@ class Sampler:
         for one in targets:
             value = value_of(view, values.by_site, site_id=one.release.site_id, tenant_id=tenant_id)
             if isinstance(value, str):
-                found[one.key] = _Read(None, 0, value)
+                found[one.key] = Read(None, 0, value)
             else:
                 cpu = one.policy.metric is ScalingMetric.CPU_UTILIZATION
-                whole = _percent(one, value * 1000) if cpu else value
-                found[one.key] = _Read(Measured(whole=whole), values.at_ms)
+                whole = percent(one, value * 1000) if cpu else value
+                found[one.key] = Read(Measured(whole=whole), values.at_ms)
         return found
 
     async def _values(self, tenant_id: str, query: PrometheusQuery) -> Values:
@@ -302,8 +306,8 @@ class Sampler:
 
 
 async def _in_time(
-    read: Callable[[], Awaitable[dict[Key, _Read]]], targets: Sequence[Target], *, until: float
-) -> dict[Key, _Read]:
+    read: Callable[[], Awaitable[dict[Key, Read]]], targets: Sequence[Target], *, until: float
+) -> dict[Key, Read]:
     """What a source says by the end of the round."""
     try:
         async with asyncio.timeout_at(until):
@@ -327,12 +331,14 @@ def _way_to_query(tenant_id: str, query: PrometheusQuery) -> str:
 class Seen:
     """Which samples of a target were seen, and when their time moved on. Seconds by the monotonic clock."""
 
-    __slots__ = ("at_ms", "first_s", "moved_s")
+    __slots__ = ("at_ms", "first_s", "moved_s", "told_s")
 
     def __init__(self, *, first_s: float) -> None:
         self.first_s = first_s
         self.at_ms: int | None = None
         self.moved_s: float | None = None
+        self.told_s: float | None = None
+        """When it had moved on the last time that something of it could be believed."""
 
     def note(self, at_ms: int, *, now: float) -> None:
         """Takes in the time of the newest sample. One that goes back was set right: what follows counts from there."""
@@ -362,46 +368,5 @@ def value_of(reader: Reader, values: Mapping[str, float], *, site_id: str, tenan
     return values[site.name]
 
 
-def _none(targets: Iterable[Target], why: str) -> dict[Key, _Read]:
-    return {one.key: _Read(None, 0, why) for one in targets}
-
-
-def _measured(view: Reader, target: Target, samples: Sequence[Sample]) -> _Read:
-    """A target's samples beside the instances that are known of it.
-
-    As the Kubernetes controller does it, those that are not ready are set aside though they were measured, and those that
-    have failed, are going or are not its own (any more) do not count at all.
-    """
-    taken = [
-        (one, value)
-        for one in samples
-        if one.site_id == target.release.site_id and (value := _value(target, one)) is not None
-    ]
-    if not taken:
-        return _Read(None, 0, NOT_MEASURED)
-    whole = max(((one.at_ms, value) for one, value in taken if one.instance is None), default=None)
-    if whole is not None:
-        return _Read(Measured(whole=whole[1]), whole[0])
-    status = {one.backend_name: one.status for one in each(view, Instance, "release_id", target.release.id)}
-    counted = [
-        (one, value) for one, value in taken if not status or status.get(one.instance or "") is InstanceStatus.RUNNING
-    ]
-    newest = max((one.at_ms for one, _ in counted), default=0)
-    ready = {one.instance: value for one, value in counted if newest - one.at_ms <= SPREAD_MS}
-    missing = sum(one is InstanceStatus.RUNNING and name not in ready for name, one in status.items())
-    unready = sum(one is InstanceStatus.PENDING for one in status.values())
-    return _Read(Measured(ready=tuple(ready.values()), missing=missing, unready=unready), newest, NONE_READY)
-
-
-def _value(target: Target, sample: Sample) -> float | None:
-    """What was measured, where it can be meant."""
-    cpu = target.policy.metric is ScalingMetric.CPU_UTILIZATION
-    value = sample.cpu_millicores if cpu else sample.requests_per_second
-    if value is None or not math.isfinite(value) or value < 0:
-        return None
-    return _percent(target, value) if cpu else value
-
-
-def _percent(target: Target, millicores: float) -> float:
-    """Percent of the CPU that one replica asks for."""
-    return 100.0 * millicores / (target.release.resources.cpu_millicores or 1)
+def _none(targets: Iterable[Target], why: str) -> dict[Key, Read]:
+    return {one.key: Read(None, 0, why) for one in targets}

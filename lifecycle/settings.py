@@ -73,6 +73,10 @@ class LifecycleSettings:
     """How long a round asks for samples: what had no turn by then comes first in the next."""
     samples_stale_s: float = 60.0
     """How long without a new sample until nothing is scaled by the old one."""
+    cpu_initialisation_s: float = 300.0
+    """For how long a replica may be initialising: what CPU it uses before it is ready does not count."""
+    initial_readiness_s: float = 30.0
+    """What is not ready and last changed within so long of its beginning never was ready."""
     scaling_looks: int = 96
     """Decisions of a round about where there is room for more replicas; what is left comes first in the next."""
     scaling_room_s: float = 60.0

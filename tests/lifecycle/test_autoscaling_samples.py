@@ -72,6 +72,7 @@ class Bench:
             prometheus=Prometheus([], timeout_s=1),
             settings=dataclasses.replace(QUICK, **settings),
             clock=self.clock,
+            now_ms=edge.ledger.now_ms,
         )
 
     async def read(self, answer: Sequence[Sample] | Exception, *, after_s: float = 15) -> Reading:
@@ -224,6 +225,8 @@ CPU = 500
         pytest.param("RR-", [100, 100, 0], 4, id="one-that-is-not-its-own-is-left-out"),
         pytest.param("RRR", [52, 53, 54], 3, id="within-the-tolerance"),
         pytest.param("PPP", [100, 100, 100], None, id="none-is-ready"),
+        pytest.param("RRB", [100, 100, 400], 12, id="one-that-was-ready-and-is-too-busy-to-answer-counts"),
+        pytest.param("BBB", [100, 100, 100], 6, id="all-are-too-busy-to-answer"),
         pytest.param("RRR", [None, None, None], None, id="none-is-measured"),
     ],
 )
@@ -246,6 +249,10 @@ async def test_pods_count_as_the_documentation_says(edge, status: str, sampled: 
             letter = status[names.index(found.backend_name)]
             if letter == "-":
                 return msgspec.structs.replace(found, backend_name="another", status=InstanceStatus.FAILED)
+            if letter == "B":
+                # Ready for long, and not any more since a while ago.
+                long_ago = edge.ledger.now_ms() - 3_600_000
+                return msgspec.structs.replace(found, status=InstanceStatus.PENDING, created_at=long_ago)
             return msgspec.structs.replace(found, status=InstanceStatus[statuses[letter]])
 
     bench.sampler._view = Reported
@@ -314,6 +321,7 @@ class Shared:
             prometheus=self.server,
             settings=dataclasses.replace(QUICK, **{**given, **settings}),
             clock=self.clock,
+            now_ms=edge.ledger.now_ms,
         )
         [self.target] = Scaled(edge.view).targets(Share())
 
