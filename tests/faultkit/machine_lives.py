@@ -72,7 +72,7 @@ class Lived(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._stack = contextlib.ExitStack()
-        self._stack.enter_context(structlog.testing.capture_logs())
+        self.logs = self._stack.enter_context(structlog.testing.capture_logs())
         self._stack.enter_context(logical(0))
         self.folder = Path(tempfile.mkdtemp(dir=memory_folder()))
         self._stack.callback(shutil.rmtree, self.folder)
