@@ -15,15 +15,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from graph.kinds import Component, Release
+from graph.kinds import Component
 from graph.selectors import LabelSelector
-from graph.view import Reader, each
+from graph.view import Reader
 from placement.arrays import Floats, Ints, Mask
-from placement.capacity import instances_by_node, node_use, use_at_site
 from placement.clusters import ClusterState
 from placement.inventory import Inventory, amounts_of
 from placement.kept import Kept, Shelf
-from placement.nodes import LARGEST, RESOURCES, NodeColumns
+from placement.nodes import RESOURCES, NodeColumns
+from placement.shares import Use
 from placement.visibility import Visible
 
 Column: TypeAlias = np.ndarray[Any, Any]
@@ -287,7 +287,7 @@ def bins_of(
     unplaced = _unplaced(inventory, layout, rows, models)
     without = _Without(uses, inventory, models, excluding_deployment_id)
     if without:
-        free, unplaced = without.applied(layout, rows, free, usable, unplaced)
+        free, unplaced = without.applied(layout, rows, free, unplaced)
     return Bins(
         resources=(*RESOURCES, *models),
         site=layout.site,
@@ -350,66 +350,59 @@ def _unplaced(inventory: Inventory, layout: Layout, rows: Ints, models: tuple[st
 
 
 class _Without:
-    """Amounts without the use of one deployment: its nodes and sites are added up anew."""
+    """Amounts without the use of one deployment, which is taken off what all take up: others are not looked at."""
 
     def __init__(self, uses: Reader, inventory: Inventory, models: tuple[str, ...], deployment_id: str | None) -> None:
-        self._uses, self._inventory, self._models, self._deployment_id = uses, inventory, models, deployment_id
-        releases = [] if deployment_id is None else list(each(uses, Release, "deployment_id", deployment_id))
-        placed = dict.fromkeys(
-            one for release in releases for one in (*release.assignments, *instances_by_node(uses, release.id))
-        )
-        nodes, row_of = inventory.nodes, inventory.sites.row_of
-        self._nodes = [row for one in placed if (row := nodes.row(one)) is not None]
-        site_ids = dict.fromkeys(release.site_id for release in releases)
-        self._sites = [row for one in site_ids if (row := row_of.get(one)) is not None]
+        self._inventory, self._models = inventory, models
+        self._own = Use.nothing() if deployment_id is None else Use.of_deployment(uses, deployment_id)
 
     def __bool__(self) -> bool:
-        return bool(self._nodes or self._sites)
+        return bool(self._own.holders.amounts)
 
-    def applied(self, layout: Layout, rows: Ints, free: Ints, usable: Ints, unplaced: Ints) -> tuple[Ints, Ints]:
+    def applied(self, layout: Layout, rows: Ints, free: Ints, unplaced: Ints) -> tuple[Ints, Ints]:
         """Free and unplaced amounts without it."""
-        nodes, sites = self._inventory.nodes, self._inventory.sites
-        free, unplaced = free.copy(), unplaced.copy()
-        bin_of = np.full(len(nodes.ids), -1, dtype=np.int64)
-        bins = np.arange(free.shape[1])
-        bin_of[bins if layout.rows is None else layout.rows] = bins
-        width = len(RESOURCES)
-        for row in self._nodes:
-            at = int(bin_of[row])
-            if at >= 0:
-                used = node_use(self._uses, nodes.ids[row], excluding_deployment_id=self._deployment_id)
-                free[:width, at] = np.maximum(nodes.available[:, row] - _clipped(amounts_of(used)), 0)
-                counts = used.accelerator_counts()
-                for column, model in enumerate(self._models, start=width):
-                    free[column, at] = max(0, self._available(model, row) - counts.get(model, 0))
-        for row in self._sites:
-            site = int(np.searchsorted(rows, row))
-            if site >= len(rows) or rows[site] != row:
+        nodes, width = self._inventory.nodes, len(RESOURCES)
+        free = free.copy()
+        bin_of = None if layout.rows is None else _numbers(layout.rows, len(nodes.ids))
+        for holder_id, amount in self._own.holders.amounts.items():
+            row = nodes.row(holder_id)
+            at = row if row is None or bin_of is None else int(bin_of[row])
+            if row is None or at is None or at < 0:
                 continue
-            observed = bool(layout.observed[site])
-            used_here = self._site_use(sites.sites[row].id, nodes_observed=observed)
-            if observed:
-                unplaced[site] = used_here
-            else:
-                for at in range(int(layout.first[site]), int(layout.first[site + 1])):
-                    free[:, at] = np.maximum(usable[:, at] - used_here, 0)
-        return free, unplaced
+            free[:width, at] = np.maximum(nodes.available[:, row] - (nodes.used[:, row] - np.array(amount)), 0)
+            for column, model in enumerate(self._models, start=width):
+                own = self._own.holders.accelerators[model][holder_id]
+                free[column, at] = max(0, self._unused(model, row) + own)
+        return free, self._unplaced_without(layout, rows, unplaced)
 
-    def _available(self, model: str, row: int) -> int:
-        """What a node has of a model less foreign use."""
+    def _unused(self, model: str, row: int) -> int:
+        """What a node has of a model less foreign use and ours."""
         found = self._inventory.nodes.accelerators.get(model)
         if found is None:
             return 0
         slot = int(self._inventory.nodes.slot[row])
         at = int(np.searchsorted(found.slots, slot))
-        return int(found.available[at]) if at < len(found.slots) and found.slots[at] == slot else 0
+        there = at < len(found.slots) and found.slots[at] == slot
+        return int(found.available[at] - found.used[at]) if there else 0
 
-    def _site_use(self, site_id: str, *, nodes_observed: bool) -> Ints:
-        used = use_at_site(
-            self._uses, site_id, nodes_observed=nodes_observed, excluding_deployment_id=self._deployment_id
-        )
-        counts = used.accelerator_counts()
-        return _clipped((*amounts_of(used), *(counts.get(model, 0) for model in self._models)))
+    def _unplaced_without(self, layout: Layout, rows: Ints, unplaced: Ints) -> Ints:
+        found, row_of = unplaced, self._inventory.sites.row_of
+        for site_id, amount in self._own.unplaced.amounts.items():
+            row = row_of.get(site_id)
+            site = len(rows) if row is None else int(np.searchsorted(rows, row))
+            if site >= len(rows) or rows[site] != row or not layout.observed[site]:
+                continue
+            found = unplaced.copy() if found is unplaced else found
+            models = [self._own.unplaced.accelerators[model][site_id] for model in self._models]
+            found[site] = np.maximum(found[site] - np.array([*amount, *models]), 0)
+        return found
+
+
+def _numbers(rows: Ints, count: int) -> Ints:
+    """(count,): the place of each number among some; -1: it is none of them."""
+    found = np.full(count, -1, dtype=np.int64)
+    found[rows] = np.arange(len(rows))
+    return found
 
 
 def needs_of(
@@ -445,7 +438,3 @@ def needed_in_all(components: Sequence[ComponentNeed]) -> Floats:
 def _at(values: Column, at_site: Ints) -> Column:
     """Values of sites by row of the inventory, where -1 is no site that is looked at: any value."""
     return values[at_site] if len(values) else np.full(len(at_site), -1, dtype=np.int64).astype(values.dtype)
-
-
-def _clipped(amounts: Sequence[int]) -> Ints:
-    return np.array([min(one, LARGEST) for one in amounts], dtype=np.int64)

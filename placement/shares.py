@@ -92,6 +92,14 @@ class Use:
         """No use."""
         return Use(Sums(), Sums())
 
+    @staticmethod
+    def of_deployment(reader: Reader, deployment_id: str) -> Use:
+        """What one deployment takes up."""
+        use = Use.nothing()
+        for one in each(reader, Release, "deployment_id", deployment_id):
+            use.add(_share(one, instances_by_node(reader, one.id)))
+        return use
+
     def add(self, share: Share, *, sign: int = 1) -> None:
         """Adds a release, or with sign -1 takes it away."""
         for node_id, count in share.placed:

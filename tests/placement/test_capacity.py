@@ -158,5 +158,23 @@ def test_a_site_in_one_pass_is_as_its_nodes_one_by_one(releases: list[tuple[Any,
         assert found == (None if free is None else free.minus(elsewhere))
 
 
+@settings(max_examples=40, deadline=None)
+@given(releases_of_any_kind, st.integers(0, 3), st.sampled_from([0, 1]))
+def test_without_one_deployment_there_is_as_much_room_as_if_it_had_never_been(
+    releases: list[tuple[Any, ...]], left_out: int, models: int
+) -> None:
+    build = with_releases(releases)
+    made = list(each(build.view, Release))
+    component = build.component(resources=amount(100, 10, 1, **({"a100": 1} if models else {})))
+    if left_out >= len(made):
+        return
+    without = build.problem(component, excluding_deployment_id=made[left_out].deployment_id).bins
+    build.remove(made[left_out], cascade=True)
+    gone = build.problem(component).bins
+    assert without.resources == gone.resources
+    assert without.free.tolist() == gone.free.tolist()
+    assert without.unplaced.tolist() == gone.unplaced.tolist()
+
+
 def test_resources_of_nothing_cover_nothing() -> None:
     assert not Resources().covers(amount(1, 0))
