@@ -12,6 +12,7 @@ from placement.placements import Layout
 from placement.problem import Problem
 from placement.solve.model import Broken, Choice
 from placement.unmet import limit_of
+from placement.wording import counted, number, told_apart
 
 _SERVES = {
     "latency": "is in time for",
@@ -67,13 +68,14 @@ def against(problem: Problem, layout: Layout | None, *, dearest: float | None) -
         )
     most = problem.policy.max_price_per_hour
     if dearest is not None and most is not None:
+        need, have = _ceiling_words(dearest, most)
         found.append(
             Reason(
                 rule="max_price_per_hour",
-                need=f"{most:g}",
-                have=f"{dearest:g}",
+                need=need,
+                have=have,
                 unit="price units/h",
-                message=f"at most {most:g} price units/h, the least found is {dearest:g}",
+                message=f"it may cost at most {need} price units/h, and the least found is {have}",
             )
         )
     elif layout is not None and not found:
@@ -94,7 +96,7 @@ def _no_site(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
     counts = [(name, int(refused.sum())) for name, refused in screening.refused.items() if refused.any()]
     said = ", ".join(f"{name} refuses {count}" for name, count in sorted(counts, key=lambda one: (-one[1], one[0])))
     message = f"no site{of} passes: {said}" if len(problem) else "there is no site with role COMPUTE to place on"
-    return Reason(rule="no_site", need=f"{max(broken.need, 1):g}", have="0", unit="sites", message=message)
+    return Reason(rule="no_site", need=number(max(broken.need, 1)), have="0", unit="sites", message=message)
 
 
 def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
@@ -107,7 +109,8 @@ def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
             need=str(most + 1),
             have=str(most),
             unit="sites",
-            message=f"at most {most} sites leave out {', '.join(one.place for one in unmet)}, though each could be served",
+            message=f"at most {counted(most, 'site')} {'leaves' if most == 1 else 'leave'} out "
+            f"{', '.join(one.place for one in unmet)}, though each could be served",
         )
     rule = limit_of(unmet)
     return Reason(
@@ -121,29 +124,46 @@ def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
 
 def _min_sites(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
     passed = len(made.rows(broken.unit))
-    return _counted(
-        "min_sites", broken, "sites", f"{passed} sites{of} pass every rule, of which {broken.have:g} can be kept"
+    wanted = f"at least {counted(int(broken.need), 'site')}{of} {'is' if broken.need == 1 else 'are'} wanted"
+    pass_all = f"{counted(passed, 'site')} {'passes' if passed == 1 else 'pass'} every rule"
+    found = (
+        "" if passed == broken.have else f", and {broken.have:g} of them can be chosen with all else that is asked for"
     )
+    return _counted("min_sites", broken, "sites", f"{wanted}; {pass_all}{found}")
 
 
 def _max_sites(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
-    return _counted("max_sites", broken, "sites", f"no choice{of} keeps the rest with at most {broken.need:g} sites")
+    return _counted(
+        "max_sites", broken, "sites", f"no choice{of} keeps the rest with at most {counted(int(broken.need), 'site')}"
+    )
 
 
 def _group(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
-    return _counted("group", broken, "sites", f"{broken.label}: {broken.need:g} wanted, {broken.have:g} can be chosen")
+    wanted = f"{counted(int(broken.need), 'site')} {'is' if broken.need == 1 else 'are'} wanted"
+    return _counted("group", broken, "sites", f"{broken.label}: {wanted}, {broken.have:g} can be chosen")
 
 
 def _spread(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
-    return _counted("spread", broken, "domains", f"{broken.label}: {broken.need:g} wanted, {broken.have:g} found")
+    # What has too many sites in a domain names it.
+    noun = "site" if broken.items else "domain"
+    few = broken.have < broken.need
+    wanted = (
+        f"at {'least' if few else 'most'} {counted(int(broken.need), noun)}{' in each domain' if broken.items else ''}"
+    )
+    are = "is wanted" if broken.need == 1 and few else "are wanted" if few else "allowed"
+    return _counted("spread", broken, f"{noun}s", f"{broken.label}: {wanted} {are}, {broken.have:g} found")
 
 
 def _ceiling(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
     moved = broken.label == "max_moves"
-    unit = "moves" if moved else "price units/h"
-    return _counted(
-        broken.label or broken.rule, broken, unit, f"at most {broken.need:g} {unit}, the least found is {broken.have:g}"
-    )
+    need, have = _ceiling_words(broken.have, broken.need)
+    unit, message = "price units/h", f"it may cost at most {need} price units/h, and the least found is {have}"
+    if moved:
+        unit, message = (
+            "moves",
+            f"at most {counted(int(broken.need), 'move')} may be made, and the least found is {have}",
+        )
+    return Reason(rule=broken.label or broken.rule, need=need, have=have, unit=unit, message=message)
 
 
 def _total(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
@@ -154,7 +174,7 @@ def _total(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str
         need="1",
         have=f"{share:.3f}",
         unit="share of the replicas",
-        message=f"{without}; the nearest has for {share:.0%}",
+        message=f"{without}; the nearest has room for {share:.0%}",
         untold=without,
     )
 
@@ -182,4 +202,11 @@ _REASONS = {
 
 
 def _counted(rule: str, broken: Broken, unit: str, message: str) -> Reason:
-    return Reason(rule=rule, need=f"{broken.need:g}", have=f"{broken.have:g}", unit=unit, message=message)
+    return Reason(rule=rule, need=number(broken.need), have=number(broken.have), unit=unit, message=message)
+
+
+def _ceiling_words(have: float, most: float) -> tuple[str, str]:
+    """What is allowed at most and what was found, in digits that show which is more."""
+    if number(have) != number(most):
+        return number(most), number(have)
+    return told_apart(most, have, digits=7)

@@ -37,6 +37,7 @@ import numpy as np
 from graph.refusal import InvalidInput
 from placement.arrays import Ints, Mask
 from placement.division_shares import Shares, fraction_ranks
+from placement.wording import counted
 
 MOST_REPLICAS = 1_000_000
 """The largest total that is divided: at worst every replica of it is looked at."""
@@ -60,9 +61,10 @@ class Indivisible:
     def message(self) -> str:
         """What is wrong, in words."""
         if self.crossed:
-            return f"{len(self.crossed)} sites must have more replicas than they may"
+            sites, they = counted(len(self.crossed), "site"), "it" if len(self.crossed) == 1 else "they"
+            return f"{sites} must have more replicas than {they} may"
         side = f"at least {self.least}" if self.total < self.least else f"at most {self.most}"
-        return f"{self.total} replicas cannot be divided: the sites take {side}"
+        return f"{counted(self.total, 'replica')} cannot be divided: the sites take {side}"
 
 
 @dataclass(frozen=True, slots=True)

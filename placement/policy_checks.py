@@ -20,6 +20,7 @@ from graph.spatial import Ring
 from graph.spelling import camel
 from placement.domains import LEVELS
 from placement.node_company import check_company
+from placement.wording import counted
 
 MAX_POINTS = 2_000
 """The most points of all polygons of a policy: reading them is part of a request."""
@@ -156,13 +157,15 @@ def _check_division(policy: PlacementPolicy, division: Division, totals: Mapping
     for name, total in totals.items():
         if total and least * policy.min_sites > total:
             raise InvalidInput(
-                f"at least {policy.min_sites} sites with {least} replicas each are more than the {total} of {name!r}",
+                f"at least {counted(policy.min_sites, 'site')} with {counted(least, 'replica')} each "
+                f"{'is' if policy.min_sites == 1 else 'are'} more than the {total} of {name!r}",
                 remedy="lower minEach or minSites, or ask for more replicas",
                 path=f"{path}.minEach",
             )
         if most is not None and policy.max_sites is not None and most * policy.max_sites < total:
             raise InvalidInput(
-                f"{policy.max_sites} sites with {most} replicas each are fewer than the {total} of {name!r}",
+                f"{counted(policy.max_sites, 'site')} with at most {counted(most, 'replica')} each "
+                f"{'is' if policy.max_sites == 1 else 'are'} less than the {total} of {name!r}",
                 remedy="raise maxEach or maxSites, or ask for fewer replicas",
                 path=f"{path}.maxEach",
             )

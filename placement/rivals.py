@@ -13,7 +13,10 @@ from placement.decision import Reason
 from placement.modelling import Modelled
 from placement.solve.evaluation import evaluate
 from placement.solve.model import Choice, Clients
+from placement.wording import told_apart
 
+DIGITS = 4
+"""Behind the point of a cost, at least."""
 EQUAL = 1e-9
 
 
@@ -46,24 +49,18 @@ class Rivals:
             after = before + float(deltas[rival, tier])
             terms = " and ".join(made.tiers[tier])
             if after > before:
-                told = f"in the place of {name!r} it would make the cost of {terms} {after:.4f}, and not {before:.4f}"
-                return _reason(
-                    f"it passes every rule and is not needed: {told}", need=f"{before:.4f}", have=f"{after:.4f}"
-                )
+                need, have = told_apart(before, after, digits=DIGITS)
+                told = f"in the place of {name!r} it would make the cost of {terms} {have}, and not {need}"
+                return _reason(f"it passes every rule and is not needed: {told}", need=need, have=have)
             return self._forbidden(candidate, rival, before=before, after=after, terms=terms, name=name)
         added = self._added(candidate)
         tier = next((at for at in range(tiers) if abs(added[at]) > EQUAL), tiers - 1)
         before = float(self._choice.cost[tier])
         after = before + float(added[tier])
         terms = " and ".join(made.tiers[tier])
-        told = (
-            f"it could take the place of none of the chosen, and besides them the cost of {terms} would be {after:.4f}"
-        )
-        return _reason(
-            f"it passes every rule and is not needed: {told}, and not {before:.4f}",
-            need=f"{before:.4f}",
-            have=f"{after:.4f}",
-        )
+        need, have = told_apart(before, after, digits=DIGITS)
+        told = f"it could take the place of none of the chosen, and besides them the cost of {terms} would be {have}"
+        return _reason(f"it passes every rule and is not needed: {told}, and not {need}", need=need, have=have)
 
     def _broken_by(self, candidate: int, rival: int) -> str:
         """What of the policy as a whole the exchange would break; empty when nothing."""
@@ -74,7 +71,7 @@ class Rivals:
 
     def _as_good(self, candidate: int, rival: int, *, name: str) -> Reason:
         """The exchange would cost the same."""
-        cost = f"{self._choice.cost[-1]:.4f}"
+        cost = f"{self._choice.cost[-1]:.{DIGITS}f}"
         said = self._broken_by(candidate, rival)
         if said:
             told = f"it passes every rule; in the place of {name!r} it would cost the same, but that breaks {said}"
@@ -87,7 +84,7 @@ class Rivals:
     def _forbidden(self, candidate: int, rival: int, *, before: float, after: float, terms: str, name: str) -> Reason:
         """The exchange would cost less: what of the policy as a whole forbids it, or that it was not found."""
         said = self._broken_by(candidate, rival)
-        need, have = f"{before:.4f}", f"{after:.4f}"
+        need, have = told_apart(before, after, digits=DIGITS)
         if said:
             told = (
                 f"in the place of {name!r} the cost of {terms} would be {have}, and not {need}, but that breaks {said}"

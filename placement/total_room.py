@@ -15,6 +15,7 @@ from placement.arrays import Ints, Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.unit_problems import Unit
+from placement.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,11 @@ def excesses(
 def _excess(
     name: str, need: int, have: int, max_each: int | None, max_sites: int | None, limits: tuple[str, ...]
 ) -> Excess:
-    sites = f"the {max_sites} sites that take the most" if limits else "the sites that pass"
+    wanted = f"{counted(need, 'replica')} of {name!r} {'is' if need == 1 else 'are'} wanted in all"
+    sites, have_room, no_room = "the sites that pass", "have room", "have no room"
+    if limits:
+        sites = "the site that takes the most" if max_sites == 1 else f"the {max_sites} sites that take the most"
+        have_room, no_room = ("has room", "has no room") if max_sites == 1 else (have_room, no_room)
     each = "" if max_each is None else f", at most {max_each} each"
     return Excess(
         reason=Reason(
@@ -63,8 +68,8 @@ def _excess(
             need=str(need),
             have=str(have),
             unit="replicas",
-            message=f"{need} replicas of {name!r} are wanted in all; {sites} have room for {have}{each}",
-            untold=f"{need} replicas of {name!r} are wanted in all; {sites} have no room for as many{each}",
+            message=f"{wanted}; {sites} {have_room} for {have}{each}",
+            untold=f"{wanted}; {sites} {no_room} for as many{each}",
         ),
         irreducible=(*limits, "total"),
     )

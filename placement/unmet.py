@@ -21,6 +21,7 @@ from placement.rules.bandwidth import RULE as BANDWIDTH
 from placement.rules.distance import RULE as DISTANCE
 from placement.rules.latency import RULE as LATENCY
 from placement.solve.model import Choice
+from placement.wording import beyond, number
 
 NEAR_MISSES = 5
 """How many nearer but refused sites are told of a place that cannot be served."""
@@ -47,12 +48,13 @@ def _unmet(made: Modelled, target: int, passing: Mask) -> UnmetTarget:
     latency = problem.latency.row(target)
     nearest = _least(latency, passing)
     have = None if nearest is None else float(latency[nearest])
-    within = f"{wanted.within_ms:g} ms"
+    within = f"{number(wanted.within_ms)} ms"
     rule = LATENCY.name
     if have is None:
         message = f"no site with a way to {wanted.place} passes the other rules"
     elif have > wanted.within_ms:
-        message = f"{wanted.place} needs {within}; the nearest site that passes is {have:.2f} ms away"
+        away = beyond(have, wanted.within_ms, digits=2)
+        message = f"{wanted.place} is to be served within {within}; the nearest site that passes is {away} ms away"
     else:
         widest = _widest(problem, target, wanted, passing & (latency <= wanted.within_ms))
         if widest is None:
@@ -80,13 +82,15 @@ def _too_distant(made: Modelled, target: int, wanted: Target, passing: Mask) -> 
     within_km = wanted.within_km
     assert within_km is not None, "the caller has looked"
     if have is None:
-        message = (
-            f"no site with a position passes the other rules, and {wanted.place} needs one within {within_km:g} km"
-        )
+        within = f"{number(within_km)} km"
+        message = f"no site with a position passes the other rules, and {wanted.place} needs one within {within}"
     elif have <= within_km:
         message = f"{wanted.place} could be served from {have:.1f} km, but not together with all else that is asked for"
     else:
-        message = f"{wanted.place} needs a site within {within_km:g} km; the nearest that passes is {have:.1f} km away"
+        away = beyond(have, within_km, digits=1)
+        message = (
+            f"{wanted.place} needs a site within {number(within_km)} km; the nearest that passes is {away} km away"
+        )
     latency = problem.latency.row(target)
     way = None if nearest is None or np.isinf(latency[nearest]) else float(latency[nearest])
     return UnmetTarget(
@@ -108,10 +112,10 @@ def _widest(problem: Problem, target: int, wanted: Target, in_time: Mask) -> str
     if wanted.min_bandwidth_mbps is None or allowed is None or in_time[allowed.sites_of(target)].any():
         return None
     free = [have for site in np.flatnonzero(in_time).tolist() if not np.isnan(have := allowed.free_to(target, site))]
-    needs = f"{wanted.place} needs {wanted.min_bandwidth_mbps:g} Mbit/s free on the way"
+    needs = f"{wanted.place} needs {number(wanted.min_bandwidth_mbps)} Mbit/s free on the way"
     if not free:
         return f"{needs}, and of no site in time that passes is it known how much is free"
-    return f"{needs}; the most to a site in time that passes is {max(free):g} Mbit/s"
+    return f"{needs}; the most to a site in time that passes is {number(max(free))} Mbit/s"
 
 
 def _distances(problem: Problem, wanted: Target) -> Floats:

@@ -24,6 +24,7 @@ from placement.verification_words import (
     node_word_problem,
     shared_node_problem,
 )
+from placement.wording import counted
 
 NO_WORDS = PlacementPolicy()
 """A policy that restricts nothing."""
@@ -184,7 +185,7 @@ def _verify_fit(where: str, needed: Resources, free: Resources) -> None:
     counts = free.accelerator_counts()
     for model, need in needed.accelerator_counts().items():
         if need > counts.get(model, 0):
-            raise _short(where, f"{need} of accelerator {model!r}", counts.get(model, 0))
+            raise _short(where, f"{counted(need, 'accelerator')} {model!r}", counts.get(model, 0))
 
 
 def _component(components: Mapping[str, Component], placement: ComponentPlacement) -> Component:

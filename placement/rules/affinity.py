@@ -25,7 +25,7 @@ def _reason(problem: Problem, site: int) -> Reason:
         need=f"{one.wanted} {where}",
         have=have,
         unit="",
-        message=f"it goes where {one.wanted} runs {where}: that runs {have}",
+        message=f"it goes with {one.wanted}, which {f'does not run {where}' if one.there.any() else 'runs nowhere'}",
     )
 
 

@@ -22,14 +22,15 @@ def _refuses(problem: Problem) -> Mask:
 def _reason(problem: Problem, site: int) -> Reason:
     one = next(one for one in problem.words.anti_affinity if one.there[site])
     where = "in its region" if one.scope is AffinityScope.REGION else "at the site"
-    have = " and ".join(one.at(site))
+    names = one.at(site)
+    have, runs = " and ".join(names), "runs" if len(names) == 1 else "run"
     why = "whose policy keeps this one away" if one.theirs else "which the policy keeps away from"
     return Reason(
         rule="anti_affinity",
         need=f"without {one.wanted} {where}",
         have=have,
         unit="",
-        message=f"{have} runs {where}, {why}",
+        message=f"{have} {runs} {where}, {why}",
     )
 
 

@@ -6,6 +6,7 @@ from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import NodeRule, Shortage, left_out_of, shortage_reason
+from placement.wording import of_its_nodes
 
 
 def _leaves_out(problem: Problem, component: int) -> Mask | None:
@@ -25,15 +26,17 @@ def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
     wrong, of = left_out_of(problem, site, left_out[at])
     if wrong < of and component is short:
         # Some nodes suit, and what is left after those that do not is too little.
-        because = f"{wrong} of its {of} nodes have no processor of {wanted}"
+        lacks = f"no processor of {wanted}"
+        because = of_its_nodes(wrong, of, f"has {lacks}", f"have {lacks}")
         return shortage_reason(problem, rule="architecture", shortage=shortage, because=because)
+    there = " and ".join(_present(problem, site, left_out[at]))
+    nodes = of_its_nodes(wrong, of, f"has {there}", f"have {there}")
     return Reason(
         rule="architecture",
         need=wanted,
-        have=" and ".join(_present(problem, site, left_out[at])),
+        have=there,
         unit="",
-        message=f"{component.name!r} runs on {wanted}; the processors of {wrong} of its {of} nodes: "
-        + " and ".join(_present(problem, site, left_out[at])),
+        message=f"{component.name!r} runs on {wanted}, and {nodes}",
     )
 
 
@@ -41,7 +44,9 @@ def _present(problem: Problem, site: int, left_out: Mask) -> list[str]:
     """The processors of the nodes that are left out, by name."""
     bins = problem.bins
     here = bins.of_site(site)
-    return sorted({bins.archs[one] if one >= 0 else "not known" for one in bins.arch[here][left_out[here]].tolist()})
+    return sorted(
+        {bins.archs[one] if one >= 0 else "one that is not known" for one in bins.arch[here][left_out[here]].tolist()}
+    )
 
 
 RULE = NodeRule("architecture", _leaves_out, _reason)

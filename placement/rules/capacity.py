@@ -13,18 +13,22 @@ from placement.bins import ComponentNeed
 from placement.decision import Reason
 from placement.packing import Packing
 from placement.problem import Problem
-from placement.rules.rule import CapacityRule, Shortage, replicas_of
+from placement.rules.rule import CapacityRule, Shortage, all_replicas, replicas_of
+from placement.wording import counted, in_bytes
 
 NAME = "capacity"
 UNITS = {"cpu_millicores": "millicores", "memory_bytes": "bytes", "storage_bytes": "bytes"}
-_WORDS = {"cpu_millicores": "millicores", "memory_bytes": "bytes of memory", "storage_bytes": "bytes of storage"}
+_BYTES = {"memory_bytes": "memory", "storage_bytes": "storage"}
 
 
 def _reasons(problem: Problem, site: int, shortage: Shortage, packing: Packing) -> list[Reason]:
     bins = problem.bins
     here = bins.of_site(site)
     withheld = int(bins.withheld[site])
-    aside = f" ({withheld} more nodes are under clusters that cannot be called)" if withheld else ""
+    under = "is under a cluster" if withheld == 1 else "are under clusters"
+    aside = (
+        f" ({withheld} more {'node' if withheld == 1 else 'nodes'} {under} that cannot be called)" if withheld else ""
+    )
     if here.start == here.stop:
         return [
             Reason(
@@ -59,37 +63,42 @@ def _in_all(problem: Problem, site: int, resource: int, free: float, aside: str)
     """The reason when the site as a whole lacks a resource."""
     bins = problem.bins
     name = bins.resources[resource]
-    need, have, words = f"{problem.needed[resource]:.0f}", f"{free:.0f}", _words(name)
+    need, have = int(problem.needed[resource]), int(free)
     offered = int(bins.usable[bins.of_site(site), resource].sum())
+    needs, has = _amounts(name, need, have)
+    needs_untold, offers = _amounts(name, need, offered)
     # What it offers at most is no secret; how much of that is free is.
-    short = f"of its {offered} less than that is free" if offered >= problem.needed[resource] else f"it has {offered}"
+    short = f"of its {offers} less than that is free" if offered >= need else f"it has {offers}"
     return Reason(
         rule=NAME,
-        need=need,
-        have=have,
+        need=str(need),
+        have=str(have),
         unit=UNITS.get(name, name),
-        message=f"needs {need} {words} in all, has {have} free{aside}",
-        untold=f"needs {need} {words} in all, and {short}{aside}",
+        message=f"needs {needs}{_of(name)} in all, has {has} free{aside}",
+        untold=f"needs {needs_untold}{_of(name)} in all, and {short}{aside}",
     )
 
 
 def _on_one_node(component: ComponentNeed, resource: str, *, need: int, have: int, aside: str) -> Reason:
     """The reason when no node has what one replica needs of a resource."""
-    wanted = f"a replica of {component.name!r} needs {need} {_words(resource)} on one node"
+    needs, has = _amounts(resource, need, have)
+    wanted = f"a replica of {component.name!r} needs {needs}{_of(resource)} on one node"
+    alone = f"a replica of {component.name!r} needs {_amounts(resource, need, need)[0]}{_of(resource)} on one node"
     return Reason(
         rule=NAME,
         need=str(need),
         have=str(have),
         unit=UNITS.get(resource, resource),
-        message=f"{wanted}, the most that is free on one is {have}{aside}",
-        untold=f"{wanted}, and none has as much free{aside}",
+        message=f"{wanted}, the most that is free on one is {has}{aside}",
+        untold=f"{alone}, and none has as much free{aside}",
     )
 
 
 def _together(problem: Problem, shortage: Shortage, *, each: int, aside: str) -> Reason:
     """The reason when there is enough of everything, and the replicas do not go onto the nodes together."""
     component, placed = problem.components[shortage.component], shortage.placed
-    count = replicas_of(component.replicas)
+    count, wanted = replicas_of(component.replicas), all_replicas(component.replicas)
+    fit = "fits" if component.replicas == 1 else "fit"
     others = [
         one.name for one in problem.components if one.name in component.away_from or component.name in one.away_from
     ]
@@ -104,15 +113,25 @@ def _together(problem: Problem, shortage: Shortage, *, each: int, aside: str) ->
         have=str(placed),
         unit="replicas",
         message=(
-            f"free in all, but not {where}: {placed} of {count} of "
-            f"{component.name!r} fit, the emptiest node has {each} millicores free{aside}"
+            f"free in all, but not {where}: {placed} of {count} of {component.name!r} "
+            f"{fit}, the emptiest node has {counted(each, 'millicore')} free{aside}"
         ),
-        untold=(f"free in all, but not {where}: not all {count} of {component.name!r} fit{aside}"),
+        untold=f"free in all, but {where} there is no room for {wanted} of {component.name!r}{aside}",
     )
 
 
-def _words(resource: str) -> str:
-    return _WORDS.get(resource, f"of accelerator {resource!r}")
+def _amounts(resource: str, need: int, have: int) -> list[str]:
+    """Both with their unit, in digits that tell them apart."""
+    if resource in _BYTES:
+        return in_bytes(need, have)
+    if resource == "cpu_millicores":
+        return [counted(need, "millicore"), str(have)]
+    return [f"{counted(need, 'accelerator')} {resource!r}", str(have)]
+
+
+def _of(resource: str) -> str:
+    """What bytes are of."""
+    return f" of {_BYTES[resource]}" if resource in _BYTES else ""
 
 
 RULE = CapacityRule(NAME, _reasons)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.rule import NodeRule, Shortage, replicas_of
+from placement.rules.rule import NodeRule, Shortage, all_replicas, replicas_of
 
 
 def _leaves_out(problem: Problem, component: int) -> Mask | None:
@@ -34,7 +34,7 @@ def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
         have=str(shortage.placed),
         unit="replicas",
         message=f"{because}: what is left takes {shortage.placed} of {count} of {component.name!r}",
-        untold=f"{because}: what is left does not take all {count} of {component.name!r}",
+        untold=f"{because}: what is left does not take {all_replicas(component.replicas)} of {component.name!r}",
     )
 
 

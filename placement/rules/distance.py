@@ -10,6 +10,7 @@ from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.latency import serves_nobody
 from placement.rules.rule import SiteRule, nobody
+from placement.wording import beyond, number
 
 
 def _refuses(problem: Problem) -> Mask:
@@ -28,12 +29,14 @@ def _reason(problem: Problem, site: int) -> Reason:
     distance = distances_km(position, centres)
     closest = int(np.argmin(distance / np.array([one.within_km for one in placed])))
     target, have = placed[closest], float(distance[closest])
+    within = target.within_km or 0.0
     return Reason(
         rule="distance",
-        need=f"{target.within_km:g}",
-        have=f"{have:.3f}",
+        need=number(within),
+        have=beyond(have, within, digits=3),
         unit="km",
-        message=f"it is {have:.1f} km from {target.place}, which needs {target.within_km:g} km",
+        message=f"it is {beyond(have, within, digits=1)} km from {target.place}, "
+        f"which is to be served within {number(within)} km",
     )
 
 

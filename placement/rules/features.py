@@ -5,7 +5,8 @@ from __future__ import annotations
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.rule import NodeRule, Shortage, left_out_of
+from placement.rules.rule import NodeRule, Shortage, left_out_of, shortage_reason
+from placement.wording import counted, of_its_nodes
 
 
 def _leaves_out(problem: Problem, component: int) -> Mask | None:
@@ -23,12 +24,17 @@ def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
     at = shortage.component if shortage.component in left_out else next(iter(left_out))
     need = str(problem.words.components[at].features)
     count, of = left_out_of(problem, site, left_out[at])
+    if count < of and at == shortage.component:
+        # Some nodes match, and what is left after those that do not is too little.
+        because = of_its_nodes(count, of, f"does not match {need}", f"do not match {need}")
+        return shortage_reason(problem, rule="features", shortage=shortage, because=because)
+    name, matching = problem.components[at].name, of_its_nodes(of - count, of, "does", "do")
     return Reason(
         rule="features",
         need=need,
-        have=f"{of - count} of {of} nodes",
+        have=f"{of - count} of {counted(of, 'node')}",
         unit="",
-        message=f"the policy wants nodes with {need} for {problem.components[at].name!r}: {of - count} of {of} have that",
+        message=f"the policy wants nodes that match {need} for {name!r}: {matching}",
     )
 
 

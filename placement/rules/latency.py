@@ -14,6 +14,7 @@ from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import SiteRule, nobody
 from placement.solve.entries import Listed, empty_rows, turned
+from placement.wording import beyond, number
 
 
 def reach(problem: Problem) -> Listed:
@@ -61,10 +62,11 @@ def _reason(problem: Problem, site: int) -> Reason:
         )
     return Reason(
         rule="latency",
-        need=f"{target.within_ms:g}",
-        have=f"{have:.3f}",
+        need=number(target.within_ms),
+        have=beyond(have, target.within_ms, digits=3),
         unit="ms",
-        message=f"it is {have:.2f} ms from {target.place}, which needs {target.within_ms:g} ms",
+        message=f"it is {beyond(have, target.within_ms, digits=2)} ms from {target.place}, "
+        f"which is to be served within {number(target.within_ms)} ms",
     )
 
 

@@ -8,6 +8,7 @@ from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import SiteRule, bandwidth_reason, nobody
+from placement.wording import beyond, number
 
 
 def _refuses(problem: Problem) -> Mask:
@@ -27,13 +28,13 @@ def _reason(problem: Problem, site: int) -> Reason:
             message=f"no links that are up lead to it from site {name}",
         )
     if one.too_far()[site]:
-        have = float(one.latency[site])
+        have, within = float(one.latency[site]), one.wanted.within_ms or 0.0
         return Reason(
             rule="near",
-            need=f"{one.wanted.within_ms:g}",
-            have=f"{have:.3f}",
+            need=number(within),
+            have=beyond(have, within, digits=3),
             unit="ms",
-            message=f"it is {have:.2f} ms from site {name}, which needs {one.wanted.within_ms:g} ms",
+            message=f"it is {beyond(have, within, digits=2)} ms from site {name}, and must be within {number(within)} ms",
         )
     return bandwidth_reason(
         "near", need=one.wanted.min_bandwidth_mbps or 0.0, have=float(one.width[site]), to=f"site {name}"

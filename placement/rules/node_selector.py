@@ -5,7 +5,8 @@ from __future__ import annotations
 from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
-from placement.rules.rule import NodeRule, Shortage, left_out_of
+from placement.rules.rule import NodeRule, Shortage, left_out_of, shortage_reason
+from placement.wording import counted, of_its_nodes
 
 
 def _leaves_out(problem: Problem, component: int) -> Mask | None:
@@ -22,12 +23,17 @@ def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
     at = shortage.component if shortage.component in left_out else next(iter(left_out))
     component = problem.components[at]
     count, of = left_out_of(problem, site, left_out[at])
+    need = str(component.node_selector)
+    if count < of and at == shortage.component:
+        # Some nodes match, and what is left after those that do not is too little.
+        because = of_its_nodes(count, of, f"does not match {need}", f"do not match {need}")
+        return shortage_reason(problem, rule="node_selector", shortage=shortage, because=because)
     return Reason(
         rule="node_selector",
-        need=str(component.node_selector),
-        have=f"{of - count} of {of} nodes",
+        need=need,
+        have=f"{of - count} of {counted(of, 'node')}",
         unit="",
-        message=f"{component.name!r} needs nodes that match {component.node_selector}: {of - count} of {of} do",
+        message=f"{component.name!r} needs nodes that match {need}: {of_its_nodes(of - count, of, 'does', 'do')}",
     )
 
 

@@ -18,6 +18,7 @@ from placement.bins import Bins
 from placement.decision import Reason
 from placement.packing import Packing
 from placement.problem import Problem
+from placement.wording import counted, number, of_its_nodes
 
 SPELT_OUT = 5
 """Regions that a reason names, of many."""
@@ -76,14 +77,15 @@ def left_out_of(problem: Problem, site: int, left_out: Mask) -> tuple[int, int]:
 
 
 def column_rule(name: str, column: Callable[[Bins], Mask], *, called: str) -> NodeRule:
-    """A rule that leaves out the nodes which a column of the bins marks, whatever the component; `called` so in reasons."""
+    """A rule that leaves out the nodes which a column of the bins marks, whatever the component; they are `called` so."""
 
     def leaves_out(problem: Problem, component: int) -> Mask:
         return column(problem.bins)
 
     def reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
         count, of = left_out_of(problem, site, column(problem.bins))
-        return shortage_reason(problem, rule=name, shortage=shortage, because=f"{count} of its {of} nodes {called}")
+        because = of_its_nodes(count, of, f"is {called}", f"are {called}")
+        return shortage_reason(problem, rule=name, shortage=shortage, because=because)
 
     return NodeRule(name, leaves_out, reason)
 
@@ -98,7 +100,7 @@ def shortage_reason(problem: Problem, *, rule: str, shortage: Shortage, because:
         have=str(shortage.placed),
         unit="replicas",
         message=f"{because}; what is left takes {shortage.placed} of {count} of {component.name!r}",
-        untold=f"{because}; what is left does not take all {count} of {component.name!r}",
+        untold=f"{because}; what is left does not take {all_replicas(component.replicas)} of {component.name!r}",
     )
 
 
@@ -130,17 +132,17 @@ def bandwidth_reason(rule: str, *, need: float, have: float, to: str) -> Reason:
     if np.isnan(have):
         return Reason(
             rule=rule,
-            need=f"{need:g} Mbit/s",
+            need=f"{number(need)} Mbit/s",
             have="not known",
             unit="",
-            message=f"the way from {to} needs {need:g} Mbit/s free, and a link on it does not state its bandwidth",
+            message=f"the way from {to} needs {number(need)} Mbit/s free, and a link on it does not state its bandwidth",
         )
     return Reason(
         rule=rule,
-        need=f"{need:g}",
-        have=f"{have:g}",
+        need=number(need),
+        have=number(have),
         unit="Mbit/s",
-        message=f"the way from {to} needs {need:g} Mbit/s free, and has {have:g}",
+        message=f"the way from {to} needs {number(need)} Mbit/s free, and has {number(have)} Mbit/s",
     )
 
 
@@ -154,4 +156,9 @@ def regions_of(problem: Problem, region_ids: Sequence[str]) -> str:
 
 def replicas_of(count: int) -> str:
     """So many replicas, in words."""
-    return f"{count} replica{'' if count == 1 else 's'}"
+    return counted(count, "replica")
+
+
+def all_replicas(count: int) -> str:
+    """All of so many replicas, in words."""
+    return "the one replica" if count == 1 else f"all {replicas_of(count)}"

@@ -22,7 +22,7 @@ def _reason(problem: Problem, site: int) -> Reason:
         need, have = f"label {one.spread.label}", f"no {one.spread.label}"
     else:
         need, have = f"in a region of level {one.spread.level}", "in none"
-    message = f"the app is spread by {one.kind}, and it has none"
+    message = f"the app is spread by {one.kind}, and the site has none"
     return Reason(rule="spread", need=need, have=have, unit="", message=message)
 
 

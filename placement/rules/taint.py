@@ -6,6 +6,7 @@ from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import NodeRule, Shortage, left_out_of, shortage_reason
+from placement.wording import of_its_nodes
 
 
 def _leaves_out(problem: Problem, component: int) -> Mask:
@@ -15,8 +16,9 @@ def _leaves_out(problem: Problem, component: int) -> Mask:
 
 def _reason(problem: Problem, site: int, shortage: Shortage) -> Reason:
     count, of = left_out_of(problem, site, _leaves_out(problem, shortage.component))
-    tolerated = " and not tolerated" if problem.words.tolerated is not None else ""
-    because = f"{count} of its {of} nodes tainted NO_SCHEDULE or NO_EXECUTE{tolerated}"
+    which = " that the policy does not tolerate" if problem.words.tolerated is not None else ""
+    taint = f"a taint NO_SCHEDULE or NO_EXECUTE{which}"
+    because = of_its_nodes(count, of, f"has {taint}", f"have {taint}")
     return shortage_reason(problem, rule="taint", shortage=shortage, because=because)
 
 

@@ -9,6 +9,7 @@ from placement.arrays import Floats, Ints
 from placement.packing import Packing
 from placement.problem import Problem
 from placement.scores.score import Score
+from placement.wording import number
 
 GIB = float(1 << 30)
 
@@ -46,7 +47,7 @@ def _measure(problem: Problem, packing: Packing, rows: Ints) -> Floats:
 
 
 def _explain(value: float) -> str:
-    return f"{value:g} price units an hour for what it asks for"
+    return f"{number(value)} price units an hour for what it asks for"
 
 
 SCORE = Score("price", Term.PRICE, "price units/h", 1.0, _weight, _measure, explain=_explain)

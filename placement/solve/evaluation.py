@@ -112,13 +112,14 @@ def _of_unit(unit: Unit, chosen: Ints, open: Mask, number: int) -> Iterator[Brok
 
 
 def _of_spread(spread: Domains, chosen: Ints, number: int) -> Iterator[Broken]:
-    _, each = np.unique(spread.domain[chosen], return_counts=True)
+    domains, each = np.unique(spread.domain[chosen], return_counts=True)
     if len(each) < spread.min_domains:
         yield Broken("spread", number, spread.min_domains, len(each), spread.label)
     if spread.max_domains is not None and len(each) > spread.max_domains:
         yield Broken("spread", number, spread.max_domains, len(each), spread.label)
     if spread.max_each is not None and len(each) and int(each.max()) > spread.max_each:
-        yield Broken("spread", number, spread.max_each, int(each.max()), spread.label)
+        fullest = int(domains[np.argmax(each)])
+        yield Broken("spread", number, spread.max_each, int(each.max()), spread.label, (fullest,))
 
 
 def _of_clients(clients: Clients, served: Floats, number: int) -> Iterator[Broken]:

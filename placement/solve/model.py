@@ -176,7 +176,8 @@ class Broken:
     have: float
     label: str = ""
     items: tuple[int, ...] = ()
-    """With `clients`: those without an open candidate in reach; with `serves`: the client unit's candidates."""
+    """With `clients`: those without an open candidate in reach; with `serves`: the client unit's candidates;
+    with `spread`: a domain with too many sites."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ async def test_one_that_waits_says_why_site_by_site_and_says_so_anew_when_that_c
     assert (await sent(application, waiting(3)))["applied"]
     found = await until(application, lambda found: found["decision"] is not None)
     assert found["phase"] == "PENDING_PLACEMENT"
-    assert found["message"] == "it cannot be placed: 2 sites pass every rule, of which 2 can be kept"
+    assert found["message"] == "it cannot be placed: at least 3 sites are wanted; 2 sites pass every rule"
     decision = found["decision"]
     assert (decision["feasible"], decision["status"], decision["lookedAt"]) == (False, "INFEASIBLE", 2)
     assert [one["rule"] for one in decision["conflicts"]] == ["min_sites"]

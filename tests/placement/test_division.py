@@ -233,11 +233,11 @@ def test_bounds_come_first_and_what_is_left_goes_by_weight(
 @pytest.mark.parametrize(
     ("total", "weights", "least", "most", "expected", "words"),
     [
-        (1, [1, 1], [1, 1], [5, 5], (2, 2), "1 replicas cannot be divided: the sites take at least 2"),
+        (1, [1, 1], [1, 1], [5, 5], (2, 2), "1 replica cannot be divided: the sites take at least 2"),
         (11, [1, 1], [0, 0], [5, 5], (0, 10), "11 replicas cannot be divided: the sites take at most 10"),
         (7, [1, 0], [0, 1], [5, 5], (1, 6), "7 replicas cannot be divided: the sites take at most 6"),
         (3, [], [], [], (0, 0), "3 replicas cannot be divided: the sites take at most 0"),
-        (3, [1, 1], [2, 0], [1, 5], None, "1 sites must have more replicas than they may"),
+        (3, [1, 1], [2, 0], [1, 5], None, "1 site must have more replicas than it may"),
     ],
 )
 def test_a_total_that_the_bounds_do_not_take_is_said_to_be_so(

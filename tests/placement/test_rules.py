@@ -97,7 +97,7 @@ NODE_CASES: list[NodeCase] = [
     ("taint", {"taints": [Taint("gpu", "yes", TaintEffect.NO_SCHEDULE)]}, {}, "1", "0", "replicas"),
     ("taint", {"taints": [Taint("gpu", "", TaintEffect.NO_EXECUTE)]}, {}, "1", "0", "replicas"),
     ("architecture", {"arch": "amd64"}, {"architectures": ["arm64", "riscv64"]}, "arm64 or riscv64", "amd64", ""),
-    ("node_selector", {"labels": {"disk": "hdd"}}, {"node_selector": "disk=ssd"}, "disk=ssd", "0 of 1 nodes", ""),
+    ("node_selector", {"labels": {"disk": "hdd"}}, {"node_selector": "disk=ssd"}, "disk=ssd", "0 of 1 node", ""),
     ("capacity", {}, {"resources": amount(4001)}, "4001", "4000", "millicores"),
     ("capacity", {}, {"resources": amount(1, 17 * GIB)}, str(17 * GIB), str(16 * GIB), "bytes"),
     ("capacity", {}, {"resources": amount(1, 1, 101 * GIB)}, str(101 * GIB), str(100 * GIB), "bytes"),
@@ -136,7 +136,7 @@ def test_a_node_left_out_refuses_only_in_so_far_as_the_rest_has_no_room(build: B
     decision = build.decide(component, replicas={component.name: 3})
     reason = only(decision, site.id)
     assert (reason.rule, reason.need, reason.have, reason.unit) == ("node_cordoned", "3", "2", "replicas")
-    assert "1 of its 2 nodes cordoned" in reason.message
+    assert "1 of its 2 nodes is cordoned; what is left takes" in reason.message
 
 
 def test_free_in_all_but_not_on_single_nodes_is_told_in_replicas(build: Builder) -> None:
@@ -232,7 +232,7 @@ def test_nodes_under_a_cordoned_cluster_are_left_out_while_another_can_be_called
     build.node(site, cluster_id=build.cluster(site, schedulable=False).id, capacity=amount(64000, 64 * GIB))
     reason = only(build.decide(build.component(resources=amount(5000))), site.id)
     assert (reason.rule, reason.need, reason.have) == ("capacity", "5000", "4000")
-    assert "1 more nodes" in reason.message
+    assert "(1 more node is under a cluster that cannot be called)" in reason.message
 
 
 def test_sites_without_nodes_count_by_their_stated_capacity(build: Builder) -> None:

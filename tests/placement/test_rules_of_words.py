@@ -308,7 +308,7 @@ def test_a_toleration_is_read_as_kubernetes_does(build: Builder, toleration: Tol
     else:
         reason = only(problem, site)
         assert (reason.rule, reason.need, reason.have) == ("taint", "1", "0")
-        assert "not tolerated" in reason.message
+        assert "that the policy does not tolerate" in reason.message
 
 
 def test_every_taint_of_a_node_has_to_be_tolerated(build: Builder) -> None:
@@ -328,7 +328,7 @@ def test_features_are_labels_of_a_components_nodes(build: Builder) -> None:
     problem = build.problem(component, policy=policy)
     assert reasons(problem, fast) == []
     reason = only(problem, slow)
-    assert (reason.rule, reason.need, reason.have) == ("features", "nic=sriov", "0 of 1 nodes")
+    assert (reason.rule, reason.need, reason.have) == ("features", "nic=sriov", "0 of 1 node")
     assert only(problem, stated).rule == "features"
 
 

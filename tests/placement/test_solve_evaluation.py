@@ -56,7 +56,7 @@ CASES = [
         "crowded domain",
         Model((unit(THREE, domains=(Domains(DOMAIN, max_each=1),)),), 1),
         [(0, 1, 2)],
-        [Broken("spread", 0, 1, 2)],
+        [Broken("spread", 0, 1, 2, items=(0,))],
         [7],
     ),
     (

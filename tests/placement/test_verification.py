@@ -68,9 +68,9 @@ def test_the_last_accelerator_is_given_once(build: Builder) -> None:
     first, second = build.decide(component), build.decide(component)
     verify(build.view, first, components=[component])
     release = build.release(component, site, first.placements[0].components[0].assignments)
-    with pytest.raises(CapacityGone, match="needs 1 of accelerator 'a100', less is free") as caught:
+    with pytest.raises(CapacityGone, match="needs 1 accelerator 'a100', less is free") as caught:
         verify(build.view, second, components=[component])
-    assert (caught.value.figures or "").endswith("needs 1 of accelerator 'a100', has 0 free")
+    assert (caught.value.figures or "").endswith("needs 1 accelerator 'a100', has 0 free")
     verify(build.view, second, components=[component], excluding_deployment_id=release.deployment_id)
 
 

@@ -255,7 +255,7 @@ CASES: list[Case] = [
     (lambda b: P(division=Division(min_each=3, max_each=2)), InvalidInput, "division.maxEach", "cannot both"),
     (lambda b: P(division=Division(max_each=0)), InvalidInput, "division.maxEach", "cannot both"),
     (lambda b: P(min_sites=3, division=Division(min_each=2)), InvalidInput, "division.minEach", "more than the 4"),
-    (lambda b: P(max_sites=1, division=Division(max_each=3)), InvalidInput, "division.maxEach", "fewer than the 4"),
+    (lambda b: P(max_sites=1, division=Division(max_each=3)), InvalidInput, "division.maxEach", "is less than the 4"),
     (
         lambda b: P(division=Division(weights=[SiteWeight(sites=S(site_ids=["x"]), weight=1)])),
         NotFound,

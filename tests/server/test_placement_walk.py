@@ -101,7 +101,7 @@ def test_the_rules_named_for_zurich_are_those_of_the_page(reader: Reader) -> Non
         assert one.rule in told
         assert " ".join(one.need.split()) in told
     assert refused.reasons[1].message == (
-        "1 of its 2 nodes have no processor of amd64; what is left takes 0 of 1 replica of 'infer'"
+        "1 of its 2 nodes has no processor of amd64; what is left takes 0 of 1 replica of 'infer'"
     )
 
 
