@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from beds.neo4j.server import Neo4jServer
@@ -89,6 +89,15 @@ FAULTS: dict[str, Callable[[Neo4jServer], Awaitable[None]]] = {
 }
 
 
+@contextlib.asynccontextmanager
+async def _impatient(server: Neo4jServer, before: Callable[[Store], Store]) -> AsyncIterator[Ledger]:
+    """A ledger that gives the server up soon, but for its start: what a server has never been asked takes it long."""
+    store = Neo4jStore(server.store)
+    async with Ledger(before(store)).running() as ledger:
+        store._client.timeouts = IMPATIENT
+        yield ledger
+
+
 async def faults_under_load(
     server: Neo4jServer, faults: Sequence[str], *, before: Callable[[Store], Store] = lambda store: store
 ) -> ServerToll:
@@ -126,10 +135,7 @@ async def faults_under_load(
         store = Neo4jStore(server.store)
         await store.open()  # first, and with patience: it makes the constraints and indexes
         open_.push_async_callback(store.close)
-        ledgers = [
-            await open_.enter_async_context(Ledger(before(Neo4jStore(server.store, timeouts=IMPATIENT))).running())
-            for _ in range(LEDGERS)
-        ]
+        ledgers = [await open_.enter_async_context(_impatient(server, before)) for _ in range(LEDGERS)]
         for number, fault in enumerate(faults):
             stopped = asyncio.Event()
             async with asyncio.TaskGroup() as writers:
