@@ -2,10 +2,10 @@
 
 A change function runs at head under the store's lock (`Transaction.head` takes it and the view is brought up to it first),
 so what it checks is true when it is written. Up to 64 drafts share a transaction, for a flush to disk or a round trip is
-what a commit costs; each keeps its own revision, answer and refusal. What somebody waits for is not queued behind the
-system's own work (`graph.draft_queue`), which also stands still while it is decided (`graph.courtesy`). A draft that breaks
-its group's transaction fails alone: the group is tried again one by one. A commit whose reply was lost is sent
-again under the same draft ids.
+what a commit costs; those that came while the lock was waited for are among them. Each keeps its own revision, answer and
+refusal. What somebody waits for is not queued behind the system's own work (`graph.draft_queue`), which also stands still
+while it is decided (`graph.courtesy`). A draft that breaks its group's transaction fails alone: the group is tried again one
+by one. A commit whose reply was lost is sent again under the same draft ids.
 
 While the store is away reads go on from the view, marked stale, and commits are refused as retryable.
 """
@@ -37,6 +37,8 @@ from graph.view import View
 R = TypeVar("R")
 GROUP_SIZE = 64
 QUEUE_SIZE = 4_096
+GATHER_S = 0.020
+"""So long after a transaction the system's own changes are gathered while others write: each has all of them wait."""
 BACKGROUND_SHARE = 0.75
 """Of the queue the system's own changes take so much at most; the rest is for what somebody asks for."""
 RESEND_FOR_S = 8.0
@@ -79,6 +81,10 @@ class Ledger:
         """Told of each group: its drafts and its seconds; for metrics."""
         self.on_written: Callable[[int], None] | None = None
         """Told of the newest revision that this process has written, so that it may tell other processes."""
+        self._crowded = False
+        """Whether others have written beside the last transaction."""
+        self._gather_until = 0.0
+        """By the loop's clock."""
         self._writable = True
         self._stopping = False
         self._traced = True
@@ -234,10 +240,12 @@ class Ledger:
             timer.cancel()
 
     def _held_s(self) -> float:
-        """For how long nothing is written: while nobody waits for what there is, and somebody's change is about to come."""
+        """For how long nothing is written: while nobody waits for what there is, and somebody's change is about to come or
+        other processes write."""
         if self._stopping or self._queue.asked:
             return 0.0
-        return self._courtesy.left_s(now=asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        return max(self._courtesy.left_s(now=now), self._gather_until - now, 0.0)
 
     def _stop(self) -> None:
         self._stopping = True
@@ -246,11 +254,11 @@ class Ledger:
     async def _write(self) -> None:
         queue = self._queue
         while True:
-            while not queue or self._held_s():
+            while (held_s := self._held_s()) or not queue:
                 if self._stopping:
                     return
-                await self._rung(within_s=self._held_s())
-            drafts = queue.take()
+                await self._rung(within_s=held_s)
+            drafts: list[Draft] = []
             began = time.perf_counter()
             try:
                 await self._write_group(drafts)
@@ -263,10 +271,15 @@ class Ledger:
                     draft.settle(problem)
             if self._on_group is not None:
                 self._on_group(len(drafts), time.perf_counter() - began)
+            self._gather_until = asyncio.get_running_loop().time() + GATHER_S if self._crowded else 0.0
             # Whoever was answered, and whoever has come meanwhile, has a turn before the next functions are run.
             await asyncio.sleep(0)
 
-    async def _write_group(self, drafts: Sequence[Draft]) -> None:
+    async def _write_group(self, drafts: list[Draft]) -> None:
+        """Writes drafts; without any, those that wait by the time at which the store's lock is held.
+
+        What comes while other processes hold the lock then shares the transaction, and need not wait for another one.
+        """
         deadline = time.monotonic() + RESEND_FOR_S
         pause = 0.02
         while True:
@@ -282,6 +295,7 @@ class Ledger:
                 pause = min(pause * 2, 1.0)
                 continue
             except StoreUnavailable as problem:
+                self._fill(drafts)
                 if any(draft.sent for draft in drafts) and time.monotonic() < deadline:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 1.0)
@@ -292,10 +306,12 @@ class Ledger:
                 self._refuse(unsent, f"the store is away: {problem}", "nothing was changed; try again")
                 return
             except SchemaTooNew as problem:
+                self._fill(drafts)
                 self._writable = False
                 self._refuse(drafts, str(problem), "upgrade this server")
                 return
             except Exception:
+                self._fill(drafts)
                 if len(drafts) == 1:
                     raise
                 log.warning("ledger.group_split", drafts=len(drafts), exc_info=True)
@@ -313,17 +329,26 @@ class Ledger:
                 draft.settle(answer)
             return
 
-    async def _attempt(self, drafts: Sequence[Draft]) -> Group:
+    async def _attempt(self, drafts: list[Draft]) -> Group:
         if not self._traced:  # a span is not free, even one that goes nowhere
             return await self._transact(drafts)
-        attributes: dict[str, int | str] = {"drafts": len(drafts), "store": self.store.name}
-        with _tracer.start_as_current_span("ledger.group", attributes=attributes):
-            return await self._transact(drafts)
+        with _tracer.start_as_current_span("ledger.group", attributes={"store": self.store.name}) as span:
+            try:
+                return await self._transact(drafts)
+            finally:
+                span.set_attribute("drafts", len(drafts))
 
-    async def _transact(self, drafts: Sequence[Draft]) -> Group:
+    def _fill(self, drafts: list[Draft]) -> None:
+        """Takes what shares a transaction for which nothing was taken yet."""
+        if not drafts:
+            drafts.extend(self._queue.take())
+
+    async def _transact(self, drafts: list[Draft]) -> Group:
         async with self.store.begin() as transaction:
             head = await transaction.head()
+            self._crowded = head.revision > self.view.revision
             await self._replica.bring_up(transaction, head)
+            self._fill(drafts)
             resent = [draft.id for draft in drafts if draft.sent]
             keys = [draft.request.idempotency.key for draft in drafts if draft.request.idempotency is not None]
             group = run_group(

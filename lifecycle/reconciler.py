@@ -2,7 +2,8 @@
 
 It is level-triggered. The view's commits ring a doorbell for the releases that they touch, a sweep rings for all that have
 something to do, and whatever is taken is compared anew at head, so a crash, a repeat or a lost ring only delays it. A
-restart needs nothing but the graph. Every call is preceded by a committed claim; while the store is away none is made.
+restart needs nothing but the graph. Every call is preceded by a committed claim, some of them a little ahead of a slot
+(`lifecycle.ahead`); while the store is away none is made.
 
 Where several processes share a store each takes the releases of its own sites (`lifecycle.share`). That two of them meet
 all the same is harmless: a claim is committed at the epoch that was seen, so one of them gets it.
@@ -23,6 +24,7 @@ from graph.kinds import Cluster, Deployment, Release, ReleasePhase, Site
 from graph.ledger import Ledger
 from graph.refusal import Unavailable
 from graph.view import each, get_as
+from lifecycle.ahead import Ahead
 from lifecycle.apart import written_apart
 from lifecycle.backoff import SOONER, Breakers
 from lifecycle.bell import ring_or_sleep
@@ -89,6 +91,7 @@ class Reconciler:
             )
         )
         self._worklist = Worklist(settings, self._breakers, self._endpoints)
+        self._ahead = Ahead(settings)
         self._bell = asyncio.Event()
         self._sweep_now = asyncio.Event()
         self._results = Results(self._ledger, settings=settings, clock=self._clock, on_written=self._written)
@@ -249,8 +252,10 @@ class Reconciler:
             self._bell.clear()
             if not self._ledger.writable:
                 await self._store_back()
+            self._begin(group)
+            began = self._clock.monotonic()
             taken = self._worklist.take(
-                now=self._clock.monotonic(), connected=self._clusters, wants=self._wants, limit=MAX_CLAIMS
+                now=began, connected=self._clusters, wants=self._wants, limit=MAX_CLAIMS, ahead=self._ahead.wanted
             )
             if not taken.ready and not taken.parked:
                 await self._wait()
@@ -273,7 +278,7 @@ class Reconciler:
             now = self._clock.monotonic()
             for one in claims:
                 self._reports.claimed(self._worklist.waited_s(one.release.id, now=now))
-                group.create_task(self._call(one), name=f"lifecycle-call-{one.release.id}")
+            self._ahead.put(claims, took_s=now - began)
 
     async def _wait(self) -> None:
         now = self._clock.monotonic()
@@ -353,8 +358,31 @@ class Reconciler:
         site = get_as(self._ledger.view, Site, site_id)
         return site.name if site is not None else site_id
 
-    async def _call(self, one: Claim) -> None:
+    def _begin(self, group: asyncio.TaskGroup) -> None:
+        """Begins the calls for which there are slots; while the store is away none: what is wanted could not be told."""
+        if not self._ledger.writable:
+            return
+        begun, dropped = self._ahead.begin(self._holds)
+        for one in begun:
+            group.create_task(self._call(one, group), name=f"lifecycle-call-{one.release.id}")
+        for one in dropped:
+            self._breakers.released(way(one.cluster_id, one.release.site_id))
+            self._endpoints.breakers.released(self._worklist.endpoint_of(one.cluster_id))
+            self._worklist.finished(one.release.id, now=self._clock.monotonic())
+
+    def _holds(self, one: Claim) -> bool:
+        """Whether a claim is still what is wanted; what has changed rang for itself and is claimed anew."""
+        claimed = one.release
+        release = get_as(self._ledger.view, Release, claimed.id)
+        return release is not None and (release.epoch, release.generation, release.wanted) == (
+            claimed.epoch,
+            claimed.generation,
+            claimed.wanted,
+        )
+
+    async def _call(self, one: Claim, group: asyncio.TaskGroup) -> None:
         key = way(one.cluster_id, one.release.site_id)
+        began = self._clock.monotonic()
         outcome = await outcome_of(one, self._clusters, timeout_s=self._settings.call_timeout_s)
         self._learn(one, key, outcome)
         if isinstance(outcome, Applied):
@@ -362,6 +390,8 @@ class Reconciler:
         elif isinstance(outcome, StaleGeneration):
             self._reports.fenced("generation")
         self._worklist.returned(one.release.id)
+        self._ahead.ended(one, took_s=self._clock.monotonic() - began)
+        self._begin(group)
         await self._results.put(Result(one, outcome))
         self._bell.set()
 

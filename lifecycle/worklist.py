@@ -47,6 +47,8 @@ class Worklist:
         """What was taken and whose result is not written yet."""
         self._calling: dict[str, Entry] = {}
         """Those of them whose call has not ended: these are what is bounded."""
+        self._ahead = 0
+        """How many of those may be taken although there is no slot for their call yet."""
         self._again: dict[str, tuple[float, Entry]] = {}
         """Ids that rang while they were being worked on, with the time at which they are due."""
         self._rung_at: dict[str, float] = {}
@@ -97,16 +99,29 @@ class Worklist:
                 found.append(at)
         return min(found, default=None)
 
-    def take(self, *, now: float, connected: Container[str], wants: Callable[[Entry], bool], limit: int) -> Taken:
+    def take(
+        self,
+        *,
+        now: float,
+        connected: Container[str],
+        wants: Callable[[Entry], bool],
+        limit: int,
+        ahead: int = 0,
+    ) -> Taken:
         """Takes what may begin now, operations and sites in turn; those that are taken count as running until `finished`.
 
-        `wants` says whether there is anything to do for it; ids without are dropped.
+        `wants` says whether there is anything to do for it; ids without are dropped. `ahead`: so many more than may be
+        called at once are taken, overall and of a cluster; of a site none.
         """
+        self._ahead = ahead
         self._clock_in(now)
         taken = Taken([], [])
         concurrency = self._settings.concurrency
         # The next call begins while the result of the last one is written; but what is not written is bounded too.
-        room = min(limit, concurrency - len(self._calling), UNWRITTEN * concurrency - len(self._running))
+        room = concurrency + ahead - len(self._calling)
+        if len(self._calling) >= concurrency and 2 * room < ahead:
+            return taken  # no slot waits for it: several share a claim a little later
+        room = min(limit, room, UNWRITTEN * concurrency + ahead - len(self._running))
         if room <= 0:
             return taken
         turns = _Turns(self, self._flows, now=now, connected=connected, wants=wants, parked=taken.parked)
@@ -155,8 +170,9 @@ class Worklist:
     # What turns ask
 
     def cluster_room(self, cluster_id: str) -> int:
-        """How many calls of a cluster may begin besides those under way."""
-        return self._settings.concurrency_per_cluster - self._at_cluster.get(cluster_id, 0)
+        """How many releases of a cluster may be taken besides those whose call has not ended."""
+        most = self._settings.concurrency_per_cluster
+        return most + min(self._ahead, most) - self._at_cluster.get(cluster_id, 0)
 
     def way_is_full(self, way_id: str) -> bool:
         """Whether as many calls as may be are on the way to a site."""

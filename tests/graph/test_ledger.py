@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from graph.store import Compacted, Head, RecordPage, Store, StoreUnavailable, Un
 from graph.stores.sqlite import SqliteStore
 from graph.values import Position
 from storekit.checks import check_whole
+from storekit.graphs import Chain, head_of, write
+from storekit.graphs import region as made
 from storekit.wrappers import Away, LosesReplies, Wrapped
 
 ASKED = Request(author="user_1", action="test")
@@ -283,6 +285,86 @@ async def test_whoever_was_answered_goes_on_before_the_next_changes_are_run(path
             group.create_task(answered(ledger, "own", heard, OWN))
             group.create_task(answered(ledger, "asked", heard, ASKED))
         assert heard == ["asked is run", "asked is answered", "own is run", "own is answered"]
+
+
+# Who shares a transaction
+
+
+class Busy(Wrapped):
+    """A store whose lock another process holds until it is let go."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self.free = asyncio.Event()
+        self.waited_for = asyncio.Event()
+
+    def begin(self) -> Any:
+        transaction = super().begin()
+        inner = transaction.head
+
+        async def head() -> Head:
+            self.waited_for.set()
+            await self.free.wait()
+            return await inner()
+
+        transaction.head = head  # type: ignore[method-assign]  # the fault
+        return transaction
+
+
+async def test_what_comes_while_the_lock_is_waited_for_shares_the_transaction(path: Path) -> None:
+    store = Busy(SqliteStore(path))
+    groups: list[int] = []
+    async with ledger_on(store, on_group=lambda drafts, seconds: groups.append(drafts)) as ledger:
+        first = asyncio.create_task(ledger.commit(region("a"), ASKED))
+        await store.waited_for.wait()
+        second = asyncio.create_task(ledger.commit(region("b"), ASKED))
+        await asyncio.sleep(0)
+        store.free.set()
+        assert {(await first).revision, (await second).revision} == {1, 2}
+        assert groups == [2]
+
+
+class Beside(Wrapped):
+    """A shared store to which another process writes a commit after each transaction of ours, while `busy`.
+
+    It is heard of under the lock alone.
+    """
+
+    shared = True
+    busy = False
+
+    async def leave(self, context: Any, kind: Any, problem: Any, trace: Any) -> None:
+        await context.__aexit__(kind, problem, trace)
+        if self.busy:
+            at = await head_of(self.inner)
+            await write(self.inner, [Chain(at).commit((None, made(f"other-{at.revision}")))])
+
+    async def commits_after(self, revision: int, *, limit: int = 1_000) -> Sequence[Commit]:
+        return ()
+
+
+async def test_the_systems_own_changes_are_gathered_while_others_write_and_only_then(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    store = Beside(SqliteStore(path))
+    async with ledger_on(store, on_group=lambda drafts, seconds: groups.append(drafts)) as ledger:
+        monkeypatch.setattr(ledger_module, "GATHER_S", 3_600.0)
+        await ledger.commit(region("alone"), OWN)
+        store.busy = True
+        await ledger.commit(region("before the other's"), OWN)
+        store.busy = False
+        await ledger.commit(region("after it"), OWN)
+        gathered = [asyncio.create_task(ledger.commit(region(f"own{n}"), OWN)) for n in range(3)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert groups == [1, 1, 1]
+        # What somebody waits for is not held, and ends it.
+        await ledger.commit(region("asked"), ASKED)
+        await asyncio.gather(*gathered)
+        assert sum(groups) == 7
+        assert max(groups) >= 3
+        await ledger.commit(region("alone again"), OWN)
 
 
 # Idempotency keys

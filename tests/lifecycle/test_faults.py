@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections import Counter
 from pathlib import Path
@@ -29,9 +28,9 @@ from graph.kinds import (
 )
 from graph.values import HealthStatus
 from graph.view import each
-from lifecycle import deployments
+from lifecycle import deployments, reconciler
 from lifecycle.backoff import Breakers
-from lifecycle.work import Result, claim, record
+from lifecycle.work import Claim, Result, claim, record
 from lifecyclekit.edge import QUICK, Edge
 
 
@@ -287,30 +286,31 @@ async def test_dependents_of_what_failed_do_not_keep_an_operation_running(edge) 
     assert (over.status, over.progress.failed) == (OperationStatus.FAILED, 4)
 
 
-async def test_work_is_bounded_overall_by_cluster_and_by_site(edges, quick) -> None:
+async def test_work_is_bounded_overall_by_cluster_and_by_site(edges, quick, monkeypatch) -> None:
     bounds = dataclasses.replace(quick, concurrency=10, concurrency_per_cluster=6, concurrency_per_site=1)
     most: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+    inner = reconciler.outcome_of
+
+    async def outcome_of(one: Claim, *given: Any, **named: Any) -> Any:
+        keys = ("all", f"cluster {one.cluster_id}", f"site {one.release.site_id}")
+        calls.update(keys)
+        for key in keys:
+            most[key] = max(most[key], calls[key])
+        try:
+            return await inner(one, *given, **named)
+        finally:
+            calls.subtract(keys)
+
+    monkeypatch.setattr(reconciler, "outcome_of", outcome_of)
     async with edges(settings=bounds) as edge:
         await edge.network(sites=12, clusters=2, latencyMs=15)
         await edge.version(a={}, b={}, c={})
         _, operation = await edge.deploy()
-        while edge.view.get(operation.id) is not None:
-            at_work = [
-                one
-                for cluster in edge.cluster_ids
-                for one in each(edge.view, Release, "cluster_id", cluster)
-                if one.phase is ReleasePhase.APPLYING
-            ]
-            most["all"] = max(most["all"], len(at_work))
-            for key, count in Counter(one.cluster_id for one in at_work).items():
-                most[f"cluster {key}"] = max(most[f"cluster {key}"], count)
-            for count in Counter(one.site_id for one in at_work).values():
-                most["site"] = max(most["site"], count)
-            await asyncio.sleep(0.002)
-    assert most["all"] <= 10
-    assert most["site"] == 1
+        await edge.succeeded(operation)
+    assert 6 < most["all"] <= 10
     assert all(count <= 6 for key, count in most.items() if key.startswith("cluster"))
-    assert most["all"] > 6
+    assert all(count == 1 for key, count in most.items() if key.startswith("site"))
 
 
 @pytest.mark.parametrize(

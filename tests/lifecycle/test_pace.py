@@ -72,8 +72,10 @@ def worklist(settings: LifecycleSettings = SETTINGS) -> tuple[Worklist, Breakers
     return Worklist(settings, breaker, Endpoints(breakers())), breaker
 
 
-def take(work: Worklist, now: float = 0.0, *, connected: tuple[str, ...] = ("c", "d"), limit: int = 99) -> list[Entry]:
-    return work.take(now=now, connected=connected, wants=lambda one: True, limit=limit).ready
+def take(
+    work: Worklist, now: float = 0.0, *, connected: tuple[str, ...] = ("c", "d"), limit: int = 99, ahead: int = 0
+) -> list[Entry]:
+    return work.take(now=now, connected=connected, wants=lambda one: True, limit=limit, ahead=ahead).ready
 
 
 def test_whoever_speaks_again_is_probed_sooner_and_not_at_every_word() -> None:
@@ -110,6 +112,31 @@ def test_work_is_bounded_overall_by_cluster_and_by_site() -> None:
         done += first
         first = take(work)
     assert len({one.release_id for one in done}) == 40
+
+
+def test_some_are_taken_ahead_of_slots_overall_and_of_a_cluster_and_none_of_a_site() -> None:
+    work, _ = worklist()
+    for number in range(60):
+        work.ring(entry(number, f"s{number % 12}", "c" if number % 12 < 6 else "d"))
+    first = take(work, ahead=3)
+    assert len(first) == 6 + 3
+    assert max(Counter(one.cluster_id for one in first).values()) <= 4 + 3
+    assert max(Counter(one.site_id for one in first).values()) <= 2
+    assert take(work, ahead=3) == []
+
+
+def test_what_is_taken_ahead_is_taken_several_at_a_time_and_a_slot_is_filled_at_once() -> None:
+    work, _ = worklist()
+    for number in range(60):
+        work.ring(entry(number, f"s{number}", "cd"[number % 2]))
+    first = take(work, ahead=4)
+    work.returned(first[0].release_id)
+    assert take(work, ahead=4) == []
+    work.returned(first[1].release_id)
+    assert len(take(work, ahead=4)) == 2
+    for one in first[2:7]:
+        work.finished(one.release_id, now=0)
+    assert len(take(work, ahead=0)) == 1
 
 
 def test_sites_take_turns() -> None:
