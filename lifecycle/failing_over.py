@@ -240,7 +240,7 @@ def fail_over(
         author=author,
         leave_out=out,
         with_nodes=True,
-        reassign=renewed_sites(edit, losses),
+        reassign=renewed_sites(edit, deployment, losses),
         displacement=_not_planned(DisplacementState.TOLERATED, later, unlisted) if later or unlisted else None,
     )
     if settings is not None:
@@ -268,23 +268,31 @@ def drop_plan(edit: Edit, displacement: Displacement | None) -> None:
         edit.delete(plan)
 
 
-def renewed_sites(reader: Reader, losses: Collection[Loss]) -> frozenset[str]:
-    """The sites where a deployment gets nodes anew, for it has lost one there."""
+def renewed_sites(reader: Reader, deployment: Deployment, losses: Collection[Loss]) -> frozenset[str]:
+    """The sites where a deployment gets nodes anew: it has lost one there, or the control plane it runs through there."""
     nodes = (
         get_as(reader, Node, one.subject_id)
         for one in losses
         if one.kind in (LossKind.NODE_NOT_READY, LossKind.NODE_TAINTED)
     )
-    return frozenset(node.site_id for node in nodes if node is not None)
+    found = {node.site_id for node in nodes if node is not None}
+    clusters = {one.subject_id for one in losses if one.kind is LossKind.CLUSTER_DOWN}
+    if clusters and not deployment.policy.everywhere:
+        found |= {one.site_id for one in staying(reader, deployment.id) if one.cluster_id in clusters}
+    return frozenset(found)
 
 
 def renews(reader: Reader, deployment_id: str, decision: Decision, sites: Collection[str]) -> bool:
-    """Whether a decision gives a deployment other nodes at some sites where it stays."""
+    """Whether a decision gives a deployment other nodes at some sites where it stays, or another control plane."""
     nodes: dict[tuple[str, str], dict[str, int]] = {}
+    clusters: dict[tuple[str, str], str | None] = {}
     for one in staying(reader, deployment_id):
-        nodes.setdefault((one.component_id, one.site_id), {}).update(one.assignments)
+        key = one.component_id, one.site_id
+        nodes.setdefault(key, {}).update(one.assignments)
+        clusters[key] = one.cluster_id
     return any(
         nodes.get((one.component_id, at.site_id)) != dict(one.assignments)
+        or one.cluster_id not in (None, clusters.get((one.component_id, at.site_id)))
         for at in decision.placements
         if at.site_id in sites
         for one in at.components

@@ -456,7 +456,7 @@ class Failover:
             policy=policy,
             priority=priority_of(view, deployment),
             indulging=blemished(view, deployment.id, leave_out=out, with_nodes=True),
-            renewed=renewed_sites(view, due),
+            renewed=renewed_sites(view, deployment, due),
         )
 
     def _why_not(
@@ -467,7 +467,8 @@ class Failover:
         now, then = places_now(view, deployment.id), places_of(decision)
         moves = len(then - now)
         away = _of_places_alone(deployment, due)
-        if not moves and (then == now or away) and not renews(view, deployment.id, decision, renewed_sites(view, due)):
+        renewed = renewed_sites(view, deployment, due)
+        if not moves and (then == now or away) and not renews(view, deployment.id, decision, renewed):
             return DisplacementState.WAITING, STAYS
         most = deployment.failover.max_moves
         if most is not None and moves > most:

@@ -97,7 +97,7 @@ class Targets:
         if deployment is None or step.decision is None:
             return
         new = {one for one in step.sites_after if one not in step.step.before and not but(one)}
-        sites = new | renewed_sites(view, planned_of(view, deployment))
+        sites = new | renewed_sites(view, deployment, planned_of(view, deployment))
         placements = [one for one in step.decision.placements if one.site_id in sites]
         self._targets[plan_id] = _Target(deployment.id, frozenset(new), placements)
         for one in placements:

@@ -15,7 +15,9 @@ from typing import NamedTuple
 import msgspec
 
 from graph.kinds import (
+    GIVEN_UP,
     Cluster,
+    Component,
     Deployment,
     Loss,
     LossKind,
@@ -156,10 +158,24 @@ def others_leave(reader: Reader, deployment: Deployment, losses: Iterable[Loss])
         if loss.kind is not LossKind.CAPACITY:
             continue
         for one in each(reader, Release, "site_id", loss.subject_id):
-            leaves = not one.wanted or one.retires_after is not None
-            if leaves and not one.left_behind and one.deployment_id != deployment.id:
+            if one.deployment_id != deployment.id and not one.left_behind and _is_going(reader, one):
                 return True
     return False
+
+
+def _is_going(reader: Reader, release: Release) -> bool:
+    """Whether a release is on its way out: its removal was not given up, nor what is to be ready before it goes."""
+    if not release.wanted:
+        return release.phase not in GIVEN_UP
+    if release.retires_after is None:
+        return False
+    component = get_as(reader, Component, release.component_id)
+    for other in releases_of(reader, release.deployment_id):
+        if other.phase in GIVEN_UP and other.retires_after is None and other.generation >= release.retires_after:
+            what = get_as(reader, Component, other.component_id)
+            if what is not None and component is not None and what.name == component.name:
+                return False
+    return True
 
 
 def found_away(reader: Reader, deployment: Deployment, site_ids: Collection[str]) -> list[str]:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from drivers.clock import SystemClock
+from graph.edit import Edit
 from graph.kinds import (
+    Cluster,
     Deployment,
     DeploymentPhase,
     DisplacementState,
@@ -29,7 +31,7 @@ from graph.refusal import InvalidState
 from graph.values import HealthStatus, Resources, Taint, TaintEffect
 from graph.view import each
 from lifecycle.failover import Failover
-from lifecyclekit.edge import QUICK, Edge, asking, everything
+from lifecyclekit.edge import NODE, QUICK, Edge, asking, everything
 
 ONE = PlacementPolicy(min_sites=1, max_sites=1)
 EVERYWHERE = PlacementPolicy(everywhere=True)
@@ -335,6 +337,37 @@ async def test_a_lost_node_is_left_for_another_at_its_site(edge) -> None:
     await edge.phase(deployment.id, DeploymentPhase.READY)
     assert await home(edge, deployment.id) == site_id
     assert edge.view.get(release.id).backend_name == release.backend_name
+    edge.check_books()
+
+
+async def test_what_ran_through_a_lost_control_plane_runs_through_another_at_its_site(edge) -> None:
+    await edge.network(sites=1)
+    await edge.version()
+    [site_id] = edge.site_ids
+
+    def second(edit: Edit) -> None:
+        made = {"driver": "simulated", "site_ids": [site_id], "configuration": {"observeEveryMs": 20}}
+        cluster = edit.create(Cluster, name="second", **made)
+        edge.cluster_ids.append(cluster.id)
+        edit.create(Node, name="another", site_id=site_id, cluster_id=cluster.id, capacity=NODE)
+
+    await edge.change(second)
+    deployment = await running(edge)
+    [old] = edge.releases(deployment.id)
+    mine = edge.cluster_ids.index(old.cluster_id)
+    await edge.configure(mine, nonsense=1)
+
+    def through_the_other() -> bool:
+        staying = [one for one in edge.releases(deployment.id) if one.wanted and one.retires_after is None]
+        return all(one.cluster_id != old.cluster_id and one.phase.name == "READY" for one in staying)
+
+    await edge.until(through_the_other, what="that it runs through the other one")
+    await settled_without(edge, deployment.id)
+    assert edge.view.get(old.id).left_behind
+    await edge.configure(mine)
+    await edge.until(lambda: len(edge.releases(deployment.id)) == 1, what="that the old copy is gone")
+    assert through_the_other()
+    await edge.phase(deployment.id, DeploymentPhase.READY)
     edge.check_books()
 
 

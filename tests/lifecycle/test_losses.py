@@ -20,6 +20,7 @@ from graph.kinds import (
     LossKind,
     NodeStatus,
     Release,
+    ReleasePhase,
 )
 from graph.kinds.policy import PlacementPolicy, Toleration, TolerationOperator
 from graph.values import Finding, Health, HealthStatus, Taint, TaintEffect
@@ -182,6 +183,37 @@ def test_what_lacks_room_is_looked_at_again_when_something_has_left(build: Build
     assert index.note_release(Change("Release", release.id, release, None))
     assert list(index.by_room()) == [one.id]
     assert list(index.by_room()) == [], "it is told once"
+
+
+@pytest.mark.parametrize("phase", [ReleasePhase.REMOVING, ReleasePhase.WAITING_SITE, ReleasePhase.QUARANTINED])
+def test_what_is_not_going_to_leave_is_not_waited_for(build: Builder, phase: ReleasePhase) -> None:
+    site = build.site()
+    one, other = deployed(build, site), deployed(build, site)
+    losses = found(build, one, standing=Standing(refused=(Refused(site.id, ("capacity",)),)))
+    [release_id] = build.view.ids("Release", "deployment_id", other.id)
+    build.change(build.view.get(release_id), wanted=False, phase=phase)
+    assert others_leave(build.view, one, losses) is (phase is not ReleasePhase.QUARANTINED)
+
+
+def test_what_stays_since_what_was_to_replace_it_was_given_up_is_not_waited_for(build: Builder) -> None:
+    site, elsewhere = build.site(), build.site()
+    one, other = deployed(build, site), deployed(build, site, elsewhere)
+    losses = found(build, one, standing=Standing(refused=(Refused(site.id, ("capacity",)),)))
+    here, there = (
+        next(each for each in build.view.ids("Release", "deployment_id", other.id) if of(build, each) == at.id)
+        for at in (site, elsewhere)
+    )
+    build.change(build.view.get(here), retires_after=2)
+    new = build.change(build.view.get(there), generation=2, phase=ReleasePhase.APPLYING)
+    assert others_leave(build.view, one, losses)
+    build.change(new, phase=ReleasePhase.QUARANTINED)
+    assert not others_leave(build.view, one, losses)
+
+
+def of(build: Builder, release_id: str) -> str:
+    release = build.view.get(release_id)
+    assert isinstance(release, Release)
+    return release.site_id
 
 
 def test_a_release_that_leaves_is_no_loss(build: Builder) -> None:
