@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from graph.kinds import AppVersion, Release
@@ -20,6 +21,7 @@ from lifecycle.autoscaling_targets import Target
 from lifecycle.components import components_of
 from lifecycle.placing import Filing, Placing
 from placement.decision import Decision, SitePlacement
+from placement.stopping import Stop, look
 from placement.verdict import refusals_at, sites_refused
 
 Staying = Callable[[str, str], Mapping[str, Release]]
@@ -118,18 +120,15 @@ async def _looked(placing: Placing, reader: Reader, search: _Search, staying: St
             _Search(search.targets, count, search.high, _middle(count, search.high), placed, search.why),
         ]
     ids = [one.release.site_id for one in search.targets]
-    refused = set(ids) if decision is None else sites_refused(decision, ids)
-    if not refused and len(ids) == 1:
-        refused = set(ids)
-    if not refused:
+    why = dict.fromkeys(ids, told) if decision is None else await placing.told(partial(_refused, decision, ids, told))
+    if not why:
         half = len(ids) // 2
         return [
             search.of(some, high=search.high, next_=count, why={})
             for some in (search.targets[:half], search.targets[half:])
         ]
-    remain = [one for one in search.targets if one.release.site_id not in refused]
-    full = [one for one in search.targets if one.release.site_id in refused]
-    why = _words(decision, [one.release.site_id for one in full], told)
+    remain = [one for one in search.targets if one.release.site_id not in why]
+    full = [one for one in search.targets if one.release.site_id in why]
     fewer = search.of(full, high=count - 1, next_=_middle(search.low, count - 1), why=why)
     return [fewer, *([search.of(remain, high=search.high, next_=count, why={})] if remain else [])]
 
@@ -168,11 +167,15 @@ async def _at_sites(
     return chosen.decision, conflicts[0].message if conflicts else NO_ROOM
 
 
-def _words(decision: Decision | None, site_ids: Sequence[str], told: str) -> dict[str, str]:
-    """Why each site was refused."""
-    found = dict.fromkeys(site_ids, told)
-    if decision is not None:
-        for one in refusals_at(decision, site_ids[:WORDS]):
-            if one.reasons:
-                found[one.site_id] = one.reasons[0].untold or one.reasons[0].message
+def _refused(decision: Decision, site_ids: Sequence[str], told: str, stop: Stop) -> dict[str, str]:
+    """Those of some sites that are refused, and why each is: `told` where nothing is known of a site alone. For a thread.
+
+    A site that is by itself is refused in any case.
+    """
+    look(stop)
+    ruled_out = sites_refused(decision, site_ids) if len(site_ids) > 1 else set(site_ids)
+    found = {one: told for one in site_ids if one in ruled_out}
+    for one in refusals_at(decision, list(found)[:WORDS]):
+        if one.reasons:
+            found[one.site_id] = one.reasons[0].untold or one.reasons[0].message
     return found

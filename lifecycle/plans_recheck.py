@@ -39,7 +39,7 @@ from lifecycle.plans_steps import NO_DECISION, Planned, by_turn, places_of, site
 from lifecycle.releases import sites_of
 from lifecycle.unplaceable import reasons_of
 from lifecycle.what_if_graph import SupposedGraph
-from placement.decision import Decision
+from placement.decision import Decision, SiteRefusal
 from placement.disclosure import reason_without_use
 from placement.verdict import refusals_at
 
@@ -170,7 +170,9 @@ class _Look:
             raise
         except Refusal as refusal:
             return _Looked(one, [_reason("REFUSED", refusal.message, one)])
-        reasons = _told(reader, chosen.decision, planned, one)
+        everything = frozenset(site_id for chosen_for in planned.values() for site_id in chosen_for)
+        refused = await self.placing.told(lambda _: refusals_at(chosen.decision, everything))
+        reasons = _told(reader, chosen.decision, refused, planned, one)
         return _Looked(one, reasons) if reasons else self._renewed(one, chosen.decision)
 
     def _renewed(self, one: Planned, decision: Decision) -> _Looked:
@@ -226,15 +228,21 @@ def _planned(decision: Decision, components: Sequence[Component]) -> dict[str, s
     return found
 
 
-def _told(reader: Reader, decision: Decision, planned: Mapping[str, Collection[str]], one: Planned) -> list[PlanReason]:
-    """What refuses a site for what was planned there; else what the planned sites do not keep together."""
+def _told(
+    reader: Reader,
+    decision: Decision,
+    refused: Sequence[SiteRefusal],
+    planned: Mapping[str, Collection[str]],
+    one: Planned,
+) -> list[PlanReason]:
+    """What refuses a site for what was planned there; else what the planned sites do not keep together.
+
+    refused: why sites that were planned were not chosen now.
+    """
     found: list[PlanReason] = []
-    everything = frozenset(site_id for sites in planned.values() for site_id in sites)
-    for refusal in refusals_at(decision, everything):
-        meant = everything
-        if refusal.components:
-            meant = frozenset(site_id for name in refusal.components for site_id in planned.get(name, ()))
-        if refusal.site_id not in meant:
+    for refusal in refused:
+        names = refusal.components or planned
+        if not any(refusal.site_id in planned.get(name, ()) for name in names):
             continue
         site = get_as(reader, Site, refusal.site_id)
         name = site.name if site is not None else refusal.site_id

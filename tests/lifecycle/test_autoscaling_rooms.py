@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from drivers.registry import DriverRegistry
 from graph.kinds import DeploymentPhase, Node, ScalingLimit, SiteScaling
 from graph.values import Resources
 from graph.view import each
+from lifecycle import autoscaling_rooms
 from lifecycle.autoscaling_index import Scaled
 from lifecycle.autoscaling_rooms import Rooms, rooms_for
 from lifecycle.placing import Placing
@@ -121,3 +123,19 @@ async def test_a_deployment_that_is_full_everywhere_leaves_the_others_their_look
         await edge.phase(one, DeploymentPhase.READY)
     edge.check_books()
     assert ScalingLimit.ROOM in [one.limited_by for one in each(edge.view, SiteScaling)]
+
+
+async def test_why_a_site_is_refused_is_worded_beside_the_event_loop(edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+    word = autoscaling_rooms.refusals_at
+
+    def noted(*given: Any) -> Any:
+        threads.append(threading.get_ident())
+        return word(*given)
+
+    monkeypatch.setattr(autoscaling_rooms, "refusals_at", noted)
+    await shop(edge, [1, 4])
+    _, replicas, _ = await looked(edge, 3)
+    assert replicas == [1, 3]
+    assert threads
+    assert threading.get_ident() not in threads

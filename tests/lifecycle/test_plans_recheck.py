@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from graph.kinds import Plan
 from graph.kinds.policy import AppAffinity, PlacementPolicy, SiteSelector
 from graph.view import Reader
-from lifecycle import plans_drain
+from lifecycle import plans_drain, plans_recheck
 from lifecycle.plans import Wanted
 from lifecycle.plans_kept import PlanOutdated
 from lifecycle.plans_steps import PlanOutcome
@@ -77,6 +78,32 @@ async def follower_and_leader(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> tu
     ]
     [there] = {site_id for one in steps for site_id in one.sites_after}
     return follower, leader, plan, there
+
+
+async def test_why_a_plan_no_longer_stands_is_worded_beside_the_event_loop(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await edge.network(sites=3)
+    await edge.version()
+    home = edge.site_ids[0]
+    one = await running(edge, "one", home)
+    await asked_for(edge, one)
+    plan = await kept_drain(edge, home)
+    [step] = await edge.lifecycle.plans.steps(plan.id)
+    [there] = step.planned.sites_after
+    await asked_for(edge, one, sites=SiteSelector(excluded_site_ids=[there]))
+    threads = []
+    word = plans_recheck.refusals_at
+
+    def noted(*given: Any) -> Any:
+        threads.append(threading.get_ident())
+        return word(*given)
+
+    monkeypatch.setattr(plans_recheck, "refusals_at", noted)
+    told = await refused(edge, plan)
+    assert {deployment for deployment, _, _ in told} == {one}
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_a_plan_stands_when_one_goes_where_another_goes_first(
