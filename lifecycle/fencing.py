@@ -8,12 +8,13 @@ what is not wanted is removed as ever.
 from __future__ import annotations
 
 from graph.edit import Edit
-from graph.kinds import Component, Deployment, Fence, Node, NodeStatus, Release, Site
+from graph.kinds import Cluster, Component, Deployment, Fence, Node, NodeStatus, Release, Site
 from graph.refusal import InvalidState, NotFound
 from graph.view import Reader, each, get_as
 from lifecycle.deployments import Visible
 from lifecycle.events import tell
 from lifecycle.losses import is_lost
+from placement.conditions import is_down
 
 
 def fence(edit: Edit, entity_id: str, *, visible: Visible, author: str) -> Site | Node:
@@ -30,7 +31,9 @@ def fence(edit: Edit, entity_id: str, *, visible: Visible, author: str) -> Site 
     site = found if isinstance(found, Site) else get_as(edit, Site, found.site_id)
     away = site is not None and is_lost(edit, site)
     if isinstance(found, Node):
-        away = away or found.status is NodeStatus.NOT_READY
+        cluster = get_as(edit, Cluster, found.cluster_id)
+        # Another control plane may answer for the site: it says nothing of what this one's nodes run.
+        away = away or found.status is NodeStatus.NOT_READY or (cluster is not None and is_down(cluster))
     if not away:
         raise InvalidState(f"{what} answers: what runs there is seen", remedy="drain it", path="input.id")
     after = edit.replace(found, fence=Fence(at=edit.at, by=author))

@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from drivers.clock import SystemClock
-from graph.edit import Edit
 from graph.kinds import (
-    Cluster,
     Deployment,
     DeploymentPhase,
     DisplacementState,
@@ -31,7 +29,7 @@ from graph.refusal import InvalidState
 from graph.values import HealthStatus, Resources, Taint, TaintEffect
 from graph.view import each
 from lifecycle.failover import Failover
-from lifecyclekit.edge import NODE, QUICK, Edge, asking, everything
+from lifecyclekit.edge import QUICK, Edge, asking, everything
 
 ONE = PlacementPolicy(min_sites=1, max_sites=1)
 EVERYWHERE = PlacementPolicy(everywhere=True)
@@ -343,15 +341,7 @@ async def test_a_lost_node_is_left_for_another_at_its_site(edge) -> None:
 async def test_what_ran_through_a_lost_control_plane_runs_through_another_at_its_site(edge) -> None:
     await edge.network(sites=1)
     await edge.version()
-    [site_id] = edge.site_ids
-
-    def second(edit: Edit) -> None:
-        made = {"driver": "simulated", "site_ids": [site_id], "configuration": {"observeEveryMs": 20}}
-        cluster = edit.create(Cluster, name="second", **made)
-        edge.cluster_ids.append(cluster.id)
-        edit.create(Node, name="another", site_id=site_id, cluster_id=cluster.id, capacity=NODE)
-
-    await edge.change(second)
+    await edge.another_cluster()
     deployment = await running(edge)
     [old] = edge.releases(deployment.id)
     mine = edge.cluster_ids.index(old.cluster_id)

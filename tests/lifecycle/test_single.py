@@ -200,6 +200,34 @@ async def test_a_fenced_node_frees_what_is_single(edge) -> None:
     await edge.phase(deployment.id, DeploymentPhase.READY)
 
 
+async def test_the_nodes_of_a_lost_control_plane_are_fenced_though_another_one_answers_for_their_site(edge) -> None:
+    await edge.network(sites=1, nodes=1)
+    await edge.version()
+    await edge.another_cluster()
+    deployment, home = await running(edge)
+    [old] = edge.releases(deployment.id)
+    [node_id] = old.assignments
+    mine = edge.cluster_ids.index(old.cluster_id)
+    with pytest.raises(InvalidState, match="answers"):
+        await fence(edge, node_id)
+    await edge.configure(mine, nonsense=1)
+    await awaited(edge, deployment.id)
+    with pytest.raises(InvalidState, match="answers"):
+        await fence(edge, home)
+    await fence(edge, node_id)
+
+    def through_the_other() -> bool:
+        staying = [one for one in edge.releases(deployment.id) if one.wanted and one.retires_after is None]
+        return all(one.cluster_id != old.cluster_id and one.phase is ReleasePhase.READY for one in staying)
+
+    await edge.until(through_the_other, what="that it runs through the other one")
+    await edge.configure(mine)
+    await edge.until(lambda: edge.view.get(node_id).fence is None, what="the end of the fence")
+    await edge.until(lambda: len(edge.releases(deployment.id)) == 1, what="that the old copy is gone")
+    assert through_the_other()
+    edge.check_books()
+
+
 async def test_a_copy_that_is_wanted_again_waits_for_the_one_that_took_its_place(edge) -> None:
     """The word that nothing runs at a site had let another start; then the site answers, and is gone back to at once."""
     await edge.network(sites=2)

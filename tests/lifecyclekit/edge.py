@@ -136,6 +136,18 @@ class Edge:
 
         await self.change(make)
 
+    async def another_cluster(self, *, site: int = 0) -> None:
+        """One more control plane that serves a site, with a node of its own there."""
+        site_id = self.site_ids[site]
+
+        def make(edit: Edit) -> None:
+            made: dict[str, Any] = {"driver": "simulated", "configuration": {"observeEveryMs": 20}}
+            cluster = edit.create(Cluster, name=f"c{len(self.cluster_ids)}", site_ids=[site_id], **made)
+            self.cluster_ids.append(cluster.id)
+            edit.create(Node, name=f"{site_id}-another", site_id=site_id, cluster_id=cluster.id, capacity=NODE)
+
+        await self.change(make)
+
     async def version(self, name: str = "1", *, reference: str = "shop:1", **components: Mapping[str, Any]) -> str:
         """An app version; by default of one component `web`."""
 
