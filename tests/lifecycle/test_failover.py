@@ -28,6 +28,7 @@ from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.refusal import InvalidState
 from graph.values import HealthStatus, Resources, Taint, TaintEffect
 from graph.view import each
+from lifecycle import losses_kept
 from lifecycle.failover import Failover
 from lifecyclekit.edge import QUICK, Edge, asking, everything
 
@@ -336,6 +337,27 @@ async def test_a_lost_node_is_left_for_another_at_its_site(edge) -> None:
     assert await home(edge, deployment.id) == site_id
     assert edge.view.get(release.id).backend_name == release.backend_name
     edge.check_books()
+
+
+async def test_all_that_is_lost_is_left_at_once_however_little_of_it_is_kept(edge, monkeypatch) -> None:
+    monkeypatch.setattr(losses_kept, "MOST_LISTED", 1)
+    await edge.network(sites=7, nodes=1)
+    await edge.version()
+    deployment = await running(edge, policy=PlacementPolicy(min_sites=3, max_sites=3))
+    gone = sorted(homes(edge, deployment.id))
+    await edge.pause(deployment.id)
+    await cut(edge, *gone)
+    noted = await edge.until(
+        lambda: (one := edge.deployment(deployment.id).displacement) and one.more and one.more[0].count == 2 and one,
+        what="three losses",
+    )
+    assert len(noted.losses) == 1
+    await edge.resume(deployment.id)
+    now = await moved(edge, deployment.id, *gone)
+    assert len(now) == 3
+    begun = [one for one in await edge.events(deployment.id) if one.reason == "FailoverBegun"]
+    assert len(begun) == 1, "all of it is one move"
+    assert edge.deployment(deployment.id).displacement is None
 
 
 async def test_what_ran_through_a_lost_control_plane_runs_through_another_at_its_site(edge) -> None:
