@@ -76,7 +76,9 @@ async def changed(workers: Workers, *, jumps_ms: Sequence[int], killed: bool) ->
     shops = [await users[0].deploy(f"d{number}", sites=first.edge.site_ids) for number in range(SHOPS)]
     for number, shop in enumerate(shops):
         asks, hears = users[number % len(users)], users[(number + 1) % len(users)]
+        # Each has heard of what the other has committed: an operation that is not known of is not over.
         assert await asks.edge.ledger.wait_for(hears.edge.view.revision)
+        assert await hears.edge.ledger.wait_for(asks.edge.view.revision)
         await over(hears, shop.operation)
         scaled = await asks.scale(f"d{number} to 2 replicas", shop.deployment, c0=2)
         last.clock.ahead_ms += next(jumps, 0)

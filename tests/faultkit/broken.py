@@ -125,6 +125,7 @@ def called_before_it_is_claimed() -> Iterator[None]:
 
     with (
         mock.patch.object(reconciler.Reconciler, "_claim", uncommitted),
+        mock.patch.object(reconciler.Reconciler, "_holds", return_value=True),
         mock.patch.object(results, "record", both),
     ):
         yield
