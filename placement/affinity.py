@@ -20,6 +20,7 @@ from graph.selectors import ids_matching, matches, parse_selector
 from graph.view import Reader, each, get_as
 from placement.arrays import Ints, Mask
 from placement.selection import Ground
+from placement.wording import listed
 
 UNNAMED = "another deployment of the tenant"
 
@@ -226,7 +227,7 @@ def affinity_words(reader: Reader, wanted: AppAffinity) -> str:
     parts += [f"app {one.name!r}" for one in apps if one is not None]
     if wanted.labels:
         parts.append(f"what has labels {wanted.labels}")
-    return " or ".join(parts) or "what is gone"
+    return listed(parts, between=" or ") or "what is gone"
 
 
 def app_of(reader: Reader, app_version_id: str) -> str | None:

@@ -12,7 +12,7 @@ from placement.placements import Layout
 from placement.problem import Problem
 from placement.solve.model import Broken, Choice
 from placement.unmet import limit_of
-from placement.wording import counted, number, told_apart
+from placement.wording import counted, listed, number, told_apart
 
 _SERVES = {
     "latency": "is in time for",
@@ -110,7 +110,7 @@ def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
             have=str(most),
             unit="sites",
             message=f"at most {counted(most, 'site')} {'leaves' if most == 1 else 'leave'} out "
-            f"{', '.join(one.place for one in unmet)}, though each could be served",
+            f"{_places(unmet)}, though each could be served",
         )
     rule = limit_of(unmet)
     return Reason(
@@ -118,8 +118,13 @@ def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
         need=str(places),
         have=str(places - len(unmet)),
         unit="places",
-        message=f"no choice of sites that pass {_SERVES[rule]} {', '.join(one.place for one in unmet)}",
+        message=f"no choice of sites that pass {_SERVES[rule]} {_places(unmet)}",
     )
+
+
+def _places(unmet: Sequence[UnmetTarget]) -> str:
+    """The places by name; of many the first, for there may be thousands. Each is told of by itself in `unmet`."""
+    return listed((one.place for one in unmet), between=", ")
 
 
 def _min_sites(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:

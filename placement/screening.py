@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from msgspec import structs
 
 from placement.arrays import Ints, Mask
 from placement.bins import Bins
@@ -19,6 +20,7 @@ from placement.packing import Packing, pack, pack_each
 from placement.problem import Problem
 from placement.rules import OF_PLACES
 from placement.rules.rule import CapacityRule, NodeRule, Rule, Shortage, SiteRule
+from placement.wording import MOST_SAID, shortened
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Screening:
                 found.append(rule.reason(problem, site, self._shortage(self._everywhere, site)))
             else:
                 found += rule.reasons(problem, site, self._shortage(self._of_all, site), self._of_all)
+        found = [_short(one) for one in found]
         if all(isinstance(rule, SiteRule) and rule.alike for rule in refusing):
             self._said[against] = found
         return found
@@ -99,6 +102,14 @@ class Screening:
             if placed[at] < component.replicas:
                 return Shortage(at, placed[at])
         return Shortage(0, placed[0])
+
+
+def _short(reason: Reason) -> Reason:
+    """The reason with no text longer than may be said of each of thousands of sites."""
+    texts = {name: getattr(reason, name) for name in ("need", "have", "message", "untold")}
+    if all(len(one) <= MOST_SAID for one in texts.values()):
+        return reason
+    return structs.replace(reason, **{name: shortened(one) for name, one in texts.items()})
 
 
 def screen(problems: Sequence[Problem], rules: Sequence[Rule]) -> list[Screening]:

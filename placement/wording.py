@@ -5,7 +5,13 @@ A figure that is told as too much, too far or dearer must not read as the limit 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 GIB, MIB = 1 << 30, 1 << 20
+SPELT_OUT = 5
+"""Names that a reason gives, of many."""
+MOST_SAID = 1_000
+"""Characters of a text of a reason about one site."""
 _MOST_DIGITS = 9
 
 
@@ -18,6 +24,19 @@ def number(value: float) -> str:
 def counted(count: int, noun: str) -> str:
     """So many of something: `1 site`, `2 sites`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(names: Iterable[str], *, between: str) -> str:
+    """Names, each once; of many the first, and how many more there are."""
+    each = list(dict.fromkeys(names))
+    if len(each) > SPELT_OUT + 1:
+        each = [*each[:SPELT_OUT], f"{len(each) - SPELT_OUT} more"]
+    return between.join(each)
+
+
+def shortened(text: str) -> str:
+    """A text of at most so many characters as a reason may have: it is said of thousands of sites."""
+    return text if len(text) <= MOST_SAID else f"{text[: MOST_SAID - 1]}…"
 
 
 def told_apart(one: float, other: float, *, digits: int) -> tuple[str, str]:

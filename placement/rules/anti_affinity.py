@@ -12,6 +12,7 @@ from placement.arrays import Mask
 from placement.decision import Reason
 from placement.problem import Problem
 from placement.rules.rule import SiteRule, nobody
+from placement.wording import listed
 
 
 def _refuses(problem: Problem) -> Mask:
@@ -23,7 +24,7 @@ def _reason(problem: Problem, site: int) -> Reason:
     one = next(one for one in problem.words.anti_affinity if one.there[site])
     where = "in its region" if one.scope is AffinityScope.REGION else "at the site"
     names = one.at(site)
-    have, runs = " and ".join(names), "runs" if len(names) == 1 else "run"
+    have, runs = listed(names, between=" and "), "runs" if len(names) == 1 else "run"
     why = "whose policy keeps this one away" if one.theirs else "which the policy keeps away from"
     return Reason(
         rule="anti_affinity",

@@ -8,7 +8,7 @@ from placement.rules.rule import selecting_rule
 
 
 def _reason(problem: Problem, site: int) -> Reason:
-    count = len(problem.policy.sites.site_ids)
+    count = len(set(problem.policy.sites.site_ids))
     message = (
         f"it is not one of the {count} sites that the policy names" if count > 1 else "the policy names another site"
     )

@@ -18,10 +18,7 @@ from placement.bins import Bins
 from placement.decision import Reason
 from placement.packing import Packing
 from placement.problem import Problem
-from placement.wording import counted, number, of_its_nodes
-
-SPELT_OUT = 5
-"""Regions that a reason names, of many."""
+from placement.wording import counted, listed, number, of_its_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +145,7 @@ def bandwidth_reason(rule: str, *, need: float, have: float, to: str) -> Reason:
 
 def regions_of(problem: Problem, region_ids: Sequence[str]) -> str:
     """The names of regions, in words; of many the first, and how many more there are."""
-    names = [problem.words.region_names.get(one, one) for one in region_ids]
-    if len(names) > SPELT_OUT + 1:
-        names = [*names[:SPELT_OUT], f"{len(names) - SPELT_OUT} more"]
-    return " or ".join(names)
+    return listed((problem.words.region_names.get(one, one) for one in region_ids), between=" or ")
 
 
 def replicas_of(count: int) -> str:

@@ -8,7 +8,7 @@ from placement.rules.rule import selecting_rule
 
 
 def _reason(problem: Problem, site: int) -> Reason:
-    need, have = " or ".join(problem.policy.sites.tiers), problem.sites[site].tier.name
+    need, have = " or ".join(dict.fromkeys(problem.policy.sites.tiers)), problem.sites[site].tier.name
     return Reason(rule="tier", need=need, have=have, unit="", message=f"its tier must be {need}: it is {have}")
 
 

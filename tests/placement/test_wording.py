@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from placement_graphs import GIB, Builder, amount, at
 
-from graph.kinds import NodeStatus, Site
+from graph.kinds import Deployment, NodeStatus, Site
 from graph.kinds.geography import Circle, LatencyTarget, Place, SiteReach
 from graph.kinds.policy import (
     AffinityScope,
@@ -27,7 +28,7 @@ from graph.kinds.policy import (
 )
 from graph.values import Taint, TaintEffect
 from placement.decision import Decision
-from placement.wording import beyond, counted, in_bytes, number, of_its_nodes, told_apart
+from placement.wording import MOST_SAID, beyond, counted, in_bytes, number, of_its_nodes, told_apart
 
 P, S, C = PlacementPolicy, SiteSelector, ComponentPolicy
 
@@ -251,7 +252,7 @@ OF_FAR: dict[str, tuple[Callable[[Two], PlacementPolicy], str]] = {
         "it goes with 'deployment_00013', which does not run at the site",
     ),
     "listed": (
-        lambda two: P(sites=S(site_ids=[two.near.id, two.near.id])),
+        lambda two: P(sites=S(site_ids=[two.near.id, two.build.site().id, two.near.id])),
         "it is not one of the 2 sites that the policy names",
     ),
 }
@@ -332,3 +333,60 @@ def test_what_is_said_of_the_policy_as_a_whole(
     assert not decision.feasible
     assert said in [*(one.message for one in decision.conflicts), *(one.message for one in decision.unmet)]
     grammatical(decision)
+
+
+def test_what_is_named_twice_is_said_once(build: Builder) -> None:
+    two = Two(build)
+    policy = P(sites=S(tiers=["METRO", "METRO"], site_ids=[two.near.id] * 2, region_ids=[two.near.region_id] * 2))
+    by_site = {
+        one.site_id: [reason.message for reason in one.reasons] for one in build.decide(two.web, policy=policy).refusals
+    }
+    assert by_site[two.far.id] == ["the policy names another site", "its tier must be METRO: it is DISTRICT"]
+
+
+def test_a_reason_about_a_site_is_bounded_however_long_the_policy_is(build: Builder) -> None:
+    two = Two(build)
+    labels = ",".join(f"key-{n}={'v' * 60}" for n in range(60))
+    others = [
+        build.make(
+            Deployment,
+            tenant_id=build.tenant.id,
+            app_version_id=build.version.id,
+            name=f"other-{n}-{'x' * 200}",
+            policy=P(),
+        )
+        for n in range(40)
+    ]
+    policies = [
+        P(sites=S(labels=labels)),
+        P(components=[C(component="web", node_labels=labels)]),
+        P(affinity=[AppAffinity(deployment_ids=[one.id for one in others])]),
+        P(affinity=[AppAffinity(labels=labels)]),
+    ]
+    for policy in policies:
+        refusals = build.decide(two.web, policy=policy).refusals
+        assert len(refusals) == 2
+        for reason in (one for refusal in refusals for one in refusal.reasons):
+            assert max(map(len, (reason.need, reason.have, reason.message, reason.untold))) <= MOST_SAID
+
+
+def test_of_many_places_that_cannot_be_served_the_first_are_named(build: Builder) -> None:
+    two = Two(build)
+    places = [LatencyTarget(place=Place(name=f"place-{n}", position=at(40, n)), within_ms=1.0) for n in range(12)]
+    served = LatencyTarget(place=Place(site_id=two.near.id), within_ms=1.0)
+    decision = build.decide(two.web, policy=P(latency=[served, *places]))
+    (conflict,) = decision.conflicts
+    assert conflict.message == (
+        "no choice of sites that pass is in time for place-0, place-1, place-2, place-3, place-4, 7 more"
+    )
+    assert len(decision.unmet) == 12
+
+
+def test_a_place_has_a_name_of_253_characters_at_most() -> None:
+    for length in (253, 254):
+        target = {"place": {"name": "x" * length, "position": {"longitude": 1.0, "latitude": 2.0}}, "within_ms": 3.0}
+        if length == 253:
+            assert msgspec.convert(target, LatencyTarget).place.name == "x" * length
+        else:
+            with pytest.raises(msgspec.ValidationError, match=r"place\.name"):
+                msgspec.convert(target, LatencyTarget)
