@@ -21,7 +21,7 @@ from placement.batch_room import Renewed, SharedRoom
 from placement.engine import decide, feasible
 from placement.modelling import objective_of
 from placement.problem import Problem
-from placement.repair_one import Found, moves_in, repaired
+from placement.repair_one import Found, Missed, moves_in, repaired
 from placement.solve.model import Limits
 from placement.stopping import look
 from placement.verdict import Verdict
@@ -100,29 +100,30 @@ def repair(hits: Sequence[Hit], *, limits: Limits | None = None) -> Repairs:
     room = SharedRoom([one.problem for one in hits], renewed=[Renewed(one.renewed, one.nodes) for one in hits])
     order = sorted(range(len(hits)), key=lambda at: (-hits[at].priority, -_size(hits[at].problem), hits[at].id))
     found: dict[int, Found] = {}
-    failed: list[int] = []
+    missed: dict[int, Missed] = {}
     steps = 0
     for at in order:
         look(limits.stop)
-        one, made = repaired(room, at, limits)
-        steps += made
-        if one is None:
-            failed.append(at)
+        one = repaired(room, at, limits)
+        steps += one.steps
+        if isinstance(one, Missed):
+            missed[at] = one
         else:
             found[at] = one
             room.take(one.option.use)
-    for at in failed:
-        steps += _before_others(room, at, _movable(hits, at, found), found, limits)
+    for at, failed in missed.items():
+        steps += _before_others(room, at, _where(room, hits, at, failed.lacks, found), found, limits)
     for at in order:
-        if at in found:
-            steps += _before_others(room, at, _lacking_room(room, hits, at, found), found, limits)
-    if len(found) < len(hits) and any(one.moves for one in found.values()):
+        mine = found.get(at)
+        if mine is not None and mine.moves > mine.least:
+            steps += _before_others(room, at, _where(room, hits, at, mine.lacks, found), found, limits)
+    if any(at not in found and len(one.lacks) for at, one in missed.items()):
         steps += _all_anew(room, hits, found, limits)
     repairs = []
     for at in sorted(range(len(hits)), key=lambda at: hits[at].id):
         known = found.get(at)
         if known is None:
-            repairs.append(_not_placed(room, hits, at, limits))
+            repairs.append(_not_placed(room, hits, at, missed.get(at), limits))
             continue
         option = known.option
         verdict = feasible(option.made, option.choice, option.layout, iterations=known.steps, cut=True)
@@ -130,9 +131,11 @@ def repair(hits: Sequence[Hit], *, limits: Limits | None = None) -> Repairs:
     return Repairs(tuple(repairs), steps)
 
 
-def _not_placed(room: SharedRoom, hits: Sequence[Hit], at: int, limits: Limits) -> Repair:
-    problem = room.left(at)
-    alone = problem is not room.problems[at] and decide(room.problems[at], limits=limits).feasible
+def _not_placed(room: SharedRoom, hits: Sequence[Hit], at: int, missed: Missed | None, limits: Limits) -> Repair:
+    problem, whole = room.left(at), room.problems[at]
+    # What lacked no room that others took has no place without them either.
+    may_be = problem is not whole and (missed is None or bool(len(missed.lacks)))
+    alone = may_be and decide(whole, limits=limits).feasible
     return Repair(hits[at].id, decide(problem, limits=limits), 0, 0, alone)
 
 
@@ -209,21 +212,16 @@ def _size(problem: Problem) -> float:
     return float((problem.needed / np.maximum(problem.bins.typical, 1.0)).max(initial=0.0))
 
 
-def _lacking_room(room: SharedRoom, hits: Sequence[Hit], at: int, found: Mapping[int, Found]) -> list[int]:
-    """Those of no higher priority that moved to where one lacks room which moves more than it would alone."""
-    mine = found[at]
-    if mine.moves <= mine.least or not len(mine.lacks):
-        return []
-    return [
+def _where(room: SharedRoom, hits: Sequence[Hit], at: int, lacks: Ints, found: Mapping[int, Found]) -> list[int]:
+    """Those of no higher priority than one that moved to some sites, where it lacks room; by id."""
+    others = (
         one
-        for one in _movable(hits, at, found)
-        if any(np.isin(room.site_of[one][rows], mine.lacks).any() for rows in found[one].option.open)
-    ]
-
-
-def _movable(hits: Sequence[Hit], at: int, found: Mapping[int, Found]) -> list[int]:
-    """Those of no higher priority than one that move, by id."""
-    others = (one for one in found if one != at and found[one].moves and hits[one].priority <= hits[at].priority)
+        for one, known in found.items()
+        if one != at
+        and known.moves
+        and hits[one].priority <= hits[at].priority
+        and any(np.isin(room.site_of[one][rows], lacks).any() for rows in known.option.open)
+    )
     return sorted(others, key=lambda one: hits[one].id)
 
 
@@ -237,13 +235,15 @@ def _before_others(room: SharedRoom, at: int, others: Sequence[int], found: dict
         before = [one for one in (mine, found[other]) if one is not None]
         for one in before:
             room.give_back(one.option.use)
-        first, made = repaired(room, at, limits)
-        steps += made
-        if first is not None:
+        first = repaired(room, at, limits)
+        steps += first.steps
+        if isinstance(first, Found):
             room.take(first.option.use)
-            second, made = repaired(room, other, limits)
-            steps += made
-            if second is not None and (mine is None or first.moves + second.moves < mine.moves + found[other].moves):
+            second = repaired(room, other, limits)
+            steps += second.steps
+            if isinstance(second, Found) and (
+                mine is None or first.moves + second.moves < mine.moves + found[other].moves
+            ):
                 room.take(second.option.use)
                 found[at], found[other] = first, second
                 return steps

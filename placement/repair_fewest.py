@@ -27,6 +27,8 @@ from placement.solve.restriction import restricted
 
 MAX_PATTERNS = 1_000_000
 """Pairs of candidates that are held against each other at most."""
+NEVER = 2**31
+"""Moves of what cannot be."""
 ROUNDING = 1e-4
 """Moves are whole: a bound this little above a number is that number."""
 
@@ -63,6 +65,15 @@ def fewest(model: Model, new: Sequence[Floats], *, below: int) -> Fewest:
     return _searched(model, asked, new, among, free, below=below, least=least)
 
 
+def can_be(model: Model, new: Sequence[Floats]) -> bool:
+    """Whether each word by itself can be kept at all; where one cannot there is no choice.
+
+    new: as in `fewest`.
+    """
+    needs = _needs(model, order_of(model), new)
+    return _least(model, needs, [one == 0.0 for one in needs]) < NEVER
+
+
 def _needs(model: Model, order: Sequence[int], new: Sequence[Floats]) -> list[Floats]:
     """By unit: (candidates,) how many moves it takes at least that each is open and served; infinite where it cannot be."""
     found = [one.copy() for one in new]
@@ -87,7 +98,7 @@ def _least(model: Model, needs: Sequence[Floats], free: Sequence[Mask]) -> int:
                 others = np.sort(figures[members][~there[members]])[:lacking]
                 # Those that are opened may share what serves them, so that each costs no more than the dearest.
                 least = max(least, float(others[-1]) if len(others) == lacking else np.inf)
-    return int(least) if np.isfinite(least) else 2**31
+    return int(least) if np.isfinite(least) else NEVER
 
 
 def _says_too_many(model: Model) -> bool:

@@ -24,7 +24,7 @@ from placement.placements import moves_of
 from placement.problem import Problem
 from placement.repair_beside import beside, least_moves, staying
 from placement.repair_cheaper import cheaper
-from placement.repair_fewest import fewest
+from placement.repair_fewest import can_be, fewest
 from placement.scores.moves import moves
 from placement.solve.evaluation import TOLERANCE, better, evaluate
 from placement.solve.model import Clients, Group, Limits, Model, nobody
@@ -47,8 +47,17 @@ class Found:
     """Sites by their numbers in the room that might do, had the others not taken room there."""
 
 
-def repaired(room: SharedRoom, at: int, limits: Limits) -> tuple[Found | None, int]:
-    """The best repair of a problem on what is left of the room, and the steps of search."""
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """No repair was found on the room that was left."""
+
+    steps: int
+    lacks: Ints
+    """Sites by their numbers in the room where the others took what it might do with; without any it has no place alone."""
+
+
+def repaired(room: SharedRoom, at: int, limits: Limits) -> Found | Missed:
+    """The best repair of a problem on what is left of the room."""
     of = draft(room, at)
     if of.problem.policy.division is not None:
         return _divided(room, of, limits)
@@ -58,12 +67,12 @@ def repaired(room: SharedRoom, at: int, limits: Limits) -> tuple[Found | None, i
     search.run()
     best = search.best
     if best is None:
-        return None, search.steps
+        return _missed(room, of, search.steps)
     count = moves_in(best)
     least, lacks = min(search.least, count), _lacks_room(room, of)
     if least and lacks.any():
         least = min(_least_alone(room, at, below=count, limits=limits), count)
-    return Found(best, count, least, search.steps, room.site_of[at][lacks]), search.steps
+    return Found(best, count, least, search.steps, room.site_of[at][lacks])
 
 
 @dataclass(slots=True)
@@ -83,7 +92,7 @@ class _Search:
     def run(self) -> None:
         """Searches until the fewest moves are proved, or everything has been tried."""
         self.best = self._near()
-        if self.proved:
+        if self.proved or (self.best is None and not self.made.narrow and not can_be(self.made.model, news(self.made))):
             return
         if self.limits.core_candidates:
             self._locally()
@@ -169,6 +178,14 @@ def _lacks_room(room: SharedRoom, of: Draft) -> Mask:
     return found & room.touched(of.at)
 
 
+def _missed(room: SharedRoom, of: Draft, steps: int) -> Missed:
+    lacks = _lacks_room(room, of)
+    if len(of.units) > 1 or of.problem.policy.division is not None:
+        # Each fits at a site by itself, and not together; or less of a total.
+        lacks = room.touched(of.at) & np.any([one.may_run for one in of.screenings], axis=0)
+    return Missed(steps, room.site_of[of.at][lacks])
+
+
 def _least_alone(room: SharedRoom, at: int, *, below: int, limits: Limits) -> int:
     """How few moves are proved of a problem that has all the room."""
     made = draft(room, at, alone=True).modelled(narrow=True, limits=limits)
@@ -178,7 +195,7 @@ def _least_alone(room: SharedRoom, at: int, *, below: int, limits: Limits) -> in
     return least
 
 
-def _divided(room: SharedRoom, of: Draft, limits: Limits) -> tuple[Found | None, int]:
+def _divided(room: SharedRoom, of: Draft, limits: Limits) -> Found | Missed:
     """A repair of totals: where they run now, else there and at others, else anywhere; nothing is proved of the moves."""
     here = [_running(unit.problem) for unit in of.units]
     first = [here[0], *(one[:0] for one in here[1:])]
@@ -190,7 +207,7 @@ def _divided(room: SharedRoom, of: Draft, limits: Limits) -> tuple[Found | None,
         best, steps = fewer(best, found), steps + took
         if best is not None and not moves_in(best):
             break
-    return (None if best is None else Found(best, moves_in(best), 0, steps, nobody())), steps
+    return _missed(room, of, steps) if best is None else Found(best, moves_in(best), 0, steps, nobody())
 
 
 def _running(problem: Problem) -> Ints:

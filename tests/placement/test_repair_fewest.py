@@ -5,7 +5,7 @@ import pytest
 from solve_models import sparse, unit
 from tiny_models import best_by_force, tiny_model
 
-from placement.repair_fewest import fewest
+from placement.repair_fewest import can_be, fewest
 from placement.solve.evaluation import evaluate
 from placement.solve.model import Clients, Limits, Model, Serving
 
@@ -96,6 +96,18 @@ def test_without_a_core_no_more_is_proved_than_holds(seed):
         found = fewest(model, new, below=int(best) + 2)
         assert found.open is None
         assert found.least <= best
+
+
+def test_what_cannot_be_by_one_word_alone_is_no_choice_at_all():
+    none = 0
+    for seed in range(120):
+        model = tiny_model(seed)
+        new = moves_drawn(model, seed)
+        best = fewest_by_force(model, new)
+        if not can_be(model, new):
+            assert best is None
+            none += 1
+    assert none > 10
 
 
 def chain(reach_of_front: list[dict[int, float]], reach_of_back: list[dict[int, float]], *, fronts: int) -> Model:
