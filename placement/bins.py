@@ -152,6 +152,8 @@ class Bins:
     """For each site: nodes that are left out since their cluster cannot be called while another can."""
     unplaced: Ints
     """(sites, resources): in use at the site, but not known on which node."""
+    unsure: Ints
+    """The sites of which that is not nothing, ascending."""
     first: Ints
     """(sites + 1): where each site's bins begin."""
     typical: Floats
@@ -164,7 +166,7 @@ class Bins:
     def of_sites(self, sites: Ints) -> Bins:
         """The bins of some sites (ascending), which are numbered anew, from 0."""
         counts = self.first[sites + 1] - self.first[sites]
-        rows = self.rows_of(sites)
+        rows, unplaced = self.rows_of(sites), self.unplaced[sites]
         groups, begins, group = np.unique(self.group[rows], return_index=True, return_inverse=True)
         return replace(
             self.only(rows, group=group, starts=np.append(begins, len(rows)), groups=groups),
@@ -177,7 +179,8 @@ class Bins:
             other_labels=tuple(None if one is None else one[rows] for one in self.other_labels),
             group_site=np.searchsorted(sites, self.group_site[groups]),
             withheld=self.withheld[sites],
-            unplaced=self.unplaced[sites],
+            unplaced=unplaced,
+            unsure=some_used(unplaced),
             first=np.concatenate(([0], np.cumsum(counts))),
         )
 
@@ -257,7 +260,7 @@ def layout_of(
         observed=observed,
         first=np.searchsorted(site, np.arange(len(rows) + 1)),
         taken=Kept(shelf, most=12),
-        stacked=Kept(shelf, most=4),
+        stacked=Kept(shelf, most=8),
         masks=Kept(shelf, most=32),
     )
 
@@ -279,15 +282,17 @@ def bins_of(
     needs: of each component; selector_match: whether the inventory's nodes match its selector.
     uses: sees the releases of all tenants.
     """
-    nodes, width = inventory.nodes, len(RESOURCES)
-    free, usable = layout.of(nodes.free), layout.of(nodes.usable)
+    nodes = inventory.nodes
+    free, usable, typical = layout.of(nodes.free), layout.of(nodes.usable), layout.mean(nodes.usable)
     if models:
         made_of = (free, usable, nodes.accelerators, nodes.row_of_slot, models)
-        free, usable = layout.stacked.get(made_of, partial(_with_models, layout, nodes, free, usable, models))
-    unplaced = _unplaced(inventory, layout, rows, models)
+        make = partial(_with_models, layout, nodes, free, usable, typical, models)
+        free, usable, typical = layout.stacked.get(made_of, make)
+    unplaced, unsure = _unplaced(inventory, layout, rows, models)
     without = _Without(uses, inventory, models, excluding_deployment_id)
     if without:
         free, unplaced = without.applied(layout, rows, free, unplaced)
+        unsure = some_used(unplaced)
     return Bins(
         resources=(*RESOURCES, *models),
         site=layout.site,
@@ -308,45 +313,47 @@ def bins_of(
         group_cluster=layout.group_cluster,
         withheld=layout.withheld,
         unplaced=unplaced,
+        unsure=unsure,
         first=layout.first,
-        typical=np.concatenate(
-            (layout.mean(nodes.usable), [row.mean() if len(row) else 0.0 for row in usable[width:]])
-        ),
+        typical=typical,
     )
 
 
 def _with_models(
-    layout: Layout, nodes: NodeColumns, free: Ints, usable: Ints, models: tuple[str, ...]
-) -> tuple[Ints, Ints]:
-    """Free and usable amounts with a row more for each accelerator model."""
+    layout: Layout, nodes: NodeColumns, free: Ints, usable: Ints, typical: Floats, models: tuple[str, ...]
+) -> tuple[Ints, Ints, Floats]:
+    """Free and usable amounts with a row more for each accelerator model, and their means."""
     columns = [nodes.accelerator_columns(one) for one in models]
-    return (
-        np.vstack([free, *(layout.picked(left) for _, left in columns)]),
-        np.vstack([usable, *(layout.picked(offered) for offered, _ in columns)]),
-    )
+    left, offered = [layout.picked(one) for _, one in columns], [layout.picked(one) for one, _ in columns]
+    means = [one.mean() if len(one) else 0.0 for one in offered]
+    return np.vstack([free, *left]), np.vstack([usable, *offered]), np.concatenate((typical, means))
 
 
-def _unplaced(inventory: Inventory, layout: Layout, rows: Ints, models: tuple[str, ...]) -> Ints:
-    """(sites, resources): not to be written to."""
+def some_used(unplaced: Ints) -> Ints:
+    """The sites at which something is in use on no particular node, ascending; unplaced: (sites, resources)."""
+    used = np.flatnonzero(unplaced)
+    return np.unique(used // unplaced.shape[1]) if len(used) else used
+
+
+def _unplaced(inventory: Inventory, layout: Layout, rows: Ints, models: tuple[str, ...]) -> tuple[Ints, Ints]:
+    """(sites, resources) and the sites of which that is not nothing; not to be written to."""
     use = inventory.use
+    made_of = (use.unplaced, use.unplaced_accelerators, models)
+    found: tuple[Ints, Ints] = layout.stacked.get(made_of, partial(_used, inventory, layout, rows, models))
+    return found
 
-    def make() -> Ints:
-        amounts = use.unplaced[rows]
-        amounts[~layout.observed] = 0
-        return amounts
 
-    known: Ints = layout.taken.get(("unplaced", use.unplaced), make)
-    if not models:
-        return known
+def _used(inventory: Inventory, layout: Layout, rows: Ints, models: tuple[str, ...]) -> tuple[Ints, Ints]:
+    use = inventory.use
     found = np.zeros((len(rows), len(RESOURCES) + len(models)), dtype=np.int64)
-    found[:, : len(RESOURCES)] = known
+    found[layout.observed, : len(RESOURCES)] = use.unplaced[rows[layout.observed]]
     row_of = inventory.sites.row_of
     for column, model in enumerate(models, start=len(RESOURCES)):
         for site_id, count in use.unplaced_accelerators.get(model, {}).items():
             at = int(np.searchsorted(rows, row_of[site_id]))
             if at < len(rows) and rows[at] == row_of[site_id] and layout.observed[at]:
                 found[at, column] = count
-    return found
+    return found, some_used(found)
 
 
 class _Without:

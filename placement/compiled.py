@@ -8,6 +8,8 @@ as long as all that it was made from is the same.
 
 While a kernel runs other threads do. So it may not touch what another thread changes: arrays of a problem are never changed,
 and what it works on is its own. Indexes are not checked in it, nor is anything raised; what it is given has been checked.
+An index with a sign may count from the end, and asking each whether it does can take as long as the rest of a short loop:
+where very many are read from arrays they are read as `np.uint32` or `np.uint64`.
 """
 
 from __future__ import annotations

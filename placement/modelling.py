@@ -160,7 +160,8 @@ def modelled(
         found = _measures(unit.problem, screening, rows, tier_of=tier_of)
         costs = np.zeros((tiers, len(rows)))
         for one in found:
-            costs[one.tier] += one.cost
+            if one.score.measure is not None:
+                costs[one.tier] += one.cost
         for tier, rank in enumerate(ranks):
             costs[tier] += rank[rows]
         measured.append(tuple(found))

@@ -110,7 +110,7 @@ def pack(
     per_site = placed[:, at] * has if groups else np.zeros((len(components), sites), dtype=np.int64)
     fits = has & whole[at] if groups else np.zeros(sites, dtype=bool)
     everywhere = _wanted(components, replicas, np.arange(sites))
-    fits = _and_in_all(fits, bins, components, everywhere, eligible, unsure=_unsure(bins))
+    fits = _and_in_all(fits, bins, components, everywhere, eligible)
     none_wanted = ~_any(everywhere)
     if among is not None:
         none_wanted &= among
@@ -125,7 +125,6 @@ def pack_each(
     """Packs several components, each as if it were the only one."""
     if not components:
         return []
-    unsure = _unsure(bins)
     each = packed_each(bins, components, eligible=eligible, sites=sites)
     return [
         _of_one(
@@ -134,7 +133,6 @@ def pack_each(
             found,
             eligible=mask,
             wanted=np.full(sites, one.replicas, dtype=np.int64),
-            unsure=unsure,
         )
         for one, found, mask in zip(components, each, eligible, strict=True)
     ]
@@ -152,7 +150,7 @@ def _pack_one(
     wanted = np.full(sites, component.replicas, dtype=np.int64) if replicas is None else replicas[0].copy()
     packed = np.ones(sites, dtype=bool) if among is None else among
     found = packed_alone(bins, component, eligible=eligible, wanted=wanted, among=packed)
-    return _of_one(bins, component, found, eligible=eligible, wanted=wanted, unsure=_unsure(bins), among=among)
+    return _of_one(bins, component, found, eligible=eligible, wanted=wanted, among=among)
 
 
 def _of_one(
@@ -162,11 +160,10 @@ def _of_one(
     *,
     eligible: Mask,
     wanted: Ints,
-    unsure: Ints,
     among: Mask | None = None,
 ) -> Packing:
     placed, fits, group = found
-    fits = _and_in_all(fits, bins, [component], wanted[None, :], [eligible], unsure=unsure)
+    fits = _and_in_all(fits, bins, [component], wanted[None, :], [eligible])
     if not component.replicas or (wanted == 0).any():
         none_wanted = wanted == 0
         fits = fits | (none_wanted if among is None else none_wanted & among)
@@ -366,23 +363,15 @@ def _choose_groups(bins: Bins, placed: Ints, wanted: Ints, whole: Mask, sites: i
     return chosen
 
 
-def _unsure(bins: Bins) -> Ints:
-    """The sites at which something is in use on no particular node, ascending."""
-    used = np.flatnonzero(bins.unplaced)
-    return np.unique(used // bins.unplaced.shape[1]) if len(used) else used
-
-
 def _and_in_all(
     fits: Mask,
     bins: Bins,
     components: Sequence[ComponentNeed],
     wanted: Ints,
     eligible: Sequence[Mask],
-    *,
-    unsure: Ints,
 ) -> Mask:
     """Of the sites where all fits, those that have it in all too: what is in use on no particular node is not free."""
-    unsure = unsure[fits[unsure]]
+    unsure = bins.unsure[fits[bins.unsure]]
     if not len(unsure):
         return fits
     fits = fits.copy()

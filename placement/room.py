@@ -65,7 +65,7 @@ def sets_of(bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequen
 
 def _less_unplaced(found: Ints, bins: Bins, component: ComponentNeed, eligible: Mask) -> None:
     """Takes off what does not fit beside what is in use on no particular node; overwrites `found`."""
-    for site in np.unique(np.flatnonzero(bins.unplaced) // bins.unplaced.shape[1]).tolist():
+    for site in bins.unsure.tolist():
         here = bins.of_site(site)
         free = bins.free[here][eligible[here]].sum(axis=0) - bins.unplaced[site]
         needed = np.flatnonzero(component.need)

@@ -127,15 +127,11 @@ def screen(problems: Sequence[Problem], rules: Sequence[Rule]) -> list[Screening
         }
         for problem in problems
     ]
-    whole: dict[str, Mask] = {}
-    allowed: Mask = np.ones(len(problems[0]), dtype=bool)
-    for rule in rules:
-        if isinstance(rule, SiteRule) and not rule.of_unit:
-            whole[rule.name] = rule.refuses(problems[0])
-            if rule.name not in OF_PLACES:
-                allowed &= ~whole[rule.name]
+    whole = {rule.name: rule.refuses(problems[0]) for rule in rules if isinstance(rule, SiteRule) and not rule.of_unit}
+    of_all_units = [name for name in whole if name not in OF_PLACES]
+    barred = _any_of([whole[name] for name in of_all_units], len(problems[0]))
     everything = np.ones(len(problems[0].bins.site), dtype=bool)
-    packings = _packings(problems, left_out, allowed, everything)
+    packings = _packings(problems, left_out, ~barred, everything)
     touched = _touched(problems[0].bins, left_out, [~one.fits for _, one in packings])
     found = []
     for at, (problem, (packing, everywhere), mine) in enumerate(zip(problems, packings, touched, strict=True)):
@@ -154,7 +150,8 @@ def screen(problems: Sequence[Problem], rules: Sequence[Rule]) -> list[Screening
                 refused[rule.name] = ~of_all.fits
             else:
                 refused[rule.name] = mine[rule.name]
-        passed = ~_any_of(refused.values(), len(problem))
+        own = [mask for name, mask in refused.items() if name not in of_all_units]
+        passed = ~_any_of([barred, *own], len(problem))
         found.append(Screening(problem, asked, refused, passed, packing, everywhere, of_all))
     return found
 

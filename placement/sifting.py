@@ -152,16 +152,22 @@ def _save_places(start: Numbers, place: Small, ms: Row, factor: Row, sites: Numb
     """Takes off each candidate what it saves the places of what they pay."""
     pays = np.full(len(factor), np.inf)
     for at in range(len(sites)):
-        for entry in range(start[sites[at]], start[sites[at] + 1]):
-            to = place[entry]
-            pays[to] = min(pays[to], share[at] + factor[to] * ms[entry])
-    for to in range(len(pays)):
-        pays[to] *= STRETCH
+        own = share[at]
+        for entry in range(np.uint64(start[sites[at]]), np.uint64(start[sites[at] + 1])):
+            to = np.uint32(place[entry])
+            price = own + factor[to] * ms[entry]
+            if price < pays[to]:
+                pays[to] = price
+    for one in range(len(pays)):
+        pays[one] *= STRETCH
     for at in range(len(sites)):
-        for entry in range(start[sites[at]], start[sites[at] + 1]):
-            saved = pays[place[entry]] - factor[place[entry]] * ms[entry]
+        left = promised[at]
+        for entry in range(np.uint64(start[sites[at]]), np.uint64(start[sites[at] + 1])):
+            to = np.uint32(place[entry])
+            saved = pays[to] - factor[to] * ms[entry]
             if saved > 0.0:
-                promised[at] -= saved
+                left -= saved
+        promised[at] = left
 
 
 @kernel
@@ -170,31 +176,34 @@ def _some_for_places(start: Numbers, place: Small, sites: Numbers, promised: Row
     served = np.zeros(places, dtype=np.int64)
     for at in range(len(sites)):
         if chosen[at]:
-            for entry in range(start[sites[at]], start[sites[at] + 1]):
-                served[place[entry]] += 1
-    lacking = 0
-    for to in range(places):
-        lacking += served[to] < SPARE
+            for entry in range(np.uint64(start[sites[at]]), np.uint64(start[sites[at] + 1])):
+                served[np.uint32(place[entry])] += 1
+    # What is to be less for each place: nothing is for those that enough serve.
+    limit, lacking = np.full(places, -np.inf), 0
+    for one in range(places):
+        if served[one] < SPARE:
+            limit[one] = np.inf
+            lacking += 1
     if not lacking:
         return
     best, counts = np.empty((places, SPARE), dtype=np.int64), np.zeros(places, dtype=np.int64)
     for candidate in range(len(sites)):
-        for entry in range(start[sites[candidate]], start[sites[candidate] + 1]):
-            to = place[entry]
-            if served[to] >= SPARE:
+        figure = promised[candidate]
+        for entry in range(np.uint64(start[sites[candidate]]), np.uint64(start[sites[candidate] + 1])):
+            to = np.uint32(place[entry])
+            if not figure < limit[to]:
                 continue
-            count = counts[to]
-            if count == SPARE and not promised[candidate] < promised[best[to, count - 1]]:
-                continue
-            at = min(count, SPARE - 1)
-            while at and promised[candidate] < promised[best[to, at - 1]]:
+            at = min(counts[to], SPARE - 1)
+            while at and figure < promised[best[to, at - 1]]:
                 best[to, at] = best[to, at - 1]
                 at -= 1
             best[to, at] = candidate
-            counts[to] = min(count + 1, SPARE)
-    for to in range(places):
-        for at in range(counts[to]):
-            chosen[best[to, at]] = True
+            counts[to] = min(counts[to] + 1, SPARE)
+            if counts[to] == SPARE:
+                limit[to] = promised[best[to, SPARE - 1]]
+    for one in range(places):
+        for at in range(counts[one]):
+            chosen[best[one, at]] = True
 
 
 @kernel

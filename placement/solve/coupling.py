@@ -16,8 +16,9 @@ import numpy as np
 
 from placement.arrays import Floats, Ints, Mask
 from placement.compiled import Flags, Numbers, Row, Small, Table, kernel, part
+from placement.solve.entries import Listed, turned
 from placement.solve.evaluation import TOLERANCE
-from placement.solve.ground import Ground, stand
+from placement.solve.ground import Ground, numbered, stand
 from placement.solve.layout import Layout, Rows, joined, weight_of
 from placement.solve.model import Model
 
@@ -74,6 +75,11 @@ class Board(NamedTuple):
     tier: Numbers
     first: Row
     second: Row
+    begin_at: Numbers
+    begin: Numbers
+    """By unit (columns + 1,): where the same entries begin column by column."""
+    row: Small
+    price: Row
     player: Numbers
     """(rows,): the player that is the client while it is open, or `OWN`."""
     link_server: Numbers
@@ -111,6 +117,10 @@ def board_of(model: Model, layouts: Sequence[Layout]) -> Board:
         highs.append(np.concatenate((one.sums.high, np.full(len(shared), np.inf))))
         sum_weights.append(np.concatenate((one.sums.weight, [weight_of(each) for each in shared])))
     spreads = [one.spreads for one in layouts]
+    by_column = [
+        turned(Listed(demand.start, demand.column, demand.cost), columns=len(one.columns))
+        for one, demand in zip(layouts, demands, strict=True)
+    ]
     return Board(
         weights=layouts[0].weights,
         player_at=player_at,
@@ -145,6 +155,10 @@ def board_of(model: Model, layouts: Sequence[Layout]) -> Board:
         tier=np.concatenate([one.tier for one in demands]),
         first=np.concatenate([one.first for one in demands]),
         second=np.concatenate([one.second for one in demands]),
+        begin_at=_ends([one.start for one in by_column]),
+        begin=np.concatenate([one.start for one in by_column]),
+        row=np.concatenate([one.column for one in by_column]),
+        price=np.concatenate([one.value for one in by_column]),
         player=np.concatenate(clients),
         link_server=np.array([one.server for one in model.serving], dtype=np.int64),
         link_client=np.array([one.client for one in model.serving], dtype=np.int64),
@@ -200,16 +214,19 @@ def set_columns(board: Board, unit: int, open: Flags, columns: Numbers) -> None:
 
 
 @part
-def cheapest_server(board: Board, link: int, client: int, open: Flags) -> float:
-    """What the client unit's player (from 0) pays the cheapest open server in reach; infinite without one."""
-    unit = board.link_server[link]
-    row = board.row_at[unit] + board.link_row[link] + client
-    begin, entries = board.player_at[unit], board.entry_at[unit]
-    found = board.first[row]
-    for entry in range(entries + board.start[row + unit], entries + board.start[row + unit + 1]):
-        if board.cost[entry] < found and open[begin + board.column[entry]]:
-            found = board.cost[entry]
-    return float(found)
+def cheapest_servers(board: Board, link: int, open: Flags) -> Row:
+    """(players of the client unit,): what each pays the cheapest open server in reach; infinite without one."""
+    unit, client, before = board.link_server[link], board.link_client[link], board.link_row[link]
+    players = board.player_at[client + 1] - board.player_at[client]
+    found = board.first[board.row_at[unit] + before : board.row_at[unit] + before + players].copy()
+    columns, entries, rows, prices = board.begin_at[unit], board.entry_at[unit], board.row, board.price
+    for column in range(board.width[unit]):
+        if open[board.player_at[unit] + column]:
+            for entry in range(entries + board.begin[columns + column], entries + board.begin[columns + column + 1]):
+                player = rows[entry] - before
+                if 0 <= player < players and prices[entry] < found[player]:
+                    found[player] = prices[entry]
+    return found
 
 
 @part
@@ -278,6 +295,7 @@ def ground_of(board: Board, unit: int, open: Flags, view: int) -> Ground:
     spread, spreads = board.spread_at[unit], board.spread_at[unit + 1] - board.spread_at[unit]
     row, end_row = board.row_at[unit], board.row_at[unit + 1]
     entry, end_entry = board.entry_at[unit], board.entry_at[unit + 1]
+    clients = _clients(board, unit, open)
     return Ground(
         opening,
         barred,
@@ -291,7 +309,8 @@ def ground_of(board: Board, unit: int, open: Flags, view: int) -> Ground:
         board.least[spread : spread + spreads],
         board.most[spread : spread + spreads],
         board.each[spread : spread + spreads],
-        _clients(board, unit, open),
+        clients,
+        numbered(clients, end_row - row),
         board.start[row + unit : end_row + unit + 1],
         board.column[entry:end_entry],
         board.cost[entry:end_entry],
@@ -299,6 +318,9 @@ def ground_of(board: Board, unit: int, open: Flags, view: int) -> Ground:
         board.tier[row:end_row],
         board.first[row:end_row],
         board.second[row:end_row],
+        board.begin[board.begin_at[unit] : board.begin_at[unit + 1]],
+        board.row[entry:end_entry],
+        board.price[entry:end_entry],
         levels,
         board.weights,
     )
@@ -322,8 +344,9 @@ def _clients(board: Board, unit: int, open: Flags) -> Numbers:
 def _charge(board: Board, link: int, open: Flags, opening: Table, barred: Row, levels: Row) -> None:
     """Adds what being served costs each player of the client unit, and where nobody serves it."""
     unit, tier = board.link_client[link], board.link_tier[link]
-    for player in range(board.player_at[unit + 1] - board.player_at[unit]):
-        cost = cheapest_server(board, link, player, open)
+    costs = cheapest_servers(board, link, open)
+    for player in range(len(costs)):
+        cost = costs[player]
         column = player < board.width[unit]
         if cost < np.inf:
             if column:

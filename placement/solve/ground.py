@@ -50,6 +50,8 @@ class Ground(NamedTuple):
     """(spreads,): how many open candidates one domain has at most."""
     rows: Numbers
     """(clients,): the rows below that are clients now."""
+    client: Numbers
+    """(rows,): which client each is; -1: none now."""
     start: Numbers
     """(rows + 1,): where each row's entries begin."""
     column: Small
@@ -64,6 +66,12 @@ class Ground(NamedTuple):
     """(rows,): the cheapest of the fixed candidates in reach; infinite without one."""
     second: Row
     """(rows,): the next."""
+    begin: Numbers
+    """(columns + 1,): where the same entries begin column by column."""
+    row: Small
+    """(entries,): whom each column reaches, ascending."""
+    price: Row
+    """(entries,): their cost."""
     fixed_levels: Row
     """(1 + tiers,): what the fixed candidates break by themselves, and what opening them costs."""
     weights: Row
@@ -100,6 +108,15 @@ def less(one: Row, other: Row) -> bool:
         if abs(left - right) > TOLERANCE * max(1.0, abs(left), abs(right)):
             return bool(left < right)
     return False
+
+
+@part
+def numbered(rows: Numbers, count: int) -> Numbers:
+    """Of so many rows, which client each is; -1: none."""
+    found = np.full(count, -1, dtype=np.int64)
+    for client in range(len(rows)):
+        found[rows[client]] = client
+    return found
 
 
 @part
@@ -165,22 +182,20 @@ def _served(ground: Ground, open: Numbers) -> tuple[Row, Numbers, Row]:
     count = len(ground.rows)
     first, second = np.empty(count), np.empty(count)
     slot = np.empty(count, dtype=np.int64)
-    place = np.full(len(ground.barred), -1, dtype=np.int64)
-    for at in range(len(open)):
-        place[open[at]] = at
     for client in range(count):
         row = ground.rows[client]
-        cheapest, other = ground.first[row], ground.second[row]
-        who = FIXED if cheapest < np.inf else NOBODY
-        for entry in range(ground.start[row], ground.start[row + 1]):
-            at = place[ground.column[entry]]
-            if at >= 0:
-                cost = ground.cost[entry]
-                if cost < cheapest:
-                    cheapest, other, who = cost, cheapest, at
-                elif cost < other:
-                    other = cost
-                if other <= ground.floor[row]:
-                    break
-        first[client], slot[client], second[client] = cheapest, who, other
+        first[client], second[client] = ground.first[row], ground.second[row]
+        slot[client] = FIXED if first[client] < np.inf else NOBODY
+    rows, prices, clients = ground.row, ground.price, ground.client
+    # By column, for few of those that reach a client are open.
+    for at in range(len(open)):
+        for entry in range(ground.begin[open[at]], ground.begin[open[at] + 1]):
+            client = clients[rows[entry]]
+            if client < 0:
+                continue
+            cost = prices[entry]
+            if cost < first[client]:
+                first[client], second[client], slot[client] = cost, first[client], at
+            elif cost < second[client]:
+                second[client] = cost
     return first, slot, second

@@ -18,7 +18,7 @@ from placement.solve.coupling import (
     WHOLE,
     Board,
     alone,
-    cheapest_server,
+    cheapest_servers,
     columns_open,
     ground_of,
     independent,
@@ -26,7 +26,7 @@ from placement.solve.coupling import (
     shared,
 )
 from placement.solve.greedy import greedy
-from placement.solve.ground import Ground, Standing, less, stand
+from placement.solve.ground import Ground, Standing, less, numbered, stand
 from placement.solve.local import search
 from placement.solve.moves import Moves, after_move, moves
 
@@ -276,9 +276,9 @@ def _add_served(board: Board, link: int, open: Flags, costs: Row) -> None:
     for tier in range(tiers):
         for player in range(players):
             own[player] += board.weights[tier] * board.opening[tiers * begin + tier * players + player]
-    entries = board.entry_at[unit]
+    entries, cheapest_open = board.entry_at[unit], cheapest_servers(board, link, open)
     for column in range(board.width[client]):
-        cost = cheapest_server(board, link, column, open)
+        cost = cheapest_open[column]
         if cost < np.inf:
             costs[column] += weight * cost
             continue
@@ -319,6 +319,7 @@ def _ground_of_link(board: Board, link: int, open: Flags) -> Ground:
         if begin <= row < end or board.player[board.row_at[unit] + row] == OWN:
             rows[count] = row
             count += 1
+    clients = rows[:count].copy()
     return Ground(
         ground.opening,
         ground.barred,
@@ -332,7 +333,8 @@ def _ground_of_link(board: Board, link: int, open: Flags) -> Ground:
         ground.least,
         ground.most,
         ground.each,
-        rows[:count].copy(),
+        clients,
+        numbered(clients, len(ground.client)),
         ground.start,
         ground.column,
         ground.cost,
@@ -340,6 +342,9 @@ def _ground_of_link(board: Board, link: int, open: Flags) -> Ground:
         ground.tier,
         ground.first,
         ground.second,
+        ground.begin,
+        ground.row,
+        ground.price,
         ground.fixed_levels,
         ground.weights,
     )

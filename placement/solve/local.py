@@ -32,8 +32,6 @@ class Searched(NamedTuple):
     """(1 + tiers,): how much is broken, then the cost."""
     steps: int
     """Tables made and moves tried."""
-    merit: Row
-    """(columns,): what the best move that adds it would change, of those that were left at the end."""
 
 
 @kernel
@@ -50,11 +48,7 @@ def search(ground: Ground, open: Numbers, rounds: int, merging: bool) -> Searche
             break
         standing = after
         left = moves(ground, standing, True)
-    merit = np.full(len(ground.barred), np.inf)
-    for row in range(len(left.merit)):
-        for column in range(len(merit)):
-            merit[column] = min(merit[column], left.merit[row, column + 1])
-    return Searched(standing.open, standing.levels, steps, merit)
+    return Searched(standing.open, standing.levels, steps)
 
 
 @part

@@ -86,21 +86,21 @@ def moves(ground: Ground, standing: Standing, adding: bool) -> Moves:
     drops = _droppable(ground, standing, losses, alone)
     rows = len(drops) + 1
     broken, cost = np.empty((rows, count + 1)), np.empty((tiers, rows, count + 1))
-    served = _gains(ground, standing) if adding else np.zeros((1 + tiers, 0))
+    gains = _gains(ground, standing) if adding else np.zeros((1 + tiers, 0))
     for row in range(rows):
         less = 0.0
         if row:
             less = alone[drops[row - 1]] - ground.barred[open[drops[row - 1]]]
         broken[row, 0] = less
-        for column in range(count):
-            broken[row, column + 1] = less + ground.barred[column] - served[tiers, column]
+        if adding:
+            _sums(broken[row, 1:], less, ground.barred, gains[tiers])
         for tier in range(tiers):
             loss = 0.0
             if row:
                 loss = losses[tier, drops[row - 1]] - ground.opening[tier, open[drops[row - 1]]]
             cost[tier, row, 0] = loss
-            for column in range(count):
-                cost[tier, row, column + 1] = loss + ground.opening[tier, column] + served[tier, column]
+            if adding:
+                _sums(cost[tier, row, 1:], loss, ground.opening[tier], gains[tier])
     if adding:
         _instead(ground, standing, drops, broken, cost)
     for at in range(len(ground.low)):
@@ -118,13 +118,30 @@ def moves(ground: Ground, standing: Standing, adding: bool) -> Moves:
     scale = _SCALE * (1.0 + abs(scale))
     merit = np.empty((rows, count + 1))
     for row in range(rows):
-        for column in range(count + 1):
-            merit[row, column] = scale * broken[row, column]
-        for tier in range(tiers):
-            weight = ground.weights[tier]
-            for column in range(count + 1):
-                merit[row, column] += weight * cost[tier, row, column]
+        _ranked(merit[row], scale, broken[row], ground.weights[0], cost[0, row])
+        for tier in range(1, tiers):
+            _more(merit[row], ground.weights[tier], cost[tier, row])
     return Moves(drops, broken, cost, merit)
+
+
+@part
+def _sums(found: Row, one: float, others: Row, more: Row) -> None:
+    """Three figures together, column by column. As are the next two, a loop over nothing but rows of figures, of which
+    machine code takes several at once."""
+    for column in range(len(found)):
+        found[column] = one + others[column] + more[column]
+
+
+@part
+def _ranked(merit: Row, scale: float, broken: Row, weight: float, cost: Row) -> None:
+    for column in range(len(merit)):
+        merit[column] = scale * broken[column] + weight * cost[column]
+
+
+@part
+def _more(merit: Row, weight: float, cost: Row) -> None:
+    for column in range(len(merit)):
+        merit[column] += weight * cost[column]
 
 
 @part
@@ -170,8 +187,8 @@ def _droppable(ground: Ground, standing: Standing, losses: Table, alone: Row) ->
 
 @part
 def _gains(ground: Ground, standing: Standing) -> Table:
-    """(tiers + 1, columns): by tier what each added column saves, whatever is dropped; last how many clients that nobody
-    serves it serves."""
+    """(tiers + 1, columns): by tier what each added column changes, whatever is dropped: less for clients that it is cheaper
+    for. Last how much less is broken: clients that nobody serves."""
     tiers = len(ground.weights)
     gains = np.zeros((tiers + 1, len(ground.barred)))
     for client in range(len(ground.rows)):
@@ -182,7 +199,7 @@ def _gains(ground: Ground, standing: Standing) -> Table:
             for entry in range(begin, end):
                 column = ground.column[entry]
                 gains[tier, column] += ground.cost[entry]
-                gains[tiers, column] += 1.0
+                gains[tiers, column] -= 1.0
         elif first > ground.floor[row]:
             for entry in range(begin, end):
                 if ground.cost[entry] < first:

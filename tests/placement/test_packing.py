@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from graph.selectors import LabelSelector
 from placement.arrays import Ints, Mask
-from placement.bins import Bins, ComponentNeed
+from placement.bins import Bins, ComponentNeed, some_used
 from placement.filling import Taken, filled
 from placement.packing import pack
 from placement.room import room, sets_of
@@ -42,6 +42,7 @@ def bins_from(sites: Sequence[Sequence[Sequence[Sequence[int]]]], unplaced: Ints
     site = np.array(group_site, dtype=np.int64)[group]
     amounts = np.asfortranarray(np.array(free, dtype=np.int64).reshape(-1, len(RESOURCES)))
     never = np.zeros(len(free), dtype=bool)
+    unplaced = np.zeros((len(sites), len(RESOURCES)), dtype=np.int64) if unplaced is None else unplaced
     return Bins(
         resources=RESOURCES,
         site=site,
@@ -61,7 +62,8 @@ def bins_from(sites: Sequence[Sequence[Sequence[Sequence[int]]]], unplaced: Ints
         group_site=np.array(group_site, dtype=np.int64),
         group_cluster=tuple(f"cluster_{at}" for at in range(len(sizes))),
         withheld=np.zeros(len(sites), dtype=np.int64),
-        unplaced=np.zeros((len(sites), len(RESOURCES)), dtype=np.int64) if unplaced is None else unplaced,
+        unplaced=unplaced,
+        unsure=some_used(unplaced),
         first=np.searchsorted(site, np.arange(len(sites) + 1)),
         typical=amounts.mean(axis=0) if len(free) else np.ones(len(RESOURCES)),
     )
