@@ -39,6 +39,8 @@ MAX_CHANGES = 100
 MAX_TOUCHED = 100_000
 """Entities that they may touch, all together."""
 LOST = Health(status=HealthStatus.DOWN, reasons=["it is supposed to be lost"])
+NOBODY = 1e-9
+"""Demand of a region without users: 0 would be one that states none, whose users count as 1."""
 _LARGEST = 2**53 - 1
 _IDS = 2**80
 
@@ -122,8 +124,9 @@ def _demand(edit: Edit, seen: Reader, change: DemandChange, path: str) -> None:
         ids = dict.fromkeys(seen.ids("Region"))
     for region_id in ids:
         region = get_as(edit, Region, region_id)
-        if region is not None and region.demand:
-            edit.replace(region, path=path, demand=region.demand * change.factor)
+        # A place where none is stated counts as 1, and so it is scaled as 1.
+        if region is not None and (region.demand or region.centre is not None):
+            edit.replace(region, path=path, demand=(region.demand or 1.0) * change.factor or NOBODY)
 
 
 def _capacity(edit: Edit, seen: Reader, change: CapacityChange, path: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graph.kinds import Cluster, Link, LinkState, Node, Region, Site, SiteRole
-from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy, ScoreWeights, SiteSelector
+from graph.kinds.policy import Coverage, LatencyTarget, Place, PlacementPolicy, ScoreWeights, SiteSelector
 from graph.kinds.what_if import (
     CapacityChange,
     Change,
@@ -19,10 +19,11 @@ from graph.kinds.what_if import (
     SiteLost,
 )
 from graph.refusal import InvalidInput, LimitExceeded, NotFound
-from graph.values import HealthStatus, Resources
+from graph.values import HealthStatus, Position, Resources
 from graph.view import each
 from lifecycle.what_if import LOST, MAX_CHANGES, supposed
 from lifecyclekit.edge import NEED, NODE, Edge, everything
+from placement.coverage import coverage_targets
 
 ONE = PlacementPolicy(max_sites=1)
 
@@ -180,6 +181,33 @@ async def test_demand_is_scaled_for_regions_and_those_below(edge: Edge) -> None:
     every = supposed(edge.ledger.view, [Change(demand=DemandChange(factor=0.5))], visible=everything)
     assert [every.get(one).demand for one in (coast, below, other)] == [1.5, 5.0, 3.5]
     assert [edge.view.get(one).demand for one in (coast, below, other)] == [3.0, 10.0, 7.0]
+
+
+async def test_a_region_without_users_weighs_next_to_nothing_and_one_that_states_none_is_scaled_as_one(
+    edge: Edge,
+) -> None:
+    await world(edge)
+
+    def make(edit: Any) -> list[str]:
+        centre = Position(longitude=1.0, latitude=2.0)
+        stated = edit.create(Region, name="bay", centre=centre, demand=0.5)
+        other = edit.create(Region, name="hills", centre=centre, demand=0.25)
+        none = edit.create(Region, name="plain", centre=centre)
+        return [stated.id, other.id, none.id]
+
+    stated, other, none = await edge.change(make)
+    coverage = [Coverage(within_km=10.0, region_ids=[stated, other, none])]
+
+    def weights(*changes: Change) -> dict[str, float]:
+        graph = supposed(edge.ledger.view, list(changes), visible=everything)
+        return {one.place: one.demand for one in coverage_targets(graph, coverage, tenant_id=None, path="")}
+
+    assert weights() == {"bay": 0.5, "hills": 0.25, "plain": 1.0}
+    empty = weights(Change(demand=DemandChange(factor=0, region_ids=[stated])))
+    assert 0 < empty["bay"] < 1e-6
+    assert weights(Change(demand=DemandChange(factor=3, region_ids=[none])))["plain"] == 3.0
+    assert weights(Change(demand=DemandChange(factor=2))) == {"bay": 1.0, "hills": 0.5, "plain": 2.0}
+    assert edge.view.get(other).demand == 0.25
 
 
 async def test_the_copy_goes_on_following_the_graph(edge: Edge) -> None:
