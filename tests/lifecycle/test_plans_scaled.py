@@ -12,6 +12,7 @@ from graph.view import Reader, get_as
 from lifecycle.plans import Wanted
 from lifecycle.plans_kept import Applied, PlanOutdated
 from lifecycle.plans_rebalance import Rebalancing
+from lifecycle.plans_supposed import Suppositions
 from lifecyclekit.edge import Edge, asking, everything
 from lifecyclekit.scaling import Loop
 
@@ -121,6 +122,38 @@ async def test_a_rebalance_stands_when_only_the_loop_has_scaled(edge) -> None:
     now = replicas(edge, deployment_id)
     assert dear not in now
     assert now[other] == 3
+
+
+async def test_a_plan_in_a_deployments_place_stands_when_only_the_loop_has_scaled(edge) -> None:
+    deployment_id, (home, other) = await running(edge)
+    policy = PlacementPolicy(min_sites=2, max_sites=2, sites=SiteSelector(excluded_site_ids=[home]))
+    plan = await kept(edge, wish=edge.wish("shop", policy=policy), replaces=deployment_id)
+    await scaled(edge, deployment_id, other)
+    begun = await applied(edge, plan)
+    await edge.succeeded(begun.operations[0])
+    now = replicas(edge, deployment_id)
+    assert home not in now
+    assert now[other] == 3
+
+
+async def test_what_is_scaled_while_a_plan_is_looked_at_is_looked_at_again(edge, monkeypatch) -> None:
+    deployment_id, (home, other) = await running(edge)
+    plan = await kept(edge, drain_id=home)
+    looked = Suppositions.not_come_true
+    times = []
+
+    async def scaled_meanwhile(*given: Any, **named: Any) -> Any:
+        times.append(1)
+        if len(times) == 1:
+            await scaled(edge, deployment_id, other)
+        return await looked(*given, **named)
+
+    monkeypatch.setattr(Suppositions, "not_come_true", scaled_meanwhile)
+    begun = await applied(edge, plan)
+    await edge.succeeded(begun.operations[0])
+    assert len(times) == 2
+    now = replicas(edge, deployment_id)
+    assert (home in now, now[other]) == (False, 3)
 
 
 @pytest.mark.parametrize("what", ["asked", "moved"])
