@@ -30,6 +30,7 @@ from lifecycle.components import components_of
 from lifecycle.cordon import set_schedulable
 from lifecycle.deployments import Chosen, Visible
 from lifecycle.events import AUTHOR, tell
+from lifecycle.losses import is_going
 from lifecycle.moving import begin_move
 from lifecycle.opening import create_operation
 from lifecycle.progress import tally
@@ -55,9 +56,9 @@ class DrainStanding(NamedTuple):
     to_move: list[str]
     """Ids of deployments with releases at the target that are not on their way yet."""
     remaining: int
-    """Releases that are still at the target."""
+    """Releases that are still at the target, also those that only have to be removed."""
     moving: int
-    """Releases that the drain moves and that are neither done nor failed."""
+    """Releases that the drain moves, or that leave the target by another change, and that are neither done nor failed."""
     failed: int
 
 
@@ -76,7 +77,7 @@ def start_drain(
     for earlier in each(edit, Operation, "subject_id", target.id):
         if earlier.kind is OperationKind.DRAIN and not earlier.ended:
             return earlier
-    total = len(releases_at(edit, target.id))
+    total = len(releases_at(edit, target.id)) + len(_going_at(edit, target.id))
     operation = create_operation(
         edit,
         OperationKind.DRAIN,
@@ -102,7 +103,22 @@ def standing(reader: Reader, operation: Operation) -> DrainStanding:
     here = releases_at(reader, operation.subject_id or "")
     to_move = {one.deployment_id for one in here if one.retires_after is None}
     counted = tally(each(reader, Release, "operation_id", operation.id))
-    return DrainStanding(sorted(to_move), len(here), counted.unfinished, counted.failed)
+    going = _going_at(reader, operation.subject_id or "")
+    # What another change has taken over, or removes, runs there until that is done.
+    others = [one for one in here if one.retires_after is not None] + going
+    leaving = [is_going(reader, one) for one in others if one.operation_id != operation.id]
+    return DrainStanding(
+        sorted(to_move),
+        len(here) + len(going),
+        counted.unfinished + sum(leaving),
+        counted.failed + len(leaving) - sum(leaving),
+    )
+
+
+def _going_at(reader: Reader, target_id: str) -> list[Release]:
+    """The releases of a site, or those with replicas on a node, that are to be removed; not those that nobody waits for."""
+    field = "assignments" if get_as(reader, Node, target_id) is not None else "site_id"
+    return [one for one in each(reader, Release, field, target_id) if not one.wanted and not one.left_behind]
 
 
 def move_deployment(edit: Edit, operation_id: str, deployment_id: str, chosen: Chosen, *, generation: int) -> bool:

@@ -158,12 +158,12 @@ def others_leave(reader: Reader, deployment: Deployment, losses: Iterable[Loss])
         if loss.kind is not LossKind.CAPACITY:
             continue
         for one in each(reader, Release, "site_id", loss.subject_id):
-            if one.deployment_id != deployment.id and not one.left_behind and _is_going(reader, one):
+            if one.deployment_id != deployment.id and not one.left_behind and is_going(reader, one):
                 return True
     return False
 
 
-def _is_going(reader: Reader, release: Release) -> bool:
+def is_going(reader: Reader, release: Release) -> bool:
     """Whether a release is on its way out: its removal was not given up, nor what is to be ready before it goes."""
     if not release.wanted:
         return release.phase not in GIVEN_UP

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from graph.kinds import DeploymentPhase, Node, OperationStatus, Release, ReleasePhase
+from graph.kinds import (
+    DeploymentPhase,
+    FailoverMode,
+    FailoverPolicy,
+    Node,
+    OperationStatus,
+    Release,
+    ReleasePhase,
+)
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.refusal import InvalidState, NotFound
 from graph.view import each
@@ -197,3 +205,49 @@ async def test_a_node_that_is_drained_has_no_reservation_left(edge) -> None:
     reserved = {node for one in each(edge.view, Release) for node in one.assignments}
     assert reserved == {nodes[1]}
     await edge.phase(deployment.id, DeploymentPhase.READY)
+
+
+async def test_a_drain_goes_on_until_what_a_failover_has_taken_over_is_gone(edge) -> None:
+    await edge.network(sites=4)
+    await edge.version()
+    failover = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0)
+    deployment, operation = await edge.deploy(policy=PlacementPolicy(max_sites=1), failover=failover)
+    await edge.succeeded(operation)
+    [old] = edge.releases(deployment.id)
+    # What is to replace it is never ready, and its site is lost.
+    await edge.configure(readyAfterMs=60_000)
+    drain = await edge.drain(old.site_id)
+    await edge.until(lambda: len(edge.releases(deployment.id)) == 2, what="the move")
+    [new] = [one for one in edge.releases(deployment.id) if one.retires_after is None]
+    away = edge.view.get(new.site_id).name
+    await edge.configure(awaySites=[away], readyAfterMs=60_000)
+
+    def taken_over() -> bool:
+        found = edge.view.get(old.id)
+        return found.operation_id != drain.id and len(edge.releases(deployment.id)) == 3
+
+    await edge.until(taken_over, what="the failover")
+    late = asyncio.ensure_future(edge.ended(drain.id))
+    await asyncio.sleep(0.3)
+    assert not late.done(), "it still runs there"
+    await edge.terminate(deployment.id)
+    over = await late
+    assert (over.status, over.progress.done, over.progress.total) == (OperationStatus.SUCCEEDED, 1, 1)
+    assert old.backend_name not in edge.world().objects
+
+
+async def test_a_drain_goes_on_until_what_was_terminated_meanwhile_is_gone(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    deployment, operation = await edge.deploy(policy=PlacementPolicy(max_sites=1))
+    await edge.succeeded(operation)
+    [old] = edge.releases(deployment.id)
+    await edge.configure(hangingSites=[edge.view.get(old.site_id).name])
+    await edge.terminate(deployment.id)
+    drain = await edge.drain(old.site_id)
+    late = asyncio.ensure_future(edge.ended(drain.id))
+    await asyncio.sleep(0.3)
+    assert not late.done(), "it still runs there"
+    await edge.configure()
+    assert (await late).status is OperationStatus.SUCCEEDED
+    assert edge.world().objects == {}
