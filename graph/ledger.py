@@ -16,13 +16,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from opentelemetry import trace
 
+from graph import courtesy
 from graph.change import Commit
-from graph.courtesy import Courtesy
 from graph.draft_queue import DraftQueue
 from graph.drafts import Draft, Group, run_group
 from graph.edit import Edit
@@ -35,6 +35,7 @@ from graph.store import SCHEMA_NUMBER, Compacted, SchemaTooNew, Store, StoreProb
 from graph.view import View
 
 R = TypeVar("R")
+Answer = tuple[Draft, Committed[Any] | BaseException]
 GROUP_SIZE = 64
 QUEUE_SIZE = 4_096
 GATHER_S = 0.020
@@ -74,7 +75,7 @@ class Ledger:
         self._queue_size = queue_size
         self._queue = DraftQueue(group_size=group_size)
         self._background_room = asyncio.Semaphore(max(1, int(queue_size * BACKGROUND_SHARE)))
-        self._courtesy = Courtesy()
+        self._courtesy = courtesy.Courtesy()
         self._bell: asyncio.Future[None] | None = None
         """What the writer waits on while there is nothing to write."""
         self._on_group = on_group
@@ -85,6 +86,9 @@ class Ledger:
         """Whether others have written beside the last transaction."""
         self._gather_until = 0.0
         """By the loop's clock."""
+        self._late: list[Answer] = []
+        """The system's own changes that were written while somebody's was decided or waited. What their answers set off
+        would keep that one waiting: they come after it, but not much later."""
         self._writable = True
         self._stopping = False
         self._traced = True
@@ -107,6 +111,7 @@ class Ledger:
             for task in (writer, watch):
                 task.cancel()
             await asyncio.gather(writer, watch, return_exceptions=True)
+            self._answer_late()
             self._refuse(self._queue.drained(), STOPPING, "nothing was changed; try again")
             await self.store.close()
 
@@ -230,6 +235,24 @@ class Ledger:
         if self._bell is not None and not self._bell.done():
             self._bell.set_result(None)
 
+    def _settle(self, group: Group) -> None:
+        """Answers those of a group that was written."""
+        later = self._somebody_waits()
+        for draft, answer in group.answers:
+            if later and draft.request.background:
+                if not self._late:
+                    asyncio.get_running_loop().call_later(courtesy.HOLD_S, self._answer_late)
+                self._late.append((draft, answer))
+            else:
+                draft.settle(answer)
+
+    def _answer_late(self, count: int | None = None) -> None:
+        """Answers the first so many of those that were left for later, or all."""
+        late = self._late[:count]
+        del self._late[:count]
+        for draft, answer in late:
+            draft.settle(answer)
+
     async def _rung(self, *, within_s: float) -> None:
         """Waits until something has come or changed; no longer than `within_s` unless that is 0."""
         loop = asyncio.get_running_loop()
@@ -247,6 +270,10 @@ class Ledger:
         now = asyncio.get_running_loop().time()
         return max(self._courtesy.left_s(now=now), self._gather_until - now, 0.0)
 
+    def _somebody_waits(self) -> bool:
+        """Whether a change waits that is asked for, or is about to come."""
+        return self._queue.asked or self._courtesy.left_s(now=asyncio.get_running_loop().time()) > 0
+
     def _stop(self) -> None:
         self._stopping = True
         self._ring()
@@ -255,9 +282,14 @@ class Ledger:
         queue = self._queue
         while True:
             while (held_s := self._held_s()) or not queue:
+                if not self._somebody_waits():
+                    self._answer_late()
                 if self._stopping:
                     return
                 await self._rung(within_s=held_s)
+            if not self._somebody_waits():
+                self._answer_late()
+            late = len(self._late)
             drafts: list[Draft] = []
             began = time.perf_counter()
             try:
@@ -274,6 +306,7 @@ class Ledger:
             self._gather_until = asyncio.get_running_loop().time() + GATHER_S if self._crowded else 0.0
             # Whoever was answered, and whoever has come meanwhile, has a turn before the next functions are run.
             await asyncio.sleep(0)
+            self._answer_late(late)
 
     async def _write_group(self, drafts: list[Draft]) -> None:
         """Writes drafts; without any, those that wait by the time at which the store's lock is held.
@@ -325,8 +358,7 @@ class Ledger:
             self._replica.take_in(group.commits)
             if group.commits and self.on_written is not None:
                 self.on_written(group.commits[-1].revision)
-            for draft, answer in group.answers:
-                draft.settle(answer)
+            self._settle(group)
             return
 
     async def _attempt(self, drafts: list[Draft]) -> Group:

@@ -278,6 +278,62 @@ async def test_what_is_held_back_is_written_whatever_becomes_of_the_change(
         assert (await own).revision == 1
 
 
+async def own_written_while_one_is_decided(ledger: Ledger, heard: list[str]) -> tuple[asyncio.Task[None], Any]:
+    """A change of the system's own that is written and not answered yet, and what holds it back."""
+    expecting = ledger.expecting()
+
+    def change(edit: Edit) -> Region:
+        expecting.__enter__()
+        return told_when_run("own", heard)(edit)
+
+    async def own() -> None:
+        await ledger.commit(change, OWN)
+        heard.append("own is answered")
+
+    task = asyncio.create_task(own())
+    assert await ledger.wait_for(1, timeout_s=60.0)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert heard == ["own is run"]
+    return task, expecting
+
+
+async def test_what_the_systems_own_changes_set_off_waits_until_who_was_decided_is_answered(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph.courtesy.HOLD_S", 600.0)
+    async with ledger_on(path) as ledger:
+        heard: list[str] = []
+        own, expecting = await own_written_while_one_is_decided(ledger, heard)
+        expecting.__exit__(None, None, None)
+        await answered(ledger, "asked", heard, ASKED)
+        await own
+        assert heard == ["own is run", "asked is run", "asked is answered", "own is answered"]
+
+
+@pytest.mark.parametrize(
+    "ends", ["by itself", "when nothing is changed", "when the ledger stops", "when its body fails"]
+)
+async def test_what_was_written_meanwhile_is_answered_whatever_becomes_of_the_change(
+    path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setattr("graph.courtesy.HOLD_S", 600.0)
+    async with contextlib.AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(ledger_on(path))
+        own, expecting = await own_written_while_one_is_decided(ledger, [])
+        if ends == "by itself":
+            monkeypatch.setattr("graph.courtesy.HOLD_S", 0.0)
+            ledger._ring()
+        elif ends == "when nothing is changed":
+            expecting.__exit__(None, None, None)
+        elif ends == "when the ledger stops":
+            await stack.aclose()
+        else:
+            problem = LookupError()
+            assert not await stack.__aexit__(LookupError, problem, None)
+        await asyncio.wait_for(own, 60)
+
+
 async def test_whoever_was_answered_goes_on_before_the_next_changes_are_run(path: Path) -> None:
     async with ledger_on(path) as ledger:
         heard: list[str] = []
