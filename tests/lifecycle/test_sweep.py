@@ -1,0 +1,42 @@
+"""Comparing everything gives way to others after a few releases."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from lifecycle import reconciler
+
+SITES = 7
+STEP = 2
+
+
+async def test_others_have_a_turn_after_each_few_releases_and_all_are_compared(
+    edges: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "SWEEP_STEP", STEP)
+    async with edges(running=False) as edge:
+        await edge.network(sites=SITES)
+        await edge.version()
+        deployment, _ = await edge.deploy()
+        own = edge.lifecycle.reconciler
+        compared: list[str] = []
+        step = own._waiting.step
+
+        def compare(view: Any, release: Any, **given: Any) -> Any:
+            compared.append(release.id)
+            return step(view, release, **given)
+
+        monkeypatch.setattr(own._waiting, "step", compare)
+        sweep = asyncio.create_task(own._sweep())
+        counts = [0]
+        while len(compared) < SITES:
+            await asyncio.sleep(0)
+            if len(compared) != counts[-1]:
+                counts.append(len(compared))
+        sweep.cancel()
+        await asyncio.wait([sweep])
+        assert counts == [0, 2, 4, 6, 7]
+        assert compared == [one.id for one in edge.releases(deployment.id)]
