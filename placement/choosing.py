@@ -14,7 +14,7 @@ import numpy as np
 
 from graph.kinds.policy import SpreadBy
 from placement.arrays import Floats, Ints, Mask
-from placement.modelling import Modelled, modelled, most_sites, recut, room_for, totals_of
+from placement.modelling import Modelled, modelled, recut
 from placement.narrowing import around
 from placement.placements import Layout, laid_out, price_of
 from placement.problem import Problem
@@ -25,6 +25,7 @@ from placement.solve.evaluation import better, evaluate
 from placement.solve.model import Choice, Limits
 from placement.solve.solve import solve
 from placement.stopping import look
+from placement.totals import most_sites, room_for, totals_of
 from placement.unit_problems import Unit
 
 MAX_CUTS = 16

@@ -6,7 +6,6 @@ choice as a whole: places, groups, spread, ceilings, units that serve each other
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,6 @@ from placement.arrays import Floats, Ints, Mask
 from placement.narrowing import WIDE, clients_first, cut, cut_group, narrowed
 from placement.problem import Problem
 from placement.reaches import Reaches
-from placement.room import room
 from placement.rules.latency import reach
 from placement.scores import SCORES, Score
 from placement.scores.latency import SCALE_MS as LATENCY_SCALE_MS
@@ -29,6 +27,7 @@ from placement.sifting import Places, sifted
 from placement.solve.entries import matrix_of
 from placement.solve.model import Apart, Budget, Clients, Group, Limits, Model, Serving
 from placement.solve.model import Unit as Solved
+from placement.totals import most_sites, pooled_room, room_for
 from placement.unit_problems import Unit
 
 DEFAULT_OBJECTIVE: tuple[tuple[Term, ...], ...] = (
@@ -36,8 +35,6 @@ DEFAULT_OBJECTIVE: tuple[tuple[Term, ...], ...] = (
     (Term.LATENCY, Term.HEADROOM, Term.PRICE, Term.MOVES),
 )
 """The fewest sites, and of these what is best in all else."""
-MOST_PARTS = 10**9
-"""A total of replicas in parts, so that room for several components is one number: at most so many."""
 
 
 def objective_of(policy: PlacementPolicy) -> Sequence[Sequence[Term]]:
@@ -275,52 +272,6 @@ def _measures(problem: Problem, screening: Screening, rows: Ints, *, tier_of: di
     return found
 
 
-def room_for(problem: Problem, unit: Unit, screening: Screening) -> Ints:
-    """(components, sites): for how many replicas of each of a unit's components there is room, when a total is divided.
-
-    Without a total there are no components.
-    """
-    if problem.policy.division is None:
-        return np.empty((0, len(problem)), dtype=np.int64)
-    return room(problem.bins, unit.problem.components, eligible=screening.packing.eligible)
-
-
-def _room(problem: Problem, unit: Unit, rows: Ints, rooms: Ints) -> tuple[Ints, int]:
-    """(candidates,) for how much of the totals of all components there is room, and how much they are.
-
-    A site without a weight takes its least and no more.
-
-    In replicas; of several components whose totals differ in parts of each total, as many parts as all have in common.
-    """
-    division, weights = problem.policy.division, problem.words.weights
-    totals = totals_of(problem, unit)
-    asked = totals > 0
-    if division is None or not asked.any():
-        return np.zeros(rooms.shape[1], dtype=np.int64), 0
-    some = np.minimum(rooms[asked], totals[asked, None])
-    if division.max_each is not None:
-        np.minimum(some, division.max_each, out=some)
-    if weights is not None:
-        idle = weights[rows] == 0
-        some[:, idle] = np.minimum(some[:, idle], max(division.min_each, 1))
-    parts = math.lcm(*totals[asked].tolist())
-    if parts <= MOST_PARTS:
-        return (some * (parts // totals[asked, None])).min(axis=0), parts
-    # What each site loses by rounding down is at most one part.
-    return (some * MOST_PARTS // totals[asked, None]).min(axis=0), MOST_PARTS - some.shape[1]
-
-
-def totals_of(problem: Problem, unit: Unit) -> Ints:
-    """(components,): the replicas of each of a unit's components in all."""
-    return np.array([problem.components[one].replicas for one in unit.components], dtype=np.int64)
-
-
-def most_sites(problem: Problem, unit: Unit, least: int) -> int | None:
-    """The most sites for which each component's total has so many replicas; None for as many as there are."""
-    totals = totals_of(problem, unit)
-    return int(totals[totals > 0].min()) // least if least and totals.any() else None
-
-
 def _solved(
     problem: Problem,
     unit: Unit,
@@ -340,7 +291,7 @@ def _solved(
         ceiling = most_sites(problem, unit, policy.division.min_each)
         most = min((one for one in (most, ceiling) if one is not None), default=None)
         if pooled:
-            found = _room(problem, unit, rows, rooms)
+            found = pooled_room(problem, unit, rows, rooms)
     if not unit.apart and width is not None:
         least = max(least, width)
     elif not unit.apart and (policy.everywhere or policy.division is not None):
