@@ -377,7 +377,7 @@ class Ledger:
 
     async def _transact(self, drafts: list[Draft]) -> Group:
         async with self.store.begin() as transaction:
-            head = await transaction.head()
+            head = await transaction.head(after=self.view.revision)
             self._crowded = head.revision > self.view.revision
             await self._replica.bring_up(transaction, head)
             self._fill(drafts)

@@ -77,8 +77,11 @@ class WriteBatch(msgspec.Struct, frozen=True, kw_only=True):
 class Transaction(Protocol):
     """One attempt to write. `head` comes first: it takes the store's write lock and brings nothing but where it stands."""
 
-    async def head(self) -> Head:
-        """Takes the write lock, then reads where the store stands."""
+    async def head(self, *, after: int | None = None) -> Head:
+        """Takes the write lock, then reads where the store stands.
+
+        `after`: commits after this revision will be asked for next, so that they may be read along.
+        """
         ...
 
     async def commits_after(self, revision: int) -> Sequence[Commit]:

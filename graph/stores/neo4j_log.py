@@ -24,13 +24,15 @@ COMMITS_A_DELETION = 2_000
 READS = 5
 
 DONE = "UNWIND $ids AS id MATCH (c:Commit {id: id}) RETURN collect([c.id, c.revision]) AS done"
+ROWS = f"collect([c.revision, c.size, CASE WHEN c.size <= {SMALL_BYTES} THEN c.body END])"
+"""Commits `c`, in order, for `decoded`."""
 _AFTER = f"""
 MATCH (m:Meta {{key: 'graph'}})
 WITH m.compacted AS compacted
 CALL () {{
   MATCH (c:Commit) WHERE c.revision > $after AND c.revision <= $until
   WITH c ORDER BY c.revision LIMIT $limit
-  RETURN collect([c.revision, c.size, CASE WHEN c.size <= {SMALL_BYTES} THEN c.body END]) AS found
+  RETURN {ROWS} AS found
 }}
 RETURN [compacted, found] AS page
 """
@@ -75,7 +77,7 @@ async def commits_after(ask: Asks, revision: int, *, limit: int) -> Sequence[Com
     for attempt in range(READS):
         compacted, found = await ask(_AFTER, after=revision, until=revision + limit, limit=limit)
         if found and found[0][0] == revision + 1:
-            return await _decoded(ask, found, after=revision)
+            return await decoded(ask, found, after=revision)
         if compacted > revision:
             raise Compacted(asked=revision, oldest=compacted)
         if not found:
@@ -103,7 +105,8 @@ async def last_to_drop(ask: Asks, *, keep_commits: int, keep_after: int) -> tupl
     return min(head, max(low, head - keep_commits)), compacted
 
 
-async def _decoded(ask: Asks, found: Sequence[Sequence[Any]], *, after: int) -> Sequence[Commit]:
+async def decoded(ask: Asks, found: Sequence[Sequence[Any]], *, after: int) -> Sequence[Commit]:
+    """The commits that were read as rows, from the one after a revision up to a gap or 32 MiB."""
     commits: list[Commit] = []
     total = 0
     for number, size, body in found:

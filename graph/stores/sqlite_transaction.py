@@ -38,8 +38,11 @@ class SqliteTransaction:
             self._head = None
             self._commits.lock.release()
 
-    async def head(self) -> Head:
-        """Takes the store's lock and says where it stands. Raises StoreUnavailable when the lock is held for 30 s."""
+    async def head(self, *, after: int | None = None) -> Head:
+        """Takes the store's lock and says where it stands. Raises StoreUnavailable when the lock is held for 30 s.
+
+        Nobody else commits to this store, so there is nothing to be read along.
+        """
         if self._head is not None:
             return self._head
         lock = self._commits.lock

@@ -358,10 +358,10 @@ class Busy(Wrapped):
         transaction = super().begin()
         inner = transaction.head
 
-        async def head() -> Head:
+        async def head(*, after: int | None = None) -> Head:
             self.waited_for.set()
             await self.free.wait()
-            return await inner()
+            return await inner(after=after)
 
         transaction.head = head  # type: ignore[method-assign]  # the fault
         return transaction
@@ -593,8 +593,8 @@ class Newer(Wrapped):
         if self.newer:
             inner = transaction.head
 
-            async def head() -> Head:
-                return msgspec.structs.replace(await inner(), schema=99)
+            async def head(*, after: int | None = None) -> Head:
+                return msgspec.structs.replace(await inner(after=after), schema=99)
 
             transaction.head = head  # type: ignore[method-assign]  # the fault
         return transaction

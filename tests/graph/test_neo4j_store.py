@@ -42,6 +42,7 @@ def all_statements(*kinds: str) -> list[tuple[str, list[str]]]:
     for one in chosen:
         lists += [one.create, *one.take, *one.put]
     found = [(one.text, list(one.names)) for one in lists]
+    found.append((writing._LOCK, ["writer", "after", "until"]))
     found += [(one.page, ["after", "size"]) for one in chosen]
     for shape in filed.shapes():
         found.append((filed.page_text(shape), ["collection"]))
@@ -233,6 +234,32 @@ async def test_a_lock_that_is_held_too_long_is_a_typed_error(store: Neo4jStore, 
     async with impatient.begin() as again:
         assert (await again.head()).revision == 0
     await impatient.close()
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_what_others_have_committed_is_read_with_the_lock_by_who_says_where_it_stands(
+    store: Neo4jStore, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    monkeypatch.setattr(writing, "READ_ALONG", 3)
+    chain = Chain(await head_of(store))
+    await write(store, [chain.commit(*created(region("large", display_name="x" * 40_000)))])
+    for number in range(4):
+        await write(store, [chain.commit(*created(region(f"r{number}")))])
+    asked: list[str] = []
+    async with store.begin() as transaction:
+        assert (await transaction.head(after=0 if told else None)).revision == 5
+        ask = transaction.ask
+
+        async def counted(text: str, /, **parameters: Any) -> Any:
+            asked.append(text)
+            return await ask(text, **parameters)
+
+        monkeypatch.setattr(transaction, "ask", counted)
+        first = [one.revision for one in await transaction.commits_after(0)]
+        pages = [text for text in asked if text == commit_log._AFTER]
+        assert (first, len(pages)) == (([1, 2, 3], 0) if told else ([1, 2, 3, 4, 5], 1))
+        # What is asked from anywhere else is read anew.
+        assert [one.revision for one in await transaction.commits_after(3)] == [4, 5]
 
 
 async def test_a_hole_in_the_log_is_never_skipped(store: Neo4jStore, ask: Ask) -> None:

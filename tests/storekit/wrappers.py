@@ -65,8 +65,8 @@ class WrappedTransaction:
         else:
             await self._store.leave(self._context, kind, problem, trace)
 
-    async def head(self) -> Head:
-        return await self._inner.head()
+    async def head(self, *, after: int | None = None) -> Head:
+        return await self._inner.head(after=after)
 
     async def commits_after(self, revision: int) -> Sequence[Commit]:
         return await self._inner.commits_after(revision)
