@@ -18,6 +18,7 @@ from graph.entity import KINDS, Kind
 from graph.kinds.policy import NAMES, PlacementPolicy
 from graph.refusal import InvalidInput
 from graph.spelling import camel
+from graph.yaml_values import shown
 from server.cli.api import Api, Json
 from server.cli.failures import Exit, Failure
 from server.cli.lookup import entity_named, id_of
@@ -27,6 +28,23 @@ MOST_VALUES = 100_000
 DEEPEST = 64
 _NAMES = {camel(field): kind for field, kind in NAMES.items()}
 _POSITION = re.compile(r"\s*(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,2}(?:\.\d+)?)\s*")
+
+
+class _Twice(Exception):
+    """A key that is given twice, and in which line."""
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that takes no key twice: the later would win, and nobody be told."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise _Twice(f"line {key.start_mark.line + 1}: key {shown(key.value)} is given twice")
+                seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
 
 
 def place_of(api: Api, text: str) -> Json:
@@ -43,7 +61,9 @@ def place_of(api: Api, text: str) -> Json:
 def policy_in_file(api: Api, path: Path) -> Json:
     """The policy of a file as the API takes it. Raises Failure that names the file and the field."""
     try:
-        whole = yaml.safe_load(path.read_text(encoding="utf-8"))
+        whole = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  # it is a safe one
+    except _Twice as problem:
+        raise Failure(str(problem), path=str(path), remedy="give it once", code=Exit.USAGE) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as problem:
         raise Failure(f"{path} is no policy: {problem}", code=Exit.USAGE) from None
     return policy_in(api, whole, path)

@@ -67,6 +67,8 @@ def refusal(api: Api, folder: Path, text: str) -> Failure:
         ("components: [{component: web, apart: perhaps}]", "components[0].apart", "Expected `bool`"),
         ("a: &a [x, x]\nb: &b [*a, *a]\n", "a", "PlacementPolicy has no 'a'"),
         ("groups: &a [*a]", None, "64 levels"),
+        ("maxSites: 1\nminSites: 1\nmaxSites: 2\n", None, "key 'maxSites' is given twice"),
+        ("weights: {price: 1, latency: 2, price: 3}\n", None, "key 'price' is given twice"),
     ],
 )
 def test_what_no_policy_can_have_is_told_with_its_field_and_asks_nobody(
