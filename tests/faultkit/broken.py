@@ -5,6 +5,7 @@ Each is the real thing but for one step. A check that does not fail over it chec
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,10 +16,12 @@ import msgspec
 from drivers.port import RemovalWork
 from drivers.simulated.world import World
 from graph import ledger
+from graph.change import Commit
 from graph.drafts import Draft, Group
 from graph.edit import Edit
 from graph.kinds import Deployment, Operation, OperationKind, OperationStatus, Release
 from graph.ledger import Ledger
+from graph.replica import Replica
 from graph.request import Idempotency
 from graph.view import get_as
 from lifecycle import (
@@ -37,6 +40,7 @@ from lifecycle import (
     work,
 )
 from lifecycle.autoscaler import Autoscaler
+from lifecycle.connections import Connections
 from lifecycle.leases import Leases
 from lifecycle.settings import LifecycleSettings
 from lifecycle.work import Claim, Result
@@ -231,4 +235,30 @@ def without_steps_remembered() -> Iterator[None]:
 def scaled_whatever_has_changed_since() -> Iterator[None]:
     """A scaling loop that writes what it found, whoever has changed the site meanwhile."""
     with mock.patch.object(rescaling, "_may", return_value=True):
+        yield
+
+
+@contextlib.contextmanager
+def that_keeps_every_commit() -> Iterator[None]:
+    """A process whose ledger holds on to all that ever went through it."""
+    inner, kept = Replica.take_in, []
+
+    def take_in(self: Replica, commits: Sequence[Commit]) -> None:
+        kept.extend(commits)
+        inner(self, commits)
+
+    with mock.patch.object(Replica, "take_in", take_in):
+        yield
+
+
+@contextlib.contextmanager
+def whose_connections_leave_a_task() -> Iterator[None]:
+    """A process in which something of each connection to a cluster goes on for ever."""
+    inner, left = Connections._serve, []
+
+    async def serve(self: Connections, *given: Any) -> None:
+        left.append(asyncio.create_task(asyncio.Event().wait()))
+        await inner(self, *given)
+
+    with mock.patch.object(Connections, "_serve", serve):
         yield
