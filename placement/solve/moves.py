@@ -191,26 +191,28 @@ def _gains(ground: Ground, standing: Standing) -> Table:
     for. Last how much less is broken: clients that nobody serves."""
     tiers = len(ground.weights)
     gains = np.zeros((tiers + 1, len(ground.barred)))
+    columns, costs = ground.column, ground.cost
     for client in range(len(ground.rows)):
         row = ground.rows[client]
-        begin, end = ground.start[row], ground.start[row + 1]
-        first, tier = standing.first[client], ground.tier[row]
+        first, saves = standing.first[client], gains[ground.tier[row]]
+        begin, end = np.uint64(ground.start[row]), np.uint64(ground.start[row + 1])
         if standing.slot[client] == NOBODY:
+            serves = gains[tiers]
             for entry in range(begin, end):
-                column = ground.column[entry]
-                gains[tier, column] += ground.cost[entry]
-                gains[tiers, column] -= 1.0
+                column = np.uint32(columns[entry])
+                saves[column] += costs[entry]
+                serves[column] -= 1.0
         elif first > ground.floor[row]:
             for entry in range(begin, end):
-                if ground.cost[entry] < first:
-                    gains[tier, ground.column[entry]] += ground.cost[entry] - first
+                if costs[entry] < first:
+                    saves[np.uint32(columns[entry])] += costs[entry] - first
     return gains
 
 
 @part
 def _instead(ground: Ground, standing: Standing, drops: Numbers, broken: Table, cost: Cube) -> None:
     """Takes off what the added column does for the clients of the dropped one."""
-    row_of = np.zeros(len(standing.open), dtype=np.int64)
+    row_of, columns, costs = np.zeros(len(standing.open), dtype=np.int64), ground.column, ground.cost
     for at in range(len(drops)):
         row_of[drops[at]] = at + 1
     for client in range(len(ground.rows)):
@@ -221,14 +223,15 @@ def _instead(ground: Ground, standing: Standing, drops: Numbers, broken: Table, 
         drop, first, tier = row_of[slot], standing.first[client], ground.tier[row]
         alone = second == np.inf
         without = 0.0 if alone else second
-        for entry in range(ground.start[row], ground.start[row + 1]):
-            price = ground.cost[entry]
+        more, breaks = cost[tier, drop, 1:], broken[drop, 1:]
+        for entry in range(np.uint64(ground.start[row]), np.uint64(ground.start[row + 1])):
+            price = costs[entry]
             if price >= second:
                 continue
-            column = ground.column[entry]
-            cost[tier, drop, column + 1] += max(price, first) - without
+            column = np.uint32(columns[entry])
+            more[column] += max(price, first) - without
             if alone:
-                broken[drop, column + 1] -= 1.0
+                breaks[column] -= 1.0
 
 
 @part
