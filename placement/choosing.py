@@ -14,6 +14,7 @@ import numpy as np
 
 from graph.kinds.policy import SpreadBy
 from placement.arrays import Floats, Ints, Mask
+from placement.guided import guided
 from placement.modelling import Modelled, modelled, recut
 from placement.narrowing import around
 from placement.placements import Layout, laid_out, price_of
@@ -23,6 +24,7 @@ from placement.screening import Screening
 from placement.solve.core import improve
 from placement.solve.evaluation import better, evaluate
 from placement.solve.model import Choice, Limits
+from placement.solve.model import Unit as Solved
 from placement.solve.solve import solve
 from placement.stopping import look
 from placement.totals import most_sites, room_for, totals_of
@@ -30,10 +32,13 @@ from placement.unit_problems import Unit
 
 MAX_CUTS = 16
 """How often a choice is made anew because what was chosen does not hold."""
-FIRST_LOOKS, FIRST_STEPS, GIVEN = 3, 0.5, 600
-"""Of a narrow model: the part of HiGHS's looks and of the simplex's steps that it has, and `Limits.given`."""
+FIRST_STEPS, GIVEN = 0.5, 600
+"""Of a narrow model: the part of the simplex's steps that it has, and `Limits.given`."""
 ROUNDS = 3
-"""How often it is looked around what was chosen, for what narrowing left out."""
+"""How often candidates are chosen anew by what was found, for what narrowing left out; the last time it is searched to the
+end."""
+LAST_LOOKS = 8
+"""Of HiGHS's, the last time."""
 MAX_WIDTHS = 10
 """How often it is tried to divide a total over more sites."""
 SLACK = 1e-9
@@ -165,11 +170,10 @@ class Choosing:
                 pooled=pooled,
             )
             limits = made.model.limits
-            # What is found in a narrow model is where to look, and is looked around at: it need not be searched to the end.
             first = limits
-            if made.narrow:
-                looks, steps = limits.mip_looks // FIRST_LOOKS, int(limits.steps * FIRST_STEPS)
-                first = replace(limits, mip_looks=looks, steps=steps, given=GIVEN)
+            if made.narrow and limits.core_candidates:
+                # What its relaxation says is where to look, and that is looked at: its own choices are not searched for.
+                first = replace(limits, steps=int(limits.steps * FIRST_STEPS), given=GIVEN, mip_nodes=0, dives=False)
             choice = solve(replace(made.model, limits=first))
             self.iterations += choice.iterations
             if made.narrow and choice.feasible and made.model.limits.core_candidates:
@@ -182,26 +186,46 @@ class Choosing:
             narrow, pooled = narrow and not made.narrow, pooled and made.narrow
 
     def _around(self, made: Modelled, choice: Choice) -> tuple[Modelled, Choice]:
-        """Better choices near the one that was found, of what narrowing left out."""
-        whole, words = made.whole, self.problem.words.units
+        """Better choices than the one that was found, with what narrowing left out.
+
+        Candidates are chosen by what the last relaxation says; where that leads to nothing better, near what is open.
+        """
+        whole, by_prices, bettered = made.whole, True, False
         assert whole is not None, "it was made just now"
-        for _ in range(ROUNDS):
+        for turn in range(ROUNDS):
             look(whole.limits.stop)
-            places = [
-                np.searchsorted(every.sites, unit.sites[one])
-                for every, unit, one in zip(whole.solved, made.model.units, choice.open, strict=True)
-            ]
-            kept = around(whole.solved, words, whole.reaches, places, tiers=made.model.tiers)
+            kept, by_prices = self._wider(made, choice, by_prices=by_prices)
             near = recut(made, kept)
+            places = _among(whole.solved, made.model.units, choice.open)
             inside = tuple(np.searchsorted(mine, one) for mine, one in zip(kept, places, strict=True))
-            limits = replace(whole.limits, steps=int(whole.limits.steps * FIRST_STEPS), mip_nodes=0, given=GIVEN)
-            begin = replace(choice, open=inside, bound=None, bound_kind="NONE", proved=False)
+            limits = replace(
+                whole.limits, steps=int(whole.limits.steps * FIRST_STEPS), given=GIVEN, mip_looks=LAST_LOOKS
+            )
+            if turn < ROUNDS - 1:
+                limits = replace(limits, mip_nodes=0, dives=not by_prices)
+            begin = replace(choice, open=inside, bound=None, bound_kind="NONE", proved=False, guide=None)
             found = improve(replace(near.model, limits=limits), begin)
             self.iterations += found.iterations
-            if not better(found.cost, choice.cost):
-                break
+            if found.proved and not better(found.cost, choice.cost):
+                if bettered or not by_prices:
+                    break
+                by_prices = False
+                continue
+            bettered = bettered or better(found.cost, choice.cost)
             made, choice = near, found
         return made, choice
+
+    def _wider(self, made: Modelled, choice: Choice, *, by_prices: bool) -> tuple[list[Ints], bool]:
+        """By unit: candidates to search next, ascending; and whether they were chosen by a relaxation's prices."""
+        whole, words = made.whole, self.problem.words.units
+        assert whole is not None, "the caller has looked"
+        places = _among(whole.solved, made.model.units, choice.open)
+        if by_prices and choice.guide is not None:
+            guide = replace(choice.guide, near=_among(whole.solved, made.model.units, choice.guide.near))
+            kept = guided(whole.solved, words, whole.reaches, places, guide)
+            if kept is not None:
+                return kept, True
+        return around(whole.solved, words, whole.reaches, places, tiers=made.model.tiers), False
 
     @property
     def _poolable(self) -> bool:
@@ -334,3 +358,10 @@ class Choosing:
     def _prices(self, at: int) -> Floats:
         """(sites,): price units an hour of the least of a unit at each site."""
         return price_per_hour(self.units[at].problem, np.arange(len(self.problem)))
+
+
+def _among(whole: Sequence[Solved], units: Sequence[Solved], places: Sequence[Ints]) -> tuple[Ints, ...]:
+    """Candidates of units that were cut, as those of the whole units."""
+    return tuple(
+        np.searchsorted(every.sites, unit.sites[one]) for every, unit, one in zip(whole, units, places, strict=True)
+    )

@@ -24,7 +24,7 @@ from placement.solve.model import Clients, Group, Unit
 from placement.solve.shortlist import least, shortlist
 from placement.units import UnitWords
 
-WIDE = 1_200
+WIDE = 1_000
 """Units of at most so many candidates are not cut."""
 KEPT = 480
 """Candidates that a unit is cut to, about, where an exact core is made of them."""

@@ -123,6 +123,7 @@ def _elastic(rows: Program, which: Mask, sources: set[int]) -> set[int] | None:
         among=rows.among,
         elements=some.elements,
         late=some.late,
+        clients=some.clients,
         names=rows.names,
         ladders=rows.ladders,
         extras=rows.extras,

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from placement.arrays import Floats, Ints, Mask
 from placement.solve.dominance import needed
 from placement.solve.evaluation import better, evaluate, rows_of
-from placement.solve.mip import exact
+from placement.solve.mip import exact, guide_of_whole
 from placement.solve.model import Choice, Group, Model
 from placement.solve.program import pairs
 from placement.solve.restriction import numbered_among, restricted
@@ -55,9 +55,10 @@ def improve(model: Model, incumbent: Choice) -> Choice:
     if found is None:
         return incumbent
     opened = tuple(kept[one] for kept, one in zip(left, found.open, strict=True))
-    found = replace(found, open=opened, broken=evaluate(model, opened).broken)
+    guide = None if found.guide is None else guide_of_whole(found.guide, left)
+    found = replace(found, open=opened, broken=evaluate(model, opened).broken, guide=guide)
     if incumbent.feasible and (not found.feasible or better(incumbent.cost, found.cost)):
-        return replace(incumbent, iterations=found.iterations)
+        return replace(incumbent, iterations=found.iterations, guide=guide)
     return found
 
 

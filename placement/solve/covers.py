@@ -23,39 +23,47 @@ MAX_CELLS = 2_000_000
 """Rows x candidates of one unit. Larger covers are left out; they are never needed for a right answer."""
 
 
-def covers(model: Model, places: Sequence[Ints]) -> dict[int, csr_array]:
+def covers(model: Model, places: Sequence[Ints]) -> dict[int, tuple[csr_array, Ints]]:
     """By unit that serves others: sets of its kept candidates of each of which one is open in every feasible choice.
 
-    `places` is, by unit, (candidates,) its column or -1. The sets are rows over the unit's kept candidates, numbered from 0.
+    `places` is, by unit, (candidates,) its column or -1. The sets are rows over the unit's kept candidates, numbered from 0;
+    with them the client of the first unit for which each is, -1: for nobody of these.
     """
-    known: dict[int, csr_array] = {}
+    known: dict[int, tuple[csr_array, Ints]] = {}
     for number, unit in enumerate(model.units):
         if unit.clients is not None and unit.clients.count:
             found = _pattern(unit.clients.cost, np.arange(unit.clients.count), places[number])
             if found is not None:
-                known[number] = found
-    composed: dict[int, csr_array] = {}
+                known[number] = found, np.arange(unit.clients.count) if number == 0 else np.full(unit.clients.count, -1)
+    composed: dict[int, tuple[csr_array, Ints]] = {}
     waiting = list(model.serving)
     while ready := next((one for one in waiting if one.client in known), None):
         waiting.remove(ready)
         kept = np.flatnonzero(places[ready.client] >= 0)
         reach = _pattern(ready.reach, kept, places[ready.server])
-        sets = known[ready.client]
+        sets, whose = known[ready.client]
         if reach is None or sets.shape[0] * reach.shape[1] > MAX_CELLS:
             continue
-        steps = csr_array(sets @ reach)
+        steps = csr_array(sets @ reach), whose
         if ready.server in composed:
             steps = _stacked(composed[ready.server], steps)
-        composed[ready.server] = least_sets(steps)
+        composed[ready.server] = _least(steps)
         if ready.server in known:
             both = _stacked(known[ready.server], composed[ready.server])
-            known[ready.server] = least_sets(both) if both.shape[0] <= MAX_ROWS else known[ready.server]
+            known[ready.server] = _least(both) if both[0].shape[0] <= MAX_ROWS else known[ready.server]
         else:
             known[ready.server] = composed[ready.server]
     return composed
 
 
-def least_sets(sets: csr_array) -> csr_array:
+def _least(sets: tuple[csr_array, Ints]) -> tuple[csr_array, Ints]:
+    """The least of these sets, and for whom they are."""
+    matrix, whose = sets
+    which = least_sets(matrix)
+    return csr_array(_ones(matrix)[which]), whose[which]
+
+
+def least_sets(sets: csr_array) -> Ints:
     """Those rows that contain no other row, of equal ones the first; ascending."""
     sizes = np.diff(sets.indptr)
     ones = _ones(sets)
@@ -67,7 +75,7 @@ def least_sets(sets: csr_array) -> csr_array:
     if (sizes == 0).any():
         dropped[:] = True
         dropped[int(np.argmin(sizes))] = False
-    return csr_array(ones[np.flatnonzero(~dropped)])
+    return np.flatnonzero(~dropped)
 
 
 def _pattern(matrix: csr_array, rows: Ints, places: Ints) -> csr_array | None:
@@ -90,8 +98,10 @@ def _ones(matrix: csr_array) -> csr_array:
     return csr_array((np.ones(len(matrix.indices)), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _stacked(one: csr_array, other: csr_array) -> csr_array:
-    return csr_array(
+def _stacked(first: tuple[csr_array, Ints], second: tuple[csr_array, Ints]) -> tuple[csr_array, Ints]:
+    """The sets of both, and for whom they are."""
+    one, other = first[0], second[0]
+    matrix = csr_array(
         (
             np.ones(len(one.indices) + len(other.indices)),
             np.append(one.indices, other.indices),
@@ -99,3 +109,4 @@ def _stacked(one: csr_array, other: csr_array) -> csr_array:
         ),
         shape=(one.shape[0] + other.shape[0], one.shape[1]),
     )
+    return matrix, np.append(first[1], second[1])

@@ -14,10 +14,15 @@ from placement.solve.flows import OPEN, Stream, Ways, last_place, let_more, let_
 BROKEN = 1e-5
 """A row that is broken by more is told: as a part of a stream, and of the client's span of costs."""
 
+OF_DEMAND = -1
+"""Less the client: whose row it is that says that it must be served."""
+
 
 @kernel
 def cuts(ways: Ways, opened: Row, likely: Row, pays: Row) -> tuple[Numbers, Numbers, Row, Row, Numbers]:
-    """Rows that are broken: of each entry its row, node and amount; of each row the least, and whose cost is in it or -1.
+    """Rows that are broken: of each entry its row, node and amount; of each row the least, and the client of which it is.
+
+    The client is as it is where its cost is in the row, else `OF_DEMAND` less it.
 
     opened: (nodes,) to what part each is open.
     likely: (nodes,) the greater, the likelier it is that a closed node is opened.
@@ -64,7 +69,7 @@ def cuts(ways: Ways, opened: Row, likely: Row, pays: Row) -> tuple[Numbers, Numb
                         row[entries], node[entries], amount[entries] = rows, one, coefficient[one]
                         entries += 1
                 least[rows] = total
-                whose[rows] = client if kind else -1
+                whose[rows] = client if kind else OF_DEMAND - client
                 rows += 1
             coefficient[:] = 0.0
     return (

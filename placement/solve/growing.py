@@ -45,9 +45,13 @@ class Growing:
         high: Floats,
         upper: Floats,
         given: Mask | None = None,
+        clients: Ints | None = None,
         stop: Stop | None = None,
     ) -> None:
-        """There is at least one column. given: (columns,) those to begin with; None, or none of them: all."""
+        """There is at least one column. given: (columns,) those to begin with; None, or none of them: all.
+
+        clients: (rows,) the client whose each is, -1: nobody's.
+        """
         if given is not None and not given.any():
             given = None
         self.stop = stop
@@ -67,6 +71,11 @@ class Growing:
         self._every = matrix
         """All rows, over all columns; kept where not all were given."""
         self._low = np.empty(0)
+        self._first_low = np.where(np.isfinite(low), low, 0.0)
+        self._first_clients = np.full(len(low), -1) if clients is None else clients
+        self._clients = np.empty(0, dtype=np.int64)
+        """(rows told,): whose each is; -1: nobody's."""
+        self._priced = np.empty(0), np.empty(0, dtype=np.int64)
         self._idle = np.empty(0, dtype=np.int64)
         """(rows told,): answers on end in which it had something to spare."""
         self._solver: Any = solver_for(nodes=None, stop=stop)
@@ -94,6 +103,8 @@ class Growing:
             matrix.data.astype(np.float64),
         )
         self._low = np.append(self._low, more.low)
+        whose = np.full(len(more.low), -1) if more.clients is None else more.clients
+        self._clients = np.append(self._clients, whose)
         self._idle = np.append(self._idle, np.zeros(matrix.shape[0], dtype=np.int64))
 
     def fix(self, columns: Ints) -> None:
@@ -135,9 +146,20 @@ class Growing:
             return self.solve()
         if found.status == "optimal" and not self._straight:
             found = self._over_all(found)
+        if found.duals is not None:
+            self._priced = (
+                found.duals * np.append(self._first_low, self._low),
+                np.append(self._first_clients, self._clients),
+            )
         if found.status == "optimal" and len(self._low):
             self._drop()
         return found
+
+    def prices(self, clients: int) -> Floats:
+        """(clients,): what the rows of each add to the value of the last answer; what they cost in any case is not in it."""
+        worth, whose = self._priced
+        some = whose >= 0
+        return np.bincount(whose[some], worth[some], minlength=clients).astype(np.float64)
 
     def _over_all(self, found: Run) -> Run:
         assert found.values is not None, "it is optimal"
@@ -167,6 +189,7 @@ class Growing:
                 stays = np.append(np.arange(self.first), self.first + np.flatnonzero(~idle))
                 self._every = csr_array(self._every[stays])
             self._low, self._idle = self._low[~idle], self._idle[~idle]
+            self._clients = self._clients[~idle]
 
 
 def _columns(matrix: csr_array, place: Ints, count: int) -> csr_array:

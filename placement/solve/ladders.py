@@ -37,6 +37,8 @@ class Rows:
     matrix: csr_array
     low: Floats
     high: Floats
+    clients: Ints | None = None
+    """(rows,): the client of the first unit whose row it is, -1: nobody's; None: it is not known of any."""
 
 
 def stacked(parts: list[Rows]) -> Rows | None:
@@ -61,6 +63,8 @@ class Ladders:
     """(clients,): the column of what must be served; -1: it always must."""
     extra: Ints
     """(clients,): the column of t, as a part of the client's span."""
+    whose: Ints
+    """(clients,): which client of the first unit it is; -1: it is none."""
 
     @property
     def clients(self) -> int:
@@ -71,7 +75,7 @@ class Ladders:
 def no_ladders() -> Ladders:
     """Of nobody."""
     nothing = np.empty(0, dtype=np.int64)
-    return Ladders(nothing, np.empty(0), np.zeros(1, dtype=np.int64), nothing, nothing)
+    return Ladders(nothing, np.empty(0), np.zeros(1, dtype=np.int64), nothing, nothing, nothing)
 
 
 def joined(parts: list[Ladders]) -> Ladders:
@@ -85,6 +89,7 @@ def joined(parts: list[Ladders]) -> Ladders:
         starts=np.concatenate([[0], np.cumsum(lengths)]),
         demand=np.concatenate([one.demand for one in parts]),
         extra=np.concatenate([one.extra for one in parts]),
+        whose=np.concatenate([one.whose for one in parts]),
     )
 
 
@@ -156,7 +161,7 @@ class Told:
             ),
             shape=(len(pairs), columns),
         )
-        return Rows(matrix, np.where(asked < 0, price, 0.0), np.full(len(pairs), np.inf))
+        return Rows(matrix, np.where(asked < 0, price, 0.0), np.full(len(pairs), np.inf), one.whose[client])
 
     def _last_before(self, opened: Floats, need: Floats) -> Ints:
         """(clients,): the first pair up to which enough is open, or the last."""

@@ -18,8 +18,8 @@ from placement.solve.along import Web, more_with, web_of
 from placement.solve.evaluation import better, evaluate
 from placement.solve.highs import Relaxed, solved
 from placement.solve.ladders import Rows, Told, stacked
-from placement.solve.model import Choice, Model, nobody
-from placement.solve.pool import Pool
+from placement.solve.model import Choice, Guide, Model, nobody
+from placement.solve.pool import Pool, ends_of
 from placement.solve.program import Program, program
 from placement.solve.relaxation import WHOLE, Relaxation
 from placement.solve.restriction import numbered_among, restricted
@@ -39,8 +39,8 @@ FEW = 150
 is best of."""
 ORDINARY = 40_000
 """Entries of a relaxation for which the steps are meant; of more there are fewer, for each takes longer."""
-ENOUGH = 1e-4
-"""Relative: a relaxation that grows by less in each of several rounds is left as it is."""
+NEAR = 60
+"""Candidates of a unit that a guide names besides those that are open in part."""
 MAX_FORBIDDEN = 8
 """Answers that were let through by tolerance, before the search gives up."""
 
@@ -74,11 +74,18 @@ def exact(
     if search.best is not None:
         opened = tuple(kept[one] for kept, one in zip(among, search.best.open, strict=True))
         found = replace(evaluate(model, opened), iterations=search.nodes)
+    guide = search.guide if search.guide is None else guide_of_whole(search.guide, among)
     if found is None or (known is not None and not better(found.cost, known.cost)):
-        return None if incumbent is None or known is None else replace(known, iterations=search.nodes)
+        return None if incumbent is None or known is None else replace(known, iterations=search.nodes, guide=guide)
+    found = replace(found, guide=guide)
     if incumbent is None:
         return found
     return replace(found, bound=incumbent.bound, bound_kind=incumbent.bound_kind)
+
+
+def guide_of_whole(guide: Guide, among: tuple[Ints, ...]) -> Guide:
+    """A guide of a part of the candidates, as one of all."""
+    return replace(guide, near=tuple(kept[one] for kept, one in zip(among, guide.near, strict=True)))
 
 
 def _inside(choice: Choice | None, among: tuple[Ints, ...]) -> Choice | None:
@@ -116,6 +123,9 @@ class Search:
     """(candidates of all units,): by how much more than the bound a choice costs at least with each, as the last relaxation
     has it."""
 
+    guide: Guide | None = None
+    """Of the first relaxation."""
+
     def run(self) -> None:
         """Minimises every tier."""
         for tier in range(self.model.tiers):
@@ -133,7 +143,7 @@ class Search:
             return replace(near, bound=None, bound_kind="NONE", proved=True, iterations=self.nodes)
         bounds = np.minimum(np.array(self.bounds), best.cost)
         kind = "EXACT" if self.proved else "LP"
-        return replace(best, bound=bounds, bound_kind=kind, proved=self.proved, iterations=self.nodes)
+        return replace(best, bound=bounds, bound_kind=kind, proved=self.proved, iterations=self.nodes, guide=self.guide)
 
     def _leave_out(self, dropped: Mask) -> None:
         """Leaves these nodes out from now on, but for what is open in the best known."""
@@ -163,7 +173,7 @@ class Search:
             cost = float(self.best.cost[tier])
             target = cost - PROOF * max(1.0, abs(cost)) - float(rows.constants[tier])
         relaxation = asked.run(
-            enough=ENOUGH,
+            enough=limits.enough,
             most_steps=int(limits.steps * min(1.0, ORDINARY / max(1, rows.matrix.nnz))),
             target=target,
             stop=limits.stop,
@@ -172,6 +182,8 @@ class Search:
         if relaxation.feasible is False:
             self._none_left(rows, tier)
             return
+        if tier == 0 and self.guide is None:
+            self.guide = self._guided(asked, relaxation)
         low = rounded_up(relaxation.value + float(rows.constants[tier]), rows.step(tier))
         if not self._reached(tier, low):
             self._take_whole(rows, relaxation)
@@ -182,6 +194,23 @@ class Search:
             return
         self._branch(asked, relaxation, low)
 
+    def _guided(self, asked: Relaxation, relaxation: Relaxed) -> Guide | None:
+        """What the relaxation says of where better choices are."""
+        clients, rows = self.model.units[0].clients if self.model.units else None, asked.rows
+        if clients is None or not self.model.serving or relaxation.values is None or relaxation.reduced is None:
+            return None
+        place = np.full(self.model.units[0].count, -1, dtype=np.int64)
+        place[rows.among[0]] = np.arange(len(rows.among[0]))
+        least = ends_of(clients.cost, place)[0] if clients.tier == 0 else np.zeros(clients.count)
+        near, start = [], 0
+        for kept in rows.among:
+            end = start + len(kept)
+            some = relaxation.values[start:end] > WHOLE
+            some[np.argsort(relaxation.reduced[start:end], kind="stable")[:NEAR]] = True
+            near.append(kept[some])
+            start = end
+        return Guide(least + asked.prices(clients.count), tuple(near))
+
     def _take_whole(self, rows: Program, relaxation: Relaxed) -> None:
         """Takes the relaxation's answer for the best when it has no fractions and is."""
         if relaxation.values is not None:
@@ -191,12 +220,14 @@ class Search:
 
     def _dive(self, asked: Relaxation, relaxation: Relaxed) -> None:
         """Takes what a dive from the relaxation's answer comes to for the best, when it is."""
-        if relaxation.values is None or not asked.rows.ladders.clients or asked.rows.opens > DIVED_HASTILY:
+        limits = self.model.limits
+        if not limits.dives or relaxation.values is None or not asked.rows.ladders.clients:
+            return
+        if asked.rows.opens > DIVED_HASTILY:
             return
         most = np.inf
         if self.best is not None:
             most = float(self.best.cost[asked.tier]) - float(asked.rows.constants[asked.tier])
-        limits = self.model.limits
         most_steps = None if asked.rows.opens <= DIVED else limits.steps // 2
         values = asked.dive(relaxation.values, most=most, most_steps=most_steps, stop=limits.stop)
         self.steps += asked.steps

@@ -128,6 +128,8 @@ class Limits:
     """Candidates of each unit in the exact core; 0: no core is solved."""
     steps: int = 2_500
     """Of the simplex in the relaxation of a tier; fewer where it is large."""
+    enough: float = 1e-4
+    """Relative: a relaxation that grows by less in each of several rounds is left as it is."""
     mip_nodes: int = 400
     mip_looks: int = 24
     """How often HiGHS asks whether to go on, in each search of the whole: once a round of cuts, or a node."""
@@ -135,6 +137,8 @@ class Limits:
     """Candidates that are branched over at most, where serving costs something."""
     given: int = 1_500
     """Candidates that a relaxation is given all at once; of more a part, and others as they turn out to be of use."""
+    dives: bool = True
+    """Whether what a relaxation leaves in parts is made whole step by step."""
     exact_candidates: int = 4_000
     """A model with no more candidates in all that no other stands in for is solved whole, not as a core."""
     alternatives: int = 64
@@ -181,6 +185,16 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class Guide:
+    """What a relaxation of the first tier says of where better choices are."""
+
+    prices: Floats
+    """(clients of the first unit,): what each pays for all that it needs; together they pay what the relaxation comes to."""
+    near: tuple[Ints, ...]
+    """By unit: the candidates that are open in part, and of the others those that would cost the least more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What a solver found."""
 
@@ -200,6 +214,8 @@ class Choice:
     """When not feasible and proved so: labels or rules of an irreducible set of what cannot be kept together."""
     iterations: int = 0
     """Steps of search that were made, of every kind."""
+    guide: Guide | None = None
+    """Where to look for better ones, when a relaxation was made; of the model that it was made of."""
 
     @property
     def feasible(self) -> bool:

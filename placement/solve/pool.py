@@ -59,7 +59,7 @@ class Pool:
             node.append(first + kept)
             first += unit.count
             if unit.clients is not None and unit.clients.count:
-                low, high = _ends(unit.clients.cost, place)
+                low, high = ends_of(unit.clients.cost, place)
                 extra.append(extras)
                 cheapest.append(low)
                 span.append(high - low)
@@ -150,7 +150,7 @@ class Known:
         self.parts.append(found)
 
 
-def _ends(cost: csr_array, place: Ints) -> tuple[Floats, Floats]:
+def ends_of(cost: csr_array, place: Ints) -> tuple[Floats, Floats]:
     """(rows,): the least and the greatest entry of each row in a column that has a place; 0 without one."""
     there = np.flatnonzero(place[cost.indices] >= 0)
     starts = np.searchsorted(there, cost.indptr)

@@ -50,6 +50,8 @@ class Program:
     """(rows,): the place in `names` of what a row is for; or `MEANING` or `COMPOSED`."""
     late: Mask
     """(rows,): those that need not be told before an answer breaks them: of each candidate that it is served."""
+    clients: Ints
+    """(rows,): the client of the first unit without which the row would not be; -1: it is nobody's."""
     names: tuple[str, ...]
     """Labels, or else rules as in `Broken.rule`."""
     ladders: Ladders
@@ -76,6 +78,7 @@ class Program:
             high=self.high[which],
             elements=self.elements[which],
             late=self.late[which],
+            clients=self.clients[which],
         )
 
     def opened(self, values: Floats) -> tuple[Ints, ...]:
@@ -133,6 +136,7 @@ class _Assembly:
     lows: list[Floats] = field(default_factory=list)
     highs: list[Floats] = field(default_factory=list)
     row_elements: list[Ints] = field(default_factory=list)
+    row_clients: list[Ints] = field(default_factory=list)
     lates: list[Mask] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     entries: list[tuple[Ints, Ints, Floats]] = field(default_factory=list)
@@ -160,9 +164,10 @@ class _Assembly:
             for domains in unit.domains:
                 self._domains(number, domains)
         self._between_units()
-        for number, cover in covers(self.model, self.places).items():
+        for number, (cover, whose) in covers(self.model, self.places).items():
             row = self.new_rows(cover.shape[0], low=1.0, high=np.inf, name=None)
             self.row_elements[-1][:] = COMPOSED
+            self.row_clients[-1][:] = whose
             owner = np.repeat(np.arange(cover.shape[0]), np.diff(cover.indptr))
             self.add(row + owner, self.starts[number] + cover.indices.astype(np.int64), 1.0)
         self._alternatives()
@@ -191,6 +196,7 @@ class _Assembly:
             element = len(self.names)
             self.names.append(name)
         self.row_elements.append(np.full(count, element, dtype=np.int64))
+        self.row_clients.append(np.full(count, -1, dtype=np.int64))
         return first
 
     def add(self, rows: Ints | int, columns: Ints, values: Floats | float) -> None:
@@ -220,13 +226,16 @@ class _Assembly:
             return
         demand = np.full(unit.clients.count, -1, dtype=np.int64)
         cost, tier = unit.clients.cost, unit.clients.tier
-        self.extras.append(self._served(cost, demand, self.places[number], tier=tier, name="clients"))
+        whose = np.arange(len(demand)) if number == 0 else np.full(len(demand), -1)
+        self.extras.append(self._served(cost, demand, self.places[number], tier=tier, name="clients", whose=whose))
 
-    def _served(self, cost: csr_array, demand: Ints, servers: Ints, *, tier: int, name: str) -> Ints:
+    def _served(
+        self, cost: csr_array, demand: Ints, servers: Ints, *, tier: int, name: str, whose: Ints | None = None
+    ) -> Ints:
         """Rows and columns of being served; (rows of cost,) the column of what that costs beyond the cheapest, -1: none.
 
         `demand` is (rows of cost,): the column of what must be served, -1: it always must; -2: it has none, and so needs
-        nothing. `servers` is (columns of cost,): the columns.
+        nothing. `servers` is (columns of cost,): the columns. `whose` is (rows of cost,): clients of the first unit.
         """
         found = np.full(cost.shape[0], -1, dtype=np.int64)
         needing = np.flatnonzero(demand > -2)
@@ -250,6 +259,8 @@ class _Assembly:
         always = demand[owner] == -1
         self.lows[-1] = always.astype(np.float64)
         self.lates[-1] = ~always
+        whose = np.full(cost.shape[0], -1) if whose is None else whose
+        self.row_clients[-1][:] = whose[owner]
         self.add(first + np.repeat(np.arange(len(owner)), lengths), columns, 1.0)
         self.add(first + np.arange(len(owner)), demand[owner], -1.0)
         if not told:
@@ -265,7 +276,9 @@ class _Assembly:
         inside = np.repeat(differs, lengths)
         relative = (prices - np.repeat(cheapest, lengths))[inside] / np.repeat(span[differs], lengths[differs])
         ends = np.concatenate([[0], np.cumsum(lengths[differs])])
-        self.ladders.append(Ladders(columns[inside], relative, ends, demand[owner[differs]], extra))
+        self.ladders.append(
+            Ladders(columns[inside], relative, ends, demand[owner[differs]], extra, whose[owner[differs]])
+        )
         found[owner[differs]] = extra
         return found
 
@@ -361,6 +374,7 @@ class _Assembly:
             among=self.among,
             elements=np.concatenate([nothing, *self.row_elements]),
             late=np.concatenate([np.empty(0, dtype=bool), *self.lates]),
+            clients=np.concatenate([nothing, *self.row_clients]),
             names=tuple(self.names),
             ladders=joined(self.ladders),
             extras=tuple(self.extras),

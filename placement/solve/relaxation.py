@@ -80,11 +80,22 @@ class Relaxation:
             nothing = np.empty(0)
             return Relaxed(True, 0.0, nothing, None, nothing) if kept else Relaxed(False)
         scale = scale_of(objective)
-        matrix, low, high = rows_with(self._begin(), self.more)
+        first = self._begin()
+        matrix, low, high = rows_with(first, self.more)
+        clients = np.append(first.clients, np.full(len(low) - len(first.low), -1))
         given = None
         if self.given is not None:
             given = np.append(self.given, np.ones(self.rows.columns - self.rows.opens, dtype=bool))
-        begun = Growing(objective * scale, matrix, low=low, high=high, upper=self.rows.upper, given=given, stop=stop)
+        begun = Growing(
+            objective * scale,
+            matrix,
+            low=low,
+            high=high,
+            upper=self.rows.upper,
+            given=given,
+            clients=clients,
+            stop=stop,
+        )
         self.begun = begun
         begin = None if self.known is None else self.known.rows
         for one in (self.told.rows(self.rows.columns), begin):
@@ -116,6 +127,11 @@ class Relaxation:
                 break
             begun.give_more()
         return found
+
+    def prices(self, clients: int) -> Floats:
+        """(clients of the first unit,): what each adds to its last answer's value, beyond what serving it costs at least."""
+        assert self.begun is not None, "it was run"
+        return self.begun.prices(clients) / scale_of(self.rows.costs[self.tier])
 
     def dive(
         self, values: Floats, *, most: float, most_steps: int | None = None, stop: Stop | None = None

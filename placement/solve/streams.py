@@ -27,7 +27,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints
-from placement.solve.cuts import cuts
+from placement.solve.cuts import OF_DEMAND, cuts
 from placement.solve.flows import Ways
 from placement.solve.ladders import Rows
 from placement.solve.model import Model
@@ -48,6 +48,8 @@ class Chain:
     """(nodes,): of the program."""
     extra: Ints
     """(clients,): the column of what serving costs beyond the cheapest; -1: it does not differ, or is not told."""
+    first: bool
+    """Whether the clients are those of the first unit."""
 
     def broken(self, values: Floats, reduced: Floats) -> Rows | None:
         """Rows that these values of the columns break, of each client at most one of either kind."""
@@ -67,7 +69,8 @@ class Chain:
             ),
             shape=(len(least), len(values)),
         )
-        return Rows(matrix, least, np.full(len(least), np.inf))
+        whose = np.where(client >= 0, client, OF_DEMAND - client) if self.first else None
+        return Rows(matrix, least, np.full(len(least), np.inf), whose)
 
 
 def chains_of(model: Model, rows: Program) -> list[Chain]:
@@ -144,7 +147,7 @@ def _chain(model: Model, number: int, servings: tuple[int, ...], place: list[Int
         client_cost=cost,
     )
     column = np.concatenate([place[unit][mine] for unit, mine in zip(units, kept, strict=True)])
-    return Chain(ways, column, extra)
+    return Chain(ways, column, extra, number == 0)
 
 
 def _clients(cost: csr_array, node: Ints) -> tuple[Ints, Ints, Floats]:
