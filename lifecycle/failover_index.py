@@ -46,7 +46,8 @@ class Concerned:
         self._ways = Ways(reader, network or (lambda: network_of(reader)))
         self._regions = Regions(reader)
         self._everywhere = Wanting(reader)
-        self._stuck = Wanting(reader)
+        self._displaced = Wanting(reader)
+        """Those that may come to have nowhere to go: what is left while that is being decided is noted for them."""
         self._lacking: set[str] = set()
         """Those that lack room where they run."""
         self._freed = FreedRoom(reader)
@@ -57,7 +58,7 @@ class Concerned:
         self._ways.clear()
         self._regions.clear()
         self._everywhere.clear()
-        self._stuck.clear()
+        self._displaced.clear()
         self._lacking.clear()
         self._freed.clear()
         found = []
@@ -110,7 +111,7 @@ class Concerned:
 
     def note_release(self, change: Change) -> bool:
         """Takes in a change of a release; whether `by_room` may find somebody by it."""
-        return bool(self._everywhere or self._stuck or self._lacking) and self._freed.note(change)
+        return bool(self._everywhere or self._displaced or self._lacking) and self._freed.note(change)
 
     def by_room(self) -> Iterator[str]:
         """Ids of deployments that may have use for the room which releases have left at some sites.
@@ -129,8 +130,13 @@ class Concerned:
 
     def _waiting_at(self, site: Site) -> list[str]:
         """Those that might run at a site and are not to stay there: all that run everywhere, and what has nowhere to go."""
-        wanting = {*self._everywhere.at(site), *self._stuck.at(site)}
+        wanting = {*self._everywhere.at(site), *filter(self._is_stuck, self._displaced.at(site))}
         return sorted(wanting - self._staying_at(site.id)) if wanting else []
+
+    def _is_stuck(self, deployment_id: str) -> bool:
+        deployment = get_as(self._reader, Deployment, deployment_id)
+        stands = deployment.displacement if deployment is not None else None
+        return stands is not None and stands.state is DisplacementState.STUCK
 
     # By what changed
 
@@ -223,13 +229,12 @@ class Concerned:
         return {one.deployment_id for one in each(self._reader, Release, "site_id", site_id) if _stays(one) is not None}
 
     def _learn_displaced(self, deployment_id: str, deployment: Deployment | None) -> None:
-        self._stuck.forget(deployment_id)
+        self._displaced.forget(deployment_id)
         self._lacking.discard(deployment_id)
         stands = deployment.displacement if deployment is not None else None
         if deployment is None or stands is None:
             return
-        if stands.state is DisplacementState.STUCK:
-            self._stuck.learn(deployment_id, deployment.policy)
+        self._displaced.learn(deployment_id, deployment.policy)
         kinds = {one.kind for one in stands.losses} | {one.kind for one in stands.more}
         if LossKind.CAPACITY in kinds:
             self._lacking.add(deployment_id)

@@ -62,8 +62,8 @@ class Placer:
         self._settings = settings
         self._clock = clock
         self._tries: dict[str, _Try] = {}
-        self._paused = Wanting(ledger.view)
-        """Those that were tried, by the sites that they may want."""
+        self._waiting = Wanting(ledger.view)
+        """Those that were or are being tried, by the sites that they may want."""
         self._freed = FreedRoom(ledger.view)
         self._changed_at = 0
         self._bell = asyncio.Event()
@@ -84,7 +84,7 @@ class Placer:
 
     def applied(self, commit: Commit) -> None:
         """Notes that something changed that may make room."""
-        if self._paused:
+        if self._waiting:
             self._freed.applied(commit)
         if any(change.kind in MATTERS for change in commit.changes):
             self._changed_at = commit.revision
@@ -100,11 +100,12 @@ class Placer:
         """Tries what is due, those together that have a right to room before others; says how long until the next look."""
         view = self._ledger.view
         pending = [one.id for one in each(view, Deployment, "phase", DeploymentPhase.PENDING_PLACEMENT.name)]
-        for gone in self._tries.keys() - set(pending):
-            del self._tries[gone]
-            self._paused.forget(gone)
-        for left_to in woken(view, self._freed.take(), self._paused.at):
-            self._tries[left_to].not_before = 0.0
+        for gone in set(self._waiting) - set(pending):
+            self._tries.pop(gone, None)
+            self._waiting.forget(gone)
+        for left_to in woken(view, self._freed.take(), self._waiting.at):
+            if left_to in self._tries:
+                self._tries[left_to].not_before = 0.0
         if self._freed:
             self._bell.set()
         wait = self._settings.resync_s
@@ -144,6 +145,9 @@ class Placer:
         view, wait = self._ledger.view, self._settings.resync_s
         revision = view.revision
         due = [one for each_id in lot if (one := self._due(each_id)) is not None]
+        for one in due:
+            # Before it is decided: what comes free meanwhile is not missed.
+            self._waiting.learn(one.deployment.id, one.policy)
         found = await placed_together(self._placing, view, due) if due else {}
         for one in due:
             deployment = one.deployment
@@ -160,7 +164,6 @@ class Placer:
             )
             until = self._clock.monotonic() + pause
             self._tries[deployment.id] = _Try(deployment.generation, failures + 1, revision, until)
-            self._paused.learn(deployment.id, deployment.policy)
             wait = min(wait, pause)
         return wait
 

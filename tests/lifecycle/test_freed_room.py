@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,7 @@ from graph.kinds.policy import PlacementPolicy, SiteSelector
 from lifecycle import freed_room
 from lifecycle.failover_index import Concerned
 from lifecycle.freed_room import MOST_WOKEN, given_up
+from lifecycle.placer import Placer
 from lifecyclekit.edge import NEED, NODE, QUICK, Edge
 from lifecyclekit.graphs import deployed
 from tests.placement.placement_graphs import GIB, Builder, amount
@@ -119,6 +121,20 @@ def test_it_wakes_what_has_nowhere_to_go_and_not_what_is_only_tolerated(build: B
     assert leaves(build, index_of(build), leaving) == [stuck.id]
 
 
+def test_it_wakes_what_was_found_to_have_nowhere_to_go_after_it_had_left(build: Builder) -> None:
+    full, home = small(build), small(build)
+    leaving = deployed(build, full)
+    lost = [Loss(kind=LossKind.SITE_DOWN, subject_id=home.id, since=1, due_at=1)]
+    decided = deployed(build, home, displacement=Displacement(state=DisplacementState.WAITING, losses=lost))
+    index = index_of(build)
+    [release_id] = build.view.ids("Release", "deployment_id", leaving.id)
+    one = build.view.get(release_id)
+    build.remove(one)
+    assert index.note_release(Change("Release", release_id, one, None))
+    build.change(decided, displacement=Displacement(state=DisplacementState.STUCK, losses=lost))
+    assert list(index.by_room()) == [decided.id]
+
+
 def test_so_many_are_woken_at_once_and_no_more_the_others_by_the_next_that_leaves(
     build: Builder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,4 +214,27 @@ async def test_what_waits_to_be_placed_is_placed_when_something_has_left(edges: 
         await edge.until(lambda: edge.deployment(waiting.id).message not in (None, ""), what="why it waits")
         assert edge.deployment(waiting.id).phase is DeploymentPhase.PENDING_PLACEMENT
         await edge.terminate(large.id)
+        await edge.phase(waiting.id, DeploymentPhase.READY)
+
+
+async def test_what_is_left_while_one_is_tried_for_the_first_time_is_not_missed(
+    edges: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found_none, ends, told = asyncio.Event(), asyncio.Event(), Placer._told
+
+    async def told_late(self: Placer, *of: Any) -> None:
+        await told(self, *of)
+        found_none.set()
+        await ends.wait()
+
+    monkeypatch.setattr(Placer, "_told", told_late)
+    async with edges(settings=PATIENT) as edge:
+        await edge.network(sites=1, nodes=1)
+        await edge.version()
+        large = await full_at(edge, edge.site_ids[0])
+        waiting, _ = await edge.deploy("small", policy=PlacementPolicy(max_sites=1), wait=True)
+        await found_none.wait()
+        await edge.terminate(large.id)
+        await edge.until(lambda: not edge.releases(large.id), what="what is left")
+        ends.set()
         await edge.phase(waiting.id, DeploymentPhase.READY)
