@@ -44,10 +44,13 @@ from lifecycle.mass_loss import MOVES_HELD, are_held
 from lifecycle.moving import begin_move
 from lifecycle.portions import weight_of_change
 from lifecycle.releases import releases_of
+from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
 from placement.decision import Decision
 from placement.standing import Standing
 
+REQUEST = own_request("lifecycle.failover")
+"""Who commits what failover does by itself."""
 TOLD = {
     DisplacementState.TOLERATED: "LossTolerated",
     DisplacementState.WAITING: "FailoverWaits",

@@ -17,7 +17,7 @@ from graph.refusal import InvalidState, NotFound, Unavailable
 from graph.values import Health, HealthStatus, Position
 from graph.view import each
 from lifecycle.failing_over import note_all
-from lifecycle.failover import Failover
+from lifecycle.failover_holds import Holds
 from lifecycle.losses import is_lost
 from lifecycle.mass_loss import MOVES_HELD, WHOLE, Count, SitesLost, is_mass
 from lifecycle.settings import LifecycleSettings
@@ -232,7 +232,7 @@ async def test_a_loss_that_could_not_be_written_down_is_looked_at_again(edges, s
 async def test_what_was_decided_before_a_hold_is_not_begun_after_it(edges, settled) -> None:
     """Whoever decides may have looked before the hold began: it is asked for again where a move is begun."""
 
-    async def no_look(self: Failover) -> None:
+    async def no_look(self: Holds) -> None:
         return None
 
     async with edges(settings=settled) as edge:
@@ -240,8 +240,8 @@ async def test_what_was_decided_before_a_hold_is_not_begun_after_it(edges, settl
         await edge.version()
         deployment = await at(edge, 0, "shop")
         with (
-            mock.patch.object(Failover, "_keep_holds", no_look),
-            mock.patch("lifecycle.failover.are_held", return_value=False),
+            mock.patch.object(Holds, "keep", no_look),
+            mock.patch("lifecycle.failover_settling.are_held", return_value=False),
         ):
             await edge.change(lambda edit: edit.create(FailoverHold, lost=4, sites=8))
             await cut(edge, 0)
