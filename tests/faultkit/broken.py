@@ -28,7 +28,7 @@ from lifecycle import (
     deployment_verbs,
     deployments,
     failing_over,
-    failover,
+    failover_settling,
     nats_link,
     operations,
     reconciler,
@@ -170,7 +170,7 @@ def without_new_generations() -> Iterator[None]:
 def whoever_else_may_run() -> Iterator[None]:
     """A failover that asks nobody whether the old copy of what is single is gone."""
     with (
-        mock.patch.object(failover, "old_copies", return_value=[]),
+        mock.patch.object(failover_settling, "old_copies", return_value=[]),
         mock.patch.object(failing_over, "old_copies", return_value=[]),
         started_beside_the_old_copy(),
     ):
