@@ -11,7 +11,7 @@ import pytest
 from beds.neo4j.server import Neo4jServer
 from graph.store import Store
 from storekit.fixtures import plain_logs
-from storekit.server_faults import COMMITS, faults_under_load
+from storekit.server_faults import COMMITS, faults_under_load, found_wrong
 from storekit.wrappers import AnswersEarlyAway, ForgetsDrafts
 
 __all__ = ["plain_logs"]
@@ -48,5 +48,19 @@ async def test_a_store_that_cheats_is_found_out(
     A clean stop brings out neither: the server ends what is under way before it goes.
     """
     neo4j_server.clear()
-    with pytest.raises((AssertionError, ExceptionGroup)):
+    with pytest.raises((AssertionError, ExceptionGroup), check=found_wrong):
         await faults_under_load(neo4j_server, [fault] * MOST_FAULTS, before=cheating)
+
+
+@pytest.mark.parametrize(
+    ("problem", "found"),
+    [
+        (AssertionError("a commit is missing"), True),
+        (ExceptionGroup("writers", [TimeoutError(), ExceptionGroup("one", [AssertionError("made twice")])]), True),
+        (TimeoutError(), False),
+        (ExceptionGroup("writers", [TimeoutError(), OSError()]), False),
+    ],
+    ids=["a check", "a check in a group", "a wait", "waits in a group"],
+)
+def test_what_only_took_too_long_does_not_count_as_found_out(problem: Exception, found: bool) -> None:
+    assert found_wrong(problem) is found

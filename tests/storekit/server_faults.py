@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from beds.neo4j.server import Neo4jServer
 from graph.ledger import Ledger, Request
-from graph.refusal import Unavailable
+from graph.refusal import Refusal, Unavailable
 from graph.store import Store
 from graph.stores.neo4j import Neo4jStore
 from graph.stores.neo4j_client import Timeouts
@@ -98,6 +98,13 @@ async def _impatient(server: Neo4jServer, before: Callable[[Store], Store]) -> A
         yield ledger
 
 
+def found_wrong(problem: BaseException) -> bool:
+    """Whether a check did not hold, here or in a task of a group; that a wait came to its end says nothing of the graph."""
+    if isinstance(problem, BaseExceptionGroup):
+        return problem.subgroup(AssertionError) is not None
+    return isinstance(problem, AssertionError)
+
+
 async def faults_under_load(
     server: Neo4jServer, faults: Sequence[str], *, before: Callable[[Store], Store] = lambda store: store
 ) -> ServerToll:
@@ -118,6 +125,8 @@ async def faults_under_load(
             except Unavailable:
                 toll.refused += 1
                 await asyncio.sleep(AGAIN_S)
+            except Refusal as refusal:
+                raise AssertionError(f"{key}-{step} was asked for once, and refused: {refusal.message}") from refusal
             else:
                 told[f"{key}-{step}"] = done.revision
 
