@@ -49,3 +49,14 @@ def test_a_policy_is_described_by_the_names_that_it_has() -> None:
     assert "site_gone" in shown
     assert "subject: admin" in shown
     assert "x_1" not in shown
+
+
+def test_losses_that_are_only_counted_are_described_beside_those_that_are_listed() -> None:
+    listed = {"kind": "SITE_DOWN", "words": "site Vienna is down", "planned": False}
+    counted = {"kind": "NODE_NOT_READY", "count": 744, "since": "2026-11-22T08:00:00Z", "planned": True}
+    shown = lines({"id": "deployment_1", "name": "d", "displacement": {"losses": [listed], "more": [counted]}})
+    assert "site Vienna is down" in shown
+    assert "more" in shown
+    assert "kind=NODE_NOT_READY" in shown
+    assert "count=744" in shown
+    assert "planned=yes" in shown
