@@ -22,6 +22,13 @@ export const DISPLACED = `query Displaced($id: ID!) {
         losses { kind since dueAt words planned subject { __typename id displayName ... on Named { name } ... on Site { fence { at } } ... on Node { fence { at } } } }
         more { kind count since dueAt planned }
       }
+      releases(first: 100, filter: { wanted: true, leftBehind: false }) {
+        nodes {
+          cluster { id }
+          site { id displayName name fence { at } }
+          assignments { node { id displayName name fence { at } } }
+        }
+      }
     }
   }
 }`;
@@ -35,11 +42,21 @@ const AWAY = new Set(["SITE_DOWN", "NODE_NOT_READY"]);
 /** The places of which somebody may say that nothing runs there any more: those that a single deployment waits for. */
 export function fenceable(deployment: unknown): readonly Row[] {
   if (at(deployment, "displacement", "state") !== "AWAITING_OLD") return [];
-  return rowsOf(at(deployment, "displacement", "losses"))
-    .filter((loss) => AWAY.has(String(loss.kind)))
-    .map((loss) => loss.subject)
+  const places = rowsOf(at(deployment, "displacement", "losses"))
+    .flatMap((loss) => (loss.kind === "CLUSTER_DOWN" ? behind(deployment, at(loss, "subject", "id")) : AWAY.has(String(loss.kind)) ? [loss.subject] : []))
     .filter(isRow)
     .filter((place) => !isRow(place.fence));
+  return [...new Map(places.map((place) => [String(place.id), place])).values()];
+}
+
+/** What a deployment runs on through a control plane: nothing is said of that itself, which others run through too. */
+function behind(deployment: unknown, cluster: unknown): readonly unknown[] {
+  return rowsOf(at(deployment, "releases", "nodes"))
+    .filter((release) => at(release, "cluster", "id") === cluster)
+    .flatMap((release) => {
+      const assignments = rowsOf(release.assignments);
+      return assignments.length === 0 ? [release.site] : assignments.map((one) => one.node);
+    });
 }
 
 interface DisplacedProps {

@@ -343,6 +343,28 @@ describe("what somebody may say of a place that was lost", () => {
     expect(found.map((place) => place.name)).toEqual(["SITE_DOWN", "NODE_NOT_READY"]);
   });
 
+  test("is asked of the nodes that a copy runs on through a control plane that is away, or of its site where none are known", () => {
+    const place = (name: string, fence: unknown = null) => ({ id: name, name, fence });
+    const release = (cluster: string, site: string, ...nodes: unknown[]) => ({
+      cluster: { id: cluster },
+      site: place(site),
+      assignments: nodes.map((node) => ({ node })),
+    });
+    const releases = [
+      release("away", "Vienna", place("rack-1"), place("rack-2", { at: "now" }), null),
+      release("away", "Vienna", place("rack-1")),
+      release("away", "Graz"),
+      release("other", "Vienna", place("rack-3")),
+    ];
+    const of = (state: string) => ({
+      displacement: { state, losses: [{ kind: "CLUSTER_DOWN", subject: { id: "away", name: "away" } }] },
+      releases: { nodes: releases },
+    });
+    expect(fenceable(of("AWAITING_OLD")).map((one) => one.name)).toEqual(["rack-1", "Graz"]);
+    expect(fenceable(of("HELD"))).toEqual([]);
+    expect(fenceable(waiting("AWAITING_OLD", loss("CLUSTER_DOWN")))).toEqual([]);
+  });
+
   test("is asked of none where nothing waits for it", () => {
     expect(fenceable(waiting("HELD", loss("SITE_DOWN")))).toEqual([]);
     expect(fenceable({ displacement: null })).toEqual([]);
