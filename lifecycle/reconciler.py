@@ -1,8 +1,8 @@
 """The reconciler: compares what is wanted with what is there, release by release, and has drivers called.
 
-It is level-triggered. The view's commits ring a doorbell for the releases that they touch, a sweep rings for all that have
-something to do, and whatever is taken is compared anew at head, so a crash, a repeat or a lost ring only delays it. A
-restart needs nothing but the graph. Every call is preceded by a committed claim, some of them a little ahead of a slot
+It is level-triggered. The view's commits ring for the releases that they touch, a sweep rings for all that have something
+to do (`lifecycle.rings`), and whatever is taken is compared anew at head, so a crash, a repeat or a lost ring only delays
+it. A restart needs nothing but the graph. Every call is preceded by a committed claim, some of them a little ahead of a slot
 (`lifecycle.ahead`); while the store is away none is made.
 
 Where several processes share a store each takes the releases of its own sites (`lifecycle.share`). That two of them meet
@@ -18,23 +18,23 @@ import structlog
 
 from drivers.clock import Clock
 from drivers.port import Applied, BackendUnreachable, DriverProblem, Permanent, Retryable, StaleGeneration, Unreachable
-from graph.change import Change, Commit
+from graph.change import Commit
 from graph.edit import Edit
-from graph.kinds import Cluster, Deployment, Release, ReleasePhase, Site
+from graph.kinds import Release, ReleasePhase, Site
 from graph.ledger import Ledger
 from graph.refusal import Unavailable
-from graph.view import each, get_as
+from graph.view import get_as
 from lifecycle.ahead import Ahead
 from lifecycle.apart import written_apart
-from lifecycle.backoff import SOONER, Breakers
+from lifecycle.backoff import Breakers
 from lifecycle.bell import ring_or_sleep
 from lifecycle.calls import Connected, outcome_of
 from lifecycle.drift import CLAIMED
 from lifecycle.endpoints import Endpoints
-from lifecycle.news import came_back, fenced, is_another, reach_of, reached_again, resumed, was_seen
 from lifecycle.reports import WorkReports
 from lifecycle.requests import own_request
 from lifecycle.results import STORE_PAUSE_CAP_S, STORE_PAUSE_S, Results
+from lifecycle.rings import Rings
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 from lifecycle.todo import Action, Todo
@@ -47,12 +47,7 @@ MAX_CLAIMS = 128
 PROBE_PAUSES = 2.0
 """A site that does not answer is probed at pauses that grow to so many times the longest after refusals. That it is back is
 heard from who observes it: a probe is for a return that was missed, and a day of them comes to fewer than 300."""
-SWEEP_STEP = 100
-"""Releases that are compared without a turn for others: about a millisecond's."""
-SWEEP_PAUSE_S = 0.002
-"""After each of them, so that those who come meanwhile are not behind all of it."""
 LEAST_WAIT_S = 0.005
-INFINITE = float("inf")
 
 
 class Reconciler:
@@ -96,11 +91,19 @@ class Reconciler:
         self._worklist = Worklist(settings, self._breakers, self._endpoints)
         self._ahead = Ahead(settings)
         self._bell = asyncio.Event()
-        self._sweep_now = asyncio.Event()
         self._results = Results(self._ledger, settings=settings, clock=self._clock, on_written=self._written)
         self._waiting = Waiting()
-        self._anew: set[str] = set()
-        """Clusters that were changed so that they are connected to anew."""
+        self._rings = Rings(
+            self._ledger,
+            self._worklist,
+            breakers=self._breakers,
+            endpoints=self._endpoints,
+            waiting=self._waiting,
+            share=self._share,
+            settings=settings,
+            clock=self._clock,
+            bell=self._bell,
+        )
         self._others: dict[str, tuple[int, float]] = {}
         """Claims of other processes: the epoch and when it was first seen here."""
 
@@ -108,10 +111,10 @@ class Reconciler:
         """Works until it is cancelled."""
         self._forget_all()
         ends = (self._ledger.view.follow(self), self._share.follow(self.reloaded))
-        self._reach()
+        self._rings.reach()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._sweep(), name="lifecycle-sweep")
+                group.create_task(self._rings.sweep(), name="lifecycle-sweep")
                 group.create_task(self._results.run(), name="lifecycle-results")
                 group.create_task(self._dispatch(group), name="lifecycle-dispatch")
         finally:
@@ -123,130 +126,20 @@ class Reconciler:
         """How many releases are claimed, with calls or results under way."""
         return self._worklist.running
 
-    # The doorbell
-
     def applied(self, commit: Commit) -> None:
-        """Rings for the releases that a commit touched, and for those of a site that came back."""
+        """Rings for what a commit concerns."""
         for change in commit.changes:
-            if change.kind == "Release":
-                self._release_changed(change)
-            elif change.kind == "Site" and came_back(change):
-                self.site_answers(change.id)
-            elif change.kind in ("Site", "Node") and fenced(change):
-                field = "site_id" if change.kind == "Site" else "assignments"
-                for release in list(each(self._ledger.view, Release, field, change.id)):
-                    self._ring_single(release.deployment_id)
-            elif change.kind == "Deployment" and resumed(change):
-                self._ring_all("deployment_id", change.id)
-            elif change.kind == "Cluster":
-                if reach_of(change.before) != reach_of(change.after):
-                    self._reach()
-                if is_another(change):
-                    self._anew.add(change.id)
-                if came_back(change):
-                    self._cluster_speaks(change.id)
-                for site_id in reached_again(change):
-                    self._way_answers(change.id, site_id)
+            if change.kind == "Release" and change.after is None:
+                self._others.pop(change.id, None)
+        self._rings.applied(commit)
 
     def reloaded(self) -> None:
         """Has everything compared again."""
-        self._reach()
-        self._sweep_now.set()
+        self._rings.reloaded()
 
     def cluster_connected(self, cluster_id: str) -> None:
         """Has the releases of a cluster compared that was just connected to."""
-        if cluster_id in self._anew:
-            self._anew.discard(cluster_id)
-            self._cluster_speaks(cluster_id, share=0.0)
-        self._ring_all("cluster_id", cluster_id)
-
-    def site_answers(self, site_id: str) -> None:
-        """A site was seen: what waits for it is tried now, each only as it is wanted by now."""
-        rung = self._ring_all("site_id", site_id)
-        for cluster_id in {*self._ledger.view.ids("Cluster", "site_ids", site_id), *(one.cluster_id for one in rung)}:
-            if cluster_id is not None:
-                self._breakers.answered(way(cluster_id, site_id))
-
-    def _cluster_speaks(self, cluster_id: str, *, share: float = SOONER) -> None:
-        """A control plane answers again, or is another by now: what was left alone behind it is probed sooner."""
-        now = self._clock.monotonic()
-        self._endpoints.breakers.sooner(self._worklist.endpoint_of(cluster_id), now=now, share=share)
-        sites: dict[str, bool] = {}
-        for release in each(self._ledger.view, Release, "cluster_id", cluster_id):
-            key = way(cluster_id, release.site_id)
-            if key not in sites:
-                sites[key] = self._breakers.sooner(key, now=now, share=share)
-            if sites[key]:
-                self._ring(release, at_once=True)
-        self._bell.set()
-
-    def _site_speaks(self, release: Release) -> None:
-        """Something new was seen at a site: if it is left alone, for it leaves calls unanswered, it is probed sooner."""
-        if release.cluster_id is None or not self._share.holds(release.site_id):
-            return
-        key = way(release.cluster_id, release.site_id)
-        if not self._breakers.closed(key) and self._breakers.sooner(key, now=self._clock.monotonic()):
-            for other in each(self._ledger.view, Release, "site_id", release.site_id):
-                if other.cluster_id == release.cluster_id:
-                    self._ring(other, at_once=True)
-
-    def _way_answers(self, cluster_id: str, site_id: str) -> None:
-        """A site was seen by one of its clusters, which speaks for its own releases alone."""
-        self._breakers.answered(way(cluster_id, site_id))
-        for release in each(self._ledger.view, Release, "site_id", site_id):
-            if release.cluster_id == cluster_id:
-                self._ring(release, at_once=True)
-
-    def _reach(self) -> None:
-        """Notes at which endpoints clusters are, and the rates that those allow: this process's part of them."""
-        rates: dict[str, float] = {}
-        for cluster in each(self._ledger.view, Cluster):
-            # A tenant's own cluster says nothing of what others reach at the same address.
-            endpoint = f"{cluster.tenant_id or ''} {cluster.endpoint or cluster.id}"
-            self._worklist.reach(cluster.id, endpoint)
-            own = cluster.calls_per_second
-            rate = (self._settings.calls_per_s if own is None else own) or INFINITE
-            rates[endpoint] = min(rate, rates.get(endpoint, INFINITE))
-        for endpoint, rate in rates.items():
-            self._endpoints.limit(endpoint, rate * self._share.part if rate < INFINITE else 0.0)
-
-    def _ring_all(self, field: str, value: str) -> list[Release]:
-        rung = list(each(self._ledger.view, Release, field, value))
-        for release in rung:
-            self._ring(release, at_once=True)
-        return rung
-
-    def _release_changed(self, change: Change) -> None:
-        value = change.value
-        assert isinstance(value, Release)
-        for waiting in self._waiting.freed(self._ledger.view, value):
-            self._ring(waiting)
-        if was_seen(change):
-            self._site_speaks(value)
-        if change.after is not None:
-            self._ring(value)
-        else:
-            self._others.pop(value.id, None)
-            self._ring_single(value.deployment_id)
-
-    def _ring_single(self, deployment_id: str) -> None:
-        """A copy is gone, or known to be: what waits for that in a deployment that is single is looked at."""
-        deployment = get_as(self._ledger.view, Deployment, deployment_id)
-        if deployment is not None and deployment.failover.single:
-            self._ring_all("deployment_id", deployment_id)
-
-    def _ring(self, release: Release, *, at_once: bool = False) -> None:
-        if release.cluster_id is None or not self._share.holds(release.site_id):
-            return
-        now = self._clock.monotonic()
-        due = 0.0
-        if release.due_at is not None and not at_once:
-            # However far off the clocks are that wrote it: nothing is held for longer than any back-off would.
-            wait = (release.due_at - self._ledger.now_ms()) / 1000
-            due = now + min(wait, self._settings.backoff_cap_s)
-        flow = release.operation_id or release.deployment_id
-        self._worklist.ring(Entry(release.id, release.site_id, release.cluster_id, flow), due=due, now=now)
-        self._bell.set()
+        self._rings.cluster_connected(cluster_id)
 
     # Taking work
 
@@ -414,7 +307,7 @@ class Reconciler:
         else:
             self._endpoints.breakers.answered(endpoint)
             if self._breakers.answered(key):
-                self._way_answers(one.cluster_id, one.release.site_id)
+                self._rings.way_answers(one.cluster_id, one.release.site_id)
 
     def _written(self, results: Sequence[Result], late: int) -> None:
         for _ in range(late):
@@ -423,24 +316,6 @@ class Reconciler:
         for result in results:
             self._worklist.finished(result.claim.release.id, now=now)
         self._bell.set()
-
-    # Comparing everything
-
-    async def _sweep(self) -> None:
-        while True:
-            self._sweep_now.clear()
-            view = self._ledger.view
-            ids = list(view.ids("Release"))
-            for start in range(0, len(ids), SWEEP_STEP):
-                for release_id in ids[start : start + SWEEP_STEP]:
-                    release = get_as(view, Release, release_id)
-                    if release is None or not self._share.holds(release.site_id):
-                        continue
-                    step = self._waiting.step(view, release, now_ms=self._ledger.now_ms())
-                    if step.action is not Action.NOTHING:
-                        self._ring(release)
-                await asyncio.sleep(SWEEP_PAUSE_S)
-            await ring_or_sleep(self._sweep_now, self._clock, self._settings.resync_s)
 
     async def _store_back(self) -> None:
         """Asks the store, gently, until it answers: an embedded one is asked by nobody else."""

@@ -28,7 +28,7 @@ from graph.stores.sqlite import SqliteStore
 from graph.values import HealthStatus
 from graph.view import each
 from lifecycle import bookkeeper, reconciler
-from lifecycle.reconciler import Reconciler
+from lifecycle.rings import Rings
 from lifecycle.settings import LifecycleSettings
 from lifecycle.unplaceable import Unplaceable
 from lifecyclekit.edge import Edge, asking, everything
@@ -314,9 +314,9 @@ def test_calls_that_wait_in_line_behind_a_site_that_does_not_end_its_own_are_fou
 
 def test_a_site_whose_return_nobody_hears_is_found_out(tmp_path: Path) -> None:
     with (
-        mock.patch.object(Reconciler, "site_answers"),
-        mock.patch.object(Reconciler, "_way_answers"),
-        mock.patch.object(Reconciler, "cluster_connected"),
+        mock.patch.object(Rings, "_site_answers"),
+        mock.patch.object(Rings, "way_answers"),
+        mock.patch.object(Rings, "cluster_connected"),
         pytest.raises(AssertionError, match="rest never came"),
     ):
         toll_of_away(Installation(tmp_path), hours=1)

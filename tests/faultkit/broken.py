@@ -35,6 +35,7 @@ from lifecycle import (
     releases,
     rescaling,
     results,
+    rings,
     service,
     todo,
     work,
@@ -139,12 +140,12 @@ def called_before_it_is_claimed() -> Iterator[None]:
 def without_comparing_at_the_start() -> Iterator[None]:
     """A process that knows of work only what it is told of while it lives."""
 
-    async def nothing(self: reconciler.Reconciler) -> None:
+    async def nothing(self: rings.Rings) -> None:
         await self._clock.sleep(1e9)
 
     with (
-        mock.patch.object(reconciler.Reconciler, "_sweep", nothing),
-        mock.patch.object(reconciler.Reconciler, "cluster_connected", return_value=None),
+        mock.patch.object(rings.Rings, "sweep", nothing),
+        mock.patch.object(rings.Rings, "cluster_connected", return_value=None),
     ):
         yield
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle import reconciler
+from lifecycle import rings
 
 SITES = 7
 STEP = 2
@@ -16,12 +16,12 @@ STEP = 2
 async def test_others_have_a_turn_after_each_few_releases_and_all_are_compared(
     edges: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconciler, "SWEEP_STEP", STEP)
+    monkeypatch.setattr(rings, "SWEEP_STEP", STEP)
     async with edges(running=False) as edge:
         await edge.network(sites=SITES)
         await edge.version()
         deployment, _ = await edge.deploy()
-        own = edge.lifecycle.reconciler
+        own = edge.lifecycle.reconciler._rings
         compared: list[str] = []
         step = own._waiting.step
 
@@ -30,7 +30,7 @@ async def test_others_have_a_turn_after_each_few_releases_and_all_are_compared(
             return step(view, release, **given)
 
         monkeypatch.setattr(own._waiting, "step", compare)
-        sweep = asyncio.create_task(own._sweep())
+        sweep = asyncio.create_task(own.sweep())
         counts = [0]
         while len(compared) < SITES:
             await asyncio.sleep(0)
