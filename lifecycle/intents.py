@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from graph.kinds import Deployment, DeploymentRevision, Proposal
-from graph.kinds.deployments import INTENTS
+from graph.kinds.intents import INTENTS
 
 KEPT_LATER = ("drift_policy", "requires_approval")
 """Those that revisions and proposals of old do not have: nobody asked then for what they are by default now."""

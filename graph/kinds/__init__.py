@@ -31,22 +31,16 @@ from graph.kinds.apps import Service, ServiceScope  # isort: skip
 from graph.kinds.overrides import Override  # isort: skip
 from graph.kinds.profiles import Profile  # isort: skip
 from graph.kinds.statuses import ComponentStatus, Counted, DeploymentStatus, StatusReason  # isort: skip
-from graph.kinds.deployments import (  # isort: skip
+from graph.kinds.intents import Approval, DriftPolicy, Proposal, SiteReplicas  # isort: skip
+from graph.kinds.deployments import Deployment, DeploymentPhase, GoodState  # isort: skip
+from graph.kinds.revisions import DeploymentRevision, RevisionOutcome  # isort: skip
+from graph.kinds.releases import (  # isort: skip
     GIVEN_UP,
-    Approval,
-    Deployment,
-    DeploymentPhase,
-    DeploymentRevision,
-    DriftPolicy,
-    GoodState,
     Instance,
     InstanceStatus,
-    Proposal,
     Release,
     ReleaseObserved,
     ReleasePhase,
-    RevisionOutcome,
-    SiteReplicas,
 )
 from graph.kinds.operations import (  # isort: skip
     Event,

@@ -12,8 +12,8 @@ from typing import Annotated
 import msgspec
 
 from graph.entity import IMMUTABLE, INDEXED, MANAGED, Area, Entity, Ref, TimestampMs, doc, kind
-from graph.kinds.deployments import DriftPolicy
 from graph.kinds.failover import FailoverPolicy
+from graph.kinds.intents import DriftPolicy
 from graph.kinds.overrides import Override
 from graph.kinds.policy import PlacementPolicy
 from graph.kinds.what_if import Change

@@ -16,7 +16,7 @@ from graph.kinds import (
     Proposal,
     RevisionOutcome,
 )
-from graph.kinds.deployments import INTENTS
+from graph.kinds.intents import INTENTS
 from graph.kinds.policy import PlacementPolicy
 from graph.view import get_as
 from lifecycle.bookkeeper import keep_books
