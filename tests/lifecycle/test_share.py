@@ -7,7 +7,7 @@ import contextlib
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.held import while_held
@@ -16,6 +16,7 @@ from lifecycle.share import ALL, PARTITIONS, Share, partition_of, shares_of
 WORKERS = st.sets(st.text("abcdefgh0123", min_size=1, max_size=8), min_size=1, max_size=80)
 
 
+@settings(deadline=None)
 @given(workers=WORKERS)
 def test_each_partition_is_one_workers_and_nobody_has_more_than_his_part(workers: set[str]) -> None:
     shares = shares_of(workers)
@@ -24,6 +25,7 @@ def test_each_partition_is_one_workers_and_nobody_has_more_than_his_part(workers
     assert max(len(share) for share in shares.values()) <= math.ceil(PARTITIONS / len(workers))
 
 
+@settings(deadline=None)
 @given(workers=st.sets(st.text("abcdefgh0123", min_size=1, max_size=8), min_size=2, max_size=12), data=st.data())
 def test_when_a_worker_goes_most_of_what_the_others_have_stays(workers: set[str], data: st.DataObject) -> None:
     gone = data.draw(st.sampled_from(sorted(workers)))
