@@ -10,7 +10,6 @@ by TLS or by an explicit word that something in front of the server takes care o
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from graph.kinds import Role, RoleBinding, User
 from graph.ledger import Ledger
 from graph.refusal import InvalidState, NotFound
 from graph.request import Request
+from server.loopback import is_loopback
 from server.start_checks import ListenerRefused, check_tls
 
 FIRST_NAME = "admin"
@@ -44,16 +44,6 @@ def check_listener(host: str, *, tls_certificate: Path | None, tls_key: Path | N
         f"listening on {host or 'every address'} without TLS would send passwords and tokens in the clear",
         remedy="set tls_certificate and tls_key; or set allow_plain_http when a proxy in front ends TLS",
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is this machine's own alone; names other than localhost may turn out to be any."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 async def ensure_administrator(ledger: Ledger) -> User:

@@ -6,12 +6,11 @@ environment's variables, the flags of the command line (settings_flags.py) and t
 value stops the start with the setting, where the value came from and what to do; it is never replaced by a default in
 silence, for a server that runs on other limits than its operator wrote is worse than one that does not start.
 
-Where their values come from: settings_sources.py.
+Where their values come from: settings_sources.py. What they must be together: settings_together.py.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import typing
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from msgspec import Meta
 from lifecycle.metrics_endpoints import MetricsEndpoint, WrongEndpoint
 from lifecycle.nats_servers import servers_of, without_passwords
 from server.settings_store import StoreTarget, parse_store
+from server.settings_together import check_together
 from server.settings_values import Declaration, SettingWrong, expanded, text_of
 
 SECTIONS = {
@@ -330,7 +330,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, declared.name)
             if isinstance(value, Path):
                 msgspec.structs.force_setattr(self, declared.name, expanded(value, environment=os.environ))
-        _check(self)
+        check_together(self)
 
     def __repr__(self) -> str:
         """Without secrets."""
@@ -398,57 +398,3 @@ def declarations() -> tuple[Declaration, ...]:
             )
 
     return tuple(declared())
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _check(settings: Settings) -> None:
-    """What settings must be together. Raises SettingWrong."""
-    if (settings.tls_certificate is None) != (settings.tls_key is None):
-        missing = "tls_key" if settings.tls_key is None else "tls_certificate"
-        raise SettingWrong(missing, problem="is missing", remedy="TLS needs both tls_certificate and tls_key.")
-    if not (is_loopback(settings.host) or settings.tls_certificate or settings.allow_plain_http):
-        raise SettingWrong(
-            "host",
-            problem=f"is {settings.host!r}, which others can reach, without TLS",
-            remedy="Give tls_certificate and tls_key, or set allow_plain_http behind a proxy that ends TLS.",
-        )
-    if settings.key_file.is_relative_to(settings.data_dir):
-        raise SettingWrong(
-            "key_file",
-            problem=f"is {settings.key_file}, inside the data folder",
-            remedy="Put the key elsewhere: whoever copies the data folder would have it too.",
-        )
-    settings.metrics_servers()
-    if settings.max_documents_bytes < settings.max_body_bytes:
-        raise SettingWrong(
-            "max_documents_bytes",
-            problem=f"is {settings.max_documents_bytes}, less than max_body_bytes",
-            remedy=f"Make it {settings.max_body_bytes} or more.",
-        )
-    try:
-        target = settings.store_target()
-    except ValueError as error:
-        raise SettingWrong("store", problem=str(error), remedy='Leave it "" for the embedded store.') from error
-    try:
-        servers = settings.nats_servers()
-    except ValueError as error:
-        raise SettingWrong("nats", problem=str(error), remedy='Leave it "" to work without NATS.') from error
-    if servers and target.kind == "sqlite":
-        raise SettingWrong(
-            "nats",
-            problem="is given with the embedded store, which is one process's",
-            remedy="Leave it out, or keep the graph in Neo4j (setting store).",
-        )
-    if not settings.workers_inside and not servers:
-        raise SettingWrong(
-            "workers_inside",
-            problem="is false and there is no NATS, so that nobody would work on the sites",
-            remedy="Give nats and run `edgeatlas worker`, or leave the workers inside.",
-        )

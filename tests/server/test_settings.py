@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.pretty import pretty_repr
 from typer.testing import CliRunner
 
-from server.settings import SECTIONS, Settings, declarations, is_loopback
+from server.settings import SECTIONS, Settings, declarations
 from server.settings_docs import markdown
 from server.settings_flags import takes_settings
 from server.settings_sources import load, misspelt_variables
@@ -203,15 +203,6 @@ def test_a_wrong_store_is_told_without_its_password() -> None:
     with pytest.raises(SettingWrong) as wrong:
         load(environment=HOME | {"EDGEATLAS_STORE": "bolt://ann:hidden@host:port"})
     assert "hidden" not in str(wrong.value)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("[::1]", True), ("localhost", True)]
-    + [(host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.example", "")],
-)
-def test_only_loopback_needs_no_tls(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
 
 
 def test_a_listener_for_others_needs_tls_or_the_word_for_plain_http() -> None:
