@@ -1,119 +1,25 @@
-"""What replicas are put into: nodes, and the stated capacity of sites whose nodes are not observed.
+"""What replicas are put into: nodes, and the stated capacity of sites whose nodes are not observed, with their amounts.
 
-A bin belongs to one group, a cluster at a site, because all components of a deployment at a site go through one control
-plane. A node that is under no cluster is under the first of its site that can be called. Bins are ordered by group, then
-those without accelerators first, so that ordinary work does not fill the machines that have them, then by node id. That
-is the order of the inventory's own rows, so bins are its columns, or what was taken from them once while they hold.
+Which rows of the inventory are bins, and in which order, is their layout (`placement.bin_layout`), which holds for long.
+What is free in them is not: so bins are made for every decision, out of the inventory's own columns, or what was taken from
+them once while they hold. The use of the deployment that is decided on is taken off what all take up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
 
 import numpy as np
 
-from graph.kinds import Component
-from graph.selectors import LabelSelector
 from graph.view import Reader
 from placement.arrays import Floats, Ints, Mask
-from placement.clusters import ClusterState
-from placement.inventory import Inventory, amounts_of
-from placement.kept import Kept, Shelf
+from placement.bin_layout import Column, Layout
+from placement.inventory import Inventory
+from placement.needs import ComponentNeed
 from placement.nodes import RESOURCES, NodeColumns
 from placement.shares import Use
-from placement.visibility import Visible
-
-Column: TypeAlias = np.ndarray[Any, Any]
-"""A column of any type."""
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentNeed:
-    """A component, and what each of its replicas needs."""
-
-    id: str
-    name: str
-    replicas: int
-    """At each site."""
-    need: Ints
-    """Of each resource for one replica, in the order of `Bins.resources`."""
-    architectures: tuple[str, ...]
-    node_selector: LabelSelector
-    most_per_node: int | None = None
-    """At most so many of its replicas on one node."""
-    alone: bool = False
-    """Whether its nodes run no other component."""
-    away_from: frozenset[str] = frozenset()
-    """Names of components with whose replicas its own share no node."""
-    beside: frozenset[str] = frozenset()
-    """Names of components of each of which a replica is on every node that it uses, as far as they are packed with it."""
-
-    def may_share_with(self, other: ComponentNeed) -> bool:
-        """Whether replicas of both may be on one node; it goes both ways."""
-        away = other.name in self.away_from or self.name in other.away_from
-        return not (away or self.alone or other.alone)
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Which rows of the inventory are bins, and how they are grouped; without amounts, so that it holds for long."""
-
-    rows: Ints | None
-    """The inventory's row of each bin; None: all of them in their order."""
-    site: Ints
-    group: Ints
-    starts: Ints
-    """(groups + 1): where each group's bins begin."""
-    node: Ints
-    group_site: Ints
-    group_cluster: tuple[str | None, ...]
-    withheld: Ints
-    observed: Mask
-    """For each site: whether it has nodes that are seen."""
-    first: Ints
-    taken: Kept
-    """What was taken from columns of the inventory."""
-    stacked: Kept
-    """Amounts with those of accelerator models, of which few are asked for."""
-    masks: Kept
-    """What few words leave out, and many components have."""
-
-    def of(self, column: Column) -> Column:
-        """A column of the inventory by bin; its last axis is the inventory's rows."""
-        if self.rows is None:
-            return column
-        found: Column = self.taken.get((column,), lambda: self.picked(column))
-        return found
-
-    def mean(self, usable: Column) -> Floats:
-        """(resources,): the mean over the bins."""
-
-        def make() -> Floats:
-            here = self.of(usable)
-            return here.mean(axis=1) if here.shape[1] else np.ones(len(here))
-
-        return self.taken.get(("mean", usable), make)
-
-    def other_archs(self, arch: Column, archs: Sequence[str], wanted: tuple[str, ...]) -> Mask | None:
-        """The bins with none of the wanted processors; `arch` is the inventory's column: numbers of `archs`, -1: unknown."""
-        if not wanted:
-            return None
-        # The last one stands for what is not known.
-        other = np.array([*(one not in wanted for one in archs), True], dtype=bool)
-        found: Mask = self.masks.get((arch, wanted), lambda: other[self.of(arch)])
-        return found
-
-    def without(self, matching: Mask) -> Mask:
-        """The bins that are not among those of the inventory's nodes that match something."""
-        found: Mask = self.masks.get((matching,), lambda: ~self.picked(matching))
-        return found
-
-    def picked(self, column: Column) -> Column:
-        """The same, for a column that is not there again."""
-        return column if self.rows is None else np.ascontiguousarray(column[..., self.rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,57 +118,6 @@ def summed(values: Column, bounds: Ints) -> Column:
     if len(filled):
         totals[filled] = np.add.reduceat(values, bounds[filled])
     return totals
-
-
-def layout_of(
-    inventory: Inventory, visible: Visible, *, rows: Ints, state: ClusterState, shelf: Shelf | None = None
-) -> Layout:
-    """The bins of the sites at these rows of the inventory. shelf: where it keeps what is taken from columns."""
-    shelf = Shelf() if shelf is None else shelf
-    nodes, clusters = inventory.nodes, inventory.clusters
-    local = np.full(len(inventory.sites.sites), -1, dtype=np.int64)
-    local[rows] = np.arange(len(rows))
-    at_site = local[nodes.site] if len(rows) else np.full(len(nodes.ids), -1, dtype=np.int64)
-    there = visible.nodes & (at_site >= 0)
-    observed = np.zeros(len(rows), dtype=bool)
-    observed[at_site[there]] = True
-    # Sites whose nodes are not observed have one bin: their stated capacity.
-    own = there | (nodes.stated & (at_site >= 0) & ~_at(observed, at_site))
-    first = _at(state.first_callable, at_site)
-    under = nodes.cluster
-    can = np.append(state.can_be_called & visible.clusters, True)
-    left_out = own & ~can[under] & (first >= 0)
-    withheld = np.bincount(at_site[left_out], minlength=len(rows)).astype(np.int64)
-    own &= ~left_out
-    chosen = np.flatnonzero(own)
-    site = at_site[chosen]
-    via = np.where(first < 0, -1, np.where(under >= 0, under, first))[chosen]
-    span = len(clusters.clusters) + 1
-    keys = site * span + via + 1
-    if len(keys) and np.any(keys[1:] < keys[:-1]):
-        # Rows are in the order of bins within a site, which a stable sort by cluster keeps.
-        order = np.argsort(keys, kind="stable")
-        chosen, site, keys = chosen[order], site[order], keys[order]
-    begins = np.flatnonzero(np.diff(keys, prepend=-1))
-    group_keys = keys[begins]
-    everything = len(chosen) == len(nodes.ids) and bool(np.array_equal(chosen, np.arange(len(chosen))))
-    cluster_ids = [None, *(one.id for one in clusters.clusters)]
-    starts = np.append(begins, len(keys))
-    return Layout(
-        rows=None if everything else chosen,
-        site=site,
-        group=np.repeat(np.arange(len(begins)), np.diff(starts)),
-        starts=starts,
-        node=np.where(nodes.stated[chosen], -1, chosen),
-        group_site=group_keys // span,
-        group_cluster=tuple(cluster_ids[one] for one in (group_keys % span).tolist()),
-        withheld=withheld,
-        observed=observed,
-        first=np.searchsorted(site, np.arange(len(rows) + 1)),
-        taken=Kept(shelf, most=12),
-        stacked=Kept(shelf, most=8),
-        masks=Kept(shelf, most=32),
-    )
 
 
 def bins_of(
@@ -410,38 +265,3 @@ def _numbers(rows: Ints, count: int) -> Ints:
     found = np.full(count, -1, dtype=np.int64)
     found[rows] = np.arange(len(rows))
     return found
-
-
-def needs_of(
-    components: Sequence[Component], *, replicas: Mapping[str, int], selectors: Sequence[LabelSelector]
-) -> tuple[tuple[ComponentNeed, ...], tuple[str, ...]]:
-    """What the components need, and the accelerator models that any of them asks for, sorted."""
-    models = tuple(
-        sorted({model for one in components for model, n in one.resources.accelerator_counts().items() if n > 0})
-    )
-    needs = []
-    for one, selector in zip(components, selectors, strict=True):
-        counts = one.resources.accelerator_counts()
-        amounts = (*amounts_of(one.resources), *(counts.get(model, 0) for model in models))
-        needs.append(
-            ComponentNeed(
-                id=one.id,
-                name=one.name,
-                replicas=replicas.get(one.name, one.replicas),
-                need=np.array(amounts, dtype=np.int64),
-                architectures=tuple(one.architectures),
-                node_selector=selector,
-            )
-        )
-    return tuple(needs), models
-
-
-def needed_in_all(components: Sequence[ComponentNeed]) -> Floats:
-    """What all replicas of all components need together, of each resource. As floats: sums may pass 64 bits."""
-    total: Floats = np.sum([one.need.astype(np.float64) * one.replicas for one in components], axis=0)
-    return total
-
-
-def _at(values: Column, at_site: Ints) -> Column:
-    """Values of sites by row of the inventory, where -1 is no site that is looked at: any value."""
-    return values[at_site] if len(values) else np.full(len(at_site), -1, dtype=np.int64).astype(values.dtype)

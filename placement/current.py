@@ -13,7 +13,7 @@ import numpy as np
 from graph.kinds import Component, Release
 from graph.view import Reader, each, get_as
 from placement.arrays import Ints
-from placement.bins import ComponentNeed
+from placement.needs import ComponentNeed
 
 
 def current_replicas(

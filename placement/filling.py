@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from placement.arrays import Ints, Mask
-from placement.bins import Bins, ComponentNeed
+from placement.bins import Bins
 from placement.compiled import FlagTable, Numbers, NumberTable, kernel, part
+from placement.needs import ComponentNeed
 
 NO_LIMIT = 2**31 - 1
 """More replicas than any component has on a node."""

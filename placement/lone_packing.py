@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from placement.arrays import Ints, Mask
-from placement.bins import Bins, ComponentNeed
+from placement.bins import Bins
 from placement.compiled import Flags, FlagTable, Numbers, NumberTable, kernel, part
 from placement.filling import NO_LIMIT
+from placement.needs import ComponentNeed
 
 
 class TakenByOne:

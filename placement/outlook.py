@@ -16,7 +16,7 @@ from graph.paths import Network
 from graph.selectors import LabelSelector, ids_matching
 from graph.view import Reader
 from placement.arrays import Ints, Mask
-from placement.bins import Layout, layout_of
+from placement.bin_layout import Layout, layout_of
 from placement.clusters import ClusterState, Serving, cluster_state, serving_of
 from placement.inventory import Inventory
 from placement.kept import Kept, Shelf

@@ -18,9 +18,10 @@ import numpy as np
 
 from placement.arranging import arranged
 from placement.arrays import Floats, Ints, Mask
-from placement.bins import Bins, ComponentNeed, summed
+from placement.bins import Bins, summed
 from placement.filling import Taken, filled, fit_in
 from placement.lone_packing import TakenByOne, packed_alone, packed_each
+from placement.needs import ComponentNeed
 
 
 @dataclass(frozen=True, slots=True)

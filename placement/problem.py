@@ -21,13 +21,14 @@ from graph.refusal import InvalidInput
 from graph.selectors import LabelSelector, parse_selector
 from graph.view import Reader, get_as
 from placement.arrays import Floats, Ints
-from placement.bins import Bins, ComponentNeed, bins_of, needed_in_all, needs_of
+from placement.bins import Bins, bins_of
 from placement.clusters import ClusterState
 from placement.coverage import coverage_targets
 from placement.current import current_replicas
 from placement.inventory import inventory_of
 from placement.latencies import Latencies
 from placement.latency import Target, targets_of
+from placement.needs import ComponentNeed, needed_in_all, needs_of
 from placement.outlook import Outlooks
 from placement.policy_checks import check_size
 from placement.projection import Projection

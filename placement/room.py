@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from placement.arrays import Ints, Mask
-from placement.bins import Bins, ComponentNeed, summed
+from placement.bins import Bins, summed
 from placement.filling import fit_in
+from placement.needs import ComponentNeed
 from placement.packing import pack
 
 MOST = 10**9

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from placement.bins import needed_in_all
+from placement.needs import needed_in_all
 from placement.problem import Problem
 from placement.units import UnitWords
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from placement.bins import ComponentNeed
 from placement.decision import Reason
+from placement.needs import ComponentNeed
 from placement.packing import Packing
 from placement.problem import Problem
 from placement.rules.rule import CapacityRule, Shortage, all_replicas, replicas_of

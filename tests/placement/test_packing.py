@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from graph.selectors import LabelSelector
 from placement.arrays import Ints, Mask
-from placement.bins import Bins, ComponentNeed, some_used
+from placement.bins import Bins, some_used
 from placement.filling import Taken, filled
+from placement.needs import ComponentNeed
 from placement.packing import pack
 from placement.room import room, sets_of
 
