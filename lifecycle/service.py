@@ -9,14 +9,10 @@ Every method ends in a commit, refusals included (`lifecycle.decisions` has the 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
-
-import structlog
 
 from drivers.clock import Clock, SystemClock
 from drivers.port import Secrets, WorkloadSecrets, no_secrets, no_workload_secrets
@@ -62,20 +58,11 @@ from lifecycle.share import Share
 from lifecycle.site_verbs import SiteVerbs
 from lifecycle.termination import terminate_deployment
 from lifecycle.wishes import Adjustment, Wish, adjusted, seen_deployment
+from lifecycle.workers import Worker, at_work
 from placement.projection import Projection
 
-log = structlog.get_logger(__name__)
-RESTART_PAUSE_S = 1.0
 IDLE_LOOK_S = 0.02
 Cancelled = tuple[Operation, Deployment | None]
-
-
-class Worker(Protocol):
-    """A task that runs until it is cancelled."""
-
-    async def run(self) -> None:
-        """Works."""
-        ...
 
 
 class Lifecycle:
@@ -168,12 +155,8 @@ class Lifecycle:
 
         Calls that are under way when it ends are given up; the next start finds out what became of them.
         """
-        owner = asyncio.create_task(self._work(), name="lifecycle")
-        try:
+        async with at_work(self._workers, clock=self._clock):
             yield self
-        finally:
-            owner.cancel()
-            await asyncio.wait([owner])
 
     async def idle(self, *, within_s: float) -> bool:
         """Waits until nothing is claimed by this process any more; False when it took longer."""
@@ -183,11 +166,6 @@ class Lifecycle:
                 return False
             await self._clock.sleep(IDLE_LOOK_S)
         return True
-
-    async def _work(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for worker in self._workers:
-                group.create_task(self._kept(worker), name=f"lifecycle-{type(worker).__name__}")
 
     # Deployments
 
@@ -407,15 +385,6 @@ class Lifecycle:
         return await self._ledger.commit(change, request, remember=remember)
 
     # How it is done
-
-    async def _kept(self, worker: Worker) -> None:
-        """Runs a worker and, should it fail, runs it again: it needs nothing but the graph to go on."""
-        while True:
-            try:
-                await worker.run()
-            except Exception:
-                log.exception("lifecycle.worker_failed", worker=type(worker).__name__)
-            await self._clock.sleep(RESTART_PAUSE_S)
 
     async def _change(
         self,

@@ -288,7 +288,7 @@ async def test_two_workers_over_one_graph_do_each_thing_once(edges, tmp_path) ->
 async def test_a_worker_that_fails_is_started_again(edge, monkeypatch) -> None:
     await edge.network(sites=2)
     await edge.version()
-    monkeypatch.setattr("lifecycle.service.RESTART_PAUSE_S", 0.01)
+    monkeypatch.setattr("lifecycle.workers.RESTART_PAUSE_S", 0.01)
     broken = [True]
     wants = type(edge.lifecycle.reconciler)._wants
 
