@@ -2,7 +2,8 @@
 
 Commits have times that rise. A clock that was an hour ahead and is set right would leave them standing for an hour, and with
 them whatever waits for a time that is written in the graph. So the graph's time is slewed, as clocks are by NTP: while it is
-ahead of the machine's it goes at half its rate, until both are the same.
+ahead of the machine's it goes at half its rate, until both are the same. Each process slews its own readings: were what
+passed for it added to what another has written, each would add to what the others have added.
 """
 
 from __future__ import annotations
@@ -30,5 +31,5 @@ class GraphTime:
         read_s = self._monotonic()
         passed_ms = 0.0 if self._read_s is None else (read_s - self._read_s) * 1000
         self._read_s = read_s
-        self._time_ms = max(float(self._clock_ms()), max(self._time_ms, least_ms) + passed_ms * RATE)
+        self._time_ms = max(float(self._clock_ms()), self._time_ms + passed_ms * RATE, least_ms)
         return int(self._time_ms)

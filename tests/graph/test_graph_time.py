@@ -42,6 +42,17 @@ def test_a_graph_that_is_ahead_of_a_process_that_begins_is_caught_up_with() -> N
     assert readings([(0, 1_000), (100, 1_100), (2_000, 3_000)], least_ms=2_000) == [2_000, 2_050, 3_000]
 
 
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 300)), min_size=1, max_size=60), st.integers(0, HOUR_MS))
+def test_processes_that_write_by_turns_do_not_hurry_it(turns: list[tuple[int, int]], ahead_ms: int) -> None:
+    passed = 0
+    times = [GraphTime(lambda: BEGAN_MS + passed, monotonic=lambda: passed / 1000) for _ in range(5)]
+    newest = BEGAN_MS + ahead_ms
+    for process, more in turns:
+        passed += more
+        newest = times[process].now_ms(least_ms=newest)
+        assert newest <= max(BEGAN_MS + passed, BEGAN_MS + ahead_ms + passed // 2)
+
+
 @given(st.lists(st.integers(0, 10_000), min_size=1), st.integers(0, 10_000))
 def test_it_never_falls_nor_is_behind_the_clock_or_the_graph(clock: list[int], least_ms: int) -> None:
     found = readings([(7 * at, now) for at, now in enumerate(clock)], least_ms=least_ms)
