@@ -121,12 +121,22 @@ async def test_who_may_not_write_gets_a_refusal_for_each(world) -> None:
 
 
 async def given_up(world: Any, deployment_id: str) -> str:
-    """The operation of a deployment whose release was given up."""
+    """The operation of a deployment whose release was given up.
+
+    The epoch and the generation are new ones, as after a change that failed: what is under way with the release, and what an
+    observer has to say of it, is of an earlier one and does not set it right.
+    """
     application, _ = world
 
     def give_up(edit: Edit) -> str:
         release = next(each(edit, Release, "deployment_id", deployment_id))
-        edit.replace(release, phase=ReleasePhase.QUARANTINED, error="it was given up")
+        edit.replace(
+            release,
+            epoch=release.epoch + 1,
+            generation=release.generation + 1,
+            phase=ReleasePhase.QUARANTINED,
+            error="it was given up",
+        )
         assert release.operation_id is not None
         return release.operation_id
 
