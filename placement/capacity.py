@@ -70,22 +70,6 @@ def free_at_node(reader: Reader, node: Node, *, excluding_deployment_id: str | N
     return node.usable.minus(node.foreign_use).minus(used)
 
 
-def use_at_site(
-    reader: Reader, site_id: str, *, nodes_observed: bool, excluding_deployment_id: str | None = None
-) -> Resources:
-    """What our releases take up at a site and on no particular node: all of it where nodes are not observed."""
-    used = NO_RESOURCES
-    for release in each(reader, Release, "site_id", site_id):
-        if release.deployment_id == (excluding_deployment_id or ""):
-            continue
-        count = replicas_of(release)
-        if nodes_observed:
-            count -= sum(placed_replicas(release, instances_by_node(reader, release.id)).values())
-        if count > 0:
-            used = used.plus(release.resources.times(count))
-    return used
-
-
 class SiteUse(NamedTuple):
     """What our releases take up at a site."""
 
@@ -102,7 +86,7 @@ class SiteUse(NamedTuple):
 def site_use(
     reader: Reader, site_id: str, nodes: Sequence[Node], *, excluding_deployment_id: str | None = None
 ) -> SiteUse:
-    """What `node_use` and `use_at_site` say of a site and its nodes, with each instance and release looked at once.
+    """What our releases take up at a site, with each instance and release looked at once: of its nodes what `node_use` says.
 
     nodes: those of the site that count, none where they are not observed.
     """

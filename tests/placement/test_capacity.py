@@ -11,8 +11,18 @@ from placement_graphs import GIB, Builder, amount
 
 from graph.kinds import InstanceStatus, Node, Release, ReleaseObserved, Site
 from graph.values import Resources
-from graph.view import each
-from placement.capacity import free_at_node, free_at_site, free_on, node_use, nodes_of, site_use, use_at_site
+from graph.view import View, each
+from placement.capacity import (
+    free_at_node,
+    free_at_site,
+    free_on,
+    instances_by_node,
+    node_use,
+    nodes_of,
+    placed_replicas,
+    replicas_of,
+    site_use,
+)
 from placement.inventory import amounts_of, inventory_of
 
 
@@ -58,7 +68,7 @@ def test_replicas_on_no_known_node_count_against_the_site(build: Builder) -> Non
     node = next(each(build.view, Node))
     observed = ReleaseObserved(present=True, replicas=5)
     build.release(build.component(resources=amount(1000)), site, {node.id: 2}, observed=observed)
-    assert use_at_site(build.view, site.id, nodes_observed=True).cpu_millicores == 3000
+    assert site_use(build.view, site.id, list(nodes_of(build.view, site.id))).on_no_node.cpu_millicores == 3000
     free = free_at_site(build.view, site)
     assert free is not None
     assert free.cpu_millicores == 8000 - 2000 - 3000
@@ -111,6 +121,19 @@ def with_releases(releases: list[tuple[Any, ...]]) -> Builder:
     return build
 
 
+def on_no_node(view: View, site_id: str, *, nodes_observed: bool, without: str | None = None) -> Resources:
+    """What releases take up at a site and on none of its nodes, release by release."""
+    used = Resources()
+    for release in each(view, Release, "site_id", site_id):
+        if release.deployment_id == without:
+            continue
+        placed = placed_replicas(release, instances_by_node(view, release.id)) if nodes_observed else {}
+        count = replicas_of(release) - sum(placed.values())
+        if count > 0:
+            used = used.plus(release.resources.times(count))
+    return used
+
+
 @settings(max_examples=40, deadline=None)
 @given(releases_of_any_kind)
 def test_the_columns_say_what_the_sums_for_one_node_or_site_say(releases: list[tuple[Any, ...]]) -> None:
@@ -127,14 +150,14 @@ def test_the_columns_say_what_the_sums_for_one_node_or_site_say(releases: list[t
         assert usable[row] == node.usable.accelerator_counts().get("a100", 0)
         assert free[row] == free_at_node(view, node).accelerator_counts().get("a100", 0)
     for row, one in enumerate(each(view, Site)):
-        unplaced = use_at_site(view, one.id, nodes_observed=True)
+        unplaced = on_no_node(view, one.id, nodes_observed=True)
         assert tuple(inventory.use.unplaced[row]) == amounts_of(unplaced)
         models = inventory.use.unplaced_accelerators
         assert models.get("a100", {}).get(one.id, 0) == unplaced.accelerator_counts().get("a100", 0)
         stated = columns.row(one.id)
         assert (stated is None) == (one.capacity is None)
         if stated is not None:
-            assert tuple(columns.used[:, stated]) == amounts_of(use_at_site(view, one.id, nodes_observed=False))
+            assert tuple(columns.used[:, stated]) == amounts_of(on_no_node(view, one.id, nodes_observed=False))
 
 
 @settings(max_examples=60, deadline=None)
@@ -152,7 +175,7 @@ def test_a_site_in_one_pass_is_as_its_nodes_one_by_one(releases: list[tuple[Any,
             alone = free_at_node(view, node, excluding_deployment_id=without)
             assert free_on(node, use) == alone
             free = Resources() if free is None else free.plus(alone)
-        elsewhere = use_at_site(view, site.id, nodes_observed=bool(nodes), excluding_deployment_id=without)
+        elsewhere = on_no_node(view, site.id, nodes_observed=bool(nodes), without=without)
         assert use.on_no_node == elsewhere
         found = free_at_site(view, site, excluding_deployment_id=without)
         assert found == (None if free is None else free.minus(elsewhere))
