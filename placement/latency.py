@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from scipy.spatial import cKDTree
 
+from graph.identifiers import NAME_MAX_LENGTH
 from graph.kinds import Region, Site
 from graph.kinds.policy import LatencyTarget, Place
 from graph.refusal import InvalidInput, NotFound
@@ -23,6 +24,7 @@ from graph.view import Reader, get_as
 from placement.arrays import Floats, Ints, Mask
 from placement.conditions import is_seen_by
 from placement.kept import Shelf
+from placement.wording import shortened
 
 Entries: TypeAlias = tuple[tuple[int, float], ...]
 """Where a place enters the network: pairs of a site's row in it and the milliseconds up to it."""
@@ -105,7 +107,8 @@ def _named(
     demand: float = 1.0,
 ) -> Target:
     return Target(
-        place=name,
+        # A policy may call it what it likes, and it is said of every site that is too far from it.
+        place=shortened(name, most=NAME_MAX_LENGTH),
         within_ms=wanted.within_ms,
         position=position,
         site_id=site_id,

@@ -34,9 +34,9 @@ def listed(names: Iterable[str], *, between: str) -> str:
     return between.join(each)
 
 
-def shortened(text: str) -> str:
-    """A text of at most so many characters as a reason may have: it is said of thousands of sites."""
-    return text if len(text) <= MOST_SAID else f"{text[: MOST_SAID - 1]}…"
+def shortened(text: str, *, most: int = MOST_SAID) -> str:
+    """A text of at most so many characters, by default as a reason may have: it is said of thousands of sites."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def told_apart(one: float, other: float, *, digits: int) -> tuple[str, str]:

@@ -24,9 +24,7 @@ class Circle(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
 class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Where users are: exactly one of a position, a site and a region's centre."""
 
-    name: Annotated[
-        Annotated[str, msgspec.Meta(max_length=253)] | None, doc("What to call it in reasons, at most 253 characters.")
-    ] = None
+    name: Annotated[str | None, doc("What to call it in reasons, which have at most 253 characters of it.")] = None
     position: Annotated[Position | None, doc("A point.")] = None
     site_id: Annotated[str | None, doc("A site, TRANSIT ones included.")] = None
     region_id: Annotated[str | None, doc("A region that has a centre.")] = None

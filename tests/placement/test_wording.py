@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from placement_graphs import GIB, Builder, amount, at
 
+from graph.change import decode_entity, encode_entity
 from graph.kinds import Deployment, NodeStatus, Site
 from graph.kinds.geography import Circle, LatencyTarget, Place, SiteReach
 from graph.kinds.policy import (
@@ -382,11 +382,16 @@ def test_of_many_places_that_cannot_be_served_the_first_are_named(build: Builder
     assert len(decision.unmet) == 12
 
 
-def test_a_place_has_a_name_of_253_characters_at_most() -> None:
-    for length in (253, 254):
-        target = {"place": {"name": "x" * length, "position": {"longitude": 1.0, "latitude": 2.0}}, "within_ms": 3.0}
-        if length == 253:
-            assert msgspec.convert(target, LatencyTarget).place.name == "x" * length
-        else:
-            with pytest.raises(msgspec.ValidationError, match=r"place\.name"):
-                msgspec.convert(target, LatencyTarget)
+def test_of_a_place_with_a_long_name_reasons_have_the_first_of_it(build: Builder) -> None:
+    two = Two(build)
+    place = Place(name="x" * 100_000, position=at(40, 0))
+    decision = build.decide(two.web, policy=P(latency=[LatencyTarget(place=place, within_ms=1.0)]))
+    (unmet,) = decision.unmet
+    assert unmet.place == "x" * 252 + "…"
+    assert all(one.message.count("x") < 300 for one in (*decision.conflicts, *decision.refusals[0].reasons))
+
+
+def test_a_deployment_is_read_whatever_its_places_are_called(build: Builder) -> None:
+    target = LatencyTarget(place=Place(name="x" * 300, position=at(40, 0)), within_ms=1.0)
+    kept = build.change(build.deployment(), policy=P(latency=[target]))
+    assert decode_entity("Deployment", encode_entity(kept)) == kept
