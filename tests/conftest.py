@@ -2,6 +2,9 @@
 
 A skipped real part is told with its reason at the end of every run, and in CI a run in which no test passed or failed
 is a failure (pytest's status 5): all skipped would otherwise look like all is well.
+
+Examples of property tests follow from the test alone, and none has a time to keep: what passes on one machine passes on a
+slower one, and a run says the same of a change as the run before. `--hypothesis-profile=default` looks for others.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import os
 from collections import Counter
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from beds.parts import SKIP_MARK
 from graph import identifiers
@@ -22,6 +26,9 @@ pytest_plugins = [
     "beds.prometheus.fixtures",
     "beds.proxy.fixtures",
 ]
+
+settings.register_profile("steady", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 _ran = pytest.StashKey[int]()
 

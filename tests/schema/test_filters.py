@@ -317,7 +317,9 @@ def built(tree: Any, of: list[Case]) -> Case:
     return {"and": filters}, lambda one: all(holds(one) for holds in meanings)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(nested, st.sampled_from(["Site", "Node", "Region", "Release", "Cluster"]))
 async def test_filters_nest(view: View, tree: Any, name: str) -> None:
     kind = KINDS[name]
