@@ -286,7 +286,8 @@ class Choosing:
                 self._uncrowd(layout, unit, row)
             return True
         if layout.undivided:
-            return False
+            # What is chosen in any case has a replica, with a weight or without.
+            return not self.must and bool(len(self.problem.words.pinned)) and self._need()
         if self._left_empty(layout):
             return self._need()
         return self._cheaper(layout)

@@ -39,7 +39,8 @@ def decide(problem: Problem, *, rules: Sequence[Rule] = RULES, limits: Limits | 
     timed = any(one is LATENCY for one in rules)
     screenings = screen([one.problem for one in units], rules)
     search = Choosing(problem, units, screenings, timed=timed, limits=limits)
-    excess = excesses(problem, units, candidates=search.candidates, rooms=search.rooms)
+    passed = [one.passed for one in screenings]
+    excess = excesses(problem, units, passed=passed, rooms=search.rooms)
     search.run()
     made, choice, layout = search.made, search.choice, search.layout
     if layout is not None and search.found:

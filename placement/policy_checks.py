@@ -148,6 +148,8 @@ def _check_division(policy: PlacementPolicy, division: Division, totals: Mapping
             path=f"{path}.mode",
         )
     least, most = division.min_each, division.max_each
+    if any(totals.values()) and not least and not policy.pinned_site_ids:
+        _check_weights(division, path=path)
     if most is not None and most < max(least, 1):
         raise InvalidInput(
             f"at least {max(least, 1)} replicas at a site and at most {most} cannot both be",
@@ -168,6 +170,20 @@ def _check_division(policy: PlacementPolicy, division: Division, totals: Mapping
                 f"{'is' if policy.max_sites == 1 else 'are'} less than the {total} of {name!r}",
                 remedy="raise maxEach or maxSites, or ask for fewer replicas",
                 path=f"{path}.maxEach",
+            )
+
+
+def _check_weights(division: Division, *, path: str) -> None:
+    """Somebody has a part of the total: with no least for each site, weights of 0 alone leave it to nobody."""
+    given = {f"{path}.weights": [one.weight for one in division.weights]}
+    for n, level in enumerate(division.levels):
+        given[f"{path}.levels[{n}].weights"] = [one.weight for one in level.weights]
+    for where, weights in given.items():
+        if weights and not any(weights):
+            raise InvalidInput(
+                "all weights are 0, so no site has a part of the total",
+                remedy="give a weight above 0, or minEach",
+                path=where,
             )
 
 

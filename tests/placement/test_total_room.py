@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from placement_graphs import Builder, amount
 
-from graph.kinds.policy import Division, PlacementPolicy
+from graph.kinds.policy import Division, PlacementPolicy, SiteSelector, SiteWeight
 from placement.decision import PlacementStatus
 
 
@@ -45,3 +45,66 @@ def test_a_total_that_just_fits_is_placed() -> None:
     component = builder.component(name="web", resources=amount(1_000))
     decision = builder.decide(component, policy=PlacementPolicy(division=Division()), replicas={"web": 12})
     assert decision.feasible
+
+
+NOWHERE = [SiteWeight(sites=SiteSelector(), weight=0)]
+
+
+def three_sites(builder: Builder) -> list[str]:
+    return [builder.site(name=name, nodes=1).id for name in "abc"]
+
+
+@pytest.mark.parametrize(
+    ("pinned", "total", "have"), [("", 1, 0), ("", 3, 0), ("a", 2, 1)], ids=["one", "several", "a pinned site"]
+)
+@pytest.mark.parametrize("chosen", ["abc", "b"])
+def test_a_total_that_sites_without_a_weight_would_take_is_proved_to_have_none(
+    pinned: str, total: int, have: int, chosen: str
+) -> None:
+    """`labels` weigh nothing that passes: the policy might weigh other sites."""
+    builder = Builder()
+    ids = dict(zip("abc", three_sites(builder), strict=True))
+    weights = [SiteWeight(sites=SiteSelector(labels="never=there"), weight=3), *NOWHERE]
+    sites = SiteSelector(site_ids=[ids[one] for one in sorted({*chosen, *pinned})])
+    policy = PlacementPolicy(
+        division=Division(weights=weights), pinned_site_ids=[ids[one] for one in pinned], sites=sites
+    )
+    component = builder.component(name="web", resources=amount(1_000))
+    decision = builder.decide(component, policy=policy, replicas={"web": total})
+    assert decision.status is PlacementStatus.INFEASIBLE
+    assert decision.irreducible == ["division.weights", "total"]
+    [conflict] = decision.conflicts
+    assert (conflict.rule, conflict.need, conflict.have) == ("total", str(total), str(have))
+    assert "weight" in conflict.message
+    assert "weight" in conflict.untold
+
+
+def test_what_weights_leave_out_has_room_and_is_told_as_the_weights(build: Builder) -> None:
+    one, *_ = three_sites(build)
+    weights = [SiteWeight(sites=SiteSelector(site_ids=[one]), weight=1)]
+    policy = PlacementPolicy(division=Division(weights=weights))
+    decision = build.decide(build.component(name="web", resources=amount(1_000)), policy=policy, replicas={"web": 6})
+    assert decision.irreducible == ["division.weights", "total"]
+    [conflict] = decision.conflicts
+    assert (
+        conflict.message
+        == "6 replicas of 'web' are wanted in all; by the weights that the policy gives the sites that pass take 4"
+    )
+
+
+def test_with_a_least_for_each_site_no_weight_is_needed(build: Builder) -> None:
+    three_sites(build)
+    component = build.component(name="web", resources=amount(1_000))
+    policy = PlacementPolicy(division=Division(weights=NOWHERE, min_each=2))
+    assert build.decide(component, policy=policy, replicas={"web": 6}).feasible
+    decision = build.decide(component, policy=policy, replicas={"web": 7})
+    assert decision.irreducible == ["division.weights", "total"]
+
+
+def test_a_pinned_site_without_a_weight_takes_the_one_for_which_others_have_no_room(build: Builder) -> None:
+    one, other, _ = three_sites(build)
+    weights = [SiteWeight(sites=SiteSelector(site_ids=[one]), weight=1)]
+    policy = PlacementPolicy(division=Division(weights=weights), pinned_site_ids=[other])
+    component = build.component(name="web", resources=amount(1_000))
+    decision = build.decide(component, policy=policy, replicas={"web": 5})
+    assert {each.site_id: each.components[0].replicas for each in decision.placements} == {one: 4, other: 1}

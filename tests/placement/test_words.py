@@ -18,10 +18,12 @@ from graph.kinds.policy import (
     AppAffinity,
     ComponentPolicy,
     Division,
+    DivisionLevel,
     DivisionMode,
     LatencyTarget,
     Place,
     PlacementPolicy,
+    RegionWeight,
     SiteGroup,
     SiteSelector,
     SiteWeight,
@@ -250,6 +252,22 @@ CASES: list[Case] = [
         InvalidInput,
         "division.weights",
         "STATIC",
+    ),
+    (
+        lambda b: P(division=Division(weights=[SiteWeight(sites=S(), weight=0)])),
+        InvalidInput,
+        "division.weights",
+        "all weights are 0",
+    ),
+    (
+        lambda b: P(
+            division=Division(
+                levels=[DivisionLevel(level="COUNTRY", weights=[RegionWeight(region_ids=["x"], weight=0)])]
+            )
+        ),
+        InvalidInput,
+        "division.levels[0].weights",
+        "all weights are 0",
     ),
     (lambda b: P(division=Division(mode=DEMAND)), InvalidInput, "division.mode", "takes places"),
     (lambda b: P(division=Division(min_each=3, max_each=2)), InvalidInput, "division.maxEach", "cannot both"),
