@@ -73,9 +73,13 @@ class Bins:
         """The bins of some sites (ascending), which are numbered anew, from 0."""
         counts = self.first[sites + 1] - self.first[sites]
         rows, unplaced = self.rows_of(sites), self.unplaced[sites]
-        groups, begins, group = np.unique(self.group[rows], return_index=True, return_inverse=True)
+        group = self.group[rows]
+        another = np.ones(len(rows), dtype=bool)
+        another[1:] = group[1:] != group[:-1]
+        begins = np.flatnonzero(another)
+        groups = group[begins]
         return replace(
-            self.only(rows, group=group, starts=np.append(begins, len(rows)), groups=groups),
+            self.only(rows, group=np.cumsum(another) - 1, starts=np.append(begins, len(rows)), groups=groups),
             site=np.repeat(np.arange(len(sites)), counts),
             cordoned=self.cordoned[rows],
             not_ready=self.not_ready[rows],

@@ -78,6 +78,19 @@ class Compiled(Generic[P, R]):
         return found
 
 
+class Native(Compiled[P, R]):
+    """A part whose machine code cannot be made from the function, which says the same in Python."""
+
+    def __init__(self, function: Callable[P, R], *, made: Callable[[], Any]) -> None:
+        """`made`: gives what compiled code calls in its place."""
+        super().__init__(function, entry=False)
+        self.made = made
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs the function."""
+        return self.compiled_from(*args, **kwargs)
+
+
 def kernel(function: Callable[P, R]) -> Compiled[P, R]:
     """A function of which each argument is a number, one of the arrays above, or a NamedTuple of these."""
     found = Compiled(function, entry=True)

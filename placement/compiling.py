@@ -17,7 +17,7 @@ import numba
 from numba.core import caching
 
 from placement import compiled
-from placement.compiled import Compiled
+from placement.compiled import Compiled, Native
 from placement.kernel_sources import needed, stamp
 
 _config: Any = numba.config
@@ -29,6 +29,9 @@ _folders: dict[str, Path] = {}
 def make_ready(one: Compiled[Any, Any], *, folder: Path | None) -> None:
     """Loads it from the folder or compiles it, and all that it is made of; kept there unless that is None."""
     if one.code is not None:
+        return
+    if isinstance(one, Native):
+        one.code = one.made()
         return
     linked = _linked(one, folder)
     if not one.entry:

@@ -144,26 +144,30 @@ class Kept:
     def __init__(self, shelf: Shelf, *, most: int = 16) -> None:
         """most: how many there are at most, whatever they take."""
         self._shelf, self._most = shelf, most
-        self._found: dict[tuple[object, ...], Entry] = {}
+        self._found: dict[int, Entry] = {}
+        """By hash of the key: that of hundreds of places takes longer than all else."""
 
     def get(self, made_of: tuple[object, ...], make: Callable[[], T]) -> T:
         """What `make` gives for these; strings, numbers, tuples and frozen sets count by value, others by identity."""
-        key = tuple(one if isinstance(one, _BY_VALUE) else id(one) for one in made_of)
-        shelf = self._shelf
+        key = tuple([one if isinstance(one, _BY_VALUE) else id(one) for one in made_of])
+        shelf, mark = self._shelf, hash(key)
         with shelf.lock:
-            entry = self._found.pop(key, None)
-            if entry is not None:
-                self._found[key] = entry
+            entry = self._found.get(mark)
+            if entry is not None and entry.key[1] == key:
+                self._found[mark] = self._found.pop(mark)
                 shelf.use(entry)
                 found: T = entry.value
                 return found
         made = make()
         # The entry holds what the key is the identity of.
-        entry = Entry(self, (key, made_of), made, arrays=tuple(_arrays((made_of, made))))
+        entry = Entry(self, (mark, key, made_of), made, arrays=tuple(_arrays((made_of, made))))
         with shelf.lock:
+            before = self._found.pop(mark, None)
+            if before is not None:
+                shelf.drop(before)
             while len(self._found) >= self._most:
                 shelf.drop(self._found.pop(next(iter(self._found))))
-            self._found[key] = entry
+            self._found[mark] = entry
             shelf.put(entry)
         return made
 

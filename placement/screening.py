@@ -217,9 +217,13 @@ def _touched(
     asked: Mask | None = None
     known: dict[int, Mask] = {}
     found: list[dict[str, Mask]] = []
+    nothing = np.zeros(len(bins.first) - 1, dtype=bool)
     for mine, here in zip(left_out, unfit, strict=True):
         rules: dict[str, Mask] = {}
         for name, masks in mine.items():
+            if all(one is None for one in masks):
+                rules[name] = nothing
+                continue
             touched = np.zeros(len(here), dtype=bool)
             for one in {id(one): one for one in masks if one is not None}.values():
                 if id(one) not in known:
@@ -234,9 +238,9 @@ def _touched(
 
 
 def _any_of(masks: Iterable[Mask], sites: int) -> Mask:
-    """(sites,): those that are in any of some masks."""
+    """(sites,): those that are in any of some masks; the same mask is looked at once, for many rules refuse nobody."""
     found = np.zeros(sites, dtype=bool)
-    for one in masks:
+    for one in {id(one): one for one in masks}.values():
         found |= one
     return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -112,8 +113,15 @@ def selecting_rule(name: str, reason: Callable[[Problem, int], Reason], *, alike
 
 
 def nobody(problem: Problem) -> Mask:
-    """No site."""
-    return np.zeros(len(problem), dtype=bool)
+    """No site: the same mask for all who ask, which cannot be written to."""
+    return _none_of(len(problem))
+
+
+@lru_cache(maxsize=16)
+def _none_of(sites: int) -> Mask:
+    found = np.zeros(sites, dtype=bool)
+    found.flags.writeable = False
+    return found
 
 
 def place_of(problem: Problem, site: int) -> str:

@@ -9,6 +9,7 @@ The `Board` holds all units as flat arrays, one unit after the other, so that th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -94,7 +95,7 @@ class Board(NamedTuple):
 def board_of(model: Model, layouts: Sequence[Layout]) -> Board:
     """The units on these layouts."""
     players = [np.concatenate((one.columns, one.fixed)) for one in layouts]
-    player_at = np.cumsum([0, *(len(one) for one in players)])
+    player_at = _ends(players)
     demands, clients, link_row = [], [], [0] * len(model.serving)
     for number, one in enumerate(layouts):
         parts, who, size = [one.own], [np.full(len(one.own.tier), OWN)], len(one.own.tier)
@@ -398,4 +399,4 @@ def _left(board: Board, unit: int, budget: int, open: Flags) -> float:
 
 
 def _ends(parts: Sequence[Ints] | Sequence[Floats]) -> Ints:
-    return np.cumsum([0, *(len(one) for one in parts)])
+    return np.array([0, *itertools.accumulate(map(len, parts))])

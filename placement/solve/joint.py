@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from placement.borrowing import borrowed
 from placement.compiled import Flags, Numbers, Row, Table, kernel, part
 from placement.solve.coupling import (
     OWN,
@@ -50,7 +51,7 @@ def searched(board: Board, order: Numbers, open: Flags, anew: bool, rounds: int,
     fixed always are. anew: whether each unit begins with a greedy choice, and not with what is open. What is open in the
     end, and the steps made.
     """
-    open = open.copy()
+    board, open = borrowed(board), open.copy()
     steps = 0
     for unit in order:
         ground = ground_of(board, unit, open, UNSERVED)

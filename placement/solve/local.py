@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from placement.borrowing import borrowed
 from placement.compiled import Numbers, Row, kernel, part
 from placement.solve.ground import Ground, Standing, less, stand
 from placement.solve.moves import Moves, after_move, changed, improves, moves
@@ -37,6 +38,7 @@ class Searched(NamedTuple):
 @kernel
 def search(ground: Ground, open: Numbers, rounds: int, merging: bool) -> Searched:
     """Moves from these open columns (ascending) until none is better, in at most so many tables."""
+    ground = borrowed(ground)
     standing = stand(ground, open)
     steps, left = 0, moves(ground, standing, True)
     while steps < rounds:
@@ -54,6 +56,7 @@ def search(ground: Ground, open: Numbers, rounds: int, merging: bool) -> Searche
 @part
 def _moved(ground: Ground, standing: Standing, table: Moves) -> tuple[bool, Standing]:
     """After the best move of the table and those of its others that are still good then; whether there is one."""
+    table = borrowed(table)
     rows = len(table.merit)
     best, figure = np.full(rows, -1, dtype=np.int64), np.full(rows, np.inf)
     for row in range(rows):

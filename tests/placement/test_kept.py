@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -45,6 +46,15 @@ def test_a_shelf_has_the_bytes_of_what_was_used_last(asked: Sequence[tuple[int, 
             sizes.pop(expected.pop(0)[0])
         assert shelf.nbytes == sum(size for _, size in expected) <= most_bytes
         assert len(shelf) == len(expected)
+
+
+def test_keys_that_only_hash_the_same_are_told_apart() -> None:
+    assert hash((-1,)) == hash((-2,))
+    shelf = Shelf()
+    table = Kept(shelf)
+    for number in (-1, -2, -1, -2):
+        assert table.get((number,), partial(np.full, 3, number)).tolist() == [number] * 3
+        assert shelf.nbytes == 3 * 8 + ENTRY_BYTES
 
 
 def test_an_array_that_several_hold_takes_its_bytes_once_until_the_last_lets_it_go() -> None:
