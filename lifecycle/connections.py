@@ -10,7 +10,7 @@ its own (`lifecycle.share`): only who observes a cluster says how it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
 from lifecycle.backoff import pause_s
-from lifecycle.bell import ring_or_sleep
+from lifecycle.bell import end_if_cancelled, ring_or_sleep
 from lifecycle.health import not_answering
 from lifecycle.held import while_held
 from lifecycle.observer import Observer
@@ -139,10 +139,11 @@ class Connections(Mapping[str, Connection]):
                 while True:
                     self._bell.clear()
                     wanted = self._wanted()
-                    for cluster_id, (key, task) in list(running.items()):
-                        if wanted.get(cluster_id) != key:
-                            del running[cluster_id]
-                            await _ended(task)
+                    over = {one: task for one, (key, task) in running.items() if wanted.get(one) != key}
+                    for cluster_id in over:
+                        del running[cluster_id]
+                        self._inventories.pop(cluster_id, None)
+                    await _ended(over.values())
                     for cluster_id, key in wanted.items():
                         if cluster_id not in running:
                             task = group.create_task(self._keep(cluster_id), name=f"lifecycle-cluster-{cluster_id}")
@@ -218,18 +219,22 @@ class Connections(Mapping[str, Connection]):
         inventory = self._inventories[cluster_id] = ClusterInventory(self._ledger, cluster_id)
         while True:
             began = self._clock.monotonic()
+            problem: Exception | None = None
             try:
                 await self._serve(cluster_id, inventory)
-            except InUseElsewhere as problem:
+            except Exception as met:  # noqa: BLE001  # what it means is told below
+                problem = met
+            # A driver that fails while it lets go would else keep alive what was told to end.
+            end_if_cancelled()
+            if isinstance(problem, InUseElsewhere):
                 # Another process sees to it: this one asks again and says nothing of the cluster.
                 log.info("cluster.stand_by", cluster=cluster_id, problem=str(problem))
                 failing_since = None
-            except Unavailable:
+            elif isinstance(problem, Unavailable):
                 log.info("cluster.store_away", cluster=cluster_id)
-            except (DriverProblem, Refusal, TimeoutError) as problem:
-                failing_since = await self._failed(cluster_id, problem, since=failing_since)
-            except Exception as problem:
-                log.exception("cluster.failed", cluster=cluster_id)
+            elif problem is not None:
+                if not isinstance(problem, DriverProblem | Refusal | TimeoutError):
+                    log.error("cluster.failed", cluster=cluster_id, exc_info=problem)
                 failing_since = await self._failed(cluster_id, problem, since=failing_since)
             now = self._clock.monotonic()
             if now - began > self._settings.reconnect_cap_s:
@@ -263,12 +268,14 @@ class Connections(Mapping[str, Connection]):
             packages=self._packages,
         )
         async with driver.connect(access) as backend:
-            self._open[cluster_id] = Connection(driver, backend)
+            connection = self._open[cluster_id] = Connection(driver, backend)
             try:
                 self._on_connected(cluster_id)
                 await while_held(partial(self._observe, cluster_id, backend), key=cluster_id, share=self._share)
             finally:
-                del self._open[cluster_id]
+                # One that takes its time to let go may end after another has taken its place.
+                if self._open.get(cluster_id) is connection:
+                    del self._open[cluster_id]
 
     async def _observe(self, cluster_id: str, backend: Backend) -> None:
         """Observes until another process does, then stands by for a while; calls go on all the time."""
@@ -342,7 +349,9 @@ def _node_key(node: object) -> tuple[str | None, str, str] | None:
     return (node.cluster_id, node.name, node.site_id) if isinstance(node, Node) else None
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
-    """Ends a connection; a driver that takes its time to let go holds up the others for a bounded time only."""
-    task.cancel()
-    await asyncio.wait([task], timeout=CLOSE_TIMEOUT_S)
+async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Ends connections; drivers that take their time to let go hold up the others for a bounded time only."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)

@@ -161,16 +161,14 @@ class Reconciler:
                 claims = await self._claim(ids, parked=taken.parked)
             except Unavailable:
                 for entry in taken.ready:
-                    self._breakers.released(entry.way)
                     self._worklist.ring(entry, now=self._clock.monotonic())
-                    self._worklist.finished(entry.release_id, now=self._clock.monotonic())
+                    self._not_called(entry.release_id, entry.cluster_id, entry.site_id)
                 await self._clock.sleep(STORE_PAUSE_S)
                 continue
             claimed = {one.release.id for one in claims}
             for entry in taken.ready:
                 if entry.release_id not in claimed:
-                    self._breakers.released(entry.way)
-                    self._worklist.finished(entry.release_id, now=self._clock.monotonic())
+                    self._not_called(entry.release_id, entry.cluster_id, entry.site_id)
             now = self._clock.monotonic()
             for one in claims:
                 self._reports.claimed(self._worklist.waited_s(one.release.id, now=now))
@@ -262,9 +260,13 @@ class Reconciler:
         for one in begun:
             group.create_task(self._call(one, group), name=f"lifecycle-call-{one.release.id}")
         for one in dropped:
-            self._breakers.released(way(one.cluster_id, one.release.site_id))
-            self._endpoints.breakers.released(self._worklist.endpoint_of(one.cluster_id))
-            self._worklist.finished(one.release.id, now=self._clock.monotonic())
+            self._not_called(one.release.id, one.cluster_id, one.release.site_id)
+
+    def _not_called(self, release_id: str, cluster_id: str, site_id: str) -> None:
+        """No call comes of a release that was taken: was it to try a site or an endpoint that is left alone, another may."""
+        self._breakers.released(way(cluster_id, site_id))
+        self._endpoints.breakers.released(self._worklist.endpoint_of(cluster_id))
+        self._worklist.finished(release_id, now=self._clock.monotonic())
 
     def _holds(self, one: Claim) -> bool:
         """Whether a claim is still what is wanted; what has changed rang for itself and is claimed anew."""
