@@ -1,7 +1,9 @@
 """A Neo4j server that is killed, stopped, frozen or out of disk while writers of two ledgers commit, and what it has then.
 
 The writers go on through it all: they are refused while the server is away, and must be heard again once it is back.
-Freezing is the hardest on the store: the server goes on with transactions that their writers gave up long ago.
+Freezing is the hardest on the store: the server goes on with transactions that their writers gave up long ago. It is frozen
+a few milliseconds after a COMMIT was sent, another number each time: before the server has read it, in the middle of it, and
+between what it did and its answer.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from graph.stores.neo4j_client import Timeouts
 from storekit import races
 from storekit.checks import State
 from storekit.kills import checked
+from storekit.wrappers import TellsOfCommits
 
 REQUEST = Request(author="user_1", action="test")
 LEDGERS = 2
@@ -31,9 +34,13 @@ COMMITS = 30
 WITHIN_S = 180.0
 """From one commit to the next one: a machine that does other work is slow, and a writer that is not heard never ends."""
 FROZEN_S = 12.0
+BLINK_S = 5.0
+"""Long enough for a COMMIT to be given up, and for nothing else."""
+FROZEN_AFTER_S = (0.0, 0.001, 0.002, 0.004, 0.006, 0.008, 0.012, 0.016)
+"""A COMMIT was sent, by turns."""
 AGAIN_S = 0.5
 """Before who was refused tries again."""
-IMPATIENT = Timeouts(connect=5.0, statement=8.0, lock=8.0, commit=8.0)
+IMPATIENT = Timeouts(connect=5.0, statement=8.0, lock=8.0, commit=3.0)
 """Less than a server is frozen for, so that it is given up in the middle of a transaction."""
 
 
@@ -53,47 +60,59 @@ class ServerToll:
     """From a server that answers again to the 30th commit."""
 
 
-async def kill(server: Neo4jServer) -> None:
+async def kill(server: Neo4jServer, sent: asyncio.Event, number: int) -> None:
     """kill -9, and a new start on what it left."""
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start)
 
 
-async def stop(server: Neo4jServer) -> None:
+async def stop(server: Neo4jServer, sent: asyncio.Event, number: int) -> None:
     """A clean stop and a new start."""
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(server.start)
 
 
-async def freeze(server: Neo4jServer) -> None:
+async def freeze(server: Neo4jServer, sent: asyncio.Event, number: int) -> None:
     """Neither answers nor ends for longer than its clients wait; then it goes on as if nothing had been."""
+    await blink(server, sent, number, frozen_s=FROZEN_S)
+
+
+async def blink(server: Neo4jServer, sent: asyncio.Event, number: int, *, frozen_s: float = BLINK_S) -> None:
+    """The same, but only for as long as who sent a COMMIT waits."""
+    sent.clear()
+    await sent.wait()
+    await asyncio.sleep(FROZEN_AFTER_S[number % len(FROZEN_AFTER_S)])
     server.freeze()
     try:
-        await asyncio.sleep(FROZEN_S)
+        await asyncio.sleep(frozen_s)
     finally:
         server.thaw()
 
 
-async def fill(server: Neo4jServer) -> None:
+async def fill(server: Neo4jServer, sent: asyncio.Event, number: int) -> None:
     """The disk is full; then there is room, and the server is started again, as its database asks for."""
     server.limit_files(65_536)
     await asyncio.sleep(FROZEN_S)
-    await kill(server)
+    await kill(server, sent, number)
 
 
-FAULTS: dict[str, Callable[[Neo4jServer], Awaitable[None]]] = {
+FAULTS: dict[str, Callable[[Neo4jServer, asyncio.Event, int], Awaitable[None]]] = {
     "kill": kill,
     "stop": stop,
     "freeze": freeze,
+    "blink": blink,
     "fill": fill,
 }
+"""Each is given when a COMMIT is sent, and how many faults there were before."""
 
 
 @contextlib.asynccontextmanager
-async def _impatient(server: Neo4jServer, before: Callable[[Store], Store]) -> AsyncIterator[Ledger]:
+async def _impatient(
+    server: Neo4jServer, before: Callable[[Store], Store], sent: asyncio.Event
+) -> AsyncIterator[Ledger]:
     """A ledger that gives the server up soon, but for its start: what a server has never been asked takes it long."""
     store = Neo4jStore(server.store)
-    async with Ledger(before(store)).running() as ledger:
+    async with Ledger(before(TellsOfCommits(store, sent))).running() as ledger:
         store._client.timeouts = IMPATIENT
         yield ledger
 
@@ -144,7 +163,8 @@ async def faults_under_load(
         store = Neo4jStore(server.store)
         await store.open()  # first, and with patience: it makes the constraints and indexes
         open_.push_async_callback(store.close)
-        ledgers = [await open_.enter_async_context(_impatient(server, before)) for _ in range(LEDGERS)]
+        sent = asyncio.Event()
+        ledgers = [await open_.enter_async_context(_impatient(server, before, sent)) for _ in range(LEDGERS)]
         for number, fault in enumerate(faults):
             stopped = asyncio.Event()
             async with asyncio.TaskGroup() as writers:
@@ -152,7 +172,7 @@ async def faults_under_load(
                     for writer in range(WRITERS):
                         writers.create_task(write(ledger, f"{number}-{which}-{writer}", stopped))
                 await more()
-                await FAULTS[fault](server)
+                await FAULTS[fault](server, sent, number)
                 began = time.monotonic()
                 await more()
                 toll.slowest_s = max(toll.slowest_s, time.monotonic() - began)

@@ -82,6 +82,18 @@ class WrappedTransaction:
         await self._store.write(self._inner, batch)
 
 
+class TellsOfCommits(Wrapped):
+    """Sets `sent` whenever a COMMIT is sent: who waits for it goes on once the message is on its way."""
+
+    def __init__(self, inner: Store, sent: asyncio.Event) -> None:
+        super().__init__(inner)
+        self._sent = sent
+
+    async def leave(self, context: Any, kind: Any, problem: Any, trace: Any) -> None:
+        self._sent.set()
+        await context.__aexit__(kind, problem, trace)
+
+
 class LosesReplies(Wrapped):
     """Loses the reply to some COMMITs: after they happened, or instead of them."""
 
