@@ -58,7 +58,7 @@ test: prepared ## set up everything, real parts included, and run all tests (ARG
 	@$(call say,Tests)
 	@EDGEATLAS_PARTS=prepared $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-# One of the long tests may take more than the ten minutes after which a shorter one is taken to hang.
+# One of the long tests may take more than the twenty minutes after which a shorter one is taken to hang.
 CHAOS_HANGS_S := 3600
 
 .PHONY: chaos

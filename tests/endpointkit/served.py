@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,7 +81,7 @@ class Client:
     async def send(self, message: object) -> None:
         await self.connection.send(message if isinstance(message, (str, bytes)) else orjson.dumps(message).decode())
 
-    async def next(self, *, timeout: float = 5.0) -> Any:
+    async def next(self, *, timeout: float = 60.0) -> Any:
         async with asyncio.timeout(timeout):
             text = await self.connection.recv()
         assert isinstance(text, str), "a binary frame is not of the protocol"
@@ -90,7 +90,7 @@ class Client:
     async def subscribe(self, query: str, *, id: str = "1", **payload: Any) -> None:
         await self.send({"id": id, "type": "subscribe", "payload": {"query": query, **payload}})
 
-    async def event(self, *, timeout: float = 5.0) -> Any:
+    async def event(self, *, timeout: float = 60.0) -> Any:
         """The root field's value of the next `next`."""
         message = await self.next(timeout=timeout)
         assert message["type"] == "next", message
@@ -106,13 +106,23 @@ class Client:
             return True
         return False
 
-    async def closed(self, *, timeout: float = 5.0) -> tuple[int | None, str | None]:
+    async def closed(self, *, timeout: float = 60.0) -> tuple[int | None, str | None]:
         """The code and reason that the server closed with; what came before is dropped."""
         async with asyncio.timeout(timeout):
             with suppress(ConnectionClosed):
                 while True:
                     await self.connection.recv()
         return self.connection.close_code, self.connection.close_reason
+
+
+async def reached(found: Callable[[], bool], *, what: str) -> None:
+    """Waits until that is so."""
+    try:
+        async with asyncio.timeout(60):
+            while not found():
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"{what} never came") from None
 
 
 @asynccontextmanager
@@ -176,7 +186,7 @@ async def served(
         await asyncio.sleep(0.005)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/graphql"
     try:
-        async with httpx.AsyncClient(timeout=20, verify=False) as http:
+        async with httpx.AsyncClient(timeout=60, verify=False) as http:
             yield Served(world, endpoint, url, http, server, revoked, events)
     finally:
         server.should_exit = True

@@ -177,7 +177,7 @@ async def test_samples_that_stand_still_scale_nothing(edge) -> None:
     deployment, loop = await shop(edge, sites=1)
     policy = await loop.policy(deployment.id)
     await loop.load(every=900)
-    await edge.configure(loads=[])
+    await loop.load()
     await loop.round(4)
     assert loop.standing(policy) is None, "nothing is known, and not for long"
     await loop.round(2)

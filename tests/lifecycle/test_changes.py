@@ -156,7 +156,7 @@ async def test_terminate_and_deploy_at_once_leaves_the_new_one(edge) -> None:
 
 
 async def test_a_later_change_supersedes_the_operation_under_way(edge) -> None:
-    await edge.network(sites=6, latencyMs=30)
+    await edge.network(sites=6, latencyMs=500)
     await edge.version()
     deployment, first = await edge.deploy()
     second = (await edge.scale(deployment.id, web=3)).operation
@@ -169,7 +169,7 @@ async def test_a_later_change_supersedes_the_operation_under_way(edge) -> None:
 
 @pytest.mark.parametrize("when", ["at once", "half way"])
 async def test_a_cancelled_first_deployment_is_removed_again(edge, when) -> None:
-    await edge.network(sites=8, latencyMs=20, latencyJitterMs=300)
+    await edge.network(sites=8, latencyMs=20, latencyJitterMs=3_000)
     await edge.version()
     deployment, operation = await edge.deploy()
     if when == "half way":

@@ -65,7 +65,8 @@ async def test_an_operation_that_waits_for_a_site_ends_at_its_deadline_and_its_w
 async def ends_and_goes_on(edge) -> None:
     await edge.network(sites=3, failingSites=["s1"])
     await edge.version()
-    deployment, started = await deploy(edge, deadline_s=0.6)
+    await edge.connected()
+    deployment, started = await deploy(edge, deadline_s=3.0)
     over = await edge.ended(started.id)
     assert (over.status, over.progress.done, over.progress.total) == (OperationStatus.PARTIAL, 2, 3)
     assert over.error is not None
@@ -81,7 +82,7 @@ async def ends_and_goes_on(edge) -> None:
 
 
 async def test_an_operation_of_which_nothing_was_done_has_failed(edge) -> None:
-    await edge.network(sites=1, latencyMs=3_000)
+    await edge.network(sites=1, latencyMs=60_000)
     await edge.version()
     _, started = await deploy(edge, deadline_s=0.4)
     assert (await edge.ended(started.id)).status is OperationStatus.FAILED
@@ -117,7 +118,7 @@ async def test_a_deployment_that_could_not_be_placed_in_time_is_placed_when_it_c
 
 async def test_deadlines_are_kept_over_a_restart(edges) -> None:
     async with edges() as edge:
-        await edge.network(sites=1, latencyMs=3_000)
+        await edge.network(sites=1, latencyMs=60_000)
         await edge.version()
         _, started = await deploy(edge, deadline_s=0.5)
     async with edges() as again:

@@ -54,7 +54,7 @@ async def shown(application: Application) -> dict[str, Any]:
 
 
 async def until(application: Application, what: Any) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not what(found := await shown(application)):
             await asyncio.sleep(0.05)
     return found

@@ -168,25 +168,26 @@ class Counted:
         return getattr(self._reader, name)
 
 
-async def test_a_gate_is_looked_at_once_a_revision_and_while_it_is_shut_by_one_release(edge) -> None:
-    await edge.network(sites=8)
-    await edge.version(db={}, web=on("db", scope=EVERYWHERE))
-    deployment, operation = await edge.deploy()
-    await edge.succeeded(operation)
-    await edge.pause(deployment.id)
-    gate = Gate(deployment.id, "db", Needed.READY)
-    reader, gates = Counted(edge.view), Gates()
-    assert gates.answer(reader, gate).shut_by is None
-    assert reader.read == 16
-    for _ in range(5):
-        gates.answer(reader, gate)
-    assert reader.read == 16
-    last = [one for one in edge.releases(deployment.id) if names(edge)[one.backend_name] == "db"][-1]
-    await edge.change(lambda edit: edit.replace(last, phase=ReleasePhase.WAITING_SITE))
-    reader = Counted(edge.view)
-    assert gates.answer(reader, gate).shut_by == last.id
-    assert reader.read > 1
-    await edge.change(lambda edit: edit.replace(edge.site(0), display_name="x"))
-    again = Counted(edge.view)
-    assert gates.answer(again, gate).shut_by == last.id
-    assert again.read == 1
+async def test_a_gate_is_looked_at_once_a_revision_and_while_it_is_shut_by_one_release(edges) -> None:
+    async with edges(running=False) as edge:
+        await edge.network(sites=8)
+        await edge.version(db={}, web=on("db", scope=EVERYWHERE))
+        async with edge.lifecycle.running():
+            deployment, operation = await edge.deploy()
+            await edge.succeeded(operation)
+        gate = Gate(deployment.id, "db", Needed.READY)
+        reader, gates = Counted(edge.view), Gates()
+        assert gates.answer(reader, gate).shut_by is None
+        assert reader.read == 16
+        for _ in range(5):
+            gates.answer(reader, gate)
+        assert reader.read == 16
+        last = [one for one in edge.releases(deployment.id) if names(edge)[one.backend_name] == "db"][-1]
+        await edge.change(lambda edit: edit.replace(last, phase=ReleasePhase.WAITING_SITE))
+        reader = Counted(edge.view)
+        assert gates.answer(reader, gate).shut_by == last.id
+        assert reader.read > 1
+        await edge.change(lambda edit: edit.replace(edge.site(0), display_name="x"))
+        again = Counted(edge.view)
+        assert gates.answer(again, gate).shut_by == last.id
+        assert again.read == 1

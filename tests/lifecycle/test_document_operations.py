@@ -118,7 +118,7 @@ async def test_an_operation_goes_on_where_a_process_that_died_left_it(path: Path
     async with world_on(DiesAfter(SqliteStore(path), writes=writes)) as world:
         applied = await world.apply(documents)
         assert applied.operation is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while world.ledger.view.revision < writes:
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)
@@ -163,7 +163,7 @@ async def test_an_operation_that_meets_a_refusal_ends_with_its_reason(world: Wor
         edit.create(Site, name="s0030", region_id=region.id)
 
     applied = await world.apply(documents)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while world.ledger.view.find("Region", "r") is None:
             await asyncio.sleep(0)
     await world.change(in_the_way)

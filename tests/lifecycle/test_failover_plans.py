@@ -197,7 +197,7 @@ async def test_a_proposal_moves_all_that_is_lost_however_little_of_it_is_kept(ed
         return len(homes - {one, two}) == 2
 
     await edge.until(moved, what="that it moved")
-    assert edge.deployment(deployment.id).displacement is None
+    await edge.until(lambda: edge.deployment(deployment.id).displacement is None, what="that nothing is lost")
 
 
 async def test_a_proposal_goes_when_what_is_only_counted_is_back(edge, monkeypatch) -> None:

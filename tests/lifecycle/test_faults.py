@@ -246,7 +246,7 @@ async def test_a_permanent_error_is_not_tried_twice(edge) -> None:
 
 
 async def test_slow_readiness_is_waited_for(edge) -> None:
-    await edge.network(sites=3, readyAfterMs=150, latencyMs=5)
+    await edge.network(sites=3, readyAfterMs=1_000, latencyMs=5)
     await edge.version()
     deployment, operation = await edge.deploy()
     await edge.phases(deployment.id, WAITING_READY=3)
@@ -341,7 +341,7 @@ async def test_a_backend_that_asks_to_be_left_alone_is(edges, asked_s: float | N
 
 
 STUBBORN = dataclasses.replace(
-    QUICK, backoff_base_s=3_600.0, backoff_cap_s=36_000.0, breaker_after=1, call_timeout_s=0.1, resync_s=3_600.0
+    QUICK, backoff_base_s=3_600.0, backoff_cap_s=36_000.0, breaker_after=1, call_timeout_s=1.0, resync_s=3_600.0
 )
 """Whatever leaves one call unanswered is left alone for half an hour."""
 

@@ -75,7 +75,7 @@ class LateBackend:
         return await self.inner.observe(after=after)
 
     async def _deliver(self, work: ReleaseWork) -> None:
-        await asyncio.sleep(self.network.random.uniform(0.05, 0.3))
+        await asyncio.sleep(self.network.random.uniform(0.05, 1.0))
         with contextlib.suppress(DriverProblem):
             await self._ensure(work)
 

@@ -11,6 +11,14 @@ from lifecycle.share import ALL
 from lifecyclekit.peers import Member, members, reached, settled
 
 
+@pytest.fixture
+def by_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases that do not expire within a test: that a worker has gone is known by its own word, and by nothing else."""
+    monkeypatch.setattr(lifecycle.leases, "LEASE_S", 3_600.0)
+    monkeypatch.setattr(lifecycle.leases, "ANSWER_S", 30.0)  # after an answer that did not come a lease is waited out
+
+
+@pytest.mark.usefixtures("by_word")
 async def test_workers_that_come_and_go_have_fair_shares(nats_server) -> None:
     async with members(nats_server.url, 3) as made:
         assert max(len(one.share.partitions) for one in made) == 22
@@ -20,7 +28,7 @@ async def test_workers_that_come_and_go_have_fair_shares(nats_server) -> None:
         assert {len(one.share.partitions) for one in made} == {16}
         await made[0].stop()
         left = made.pop(0)
-        await reached(lambda: settled(made), what="thirds again", within_s=1.5)
+        await reached(lambda: settled(made), what="thirds again")
         assert left.share.partitions == frozenset()
 
 
@@ -28,28 +36,29 @@ async def test_the_share_of_a_worker_that_died_goes_to_the_others_when_its_lease
     async with members(nats_server.url, 2) as made:
         await made[0].kill()
         assert made[1].share.workers == {one.share.worker for one in made}
-        await reached(lambda: made[1].share.partitions == ALL, what="the whole", within_s=10)
+        await reached(lambda: made[1].share.partitions == ALL, what="the whole")
         assert made[1].share.is_gone(made[0].share.worker)
 
 
-async def test_without_an_expiry_at_the_broker_the_share_of_a_dead_worker_is_nobodys(nats_server, monkeypatch) -> None:
+@pytest.mark.usefixtures("by_word")
+async def test_without_an_expiry_at_the_broker_the_share_of_a_dead_worker_is_nobodys(nats_server) -> None:
     """The negative control: leases that outlive their workers."""
-    monkeypatch.setattr(lifecycle.leases, "LEASE_S", 3_600.0)
     async with members(nats_server.url, 2) as made:
         await made[0].kill()
         with pytest.raises(AssertionError, match="the whole never came"):
             await reached(lambda: made[1].share.partitions == ALL, what="the whole", within_s=7)
 
 
+@pytest.mark.usefixtures("by_word")
 async def test_a_worker_that_leaves_counts_as_alive_until_it_has_ended(nats_server) -> None:
     async with members(nats_server.url, 2) as made:
         one, other = made
         await one.leases.leave()
-        await reached(lambda: other.share.partitions == ALL, what="the whole", within_s=1.5)
+        await reached(lambda: other.share.partitions == ALL, what="the whole")
         assert not other.share.is_gone(one.share.worker)
         await one.leases.end()
         await one.kill()
-        await reached(lambda: other.share.is_gone(one.share.worker), what="its end", within_s=6)
+        await reached(lambda: other.share.is_gone(one.share.worker), what="its end")
 
 
 async def test_without_the_broker_shares_stay_and_a_wiped_one_is_filled_again(nats_server) -> None:

@@ -52,9 +52,10 @@ async def test_nothing_is_done_for_a_paused_deployment_until_it_is_resumed(edge)
 async def test_a_pause_in_the_middle_of_a_change_holds_the_rest_of_it(edge) -> None:
     await edge.network(sites=4, latencyMs=60)
     await edge.version()
+    await edge.connected()
     deployment, operation = await edge.deploy()
     await edge.pause(deployment.id)
-    await edge.lifecycle.idle(within_s=10)
+    await edge.lifecycle.idle(within_s=30)
     done = set(edge.world().objects)
     await asyncio.sleep(RESYNCS_S)
     assert set(edge.world().objects) == done
@@ -235,7 +236,7 @@ async def test_a_stop_while_a_site_is_away_is_seen_through_when_it_returns(edge)
 
 
 async def test_a_stop_and_a_resume_are_taken_back_by_each_other_and_not_cancelled(edge) -> None:
-    await edge.network(sites=1, latencyMs=200)
+    await edge.network(sites=1, latencyMs=1_000)
     await edge.version()
     deployment = await running(edge)
     stopping = await edge.stop(deployment.id)

@@ -103,7 +103,7 @@ async def serving() -> AsyncIterator[Callable[[Answering], Awaitable[MetricsEndp
         one.close()
 
 
-async def told(endpoint: MetricsEndpoint, *, timeout_s: float = 5.0) -> MetricsProblem:
+async def told(endpoint: MetricsEndpoint, *, timeout_s: float = 30.0) -> MetricsProblem:
     servers = Prometheus([endpoint], timeout_s=timeout_s)
     try:
         with pytest.raises(MetricsProblem) as problem:
@@ -193,7 +193,7 @@ async def test_however_many_questions_wait_for_one_server_another_is_asked_at_on
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
 
     slow, other = await serving(silent), await serving(quick)
-    servers = Prometheus([], timeout_s=10)
+    servers = Prometheus([], timeout_s=60)
     waiting = [asyncio.create_task(servers.values(slow, QUERY)) for _ in range(120)]
     await asyncio.sleep(0.1)
     try:
@@ -255,7 +255,9 @@ async def test_a_server_that_is_wrong_scales_nothing_says_so_and_holds_up_nobody
         deployment, operation = await edge.deploy(name)
         await edge.succeeded(operation)
         ids.append(deployment.id)
-    quick = dataclasses.replace(QUICK, samples_timeout_s=0.3, scaling_every_s=15.0)
+    # Only what never answers is given up after so little: what is wrong is to be read, however busy the machine is.
+    patience_s = 0.3 if sent is None else 10.0
+    quick = dataclasses.replace(QUICK, samples_timeout_s=patience_s, scaling_every_s=15.0)
     loop = Loop(edge, endpoints=(await serving(answering),), settings=quick)
     policy = await loop.policy(ids[0], prometheus=QUERY)
     await loop.policy(ids[1])
@@ -279,9 +281,9 @@ async def test_a_server_that_is_wrong_scales_nothing_says_so_and_holds_up_nobody
 async def scraped(server: PrometheusServer, query: PrometheusQuery, expected: dict[str, float]) -> None:
     """Waits until Prometheus has read what the exporter serves."""
     endpoint = MetricsEndpoint("*", "edge", server.url)
-    servers = Prometheus([endpoint], timeout_s=5)
+    servers = Prometheus([endpoint], timeout_s=30)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while (await servers.values(endpoint, query)).by_site != expected:
                 await asyncio.sleep(0.1)
     finally:

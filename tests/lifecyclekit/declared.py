@@ -87,7 +87,7 @@ def wanted(name: str, *, version: str = "1", **spec: Any) -> str:
 async def reached(application: Application, phase: DeploymentPhase | None, *, sites: int = 0) -> None:
     """Waits until the only deployment is in a phase at so many sites; None: until there is none."""
     view = application.ledger.view
-    for _ in range(400):
+    for _ in range(1_200):
         found = [one for key in view.ids("Deployment") if isinstance(one := view.get(key), Deployment)]
         if phase is None and not found:
             return

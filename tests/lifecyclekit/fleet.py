@@ -62,7 +62,7 @@ class Process:
     def _end(self, number: int) -> int:
         if self.process.poll() is None:
             os.kill(self.process.pid, number)
-        status = self.process.wait(30)
+        status = self.process.wait(60)
         self._watchdog.kill()
         self._watchdog.communicate()
         return status

@@ -89,12 +89,12 @@ class Peer(Member):
 
     async def stop(self) -> None:
         await self.leases.leave()
-        await self.lifecycle.idle(within_s=5)
+        await self.lifecycle.idle(within_s=30)
         await self.leases.end()
         await self.kill()
 
 
-async def reached(found, *, what: str, within_s: float = 20.0) -> None:
+async def reached(found, *, what: str, within_s: float = 60.0) -> None:
     """Waits until that is so."""
     try:
         async with asyncio.timeout(within_s):

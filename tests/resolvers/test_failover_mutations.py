@@ -84,7 +84,7 @@ async def held(application: Application, *, lost: int, sites: int) -> dict[str, 
                 edit.replace(site, health=Health(status=HealthStatus.DOWN, reasons=["gone"], observed_at=edit.at))
 
     await change(application, make)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (found := (await data(application, HOLDS))["failoverHolds"]["nodes"]):
             await asyncio.sleep(0.05)
     [hold] = found

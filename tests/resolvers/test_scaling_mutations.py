@@ -125,7 +125,7 @@ STANDING = """query($deployment: ID!) { siteScalings(filter: {deployment: $deplo
 async def test_an_operator_sees_what_is_measured_wanted_and_there_at_each_site_and_why_it_changed_last(world) -> None:
     deployment = deployment_of(world, "a")
     made = (await verb(world, "createScalingPolicy", policy(world, minReplicas=2)))["scalingPolicy"]
-    for _ in range(300):
+    for _ in range(1_200):
         found = await ask(world, STANDING, deployment=deployment)
         if any(one["lastChange"] for one in found["siteScalings"]["nodes"]):
             break

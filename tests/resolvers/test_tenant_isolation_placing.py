@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from access.viewer import SYSTEM
 from graph.kinds import ReleasePhase, Role
+from lifecycle.placing import Placing
 from server.app import Application
 from worldkit.questions import MEMBERS, OTHER, answer_of, leaks, text_of
 from worldkit.running import application_in, data
@@ -47,7 +48,7 @@ async def scale(application: Application, made: World, tenant: str, count: int) 
     answer = (await data(application, text, {"input": given}))["scaleDeployment"]
     assert answer["__typename"] == "ScaleDeploymentPayload", answer
     view = application.ledger.view
-    for _ in range(300):
+    for _ in range(1_200):
         release = view.get(view.ids("Release", "deployment_id", given["id"])[0])
         if release.phase is ReleasePhase.READY and release.observed.replicas == count:
             return  # what is observed counts as used for as long as it is there
@@ -135,7 +136,7 @@ async def all_that_is_said_of_a_total(application: Application, made: World, ten
     said.append(await asked(TOLD, {"id": begun[0], "of": begun[0]}))
     for one in begun:
         await asked(END, {"input": {"id": one, "delete": True}})
-    for _ in range(300):
+    for _ in range(1_200):
         if not any(view.get(one) for one in begun):
             return said
         await asyncio.sleep(0.05)
@@ -218,8 +219,16 @@ async def test_room_that_the_other_took_meanwhile_is_gone_without_a_figure_or_a_
     world: tuple[Application, World], loser: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     application, made = world
-    # Decided once, so that what is found at head is what is answered.
+    # Decided once, so that what is found at head is what is answered; and by both before either commits.
     monkeypatch.setattr(application.services.lifecycle._decisions, "_attempts", 1)
+    choose, both = Placing.choose, asyncio.Barrier(2)
+
+    async def chosen(self: Placing, *given: Any, **options: Any) -> Any:
+        found = await choose(self, *given, **options)
+        await both.wait()
+        return found
+
+    monkeypatch.setattr(Placing, "choose", chosen)
     winner = OTHER[loser]
     first, (found, errors) = await asyncio.gather(
         *(
@@ -250,7 +259,7 @@ async def forget(application: Application) -> None:
     text = """mutation($input: TerminateDeploymentInput!) { terminateDeployment(input: $input) {
       __typename ... on Error { message } } }"""
     await data(application, text, {"input": {"id": won, "delete": True}}, viewer=SYSTEM)
-    for _ in range(300):
+    for _ in range(1_200):
         if view.get(won) is None:
             return
         await asyncio.sleep(0.05)

@@ -108,7 +108,7 @@ async def test_the_calls_of_a_running_server_s_drivers_are_counted(tmp_path: Pat
         )
         connected = ("edgeatlas_driver_calls_total", (("driver", "simulated"), ("outcome", "ok"), ("verb", "connect")))
         observing = ("edgeatlas_driver_calls_in_flight", (("driver", "simulated"), ("verb", "observe")))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (found := scraped(application.metrics)).get(connected) or not found.get(observing):
                 await asyncio.sleep(0.01)
         assert (found[connected], found[observing]) == (1, 1)

@@ -329,7 +329,7 @@ async def test_uploads_are_in_their_tenants_audit_without_their_urls(application
 
 def test_a_kill_in_the_middle_of_an_upload_leaves_nothing(start_server: Callable[..., RunningServer]) -> None:
     server = start_server()
-    with httpx.Client(base_url=server.url, follow_redirects=False) as client:
+    with httpx.Client(base_url=server.url, follow_redirects=False, timeout=60) as client:
         client.get(server.link)
         headers = {"X-EdgeAtlas-CSRF": "1"}
 
@@ -359,6 +359,6 @@ def test_a_kill_in_the_middle_of_an_upload_leaves_nothing(start_server: Callable
     left = [one for one in server.folder.rglob("*") if one.is_file() and one.stat().st_size > 1_000_000]
     assert [one for one in left if "graph.sqlite" not in one.name] == []
     server.start()
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
         assert client.put(url, content=body).status_code == 410, "it was used, over the restart too"
     assert not any(one.is_file() for one in (server.folder / "data" / "edgeatlas" / "packages").rglob("*"))

@@ -31,7 +31,7 @@ def cli(server: RunningServer, *words: str) -> str:
         env=server.environment | {"COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
     )
     assert done.returncode == 0, (words, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
     return done.stdout
@@ -61,14 +61,14 @@ def walk(server: RunningServer) -> None:
     assert plan["lookedAt"] == 375, "the cities; sea-cable points are only routed through"
     assert plan["transitSites"] == 477
 
-    cli(server, "deploy", "hello/1.0", "--within", "8ms", *PLACES, "--name", "near", "--wait", "--timeout", "120s")
+    cli(server, "deploy", "hello/1.0", "--within", "8ms", *PLACES, "--name", "near", "--wait", "--timeout", "300s")
     cli(server, "deploy", "hello/1.1", "--everywhere", "--name", "everywhere")
     time.sleep(0.5)
     server.kill()
     server.start()
     operations = told(server, "operation", "list")
     assert len(operations) == 2, "what was acknowledged is still there"
-    cli(server, "operation", "wait", operations[0]["id"], "--timeout", "150s")
+    cli(server, "operation", "wait", operations[0]["id"], "--timeout", "300s")
     assert {one["phase"] for one in told(server, "get", "deployments")} == {"READY"}
     releases = told(server, "get", "releases", "--limit", "0")
     assert len(releases) == 2 * 375 + 2 * len(plan["placements"])

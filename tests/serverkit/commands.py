@@ -1,8 +1,14 @@
-"""The command line in this process: what it prints, and how it exits."""
+"""The command line: what it prints and how it exits, in this process, or in one of its own beside others."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from typer.testing import CliRunner, Result
@@ -29,3 +35,56 @@ class CommandLine:
     def json(self, *arguments: str) -> Any:
         """What a command prints as JSON."""
         return json.loads(self(*arguments, "-o", "json").stdout)
+
+
+LONGEST_S = 180.0
+"""Far beyond what a command waits for on a machine with much else to do."""
+
+
+class Begun:
+    """A command as a process of its own, which is read while it prints."""
+
+    def __init__(self, run: CommandLine, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "server.cli", *arguments],
+            env={**os.environ, **run.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._lines: dict[str, list[str]] = {"out": [], "err": []}
+        pipes = {"out": self.process.stdout, "err": self.process.stderr}
+        self._readers = [
+            threading.Thread(target=self._read, args=(name, pipe), daemon=True) for name, pipe in pipes.items()
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def out(self) -> str:
+        """What it has printed by now."""
+        return "".join(self._lines["out"])
+
+    @property
+    def err(self) -> str:
+        """What it has said beside that by now."""
+        return "".join(self._lines["err"])
+
+    def until(self, found: Callable[[], bool]) -> None:
+        """Waits until that is so, while it runs."""
+        deadline = time.monotonic() + LONGEST_S
+        while not found():
+            assert self.process.poll() is None, self.out + self.err
+            assert time.monotonic() < deadline, self.out + self.err
+            time.sleep(0.02)
+
+    def ended(self) -> int:
+        """Its exit code, once all is read that it has printed."""
+        code = self.process.wait(LONGEST_S)
+        for reader in self._readers:
+            reader.join(LONGEST_S)
+        return code
+
+    def _read(self, name: str, pipe: Any) -> None:
+        for line in pipe:
+            self._lines[name].append(line)

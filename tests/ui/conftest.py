@@ -18,8 +18,8 @@ from server.demo_network import DEPLOYMENTS
 from server.ui_build import UiBuildFailed, UiMode, UiPaths, ensure_built, find_npm, install_dependencies
 from serverkit.process import RunningServer as ServerProcess
 
-START_LIMIT_S = 60.0
-DEMO_LIMIT_S = 120.0
+START_LIMIT_S = 240.0
+DEMO_LIMIT_S = 400.0
 SERVE = """
 import sys
 from pathlib import Path
@@ -90,7 +90,7 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
     finally:
         process.terminate()
         try:
-            process.wait(timeout=30)
+            process.wait(timeout=60)
         finally:
             process.kill()
             reader.join(timeout=10)
@@ -129,7 +129,7 @@ def demo_server(tmp_path_factory: pytest.TempPathFactory, built_pages: UiPaths) 
     process = ServerProcess(tmp_path_factory.mktemp("demo"), ("--demo", "--demo-rate", "0"))
     process.start()
     try:
-        with httpx.Client(headers={"X-EdgeAtlas-CSRF": "1"}, timeout=30) as client:
+        with httpx.Client(headers={"X-EdgeAtlas-CSRF": "1"}, timeout=60) as client:
             assert client.get(process.link).status_code == 303
             server = DemoServer(process=process, client=client)
             deadline = time.monotonic() + DEMO_LIMIT_S

@@ -14,7 +14,7 @@ from server.ui_build import UiPaths
 if TYPE_CHECKING:
     from conftest import DemoServer, RunningServer
 
-LIMIT_S = 180.0
+LIMIT_S = 500.0
 CHAPTERS = {
     "find": 14,
     "deployment": 10,

@@ -92,7 +92,7 @@ class Session:
 
     def __init__(self, server: "RunningServer") -> None:
         self._origin = server.origin
-        self._http = httpx.Client(base_url=server.origin, headers={"X-EdgeAtlas-CSRF": "1"}, timeout=30)
+        self._http = httpx.Client(base_url=server.origin, headers={"X-EdgeAtlas-CSRF": "1"}, timeout=60)
         assert self._http.get(server.link).status_code == 303
 
     def post(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
@@ -109,10 +109,10 @@ class Session:
             additional_headers={"Cookie": cookie, "Origin": self._origin},
         ) as socket:
             socket.send(json.dumps({"type": "connection_init"}))
-            assert json.loads(socket.recv(timeout=10))["type"] == "connection_ack"
+            assert json.loads(socket.recv(timeout=60))["type"] == "connection_ack"
             payload = {"query": query, "variables": variables}
             socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
-            message = json.loads(socket.recv(timeout=20))
+            message = json.loads(socket.recv(timeout=60))
         assert message["type"] == "next", message
         assert "errors" not in message["payload"], message
         data: dict[str, Any] = message["payload"]["data"]
@@ -154,7 +154,7 @@ def test_a_deployment_by_the_examples_becomes_ready_where_the_plan_says(server: 
     session.run(examples["400-apply"])
     planned = session.run(examples["210-plan"])["planDeployment"]
     session.run(examples["220-deploy"])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         deployment = session.run(examples["230-deployment"])["deployment"]
         if deployment["phase"] == "READY" or time.monotonic() > deadline:

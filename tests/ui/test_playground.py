@@ -34,7 +34,7 @@ def test_the_playground_serves_a_signed_in_viewer_and_asks_no_other_origin(
         cwd=built_pages.sources,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert done.stdout.count("ok: ") == STEPS

@@ -17,7 +17,7 @@ def test_the_pages_pass(built_pages: UiPaths, script: str) -> None:
         cwd=built_pages.sources,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

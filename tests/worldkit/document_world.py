@@ -57,7 +57,7 @@ class World:
 
     async def ended(self, operation: Operation | None) -> Operation:
         assert operation is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while self.ledger.view.get(operation.id) is not None:
                 await asyncio.sleep(0.01)
         record = await self.ledger.store.record("Operation", operation.id)
@@ -77,7 +77,7 @@ class World:
 
 @contextlib.asynccontextmanager
 async def world_on(store: Any, *, working: bool = True) -> AsyncIterator[World]:
-    async with asyncio.timeout(60), Ledger(store).running() as ledger:
+    async with asyncio.timeout(180), Ledger(store).running() as ledger:
         sets = DocumentSets(ledger)
         if not working:
             yield World(ledger, sets)

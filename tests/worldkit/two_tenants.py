@@ -187,7 +187,7 @@ async def _deploy(application: Application, world: World, tenant: str, marker: s
         "labels": [{"key": f"{marker}-key", "value": f"{marker}-value"}],
         "idempotencyKey": f"{marker}-idempotency",
     }
-    for _ in range(100):
+    for _ in range(600):
         answer = (await data(application, text, {"input": given}))["deploy"]
         if "deployment" in answer:
             return
@@ -246,7 +246,7 @@ def wish_of(
 
 async def _settle(application: Application, *, scalings: int) -> None:
     view = application.ledger.view
-    for _ in range(300):
+    for _ in range(1_200):
         deployments = [view.get(one) for one in view.ids("Deployment")]
         private = [view.get(one).health.status for one in view.ids("Cluster") if view.get(one).tenant_id]
         running = all(one.phase is DeploymentPhase.READY for one in deployments) and not view.ids("Operation")

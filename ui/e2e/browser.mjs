@@ -2,6 +2,8 @@
 // screenshot script share.
 import { chromium } from "playwright-core";
 
+/** Milliseconds that a page may take for anything, on a machine with much else to do. */
+export const PATIENCE_MS = 90_000;
 const FLAGS = [
   "--headless",
   "--no-sandbox",
@@ -19,6 +21,7 @@ export async function openBrowser({ executablePath, origin, width = 1280, height
   const problems = [];
   const newContext = async (more = {}) => {
     const context = await browser.newContext({ viewport: { width, height }, ...options, ...more });
+    context.setDefaultTimeout(PATIENCE_MS);
     await context.route("**/*", (route) => {
       const url = new URL(route.request().url());
       if (url.origin === origin || url.protocol === "data:" || url.protocol === "blob:") return route.continue();
@@ -56,19 +59,19 @@ export async function openPlayground(page, { signIn }) {
 }
 
 /** Opens an example by its id, runs it, and gives the text of the response pane once it holds `expected`. */
-export async function runExample(page, id, expected, { timeout = 60_000 } = {}) {
+export async function runExample(page, id, expected, { timeout = PATIENCE_MS } = {}) {
   await page.locator(`[data-example="${id}"]`).click();
   return run(page, expected, { timeout });
 }
 
 /** Runs the operation of the current tab. */
-export async function run(page, expected, { timeout = 60_000 } = {}) {
+export async function run(page, expected, { timeout = PATIENCE_MS } = {}) {
   await page.locator(".graphiql-execute-button").click();
   return responseHolding(page, expected, { timeout });
 }
 
 /** Waits until the response pane holds `expected` (Monaco draws spaces as no-break spaces); its text. */
-export async function responseHolding(page, expected, { timeout = 60_000 } = {}) {
+export async function responseHolding(page, expected, { timeout = PATIENCE_MS } = {}) {
   const pane = page.locator(".result-window .view-lines");
   const end = Date.now() + timeout;
   for (;;) {

@@ -3,9 +3,7 @@
 // would do it; a step that fails ends it with a picture of the page.
 import { createInterface } from "node:readline";
 
-import { openBrowser } from "./browser.mjs";
-
-const PATIENCE_MS = 20_000;
+import { openBrowser, PATIENCE_MS } from "./browser.mjs";
 
 export class Story {
   constructor(given) {

@@ -43,6 +43,16 @@ export async function camera(page) {
   });
 }
 
+/** The same once it stays so: what was done with the wheel may be seen a moment later. */
+export async function cameraAtRest(page) {
+  for (let before = await camera(page); ; ) {
+    await page.waitForTimeout(200);
+    const now = await camera(page);
+    if (JSON.stringify(now) === JSON.stringify(before)) return now;
+    before = now;
+  }
+}
+
 /** The revision that the picture was last drawn at. */
 export async function drawnRevision(page) {
   return Number(await page.locator(".topology-canvas").getAttribute("data-revision"));

@@ -49,7 +49,7 @@ class Batch:
     def __call__(self, *items: dict[str, Any], code: int = 0, wait: bool = False) -> list[dict[str, Any]]:
         """The answers to items, by their order."""
         self.path.write_text(yaml.safe_dump(list(items)))
-        waiting = ("--wait", "--timeout", "60s") if wait else ()
+        waiting = ("--wait", "--timeout", "180s") if wait else ()
         answers: list[dict[str, Any]] = json.loads(
             self.cli("batch", str(self.path), "--yes", *waiting, "-o", "json", code=code).stdout
         )

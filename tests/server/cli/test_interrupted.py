@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from server.cli.failures import Exit
-from serverkit.commands import CommandLine
+from serverkit.commands import LONGEST_S, Begun, CommandLine
 from serverkit.process import RunningServer
 
 SITES = ("Krakow", "Poznan", "Szczecin", "Wroclaw")
@@ -32,17 +29,6 @@ CLUSTER = {
 WALK = Path(__file__).resolve().parents[3] / "docs" / "examples" / "walk.yaml"
 
 
-def begun(run: CommandLine, *arguments: str) -> subprocess.Popen[str]:
-    """A command as a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "server.cli", *arguments],
-        env={**os.environ, **run.environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def test_a_deployment_is_waited_for_and_watched_over_a_kill_of_the_server(
     start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
@@ -54,27 +40,20 @@ def test_a_deployment_is_waited_for_and_watched_over_a_kill_of_the_server(
     run("import", "topohub:sndlib/polska")
     run("apply", "-f", str(WALK))
     run("apply", "-f", "-", "--name", "slow", given=json.dumps([CLUSTER, *NODES]))
-    watching = begun(run, "watch", "releases", "--for", "120s", "--lines")
-    assert watching.stdout is not None
-    assert watching.stdout.readline()  # the table, before anything changes
-    deploying = begun(run, "deploy", "hello/1.0", "--everywhere", "--wait", "--timeout", "90s")
-    time.sleep(0.5)
-    for _ in range(100):
-        if run.json("operation", "list", "--running"):
-            break
-        time.sleep(0.1)
+    watching = Begun(run, "watch", "releases", "--for", f"{LONGEST_S:.0f}s", "--lines")
+    watching.until(lambda: bool(watching.out))  # the table, before anything changes
+    deploying = Begun(run, "deploy", "hello/1.0", "--everywhere", "--wait", "--timeout", f"{LONGEST_S:.0f}s")
+    deploying.until(lambda: bool(run.json("operation", "list", "--running")))
     assert server.kill() != 0
     time.sleep(0.5)
     server.start()
-    out, err = deploying.communicate(timeout=120)
-    assert deploying.returncode == 0, out + err
-    assert "SUCCEEDED" in err
+    assert deploying.ended() == 0, deploying.out + deploying.err
+    assert "SUCCEEDED" in deploying.err
     assert run.json("get", "deployment", "hello")["phase"] == "READY"
-    time.sleep(2)
-    watching.terminate()
-    seen, told = watching.communicate(timeout=30)
-    assert "connecting again" in told
-    assert seen.count("→ READY") + seen.count("phase READY") >= len(SITES)
+    watching.until(lambda: watching.out.count("→ READY") + watching.out.count("phase READY") >= len(SITES))
+    watching.process.terminate()
+    watching.ended()
+    assert "connecting again" in watching.err
 
 
 def test_a_link_for_a_user_is_made_where_the_data_is_once_the_server_is_stopped(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 import yaml
 
 from server.cli.failures import Exit
-from serverkit.commands import CommandLine
+from serverkit.commands import LONGEST_S, Begun, CommandLine
 from serverkit.process import RunningServer
 
 FIVE = [word for city in ("Vienna", "München", "Milano", "Brussels", "Zürich") for word in ("--of", city)]
@@ -26,7 +24,7 @@ LINKS = "from,to,latency_ms\n1,2,0.3\n2,3,0.3\n"
 def deployment(cli: CommandLine, request: pytest.FixtureRequest) -> Iterator[str]:
     """A deployment of the walk's app within 8 ms of five cities, gone after the test."""
     name = f"t{abs(hash(request.node.name)) % 10**8}"
-    cli("deploy", "hello/1.0", "--name", name, "--within", "8ms", *FIVE, "--wait", "--timeout", "60s")
+    cli("deploy", "hello/1.0", "--name", name, "--within", "8ms", *FIVE, "--wait", "--timeout", "180s")
     yield name
     result = cli._runner.invoke(_app(), ["terminate", name, "--delete", "--yes", "--wait"], env=cli.environment)
     assert result.exit_code in (0, int(Exit.NOT_FOUND)), result.stderr
@@ -410,35 +408,12 @@ def test_a_thing_is_named_in_either_spelling_and_with_its_tenant(cli: CommandLin
 
 
 def test_a_deployment_is_watched_while_it_changes(cli: CommandLine, deployment: str) -> None:
-    seen: list[str] = []
-    watching = threading.Thread(
-        target=lambda: seen.append(_run_apart(cli, "watch", "deployment", deployment, "--for", "12s"))
-    )
-    watching.start()
-    time.sleep(5)
-    _run_apart(cli, "scale", deployment, "web=5", "--wait")
-    watching.join(60)
-    assert "SITE" in seen[0]
-    assert "replicas 2 → 5" in seen[0]
-    assert "→ READY" in seen[0]
-
-
-def _run_apart(cli: CommandLine, *arguments: str) -> str:
-    """A command as a process of its own, so that two can run at once."""
-    import os
-    import subprocess
-    import sys
-
-    done = subprocess.run(
-        [sys.executable, "-m", "server.cli", *arguments],
-        env={**os.environ, **cli.environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    watching = Begun(cli, "watch", "deployment", deployment, "--for", f"{LONGEST_S:.0f}s")
+    watching.until(lambda: "SITE" in watching.out)
+    cli("scale", deployment, "web=5", "--wait")
+    watching.until(lambda: "replicas 2 → 5" in watching.out and "→ READY" in watching.out)
+    watching.process.terminate()
+    watching.ended()
 
 
 # Many at once, and waiting
@@ -456,22 +431,22 @@ def test_many_deployments_are_begun_changed_and_ended_by_a_file_with_an_answer_f
     path = tmp_path / "begin.yaml"
     path.write_text(yaml.safe_dump(begin))
     try:
-        result = cli("batch", str(path), "--wait", "--timeout", "60s", "-o", "json", code=int(Exit.REFUSED))
+        result = cli("batch", str(path), "--wait", "--timeout", "180s", "-o", "json", code=int(Exit.REFUSED))
         answers = json.loads(result.stdout)
         assert [one["item"] for one in answers] == [1, 2, 3]
         assert [one.get("code") for one in answers] == [None, None, "ALREADY_EXISTS"]
         assert "1 of 3 were refused" in result.stderr
         for name in ("many-a", "many-b"):
-            cli("wait", name, "--timeout", "60s")
+            cli("wait", name, "--timeout", "180s")
         path.write_text(
             yaml.safe_dump([{"update": "many-a", "to": "1.1"}, {"update": "many-b", "replicas": {"web": 1}}])
         )
-        cli("batch", str(path), "--wait", "--timeout", "60s")
+        cli("batch", str(path), "--wait", "--timeout", "180s")
         assert cli.json("get", "deployment", "many-a")["appVersion"]["name"] == "1.1"
         assert "READY" in cli("get", "deployment", "many-b").stdout
     finally:
         path.write_text(yaml.safe_dump([{"terminate": name, "delete": True} for name in ("many-a", "many-b")]))
-        cli("batch", str(path), "--yes", "--wait", "--timeout", "60s")
+        cli("batch", str(path), "--yes", "--wait", "--timeout", "180s")
     cli("wait", "many-a", "--for", "gone")
 
 

@@ -53,7 +53,7 @@ def test_what_is_added_is_added_to_what_waits(cli: CommandLine, gated: str) -> N
 
 
 def test_a_pause_is_printed_like_the_others_and_waits_until_nothing_is_under_way(cli: CommandLine, gated: str) -> None:
-    paused = json.loads(cli("pause", gated, "--wait", "--timeout", "30s", "-o", "json").stdout)
+    paused = json.loads(cli("pause", gated, "--wait", "--timeout", "180s", "-o", "json").stdout)
     assert paused["deployment"]["phase"] == "PAUSED"
     assert cli("pause", gated, "-o", "name").stdout == f"deployment/{gated}\n"
     cli("wait", gated, "--for", "quiet")

@@ -1,4 +1,5 @@
 // Everything without a pointer. Where the focus is, is read from the page; only keys are pressed.
+import { PATIENCE_MS } from "../browser.mjs";
 import { allIsWell } from "../demo.mjs";
 import { check, eventually, query, same } from "../story.mjs";
 import { camera } from "../topology-page.mjs";
@@ -112,8 +113,7 @@ export async function tell(story) {
     for (const [key, holds] of moves) {
       const was = await camera(page);
       await keyboard.press(key);
-      const is = await camera(page);
-      check(holds(was, is), `${key}: ${JSON.stringify([was, is])}`);
+      await eventually(() => camera(page), (is) => holds(was, is), `${key} from ${JSON.stringify(was)}`);
     }
     await keyboard.press("Escape");
     await page.waitForURL((url) => !url.searchParams.has("select"));
@@ -217,11 +217,15 @@ export async function tell(story) {
     if (from !== undefined) await story.goTo(from);
     // Before its rows are there a list has no heads that Tab could come to.
     if (from?.startsWith("/list/")) await page.locator('[role="cell"]').first().waitFor();
-    for (let stop = 0; stop < MOST_STOPS; stop += 1) {
-      await keyboard.press("Tab");
-      const now = await focused(page);
-      if (wanted(now)) return now;
-    }
+    // What is not there yet is come to in a later round.
+    const end = Date.now() + PATIENCE_MS;
+    do {
+      for (let stop = 0; stop < MOST_STOPS; stop += 1) {
+        await keyboard.press("Tab");
+        const now = await focused(page);
+        if (wanted(now)) return now;
+      }
+    } while (Date.now() < end);
     throw new Error(`Tab does not come to ${wanted}`);
   }
 }

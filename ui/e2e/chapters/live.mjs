@@ -2,7 +2,7 @@
 // what one has before oneself is lost.
 import { allIsWell, configure, siteNamed } from "../demo.mjs";
 import { check, eventually, isMarked, mark, query, same } from "../story.mjs";
-import { camera, drawnRevision, legendCount, positions, treeItem } from "../topology-page.mjs";
+import { camera, cameraAtRest, drawnRevision, legendCount, positions, treeItem } from "../topology-page.mjs";
 
 const LABEL = `mutation($id: ID!, $value: String!) {
   updateNode(input: { id: $id, labels: [{ key: "seen", value: $value }] }) { __typename ... on Error { code message remedy path } }
@@ -30,7 +30,7 @@ export async function tell(story) {
     await page.mouse.move(x + 60, y + 40, { steps: 4 });
     await page.mouse.up();
     same(query(page, "select"), site.id, "what is selected after moving the picture");
-    view = await camera(page);
+    view = await cameraAtRest(page);
     places = await positions(page);
     await mark(page);
     check(/Ready/.test(await words()), await words());

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 
 import { allIsWell, siteNamed } from "../demo.mjs";
 import { check, eventually, query, same } from "../story.mjs";
-import { camera, positions, treeItem } from "../topology-page.mjs";
+import { camera, cameraAtRest, positions, treeItem } from "../topology-page.mjs";
 
 const LOADS = 10;
 const BAND_PX = 30;
@@ -35,7 +35,7 @@ export async function tell(story) {
     const box = await page.locator(".topology-canvas").boundingBox();
     await page.mouse.move(box.x + box.width / 3, box.y + box.height / 2);
     await page.mouse.wheel(0, -500);
-    const [view, places] = [await camera(page), await positions(page)];
+    const [view, places] = [await cameraAtRest(page), await positions(page)];
     await page.locator('[role="treeitem"]', { hasText: "Austria" }).locator(".tree-twist").click();
     await page.locator('[role="treeitem"]', { hasText: "Graz" }).waitFor();
     await page.locator(".tree").evaluate((tree) => tree.scrollTo(0, 60));
@@ -57,8 +57,9 @@ export async function tell(story) {
     await page.getByText("Waypoints", { exact: true }).click();
     const box = await page.locator(".topology-canvas").boundingBox();
     await page.mouse.move(box.x + box.width / 3, box.y + box.height / 2);
+    const before = await mapView(page);
     await page.mouse.wheel(0, -500);
-    const view = await mapView(page);
+    const view = await eventually(() => mapView(page), (now) => now.scale > before.scale, "the wheel comes nearer");
     await page.getByRole("link", { name: "Inventory" }).click();
     await page.locator(".list-kinds").waitFor();
     await page.getByRole("link", { name: "Map", exact: true }).click();

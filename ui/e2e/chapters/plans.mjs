@@ -126,7 +126,7 @@ export async function tell(story) {
     await page.getByRole("button", { name: "Apply it" }).click();
     await page.getByRole("status").getByText("It was applied at").waitFor();
     same(await page.getByRole("button", { name: "Apply…" }).count(), 0, "buttons to apply it again");
-    await page.locator(".plan-operations").getByText("Deployment of spare: succeeded").waitFor({ timeout: 40_000 });
+    await page.locator(".plan-operations").getByText("Deployment of spare: succeeded").waitFor();
     check(await isMarked(page), "the page was loaded again");
     await story.goTo(`/entity/${other}`);
     await page.getByRole("button", { name: "Apply…" }).click();
@@ -163,7 +163,7 @@ export async function tell(story) {
   const { deployments } = await story.ask('{ deployments(filter: { name: { eq: "spare" } }) { nodes { id } } }');
   await story.ask(TERMINATE, { id: deployments.nodes[0].id });
   const gone = async () => (await story.ask('{ deployments(filter: { name: { eq: "spare" } }) { totalCount } }')).deployments.totalCount;
-  await eventually(gone, (many) => many === 0, "the spare one is gone", { timeout: 40_000 });
+  await eventually(gone, (many) => many === 0, "the spare one is gone");
 }
 
 function sorted(sites) {

@@ -2,7 +2,7 @@
 // own, and nothing else is anywhere but where it was.
 import { allIsWell } from "../demo.mjs";
 import { check, eventually, isMarked, mark, same } from "../story.mjs";
-import { camera, drawnRevision, positions } from "../topology-page.mjs";
+import { camera, cameraAtRest, drawnRevision, positions } from "../topology-page.mjs";
 
 const CHANGES = 1_000;
 const BATCH = 20;
@@ -33,7 +33,7 @@ export async function tell(story) {
     await page.mouse.move(box.x + box.width / 3 + 90, box.y + box.height / 2 - 50, { steps: 5 });
     await page.mouse.up();
     await mark(page);
-    view = await camera(page);
+    view = await cameraAtRest(page);
     places = await positions(page);
     check(Object.keys(places).length > 1_000, "there is little to see");
   });
@@ -68,7 +68,7 @@ export async function tell(story) {
 
   await story.step("what is arranged anew has other places, and everything has one", async () => {
     await page.getByRole("button", { name: "Arrange everything anew" }).click();
-    check((await moved(page, places)).length > 0, "nothing was arranged");
+    await eventually(() => moved(page, places), (all) => all.length > 0, "something was arranged");
     check(Object.values(await positions(page)).every((place) => !place.includes("NaN")), "something has no place");
   });
 

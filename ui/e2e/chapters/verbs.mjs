@@ -31,7 +31,7 @@ export async function tell(story) {
   /** What runs of it: replicas of a component by site. */
   const replicas = ({ releases }, component) =>
     Object.fromEntries(releases.nodes.filter((each) => each.wanted && each.component.name === component).map((each) => [each.site.id, each.replicas]));
-  const becomes = (found, words) => eventually(async () => (await story.ask(NOW, { id })).entity, found, words, { timeout: 40_000 });
+  const becomes = (found, words) => eventually(async () => (await story.ask(NOW, { id })).entity, found, words);
   const ready = (found, words) => becomes((now) => now.phase === "READY" && found(now), words);
   const press = async (label, yes, fill = async () => {}) => {
     await page.getByRole("button", { name: label, exact: true }).click();
