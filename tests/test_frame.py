@@ -109,7 +109,7 @@ def test_this_environment_holds_what_the_lock_says() -> None:
 
 
 def _make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_every_target_has_help_or_is_a_step_of_set_up() -> None:

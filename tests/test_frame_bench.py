@@ -39,7 +39,7 @@ def _run(*arguments: str, sleep_s: int = 0) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "SLEEP": str(sleep_s)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

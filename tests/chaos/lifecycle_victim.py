@@ -45,8 +45,6 @@ async def live(folder: Path, seed: int, *, store: Store | None = None) -> None:
     dice = random.Random(seed)
     fd = os.open(folder / "acknowledged.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     async with edge_of(folder, data_folder=folder / "world", store=store) as edge:
-        if not edge.view.count("Site"):
-            await make_network(edge, **CONFIGURATION)
         await _change_for_ever(edge, dice, fd)
 
 

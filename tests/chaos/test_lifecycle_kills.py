@@ -152,10 +152,17 @@ class Toll:
     """What the clusters were made to do, none of it twice or out of order."""
 
 
+async def make_world(victims: Victims) -> None:
+    """What all lives work on is there before the first: one that is killed early leaves no half of it."""
+    async with edge_of(victims.folder, data_folder=victims.folder / "world", running=False) as edge:
+        await make_network(edge, **CONFIGURATION)
+
+
 async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) -> Toll:
     """Kills so many lives at random moments: every other one wherever it is, the others not before a change is told."""
     dice = random.Random(seed)
     toll = Toll()
+    await make_world(victims)
     while toll.kills < count:
         for _ in range(min(checked_every, count - toll.kills)):
             pid = victims.begin(dice.getrandbits(30))
@@ -271,8 +278,7 @@ async def test_a_killed_server_finishes_what_it_acknowledged(victims) -> None:
 
 async def test_what_a_killed_server_acknowledged_and_never_wrote_is_found_lost(victims) -> None:
     """The negative control: the same victim and the same check, with a store that only says that it writes."""
-    async with edge_of(victims.folder, data_folder=victims.folder / "world", running=False) as edge:
-        await make_network(edge, **CONFIGURATION)
+    await make_world(victims)
     pid = victims.begin(5, "forget")
     await victims.another()
     await asyncio.to_thread(victims.kill, pid)

@@ -31,7 +31,7 @@ NODES = [
 """What the sites have: `node_a3` takes only what tolerates its taint."""
 NAME = "shop-frontend-abcdefabcdef"
 OTHER = "shop-frontend-bbbbbbbbbbbb"
-LONGEST_S = 20.0
+LONGEST_S = 60.0
 """Whatever a backend is waited for comes within so long, or not at all."""
 
 

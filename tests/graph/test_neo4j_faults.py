@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -135,22 +134,18 @@ async def test_connections_that_were_cut_while_idle_cost_nobody_a_commit(
 
 async def test_a_network_that_swallows_is_away_within_a_bound(empty: Neo4jServer, fault_proxy: Any) -> None:
     proxy = fault_proxy(empty.port)
-    store = Neo4jStore(
-        f"bolt://127.0.0.1:{proxy.port}",
-        user=empty.user,
-        password=empty.password,
-        timeouts=Timeouts(connect=1.0, statement=1.0, lock=1.0, commit=1.0),
-    )
+    store = Neo4jStore(f"bolt://127.0.0.1:{proxy.port}", user=empty.user, password=empty.password)
     await store.open()
+    patient, store._client.timeouts = store._client.timeouts, Timeouts(connect=1.0, statement=1.0, lock=1.0, commit=1.0)
     proxy.hold()
-    began = time.monotonic()
-    with pytest.raises(StoreUnavailable):
-        await store.commits_after(0)
-    with pytest.raises(StoreUnavailable):
-        async with store.begin() as transaction:
-            await transaction.head()
-    assert time.monotonic() - began < 30
+    async with asyncio.timeout(120):
+        with pytest.raises(StoreUnavailable):
+            await store.commits_after(0)
+        with pytest.raises(StoreUnavailable):
+            async with store.begin() as transaction:
+                await transaction.head()
     proxy.mend()
+    store._client.timeouts = patient
     assert (await until_answered(store)).live == {}
     await store.close()
 
@@ -167,7 +162,7 @@ async def test_reads_go_on_and_writes_are_refused_while_the_server_is_away(
         assert ledger.stale
         assert ledger.view.find("Region", "before") is not None
         proxy.mend()
-        await asyncio.wait_for(until_committed(ledger, "after"), 30)
+        await asyncio.wait_for(until_committed(ledger, "after"), 120)
         assert not ledger.stale
         assert {getattr(one, "name", "") for one in (await check_whole(store)).live.values()} == {"before", "after"}
 

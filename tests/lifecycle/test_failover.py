@@ -171,7 +171,7 @@ async def test_what_was_lost_before_a_restart_counts_from_then(edges, tmp_path: 
         await edge.network(sites=3)
         await edge.version()
         async with edge.lifecycle.running():
-            deployment = await running(edge, failover=policy(toleration_seconds=1))
+            deployment = await running(edge, failover=policy(toleration_seconds=4))
             lost = await home(edge, deployment.id)
             await cut(edge, lost)
             before = await state(edge, deployment.id, DisplacementState.TOLERATED)

@@ -181,7 +181,7 @@ async def test_a_kept_rebalance_moves_what_gains_as_operations_that_can_be_taken
 
 async def test_a_rebalance_is_made_before_it_is_broken_and_can_be_cancelled(edges: Any) -> None:
     async with edges() as edge:
-        await world(edge, sites=2, readyAfterMs=60)
+        await world(edge, sites=2, readyAfterMs=1_000)
         deployment_id = await running(edge, "shop", edge.site_ids[0])
         await dear(edge, edge.site_ids[0])
         plan = await kept(edge, rebalancing=Rebalancing(tenant_id=edge.tenant_id))

@@ -108,7 +108,7 @@ async def test_a_second_life_does_not_take_the_first_ones_past(edge) -> None:
 
 
 async def test_a_deploy_at_once_after_a_termination_is_refused_or_whole(edge) -> None:
-    await edge.network(sites=4, latencyMs=40)
+    await edge.network(sites=4, latencyMs=400)
     await edge.version()
     deployment, operation = await edge.deploy(replicas={"web": 2})
     await edge.succeeded(operation)

@@ -61,7 +61,7 @@ async def test_versions_rise_over_connections(bed) -> None:
 async def test_quiet_observation_returns_within_seconds(bed) -> None:
     async with bed.connected() as backend:
         first = await backend.observe(after=None)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             quiet = await backend.observe(after=first.cursor)
         assert (list(quiet.releases), quiet.gone) == ([], {})
 
