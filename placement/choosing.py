@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from msgspec import structs
 
-from graph.kinds.policy import SpreadBy
+from graph.kinds.policy import ScoreWeights, SpreadBy, Term
 from placement.arrays import Floats, Ints, Mask
 from placement.guided import guided
 from placement.modelling import Modelled, modelled, recut
@@ -66,9 +67,10 @@ class Choosing:
     """Which unit goes elsewhere when several do not fit at a site: the first, not the last."""
     dearest: float | None = None
     """The price of what was divided, when it is above the policy's."""
-    spared: tuple[list[Mask], list[Floats], int] | None = None
-    """What there was before the dearest sites were left out: candidates and prices that were chosen, by unit; and how often
-    fewer were left out since, for there was no choice without."""
+    cheapest: list[Mask] | None = None
+    """By unit: the sites that would do for the least, once a total was too dear: these are not left out for their price."""
+    dear: list[Mask] = field(init=False)
+    """By unit: the sites that were left out for their price."""
     made: Modelled = field(init=False)
     choice: Choice = field(init=False)
     layout: Layout | None = field(init=False, default=None)
@@ -102,6 +104,7 @@ class Choosing:
             self.made, self.choice, self.layout = before
 
     def _begin(self) -> None:
+        self.dear = [np.zeros(len(self.problem), dtype=bool) for _ in self.units]
         self.candidates = [one.passed for one in self.screenings]
         self.rooms = [
             room_for(self.problem, unit, screening) for unit, screening in zip(self.units, self.screenings, strict=True)
@@ -114,15 +117,21 @@ class Choosing:
             self.candidates = [one & wanted if (one & wanted).any() else one for one in self.candidates]
 
     def _search(self) -> None:
+        before: tuple[Modelled, Choice, Layout] | None = None
         while True:
             self.layout = None
             self._choose()
             if not self.choice.feasible:
-                if self.cuts >= MAX_CUTS or not self._less_cheap():
-                    return
-                continue
+                if before is not None:
+                    # Told is what the last choice lacks, and not what is lacking without what was taken away.
+                    made, self.choice, self.layout = before
+                    self.made = self.made if self.layout.crowded else made
+                return
             self.layout = laid_out(self.made, self.choice)
-            if not self._wrong(self.layout) or self.cuts >= MAX_CUTS or not self._mend(self.layout):
+            if not self._wrong(self.layout) or self.cuts >= MAX_CUTS:
+                return
+            before = self.made, self.choice, self.layout
+            if not self._mend(self.layout):
                 return
 
     def _choose(self) -> None:
@@ -152,12 +161,17 @@ class Choosing:
                 high = middle
         self.made, self.choice = some
 
-    def _best(self, width: int | None) -> tuple[Modelled, Choice]:
+    def _best(self, width: int | None, *, by_price: bool = False) -> tuple[Modelled, Choice]:
+        """The best choice over so many sites; by_price: the one whose sites cost the least, whatever else is asked for."""
         narrow, pooled = True, True
+        problem = self.problem
+        if by_price:
+            policy = structs.replace(problem.policy, objective=[[Term.PRICE]], weights=ScoreWeights())
+            problem = replace(problem, policy=policy, words=replace(problem.words, preference=None))
         while True:
             look(None if self.limits is None else self.limits.stop)
             made = modelled(
-                self.problem,
+                problem,
                 self.units,
                 self.screenings,
                 self.candidates,
@@ -179,7 +193,7 @@ class Choosing:
             if made.narrow and choice.feasible and made.model.limits.core_candidates:
                 made, choice = self._around(made, choice)
             # What was cut is as large as all sites, and the model is kept with the decision.
-            made = replace(made, whole=None)
+            made = replace(made, whole=None, dear=tuple(self.dear))
             if choice.feasible or not (made.narrow or (pooled and self._poolable)):
                 return made, choice
             # Room for several components is one figure, which asks for more than is needed.
@@ -329,32 +343,34 @@ class Choosing:
         return True
 
     def _cheaper(self, layout: Layout) -> bool:
-        """Leaves out the dearer half of the sites that may be."""
-        chosen = [np.unique(self._prices(at)[rows]) for at, rows in enumerate(layout.rows)]
-        self.spared, changed = (list(self.candidates), chosen, 0), False
-        for at, prices in enumerate(chosen):
-            if len(prices) > 1:
-                self.candidates[at] = self.candidates[at] & (self._prices(at) <= prices[(len(prices) - 1) // 2])
-                changed = True
-        return changed
-
-    def _less_cheap(self) -> bool:
-        """Leaves out fewer, for without them there was no choice: what costs as much as half of those that were chosen, then
-        a quarter, at last the dearest alone. Whether there was less to leave out."""
-        if self.spared is None:
+        """Leaves out the dearer half of the sites that have a part, but for those that would do for the least."""
+        if self.problem.policy.everywhere:
             return False
-        before, chosen, times = self.spared
-        most = max(map(len, chosen))
-        if times and most >> times <= 1:
+        if self.cheapest is None:
+            self.must, self.only = (), False
+            made, choice = self._best(0, by_price=True)
+            if not choice.feasible:
+                return False
+            self.cheapest = [np.zeros(len(self.problem), dtype=bool) for _ in self.units]
+            for at, mask in enumerate(self.cheapest):
+                mask[made.rows(at)[choice.open[at]]] = True
+        fewer = [self._without_the_dearer(at, rows, self.cheapest[at]) for at, rows in enumerate(layout.rows)]
+        if all(np.array_equal(one, before) for one, before in zip(fewer, self.candidates, strict=True)):
             return False
-        self.spared = before, chosen, times + 1
-        self.cuts += 1
-        for at, prices in enumerate(chosen):
-            self.candidates[at] = before[at]
-            if len(prices) > 1:
-                dearest = prices[len(prices) - max(1, len(prices) >> (times + 1))]
-                self.candidates[at] = before[at] & (self._prices(at) < dearest)
+        self.dear = [
+            one | (before & ~left) for one, before, left in zip(self.dear, self.candidates, fewer, strict=True)
+        ]
+        self.candidates, self.must, self.only = fewer, (), False
         return True
+
+    def _without_the_dearer(self, at: int, chosen: Ints, kept: Mask) -> Mask:
+        """The candidates of a unit that are kept in any case, and those that are cheaper than half of the others chosen."""
+        prices = self._prices(at)
+        others = np.unique(prices[chosen[~kept[chosen]]])
+        found: Mask = kept.copy()
+        if len(others):
+            found |= prices < others[min((len(others) + 1) // 2, len(others) - 1)]
+        return found & self.candidates[at]
 
     def _prices(self, at: int) -> Floats:
         """(sites,): price units an hour of the least of a unit at each site."""

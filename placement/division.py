@@ -21,8 +21,7 @@ through: the days with nothing else to give are the slots, and the open replicas
 is that of the steps one by one (the tests compare them).
 
 Ties: of replicas due at the same time, the one of the smaller weight (which has more of its share outstanding) is
-first, then by a hash of salt and id. So two sites of one weight take turns over deployments, while one deployment has
-one answer.
+first, then by a hash of salt and id. So two sites of one weight take turns over apps, while one app has one answer.
 """
 
 from __future__ import annotations
@@ -89,7 +88,8 @@ def divide(
     """Replicas of each site, (sites,), which add up to `total`.
 
     `weights` are whole numbers from 0; a site of weight 0 has its least and no more. `at_least` is 0 and `at_most`
-    unlimited when not given. `salt` says whose replicas they are (a deployment's id): it decides nothing but ties.
+    unlimited when not given. `salt` says whose replicas they are (an app's id and a component's name): it decides nothing
+    but ties.
 
     With the same weights, bounds and salt no site has fewer replicas of a larger total, and each has its share
     rounded down or up. Raises `InvalidInput` when a number is out of range.

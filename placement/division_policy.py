@@ -50,7 +50,7 @@ def divide_by_policy(
     """Replicas of each site, (sites,), which add up to `total`.
 
     `demand` and `nearest` are (places,), for DEMAND: the weight of each place's users, and which of the sites is the
-    nearest to it, or -1. `salt` is the deployment's id, and decides ties alone. Every chosen site has `minEach`,
+    nearest to it, or -1. `salt` says whose replicas they are, and decides ties alone. Every chosen site has `minEach`,
     preferred or not. Raises `InvalidInput` when a number is out of range.
     """
     count = len(sites.ids)

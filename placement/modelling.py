@@ -100,6 +100,8 @@ class Modelled:
     """By unit: rows that are opened, and that have a part of a total, in any case; empty: none."""
     whole: Whole | None
     """What it was made from, before units were cut; None once it is not cut anew."""
+    dear: tuple[Mask, ...] = ()
+    """By unit: the sites that are no candidates because with them a total costs too much; empty: none."""
 
     def eligible(self, unit: int, component: int) -> Mask:
         """The bins that no rule keeps a component of a unit out of."""

@@ -41,6 +41,13 @@ NO_WEIGHT = Reason(
     unit="",
     message="it passes every rule, but the policy gives it no weight, so it has no part of the total",
 )
+TOO_DEAR = Reason(
+    rule="not_needed",
+    need="a price at which all is within the ceiling",
+    have="a higher one",
+    unit="",
+    message="it passes every rule, but a total with a part at it would cost more than the policy allows",
+)
 NO_PART = Reason(
     rule="not_needed",
     need="1",
@@ -171,7 +178,9 @@ class Refusals(Sequence[SiteRefusal]):
                 mask |= mine & refused[self._rows]
             passed = mine & screening.passed[self._rows]
             candidate = self._candidate[at][self._rows]
-            crowded = ~self.made.candidates[at][self._rows] & ~self._weightless(self._rows)
+            crowded = (
+                ~self.made.candidates[at][self._rows] & ~self._weightless(self._rows) & ~self._dear(at, self._rows)
+            )
             for name, which in (("not_needed", candidate | ~crowded), (CROWDED, crowded)):
                 mask = found.setdefault(name, np.zeros(len(self), dtype=bool))
                 mask |= passed & which
@@ -184,6 +193,11 @@ class Refusals(Sequence[SiteRefusal]):
         if weights is None or division is None or division.min_each:
             return np.zeros(np.shape(rows), dtype=bool)
         return np.asarray(weights[rows] == 0)
+
+    def _dear(self, unit: int, rows: Ints | int) -> Mask:
+        """Whether sites are no candidates of a unit for their price."""
+        dear = self.made.dear
+        return np.asarray(dear[unit][rows]) if dear else np.zeros(np.shape(rows), dtype=bool)
 
     @cached_property
     def _rivals(self) -> list[Rivals | None]:
@@ -234,7 +248,9 @@ class Refusals(Sequence[SiteRefusal]):
         if not self._candidate[unit, row]:
             if made.candidates[unit][row]:
                 return [NOT_SEARCHED]
-            return [NO_WEIGHT] if self._weightless(row) else [_crowded(made.units[unit].names)]
+            if self._weightless(row):
+                return [NO_WEIGHT]
+            return [TOO_DEAR] if self._dear(unit, row) else [_crowded(made.units[unit].names)]
         if self.choice is not None and made.problem.policy.division is not None:
             # What is open and has nothing has no part; what is not open was weighed against what is.
             place = int(self._places[unit][row])

@@ -246,6 +246,6 @@ def test_units_that_cannot_be_at_one_site_and_have_no_other_say_so(build: Builde
     web, db = (build.component(name=name, resources=amount(3000)) for name in ("web", "db"))
     decision = build.decide(web, db, policy=PlacementPolicy(components=[ComponentPolicy(component="db", apart=True)]))
     assert not decision.feasible
-    assert decision.conflicts
+    assert [one.rule for one in decision.conflicts] == ["crowded"]
     assert {one.site_id for one in decision.refusals} == {site.id}
     assert "crowded" in {reason.rule for one in decision.refusals for reason in one.reasons}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from hashlib import blake2b
 from math import ceil, floor
 
 import numpy as np
 import pytest
+from division_steps import Steps
 from hash_seeds import printed_by_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,9 +39,12 @@ class Sites:
         return [f"site_{place}" for place in range(len(self.weights))]
 
     @property
+    def steps(self) -> Steps:
+        return Steps(self.weights, self.least, self.most, self.ids, self.salt)
+
+    @property
     def limits(self) -> tuple[int, int]:
-        most = [high if weight else low for weight, low, high in zip(self.weights, self.least, self.most, strict=True)]
-        return sum(self.least), sum(most)
+        return self.steps.limits
 
     def divided(self, total: int, current: list[int] | None = None) -> list[int]:
         kept = {"ids": self.ids, "salt": self.salt, "at_least": ints(self.least), "at_most": ints(self.most)}
@@ -54,41 +55,6 @@ class Sites:
         )
         assert not isinstance(found, Indivisible), found
         return [int(one) for one in found]
-
-    def shares(self, total: int) -> list[Fraction]:
-        """What each is due: found by walking along the bends, in fractions."""
-
-        def at(x: Fraction) -> list[Fraction]:
-            return [
-                min(max(weight * x, Fraction(low)), Fraction(high if weight else low))
-                for weight, low, high in zip(self.weights, self.least, self.most, strict=True)
-            ]
-
-        bends = {Fraction(0)}
-        for weight, low, high in zip(self.weights, self.least, self.most, strict=True):
-            bends |= {Fraction(bound, weight) for bound in (low, high) if weight}
-        before = Fraction(0)
-        for bend in sorted(bends):
-            if sum(at(bend)) >= total:
-                start, end = sum(at(before)), sum(at(bend))
-                return at(before if end == start else before + (bend - before) * (total - start) / (end - start))
-            before = bend
-        return at(before)
-
-    def one_by_one(self) -> Iterator[tuple[int, list[int]]]:
-        """The method as it is defined: each replica to whom it is due first, of those below their share."""
-        has, (bottom, top) = list(self.least), self.limits
-        yield bottom, list(has)
-        for total in range(bottom + 1, top + 1):
-            shares = self.shares(total)
-            below = [place for place in range(len(has)) if has[place] < shares[place]]
-            turn = min(below, key=lambda place: (Fraction(has[place] + 1, self.weights[place]), *self._tie(place)))
-            has[turn] += 1
-            yield total, list(has)
-
-    def _tie(self, place: int) -> tuple[int, bytes, str]:
-        id_ = self.ids[place]
-        return self.weights[place], blake2b(f"{self.salt}\0{id_}".encode(), digest_size=8).digest(), id_
 
 
 @st.composite
@@ -105,7 +71,7 @@ def some_sites(draw: st.DrawFn) -> Sites:
 @SETTINGS
 @given(some_sites())
 def test_every_total_is_divided_as_if_replicas_were_given_one_by_one(sites: Sites) -> None:
-    for total, expected in sites.one_by_one():
+    for total, expected in sites.steps.one_by_one():
         assert sites.divided(total) == expected
         if total > 30:
             break
@@ -118,7 +84,7 @@ def test_each_site_has_its_share_rounded_down_or_up_within_its_bounds_and_the_su
     for total in range(bottom, min(top, bottom + 40) + 1):
         found = sites.divided(total)
         assert sum(found) == total
-        for has, share, low, high in zip(found, sites.shares(total), sites.least, sites.most, strict=True):
+        for has, share, low, high in zip(found, sites.steps.shares(total), sites.least, sites.most, strict=True):
             assert floor(share) <= has <= ceil(share)
             assert low <= has <= max(low, high)
 
@@ -174,7 +140,7 @@ def test_a_replica_that_is_due_late_may_be_given_before_an_earlier_one_was_allow
     weights: list[int], least: list[int], most: list[int]
 ) -> None:
     sites = Sites(weights, least, most)
-    for total, expected in sites.one_by_one():
+    for total, expected in sites.steps.one_by_one():
         assert sites.divided(total) == expected
         if total > 80:
             break
