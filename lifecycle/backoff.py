@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 JITTER_FROM = 0.5
 SOONER = 0.1
 """The part of its pause for which what speaks again is left alone all the same: else each word of it would be a probe."""
+PROBED_S = 1.0
+"""Whoever is behind a probe asks again after so long at most, for the end of it may tell nothing: then another may begin."""
 
 
 def pause_s(attempt: int, *, base_s: float, cap_s: float, seed: int, key: str) -> float:
@@ -61,10 +63,12 @@ class Breakers:
         found.probing = True
         return True
 
-    def opens_at(self, way: str) -> float:
-        """When the next probe may begin, by the monotonic clock."""
+    def next_at(self, way: str, *, now: float) -> float:
+        """When it is to be asked again whether a call may begin, by the monotonic clock."""
         found = self._ways.get(way)
-        return found.open_until if found is not None else 0.0
+        if found is None:
+            return now
+        return now + min(found.pause_s, PROBED_S) if found.probing else max(found.open_until, now)
 
     def unanswered(self, way: str, *, now: float) -> None:
         """A call to the site was not answered."""

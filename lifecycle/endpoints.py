@@ -52,9 +52,9 @@ class Endpoints:
             self.breakers.released(endpoint)
 
     def next_at(self, endpoint: str, *, now: float) -> float | None:
-        """When a call may begin there, if none may now for a reason that passes with time."""
+        """When to ask again whether a call may begin there, if none may now for a reason that passes with time."""
         if not self.breakers.closed(endpoint):
-            return max(self.breakers.opens_at(endpoint), now)
+            return self.breakers.next_at(endpoint, now=now)
         rate, bucket = self._rates.get(endpoint), self._buckets.get(endpoint)
         if rate is None or bucket is None or bucket.tokens >= 1:
             return None

@@ -176,7 +176,7 @@ class Reconciler:
 
     async def _wait(self) -> None:
         now = self._clock.monotonic()
-        due = self._worklist.next_due(now=now)
+        due = self._worklist.next_due(now=now, connected=self._clusters)
         seconds = self._settings.resync_s if due is None else max(due - now, LEAST_WAIT_S)
         await ring_or_sleep(self._bell, self._clock, seconds)
 
@@ -265,7 +265,7 @@ class Reconciler:
     def _not_called(self, release_id: str, cluster_id: str, site_id: str) -> None:
         """No call comes of a release that was taken: was it to try a site or an endpoint that is left alone, another may."""
         self._breakers.released(way(cluster_id, site_id))
-        self._endpoints.breakers.released(self._worklist.endpoint_of(cluster_id))
+        self._endpoints.breakers.released(self._worklist.endpoint_taken(release_id))
         self._worklist.finished(release_id, now=self._clock.monotonic())
 
     def _holds(self, one: Claim) -> bool:
@@ -295,7 +295,7 @@ class Reconciler:
 
     def _learn(self, one: Claim, key: str, outcome: Outcome) -> None:
         """What the end of a call tells of its site and of the endpoint behind which it is."""
-        endpoint, now = self._worklist.endpoint_of(one.cluster_id), self._clock.monotonic()
+        endpoint, now = self._worklist.endpoint_taken(one.release.id), self._clock.monotonic()
         if isinstance(outcome, BackendUnreachable):
             self._breakers.released(key)
             self._endpoints.breakers.unanswered(endpoint, now=now)

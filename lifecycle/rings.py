@@ -64,6 +64,9 @@ class Rings:
 
     def applied(self, commit: Commit) -> None:
         """Rings for the releases that a commit touched, and for those of a site that came back."""
+        # Once for all that it changes of clusters, for all there are are looked at.
+        if any(one.kind == "Cluster" and reach_of(one.before) != reach_of(one.after) for one in commit.changes):
+            self.reach()
         for change in commit.changes:
             if change.kind == "Release":
                 self._release_changed(change)
@@ -76,8 +79,6 @@ class Rings:
             elif change.kind == "Deployment" and resumed(change):
                 self._ring_all("deployment_id", change.id)
             elif change.kind == "Cluster":
-                if reach_of(change.before) != reach_of(change.after):
-                    self.reach()
                 if is_another(change):
                     self._anew.add(change.id)
                 if came_back(change):

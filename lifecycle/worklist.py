@@ -47,6 +47,8 @@ class Worklist:
         """What was taken and whose result is not written yet."""
         self._calling: dict[str, Entry] = {}
         """Those of them whose call has not ended: these are what is bounded."""
+        self._taken_at: dict[str, str] = {}
+        """The endpoints of those that are being worked on, as they were when they were taken."""
         self._ahead = 0
         """How many of those may be taken although there is no slot for their call yet."""
         self._again: dict[str, tuple[float, Entry]] = {}
@@ -72,6 +74,10 @@ class Worklist:
         """The endpoint of a cluster; its id while none was noted."""
         return self._endpoint_of.get(cluster_id, cluster_id)
 
+    def endpoint_taken(self, release_id: str) -> str:
+        """The endpoint that a release which is being worked on was taken for; its cluster may be at another by now."""
+        return self._taken_at[release_id]
+
     def ring(self, entry: Entry, *, due: float = 0.0, now: float = 0.0) -> None:
         """Has the release looked at: at once, or when it is due by the monotonic clock.
 
@@ -90,10 +96,15 @@ class Worklist:
             self._ticket += 1
             heapq.heappush(self._timed, (due, self._ticket, entry))
 
-    def next_due(self, *, now: float) -> float | None:
-        """When something may begin that may not now: the next one on the clock, or an endpoint that is waited for."""
+    def next_due(self, *, now: float, connected: Container[str]) -> float | None:
+        """When something may begin that may not now: the next one on the clock, or an endpoint that is waited for.
+
+        What waits for a cluster that is not connected begins when that is, and rings then.
+        """
         found = [] if (timed := self._next_timed()) is None else [timed]
         for cluster_id in self._flows.waiting():
+            if cluster_id not in connected:
+                continue
             at = self._endpoints.next_at(self.endpoint_of(cluster_id), now=now)
             if at is not None:
                 found.append(at)
@@ -158,6 +169,7 @@ class Worklist:
         if entry is None:
             return
         self.returned(release_id)
+        del self._taken_at[release_id]
         self._rung_at.pop(release_id, None)
         again = self._again.pop(release_id, None)
         if again is not None:
@@ -193,6 +205,7 @@ class Worklist:
     def begin(self, entry: Entry) -> None:
         """An entry that was taken out is worked on from now on."""
         self._running[entry.release_id] = self._calling[entry.release_id] = entry
+        self._taken_at[entry.release_id] = self.endpoint_of(entry.cluster_id)
         self._on_way[entry.way] = self._on_way.get(entry.way, 0) + 1
         self._at_cluster[entry.cluster_id] = self._at_cluster.get(entry.cluster_id, 0) + 1
 
@@ -207,7 +220,7 @@ class Worklist:
 
     def put_off(self, entry: Entry, *, now: float) -> None:
         """The site is left alone: an entry waits on the clock until the breaker lets one through."""
-        self.ring(entry, due=max(self._breakers.opens_at(entry.way), now + 0.001), now=now)
+        self.ring(entry, due=max(self._breakers.next_at(entry.way, now=now), now + 0.001), now=now)
 
     # Inside
 

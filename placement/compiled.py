@@ -164,7 +164,10 @@ def _compile_apart(lacking: Sequence[Compiled[Any, Any]], stop: Stop | None) -> 
     command = [sys.executable, "-m", "placement.compiling", str(_folder or ""), *names]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(one or os.getcwd() for one in sys.path)}
     try:
-        child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603  # our own module
+        # In a group of its own: who interrupts this process at a terminal means this one, which ends the other.
+        child = subprocess.Popen(  # noqa: S603  # our own module
+            command, env=environment, stdin=subprocess.DEVNULL, process_group=0
+        )
     except OSError:
         return
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import Any
 
@@ -11,7 +12,7 @@ from drivers.port import BackendUnreachable
 from graph.kinds import Dependency, DeploymentPhase, ReleasePhase
 from graph.refusal import Unavailable
 from lifecycle import reconciler
-from lifecyclekit.edge import QUICK, Edge
+from lifecyclekit.edge import QUICK, AtHand, Edge
 
 LEFT_ALONE = dataclasses.replace(QUICK, breaker_after=1)
 """One call without an answer is enough."""
@@ -22,12 +23,18 @@ class Away:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.back = False
-        self.calls = 0
+        self.calls = self.ended = 0
+        self.go = asyncio.Event()
+        """Cleared, calls do not end."""
+        self.go.set()
         inner = reconciler.outcome_of
 
         async def outcome_of(*given: Any, **named: Any) -> Any:
             self.calls += 1
-            return await inner(*given, **named) if self.back else BackendUnreachable("nobody answers")
+            answers = self.back
+            await self.go.wait()
+            self.ended += 1
+            return await inner(*given, **named) if answers else BackendUnreachable("nobody answers")
 
         monkeypatch.setattr(reconciler, "outcome_of", outcome_of)
 
@@ -73,3 +80,25 @@ async def test_a_claim_that_the_store_did_not_take_does_not_use_up_the_probe(edg
         await edge.until(lambda: refused, what="a claim that is not taken")
         away.back = True
         await edge.phase(deployment_id, DeploymentPhase.READY)
+
+
+async def test_the_end_of_a_probe_counts_for_the_endpoint_that_was_tried(edges, monkeypatch) -> None:
+    """Its cluster is given another endpoint meanwhile, as an operator would; another cluster is still at that one."""
+    away = Away(monkeypatch)
+    async with edges(settings=LEFT_ALONE, driver=AtHand()) as edge:
+        await edge.network(sites=2, clusters=2, endpoint="unix:/run/edge.sock", observeEveryMs=20)
+        await edge.version()
+        for number in range(2):
+            await edge.connected(number)
+        await edge.deploy("moves", sites=[edge.site_ids[0]])
+        await edge.until(lambda: away.calls, what="a call that is not answered")
+        away.go.clear()
+        calls = away.calls
+        await edge.until(lambda: away.calls > calls, what="a probe")
+        first = edge.cluster_ids[0]
+        await edge.change(lambda edit: edit.replace(edit.get(first), endpoint="unix:/run/elsewhere.sock"))
+        stays, _ = await edge.deploy("stays", sites=[edge.site_ids[1]])
+        away.go.set()
+        await edge.until(lambda: away.ended > calls, what="the end of the probe")
+        away.back = True
+        await edge.phase(stays.id, DeploymentPhase.READY)

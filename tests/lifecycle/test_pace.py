@@ -47,13 +47,13 @@ def test_a_breaker_opens_after_some_unanswered_calls_and_lets_one_probe_at_a_tim
     breaker.unanswered("s", now=0)
     assert not breaker.admit("s", now=0)
     assert breaker.admit("t", now=0)
-    opens = breaker.opens_at("s")
+    opens = breaker.next_at("s", now=0)
     assert 0 < opens <= 1
     assert breaker.admit("s", now=opens)
     assert not breaker.admit("s", now=opens)
     breaker.unanswered("s", now=opens)
-    assert breaker.opens_at("s") > opens + 0.9
-    later = breaker.opens_at("s")
+    assert breaker.next_at("s", now=0) > opens + 0.9
+    later = breaker.next_at("s", now=0)
     assert breaker.admit("s", now=later)
     breaker.released("s")
     assert breaker.admit("s", now=later)
@@ -83,15 +83,15 @@ def test_whoever_speaks_again_is_probed_sooner_and_not_at_every_word() -> None:
     assert not breaker.sooner("s", now=0), "it is not left alone"
     for _ in range(3):
         breaker.unanswered("s", now=100)
-    pause = breaker.opens_at("s") - 100
+    pause = breaker.next_at("s", now=0) - 100
     assert breaker.sooner("s", now=100)
-    assert breaker.opens_at("s") == pytest.approx(100 + pause / 10)
+    assert breaker.next_at("s", now=0) == pytest.approx(100 + pause / 10)
     assert not breaker.sooner("s", now=100), "it was told already"
     assert not breaker.admit("s", now=100)
     assert breaker.admit("s", now=100 + pause / 10)
     assert not breaker.sooner("s", now=100 + pause / 10), "it is being probed"
     breaker.unanswered("s", now=200)
-    assert breaker.opens_at("s") - 200 > pause, "the next pause grows as if nothing had been said"
+    assert breaker.next_at("s", now=0) - 200 > pause, "the next pause grows as if nothing had been said"
     assert breaker.sooner("s", now=200, share=0.0)
     assert breaker.admit("s", now=200)
 
@@ -167,7 +167,7 @@ def test_the_earlier_of_two_times_holds() -> None:
     work.ring(entry(1), due=9.0)
     work.ring(entry(1), due=4.0)
     work.ring(entry(1), due=7.0)
-    assert work.next_due(now=0.0) == 4.0
+    assert work.next_due(now=0.0, connected=("c", "d")) == 4.0
     assert take(work, 3.9) == []
     assert take(work, 4.0) == [entry(1)]
     assert take(work, 10.0) == []
@@ -191,8 +191,8 @@ def test_a_site_that_is_left_alone_has_its_work_parked_until_the_probe() -> None
     taken = work.take(now=0.0, connected=("c",), wants=lambda one: True, limit=99)
     assert taken.ready == [entry(9, "t")]
     assert len(taken.parked) == 5
-    assert work.next_due(now=0.0) == breaker.opens_at(way("c", "s"))
-    probe = take(work, breaker.opens_at(way("c", "s")))
+    assert work.next_due(now=0.0, connected=("c", "d")) == breaker.next_at(way("c", "s"), now=0)
+    probe = take(work, breaker.next_at(way("c", "s"), now=0))
     assert len(probe) == 1
     breaker.answered(way("c", "s"))
     work.finished(probe[0].release_id, now=2)
@@ -229,7 +229,7 @@ def test_what_is_to_be_looked_at_later_is_when_that_is_found_while_it_is_asked_a
         return False
 
     assert work.take(now=0.0, connected=("c",), wants=later, limit=99).ready == []
-    assert work.next_due(now=0.0) == 5.0
+    assert work.next_due(now=0.0, connected=("c", "d")) == 5.0
     assert take(work, 5.0) == [entry(1)]
 
 
@@ -451,8 +451,8 @@ def test_an_endpoint_that_does_not_answer_is_tried_by_one_call_whatever_the_site
     for number in range(4):
         work.ring(entry(number, f"s{number}", reached[number % 2]))
     assert take(work) == []
-    opens = work.next_due(now=0.0)
-    assert opens == endpoint.breakers.opens_at("e") > 0
+    opens = work.next_due(now=0.0, connected=("c", "d"))
+    assert opens == endpoint.breakers.next_at("e", now=0) > 0
     [probe] = take(work, opens)
     assert take(work, opens) == []
     endpoint.breakers.answered("e")
@@ -460,11 +460,60 @@ def test_an_endpoint_that_does_not_answer_is_tried_by_one_call_whatever_the_site
     assert len(take(work, opens)) == 3
 
 
+def test_whoever_is_behind_a_probe_does_not_ask_again_and_again_until_it_ends() -> None:
+    work, breaker = worklist()
+    for _ in range(3):
+        breaker.unanswered(way("c", "s"), now=0)
+    for number in range(3):
+        work.ring(entry(number))
+    opens = breaker.next_at(way("c", "s"), now=0)
+    assert take(work) == []
+    taken = work.take(now=opens, connected=("c",), wants=lambda one: True, limit=9)
+    assert (len(taken.ready), len(taken.parked)) == (1, 2)
+    asked = work.next_due(now=opens, connected=("c",))
+    assert asked is not None
+    assert asked >= opens + 0.25
+    breaker.released(way("c", "s"))
+    assert len(take(work, asked)) == 1, "the end of the probe told nothing, so another begins"
+
+
+def test_whoever_is_behind_the_probe_of_an_endpoint_does_not_ask_again_and_again_until_it_ends() -> None:
+    work = Worklist(SETTINGS, breakers(), endpoint := endpoints())
+    for _ in range(3):
+        endpoint.breakers.unanswered("c", now=0.0)
+    for number in range(2):
+        work.ring(entry(number, f"s{number}"))
+    opens = endpoint.breakers.next_at("c", now=0)
+    assert len(take(work, opens)) == 1
+    asked = work.next_due(now=opens, connected=("c",))
+    assert asked is not None
+    assert asked >= opens + 0.25
+
+
+def test_what_waits_for_a_cluster_that_is_not_connected_has_nobody_look_at_its_endpoint() -> None:
+    work = Worklist(SETTINGS, breakers(), endpoint := endpoints())
+    for _ in range(3):
+        endpoint.breakers.unanswered("c", now=0.0)
+    work.ring(entry(1))
+    later = endpoint.breakers.next_at("c", now=0) + 1
+    assert work.next_due(now=later, connected=()) is None
+    assert work.next_due(now=later, connected=("c",)) == later
+
+
+def test_an_endpoint_is_told_of_a_call_that_was_begun_there_although_its_cluster_is_at_another_by_now() -> None:
+    work, _ = worklist()
+    work.reach("c", "e")
+    work.ring(entry(1))
+    take(work)
+    work.reach("c", "f")
+    assert (work.endpoint_taken("release_1"), work.endpoint_of("c")) == ("e", "f")
+
+
 def test_a_probe_of_an_endpoint_that_nobody_has_work_for_is_given_back() -> None:
     work = Worklist(SETTINGS, breakers(), endpoint := endpoints())
     for _ in range(3):
         endpoint.breakers.unanswered("c", now=0.0)
-    later = endpoint.breakers.opens_at("c")
+    later = endpoint.breakers.next_at("c", now=0)
     work.ring(entry(1))
     assert work.take(now=later, connected=("c",), wants=lambda one: False, limit=9).ready == []
     work.ring(entry(2))

@@ -6,18 +6,15 @@ endpoint allow is the endpoint's, and a worker takes its part of that.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 
-from drivers.port import ClusterAccess, SamplingBackend
 from drivers.registry import DriverRegistry
-from drivers.simulated import SimulatedDriver
 from drivers.simulated.effects import Outcome
 from faultkit.logical_time import LogicalClock, run
 from faultkit.scenarios import SMALL
@@ -30,7 +27,7 @@ from lifecycle.endpoints import Endpoints
 from lifecycle.service import Lifecycle
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import PARTITIONS, Share
-from lifecyclekit.edge import Edge
+from lifecyclekit.edge import AtHand, Edge
 
 SITES = 60
 ENDPOINT = "unix:/run/edge.sock"
@@ -40,13 +37,6 @@ PART = 0.5
 """Of everything, this worker's."""
 ALLOWED = min(RATES) * PART
 HALF = frozenset(range(int(PARTITIONS * PART)))
-
-
-class AtHand(SimulatedDriver):
-    """Clusters that say that they are behind an endpoint, and are in this process."""
-
-    def connect(self, access: ClusterAccess) -> AbstractAsyncContextManager[SamplingBackend]:
-        return super().connect(dataclasses.replace(access, endpoint=None))
 
 
 async def begun(folder: Path) -> list[float]:

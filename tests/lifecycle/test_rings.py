@@ -40,3 +40,16 @@ async def test_others_have_a_turn_after_each_few_releases_and_all_are_compared(
         await asyncio.wait([sweep])
         assert counts == [0, 2, 4, 6, 7]
         assert compared == [one.id for one in edge.releases(deployment.id)]
+
+
+async def test_where_clusters_are_is_read_once_for_all_that_a_commit_makes(
+    edges: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with edges(running=False) as edge:
+        own = edge.lifecycle.reconciler._rings
+        read: list[str] = []
+        monkeypatch.setattr(own._worklist, "reach", lambda cluster_id, endpoint: read.append(cluster_id))
+        end = edge.ledger.view.follow(own)
+        await edge.network(sites=SITES, nodes=0, clusters=SITES)
+        end()
+        assert sorted(read) == sorted(edge.cluster_ids)

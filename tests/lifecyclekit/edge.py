@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from drivers.port import Driver
+from drivers.port import ClusterAccess, Driver, SamplingBackend
 from drivers.registry import DriverRegistry
 from drivers.simulated import SimulatedDriver, journal_path
 from drivers.simulated.world import World
@@ -76,6 +78,13 @@ def everything(reader: Reader) -> Reader:
 
 def asking(action: str = "test", **fields: Any) -> Request:
     return Request(author="user_test", action=action, **fields)
+
+
+class AtHand(SimulatedDriver):
+    """Clusters that say that they are behind an endpoint, and are in this process."""
+
+    def connect(self, access: ClusterAccess) -> AbstractAsyncContextManager[SamplingBackend]:
+        return super().connect(dataclasses.replace(access, endpoint=None))
 
 
 class Edge:

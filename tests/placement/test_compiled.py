@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from placement import compiled
 from placement.compiled import Numbers, Row, kernel, part
 
 FACTOR = 3
@@ -105,3 +107,17 @@ def test_placement_is_imported_without_the_compiler() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=here)
 
     assert found.stdout.strip() == "False"
+
+
+def test_whoever_interrupts_a_process_at_a_terminal_does_not_interrupt_what_compiles_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal tells all of the group that runs in it."""
+    compiler, told = tmp_path / "compiler", tmp_path / "group"
+    compiler.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'import os; print(os.getpgid(0))' > {told}\n")
+    compiler.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(compiler))
+
+    compiled._compile_apart([weighed], None)
+
+    assert int(told.read_text()) != os.getpgid(0)
