@@ -11,6 +11,7 @@ at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from graph.change import Change
 from graph.kinds import (
@@ -204,9 +205,15 @@ class Concerned:
         was, now = _cluster(before), _cluster(after)
         if was == now:
             return
-        yield from ((one, False) for one in self._at("cluster_id", cluster_id))
-        if isinstance(after, Cluster) and not is_down(after):
-            for site_id in sorted(after.site_ids):
+        if was is None or now is None or was.whole != now.whole:
+            yield from ((one, False) for one in self._at("cluster_id", cluster_id))
+            sites = frozenset[str]() if now is None else now.serves
+        else:
+            sites = (was.serves ^ now.serves) | (was.away ^ now.away)
+            for site_id in sorted(sites):
+                yield from ((one, False) for one in self._through(cluster_id, site_id))
+        if isinstance(after, Cluster) and now is not None and not is_down(after):
+            for site_id in sorted(sites & now.serves):
                 yield from self._of_room(site_id)
 
     def _of_room(self, site_id: str, *, by: tuple[Node, Node] | None = None) -> Iterator[tuple[str, bool]]:
@@ -223,6 +230,10 @@ class Concerned:
     def _at(self, field: str, value: str) -> list[str]:
         found = {one.deployment_id for one in each(self._reader, Release, field, value)}
         return sorted(found & self._watched)
+
+    def _through(self, cluster_id: str, site_id: str) -> list[str]:
+        here = each(self._reader, Release, "site_id", site_id)
+        return sorted({one.deployment_id for one in here if one.cluster_id == cluster_id} & self._watched)
 
     def _staying_at(self, site_id: str) -> set[str]:
         """Those that are to stay at a site: what is only still to be removed there may be wanted there again."""
@@ -294,8 +305,17 @@ def _room(node: object) -> tuple[object, ...] | None:
     return (node.usable, node.foreign_use) if isinstance(node, Node) else None
 
 
-def _cluster(cluster: object) -> tuple[object, ...] | None:
+class _Cluster(NamedTuple):
+    """What of a cluster matters: of all its sites, and of some."""
+
+    whole: tuple[bool, bool]
+    serves: frozenset[str]
+    away: frozenset[str]
+    """Sites that it finds away."""
+
+
+def _cluster(cluster: object) -> _Cluster | None:
     if not isinstance(cluster, Cluster):
         return None
-    away = tuple(one.of for one in cluster.findings if one.away)
-    return is_down(cluster), away, cluster.site_ids, cluster.schedulable
+    away = frozenset(one.of for one in cluster.findings if one.away)
+    return _Cluster((is_down(cluster), cluster.schedulable), frozenset(cluster.site_ids), away)

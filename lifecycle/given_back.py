@@ -1,8 +1,8 @@
 """Memory that decisions have let go of, given back to the system.
 
 A decision on a large graph makes and drops arrays of some tens of megabytes, in whichever thread it runs. The allocator of
-the C library keeps what was let go of for each thread apart, so that a process came to hold several hundred megabytes that
-nobody used. Asking it to give that back takes some milliseconds, so it is asked once in a second of deciding, and not after
+the C library keeps what was let go of for each thread apart, so that a process comes to hold several hundred megabytes that
+nobody uses. Asking it to give that back takes some milliseconds, so it is asked once in a second of deciding, and not after
 each.
 """
 

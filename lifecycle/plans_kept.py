@@ -112,24 +112,13 @@ def seen_plan(reader: Reader, plan_id: str, *, path: str = "input.id") -> Plan:
 
 
 def keep_plan(edit: Edit, new: NewPlan, *, allowed: Allowed) -> Plan:
-    """Files the steps and makes the plan; expired ones of the same owner make room first.
+    """Files the steps and makes the plan; expired ones of the same owner make room for one that somebody asks for.
 
     Raises LimitExceeded, and what `allowed` raises.
     """
-    owned = () if new.tenant_id is None else ("tenant_id", new.tenant_id)
-    kept = 0
-    for one in list(each(edit, Plan, *owned)):
-        if one.tenant_id != new.tenant_id or one.kind is PlanKind.FAILOVER:
-            # Of those each deployment has one at most, and they go with their reasons.
-            continue
-        if one.expires_at <= edit.at:
-            edit.delete(one)
-        else:
-            kept += 1
-    if kept >= MAX_PLANS and new.kind is not PlanKind.FAILOVER:
-        raise LimitExceeded(
-            f"{MAX_PLANS} plans are kept already", remedy="delete one, or wait until one expires", path="input"
-        )
+    if new.kind is not PlanKind.FAILOVER:
+        # Of those each deployment has one at most, and they go with their reasons.
+        _make_room(edit, new.tenant_id)
     plan = edit.create(
         Plan,
         tenant_id=new.tenant_id,
@@ -153,6 +142,22 @@ def keep_plan(edit: Edit, new: NewPlan, *, allowed: Allowed) -> Plan:
         edit, plan, "PlanKept", f"A {plan.kind.name} plan of {plan.step_count} deployments is kept.", author=new.author
     )
     return plan
+
+
+def _make_room(edit: Edit, tenant_id: str | None) -> None:
+    owned = () if tenant_id is None else ("tenant_id", tenant_id)
+    kept = 0
+    for one in list(each(edit, Plan, *owned)):
+        if one.tenant_id != tenant_id or one.kind is PlanKind.FAILOVER:
+            continue
+        if one.expires_at <= edit.at:
+            edit.delete(one)
+        else:
+            kept += 1
+    if kept >= MAX_PLANS:
+        raise LimitExceeded(
+            f"{MAX_PLANS} plans are kept already", remedy="delete one, or wait until one expires", path="input"
+        )
 
 
 def apply_plan(

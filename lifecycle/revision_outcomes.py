@@ -2,8 +2,7 @@
 
 A revision is filed when it is asked for and never changed, so what became of it is not in it. The numbers of those that were
 never approved, and of those that were observed as a whole, say it for the newest KNOWN; they are rising integers of a few
-bytes, since they are written with every step of a deployment. One that is
-older than that says nothing of its earlier ones.
+bytes, since they are written with every step of a deployment. One that is older than that says nothing of its earlier ones.
 """
 
 from __future__ import annotations

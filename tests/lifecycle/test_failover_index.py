@@ -26,7 +26,7 @@ from graph.kinds import (
 from graph.kinds.geography import Coverage, LatencyTarget, Place, SiteReach
 from graph.kinds.policy import ComponentPolicy, PlacementPolicy, SiteSelector, Spread, SpreadBy
 from graph.paths import network_of
-from graph.values import Health, HealthStatus, Position
+from graph.values import Finding, Health, HealthStatus, Position
 from lifecycle import failover_room
 from lifecycle.failover_index import Concerned
 from lifecyclekit.graphs import APPLY, deployed, down
@@ -62,6 +62,35 @@ def test_a_site_that_goes_down_concerns_what_runs_there_and_nothing_else(build: 
     told = concerned(build, site, health=down(1))
     assert told == {here.id: False}
     assert off.id not in told
+
+
+def test_a_cluster_that_goes_down_concerns_all_that_runs_through_it(build: Builder) -> None:
+    west, east = build.site(cluster=False), build.site(cluster=False)
+    cluster = build.cluster(west, east)
+    here = [deployed(build, site).id for site in (west, east)]
+    deployed(build, build.site())
+    assert concerned(build, cluster, health=down(1)) == dict.fromkeys(here, False)
+
+
+@pytest.mark.parametrize("change", ["finds", "leaves"])
+def test_what_a_cluster_finds_or_serves_otherwise_concerns_what_runs_through_it_there(
+    build: Builder, change: str
+) -> None:
+    west, east = build.site(cluster=False), build.site(cluster=False)
+    away = Finding(of=west.id, away=True, words="no answer")
+    cluster = build.cluster(west, east, findings=[away] if change == "finds" else [])
+    here, _ = deployed(build, west), deployed(build, east)
+    fields = {"findings": []} if change == "finds" else {"site_ids": [east.id]}
+    assert concerned(build, cluster, **fields) == {here.id: False}
+
+
+def test_a_site_that_a_cluster_serves_by_now_concerns_who_may_want_it_and_nobody_at_the_others(build: Builder) -> None:
+    west, east, there = build.site(cluster=False), build.site(cluster=False), build.site()
+    cluster = build.cluster(west)
+    deployed(build, west)
+    wants = deployed(build, there, policy=PlacementPolicy(everywhere=True, sites=SiteSelector(site_ids=[east.id])))
+    deployed(build, there, policy=PlacementPolicy(everywhere=True, sites=SiteSelector(site_ids=[west.id])))
+    assert concerned(build, cluster, site_ids=[west.id, east.id]) == {wants.id: True}
 
 
 def test_a_label_concerns_what_runs_there_and_who_may_want_it(build: Builder) -> None:
