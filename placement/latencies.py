@@ -8,6 +8,7 @@ event loop, where a search of some milliseconds a place would hold everybody up,
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -22,9 +23,11 @@ from placement.compiled import Small
 from placement.latency import Entries, EntryPoints, Target
 from placement.neighbours import pairs_in
 from placement.searches import Row, Searches, searched, with_places
-from placement.solve.entries import Listed, matrix_of, nearest, taken, turned
+from placement.solve.entries import Listed, matrix_of, nearest, put_by_column, taken, turned
 from placement.stopping import Stop
 
+AT_ONCE = 1 << 22
+"""Entries of places, about, that are taken together: 48 MiB of them."""
 _FIRST_GUESS = 3.0
 """How many times the estimate for a distance is searched first for the sites within it."""
 
@@ -207,13 +210,34 @@ def _reach(searches: Searches, network: Network, place: Entries, wanted: Ints, t
 
 
 def _by_site(found: Sequence[Row], limits: Sequence[float], place: Small, *, count: int) -> Listed:
-    """What each search found within its limit by site; what has no place among so many sites is left out."""
+    """What each search found within its limit by site; what has no place among so many sites is left out.
+
+    Thousands of places may be in reach of every site. Of so many some are taken at a time, once to count them and once to
+    put them where they belong, so that nothing of the size of all is made but what is given back.
+    """
+    sizes = [len(one.sites) for one in found]
+    if sum(sizes) <= AT_ONCE:
+        return turned(_taken(found, limits, place), columns=count)
+    cuts = np.flatnonzero(np.diff(np.cumsum(sizes) // AT_ONCE)) + 1
+    slices = [slice(*both) for both in itertools.pairwise([0, *cuts.tolist(), len(found)])]
+    start = np.zeros(count + 1, dtype=np.int64)
+    for one in slices:
+        start[1:] += np.bincount(_taken(found[one], limits[one], place).column, minlength=count)
+    start = np.cumsum(start)
+    free, target, latency = start[:-1].copy(), np.empty(start[-1], dtype=np.int32), np.empty(start[-1])
+    for one in slices:
+        put_by_column(_taken(found[one], limits[one], place), one.start, free, target, latency)
+    return Listed(start, target, latency)
+
+
+def _taken(found: Sequence[Row], limits: Sequence[float], place: Small) -> Listed:
+    """What some searches found within their limits, one after the other."""
     size = sum(len(one.sites) for one in found)
     column, latency = np.empty(size + 1, dtype=np.int32), np.empty(size + 1)
     start = [0]
     for one, limit in zip(found, limits, strict=True):
         start.append(taken(one.sites, one.latency, limit, place, column, latency, start[-1]))
-    return turned(Listed(np.array(start, dtype=np.int64), column[: start[-1]], latency[: start[-1]]), columns=count)
+    return Listed(np.array(start, dtype=np.int64), column[: start[-1]], latency[: start[-1]])
 
 
 def _columns(rows: Ints, network: Network) -> Small:

@@ -245,6 +245,7 @@ def _searched(matrix: csr_array, lacking: dict[Entries, float], stop: Stop | Non
     # Those with like limits together: a chunk is searched up to its largest.
     places = sorted(lacking, key=lambda place: lacking[place])
     made: dict[Entries, Row] = {}
+    every = np.arange(matrix.shape[0])
     for start in range(0, len(places), CHUNK):
         look(stop)
         chunk = places[start : start + CHUNK]
@@ -253,6 +254,8 @@ def _searched(matrix: csr_array, lacking: dict[Entries, float], stop: Stop | Non
         reached = np.isfinite(found)
         for at, place in enumerate(chunk):
             sites = np.flatnonzero(reached[at])
+            # Rows of what is in reach of everybody have one array between them.
+            sites = every if len(sites) == len(every) else sites
             made[place] = Row(sites=sites, latency=found[at, sites], limit=limit)
     return made
 

@@ -114,6 +114,19 @@ def _turned(indptr: Numbers, indices: Small, data: Row, columns: int) -> tuple[N
 
 
 @kernel
+def put_by_column(rows: Listed, first: int, free: Numbers, row_of: Small, value: Row) -> None:
+    """Writes the entries of some rows to where each column has the next `free` one; `first` is the number of the first row.
+
+    Of rows that are put one after the other, `row_of` and `value` are then what `turned` gives of all.
+    """
+    for row in range(len(rows.start) - 1):
+        for entry in range(rows.start[row], rows.start[row + 1]):
+            at = free[rows.column[entry]]
+            row_of[at], value[at] = first + row, rows.value[entry]
+            free[rows.column[entry]] = at + 1
+
+
+@kernel
 def _columns(indptr: Numbers, indices: Small, data: Row, place: Small) -> tuple[Numbers, Small, Row]:
     count = len(indptr) - 1
     start = np.zeros(count + 1, dtype=np.int64)

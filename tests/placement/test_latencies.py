@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import networkx as nx
@@ -20,6 +21,7 @@ from placement.latency import ACCESS_MS, EntryPoints, Target
 from placement.outlook import Outlooks
 from placement.projection import Projection
 from placement.searches import Searches
+from placement.solve.entries import Listed
 
 LINKS = st.lists(
     st.tuples(st.integers(0, 7), st.integers(0, 7), st.integers(1, 6), st.booleans()), min_size=4, max_size=20
@@ -184,3 +186,26 @@ def test_no_way_leads_through_a_place(build: Builder) -> None:
     both, one = Searches().rows(network, [((rows[0], 0.25), (rows[1], 0.5)), ((rows[0], 0.0),)], [np.inf, np.inf])
     assert both.latency.tolist() == [0.25, 0.5, 2.5]
     assert (one.sites.tolist(), one.latency.tolist()) == ([rows[0]], [0.0])
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 40])
+def test_places_taken_some_at_a_time_are_as_all_at_once(
+    build: Builder, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sites = [build.site(nodes=0, position=at(n, 0), role=SiteRole.COMPUTE) for n in range(9)]
+    for one, other in itertools.pairwise(sites):
+        build.link(one, other, 1.0)
+    targets = [
+        LatencyTarget(place=Place(site_id=one.id), within_ms=1.0 + n)
+        for n, one in enumerate([*sites, *reversed(sites)])
+    ]
+
+    def found() -> Listed:
+        return latencies(build, Projection(build.view), targets)[1].by_site
+
+    whole = found()
+    monkeypatch.setattr("placement.latencies.AT_ONCE", at_once)
+    for part, expected in zip(found(), whole, strict=True):
+        assert part.dtype == expected.dtype
+        assert part.tolist() == expected.tolist()
+    assert len(whole.column) > 40
