@@ -19,11 +19,10 @@ from drivers.port import Secrets, WorkloadSecrets, no_secrets, no_workload_secre
 from drivers.registry import DriverRegistry
 from graph.edit import Edit
 from graph.identifiers import new_ulid
-from graph.kinds import Deployment, Operation, OperationKind
+from graph.kinds import Operation, OperationKind
 from graph.ledger import Ledger
-from graph.refusal import NotFound
 from graph.request import Committed, Request
-from graph.view import Reader, get_as
+from graph.view import Reader
 from lifecycle.approving import Approvals
 from lifecycle.autoscaled import check_not_followed
 from lifecycle.autoscaler import Autoscaler
@@ -41,7 +40,7 @@ from lifecycle.failover_verbs import FailoverVerbs
 from lifecycle.held import WhileHeld
 from lifecycle.metrics_endpoints import MetricsEndpoint
 from lifecycle.migrations import Migrations
-from lifecycle.operations import cancel_operation, ended, retry_operation, running_operation
+from lifecycle.operation_verbs import OperationVerbs
 from lifecycle.packages import Packages
 from lifecycle.packages_sweep import PackageSweep
 from lifecycle.placer import Placer
@@ -62,11 +61,10 @@ from lifecycle.workers import Worker, at_work
 from placement.projection import Projection
 
 IDLE_LOOK_S = 0.02
-Cancelled = tuple[Operation, Deployment | None]
 
 
 class Lifecycle:
-    """Deployments and their further `verbs`, operations, drains, `dry_runs` and `plans`; `running()` has the workers."""
+    """Deployments and their further `verbs`, `operations`, drains, `dry_runs` and `plans`; `running()` has the workers."""
 
     def __init__(
         self,
@@ -100,6 +98,7 @@ class Lifecycle:
         placing = Placing(projection, drivers, at_once=self._settings.placements_at_once)
         self._decisions = Decisions(ledger, placing, attempts=self._settings.placement_attempts)
         self.verbs = DeploymentVerbs(ledger, self._decisions)
+        self.operations = OperationVerbs(ledger, self._decisions)
         self.site_verbs = SiteVerbs(ledger, self._decisions)
         self.approvals = Approvals(ledger, self._decisions)
         self.migrations = Migrations(ledger, self._decisions)
@@ -275,66 +274,6 @@ class Lifecycle:
             expected_revision=expected_revision,
         )
         return await self._ledger.commit(within(change, deadline_s), request, remember=remember)
-
-    # Operations
-
-    async def cancel(
-        self, operation_id: str, request: Request, *, visible: Visible, remember: Remember[Cancelled] | None = None
-    ) -> Committed[Cancelled]:
-        """Takes back what an operation does: to the last good state, or to nothing.
-
-        Gives the operation, and the deployment that it works on if any.
-        Raises NotFound, InvalidState, Unplaceable, CapacityGone, or what the ledger raises.
-        """
-
-        async def attempt(anew: bool) -> Callable[[Edit], Cancelled]:
-            reader = visible(self._ledger.view)
-            try:
-                operation = running_operation(reader, operation_id)
-            except NotFound:
-                raise ended(await self._decisions.filed_operation(operation_id, visible=visible)) from None
-            deployment = reader.get(operation.subject_id or "")
-            earlier = None
-            if isinstance(deployment, Deployment) and deployment.good is not None:
-                # What ran before is where it goes back to; only when that place is taken is it placed anew.
-                earlier = await self._decisions.earlier(reader, deployment, anew=anew)
-            return partial(
-                cancel_operation,
-                operation_id=operation_id,
-                earlier=earlier,
-                visible=visible,
-                author=request.author,
-            )
-
-        try:
-            return await self._decisions.commit_as_filed(attempt, request, remember)
-        except NotFound:
-            if get_as(self._ledger.view, Operation, operation_id) is not None:
-                raise
-            # It has ended since it was looked at.
-            raise ended(await self._decisions.filed_operation(operation_id, visible=visible)) from None
-
-    async def retry(
-        self,
-        operation_id: str,
-        request: Request,
-        *,
-        visible: Visible,
-        deadline_s: float | None = None,
-        remember: Remember[Started] | None = None,
-    ) -> Committed[Started]:
-        """Starts an operation's quarantined releases again. Raises NotFound or InvalidState."""
-
-        async def attempt() -> Callable[[Edit], Started]:
-            reader = visible(self._ledger.view)
-            try:
-                operation = running_operation(reader, operation_id)
-            except NotFound:
-                operation = await self._decisions.filed_operation(operation_id, visible=visible)
-            change = partial(retry_operation, operation=operation, visible=visible, author=request.author)
-            return within(change, deadline_s)
-
-        return await self._decisions.commit(attempt, request, remember)
 
     # Infrastructure
 

@@ -13,6 +13,7 @@ import msgspec
 
 from graph.entity import TimestampMs, doc
 from graph.kinds.policy import Few
+from graph.values import Count
 
 MOST_TOLERATION_S = 7 * 86_400
 
@@ -96,7 +97,7 @@ class UnlistedLosses(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_d
     """Losses of one kind that are only counted, of a deployment that has lost very much."""
 
     kind: Annotated[LossKind, doc("What they are.")]
-    count: Annotated[int, doc("How many they are.")]
+    count: Annotated[Count, doc("How many they are.")]
     since: Annotated[TimestampMs, doc("Since when the last of them is so.")]
     due_at: Annotated[TimestampMs, doc("When the last of them counts.")]
     planned: Annotated[bool, doc("Whether the plan that was made puts them right.")] = False

@@ -34,7 +34,7 @@ async def cancel_one(context: Context, given: Any) -> Payload:
     """Takes back what an operation does. Raises a refusal."""
     operation = await _operation(context, given.id)
     request = request_of(context, "cancelOperation", given, tenant_id=operation.tenant_id)
-    committed = await context.services.lifecycle.cancel(
+    committed = await context.services.lifecycle.operations.cancel(
         operation.id, request, visible=sight(context), remember=_remember_cancelled
     )
     if committed.replayed is None:
@@ -60,7 +60,7 @@ async def retry_one(context: Context, given: Any) -> Payload:
     """Starts again what an operation gave up on. Raises a refusal."""
     operation = await _operation(context, given.id)
     request = request_of(context, "retryOperation", given, tenant_id=operation.tenant_id)
-    committed = await context.services.lifecycle.retry(
+    committed = await context.services.lifecycle.operations.retry(
         operation.id, request, visible=sight(context), deadline_s=deadline_of(given), remember=remember_begun
     )
     return begun("RetryOperationPayload", committed)

@@ -77,10 +77,14 @@ class User:
         )
 
     async def cancel(self, key: str, operation: str) -> Told:
-        return await self._ask(key, lambda given: self.edge.lifecycle.cancel(operation, visible=everything, **given))
+        return await self._ask(
+            key, lambda given: self.edge.lifecycle.operations.cancel(operation, visible=everything, **given)
+        )
 
     async def retry(self, key: str, operation: str) -> Told:
-        return await self._ask(key, lambda given: self.edge.lifecycle.retry(operation, visible=everything, **given))
+        return await self._ask(
+            key, lambda given: self.edge.lifecycle.operations.retry(operation, visible=everything, **given)
+        )
 
     async def pause(self, key: str, deployment: str) -> Told:
         verbs = self.edge.lifecycle.verbs

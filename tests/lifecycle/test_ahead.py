@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.port import RemovalWork
-from graph.kinds import Release, ReleasePhase
+from graph.kinds import Deployment, Operation, Release, ReleasePhase
 from graph.ledger import Ledger
 from lifecycle import reconciler
 from lifecycle.ahead import Ahead
 from lifecycle.settings import LifecycleSettings
 from lifecycle.work import Claim
+from lifecyclekit.edge import Edge
 
 SETTINGS = LifecycleSettings(concurrency=4, concurrency_per_cluster=3)
 
@@ -122,14 +125,23 @@ class Held:
         self._go.set()
 
 
-async def test_what_was_claimed_ahead_is_claimed_but_not_called_until_a_slot_is_free(edges, quick, monkeypatch) -> None:
+@contextlib.asynccontextmanager
+async def claimed_ahead(
+    edges: Any, quick: LifecycleSettings, monkeypatch: pytest.MonkeyPatch, *, sites: int
+) -> AsyncIterator[tuple[Edge, Held, Deployment, Operation]]:
+    """A deployment to some sites: the call of one is held, another is claimed ahead of it, and the others wait."""
     async with edges(settings=dataclasses.replace(quick, concurrency=1)) as edge:
         held = Held(monkeypatch)
-        await edge.network(sites=3)
+        await edge.network(sites=sites)
         await edge.version()
         deployment, operation = await edge.deploy()
-        await edge.phases(deployment.id, APPLYING=2, PENDING=1)
+        await edge.phases(deployment.id, APPLYING=2, PENDING=sites - 2)
         await edge.until(lambda: held.begun, what="a call")
+        yield edge, held, deployment, operation
+
+
+async def test_what_was_claimed_ahead_is_claimed_but_not_called_until_a_slot_is_free(edges, quick, monkeypatch) -> None:
+    async with claimed_ahead(edges, quick, monkeypatch, sites=3) as (edge, held, deployment, operation):
         assert len(held.begun) == 1
         held.let_go()
         await edge.succeeded(operation)
@@ -138,13 +150,7 @@ async def test_what_was_claimed_ahead_is_claimed_but_not_called_until_a_slot_is_
 
 
 async def test_what_was_claimed_ahead_and_changes_meanwhile_is_not_called_as_it_was(edges, quick, monkeypatch) -> None:
-    async with edges(settings=dataclasses.replace(quick, concurrency=1)) as edge:
-        held = Held(monkeypatch)
-        await edge.network(sites=2)
-        await edge.version()
-        deployment, _ = await edge.deploy()
-        await edge.phases(deployment.id, APPLYING=2)
-        await edge.until(lambda: held.begun, what="a call")
+    async with claimed_ahead(edges, quick, monkeypatch, sites=2) as (edge, held, deployment, _):
         [first] = held.begun
         operation = (await edge.scale(deployment.id, web=2)).operation
         held.let_go()
@@ -156,13 +162,7 @@ async def test_what_was_claimed_ahead_and_changes_meanwhile_is_not_called_as_it_
 
 
 async def test_what_was_claimed_ahead_is_not_called_while_the_store_is_away(edges, quick, monkeypatch) -> None:
-    async with edges(settings=dataclasses.replace(quick, concurrency=1)) as edge:
-        held = Held(monkeypatch)
-        await edge.network(sites=2)
-        await edge.version()
-        deployment, operation = await edge.deploy()
-        await edge.phases(deployment.id, APPLYING=2)
-        await edge.until(lambda: held.begun, what="a call")
+    async with claimed_ahead(edges, quick, monkeypatch, sites=2) as (edge, held, deployment, operation):
         with monkeypatch.context() as away:
             away.setattr(Ledger, "writable", property(lambda ledger: False))
             held.let_go()

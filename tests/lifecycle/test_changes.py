@@ -376,8 +376,8 @@ async def test_what_the_caller_may_not_see_is_not_there(edge, asking) -> None:
     for ask in (
         lambda: lifecycle.scale(deployment.id, {"web": 2}, asking(), visible=Blind),
         lambda: lifecycle.terminate(deployment.id, asking(), visible=Blind),
-        lambda: lifecycle.retry(operation.id, asking(), visible=Blind),
-        lambda: lifecycle.cancel(operation.id, asking(), visible=Blind),
+        lambda: lifecycle.operations.retry(operation.id, asking(), visible=Blind),
+        lambda: lifecycle.operations.cancel(operation.id, asking(), visible=Blind),
     ):
         with pytest.raises(NotFound):
             await ask()

@@ -71,6 +71,20 @@ async def scaled(edge: Edge, deployment_id: str, site_id: str, **configuration: 
     raise AssertionError(f"it was not scaled: {replicas(edge, deployment_id)}")
 
 
+async def begun(edge: Edge, plan: Plan, deployment_id: str) -> dict[str, int]:
+    """The replicas of a deployment by site, once a plan was applied and seen through."""
+    await edge.succeeded((await applied(edge, plan)).operations[0])
+    return replicas(edge, deployment_id)
+
+
+async def stands(edge: Edge, plan: Plan, deployment_id: str, site_id: str) -> dict[str, int]:
+    """The replicas of a deployment by site, once a plan was applied although the loop has scaled it at one of them."""
+    await scaled(edge, deployment_id, site_id)
+    now = await begun(edge, plan, deployment_id)
+    assert now[site_id] == 3, "the loop's number stays"
+    return now
+
+
 async def test_a_proposal_stands_when_only_the_loop_has_scaled(edge) -> None:
     failover = FailoverPolicy(mode=FailoverMode.PROPOSE, toleration_seconds=0)
     deployment_id, (lost, other) = await running(edge, failover=failover)
@@ -78,19 +92,17 @@ async def test_a_proposal_stands_when_only_the_loop_has_scaled(edge) -> None:
     await edge.configure(awaySites=away)
 
     def proposed() -> Plan | None:
-        stands = edge.deployment(deployment_id).displacement
-        if stands is None or stands.state is not DisplacementState.PROPOSED:
+        told = edge.deployment(deployment_id).displacement
+        if told is None or told.state is not DisplacementState.PROPOSED:
             return None
-        return get_as(edge.view, Plan, stands.plan_id)
+        return get_as(edge.view, Plan, told.plan_id)
 
     plan = await edge.until(proposed, what="a proposal")
     await scaled(edge, deployment_id, other, awaySites=away)
     assert get_as(edge.view, Plan, plan.id) is not None, "whoever looks at it may apply it"
-    stands = edge.deployment(deployment_id).displacement
-    assert (stands.plan_id, stands.plan_generation) == (plan.id, edge.deployment(deployment_id).generation)
-    begun = await applied(edge, plan)
-    await edge.succeeded(begun.operations[0])
-    now = replicas(edge, deployment_id)
+    told = edge.deployment(deployment_id).displacement
+    assert (told.plan_id, told.plan_generation) == (plan.id, edge.deployment(deployment_id).generation)
+    now = await begun(edge, plan, deployment_id)
     assert now.pop(other) == 3, "the loop's number stays"
     assert list(now.values()) == [1]
     assert lost not in now
@@ -102,12 +114,7 @@ async def test_a_drain_stands_when_only_the_loop_has_scaled(edge) -> None:
     await edge.change(lambda edit: edit.replace(edit.get(second), policy=PlacementPolicy(max_sites=1)))
     plan = await kept(edge, drain_id=home)
     assert plan.step_count == 2
-    await scaled(edge, first, other)
-    begun = await applied(edge, plan)
-    await edge.succeeded(begun.operations[0])
-    now = replicas(edge, first)
-    assert home not in now
-    assert now[other] == 3
+    assert home not in await stands(edge, plan, first, other)
     assert home not in replicas(edge, second)
 
 
@@ -116,24 +123,14 @@ async def test_a_rebalance_stands_when_only_the_loop_has_scaled(edge) -> None:
     await edge.change(lambda edit: edit.replace(edit.get(dear), price_per_core_hour=20.0))
     plan = await kept(edge, rebalancing=Rebalancing(tenant_id=edge.tenant_id))
     assert plan.moves == 1
-    await scaled(edge, deployment_id, other)
-    begun = await applied(edge, plan)
-    await edge.succeeded(begun.operations[0])
-    now = replicas(edge, deployment_id)
-    assert dear not in now
-    assert now[other] == 3
+    assert dear not in await stands(edge, plan, deployment_id, other)
 
 
 async def test_a_plan_in_a_deployments_place_stands_when_only_the_loop_has_scaled(edge) -> None:
     deployment_id, (home, other) = await running(edge)
     policy = PlacementPolicy(min_sites=2, max_sites=2, sites=SiteSelector(excluded_site_ids=[home]))
     plan = await kept(edge, wish=edge.wish("shop", policy=policy), replaces=deployment_id)
-    await scaled(edge, deployment_id, other)
-    begun = await applied(edge, plan)
-    await edge.succeeded(begun.operations[0])
-    now = replicas(edge, deployment_id)
-    assert home not in now
-    assert now[other] == 3
+    assert home not in await stands(edge, plan, deployment_id, other)
 
 
 async def test_what_is_scaled_while_a_plan_is_looked_at_is_looked_at_again(edge, monkeypatch) -> None:
@@ -149,10 +146,8 @@ async def test_what_is_scaled_while_a_plan_is_looked_at_is_looked_at_again(edge,
         return await looked(*given, **named)
 
     monkeypatch.setattr(Suppositions, "not_come_true", scaled_meanwhile)
-    begun = await applied(edge, plan)
-    await edge.succeeded(begun.operations[0])
+    now = await begun(edge, plan, deployment_id)
     assert len(times) == 2
-    now = replicas(edge, deployment_id)
     assert (home in now, now[other]) == (False, 3)
 
 

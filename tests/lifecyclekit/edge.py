@@ -245,10 +245,10 @@ class Edge:
         return asked.value
 
     async def cancel(self, operation_id: str) -> tuple[Operation, Deployment | None]:
-        return (await self.lifecycle.cancel(operation_id, asking("cancel"), visible=everything)).value
+        return (await self.lifecycle.operations.cancel(operation_id, asking("cancel"), visible=everything)).value
 
     async def retry(self, operation_id: str) -> Started:
-        return (await self.lifecycle.retry(operation_id, asking("retry"), visible=everything)).value
+        return (await self.lifecycle.operations.retry(operation_id, asking("retry"), visible=everything)).value
 
     async def drain(self, target_id: str) -> Operation:
         return (await self.lifecycle.drain(target_id, asking("drain"), visible=everything)).value
