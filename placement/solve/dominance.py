@@ -80,32 +80,42 @@ def _leave_out(
     """Marks candidates of a unit that others stand in for."""
     unit = model.units[number]
     rows = np.flatnonzero(alive[number])
-    parts, costs, offset = [], [], 0
+    parts, offset = [], 0
     for other, matrix in relations:
-        part = csr_array(matrix[rows])
-        inside = np.ones(matrix.shape[1], dtype=bool) if other < 0 else alive[other]
-        there = inside[part.indices]
-        starts = np.concatenate(([0], np.cumsum(there)))[part.indptr]
-        parts.append((starts, part.indices[there].astype(np.int64) + offset))
-        costs.append(part.data[there] if other < 0 else np.zeros(int(there.sum())))
+        starts, entries, costs = _among(matrix, rows, None if other < 0 else alive[other])
+        entries += offset
+        parts.append((starts, entries, costs if other < 0 else np.zeros(len(entries))))
         offset += matrix.shape[1]
-    begin, entry, cost = _joined(parts, costs, len(rows))
+    begin, entry, cost = _joined(parts, len(rows))
     opening = [unit.open_cost[:, rows], *(one.amounts[number][rows][None, :] for one in model.budgets)]
     paid = -1 if unit.clients is None else unit.clients.tier
     left = survivors(begin, entry, cost, offset, np.ascontiguousarray(np.vstack(opening)), paid, max(1, unit.min_open))
     alive[number][rows[~left & ~held[rows]]] = False
 
 
-def _joined(parts: list[tuple[Ints, Ints]], costs: list[Floats], count: int) -> tuple[Ints, Ints, Floats]:
-    """The entries of all relations, row by row."""
-    if not parts:
-        nothing = np.empty(0, dtype=np.int64)
-        return np.zeros(count + 1, dtype=np.int64), nothing, np.empty(0)
-    row = np.concatenate([np.repeat(np.arange(count), np.diff(starts)) for starts, _ in parts])
-    order = np.argsort(row, kind="stable")
-    entry = np.concatenate([one for _, one in parts])[order]
-    begin = np.concatenate(([0], np.cumsum(np.bincount(row, minlength=count)))).astype(np.int64)
-    return begin, entry, np.concatenate(costs).astype(np.float64)[order]
+def _among(matrix: csr_array, rows: Ints, inside: Mask | None) -> tuple[Ints, Ints, Floats]:
+    """Of some rows where each begins, and their entries among some columns: column and cost. None: all columns."""
+    part = matrix if len(rows) == matrix.shape[0] else csr_array(matrix[rows])
+    if inside is None or inside.all():
+        return part.indptr.astype(np.int64), part.indices.astype(np.int64), part.data.astype(np.float64, copy=False)
+    there = inside[part.indices]
+    starts = np.concatenate(([0], np.cumsum(there)))[part.indptr]
+    return starts, part.indices[there].astype(np.int64), part.data[there]
+
+
+def _joined(parts: Sequence[tuple[Ints, Ints, Floats]], count: int) -> tuple[Ints, Ints, Floats]:
+    """The entries of all relations, row by row. Of millions nothing is sorted, nor copied where there is one relation."""
+    if len(parts) == 1:
+        return parts[0]
+    begin = sum((starts for starts, _, _ in parts), start=np.zeros(count + 1, dtype=np.int64))
+    entry, cost = np.empty(begin[-1], dtype=np.int64), np.empty(begin[-1])
+    ahead = begin[:-1].copy()
+    for starts, columns, costs in parts:
+        sizes = np.diff(starts)
+        at = np.arange(len(columns)) + np.repeat(ahead - starts[:-1], sizes)
+        entry[at], cost[at] = columns, costs
+        ahead += sizes
+    return begin, entry, cost
 
 
 @kernel
