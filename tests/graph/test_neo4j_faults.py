@@ -50,7 +50,7 @@ async def proxied(
     """A store behind a proxy that breaks connections, not opened yet."""
     proxy = fault_proxy(empty.port)
     store = Neo4jStore(
-        f"bolt://127.0.0.1:{proxy.port}", user=empty.user, password=empty.password, timeouts=Timeouts(connect=2.0)
+        f"bolt://127.0.0.1:{proxy.port}", user=empty.user, password=empty.password, timeouts=Timeouts(connect=20.0)
     )
     yield store, proxy
     await store.close()

@@ -148,22 +148,30 @@ async def test_totals_of_records_count_just_what_is_listed(
     application, made = world
     text = """query($first: Int, $after: String) { found: %s(first: $first, after: $after%s) {
         totalCount totalCountIsExact nodes { id } pageInfo { hasNextPage endCursor } } }"""
+
+    async def whole(field: str, filter: str) -> tuple[dict[str, Any], list[str]]:
+        """The last page, and all that is on any."""
+        given: dict[str, Any] = {"first": 7, "after": None}
+        listed: list[str] = []
+        while True:
+            answer = await ask(application, text % (field, filter), given, viewer=made.viewers[tenant, role])
+            assert answer.errors is None, answer.errors
+            page = (answer.data or {})["found"]
+            listed += [one["id"] for one in page["nodes"]]
+            if not page["pageInfo"]["hasNextPage"]:
+                return page, listed
+            given["after"] = page["pageInfo"]["endCursor"]
+
     everything = 0
     for field in ("operations", "events", "deploymentRevisions", "auditLog"):
         if field == "auditLog" and role not in (Role.ADMIN, Role.OPERATOR, Role.TENANT_ADMIN):
             continue
         owners = [f', filter: {{tenant: "{made.tenants[one]}"}}' for one in (tenant, OTHER[tenant])]
         for filter in ("", *owners, ", filter: {not: {id: []}}"):
-            given: dict[str, Any] = {"first": 7, "after": None}
-            listed: list[str] = []
-            while True:
-                answer = await ask(application, text % (field, filter), given, viewer=made.viewers[tenant, role])
-                assert answer.errors is None, answer.errors
-                page = (answer.data or {})["found"]
-                listed += [one["id"] for one in page["nodes"]]
-                if not page["pageInfo"]["hasNextPage"]:
-                    break
-                given["after"] = page["pageInfo"]["endCursor"]
+            page, listed = await whole(field, filter)
+            for _ in range(3):  # what the server itself files between two pages is counted, and on none of them
+                if page["totalCount"] != len(listed):
+                    page, listed = await whole(field, filter)
             assert page["totalCount"] == len(listed) == len(set(listed)), (field, filter)
             assert page["totalCountIsExact"] is True
             assert not listed or filter != owners[1], "the other tenant's"

@@ -34,7 +34,7 @@ def program() -> str:
     if not found:
         raise PartMissing("there is no nats-server: it comes with the development packages (requirements/dev.txt)")
     try:
-        told = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+        told = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=180, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise PartMissing(f"{found} does not run ({error})") from error
     version = told.strip().rpartition("v")[2].split(".")
@@ -86,7 +86,7 @@ class NatsNode:
             return None
         return pid if str(self.home / "nats.conf").encode() in command else None
 
-    def start(self, *, wait_s: float = 30) -> None:
+    def start(self, *, wait_s: float = 120) -> None:
         """Start and wait until it takes connections. PartMissing without the program, RuntimeError when it ends."""
         if self.pid is not None:
             return
@@ -211,7 +211,7 @@ class NatsServers:
 
 def _listens(port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             return connection.recv(4) == b"INFO"
     except OSError:
         return False

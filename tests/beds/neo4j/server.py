@@ -65,7 +65,7 @@ def java() -> str:
     if not found or not Path(found).exists():
         raise PartMissing(f"no java found: install a Java {LEAST_JAVA} runtime or set JAVA_HOME")
     try:
-        told = subprocess.run([found, "-version"], capture_output=True, text=True, timeout=60, check=True).stderr
+        told = subprocess.run([found, "-version"], capture_output=True, text=True, timeout=180, check=True).stderr
     except (OSError, subprocess.SubprocessError) as error:
         raise PartMissing(f"{found} does not run ({error}): install a Java {LEAST_JAVA} runtime") from error
     version = re.search(r'version "(\d+)', told)
@@ -129,7 +129,7 @@ def bolt_answers(port: int) -> bool:
     """A Bolt handshake: magic, then four version proposals; a server answers with the one that it chose."""
     hello = bytes.fromhex("6060b01700080805000204040000000000000000")
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(hello)
             return len(connection.recv(4)) == 4
     except OSError:
@@ -203,7 +203,7 @@ class Neo4jServer:
         ours = MAIN_CLASS.encode() in command and f"--home-dir={self.home}".encode() in command
         return pid if ours else None
 
-    def start(self, *, wait_s: float = 120) -> float:
+    def start(self, *, wait_s: float = 300) -> float:
         """Start and wait for an answer; seconds that it took, 0 when it ran already.
 
         PartMissing without Java or jars, RuntimeError when the server ends or does not answer within `wait_s` seconds.
@@ -304,7 +304,7 @@ class Neo4jServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         if done.returncode:

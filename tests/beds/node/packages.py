@@ -28,7 +28,7 @@ def node() -> str:
     if not found:
         raise PartMissing(f"no node found: install Node {LEAST_NODE} or newer with npm")
     try:
-        told = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
+        told = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=180, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise PartMissing(f"{found} does not run ({error}): install Node {LEAST_NODE} or newer") from error
     version = re.match(r"v(\d+)", told)

@@ -42,7 +42,7 @@ def ready() -> str:
     """Have all that a server needs; a line on what there is. PartMissing otherwise."""
     command = program()
     try:
-        told = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=True)
+        told = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=180, check=True)
     except (OSError, subprocess.SubprocessError) as error:
         raise PartMissing(f"{command} does not run ({error})") from error
     return f"{command}: {(told.stdout or told.stderr).splitlines()[0].partition(' (')[0]}"
@@ -91,7 +91,7 @@ class PrometheusServer:
         """Where it is asked."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, *, wait_s: float = 60) -> None:
+    def start(self, *, wait_s: float = 180) -> None:
         """Start and wait until it answers. PartMissing without the program, RuntimeError when it ends."""
         command = program()
         self.home.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ class PrometheusServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=10) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-_STEER_S = 10.0
+_STEER_S = 60.0
 _NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close sends a reset rather than an orderly end
 
 
