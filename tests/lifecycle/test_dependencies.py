@@ -114,12 +114,12 @@ def test_a_component_that_waits_for_nothing_is_found_out(tmp_path: Path) -> None
 
 async def test_what_settles_is_waited_for_once_and_not_at_every_update(edge) -> None:
     await edge.network(sites=2)
-    await edge.version(db={}, web=on("db", wait_seconds=1), all=on("db", wait_seconds=1, scope=EVERYWHERE))
+    await edge.version(db={}, web=on("db", wait_seconds=3), all=on("db", wait_seconds=3, scope=EVERYWHERE))
     deployment, operation = await edge.deploy()
 
     def settling() -> list[Release] | None:
         found = edge.releases(deployment.id)
-        told = [one.error == "component db is ready and given 1 s to settle" for one in found]
+        told = [one.error == "component db is ready and given 3 s to settle" for one in found]
         return found if sum(told) == 4 else None
 
     waiting = await edge.until(settling, what="the time to settle")
@@ -128,7 +128,7 @@ async def test_what_settles_is_waited_for_once_and_not_at_every_update(edge) -> 
     for one in edge.releases(deployment.id):
         name = get_as(edge.view, Component, one.component_id).name
         if name != "db":
-            assert one.applied_at >= by_name["db", one.site_id].ready_at + 1_000
+            assert one.applied_at >= by_name["db", one.site_id].ready_at + 3_000
     scaled = (await edge.scale(deployment.id, web=2)).operation
     await edge.succeeded(scaled)
 
