@@ -61,6 +61,8 @@ class Choosing:
     cuts: int = 0
     must: Sequence[Ints] = ()
     """By unit: rows that have a part of the total in any case; empty: none."""
+    given: Sequence[Ints] = field(init=False, default=())
+    """Those of them that were asked for, and not found to be needed."""
     only: bool = False
     """Whether nothing but these is opened."""
     first: bool = False
@@ -91,6 +93,7 @@ class Choosing:
 
     def run(self) -> None:
         """Searches; of units that do not fit together first the last goes elsewhere, and if that leads nowhere the first."""
+        self.given = self.must
         self._search()
         if self.found or not self.cuts or len(self.units) < 2 or self.problem.policy.division is not None:
             return
@@ -347,7 +350,7 @@ class Choosing:
         if self.problem.policy.everywhere:
             return False
         if self.cheapest is None:
-            self.must, self.only = (), False
+            self.must, self.only = self.given, False
             made, choice = self._best(0, by_price=True)
             if not choice.feasible:
                 return False
@@ -360,7 +363,7 @@ class Choosing:
         self.dear = [
             one | (before & ~left) for one, before, left in zip(self.dear, self.candidates, fewer, strict=True)
         ]
-        self.candidates, self.must, self.only = fewer, (), False
+        self.candidates, self.must, self.only = fewer, self.given, False
         return True
 
     def _without_the_dearer(self, at: int, chosen: Ints, kept: Mask) -> Mask:

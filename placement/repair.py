@@ -16,13 +16,13 @@ import numpy as np
 from graph.kinds.policy import Term
 from placement.arrays import Ints
 from placement.batch import Asked, BatchLimits, decide_together
-from placement.batch_drafts import Draft, draft, held
+from placement.batch_drafts import Draft, chosen, draft, held
 from placement.batch_room import Renewed, SharedRoom
 from placement.engine import decide, feasible
 from placement.modelling import objective_of
 from placement.problem import Problem
 from placement.repair_one import Found, Missed, moves_in, repaired
-from placement.solve.model import Limits
+from placement.solve.model import Limits, nobody
 from placement.stopping import look
 from placement.verdict import Verdict
 
@@ -119,24 +119,41 @@ def repair(hits: Sequence[Hit], *, limits: Limits | None = None) -> Repairs:
             steps += _before_others(room, at, _where(room, hits, at, mine.lacks, found), found, limits)
     if any(at not in found and len(one.lacks) for at, one in missed.items()):
         steps += _all_anew(room, hits, found, limits)
+    nowhere: dict[int, Repair] = {}
+    for at in order:
+        if at not in found:
+            last = _not_placed(room, hits, at, missed.get(at), limits)
+            if isinstance(last, Found):
+                found[at], steps = last, steps + last.steps
+                room.take(last.option.use)
+            else:
+                nowhere[at] = last
     repairs = []
     for at in sorted(range(len(hits)), key=lambda at: hits[at].id):
-        known = found.get(at)
-        if known is None:
-            repairs.append(_not_placed(room, hits, at, missed.get(at), limits))
+        if at in nowhere:
+            repairs.append(nowhere[at])
             continue
+        known = found[at]
         option = known.option
         verdict = feasible(option.made, option.choice, option.layout, iterations=known.steps, cut=True)
         repairs.append(Repair(hits[at].id, verdict, known.moves, known.least))
     return Repairs(tuple(repairs), steps)
 
 
-def _not_placed(room: SharedRoom, hits: Sequence[Hit], at: int, missed: Missed | None, limits: Limits) -> Repair:
+def _not_placed(
+    room: SharedRoom, hits: Sequence[Hit], at: int, missed: Missed | None, limits: Limits
+) -> Repair | Found:
+    """Why one has no place; or its place after all, for a decision has ways of its own where units do not fit together."""
     problem, whole = room.left(at), room.problems[at]
+    verdict = decide(problem, limits=limits)
+    if verdict.feasible:
+        option, steps = chosen(room, draft(room, at), limits=limits)
+        assert option is not None, "a decision is made by this search"
+        return Found(option, moves_in(option), 0, steps, nobody())
     # What lacked no room that others took has no place without them either.
     may_be = problem is not whole and (missed is None or bool(len(missed.lacks)))
     alone = may_be and decide(whole, limits=limits).feasible
-    return Repair(hits[at].id, decide(problem, limits=limits), 0, 0, alone)
+    return Repair(hits[at].id, verdict, 0, 0, alone)
 
 
 def _all_anew(room: SharedRoom, hits: Sequence[Hit], found: dict[int, Found], limits: Limits) -> int:
@@ -159,9 +176,7 @@ def _all_anew(room: SharedRoom, hits: Sequence[Hit], found: dict[int, Found], li
         if option is not None:
             room.take(option.use)
             least = before[at].least if at in before else 0
-            found[at] = Found(
-                option, moves_in(option), min(least, moves_in(option)), together.iterations, np.empty(0, dtype=np.int64)
-            )
+            found[at] = Found(option, moves_in(option), min(least, moves_in(option)), together.iterations, nobody())
     if _unplaced(hits, set(found)) >= _unplaced(hits, set(before)):
         for one in found.values():
             room.give_back(one.option.use)

@@ -391,3 +391,19 @@ def test_units_that_serve_each_other_move_no_more_than_they_must(seed):
     )
     assert one.moves == fewest
     assert one.least == fewest
+
+
+def test_of_units_that_do_not_fit_together_the_one_that_may_goes_elsewhere():
+    build = Builder()
+    lost, shared, other = build.site(nodes=1), build.site(nodes=1, labels={"for": "db"}), build.site(nodes=1)
+    other = build.change(other, price_per_core_hour=9.0)
+    web, db = (build.component(name=name, resources=amount(3000)) for name in ("web", "db"))
+    own = ComponentPolicy(component="db", apart=True, sites=SiteSelector(labels="for=db"))
+    deployment = running(build, web, lost)
+    one = hit(build, deployment, web, db, policy=PlacementPolicy(components=[own]), lost=(lost,))
+    for limits in (Limits(), HEURISTIC):
+        found = repair([one], limits=limits)
+        [mended] = found.repairs
+        assert sorted(placed(mended)) == sorted([shared.id, other.id])
+        assert mended.verdict.feasible is (mended.moves > 0)
+        assert found.moves == 2
