@@ -3,7 +3,8 @@
 With one queue a change of ten releases would wait behind one of ten thousand. Here each operation is a flow with a virtual
 time that advances by what is taken of it, faster for large ones, and the flow whose time is least comes next. A flow that
 begins starts at the virtual time of them all, which goes on with every turn that anybody gets, as in weighted fair queueing:
-nobody saves up turns, and newcomers without end starve nobody.
+nobody saves up turns, and newcomers without end starve nobody. What is for clusters that nothing may begin at has no turns
+meanwhile: thousands of operations behind a control plane that is away would else be asked whenever another call ends.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class Flow:
         self.at = at
         """Its virtual time."""
         self.queued = 0
+        self.aside = False
+        """Whether it has no turns, since nothing of it may begin."""
         self.clusters: dict[str, dict[str, deque[Entry]]] = {}
 
     @property
@@ -93,9 +96,11 @@ class Flows:
         self._flows: dict[str, Flow] = {}
         self._heap: list[tuple[float, int, Flow]] = []
         """Flows that wait for a turn, by virtual time."""
+        self._aside: dict[str, dict[str, Flow]] = {}
+        """Flows without turns, by each cluster that something of them is for, and by name."""
         self._ticket = 0
         self._weights = 0.0
-        """Of all flows together."""
+        """Of all flows together that have turns."""
         self._at = 0.0
         """The virtual time: it advances by one when every flow has had its turns once."""
 
@@ -106,6 +111,7 @@ class Flows:
             flow = self._flows[entry.flow] = Flow(entry.flow, at=self._at)
             self._push(flow)
         else:
+            self._restore(flow)
             self._weights -= flow.weight
         flow.put(entry)
         self._weights += flow.weight
@@ -133,9 +139,31 @@ class Flows:
         else:
             self._flows.pop(flow.name, None)
 
+    def set_aside(self, flow: Flow) -> None:
+        """Gives a flow no turns until one of its clusters is brought back, or something more is put into it."""
+        flow.aside = True
+        self._weights -= flow.weight
+        for cluster_id in flow.clusters:
+            self._aside.setdefault(cluster_id, {})[flow.name] = flow
+
+    def set_aside_for(self) -> list[str]:
+        """The clusters for which flows were set aside."""
+        return list(self._aside)
+
+    def bring_back(self, cluster_id: str) -> None:
+        """Gives turns again to the flows that were set aside for a cluster."""
+        for flow in self._aside.pop(cluster_id, {}).values():
+            self._restore(flow)
+
     def waiting(self) -> set[str]:
         """The clusters that something waits for."""
         return {cluster_id for flow in self._flows.values() for cluster_id in flow.clusters}
+
+    def _restore(self, flow: Flow) -> None:
+        if flow.aside:
+            flow.aside, flow.at = False, max(flow.at, self._at)
+            self._weights += flow.weight
+            self._push(flow)
 
     def _push(self, flow: Flow) -> None:
         self._ticket += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Container, Iterator
+from functools import cache, partial
 from typing import NamedTuple
 
 from lifecycle.backoff import Breakers
@@ -135,6 +136,9 @@ class Worklist:
         room = min(limit, room, UNWRITTEN * concurrency + ahead - len(self._running))
         if room <= 0:
             return taken
+        for cluster_id in self._flows.set_aside_for():
+            if self._may_begin(cluster_id, connected=connected, now=now):
+                self._flows.bring_back(cluster_id)
         turns = _Turns(self, self._flows, now=now, connected=connected, wants=wants, parked=taken.parked)
         begun: dict[Flow, Iterator[Entry]] = {}
         passed: list[Flow] = []
@@ -148,9 +152,13 @@ class Worklist:
             room -= 1
             self._flows.served(flow, weight=weight)
             self._flows.back(flow)
-        for flow in passed:
-            self._flows.back(flow)
         turns.close()
+        may = cache(partial(self._may_begin, connected=connected, now=now))
+        for flow in passed:
+            if flow.queued and not any(may(one) for one in flow.clusters):
+                self._flows.set_aside(flow)
+            else:
+                self._flows.back(flow)
         return taken
 
     def returned(self, release_id: str) -> None:
@@ -223,6 +231,13 @@ class Worklist:
         self.ring(entry, due=max(self._breakers.next_at(entry.way, now=now), now + 0.001), now=now)
 
     # Inside
+
+    def _may_begin(self, cluster_id: str, *, connected: Container[str], now: float) -> bool:
+        """Whether anything may begin at a cluster, as far as that is not a matter of how many calls are under way."""
+        if cluster_id not in connected:
+            return False
+        at = self._endpoints.next_at(self.endpoint_of(cluster_id), now=now)
+        return at is None or at <= now
 
     def _next_timed(self) -> float | None:
         while self._timed and self._due.get(self._timed[0][2].release_id) != self._timed[0][0]:

@@ -14,6 +14,7 @@ from graph.values import Finding, Health, HealthStatus
 from lifecycle.backoff import Breakers, pause_s
 from lifecycle.damping import Damper
 from lifecycle.endpoints import Endpoints
+from lifecycle.flows import Flow, Flows
 from lifecycle.health import SITES_TOLD, among, cluster_health, finding_of, not_answering, site_health, with_finding
 from lifecycle.settings import LifecycleSettings
 from lifecycle.worklist import Entry, Worklist, way
@@ -407,6 +408,88 @@ def test_whatever_waits_is_served_once_and_nothing_is_left(sizes: dict[str, int]
 
 def endpoints() -> Endpoints:
     return Endpoints(breakers())
+
+
+@pytest.mark.parametrize("connected", [("c", "d"), ("d",)], ids=["left-alone", "not-connected"])
+def test_operations_behind_a_cluster_at_which_nothing_may_begin_are_asked_once_until_something_may(
+    connected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Worklist(SETTINGS, breakers(), endpoint := endpoints())
+    for _ in range(3):
+        endpoint.breakers.unanswered("c", now=0.0)
+    for number in range(40):
+        work.ring(of(f"op{number}", number))
+    asked: list[str] = []
+    following = Flows.next
+
+    def next_one(flows: Flows) -> Flow | None:
+        found = following(flows)
+        asked.extend([] if found is None else [found.name])
+        return found
+
+    monkeypatch.setattr(Flows, "next", next_one)
+    assert take(work, connected=connected) == []
+    assert len(asked) == 40
+    work.ring(Entry("elsewhere", "t", "d", "op7"))
+    asked.clear()
+    assert [one.release_id for one in take(work, connected=connected)] == ["elsewhere"]
+    assert set(asked) == {"op7"}
+    later = endpoint.breakers.next_at("c", now=0.0)
+    assert [one.flow for one in take(work, later)] == ["op0"]
+    endpoint.breakers.answered("c")
+    work.finished("op0_0", now=later)
+    begun = {"op0_0", "elsewhere"}
+    work.finished("elsewhere", now=later)
+    while taken := take(work, later):
+        for one in taken:
+            begun.add(one.release_id)
+            work.finished(one.release_id, now=later)
+    assert len(begun) == 41
+
+
+def test_an_operation_whose_cluster_comes_back_gets_its_turns_and_not_those_that_it_missed() -> None:
+    work, _ = worklist(WIDE)
+    for number in range(30):
+        work.ring(Entry(f"away_{number}", f"s{number}", "c", "away"))
+    for number in range(90):
+        work.ring(Entry(f"here_{number}", f"s{number}", "d", "here"))
+
+    def order(*connected: str) -> list[str]:
+        found = []
+        for _ in range(20):
+            for one in take(work, connected=connected, limit=1):
+                found.append(one.flow)
+                work.finished(one.release_id, now=0.0)
+        return found
+
+    assert order("d") == ["here"] * 20
+    took = Counter(order("c", "d"))
+    assert took["here"] >= 2, "a small operation gets eight turns for one of a large one"
+    assert took["away"] >= 10
+
+
+@given(
+    rings=st.lists(st.tuples(st.integers(0, 5), st.sampled_from("cde"), st.sampled_from("st")), max_size=60),
+    away=st.lists(st.sets(st.sampled_from("cde")), max_size=8),
+)
+def test_whatever_waits_begins_once_its_cluster_is_connected_whichever_were_not_meanwhile(
+    rings: list[tuple[int, str, str]], away: list[set[str]]
+) -> None:
+    work, _ = worklist()
+    begun: Counter[str] = Counter()
+    entries = [Entry(f"release_{at}", site, one, f"op{flow}") for at, (flow, one, site) in enumerate(rings)]
+    for at, one in enumerate(entries):
+        work.ring(one)
+        off = away[at % len(away)] if away else set()
+        for taken in take(work, connected=tuple(set("cde") - off), limit=2):
+            assert taken.cluster_id not in off
+            begun[taken.release_id] += 1
+            work.finished(taken.release_id, now=0.0)
+    while taken_now := take(work, connected=("c", "d", "e")):
+        for taken in taken_now:
+            begun[taken.release_id] += 1
+            work.finished(taken.release_id, now=0.0)
+    assert begun == Counter({one.release_id: 1 for one in entries})
 
 
 def test_calls_beyond_the_rate_of_an_endpoint_wait_for_their_turn() -> None:
