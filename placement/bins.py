@@ -70,7 +70,7 @@ class Bins:
         return slice(int(self.first[site]), int(self.first[site + 1]))
 
     def of_sites(self, sites: Ints) -> Bins:
-        """The bins of some sites (ascending), which are numbered anew, from 0."""
+        """The bins of some sites (ascending), which are numbered anew, from 0; for packing, as `only`."""
         counts = self.first[sites + 1] - self.first[sites]
         rows, unplaced = self.rows_of(sites), self.unplaced[sites]
         group = self.group[rows]
@@ -81,14 +81,7 @@ class Bins:
         return replace(
             self.only(rows, group=np.cumsum(another) - 1, starts=np.append(begins, len(rows)), groups=groups),
             site=np.repeat(np.arange(len(sites)), counts),
-            cordoned=self.cordoned[rows],
-            not_ready=self.not_ready[rows],
-            tainted=self.tainted[rows],
-            arch=self.arch[rows],
-            other_archs=tuple(None if one is None else one[rows] for one in self.other_archs),
-            other_labels=tuple(None if one is None else one[rows] for one in self.other_labels),
             group_site=np.searchsorted(sites, self.group_site[groups]),
-            withheld=self.withheld[sites],
             unplaced=unplaced,
             unsure=some_used(unplaced),
             first=np.concatenate(([0], np.cumsum(counts))),

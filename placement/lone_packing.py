@@ -107,11 +107,11 @@ def _packed_each(
     placed, fits = np.zeros((components, sites), dtype=np.int64), np.zeros((components, sites), dtype=np.bool_)
     chosen = np.full((components, sites), -1, dtype=np.int64)
     for group in range(len(group_site)):
-        site, begin, end = group_site[group], starts[group], starts[group + 1]
+        site, begin, end = np.uint64(group_site[group]), np.uint64(starts[group]), np.uint64(starts[group + 1])
         for at in range(components):
             if fits[at, site]:
                 continue
-            count, lacking, mask = 0, wanted[at], mask_of[at]
+            count, lacking, mask = 0, wanted[at], np.uint64(mask_of[at])
             for row in range(begin, end):
                 if lacking <= 0:
                     break
@@ -175,10 +175,12 @@ def _fit(free: NumberTable, need: NumberTable, component: int, row: int, wanted:
     """How many of so many replicas of a component go into a bin."""
     # What is rare is asked for first: of most bins nothing else is read then.
     for resource in range(need.shape[1] - 1, -1, -1):
-        each, left = need[component, resource], free[resource, row]
-        # All of them mostly do, and a product is told far sooner than a quotient.
-        if each and left < wanted * each:
-            if left < each:
-                return 0
-            wanted = left // each
+        each = need[component, resource]
+        if each:
+            left = free[resource, row]
+            # All of them mostly do, and a product is told far sooner than a quotient.
+            if left < wanted * each:
+                if left < each:
+                    return 0
+                wanted = left // each
     return wanted

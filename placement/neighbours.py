@@ -19,6 +19,8 @@ WORD = 64
 _ONE = 1
 _FEW = 3
 """Columns for each word up to which they are asked for one by one."""
+_BEGUN = 8
+"""Rows of entries that there is room for at first."""
 _PAIRS, _FOURS, _EIGHTS, _EVERY = 0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F, 0x0101010101010101
 
 
@@ -81,21 +83,23 @@ def _pairs(table: Bits, rows: Numbers, columns: Numbers) -> tuple[Numbers, Small
         if columns[at] >= 0:
             place[columns[at]] = at
             among[columns[at] // WORD] |= np.uint64(_ONE) << np.uint64(columns[at] % WORD)
+    # There is always room for one row more, so that how many there are need not be counted first.
+    column, free = np.empty(_BEGUN * len(columns), dtype=np.int32), 0
     for at in range(len(rows)):
-        start[at + 1] = start[at]
-        for word in range(words):
-            start[at + 1] += _count(table[rows[at], word] & among[word])
-    column = np.empty(start[-1], dtype=np.int32)
-    free = 0
-    for row in rows:
+        if free + len(columns) > len(column):
+            more = np.empty(2 * len(column), dtype=np.int32)
+            more[:free] = column[:free]
+            column = more
+        row = np.uint64(rows[at])
         for word in range(words):
             left = table[row, word] & among[word]
             while left:
                 # As many bits are below the lowest as that less one has.
-                column[free] = place[word * WORD + _count((left - np.uint64(_ONE)) & ~left)]
+                column[np.uint64(free)] = place[np.uint64(word * WORD + _count((left - np.uint64(_ONE)) & ~left))]
                 free += 1
                 left &= left - np.uint64(_ONE)
-    return start, column
+        start[at + 1] = free
+    return start, column[:free]
 
 
 @part

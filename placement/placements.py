@@ -85,12 +85,9 @@ def laid_out(made: Modelled, choice: Choice) -> Layout:
         cluster[listed[at]] = (
             made.problem.clusters.callable_id(listed[at]) if group < 0 else packing.bins.group_cluster[group]
         )
-    crowded = [(int(last[at]), listed[at]) for at in np.flatnonzero(~packing.fits).tolist()]
-    fits = {
-        (component, listed[at]): int(packing.placed[component, at])
-        for at in np.flatnonzero(~packing.fits).tolist()
-        for component in range(count)
-    }
+    short = np.flatnonzero(~packing.fits).tolist()
+    crowded = [(int(last[at]), listed[at]) for at in short]
+    fits = {(one, listed[at]): int(packing.placed[one, at]) for at in short for one in range(count)}
     return Layout(rows, replicas, assigned, cluster, tuple(crowded), fits=fits, own=divided)
 
 

@@ -132,18 +132,18 @@ def _saved(start: Numbers, column: Small, own: Row) -> Row:
     """(columns,): what each costs less what it saves the rows, which being served costs nothing; infinite without a row."""
     counts = np.zeros(len(own))
     for one in column:
-        counts[one] += 1.0
+        counts[np.uint32(one)] += 1.0
     share, promised = np.empty(len(own)), np.empty(len(own))
     for at in range(len(own)):
         share[at], promised[at] = own[at] / max(counts[at], 1.0), own[at] if counts[at] else np.inf
     for row in range(len(start) - 1):
-        pays = np.inf
-        for entry in range(start[row], start[row + 1]):
-            pays = min(pays, share[column[entry]])
+        pays, begin, end = np.inf, np.uint64(start[row]), np.uint64(start[row + 1])
+        for entry in range(begin, end):
+            pays = min(pays, share[np.uint32(column[entry])])
         pays *= STRETCH
         if pays > 0.0:
-            for entry in range(start[row], start[row + 1]):
-                promised[column[entry]] -= pays
+            for entry in range(begin, end):
+                promised[np.uint32(column[entry])] -= pays
     return promised
 
 

@@ -140,12 +140,26 @@ def domains_of(ground: Ground, inside: Numbers, spread: int) -> int:
 
 
 @part
-def sum_of(ground: Ground, open: Numbers, at: int) -> float:
+def sum_of(amounts: Row, open: Numbers) -> float:
     """What the open columns add up to in one sum."""
     found = 0.0
     for column in open:
-        found += ground.amounts[at, column]
+        found += amounts[column]
     return found
+
+
+@part
+def _add_spreads(ground: Ground, open: Numbers, levels: Row) -> None:
+    """Adds by how much spreads are not kept."""
+    inside = insides(ground, open)
+    for spread in range(len(ground.least)):
+        domains = domains_of(ground, inside, spread)
+        levels[0] += max(ground.least[spread] - domains, 0)
+        if ground.most[spread] != NO_LIMIT:
+            levels[0] += max(domains - ground.most[spread], 0)
+        if ground.each[spread] != NO_LIMIT:
+            for at in range(ground.inside_at[spread], ground.inside_at[spread + 1]):
+                levels[0] += max(inside[at] - ground.each[spread], 0)
 
 
 @kernel
@@ -157,16 +171,9 @@ def stand(ground: Ground, open: Numbers) -> Standing:
         for tier in range(len(ground.weights)):
             levels[1 + tier] += ground.opening[tier, column]
     for at in range(len(ground.low)):
-        levels[0] += ground.weight[at] * outside(sum_of(ground, open, at), ground.low[at], ground.high[at])
-    inside = insides(ground, open)
-    for spread in range(len(ground.least)):
-        domains = domains_of(ground, inside, spread)
-        levels[0] += max(ground.least[spread] - domains, 0)
-        if ground.most[spread] != NO_LIMIT:
-            levels[0] += max(domains - ground.most[spread], 0)
-        if ground.each[spread] != NO_LIMIT:
-            for at in range(ground.inside_at[spread], ground.inside_at[spread + 1]):
-                levels[0] += max(inside[at] - ground.each[spread], 0)
+        levels[0] += ground.weight[at] * outside(sum_of(ground.amounts[at], open), ground.low[at], ground.high[at])
+    if len(ground.least):
+        _add_spreads(ground, open, levels)
     first, slot, second = _served(ground, open)
     for client in range(len(ground.rows)):
         if slot[client] == NOBODY:

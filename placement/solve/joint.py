@@ -51,8 +51,8 @@ def searched(board: Board, order: Numbers, open: Flags, anew: bool, rounds: int,
     fixed always are. anew: whether each unit begins with a greedy choice, and not with what is open. What is open in the
     end, and the steps made.
     """
-    board, open = borrowed(board), open.copy()
-    steps = 0
+    board = borrowed(board)
+    open, steps = open.copy(), 0
     for unit in order:
         ground = ground_of(board, unit, open, UNSERVED)
         found = search(ground, greedy(ground) if anew else columns_open(board, unit, open), rounds, True)
@@ -105,7 +105,7 @@ def _joint(board: Board, order: Numbers, open: Flags, most: int, rounds: int) ->
             choices, ends = _alternatives(board, unit, open, whole) if down else _fewer(board, unit, open, whole)
             for at in range(len(ends) - 1):
                 choice = choices[ends[at] : ends[at + 1]]
-                key = _key(board, unit, open, choice)
+                key = _key(unit, open, choice)
                 if count >= most or (tried[:count] == key).any():
                     continue
                 tried[count] = key
@@ -352,7 +352,7 @@ def _ground_of_link(board: Board, link: int, open: Flags) -> Ground:
 
 
 @part
-def _key(board: Board, unit: int, open: Flags, choice: Numbers) -> np.uint64:
+def _key(unit: int, open: Flags, choice: Numbers) -> np.uint64:
     """A hash of what is open and what one unit is to have open in its place (FNV-1a, 64 bits)."""
     prime = np.uint64(1099511628211)
     found = np.uint64(14695981039346656037)

@@ -238,7 +238,7 @@ def _instead(ground: Ground, standing: Standing, drops: Numbers, broken: Table, 
 def _sum(ground: Ground, open: Numbers, drops: Numbers, at: int, broken: Table) -> None:
     """Adds what one sum is further outside its bounds."""
     amounts, low, high, weight = ground.amounts[at], ground.low[at], ground.high[at], ground.weight[at]
-    now = sum_of(ground, open, at)
+    now = sum_of(amounts, open)
     columns = broken.shape[1] - 1
     most_gone, most_come = 0.0, 0.0
     for place in drops:
