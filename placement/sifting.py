@@ -164,9 +164,7 @@ def _save_places(start: Numbers, place: Small, ms: Row, factor: Row, sites: Numb
         left = promised[at]
         for entry in range(np.uint64(start[sites[at]]), np.uint64(start[sites[at] + 1])):
             to = np.uint32(place[entry])
-            saved = pays[to] - factor[to] * ms[entry]
-            if saved > 0.0:
-                left -= saved
+            left -= max(pays[to] - factor[to] * ms[entry], 0.0)
         promised[at] = left
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from placement.borrowing import borrowed
 from placement.compiled import Numbers, Row, kernel, part
 from placement.solve.ground import Ground, Standing, less, stand
-from placement.solve.moves import Moves, after_move, changed, improves, moves
+from placement.solve.moves import Moves, after_move, changed, improves, may_improve, moves
 
 TRIES = 6
 """Moves that are tried from one table after its best."""
@@ -60,9 +60,11 @@ def _moved(ground: Ground, standing: Standing, table: Moves) -> tuple[bool, Stan
     rows = len(table.merit)
     best, figure = np.full(rows, -1, dtype=np.int64), np.full(rows, np.inf)
     for row in range(rows):
-        for column in range(table.merit.shape[1]):
-            if table.merit[row, column] < figure[row] and improves(table, standing.levels, row, column):
-                best[row], figure[row] = column, table.merit[row, column]
+        # Mostly no move of a row is better, and that is told of several moves at once.
+        if may_improve(table, standing.levels, row):
+            for column in range(table.merit.shape[1]):
+                if table.merit[row, column] < figure[row] and improves(table, standing.levels, row, column):
+                    best[row], figure[row] = column, table.merit[row, column]
     reached, moved, failed = standing, False, 0
     added = np.zeros(len(ground.barred) + 1, dtype=np.bool_)
     for _ in range(TRIES + 1):

@@ -76,6 +76,22 @@ def improves(table: Moves, levels: Row, row: int, column: int) -> bool:
     return False
 
 
+@part
+def may_improve(table: Moves, levels: Row, row: int) -> bool:
+    """Whether a move of a row may be better: where there is but one tier, whether one is."""
+    worse = TOLERANCE * max(1.0, abs(levels[1]))
+    return _any_better(table.broken[row], table.cost[0, row], worse if len(table.cost) > 1 else -worse)
+
+
+@part
+def _any_better(broken: Row, cost: Row, most: float) -> bool:
+    """Whether a move breaks less, or no more at a cost of at most so much. Counted to the end, as `_sums` is summed."""
+    count = 0
+    for column in range(len(broken)):
+        count += (broken[column] < -_ROUNDING) | ((broken[column] <= _ROUNDING) & (cost[column] <= most))
+    return count > 0
+
+
 @kernel
 def moves(ground: Ground, standing: Standing, adding: bool) -> Moves:
     """All moves from where a search stands; without `adding` those that only drop."""

@@ -16,7 +16,7 @@ from placement.solve.ground import Ground, Standing, stand
 from placement.solve.layout import Layout, layout, mandatory
 from placement.solve.local import search
 from placement.solve.model import Model
-from placement.solve.moves import Moves, moves
+from placement.solve.moves import Moves, improves, may_improve, moves
 
 
 def layouts_of(model: Model) -> list[Layout]:
@@ -113,6 +113,19 @@ def test_the_table_says_what_each_move_changes(model: Model, data: st.DataObject
         drops = moves(ground, standing, False)
         assert drops.broken[:, 0] == pytest.approx(table.broken[:, 0])
         assert drops.cost[:, :, 0] == pytest.approx(table.cost[:, :, 0])
+
+
+@settings(max_examples=100, deadline=None)
+@given(models(), st.data())
+def test_no_move_of_a_row_is_better_where_none_may_be(model: Model, data: st.DataObject) -> None:
+    for ground in grounds(model, data):
+        standing = stand(ground, drawn(len(ground.barred), data))
+        table = moves(ground, standing, True)
+        for row in range(len(table.merit)):
+            columns = range(table.merit.shape[1])
+            better = any(improves.compiled_from(table, standing.levels, row, column) for column in columns)
+            may = may_improve.compiled_from(table, standing.levels, row)
+            assert may == better if model.tiers == 1 else may or not better
 
 
 @settings(max_examples=100, deadline=None)
