@@ -84,7 +84,7 @@ class Shelf:
             if hasattr(type(entry.value), "nbytes_held"):
                 self._growing[id(entry.value)] = entry
                 self._measure(entry)
-            self._make_room()
+            self._make_room(entry)
 
     def use(self, entry: Entry) -> None:
         """Notes that it was just used."""
@@ -98,7 +98,7 @@ class Shelf:
             entry = self._growing.get(id(value))
             if entry is not None:
                 self._measure(entry)
-                self._make_room()
+                self._make_room(entry)
 
     def drop(self, entry: Entry) -> None:
         """Keeps it no longer; its owner is not told."""
@@ -126,16 +126,20 @@ class Shelf:
         """Keeps nothing of what there is."""
         with self.lock:
             while self._entries:
-                self._forget_oldest()
+                self._forget(next(iter(self._entries)))
 
-    def _make_room(self) -> None:
+    def _make_room(self, last: Entry) -> None:
+        """After one was put there, or grew: what does not fit even alone makes nothing else go."""
+        if self._nbytes > self.most_bytes:
+            alone = ENTRY_BYTES + last.size + sum(one.nbytes for one in {id(one): one for one in last.arrays}.values())
+            if alone > self.most_bytes:
+                self._forget(last)
         while self._nbytes > self.most_bytes:
-            self._forget_oldest()
+            self._forget(next(iter(self._entries)))
 
-    def _forget_oldest(self) -> None:
-        oldest = next(iter(self._entries))
-        self.drop(oldest)
-        oldest.owner.forgotten(oldest)
+    def _forget(self, entry: Entry) -> None:
+        self.drop(entry)
+        entry.owner.forgotten(entry)
 
 
 class Kept:

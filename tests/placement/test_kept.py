@@ -42,6 +42,8 @@ def test_a_shelf_has_the_bytes_of_what_was_used_last(asked: Sequence[tuple[int, 
         assert len(found) == (size if made else sizes[table, key])
         sizes[table, key] = len(found)
         expected = [one for one in expected if one[0] != (table, key)] + [((table, key), found.nbytes + ENTRY_BYTES)]
+        if expected[-1][1] > most_bytes:
+            sizes.pop(expected.pop()[0])
         while sum(size for _, size in expected) > most_bytes:
             sizes.pop(expected.pop(0)[0])
         assert shelf.nbytes == sum(size for _, size in expected) <= most_bytes
@@ -93,6 +95,20 @@ def test_what_grows_where_it_is_makes_the_others_go_and_at_last_itself() -> None
     assert (len(shelf), shelf.nbytes) == (0, 0)
     shelf.grew(grows)
     assert kept.get((2,), Grows) is not grows
+
+
+def test_what_is_larger_than_the_shelf_leaves_the_others_there() -> None:
+    shelf, grows = Shelf(10_000 + 3 * ENTRY_BYTES), Grows()
+    kept = Kept(shelf)
+    kept.get((1,), lambda: np.zeros(500))
+    kept.get((2,), lambda: np.zeros(5_000))
+    assert (len(shelf), shelf.nbytes) == (1, 4_000 + ENTRY_BYTES)
+    assert kept.get((3,), lambda: grows) is grows
+    grows.nbytes_held = 40_000
+    shelf.grew(grows)
+    assert (len(shelf), shelf.nbytes) == (1, 4_000 + ENTRY_BYTES)
+    assert kept.get((3,), Grows) is not grows
+    assert len(kept.get((1,), lambda: np.zeros(1))) == 500
 
 
 class World:
