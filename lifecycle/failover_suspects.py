@@ -8,6 +8,7 @@ moved here: what is found is written to the graph, and what is done about it beg
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -58,6 +59,9 @@ class Suspects:
                 for one, by_policy in lot.items():  # not written down: to be looked at again
                     self.add(one, by_policy=by_policy)
                 raise
+            await asyncio.sleep(
+                0
+            )  # of most there is nothing to write, and a cordoned cluster may have thousands looked at
 
     async def _look_at(self, lot: dict[str, bool]) -> None:
         view = self._ledger.view

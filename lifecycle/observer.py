@@ -23,6 +23,7 @@ from drivers.port import (
     ObservedRelease,
     RemovalWork,
     StaleGeneration,
+    Unreachable,
 )
 from graph.edit import Edit
 from graph.kinds import Cluster, Node, Release, Site
@@ -171,13 +172,18 @@ class Observer:
         ]
         self._orphans = {one.name: self._orphans.get(one.name, 0) + 1 for one in orphans}
         sure = [one for one in orphans if self._orphans[one.name] >= SIGHTINGS_OF_AN_ORPHAN]
+        silent: set[str] = set()
         for one in sure:
+            if one.site_id in silent:
+                continue  # nothing is observed while it is waited for: the others there come when it answers
             if await self._commit(partial(claim_orphan, cluster_id=self._cluster_id, one=one)):
                 log.warning("orphan.removed", name=one.name, cluster=self._cluster_id)
-                await self._remove_orphan(one)
+                if not await self._remove_orphan(one):
+                    silent.add(one.site_id)
         return len(sure) < len(orphans)
 
-    async def _remove_orphan(self, one: ObservedRelease) -> None:
+    async def _remove_orphan(self, one: ObservedRelease) -> bool:
+        """Whether its site has answered."""
         site = get_as(self._ledger.view, Site, one.site_id)
         work = RemovalWork(
             name=one.name,
@@ -191,9 +197,11 @@ class Observer:
             async with asyncio.timeout(self._settings.call_timeout_s):
                 await self._backend.remove(work)
         except StaleGeneration:
-            return
+            return True
         except (DriverProblem, TimeoutError) as problem:
             log.warning("orphan.not_removed", name=one.name, cluster=self._cluster_id, problem=str(problem))
+            return not isinstance(problem, Unreachable | TimeoutError)
+        return True
 
     # Commits
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from typing import Any
 
 import pytest
 
-from drivers.port import ReleaseWork
+from drivers.port import ReleaseWork, RemovalWork
+from drivers.simulated.backend import SimulatedBackend
 from drivers.simulated.replicas import Start
 from graph.edit import Edit
 from graph.kinds import (
@@ -29,6 +31,7 @@ from graph.values import HealthStatus, Resources
 from graph.view import each, get_as
 from lifecycle import sightings
 from lifecycle.sightings import Deposed, check_epoch, take_over
+from lifecyclekit.edge import QUICK, Edge
 
 
 async def test_what_is_deleted_by_hand_is_made_again_and_told(edge) -> None:
@@ -44,25 +47,31 @@ async def test_what_is_deleted_by_hand_is_made_again_and_told(edge) -> None:
     edge.check_books()
 
 
+def left_over(edge: Edge, name: str, *, owner: str = "", site: int = 0) -> ReleaseWork:
+    """What a cluster has at a site for a release that the graph does not know."""
+    return ReleaseWork(
+        name=name,
+        owner=owner or edge.cluster_ids[0],
+        release_id="release_gone",
+        deployment_id="deployment_gone",
+        tenant_id=edge.tenant_id,
+        component="web",
+        site_id=edge.site_ids[site],
+        site=f"s{site}",
+        generation=3,
+        replicas=1,
+        artifact=Artifact(type=ArtifactType.CONTAINER_IMAGE, reference="shop:1"),
+        resources=Resources(cpu_millicores=1, memory_bytes=1),
+    )
+
+
 async def test_an_object_that_nobody_wants_is_removed(edge) -> None:
     await edge.network(sites=2)
     await edge.version()
     deployment, operation = await edge.deploy()
     await edge.succeeded(operation)
-    fields = {
-        "release_id": "release_gone",
-        "deployment_id": "deployment_gone",
-        "tenant_id": edge.tenant_id,
-        "component": "web",
-        "site_id": edge.site_ids[0],
-        "site": "s0",
-        "generation": 3,
-        "replicas": 1,
-        "artifact": Artifact(type=ArtifactType.CONTAINER_IMAGE, reference="shop:1"),
-        "resources": Resources(cpu_millicores=1, memory_bytes=1),
-    }
-    orphan = ReleaseWork(name="orphan-abcdefabcdef", owner=edge.cluster_ids[0], **fields)
-    foreign = ReleaseWork(name="foreign-abcdefabcdef", owner="cluster_of_another_graph", **fields)
+    orphan = left_over(edge, "orphan-abcdefabcdef")
+    foreign = left_over(edge, "foreign-abcdefabcdef", owner="cluster_of_another_graph")
     for work in (orphan, foreign):
         await edge.world().apply(work, now=0, start=Start([0]))
     await edge.until(lambda: orphan.name not in edge.world().objects, what="the orphan's end")
@@ -73,6 +82,29 @@ async def test_an_object_that_nobody_wants_is_removed(edge) -> None:
     await edge.world().vanish(foreign.name)
     assert len(edge.releases(deployment.id)) == 2
     edge.check_books()
+
+
+async def test_a_site_that_ends_no_calls_keeps_the_observer_waiting_for_one_removal_and_not_for_each(
+    edges, monkeypatch
+) -> None:
+    asked: list[RemovalWork] = []
+    remove = SimulatedBackend.remove
+
+    async def removed(backend: SimulatedBackend, work: RemovalWork) -> Any:
+        asked.append(work)
+        return await remove(backend, work)
+
+    monkeypatch.setattr(SimulatedBackend, "remove", removed)
+    async with edges(settings=dataclasses.replace(QUICK, call_timeout_s=0.05, resync_s=0.1)) as edge:
+        await edge.network(sites=2, hangingSites=["s0"])
+        await edge.connected()
+        for number in range(4):
+            work = left_over(edge, f"orphan-{number}", site=number // 3)
+            await edge.world().apply(work, now=0, start=Start([0]))
+        await edge.until(lambda: "orphan-3" not in edge.world().objects, what="the end of the one at the other site")
+        hanging = edge.site_ids[0]
+        await edge.until(lambda: sum(one.site_id == hanging for one in asked) >= 3, what="three rounds")
+        assert len({one.name for one in asked if one.site_id == hanging}) == 1
 
 
 async def test_nodes_are_reported_and_their_site_with_them(edge) -> None:
