@@ -25,6 +25,7 @@ from graph.kinds import (
     OperationKind,
     OperationStatus,
     Release,
+    Site,
 )
 from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
@@ -256,7 +257,7 @@ def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release]) -> 
     counted = tally(releases)
     phase, message = phase_of(deployment, counted, working=deployment.operation_id is not None)
     # What is said of the whole is said of the phase that it is in from now on.
-    status = status_of(msgspec.structs.replace(deployment, phase=phase), releases, _component_names(edit, releases))
+    status = status_of(msgspec.structs.replace(deployment, phase=phase), releases, _names(edit, releases))
     if phase is DeploymentPhase.READY and not status.replicas.desired:
         message = in_words(status)
     deployment = begun(deployment)
@@ -285,9 +286,13 @@ def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release]) -> 
         edit.delete(after, cascade=True)
 
 
-def _component_names(edit: Edit, releases: list[Release]) -> dict[str, str]:
-    found = {one.component_id: get_as(edit, Component, one.component_id) for one in releases}
-    return {component_id: one.name for component_id, one in found.items() if one is not None}
+def _names(edit: Edit, releases: list[Release]) -> dict[str, str]:
+    """The names by id of the components of releases, and of the sites where something is left behind."""
+    found: dict[str, Component | Site | None] = {
+        one.component_id: get_as(edit, Component, one.component_id) for one in releases
+    }
+    found |= {one.site_id: get_as(edit, Site, one.site_id) for one in releases if one.left_behind}
+    return {entity_id: one.name for entity_id, one in found.items() if one is not None}
 
 
 def _standing(release: Release) -> tuple[object, ...]:
@@ -300,6 +305,7 @@ def _standing(release: Release) -> tuple[object, ...]:
         release.phase,
         release.wanted,
         release.retires_after,
+        release.left_behind,
         release.standby,
         release.generation,
         release.applied_generation >= release.generation,

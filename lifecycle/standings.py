@@ -1,8 +1,9 @@
 """What is desired, applied and ready: of a release, of a site, of a whole deployment. Pure functions of releases.
 
 The bookkeeper writes a deployment's, so that a list of deployments is read without looking at any release. What cannot be
-seen is never ready: a backend that is away may still run what it ran, and nobody knows. And nothing of nothing is said as
-such, with the reason why there is nothing.
+seen is never ready: a backend that is away may still run what it ran, and nobody knows. Why it cannot be seen is said as
+well, so that all that is at a place that is away is found by that, whether or not it ever ran there. And nothing of nothing
+is said as such, with the reason why there is nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _CODES = {
     ReleasePhase.WAITING_DEPENDENCY: "DEPENDENCY",
     ReleasePhase.WAITING_READY: "NOT_READY",
 }
+_TAKEN = (ReleasePhase.WAITING_READY, ReleasePhase.READY)
+"""Phases of what a backend has taken: whatever is lost from sight is in neither until its place answers again."""
 _UNDER_WAY = {
     ReleasePhase.PENDING: "waits for a worker",
     ReleasePhase.APPLYING: "its backend is being called",
@@ -72,7 +75,7 @@ def status_of_release(release: Release) -> ReleaseStatus:
         replicas=_replicas(release),
         ready=is_seen_ready(release),
         unseen_since=release.unseen_since,
-        reason=_reason(release),
+        reason=_reason(release, {}),
     )
 
 
@@ -82,7 +85,7 @@ def is_seen_ready(release: Release) -> bool:
 
 
 def status_of(deployment: Deployment, releases: Iterable[Release], names: Mapping[str, str]) -> DeploymentStatus:
-    """What is desired, applied and ready of a deployment; `names` are its components', by id."""
+    """What is desired, applied and ready of a deployment; `names` are those of its components and sites, by id."""
     found = list(releases)
     staying = [one for one in found if stays(one)]
     by_component: dict[str, list[Release]] = defaultdict(list)
@@ -99,7 +102,7 @@ def status_of(deployment: Deployment, releases: Iterable[Release], names: Mappin
             ComponentStatus(component=name, sites=_sites(some), replicas=_sum(_replicas(one) for one in some))
             for name, some in sorted(by_component.items())
         ],
-        reasons=[*_of_the_whole(deployment, staying, replicas), *_reasons(found)][:REASONS_MAX],
+        reasons=_first([*_of_nothing(deployment, staying, replicas), *_reasons(found, names), *_waiting(deployment)]),
     )
 
 
@@ -178,21 +181,35 @@ def _sum(counts: Iterable[Counted]) -> Counted:
     return Counted(desired=desired, applied=applied, ready=ready, unknown=unknown)
 
 
-def _reasons(releases: Iterable[Release]) -> list[StatusReason]:
-    """Why releases are not ready, each reason once with how many it holds for."""
-    counts = Counter((found.code, found.message) for one in releases if (found := _reason(one)) is not None)
+def _first(reasons: Sequence[StatusReason]) -> list[StatusReason]:
+    """As many as are kept, in their order: of each code the first at least, so that it is found by all of its codes."""
+    codes = {one.code: at for at, one in reversed(list(enumerate(reasons)))}
+    others = (at for at, one in enumerate(reasons) if codes[one.code] != at)
+    return [reasons[at] for at in sorted([*codes.values(), *others][:REASONS_MAX])]
+
+
+def _reasons(releases: Iterable[Release], names: Mapping[str, str] | None = None) -> list[StatusReason]:
+    """Why releases are not as wanted, each reason once with how many it holds for; `names` as of `status_of`."""
+    counts = Counter(
+        (found.code, found.message) for one in releases if (found := _reason(one, names or {})) is not None
+    )
     counts.pop(("STOPPED", "it is stopped"), None)
     counts.pop(("SCALED_TO_ZERO", "no replica of it is wanted"), None)
     return [StatusReason(code=code, message=message, releases=count) for (code, message), count in counts.most_common()]
 
 
-def _reason(release: Release) -> StatusReason | None:
+def _reason(release: Release, names: Mapping[str, str]) -> StatusReason | None:
+    away = release.phase is ReleasePhase.WAITING_SITE
     if release.left_behind:
-        return StatusReason(code="LEFT_BEHIND", message="it is removed when its site answers", releases=1)
+        return StatusReason(code="LEFT_BEHIND", message=_left(release, names), releases=1)
     if not stays(release):
-        return StatusReason(code="UNDER_WAY", message=release.error or "it is to go, and is still there", releases=1)
+        told = release.error or "it is to go, and is still there"
+        return StatusReason(code="SITE_AWAY" if away else "UNDER_WAY", message=told, releases=1)
     if release.unseen_since is not None:
-        return StatusReason(code="UNKNOWN", message=release.error or "its backend does not answer", releases=1)
+        if release.phase in _TAKEN:
+            return StatusReason(code="UNKNOWN", message="its backend has not told of it since it is back", releases=1)
+        told = release.error if away and release.error else "its site or cluster does not answer"
+        return StatusReason(code="SITE_AWAY", message=told, releases=1)
     if is_ready(release):
         if release.running_replicas:
             return None
@@ -210,23 +227,32 @@ def _reason(release: Release) -> StatusReason | None:
     )
 
 
-def _of_the_whole(deployment: Deployment, staying: Sequence[Release], replicas: Counted) -> list[StatusReason]:
-    """What holds for a deployment as a whole, above all why there is nothing to be ready."""
-    found = []
-    if deployment.proposal is not None:
-        found.append(StatusReason(code="PENDING_APPROVAL", message=waiting_words(deployment.proposal.number)))
+def _left(release: Release, names: Mapping[str, str]) -> str:
+    """What is left behind, and where: what is ready elsewhere is not meant."""
+    component, site = names.get(release.component_id), names.get(release.site_id)
+    what = "a former copy" if component is None else f"a former copy of {component}"
+    where = "here" if site is None else f"at site {site}"
+    return f"{what} was left {where}, and is removed when that answers"
+
+
+def _of_nothing(deployment: Deployment, staying: Sequence[Release], replicas: Counted) -> list[StatusReason]:
+    """Why there is nothing to be ready, where there is nothing."""
     if replicas.desired:
-        return found
+        return []
     if deployment.phase is DeploymentPhase.PENDING_PLACEMENT:
-        told = deployment.message or "no site could be chosen yet"
-        return [*found, StatusReason(code="NOT_PLACED", message=told)]
+        return [StatusReason(code="NOT_PLACED", message=deployment.message or "no site could be chosen yet")]
     if deployment.phase in (DeploymentPhase.TERMINATING, DeploymentPhase.TERMINATED):
         told = "it is being terminated" if deployment.phase is DeploymentPhase.TERMINATING else "it was terminated"
-        return [*found, StatusReason(code="TERMINATED", message=told)]
+        return [StatusReason(code="TERMINATED", message=told)]
     if deployment.stopped:
-        return [*found, StatusReason(code="STOPPED", message="it is stopped: none of its replicas is to run")]
+        return [StatusReason(code="STOPPED", message="it is stopped: none of its replicas is to run")]
     if staying:
-        return [*found, StatusReason(code="SCALED_TO_ZERO", message="no replica of it is wanted at any of its sites")]
-    if deployment.proposal is not None:
-        return found
-    return [*found, StatusReason(code="NO_SITE", message="it has no site")]
+        return [StatusReason(code="SCALED_TO_ZERO", message="no replica of it is wanted at any of its sites")]
+    return [] if deployment.proposal is not None else [StatusReason(code="NO_SITE", message="it has no site")]
+
+
+def _waiting(deployment: Deployment) -> list[StatusReason]:
+    """The change that waits, after what is so meanwhile: it is not why something is not ready, but where nothing is yet."""
+    if deployment.proposal is None:
+        return []
+    return [StatusReason(code="PENDING_APPROVAL", message=waiting_words(deployment.proposal.number))]

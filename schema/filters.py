@@ -488,7 +488,7 @@ SPECIAL: dict[str, dict[str, tuple[str | type[enum.Enum], str, Callable[[Any, st
         "all_ready": ("bool", "Whether as many of its releases are ready as it wants.", _of_bool(_all_ready)),
         "status_reason": (
             "str",
-            "It has releases that are not ready for this reason: a code of `status.reasons`, such as SITE_AWAY.",
+            "This is a code of its `status.reasons`: SITE_AWAY finds those with releases whose site or cluster is away.",
             _for_reason,
         ),
     },

@@ -43,7 +43,9 @@ class StatusReason(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
     code: Annotated[
         str,
         doc(
-            "A word for programs: QUARANTINED, DRIFTED, UNKNOWN, SITE_AWAY, DEPENDENCY, NOT_READY, UNDER_WAY, LEFT_BEHIND; "
+            "A word for programs: SITE_AWAY (the site or the cluster there does not answer, whether or not it was seen "
+            "before), UNKNOWN (that answers again, and has not told of it yet), QUARANTINED, DRIFTED, DEPENDENCY, "
+            "NOT_READY, UNDER_WAY, LEFT_BEHIND (a former copy at a place that is away); "
             "where nothing is to run: STOPPED, SCALED_TO_ZERO, NOT_PLACED, NO_SITE, TERMINATED; PENDING_APPROVAL."
         ),
     ]
@@ -61,5 +63,10 @@ class DeploymentStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit
     failed: Annotated[Count, doc("Releases that were given up: quarantined, or drifted and left so by policy.")] = 0
     components: Annotated[list[ComponentStatus], doc("The same for each component, by name.")] = []
     reasons: Annotated[
-        list[StatusReason], doc("Why not all is ready, the most frequent first; at most ten. None where all is ready.")
+        list[StatusReason],
+        doc(
+            "Why not all is ready, the most frequent first, with what is still to go or was left behind; then the change "
+            "that waits for approval. At most ten, with each code that there is. None where all is ready and there is no "
+            "such thing."
+        ),
     ] = []

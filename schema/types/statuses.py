@@ -30,7 +30,7 @@ value_field(
     "summary",
     lambda status, info: in_words(status),
     returns="str",
-    description="In one line: how many of the replicas are ready, and the first reason why not all are.",
+    description="In one line: how many of the replicas are ready, and the first of the reasons.",
 )
 
 object_type(

@@ -113,6 +113,9 @@ async def test_what_ran_at_a_lost_site_runs_elsewhere_and_is_cleaned_up_when_it_
         over = edge.deployment(deployment.id)
         assert over.displacement is None
         assert "left at a place that is away" in over.message
+        [reason] = over.status.reasons
+        site = edge.view.get(lost).name
+        assert reason.message == f"a former copy of web was left at site {site}, and is removed when that answers"
         [old] = [one for one in edge.releases(deployment.id) if one.site_id == lost]
         assert (old.wanted, old.left_behind) == (False, True)
         assert {"LossTolerated", "FailoverBegun", "DeploymentReady"} <= set(await reasons(edge, deployment.id))

@@ -68,11 +68,15 @@ async def test_what_runs_is_paused_and_resumed_while_a_change_of_it_waits(edge) 
     assert edge.deployment(deployment_id).proposal.number == 2
 
 
+WHY = ["STOPPED", "PENDING_APPROVAL"]
+
+
 async def test_what_runs_is_stopped_and_resumed_while_a_change_of_it_waits(edge) -> None:
     deployment_id = await waiting(edge)
     await edge.succeeded((await edge.stop(deployment_id)).operation)
     stopped = await edge.phase(deployment_id, DeploymentPhase.PENDING_APPROVAL)
     assert "it is stopped" in stopped.message
+    await edge.until(lambda: [one.code for one in edge.deployment(deployment_id).status.reasons] == WHY, what="why")
     assert [one.replicas for one in edge.world().objects.values()] == [0]
     with pytest.raises(InvalidState, match="stopped already"):
         await edge.stop(deployment_id)

@@ -59,8 +59,14 @@ UNSEEN = {"phase": P.WAITING_SITE, "unseen_since": 5, "error": "site Vienna does
          Counted(desired=2, applied=2, ready=1), False, "NOT_READY"),
         ({"observed": None, "applied_generation": 0, "phase": P.PENDING}, Counted(desired=2), False, "UNDER_WAY"),
         ({"generation": 2, "phase": P.APPLYING}, Counted(desired=2, ready=2), False, "UNDER_WAY"),
-        (UNSEEN, Counted(desired=2, applied=2, unknown=2), False, "UNKNOWN"),
+        (UNSEEN, Counted(desired=2, applied=2, unknown=2), False, "SITE_AWAY"),
+        ({**UNSEEN, "phase": P.APPLYING}, Counted(desired=2, applied=2, unknown=2), False, "SITE_AWAY"),
+        ({**UNSEEN, "phase": P.QUARANTINED}, Counted(desired=2, applied=2, unknown=2), False, "SITE_AWAY"),
+        ({"phase": P.WAITING_SITE, "observed": None, "applied_generation": 0}, Counted(desired=2), False, "SITE_AWAY"),
+        ({**UNSEEN, "wanted": False}, Counted(), False, "SITE_AWAY"),
+        ({**UNSEEN, "wanted": False, "left_behind": True}, Counted(), False, "LEFT_BEHIND"),
         ({**UNSEEN, "phase": P.READY}, Counted(desired=2, applied=2, unknown=2), False, "UNKNOWN"),
+        ({**UNSEEN, "phase": P.WAITING_READY}, Counted(desired=2, applied=2, unknown=2), False, "UNKNOWN"),
         ({"observed": seen(5)}, Counted(desired=2, applied=2, ready=2), True, None),
         ({"observed": seen(2, generation=1), "phase": P.QUARANTINED, "generation": 2, "error": "no"},
          Counted(desired=2, ready=2), False, "QUARANTINED"),
@@ -98,7 +104,7 @@ def test_a_deployment_is_counted_by_sites_releases_replicas_and_components() -> 
         ("db", 0, 1),
         ("web", 4, 6),
     ]
-    assert {one.code for one in found.reasons} == {"UNKNOWN", "NOT_READY", "UNDER_WAY"}
+    assert {one.code for one in found.reasons} == {"SITE_AWAY", "NOT_READY", "UNDER_WAY"}
     assert in_words(found).startswith("4 of 7 replicas are ready, 2 unknown: ")
 
 
@@ -120,14 +126,51 @@ def test_nothing_of_nothing_has_its_reason(fields: dict[str, Any], releases: lis
     assert in_words(found) == f"0 of 0 replicas are ready: {found.reasons[0].message}"
 
 
-def test_what_waits_for_approval_is_told_first() -> None:
-    proposal = Proposal(
-        number=3, revision_id="r", operation_id="o", kind=OperationKind.UPDATE, author="user_1", app_version_id="v"
-    )
+PROPOSAL = Proposal(
+    number=3, revision_id="r", operation_id="o", kind=OperationKind.UPDATE, author="user_1", app_version_id="v"
+)
 
-    found = status_of(deployment(phase=DeploymentPhase.PENDING_APPROVAL, proposal=proposal), [], NAMES)
+
+def test_what_waits_for_approval_is_why_nothing_is_there_yet() -> None:
+    found = status_of(deployment(phase=DeploymentPhase.PENDING_APPROVAL, proposal=PROPOSAL), [], NAMES)
 
     assert [(one.code, one.message) for one in found.reasons] == [("PENDING_APPROVAL", "revision 3 waits for approval")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "releases", "first"),
+    [
+        ({"stopped": True}, [release(stopped=True, observed=seen(0))], "STOPPED"),
+        ({}, [release(replicas=0, observed=seen(0))], "SCALED_TO_ZERO"),
+        ({}, [release(0), release(1, **UNSEEN)], "SITE_AWAY"),
+    ],
+)
+def test_a_change_that_waits_for_approval_is_told_after_why_something_is_not_ready(
+    fields: dict[str, Any], releases: list[Release], first: str
+) -> None:
+    whole = deployment(phase=DeploymentPhase.PENDING_APPROVAL, proposal=PROPOSAL, **fields)
+
+    assert [one.code for one in status_of(whole, releases, NAMES).reasons] == [first, "PENDING_APPROVAL"]
+
+
+def test_what_is_left_behind_is_named_with_where_it_is() -> None:
+    old = release(1, wanted=False, left_behind=True, **UNSEEN)
+
+    found = status_of(deployment(phase=DeploymentPhase.READY), [release(0), old], {**NAMES, "s1": "Vienna"})
+
+    assert in_words(found) == (
+        "2 of 2 replicas are ready: a former copy of web was left at site Vienna, and is removed when that answers"
+    )
+    assert status_of_release(old).reason.message == "a former copy was left here, and is removed when that answers"
+
+
+def test_of_many_reasons_each_code_is_kept() -> None:
+    away = [release(number, **{**UNSEEN, "error": f"site {number % 30} does not answer"}) for number in range(60)]
+    failed = release(99, phase=P.QUARANTINED, error="no")
+
+    found = status_of(deployment(phase=DeploymentPhase.DEGRADED, proposal=PROPOSAL), [*away, failed], NAMES)
+
+    assert [one.code for one in found.reasons] == ["SITE_AWAY"] * 8 + ["QUARANTINED", "PENDING_APPROVAL"]
 
 
 def test_each_site_has_its_own_counts_and_reasons() -> None:
@@ -137,7 +180,7 @@ def test_each_site_has_its_own_counts_and_reasons() -> None:
         ("s0", 2, 0, None),
         ("s1", 2, 2, 5),
     ]
-    assert [[reason.code for reason in one.reasons] for one in found] == [[], ["UNKNOWN"]]
+    assert [[reason.code for reason in one.reasons] for one in found] == [[], ["SITE_AWAY"]]
 
 
 @given(

@@ -8,6 +8,7 @@ from graph.kinds import Counted, DeploymentPhase, DriftPolicy, ReleasePhase
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from lifecycle.awaited import WaitCondition, of_deployment, of_operation
 from lifecycle.standings import status_of, status_of_release
+from schemakit.asking import data
 
 P = DeploymentPhase
 
@@ -56,7 +57,7 @@ async def test_a_site_that_is_away_is_unknown_since_then_and_known_again_when_it
     await edge.until(lambda: status(edge, deployment.id).replicas.unknown == 1, what="what is unknown")
     found = status(edge, deployment.id)
     assert found.replicas == Counted(desired=3, applied=3, ready=2, unknown=1)
-    assert codes(edge, deployment.id) == ["UNKNOWN"]
+    assert codes(edge, deployment.id) == ["SITE_AWAY"]
     lost = next(one for one in edge.releases(deployment.id) if one.site_id == edge.site_ids[0])
     assert lost.unseen_since is not None
     assert not status_of_release(lost).ready
@@ -65,6 +66,40 @@ async def test_a_site_that_is_away_is_unknown_since_then_and_known_again_when_it
     await edge.phase(deployment.id, P.READY)
     assert status(edge, deployment.id).replicas == Counted(desired=3, applied=3, ready=3)
     assert all(one.unseen_since is None for one in edge.releases(deployment.id))
+    assert codes(edge, deployment.id) == []
+
+
+FOUND = "query($f: DeploymentFilter) { found: deployments(filter: $f) { nodes { id } totalCount } }"
+
+
+async def found_for(edge, reason: str) -> set[str]:
+    found = (await data(edge.view, FOUND, f={"statusReason": reason}))["found"]
+    return {one["id"] for one in found["nodes"]}
+
+
+async def test_who_is_at_a_site_that_is_cut_off_is_found_by_that(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    both, begun = await edge.deploy("both")
+    await edge.succeeded(begun)
+    beyond, begun = await edge.deploy("beyond", sites=edge.site_ids[:1])
+    await edge.succeeded(begun)
+    _, begun = await edge.deploy("elsewhere", sites=edge.site_ids[1:])
+    await edge.succeeded(begun)
+    assert await found_for(edge, "SITE_AWAY") == set()
+    await edge.configure(awaySites=["s0"])
+    there = {both.id, beyond.id}
+    await edge.until(lambda: all(edge.deployment(one).phase is P.DEGRADED for one in there), what="the loss")
+    assert await found_for(edge, "SITE_AWAY") == there
+    assert await found_for(edge, "UNKNOWN") == set()
+    # What is to go from there is found as well.
+    await edge.terminate(beyond.id)
+    await edge.until(lambda: codes(edge, beyond.id) == ["TERMINATED", "SITE_AWAY"], what="what cannot go")
+    assert await found_for(edge, "SITE_AWAY") == there
+    await edge.configure()
+    await edge.phase(both.id, P.READY)
+    await edge.phase(beyond.id, P.TERMINATED)
+    assert await found_for(edge, "SITE_AWAY") == set()
 
 
 async def test_a_backend_that_is_dead_is_never_ready(edge) -> None:
@@ -77,6 +112,7 @@ async def test_a_backend_that_is_dead_is_never_ready(edge) -> None:
     await edge.until(lambda: status(edge, deployment.id).sites == Counted(desired=2, applied=2, ready=1, unknown=1))
     assert edge.deployment(deployment.id).phase is P.DEGRADED
     assert status(edge, deployment.id).replicas == Counted(desired=2, applied=2, ready=1, unknown=1)
+    assert codes(edge, deployment.id) == ["SITE_AWAY"]
 
 
 async def test_what_is_deleted_by_hand_is_not_ready_until_it_is_there_again(edge) -> None:
