@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +151,8 @@ class Toll:
     """Changes that a caller was told of, each found finished."""
     effects: int = 0
     """What the clusters were made to do, none of it twice or out of order."""
+    at_rest_after_s: float = 0.0
+    """The longest from the last kill until all was at rest, the start of what sees to it included."""
 
 
 async def make_world(victims: Victims) -> None:
@@ -173,6 +176,7 @@ async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) 
                 await asyncio.sleep(dice.uniform(0.1, 0.6))
             await asyncio.to_thread(victims.kill, pid)
             toll.kills += 1
+        killed = time.monotonic()
         with structlog.testing.capture_logs():
             async with edge_of(victims.folder, data_folder=victims.folder / "world") as edge:
                 edge.cluster_ids = list(edge.view.ids("Cluster"))
@@ -180,6 +184,7 @@ async def kills(victims: Victims, *, count: int, seed: int, checked_every: int) 
                     await edge.connected(number)
                     await edge.configure(number)
                 await settled(edge)
+                toll.at_rest_after_s = max(toll.at_rest_after_s, time.monotonic() - killed)
                 for number in range(len(edge.cluster_ids)):
                     await edge.connected(number)
                 await check(edge, victims.acknowledged())
@@ -246,6 +251,7 @@ async def kills_of_several(
             await victims.another()
             await asyncio.sleep(dice.uniform(0.0, 0.5))
             toll.kills += await asyncio.to_thread(members.kill_all)
+            killed = time.monotonic()
             await _behave(edge, endpoint, lostReplyRate=0, outageRate=0, observeEveryMs=100)
             with structlog.testing.capture_logs():
                 store = Neo4jStore(neo4j_server.store)
@@ -253,6 +259,7 @@ async def kills_of_several(
                     again.deadline_s = 120.0
                     know(again)
                     await settled(again)
+                    toll.at_rest_after_s = max(toll.at_rest_after_s, time.monotonic() - killed)
                     toll.effects = await check_apart(again, victims.acknowledged(), endpoint)
             toll.checks += 1
     finally:
