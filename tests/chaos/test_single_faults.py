@@ -14,6 +14,7 @@ from drivers.simulated.effects import Outcome
 from drivers.simulated.planned import Plan, PlannedFault
 from faultkit import broken
 from faultkit.checks import CONVERGED_WITHIN_S, check, check_effects, filed, rest
+from faultkit.failpoints import Failpoints
 from faultkit.lives import Installation
 from faultkit.logical_time import run
 from faultkit.scenarios import SCENARIOS, SMALL, Scenario, check_end, make_world, over, version_id
@@ -31,6 +32,7 @@ from lifecycle import bookkeeper, reconciler
 from lifecycle.rings import Rings
 from lifecycle.settings import LifecycleSettings
 from lifecycle.unplaceable import Unplaceable
+from lifecyclekit.claims import Absence, Calls
 from lifecyclekit.edge import Edge, asking, everything
 from storekit.wrappers import Away
 
@@ -445,32 +447,41 @@ def test_a_wrong_time_holds_nothing_for_longer_than_any_pause(tmp_path: Path, wi
 # The store away
 
 
-async def without_a_store(installation: Installation, store: Away) -> int:
-    """Five minutes without the store in the middle of a change; how many calls were made meanwhile."""
-    async with installation.life() as edge:
-        await make_world(edge, components=3)
+AT_ONCE_AWAY = 2
+"""Calls at once while the store goes: most of what is to be done is left then."""
+
+
+async def without_a_store(installation: Installation, store: Away) -> Absence:
+    """Five minutes without the store in the middle of a change; what was called meanwhile."""
+    calls = Calls()
+    async with installation.life(Failpoints(tell=calls.told)) as edge:
+        calls.reader = edge.view
+        await make_world(edge, components=8)
         user = User(edge, Notes({}))
         shop = await user.deploy("shop", sites=edge.site_ids)
         await over(user, shop.operation)
-        before = sum(edge.world().calls.values())
+        before = len(calls.begun)
         await user.update("update", shop.deployment, app_version_id=version_id(edge, "2"))
-        await edge.until(lambda: sum(edge.world().calls.values()) > before, what="a call")
+        await edge.until(lambda: len(calls.begun) > before, what="a call")
         store.away = True
+        gone, claimed = len(calls.begun), calls.claimed()
         with pytest.raises(Unavailable) as refused:
             await user.scale("scale", shop.deployment, c0=3)
         assert refused.value.remedy is not None
-        await asyncio.sleep(5.0)  # what was under way ends
-        calls = sum(edge.world().calls.values())
+        await asyncio.sleep(5.0)
         assert edge.ledger.stale
         assert edge.deployment(shop.deployment) is not None, "reads go on"
         await asyncio.sleep(295.0)
-        made = sum(edge.world().calls.values()) - calls
+        left = len(edge.releases(shop.deployment)) - (gone - before)
+        absence = Absence(left=left, claimed=claimed, begun=len(calls.begun) - gone, unclaimed=len(calls.unclaimed))
+        absence.check(least_left=left // 2)
         store.away = False
         await edge.until(lambda: edge.ledger.writable, what="the store")
         await user.scale("scale", shop.deployment, c0=3)
         await rest(edge)
         await check(edge, user.notes.told)
-        return made
+        assert not calls.unclaimed
+        return absence
 
 
 class OnceAway(Away):
@@ -485,13 +496,28 @@ class OnceAway(Away):
         await self.inner._close()
 
 
-def away_for_five_minutes(tmp_path: Path) -> int:
+def away_for_five_minutes(tmp_path: Path) -> Absence:
     store = OnceAway(SqliteStore(tmp_path / "graph.db"))
-    return run(without_a_store(Installation(tmp_path, store_of=lambda path: store), store))
+    settings = LifecycleSettings(concurrency=AT_ONCE_AWAY)
+    return run(without_a_store(Installation(tmp_path, settings=settings, store_of=lambda path: store), store))
 
 
-def test_without_its_store_nothing_is_called_and_afterwards_all_is_finished(tmp_path: Path) -> None:
-    assert away_for_five_minutes(tmp_path) == 0
+def test_without_its_store_only_what_was_claimed_is_called_and_afterwards_all_is_finished(tmp_path: Path) -> None:
+    assert away_for_five_minutes(tmp_path).left > 20
+
+
+@pytest.mark.parametrize(
+    ("worker", "what"),
+    [
+        (broken.called_whether_or_not_the_store_is_there, "calls were begun without the store"),
+        (broken.called_before_it_is_claimed, "calls"),
+    ],
+)
+def test_who_calls_what_is_not_claimed_while_the_store_is_away_is_found_out(
+    tmp_path: Path, worker: Callable[[], Any], what: str
+) -> None:
+    with worker(), pytest.raises(AssertionError, match=what):
+        away_for_five_minutes(tmp_path)
 
 
 def test_who_does_not_ask_whether_the_store_is_back_is_found_out(tmp_path: Path) -> None:

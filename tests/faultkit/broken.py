@@ -137,6 +137,25 @@ def called_before_it_is_claimed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def called_whether_or_not_the_store_is_there() -> Iterator[None]:
+    """A worker that does not ask for its store: it claims what it calls when there is one again."""
+
+    async def nothing(self: reconciler.Reconciler) -> None:
+        return None
+
+    def begin(self: reconciler.Reconciler, group: asyncio.TaskGroup) -> None:
+        for one in self._ahead.begin(self._holds)[0]:
+            group.create_task(self._call(one, group))
+
+    with (
+        called_before_it_is_claimed(),
+        mock.patch.object(reconciler.Reconciler, "_store_back", nothing),
+        mock.patch.object(reconciler.Reconciler, "_begin", begin),
+    ):
+        yield
+
+
+@contextlib.contextmanager
 def without_comparing_at_the_start() -> Iterator[None]:
     """A process that knows of work only what it is told of while it lives."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from drivers.clock import Clock
@@ -41,9 +41,17 @@ class Failpoints:
     Observers look again and again: of their points at most so many count.
     """
 
-    def __init__(self, *, die_at: int | None = None, observations: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        *,
+        die_at: int | None = None,
+        observations: int = 1_000_000,
+        tell: Callable[[ReleaseWork | RemovalWork], None] = lambda work: None,
+    ) -> None:
+        """`tell` hears of each call that is about to be made."""
         self.die_at = die_at
         """Counted from 1; None: it lives."""
+        self.tell = tell
         self.die_on: str | None = None
         """The name of the point that it dies at when it comes to one."""
         self._observations = observations
@@ -169,6 +177,7 @@ class MortalBackend:
         return samples
 
     async def _sent(self, name: str, work: ReleaseWork | RemovalWork) -> None:
+        self.points.tell(work)
         try:
             await self.points.pass_(name)
         finally:

@@ -28,6 +28,7 @@ from drivers.port import (
     Unreachable,
 )
 from drivers.simulated import SimulatedDriver
+from faultkit import broken
 from graph.change import Commit
 from graph.edit import Edit
 from graph.kinds import Deployment, OperationStatus, Release, ReleasePhase
@@ -37,7 +38,9 @@ from graph.view import each, get_as
 from lifecycle.observation import take_in
 from lifecycle.releases import unwant
 from lifecycle.service import Lifecycle
+from lifecycle.settings import LifecycleSettings
 from lifecycle.work import Claim, Result, claim, record
+from lifecyclekit.claims import Absence, Calls
 
 
 class Watched:
@@ -117,15 +120,17 @@ async def test_no_call_is_made_without_a_committed_claim(edges, patient) -> None
     assert all(was_claimed for _, was_claimed in told)
 
 
-async def test_while_the_store_is_away_no_driver_is_called_and_afterwards_all_is_finished(edges, monkeypatch) -> None:
+async def without_its_store(edges: Any, monkeypatch: pytest.MonkeyPatch, settings: LifecycleSettings) -> None:
+    """Two calls at once for twenty releases, and the store goes at the first of them."""
     simulated = SimulatedDriver()
-    calls: list[str] = []
-    watched = Watched(simulated, lambda work: calls.append(work.name))
-    async with edges(driver=simulated, registered=watched) as edge:
-        await edge.network(sites=10, latencyMs=20)
+    calls = Calls()
+    few = dataclasses.replace(settings, concurrency=2)
+    async with edges(driver=simulated, registered=Watched(simulated, calls.told), settings=few) as edge:
+        calls.reader = edge.view
+        await edge.network(sites=20, latencyMs=20)
         await edge.version()
         deployment, operation = await edge.deploy()
-        await edge.until(lambda: calls, what="a call")
+        await edge.until(lambda: calls.begun, what="a call")
         store = edge.ledger.store
         begin = store.begin
 
@@ -133,16 +138,31 @@ async def test_while_the_store_is_away_no_driver_is_called_and_afterwards_all_is
             raise StoreUnavailable("unplugged")
 
         monkeypatch.setattr(store, "begin", away)
+        gone, claimed = len(calls.begun), calls.claimed()
         await edge.until(lambda: not edge.ledger.writable, what="the store's absence")
-        await asyncio.sleep(0.15)
-        made = len(calls)
         with pytest.raises(Unavailable):
             await edge.scale(deployment.id, web=2)
-        await asyncio.sleep(0.3)
-        assert len(calls) == made
+        await asyncio.sleep(0.4)
+        absence = Absence(
+            left=20 - gone, claimed=claimed, begun=len(calls.begun) - gone, unclaimed=len(calls.unclaimed)
+        )
+        absence.check(least_left=1)
         monkeypatch.setattr(store, "begin", begin)
         await edge.succeeded(operation)
         edge.check_books()
+    assert len(calls.begun) >= 20
+    assert not calls.unclaimed
+
+
+async def test_while_the_store_is_away_no_driver_is_called_without_a_claim_and_afterwards_all_is_finished(
+    edges, quick, monkeypatch
+) -> None:
+    await without_its_store(edges, monkeypatch, quick)
+
+
+async def test_a_worker_that_calls_whether_or_not_its_store_is_there_is_found_out(edges, quick, monkeypatch) -> None:
+    with broken.called_whether_or_not_the_store_is_there(), pytest.raises(AssertionError, match="calls"):
+        await without_its_store(edges, monkeypatch, quick)
 
 
 async def test_a_result_commits_only_at_its_own_epoch(edges, quick) -> None:
