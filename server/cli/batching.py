@@ -1,8 +1,9 @@
 """`batch`: many deployments deployed, changed, held or ended at once, as a file says, with an answer for each.
 
-What the file says is checked whole and its names are looked up (batch_items.py) before anything is asked for. Items of
-one sort that follow each other are one request, of a hundred at most; one that is refused touches no other, and is told
-with its line. Those whose turn did not come within the time of a request come when it is sent again under its key.
+What the file says is checked whole and its names are looked up (batch_items.py) before anything is asked for. A file that
+is wrong is refused whole; an item that names what is not there is refused alone, as one that the API refuses is: it touches
+no other, and is told with its line. Items of one sort that follow each other are one request, of a hundred at most. Those
+whose turn did not come within the time of a request come when it is sent again under its key.
 """
 
 from __future__ import annotations
@@ -60,18 +61,22 @@ def batch(
     with to and sites; `addSites: NAME` or `removeSites: NAME` with sites; `adjustSite: NAME` with site and replicas;
     `rollback: NAME` with to; `approve: NAME` with revision; `pause`, `stop` or `resume: NAME`; `terminate: NAME` with
     delete; or `cancel: OPERATION` or `retry: OPERATION`, by its id. Those of deployments may have a tenant, and each but
-    pause, relabel and cancel a deadline. Exit code 4 when one was refused.
+    pause, relabel and cancel a deadline. Exit code 4 when one was refused, as one that names what is not there is.
 
     Example: edgeatlas batch rollout.yaml --wait
     """
     seconds = seconds_of(timeout)
     items = items_of(_read(file), file)
     api = api_of(ctx)
-    asked = [(item, input_of(api, item, file)) for item in items]
-    going = [item.name for item in items if item.verb in ENDING]
+    asked = [(item, _asked_or_refused(api, item, file)) for item in items]
+    sent = [(item, given) for item, given in asked if not isinstance(given, Failure)]
+    going = [item.name for item, _ in sent if item.verb in ENDING]
     if going:
         confirm(f"Stop or remove {', '.join(going[:5])}{' and others' if len(going) > 5 else ''}?", yes=yes)
-    results = [one for verb, some in groupby(asked, key=lambda one: one[0].verb) for one in _ask(api, verb, list(some))]
+    answers = iter(
+        [one for verb, some in groupby(sent, key=lambda one: one[0].verb) for one in _ask(api, verb, list(some))]
+    )
+    results = [_refusal(given) if isinstance(given, Failure) else next(answers) for _, given in asked]
     _print([(item, found) for (item, _), found in zip(asked, results, strict=True)], output)
     begun = [
         (item.verb, one["operation"]) for (item, _), one in zip(asked, results, strict=True) if one.get("operation")
@@ -82,6 +87,28 @@ def batch(
         raise Failure(f"{refused} of {len(items)} were refused", remedy="see the table", code=Exit.REFUSED)
     if failure is not None:
         raise failure
+
+
+def _asked_or_refused(api: Api, item: Item, file: Path) -> Json | Failure:
+    """What an item asks for, or why it cannot be asked for: what it names is not there, or not to be seen."""
+    try:
+        return input_of(api, item, file)
+    except Failure as failure:
+        if failure.code is Exit.NOT_FOUND:
+            return failure
+        raise
+
+
+def _refusal(failure: Failure) -> Json:
+    """The answer to an item that was not asked for, as the API would have given it."""
+    return {
+        "__typename": "NotFound",
+        "code": "NOT_FOUND",
+        "message": failure.message,
+        "remedy": failure.remedy,
+        "path": failure.path,
+        "retryable": False,
+    }
 
 
 def _read(file: Path) -> Any:

@@ -458,11 +458,32 @@ def test_what_is_wrong_in_a_batch_is_told_with_its_item_and_nothing_is_asked_for
         ("- deploy: hello/1.0\n  to: x\n", "item 1 has 'to'", Exit.USAGE),
         ("- deploy: hello/1.0\n  update: x\n", "item 1 is not one of", Exit.USAGE),
         ("deploy: x\n", "is no list of items", Exit.USAGE),
-        ("- terminate: nothing-such\n", "nothing-such", Exit.NOT_FOUND),
         ("- deploy: hello/1.0\n  replicas: {web: -1}\n", "replicas are no numbers", Exit.USAGE),
     ):
         path.write_text(text)
         assert told in cli("batch", str(path), "--yes", code=int(code)).stderr
+
+
+def test_an_item_that_names_what_is_not_there_is_refused_alone(
+    cli: CommandLine, deployment: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "batch.yaml"
+    labels = {"relabel": deployment, "labels": {"batched": "yes"}}
+    asked = [{"terminate": "nothing-such"}, labels, {"addSites": deployment, "sites": ["Nowhere"]}, labels]
+    path.write_text(yaml.safe_dump([*asked, {"deploy": "hello/nothing", "name": "never"}]))
+    result = cli("batch", str(path), "--yes", "-o", "json", code=int(Exit.REFUSED))
+    answers = json.loads(result.stdout)
+    assert [(one["item"], one.get("code")) for one in answers] == [
+        (1, "NOT_FOUND"),
+        (2, None),
+        (3, "NOT_FOUND"),
+        (4, None),
+        (5, "NOT_FOUND"),
+    ]
+    assert "'nothing-such'" in answers[0]["message"]
+    assert "'Nowhere'" in answers[2]["message"]
+    assert "3 of 5 were refused" in result.stderr
+    assert {"key": "batched", "value": "yes"} in cli.json("get", "deployment", deployment)["labels"]
 
 
 def test_a_wait_that_takes_too_long_says_what_is_missing(cli: CommandLine, deployment: str) -> None:
