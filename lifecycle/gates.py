@@ -3,7 +3,10 @@
 A component that waits for another everywhere asks the same question at each of its sites: at a thousand of them, each of
 which looks at a thousand, that would be a million looks a pass. So the question is a value, a gate, and its answer is kept
 for the revision at which it was found. While a gate is shut one release of those that shut it is remembered, so that asking
-again costs one look until that one is as it should be.
+again costs a look at that one, or at its site, until it is as it should be.
+
+Who waits for another at its own site, where that one does not run, waits for it wherever it runs, and is waited for in
+turn: a database of which there are three is no less needed at the sites that have none.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import NamedTuple
 
 from graph.kinds import Component, DependencyCondition, DependencyScope, Release, ReleasePhase
 from graph.view import Reader, each, get_as
+from lifecycle.siblings import siblings_of
 
 MOST_REMEMBERED = 4_096
 
@@ -23,9 +27,9 @@ class Needed(enum.Enum):
     READY = "READY"
     DEPLOYED = "DEPLOYED"
     DEPENDENTS_GONE = "DEPENDENTS_GONE"
-    """None that depends on it everywhere, and is to be removed, is there any more."""
+    """None that is to be removed, and depends on it everywhere or where it is not, is there any more."""
     DEPENDENTS_STOPPED = "DEPENDENTS_STOPPED"
-    """None that depends on it everywhere, and is to be stopped, runs any more."""
+    """None that is to be stopped, and depends on it everywhere or where it is not, runs any more."""
 
 
 NEEDED = {DependencyCondition.READY: Needed.READY, DependencyCondition.DEPLOYED: Needed.DEPLOYED}
@@ -77,16 +81,27 @@ class Gates:
 
     def _found(self, reader: Reader, gate: Gate) -> Answer:
         before = self._shut.get(gate)
-        if before is not None and (release := get_as(reader, Release, before.shut_by)) is not None:
-            name = _shut_by(reader, gate, release)
-            if name is not None:
-                return Answer(release.id, name, 0)
+        if before is not None and (name := _still_shut_by(reader, gate, before.shut_by)) is not None:
+            return before._replace(by_component=name)
         since = 0
+        has_it: set[str] = set()
+        beside: list[tuple[Release, Component]] = []
         for release in each(reader, Release, "deployment_id", gate.deployment_id):
-            name = _shut_by(reader, gate, release)
-            if name is not None:
-                return Answer(release.id, name, 0)
-            since = max(since, _since(reader, gate, release))
+            component = get_as(reader, Component, release.component_id)
+            if component is None:
+                continue
+            if component.name == gate.component:
+                since = max(since, _since(gate, release))
+                if _counts_here(gate, release):
+                    has_it.add(release.site_id)
+            scope = _shuts(gate, release, component)
+            if scope is DependencyScope.EVERYWHERE:
+                return Answer(release.id, component.name, 0)
+            if scope is not None:
+                beside.append((release, component))
+        for release, component in beside:
+            if release.site_id not in has_it:
+                return Answer(release.id, component.name, 0)
         return Answer(None, "", since)
 
 
@@ -110,37 +125,51 @@ def met_since(release: Release, condition: DependencyCondition) -> int:
     return (release.ready_at if condition is DependencyCondition.READY else release.applied_at) or 0
 
 
-def depends_everywhere(component: Component, name: str) -> bool:
-    """Whether a component waits for another at every site."""
-    return any(one.component == name and one.scope is DependencyScope.EVERYWHERE for one in component.waits_for)
+def depends_on(component: Component, name: str) -> DependencyScope | None:
+    """Where a component waits for another one; None: it does not."""
+    if name in component.depends_on:
+        return DependencyScope.SAME_SITE
+    return next((one.scope for one in component.dependencies if one.component == name), None)
 
 
-def _shut_by(reader: Reader, gate: Gate, release: Release) -> str | None:
-    """The name of the release's component when it shuts the gate."""
-    component = get_as(reader, Component, release.component_id)
-    if component is None:
+def _still_shut_by(reader: Reader, gate: Gate, release_id: str | None) -> str | None:
+    """The name of a release's component when it shuts the gate."""
+    release = get_as(reader, Release, release_id)
+    component = get_as(reader, Component, release.component_id) if release is not None else None
+    if release is None or component is None:
         return None
+    scope = _shuts(gate, release, component)
+    if scope is DependencyScope.SAME_SITE and any(
+        what.name == gate.component and _counts_here(gate, other) for other, what in siblings_of(reader, release)
+    ):
+        return None
+    return component.name if scope is not None else None
+
+
+def _shuts(gate: Gate, release: Release, component: Component) -> DependencyScope | None:
+    """How a release shuts the gate: wherever it is, only if its site has not the gate's component, or not at all (None)."""
     if gate.needed is Needed.DEPENDENTS_GONE:
-        left = release.left_behind  # nobody waits for what was left at a place that was lost
-        shuts = not release.wanted and not left and depends_everywhere(component, gate.component)
-    elif gate.needed is Needed.DEPENDENTS_STOPPED:
-        shuts = (
-            release.wanted
-            and release.stopped
-            and not is_ready(release)
-            and depends_everywhere(component, gate.component)
-        )
-    elif component.name != gate.component or not release.wanted or release.retires_after is not None:
-        shuts = False
-    else:
-        shuts = not (is_ready(release) if gate.needed is Needed.READY else is_deployed(release))
-    return component.name if shuts else None
+        # Nobody waits for what was left at a place that was lost.
+        there = not release.wanted and not release.left_behind
+        return depends_on(component, gate.component) if there else None
+    if gate.needed is Needed.DEPENDENTS_STOPPED:
+        runs = release.wanted and release.stopped and not is_ready(release)
+        return depends_on(component, gate.component) if runs else None
+    if component.name != gate.component or not release.wanted or release.retires_after is not None:
+        return None
+    met = is_ready(release) if gate.needed is Needed.READY else is_deployed(release)
+    return None if met else DependencyScope.EVERYWHERE
 
 
-def _since(reader: Reader, gate: Gate, release: Release) -> int:
+def _counts_here(gate: Gate, release: Release) -> bool:
+    """Whether, of the gate's component, this is the one that others at its site depend on.
+
+    What is to go counts for those that go too: it waits for them itself.
+    """
+    return release.retires_after is None and (release.wanted or gate.needed is Needed.DEPENDENTS_GONE)
+
+
+def _since(gate: Gate, release: Release) -> int:
     if gate.needed in (Needed.DEPENDENTS_GONE, Needed.DEPENDENTS_STOPPED) or not release.wanted:
-        return 0
-    component = get_as(reader, Component, release.component_id)
-    if component is None or component.name != gate.component:
         return 0
     return (release.ready_at if gate.needed is Needed.READY else release.applied_at) or 0

@@ -12,9 +12,10 @@ from functools import partial
 from typing import NamedTuple
 
 from graph.kinds import GIVEN_UP, Component, DependencyCondition, DependencyScope, Deployment, Release, Site
-from graph.view import Reader, each, get_as
+from graph.view import Reader, get_as
 from lifecycle.fencing import old_copy
-from lifecycle.gates import NEEDED, Answer, Gate, Gates, Needed, is_met, is_ready, met_since
+from lifecycle.gates import NEEDED, Answer, Gate, Gates, Needed, depends_on, is_met, is_ready, met_since
+from lifecycle.siblings import siblings_of
 
 
 class Action(enum.Enum):
@@ -67,14 +68,14 @@ def todo(
         if release.epoch == 0 and release.applied_generation == 0 and release.observed is None:
             return Todo(Action.FORGET)
         for other, what in others:
-            if _depends(what, component) and other.id != release.id and not other.wanted:
+            if depends_on(what, component.name) and other.id != release.id and not other.wanted:
                 return Todo(Action.WAIT, f"component {what.name} depends on it and is removed first")
         return _shut(release, component, Needed.DEPENDENTS_GONE, asked, "removed") or Todo(Action.REMOVE)
     if release.applied_generation >= release.generation:
         return NOTHING
     if release.stopped:
         for other, what in others:
-            if _depends(what, component) and other.wanted and other.stopped and not is_ready(other):
+            if depends_on(what, component.name) and other.wanted and other.stopped and not is_ready(other):
                 return Todo(Action.WAIT, f"component {what.name} depends on it and is stopped first")
         return _shut(release, component, Needed.DEPENDENTS_STOPPED, asked, "stopped") or Todo(Action.ENSURE)
     return _before_it(release, component, others, asked, now_ms) or Todo(Action.ENSURE)
@@ -92,23 +93,30 @@ def _before_it(
     for one in component.waits_for:
         gate: Gate | None = None
         since = 0
-        if one.scope is DependencyScope.SAME_SITE:
-            for other, what in siblings:
-                if what.name == one.component and other.wanted:
-                    if not is_met(other, one.condition):
-                        return Todo(Action.WAIT, f"component {one.component} is not {_WORDS[one.condition]}")
-                    since = max(since, met_since(other, one.condition))
-        elif asked is not None:
+        same_site = one.scope is DependencyScope.SAME_SITE
+        here = list(_of(one.component, release, siblings)) if same_site else []
+        for other in here:
+            if not is_met(other, one.condition):
+                return Todo(Action.WAIT, f"component {one.component} is not {_WORDS[one.condition]}")
+            since = max(since, met_since(other, one.condition))
+        if not here and asked is not None:
             gate = Gate(release.deployment_id, one.component, NEEDED[one.condition])
             shut_by, _, since = asked(gate)
             if shut_by is not None:
                 told = f"component {one.component} is not {_WORDS[one.condition]} at every site"
-                return Todo(Action.WAIT, told, gate)
+                return Todo(Action.WAIT, f"{told}, and this site has none" if same_site else told, gate)
         due = _due(since, one.wait_seconds, now_ms)
         if due is not None and (settles is None or settles.due_at is None or due > settles.due_at):
             told = f"component {one.component} is {_WORDS[one.condition]} and given {one.wait_seconds} s to settle"
             settles = Todo(Action.WAIT, told, gate, due)
     return settles
+
+
+def _of(name: str, release: Release, siblings: Iterable[tuple[Release, Component]]) -> Iterator[Release]:
+    """The releases of a component that one at the same site may wait for: what is leaving is for those that leave too."""
+    for other, what in siblings:
+        if what.name == name and other.wanted and (other.retires_after is None or release.retires_after is not None):
+            yield other
 
 
 _WORDS = {DependencyCondition.READY: "ready", DependencyCondition.DEPLOYED: "deployed"}
@@ -118,11 +126,6 @@ def _due(since_ms: int, wait_s: int, now_ms: int) -> int | None:
     """When something has settled that has been so since a time; None: it has, or the time cannot be true."""
     due = since_ms + wait_s * 1000
     return due if since_ms and now_ms < due and since_ms <= now_ms + SKEW_MS else None
-
-
-def _depends(component: Component, on: Component) -> bool:
-    """Whether a component waits for another at its own site: everywhere includes it."""
-    return any(one.component == on.name for one in component.waits_for)
 
 
 def _shut(release: Release, component: Component, needed: Needed, asked: Asked | None, word: str) -> Todo | None:
@@ -151,16 +154,3 @@ def todo_in(reader: Reader, release: Release, *, now_ms: int, gates: Gates | Non
     site = get_as(reader, Site, other.site_id)
     where = site.name if site is not None else other.site_id
     return Todo(Action.WAIT, f"it is single, and the copy at site {where} is not known to be gone")
-
-
-def siblings_of(reader: Reader, release: Release) -> Iterator[tuple[Release, Component]]:
-    """The other releases of its deployment at its site, with their components."""
-    here = reader.count("Release", "site_id", release.site_id)
-    whole = reader.count("Release", "deployment_id", release.deployment_id)
-    field, value = ("site_id", release.site_id) if here <= whole else ("deployment_id", release.deployment_id)
-    for other in each(reader, Release, field, value):
-        if other.id == release.id or (other.deployment_id, other.site_id) != (release.deployment_id, release.site_id):
-            continue
-        component = get_as(reader, Component, other.component_id)
-        if component is not None:
-            yield other, component

@@ -19,7 +19,7 @@ class Waiting:
     def __init__(self) -> None:
         self._gates = Gates()
         self._here: dict[tuple[str, str], set[str]] = {}
-        """Releases that wait for another component at their site, by (deployment, site)."""
+        """Releases that wait for another component, by (deployment, site)."""
         self._gated: dict[Gate, set[str]] = {}
         """Releases that wait for what is to hold everywhere."""
         self._shut_by: dict[str, set[Gate]] = {}
@@ -30,9 +30,12 @@ class Waiting:
         return todo_in(reader, release, now_ms=now_ms, gates=self._gates)
 
     def note(self, reader: Reader, release: Release, step: Todo) -> None:
-        """Notes what a release waits for."""
+        """Notes what a release waits for.
+
+        What comes to its own site may change that: who waits for another elsewhere, for there is none here, is told too.
+        """
+        self._here.setdefault((release.deployment_id, release.site_id), set()).add(release.id)
         if step.gate is None:
-            self._here.setdefault((release.deployment_id, release.site_id), set()).add(release.id)
             return
         self._gated.setdefault(step.gate, set()).add(release.id)
         shut_by = self._gates.answer(reader, step.gate).shut_by

@@ -115,8 +115,8 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         list[str],
         msgspec.Meta(
             max_length=MAX_DEPENDENCIES,
-            description="Names of components of the same version that are ready at its site before it starts: the short "
-            "form of `dependencies`.",
+            description="Names of components of the same version that are ready before it starts, at its site or, where "
+            "that has none, wherever they run: the short form of `dependencies`.",
         ),
     ] = []
     dependencies: Annotated[

@@ -31,7 +31,7 @@ class DependencyScope(enum.Enum):
     """Where what is depended on is to be that far."""
 
     SAME_SITE = "SAME_SITE"
-    """At the site of the one that waits."""
+    """At the site of the one that waits; where that has none, at every site where the deployment runs it."""
     EVERYWHERE = "EVERYWHERE"
     """At every site where the deployment runs it."""
 
@@ -43,7 +43,13 @@ class Dependency(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
         str, msgspec.Meta(min_length=1, max_length=253, description="The name of the component that comes first.")
     ]
     condition: Annotated[DependencyCondition, doc("How far it is to be.")] = DependencyCondition.READY
-    scope: Annotated[DependencyScope, doc("Where it is to be that far.")] = DependencyScope.SAME_SITE
+    scope: Annotated[
+        DependencyScope,
+        doc(
+            "Where it is to be that far. SAME_SITE: at the site of the one that waits, or, where that has none, at every "
+            "site where the deployment runs it. EVERYWHERE: at every site where the deployment runs it."
+        ),
+    ] = DependencyScope.SAME_SITE
     wait_seconds: Annotated[
         int,
         msgspec.Meta(

@@ -24,9 +24,10 @@ from graph.kinds import (
     ReleasePhase,
 )
 from graph.refusal import InvalidState
-from graph.view import Reader, each, get_as
+from graph.view import each, get_as
 from lifecycle import todo
 from lifecycle.gates import Gate, Gates, Needed
+from lifecyclekit.counted import Counted
 
 EVERYWHERE = DependencyScope.EVERYWHERE
 
@@ -149,23 +150,6 @@ async def test_a_version_that_waits_for_what_it_does_not_have_is_not_deployed(ed
     await edge.version(web=on("db"))
     with pytest.raises(InvalidState, match="component 'web' depends on 'db', which version '1' does not have"):
         await edge.deploy()
-
-
-class Counted:
-    """A reader that counts the releases that are read."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self.revision = reader.revision
-        self.epoch = reader.epoch
-        self.read = 0
-
-    def get(self, entity_id: str) -> Any:
-        self.read += entity_id.startswith("release_")
-        return self._reader.get(entity_id)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reader, name)
 
 
 async def test_a_gate_is_looked_at_once_a_revision_and_while_it_is_shut_by_one_release(edges) -> None:
