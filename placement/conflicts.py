@@ -128,7 +128,7 @@ def _places(unmet: Sequence[UnmetTarget]) -> str:
 
 
 def _min_sites(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
-    passed = len(made.rows(broken.unit))
+    passed = int(np.count_nonzero(made.screenings[broken.unit].passed))
     wanted = f"at least {counted(int(broken.need), 'site')}{of} {'is' if broken.need == 1 else 'are'} wanted"
     pass_all = f"{counted(passed, 'site')} {'passes' if passed == 1 else 'pass'} every rule"
     found = (

@@ -1,7 +1,6 @@
 """For how much there is room at each site: what a total of replicas is divided by.
 
-A component alone is counted exactly. Sets of several, so many of each, are found by packing ever more of them at all sites
-at once, a few times; what is told has been packed, and one set more was not.
+A component alone is counted exactly; what several have room for together is found out when they are packed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from placement.arrays import Ints, Mask
 from placement.bins import Bins, summed
 from placement.filling import fit_in
 from placement.needs import ComponentNeed
-from placement.packing import pack
 
 MOST = 10**9
 """More replicas at a site than that are as many."""
@@ -37,31 +35,6 @@ def room(bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[
         np.maximum.at(found[at], bins.group_site, by_group)
         _less_unplaced(found[at], bins, one, eligible[at])
     return found
-
-
-def sets_of(bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], most: int) -> Ints:
-    """(sites,): how many sets fit at a site, each of the components' numbers of replicas; at most `most`."""
-    replicas = np.array([one.replicas for one in components], dtype=np.int64)[:, None]
-    alone = room(bins, components, eligible=eligible)
-    asked = np.flatnonzero(replicas[:, 0])
-    if not len(asked):
-        return np.full(alone.shape[1], most, dtype=np.int64)
-    high: Ints = np.minimum((alone[asked] // replicas[asked]).min(axis=0), most)
-    low = np.zeros_like(high)
-    if len(asked) == 1:
-        return high
-    sure = False
-    while (low < high).any():
-        # First whether all of it fits, as it mostly does; then by halves.
-        middle = (low + high + 1) // 2 if sure else high
-        packing = pack(
-            bins, components, eligible=eligible, sites=len(high), replicas=replicas * middle, among=low < high
-        )
-        fits = packing.fits | (low >= high)
-        low = np.where(fits & (low < high), middle, low)
-        high = np.where(fits, high, middle - 1)
-        sure = True
-    return low
 
 
 def _less_unplaced(found: Ints, bins: Bins, component: ComponentNeed, eligible: Mask) -> None:

@@ -80,11 +80,6 @@ class PolicyWords:
     region_names: Mapping[str, str] = field(default_factory=dict)
     """By id, where the policy names regions: what those, and the regions of the sites, are called in reasons."""
 
-    @property
-    def many_units(self) -> bool:
-        """Whether there are components that run apart."""
-        return len(self.units) > 1
-
 
 def words_of(
     reader: Reader,

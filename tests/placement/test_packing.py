@@ -16,7 +16,7 @@ from placement.bins import Bins, some_used
 from placement.filling import Taken, filled
 from placement.needs import ComponentNeed
 from placement.packing import pack
-from placement.room import room, sets_of
+from placement.room import room
 
 RESOURCES = ("cpu_millicores", "memory_bytes", "storage_bytes", "a100")
 
@@ -223,13 +223,6 @@ def test_there_is_room_for_as_many_as_fit_and_not_for_one_more(
         for more, fits in ((0, True), (1, False)):
             packing = pack(bins, [one], eligible=[eligible[at]], sites=len(sites), replicas=(found[at] + more)[None, :])
             assert (packing.fits == fits).all()
-    sets = sets_of(bins, components, eligible=eligible, most=8)
-    whole = np.array([[one.replicas] for one in components], dtype=np.int64)
-    packing = pack(bins, components, eligible=eligible, sites=len(sites), replicas=whole * sets)
-    assert packing.fits.all()
-    if whole.any():
-        more = pack(bins, components, eligible=eligible, sites=len(sites), replicas=whole * (sets + 1))
-        assert not (more.fits & (sets < 8)).any()
 
 
 @settings(max_examples=150, deadline=None)

@@ -108,3 +108,13 @@ def test_a_pinned_site_without_a_weight_takes_the_one_for_which_others_have_no_r
     component = build.component(name="web", resources=amount(1_000))
     decision = build.decide(component, policy=policy, replicas={"web": 5})
     assert {each.site_id: each.components[0].replicas for each in decision.placements} == {one: 4, other: 1}
+
+
+def test_sites_that_pass_and_have_no_weight_are_counted_among_those_that_pass(build: Builder) -> None:
+    one, *_ = three_sites(build)
+    weights = [SiteWeight(sites=SiteSelector(site_ids=[one]), weight=1)]
+    policy = PlacementPolicy(division=Division(weights=weights), min_sites=2)
+    decision = build.decide(build.component(name="web", resources=amount(1_000)), policy=policy, replicas={"web": 3})
+    assert [each.message for each in decision.conflicts] == [
+        "at least 2 sites are wanted; 3 sites pass every rule, and 1 of them can be chosen with all else that is asked for"
+    ]

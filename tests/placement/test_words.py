@@ -315,7 +315,7 @@ def test_a_policy_that_says_nothing_asks_nothing_of_anybody(build: Builder) -> N
         assert getattr(words, name) == ()
     assert words.selected == {}
     assert len(words.pinned) == len(words.demand) == 0
-    assert not words.many_units
+    assert len(words.units) == 1
 
 
 def test_preferences_pins_and_weights_are_rows_of_the_sites_looked_at(build: Builder) -> None:
@@ -379,7 +379,6 @@ def test_what_is_said_of_components_is_in_their_order(build: Builder) -> None:
     assert [(one.components, one.min_sites, one.max_sites) for one in words.units] == [((0, 1), 2, None), ((2,), 1, 4)]
     api = words.units[1]
     assert (api.serves, api.within_ms, api.never_with) == ((0,), 3.0, ())
-    assert words.many_units
     assert (fast.id, slow.id) == tuple(one.id for one in build.problem(*components).sites)
 
 
