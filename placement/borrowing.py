@@ -31,7 +31,8 @@ def _uncounted() -> Any:
             for at, one in enumerate(signature.args[0]):
                 if isinstance(one, types.Array):
                     value = builder.extract_value(found, at)
-                    array: Any = cgutils.create_struct_proxy(one)(context, builder, value=value)  # type: ignore[no-untyped-call]
+                    proxy: Any = cgutils.create_struct_proxy(one)  # type: ignore[no-untyped-call]  # of numba, untyped
+                    array = proxy(context, builder, value=value)
                     array.meminfo, array.parent = null(array.meminfo.type), null(array.parent.type)
                     found = builder.insert_value(found, array._getvalue(), at)
             return found
