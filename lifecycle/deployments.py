@@ -47,6 +47,7 @@ from lifecycle.unplaceable import Unplaceable
 from lifecycle.values_checking import check_values
 from lifecycle.verbs import Verb, check_verb
 from lifecycle.wishes import Adjustment, Wish, adjusted, adjustments_after, seen_deployment, seen_version
+from placement.compiled import is_compiling
 from placement.decision import Decision, SitePlacement
 from placement.filed_decision import filed
 from placement.problem import check_replicas
@@ -54,6 +55,7 @@ from placement.problem import check_replicas
 Visible = Callable[[Reader], Reader]
 """What of a graph the caller may see."""
 NOT_PLACED_YET = "it has not been placed yet"
+WHILE_COMPILING = f"{NOT_PLACED_YET}: what places it is being compiled, as after the first start of a version"
 VERSIONS_KEPT = 50
 DECISIONS = "decision"
 """The collection of filed decisions."""
@@ -348,7 +350,7 @@ def begin(
         "decision_id": decision_id,
         "operation_id": operation.id,
         "phase": begun_phase(deployment) if feasible else DeploymentPhase.PENDING_PLACEMENT,
-        "message": None if feasible else NOT_PLACED_YET if chosen is None else Unplaceable(chosen.decision).message,
+        "message": None if feasible else _not_placed() if chosen is None else Unplaceable(chosen.decision).message,
     }
     after = edit.replace(deployment, **fields)
     sites = 0
@@ -375,3 +377,8 @@ def begin(
         author=author,
     )
     return Started(deployment=after, operation=operation)
+
+
+def _not_placed() -> str:
+    """Why nothing is chosen yet for what will be placed."""
+    return WHILE_COMPILING if is_compiling() else NOT_PLACED_YET

@@ -14,12 +14,14 @@ where very many are read from arrays they are read as `np.uint32` or `np.uint64`
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Generic, ParamSpec, TypeAlias, TypeVar
 
@@ -29,6 +31,7 @@ from numpy.typing import NDArray
 from placement.kernel_sources import folder_beside, stamp
 from placement.stopping import Stop, look
 
+log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -107,8 +110,8 @@ def prepare(folder: Path | None = None, *, stop: Stop | None = None) -> None:
     """Makes every kernel that is known ready to be called; `folder` keeps machine code where this package's cannot.
 
     Loading takes about a second. What is not kept is compiled first, which takes about a minute and is done by a process of
-    its own, for the compiler does not give back the memory that it takes. Either holds the caller, so a server calls it in a
-    thread. Raises Stopped when that is asked for before it is compiled.
+    its own, for the compiler does not give back the memory that it takes; that it is, and that it is done, is logged. Either
+    holds the caller, so a server calls it in a thread. Raises Stopped when that is asked for before it is compiled.
     """
     global _folder
     with _one_at_a_time:
@@ -118,13 +121,20 @@ def prepare(folder: Path | None = None, *, stop: Stop | None = None) -> None:
             return
         places = {one: folder_for(one.compiled_from) for one in waiting}
         lacking = [one for one, place in places.items() if place is not None and not mark(one, place).exists()]
-        if lacking:
-            _compile_apart(lacking, stop)
-        from placement.compiling import make_ready  # imports the compiler, which most commands never need
+        many = len(lacking) + sum(place is None for place in places.values())
+        with _told(many) if many else contextlib.nullcontext():
+            if lacking:
+                _compile_apart(lacking, stop)
+            from placement.compiling import make_ready  # imports the compiler, which most commands never need
 
-        for one in waiting:
-            look(stop)
-            make_ready(one, folder=places[one])
+            for one in waiting:
+                look(stop)
+                make_ready(one, folder=places[one])
+
+
+def is_compiling() -> bool:
+    """Whether kernels are being compiled here, as after the first start of a version: nothing is placed until they are."""
+    return _compiling
 
 
 def keep_in(folder: Path | None) -> None:
@@ -156,6 +166,19 @@ def compile_here(names: Sequence[str]) -> None:
             for before in folder.glob(f"{now.name.split('.compiled')[0][:-16]}*.compiled"):
                 before.unlink(missing_ok=True)
             now.touch()
+
+
+@contextlib.contextmanager
+def _told(many: int) -> Iterator[None]:
+    """Says that so many kernels are compiled, and when they are ready."""
+    global _compiling
+    _compiling = True
+    log.info("placement.compiling", extra={"kernels": many})
+    try:
+        yield
+    finally:
+        _compiling = False
+    log.info("placement.compiled", extra={"kernels": many})
 
 
 def _compile_apart(lacking: Sequence[Compiled[Any, Any]], stop: Stop | None) -> None:
@@ -195,4 +218,5 @@ def _writable(folder: Path) -> bool:
 
 _entries: list[Compiled[Any, Any]] = []
 _folder: Path | None = None
+_compiling = False
 _one_at_a_time = threading.RLock()

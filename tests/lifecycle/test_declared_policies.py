@@ -11,9 +11,11 @@ import pytest_asyncio
 
 from graph.kinds import Deployment, DeploymentPhase, OperationKind
 from lifecycle.deployments import deploy
+from lifecycle.standings import in_words, status_of
 from lifecycle.wishes import Wish
 from lifecyclekit.declared import WORLD, sent, wanted
 from lifecyclekit.edge import Edge, everything
+from placement import compiled
 from server.app import Application
 from worldkit.running import application_in, data
 
@@ -109,7 +111,20 @@ async def test_one_that_waits_says_why_site_by_site_and_says_so_anew_when_that_c
     assert (found["message"], found["decision"]["status"]) == (None, "FEASIBLE")
 
 
-async def test_one_that_was_not_decided_yet_has_no_decision(edges: Any) -> None:
+@pytest.mark.parametrize(
+    ("compiling", "told"),
+    [
+        (False, "it has not been placed yet"),
+        (
+            True,
+            "it has not been placed yet: what places it is being compiled, as after the first start of a version",
+        ),
+    ],
+)
+async def test_one_that_was_not_decided_yet_has_no_decision_and_says_what_it_waits_for(
+    edges: Any, monkeypatch: pytest.MonkeyPatch, compiling: bool, told: str
+) -> None:
+    monkeypatch.setattr(compiled, "_compiling", compiling)
     async with edges(running=False) as edge:
         await edge.network()
         await edge.version()
@@ -119,7 +134,8 @@ async def test_one_that_was_not_decided_yet_has_no_decision(edges: Any) -> None:
         )
         deployment: Deployment = edge.deployment(started.deployment.id)
         assert (deployment.phase, deployment.decision_id) == (DeploymentPhase.PENDING_PLACEMENT, None)
-        assert deployment.message == "it has not been placed yet"
+        assert deployment.message == told
+        assert in_words(status_of(deployment, [], {})) == f"0 of 0 replicas are ready: {told}"
         assert started.operation.kind is OperationKind.DEPLOY
 
 

@@ -51,6 +51,42 @@ def test_a_kernel_is_never_compiled_for_other_types_than_its_own() -> None:
         weighed(Pair(halves, np.array([1, 2])), 2, True)  # type: ignore[arg-type]  # the case is that types are wrong
 
 
+def test_that_kernels_are_compiled_is_logged_and_when_they_are_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> list[tuple[str, int]]:
+        return [(one.getMessage(), vars(one)["kernels"]) for one in caplog.records if one.name == compiled.__name__]
+
+    meanwhile = []
+    fresh = compiled.Compiled(weighed.compiled_from, entry=True)
+    monkeypatch.setattr(compiled, "_entries", [fresh])
+    monkeypatch.setattr(compiled, "folder_for", lambda function: tmp_path)
+    monkeypatch.setattr(
+        compiled, "_compile_apart", lambda lacking, stop: meanwhile.append((compiled.is_compiling(), told()))
+    )
+    with caplog.at_level("INFO"):
+        compiled.prepare()
+        compiled.prepare()
+
+    assert meanwhile == [(True, [("placement.compiling", 1)])]
+    assert told() == [("placement.compiling", 1), ("placement.compiled", 1)]
+    assert not compiled.is_compiling()
+
+
+def test_what_is_only_loaded_is_not_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fresh = compiled.Compiled(weighed.compiled_from, entry=True)
+    monkeypatch.setattr(compiled, "_entries", [fresh])
+    monkeypatch.setattr(compiled, "folder_for", lambda function: tmp_path)
+    compiled.mark(fresh, tmp_path).touch()
+    with caplog.at_level("INFO"):
+        compiled.prepare()
+
+    assert fresh.code is not None
+    assert [one for one in caplog.records if one.name == compiled.__name__] == []
+
+
 MODULE = """
 from placement.compiled import kernel, part
 {imported}
