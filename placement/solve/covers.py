@@ -16,6 +16,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Ints
+from placement.compiled import Flags, Numbers, kernel
 from placement.solve.model import Model
 
 MAX_ROWS = 2_000
@@ -65,17 +66,53 @@ def _least(sets: tuple[csr_array, Ints]) -> tuple[csr_array, Ints]:
 
 def least_sets(sets: csr_array) -> Ints:
     """Those rows that contain no other row, of equal ones the first; ascending."""
-    sizes = np.diff(sets.indptr)
-    ones = _ones(sets)
-    common = (ones @ ones.T).tocoo()
-    row, other, shared = common.row, common.col, common.data
-    contains = (row != other) & (shared == sizes[other]) & ((sizes[row] > sizes[other]) | (other < row))
-    dropped = np.zeros(sets.shape[0], dtype=bool)
-    dropped[row[contains]] = True
-    if (sizes == 0).any():
-        dropped[:] = True
-        dropped[int(np.argmin(sizes))] = False
-    return np.flatnonzero(~dropped)
+    empty = np.flatnonzero(np.diff(sets.indptr) == 0)
+    if len(empty):
+        return empty[:1]
+    return np.flatnonzero(minimal(sets.indptr.astype(np.int64), sets.indices.astype(np.int64), sets.shape[1]))
+
+
+@kernel
+def minimal(indptr: Numbers, indices: Numbers, columns: int) -> Flags:
+    """(rows,): those that contain no other row, of equal ones the first; none is empty.
+
+    A row that another contains is found there by the column of it that the fewest rows have.
+    """
+    count = len(indptr) - 1
+    often = np.zeros(columns, dtype=np.int64)
+    for column in indices:
+        often[column] += 1
+    rare = np.empty(count, dtype=np.int64)
+    begin = np.zeros(columns + 1, dtype=np.int64)
+    for row in range(count):
+        rare[row] = indices[indptr[row]]
+        for at in range(indptr[row], indptr[row + 1]):
+            if often[indices[at]] < often[rare[row]]:
+                rare[row] = indices[at]
+        begin[rare[row] + 1] += 1
+    for column in range(columns):
+        begin[column + 1] += begin[column]
+    known, free = np.empty(count, dtype=np.int64), begin[:-1].copy()
+    for row in range(count):
+        known[free[rare[row]]] = row
+        free[rare[row]] += 1
+    left = np.ones(count, dtype=np.bool_)
+    inside = np.full(columns, -1, dtype=np.int64)
+    for row in range(count):
+        size = indptr[row + 1] - indptr[row]
+        for at in range(indptr[row], indptr[row + 1]):
+            inside[indices[at]] = row
+        for at in range(indptr[row], indptr[row + 1]):
+            for place in range(begin[indices[at]], begin[indices[at] + 1]):
+                other = known[place]
+                length = indptr[other + 1] - indptr[other]
+                if not left[row] or length > size or (length == size and other >= row):
+                    continue
+                entry = indptr[other]
+                while entry < indptr[other + 1] and inside[indices[entry]] == row:
+                    entry += 1
+                left[row] = entry < indptr[other + 1]
+    return left
 
 
 def _pattern(matrix: csr_array, rows: Ints, places: Ints) -> csr_array | None:

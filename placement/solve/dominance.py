@@ -12,12 +12,13 @@ units that are kept apart, and the mandatory ones stay.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
 
-from placement.arrays import Floats, Ints, Mask
-from placement.compiled import Flags, Numbers, Row, Table, kernel, part
+from placement.arrays import Ints, Mask
+from placement.compiled import Flags, Numbers, Row, Small, Table, kernel, part
+from placement.solve.entries import Listed, parts_of, turned
 from placement.solve.model import Model
 from placement.solve.program import pairs
 
@@ -37,13 +38,17 @@ def needed(model: Model, *, keep: Sequence[Ints] | None = None, most_pairs: int 
     held = [np.zeros(unit.count, dtype=bool) for unit in model.units]
     for mask, some in zip(held, keep or (), strict=False):
         mask[some] = True
-    seen = [_relations(model, number) for number in range(len(model.units))]
+    seen = {number: _reached(model, number) for number in reversed(range(len(model.units))) if _plain(model, number)}
+    looked: dict[int, list[int]] = {}
     for _ in range(MAX_ROUNDS):
-        before = sum(int(one.sum()) for one in alive)
-        for number in reversed(range(len(model.units))):
-            if _plain(model, number):
-                _leave_out(model, number, seen[number], alive, held[number])
-        if sum(int(one.sum()) for one in alive) == before:
+        again = False
+        for number, reached in seen.items():
+            # As long as none of those that it is compared by is left out, a second look finds what the first found.
+            by = [int(alive[other].sum()) for other in reached.others]
+            if by != looked.get(number):
+                _leave_out(model, number, reached, alive, held[number])
+                looked[number], again = by, True
+        if not again:
             break
     return tuple(np.flatnonzero(one) for one in alive)
 
@@ -58,64 +63,83 @@ def _plain(model: Model, number: int) -> bool:
     return not any(one.reach.data.any() for one in model.serving if number in (one.client, one.server))
 
 
-def _relations(model: Model, number: int) -> list[tuple[int, csr_array]]:
-    """What a unit's candidates reach: the other unit and (candidates, its candidates); -1: its own clients, with costs."""
-    found = []
-    clients = model.units[number].clients
-    if clients is not None and clients.count:
-        found.append((-1, csr_array(clients.cost.T)))
+class Reached(NamedTuple):
+    """What a unit's candidates reach: its own clients, then candidates of other units, numbered one after the other."""
+
+    clients: int
+    others: list[int]
+    """The other units, in their order."""
+    entries: Listed
+    """By candidate what it reaches, and what that costs it."""
+
+
+def _reached(model: Model, number: int) -> Reached:
+    unit = model.units[number]
+    others: list[int] = []
+    parts: list[Listed] = []
+    columns: list[int] = []
+    if unit.clients is not None and unit.clients.count:
+        parts.append(turned(Listed(*parts_of(unit.clients.cost)), columns=unit.count))
+        columns.append(unit.clients.count)
     for one in model.serving:
-        if one.client == number:
-            found.append((one.server, one.reach))
-        elif one.server == number:
-            found.append((one.client, csr_array(one.reach.T)))
-    for _, matrix in found:
-        matrix.sort_indices()
-    return found
+        if number in (one.client, one.server):
+            reach = Listed(*parts_of(one.reach))
+            served = one.client == number
+            parts.append(reach if served else turned(reach, columns=unit.count))
+            columns.append(one.reach.shape[1 if served else 0])
+            others.append(one.server if served else one.client)
+    return Reached(sum(columns[: len(parts) - len(others)]), others, _joined(parts, columns, unit.count))
 
 
-def _leave_out(
-    model: Model, number: int, relations: list[tuple[int, csr_array]], alive: list[Mask], held: Mask
-) -> None:
+def _joined(parts: list[Listed], columns: list[int], count: int) -> Listed:
+    """The entries of all, row by row. Of millions nothing is sorted, nor copied where there is one part."""
+    if len(parts) == 1:
+        return parts[0]
+    start = np.zeros(count + 1, dtype=np.int64)
+    for one in parts:
+        start += one.start
+    column, value = np.empty(int(start[-1]), dtype=np.int32), np.empty(int(start[-1]))
+    free, offset = start[:-1].copy(), 0
+    for one, more in zip(parts, columns, strict=True):
+        _put(*one, offset, free, column, value)
+        offset += more
+    return Listed(start, column, value)
+
+
+@kernel
+def _put(begin: Numbers, entry: Small, cost: Row, offset: int, free: Numbers, column: Small, value: Row) -> None:
+    """Puts the entries of each row where its next ones belong, which then is behind them."""
+    for row in range(len(free)):
+        for at in range(begin[row], begin[row + 1]):
+            column[free[row]], value[free[row]] = entry[at] + offset, cost[at]
+            free[row] += 1
+
+
+def _leave_out(model: Model, number: int, reached: Reached, alive: list[Mask], held: Mask) -> None:
     """Marks candidates of a unit that others stand in for."""
     unit = model.units[number]
     rows = np.flatnonzero(alive[number])
-    parts, offset = [], 0
-    for other, matrix in relations:
-        starts, entries, costs = _among(matrix, rows, None if other < 0 else alive[other])
-        entries += offset
-        parts.append((starts, entries, costs if other < 0 else np.zeros(len(entries))))
-        offset += matrix.shape[1]
-    begin, entry, cost = _joined(parts, len(rows))
+    there = np.concatenate([np.ones(reached.clients, dtype=bool), *(alive[other] for other in reached.others)])
+    begin, entry, cost = _left(*reached.entries, rows, there)
     opening = [unit.open_cost[:, rows], *(one.amounts[number][rows][None, :] for one in model.budgets)]
     paid = -1 if unit.clients is None else unit.clients.tier
-    left = survivors(begin, entry, cost, offset, np.ascontiguousarray(np.vstack(opening)), paid, max(1, unit.min_open))
+    least = max(1, unit.min_open)
+    left = survivors(begin, entry, cost, len(there), np.ascontiguousarray(np.vstack(opening)), paid, least)
     alive[number][rows[~left & ~held[rows]]] = False
 
 
-def _among(matrix: csr_array, rows: Ints, inside: Mask | None) -> tuple[Ints, Ints, Floats]:
-    """Of some rows where each begins, and their entries among some columns: column and cost. None: all columns."""
-    part = matrix if len(rows) == matrix.shape[0] else csr_array(matrix[rows])
-    if inside is None or inside.all():
-        return part.indptr.astype(np.int64), part.indices.astype(np.int64), part.data.astype(np.float64, copy=False)
-    there = inside[part.indices]
-    starts = np.concatenate(([0], np.cumsum(there)))[part.indptr]
-    return starts, part.indices[there].astype(np.int64), part.data[there]
-
-
-def _joined(parts: Sequence[tuple[Ints, Ints, Floats]], count: int) -> tuple[Ints, Ints, Floats]:
-    """The entries of all relations, row by row. Of millions nothing is sorted, nor copied where there is one relation."""
-    if len(parts) == 1:
-        return parts[0]
-    begin = sum((starts for starts, _, _ in parts), start=np.zeros(count + 1, dtype=np.int64))
-    entry, cost = np.empty(begin[-1], dtype=np.int64), np.empty(begin[-1])
-    ahead = begin[:-1].copy()
-    for starts, columns, costs in parts:
-        sizes = np.diff(starts)
-        at = np.arange(len(columns)) + np.repeat(ahead - starts[:-1], sizes)
-        entry[at], cost[at] = columns, costs
-        ahead += sizes
-    return begin, entry, cost
+@kernel
+def _left(start: Numbers, column: Small, value: Row, rows: Numbers, there: Flags) -> tuple[Numbers, Numbers, Row]:
+    """Of some rows the entries in columns that still are there."""
+    begin, free = np.zeros(len(rows) + 1, dtype=np.int64), 0
+    entry, cost = np.empty(len(column), dtype=np.int64), np.empty(len(column))
+    for at in range(len(rows)):
+        for place in range(start[rows[at]], start[rows[at] + 1]):
+            if there[column[place]]:
+                entry[free], cost[free] = column[place], value[place]
+                free += 1
+        begin[at + 1] = free
+    return begin, entry[:free], cost[:free]
 
 
 @kernel

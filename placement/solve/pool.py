@@ -43,6 +43,8 @@ class Pool:
         self._least = np.empty(0)
         self._client = np.empty(0, dtype=np.int64)
         """(rows,): whose payment is in it; -1: nobody's."""
+        self._waiting: list[tuple[Rows, Terms, int]] = []
+        """Not yet written down: mostly no other program follows."""
 
     def terms(self, rows: Program) -> Terms:
         """What a program over this model's candidates calls its nodes and clients."""
@@ -75,6 +77,9 @@ class Pool:
     def over(self, rows: Program) -> Known:
         """The rows in a program's terms."""
         terms = self.terms(rows)
+        for found, before, opens in self._waiting:
+            self._write(found, before, opens)
+        self._waiting = []
         self._parts = [csr_array(vstack(self._parts, format="csr"))]
         [every] = self._parts
         column = terms.column[every.indices]
@@ -100,6 +105,9 @@ class Pool:
 
     def learn(self, found: Rows, terms: Terms, opens: int) -> None:
         """Adds rows that a program's answer was found to break."""
+        self._waiting.append((found, terms, opens))
+
+    def _write(self, found: Rows, terms: Terms, opens: int) -> None:
         matrix = found.matrix
         owner = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         inside = matrix.indices < opens

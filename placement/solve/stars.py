@@ -41,6 +41,13 @@ def stars(
     own: (members,) what opening costs. middle: (middles,) the same.
     """
     count = len(reach) - 1
+    # Most members would not pay for themselves if they were alone: they are in no star.
+    pays_off = np.zeros(len(own), dtype=np.bool_)
+    for who in range(len(own)):
+        saved = -own[who]
+        for entry in range(serves[who], serves[who + 1]):
+            saved += max(prices[client[entry]] - cost[entry], 0.0)
+        pays_off[who] = saved > 0.0
     worth = middle.copy()
     inside = np.full((count, MOST), NOBODY, dtype=np.int64)
     pays = prices.copy()
@@ -48,6 +55,8 @@ def stars(
         size = 0
         for at in range(reach[one], reach[one + 1]):
             who = member[at]
+            if not pays_off[who]:
+                continue
             saved = -own[who]
             for entry in range(serves[who], serves[who + 1]):
                 saved += max(pays[client[entry]] - cost[entry], 0.0)

@@ -82,9 +82,11 @@ def chains_of(model: Model, rows: Program) -> list[Chain]:
     for number, unit in enumerate(model.units):
         if unit.clients is None or not unit.clients.count:
             continue
-        for chain in _from(model, number):
-            if len(chain) and len(found) < MAX_CHAINS:
-                found.append(_chain(model, number, chain, place, rows.extras[number]))
+        served = [chain for chain in _from(model, number) if len(chain)][: MAX_CHAINS - len(found)]
+        if not served:
+            continue
+        clients = _clients(unit.clients.cost, _numbered(place[number], 0))
+        found += [_chain(model, number, chain, place, rows.extras[number], clients) for chain in served]
     return found
 
 
@@ -116,16 +118,28 @@ def _places(model: Model, rows: Program) -> list[Ints]:
     return found
 
 
-def _chain(model: Model, number: int, servings: tuple[int, ...], place: list[Ints], extra: Ints) -> Chain:
+def _numbered(place: Ints, first: int) -> Ints:
+    """(candidates,): those with a column numbered from `first` on; -1: they have none."""
+    found = np.full(len(place), -1, dtype=np.int64)
+    kept = np.flatnonzero(place >= 0)
+    found[kept] = first + np.arange(len(kept))
+    return found
+
+
+def _chain(
+    model: Model,
+    number: int,
+    servings: tuple[int, ...],
+    place: list[Ints],
+    extra: Ints,
+    clients: tuple[Ints, Ints, Floats],
+) -> Chain:
+    """clients: as of `_clients`."""
     units = [number, *(model.serving[one].server for one in servings)]
     kept = [np.flatnonzero(place[one] >= 0) for one in units]
     sizes = np.array([len(one) for one in kept])
     ends = np.cumsum(sizes)
-    node = []
-    for unit, mine, end in zip(units, kept, ends.tolist(), strict=True):
-        numbers = np.full(model.units[unit].count, -1, dtype=np.int64)
-        numbers[mine] = end - len(mine) + np.arange(len(mine))
-        node.append(numbers)
+    node = [_numbered(place[unit], first) for unit, first in zip(units, (ends - sizes).tolist(), strict=True)]
     lengths, following = [], []
     for at, serving in enumerate(servings):
         matrix = model.serving[serving].reach
@@ -135,9 +149,7 @@ def _chain(model: Model, number: int, servings: tuple[int, ...], place: list[Int
         following.append(other[there])
         lengths.append(np.bincount(owner[there] - (ends[at] - sizes[at]), minlength=int(sizes[at])))
     lengths.append(np.zeros(int(sizes[-1]), dtype=np.int64))
-    clients = model.units[number].clients
-    assert clients is not None, "chains begin at units with clients"
-    begin, nodes, cost = _clients(clients.cost, node[0])
+    begin, nodes, cost = clients
     ways = Ways(
         level=np.repeat(np.arange(len(units)), sizes),
         begin=np.concatenate(([0], np.cumsum(np.concatenate(lengths)))).astype(np.int64),
