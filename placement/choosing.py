@@ -33,13 +33,11 @@ from placement.unit_problems import Unit
 
 MAX_CUTS = 16
 """How often a choice is made anew because what was chosen does not hold."""
-FIRST_STEPS, GIVEN = 0.5, 600
+STEPS, GIVEN = 0.5, 600
 """Of a narrow model: the part of the simplex's steps that it has, and `Limits.given`."""
-ROUNDS = 3
+ROUNDS = 2
 """How often candidates are chosen anew by what was found, for what narrowing left out; the last time it is searched to the
 end."""
-LAST_LOOKS = 8
-"""Of HiGHS's, the last time."""
 MAX_WIDTHS = 10
 """How often it is tried to divide a total over more sites."""
 SLACK = 1e-9
@@ -190,7 +188,7 @@ class Choosing:
             first = limits
             if made.narrow and limits.core_candidates:
                 # What its relaxation says is where to look, and that is looked at: its own choices are not searched for.
-                first = replace(limits, steps=int(limits.steps * FIRST_STEPS), given=GIVEN, mip_nodes=0, dives=False)
+                first = replace(_narrow(limits), mip_nodes=0, dives=False)
             choice = solve(replace(made.model, limits=first))
             self.iterations += choice.iterations
             if made.narrow and choice.feasible and made.model.limits.core_candidates:
@@ -205,39 +203,33 @@ class Choosing:
     def _around(self, made: Modelled, choice: Choice) -> tuple[Modelled, Choice]:
         """Better choices than the one that was found, with what narrowing left out.
 
-        Candidates are chosen by what the last relaxation says; where that leads to nothing better, near what is open.
+        Candidates are chosen by what the last relaxation says; where it says nothing, near what is open.
         """
-        whole, by_prices, bettered = made.whole, True, False
+        whole = made.whole
         assert whole is not None, "it was made just now"
         for turn in range(ROUNDS):
             look(whole.limits.stop)
-            kept, by_prices = self._wider(made, choice, by_prices=by_prices)
+            kept, by_prices = self._wider(made, choice)
             near = recut(made, kept)
             places = _among(whole.solved, made.model.units, choice.open)
             inside = tuple(np.searchsorted(mine, one) for mine, one in zip(kept, places, strict=True))
-            limits = replace(
-                whole.limits, steps=int(whole.limits.steps * FIRST_STEPS), given=GIVEN, mip_looks=LAST_LOOKS
-            )
+            limits = _narrow(whole.limits)
             if turn < ROUNDS - 1:
                 limits = replace(limits, mip_nodes=0, dives=not by_prices)
             begin = replace(choice, open=inside, bound=None, bound_kind="NONE", proved=False, guide=None)
             found = improve(replace(near.model, limits=limits), begin)
             self.iterations += found.iterations
             if found.proved and not better(found.cost, choice.cost):
-                if bettered or not by_prices:
-                    break
-                by_prices = False
-                continue
-            bettered = bettered or better(found.cost, choice.cost)
+                break
             made, choice = near, found
         return made, choice
 
-    def _wider(self, made: Modelled, choice: Choice, *, by_prices: bool) -> tuple[list[Ints], bool]:
+    def _wider(self, made: Modelled, choice: Choice) -> tuple[list[Ints], bool]:
         """By unit: candidates to search next, ascending; and whether they were chosen by a relaxation's prices."""
         whole, words = made.whole, self.problem.words.units
         assert whole is not None, "the caller has looked"
         places = _among(whole.solved, made.model.units, choice.open)
-        if by_prices and choice.guide is not None:
+        if choice.guide is not None:
             guide = replace(choice.guide, near=_among(whole.solved, made.model.units, choice.guide.near))
             kept = guided(whole.solved, words, whole.reaches, places, guide)
             if kept is not None:
@@ -385,3 +377,8 @@ def _among(whole: Sequence[Solved], units: Sequence[Solved], places: Sequence[In
     return tuple(
         np.searchsorted(every.sites, unit.sites[one]) for every, unit, one in zip(whole, units, places, strict=True)
     )
+
+
+def _narrow(limits: Limits) -> Limits:
+    """The limits of a narrowed model, of which several are looked at."""
+    return replace(limits, steps=int(limits.steps * STEPS), given=GIVEN)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from placement.compiled import Flags, Numbers, Row, kernel, part
+from placement.compiled import Flags, Numbers, Row, Small, kernel, part
 from placement.solve.flows import OPEN, Stream, Ways, last_place, let_more, let_run, mark, stream_of
 
 BROKEN = 1e-5
@@ -19,14 +19,19 @@ OF_DEMAND = -1
 
 
 @kernel
-def cuts(ways: Ways, opened: Row, likely: Row, pays: Row) -> tuple[Numbers, Numbers, Row, Row, Numbers]:
-    """Rows that are broken: of each entry its row, node and amount; of each row the least, and the client of which it is.
+def cuts(
+    ways: Ways, opened: Row, likely: Row, pays: Row, column: Numbers, ascending: Numbers, extra: Numbers
+) -> tuple[Numbers, Small, Row, Row, Numbers]:
+    """Rows that are broken: where each begins, the columns and amounts of all; the least of each, and the client of which
+    it is.
 
     The client is as it is where its cost is in the row, else `OF_DEMAND` less it.
 
     opened: (nodes,) to what part each is open.
     likely: (nodes,) the greater, the likelier it is that a closed node is opened.
     pays: (clients,) what each pays beyond its cheapest, as a part of its span.
+    column: (nodes,) of the program. ascending: the nodes in the order of their columns. extra: (clients,) the column of what
+    each pays, behind those of all nodes.
     """
     clients, nodes = len(ways.client_begin) - 1, len(opened)
     stream = stream_of(ways, opened)
@@ -34,8 +39,8 @@ def cuts(ways: Ways, opened: Row, likely: Row, pays: Row) -> tuple[Numbers, Numb
     order = _by_level(ways, np.argsort(-likely, kind="mergesort"))
     whose = np.full(2 * clients, -1, dtype=np.int64)
     least = np.zeros(2 * clients)
-    row = np.empty(1024, dtype=np.int64)
-    node = np.empty(1024, dtype=np.int64)
+    begin = np.zeros(2 * clients + 1, dtype=np.int64)
+    which = np.empty(1024, dtype=np.int32)
     amount = np.empty(1024)
     coefficient, reached = np.zeros(nodes), np.zeros(nodes, dtype=np.bool_)
     inside = np.zeros(nodes, dtype=np.bool_)
@@ -61,20 +66,24 @@ def cuts(ways: Ways, opened: Row, likely: Row, pays: Row) -> tuple[Numbers, Numb
             for one in range(nodes):
                 have += coefficient[one] * opened[one]
             if have < total - BROKEN:
-                if entries + nodes > len(row):
-                    size = 2 * (entries + nodes)
-                    row, node, amount = _longer(row, size), _longer(node, size), _longer_row(amount, size)
-                for one in range(nodes):
+                if entries + nodes >= len(which):
+                    size = 2 * (entries + nodes + 1)
+                    which, amount = _longer(which, size), _longer_row(amount, size)
+                for one in ascending:
                     if coefficient[one] > 0.0:
-                        row[entries], node[entries], amount[entries] = rows, one, coefficient[one]
+                        which[entries], amount[entries] = column[one], coefficient[one]
                         entries += 1
+                if kind:
+                    which[entries], amount[entries] = extra[client], 1.0
+                    entries += 1
                 least[rows] = total
                 whose[rows] = client if kind else OF_DEMAND - client
                 rows += 1
+                begin[rows] = entries
             coefficient[:] = 0.0
     return (
-        row[:entries].copy(),
-        node[:entries].copy(),
+        begin[: rows + 1].copy(),
+        which[:entries].copy(),
         amount[:entries].copy(),
         least[:rows].copy(),
         whose[:rows].copy(),
@@ -82,8 +91,8 @@ def cuts(ways: Ways, opened: Row, likely: Row, pays: Row) -> tuple[Numbers, Numb
 
 
 @part
-def _longer(numbers: Numbers, size: int) -> Numbers:
-    found = np.empty(size, dtype=np.int64)
+def _longer(numbers: Small, size: int) -> Small:
+    found = np.empty(size, dtype=np.int32)
     found[: len(numbers)] = numbers
     return found
 

@@ -53,6 +53,11 @@ def turned(rows: Listed, *, columns: int) -> Listed:
     return Listed(*_turned(*rows, columns))
 
 
+def rows_at(matrix: csr_array, rows: Ints) -> csr_array:
+    """Some rows of a matrix, in this order."""
+    return matrix_of(Listed(*_rows_at(*parts_of(matrix), rows)), columns=matrix.shape[1])
+
+
 def matrix_of(rows: Listed, *, columns: int) -> csr_array:
     """The matrix of so many columns that has these entries."""
     parts = rows.value, rows.column, rows.start.astype(np.int32)
@@ -89,6 +94,39 @@ def nearest(by_column: Listed, columns: Ints, *, rows: int) -> tuple[Ints, Float
     """(rows,): of some columns (ascending) the one with the least entry of each row, the first of equal ones, and the entry;
     -1 and infinite without one. by_column: the matrix with its columns as rows."""
     return _nearest_column(*by_column, columns, rows)
+
+
+@kernel
+def weighed(indptr: Numbers, indices: Small, data: Row, figures: Row) -> Row:
+    """(rows,): the sum of the entries of each, times the figures of their columns."""
+    found = np.zeros(len(indptr) - 1)
+    for row in range(len(found)):
+        for entry in range(indptr[row], indptr[row + 1]):
+            found[row] += data[entry] * figures[indices[entry]]
+    return found
+
+
+@kernel
+def weighed_by_row(indptr: Numbers, indices: Small, data: Row, figures: Row, columns: int) -> Row:
+    """(columns,): the sum of the entries of each, times the figures of their rows."""
+    found = np.zeros(columns)
+    for row in range(len(figures)):
+        for entry in range(indptr[row], indptr[row + 1]):
+            found[indices[entry]] += data[entry] * figures[row]
+    return found
+
+
+@kernel
+def _rows_at(indptr: Numbers, indices: Small, data: Row, rows: Numbers) -> tuple[Numbers, Small, Row]:
+    start = np.zeros(len(rows) + 1, dtype=np.int64)
+    for at in range(len(rows)):
+        start[at + 1] = start[at] + indptr[rows[at] + 1] - indptr[rows[at]]
+    column, found = np.empty(start[-1], dtype=np.int32), np.empty(start[-1])
+    for at in range(len(rows)):
+        first = indptr[rows[at]]
+        for entry in range(start[at + 1] - start[at]):
+            column[start[at] + entry], found[start[at] + entry] = indices[first + entry], data[first + entry]
+    return start, column, found
 
 
 @kernel

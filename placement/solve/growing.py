@@ -12,14 +12,16 @@ would. What is not given yet and would save something is taken off the value, wh
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
 from placement.arrays import Floats, Ints, Mask
+from placement.solve.entries import Listed, kept_columns, matrix_of, parts_of, rows_at, turned, weighed_by_row
 from placement.solve.highs_run import Run, ended, give, solver_for
-from placement.solve.ladders import Rows
+from placement.solve.ladders import Rows, stacked
 from placement.stopping import Stop
 
 IDLE = 4
@@ -87,8 +89,11 @@ class Growing:
         """Whether it was given all columns."""
         return len(self._columns) == len(self._objective)
 
-    def tell(self, more: Rows) -> None:
+    def tell(self, parts: Sequence[Rows]) -> None:
         """Adds rows with a least and without a most, which may be dropped."""
+        more = stacked(list(parts))
+        if more is None:
+            return
         matrix = more.matrix
         if not self._straight:
             self._every = _below(self._every, matrix)
@@ -117,18 +122,17 @@ class Growing:
         columns = self.saving[:MORE] if columns is None else columns
         if not len(columns):
             return
-        place = np.full(len(self._objective), -1, dtype=np.int64)
-        place[columns] = np.arange(len(columns))
-        part = csc_array(_columns(self._every, place, len(columns)))
+        kept = kept_columns(Listed(*parts_of(self._every)), columns, columns=len(self._objective))
+        part = turned(kept, columns=len(columns))
         self._solver.addCols(
             len(columns),
             self._objective[columns],
             np.zeros(len(columns)),
             self._upper[columns],
-            part.nnz,
-            part.indptr[:-1].astype(np.int32),
-            part.indices.astype(np.int32),
-            part.data.astype(np.float64),
+            len(part.column),
+            part.start[:-1].astype(np.int32),
+            part.column,
+            part.value,
         )
         self._place[columns] = len(self._columns) + np.arange(len(columns))
         self._columns = np.append(self._columns, columns)
@@ -165,7 +169,7 @@ class Growing:
         assert found.values is not None, "it is optimal"
         assert found.duals is not None, "it is a linear program"
         assert found.reduced is not None, "it is a linear program"
-        reduced = self._objective - self._every.T @ found.duals
+        reduced = self._objective - weighed_by_row(*parts_of(self._every), found.duals, len(self._objective))
         reduced[self._columns] = found.reduced
         values = np.zeros(len(self._objective))
         values[self._columns] = found.values
@@ -175,7 +179,8 @@ class Growing:
         return Run(found.status, values, found.value + float(saved.sum()), duals=found.duals, reduced=reduced)
 
     def _part(self, matrix: csr_array) -> csr_array:
-        return _columns(matrix, self._place, len(self._columns))
+        kept = kept_columns(Listed(*parts_of(matrix)), self._columns, columns=len(self._objective))
+        return matrix_of(kept, columns=len(self._columns))
 
     def _drop(self) -> None:
         """Drops rows that have not mattered for a while, once they are many."""
@@ -187,17 +192,9 @@ class Growing:
             self._solver.deleteRows(len(which), (self.first + which).astype(np.int32))
             if not self._straight:
                 stays = np.append(np.arange(self.first), self.first + np.flatnonzero(~idle))
-                self._every = csr_array(self._every[stays])
+                self._every = rows_at(self._every, stays)
             self._low, self._idle = self._low[~idle], self._idle[~idle]
             self._clients = self._clients[~idle]
-
-
-def _columns(matrix: csr_array, place: Ints, count: int) -> csr_array:
-    """The columns that have a place."""
-    column = place[matrix.indices]
-    there = np.flatnonzero(column >= 0)
-    starts = np.searchsorted(there, matrix.indptr)
-    return csr_array((matrix.data[there], column[there], starts), shape=(matrix.shape[0], count))
 
 
 def _below(matrix: csr_array, other: csr_array) -> csr_array:

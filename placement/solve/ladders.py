@@ -20,12 +20,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array
 
-from placement.arrays import Floats, Ints
+from placement.arrays import Floats, Ints, Mask
+from placement.compiled import Numbers, Row, Small, kernel
+from placement.solve.entries import Listed, matrix_of
 
 BROKEN = 1e-7
 """A row broken by more, as a part of the client's span of costs, is added."""
+ENOUGH = 1e-9
+"""Less than what is needed by no more than this is enough."""
 FIRST = (0.125, 0.35)
 """With which k to begin, as parts of K."""
 
@@ -45,8 +49,19 @@ def stacked(parts: list[Rows]) -> Rows | None:
     """The rows of all; None without any."""
     if len(parts) < 2:
         return parts[0] if parts else None
-    matrix = csr_array(vstack([one.matrix for one in parts], format="csr"))
-    return Rows(matrix, np.concatenate([one.low for one in parts]), np.concatenate([one.high for one in parts]))
+    ends = np.cumsum([0, *(len(one.matrix.indices) for one in parts)])
+    starts = [one.matrix.indptr[1:] + end for one, end in zip(parts, ends.tolist(), strict=False)]
+    matrix = csr_array(
+        (
+            np.concatenate([one.matrix.data for one in parts]),
+            np.concatenate([one.matrix.indices for one in parts]),
+            np.concatenate([parts[0].matrix.indptr[:1], *starts]),
+        ),
+        shape=(sum(one.matrix.shape[0] for one in parts), parts[0].matrix.shape[1]),
+    )
+    whose = [np.full(len(one.low), -1) if one.clients is None else one.clients for one in parts]
+    low, high = np.concatenate([one.low for one in parts]), np.concatenate([one.high for one in parts])
+    return Rows(matrix, low, high, np.concatenate(whose))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +113,12 @@ class Told:
     """The rows that HiGHS has been given so far."""
 
     ladders: Ladders
-    pairs: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    """Ascending: the pair k of each row."""
+    told: Mask = field(init=False)
+    """(pairs,): whether the row with this pair as k was."""
+
+    def __post_init__(self) -> None:
+        """None yet."""
+        self.told = np.zeros(len(self.ladders.columns), dtype=bool)
 
     def begin(self, opened: Floats | None) -> None:
         """Tells the first rows, with those that matter where these columns (opens,) are open."""
@@ -110,77 +129,85 @@ class Told:
         for part in FIRST:
             self._tell(one.starts[:-1] + np.minimum(lengths - 1, np.maximum(1, (part * lengths).astype(np.int64))))
         if opened is not None:
-            self._tell(self._last_before(opened[one.columns], np.ones(one.clients)))
+            self._tell(_rungs(one.starts, one.columns, one.prices, np.ones(one.clients), opened)[0])
 
     def learn(self, values: Floats) -> bool:
         """Tells the rows that these values of the columns break the most; whether there are any."""
-        return len(self.broken(values, again=np.inf).pairs) > 0
+        return len(self.broken(values, again=np.inf)) > 0
 
-    def broken(self, values: Floats, *, again: float) -> Told:
-        """Tells the rows that these values of the columns break the most, and gives them.
+    def broken(self, values: Floats, *, again: float) -> Ints:
+        """Tells the rows that these values of the columns break the most: the pair k of each, ascending.
 
-        again: a row that was told before is given when it is broken by more than this part of the client's span.
+        again: a row that was told before is told again when it is broken by more than this part of the client's span.
         """
         one = self.ladders
         if not one.clients:
-            return Told(one)
-        opened = values[one.columns]
+            return np.empty(0, dtype=np.int64)
         need = np.where(one.demand < 0, 1.0, values[one.demand])
-        last = self._last_before(opened, need)
-        begin = one.starts[:-1]
-        total, paid = _before(opened), _before(opened * one.prices)
-        opened_before = total[last] - total[begin]
-        paid_before = paid[last] - paid[begin]
-        price = one.prices[last]
-        least = price * need - (price * opened_before - paid_before)
+        last, least = _rungs(one.starts, one.columns, one.prices, need, values)
         by = least - values[one.extra]
-        new = self._tell(last[by > BROKEN])
-        return Told(one, np.union1d(new, last[(by > max(again, BROKEN)) & (price > 0.0)]))
+        some = (by > BROKEN) & (one.prices[last] > 0.0)
+        some &= ~self.told[last] | (by > again)
+        pairs: Ints = last[some]
+        self.told[pairs] = True
+        return pairs
 
     def rows(self, columns: int) -> Rows | None:
-        """The rows, over so many columns."""
-        one, pairs = self.ladders, self.pairs
+        """All that were told, over so many columns."""
+        return self.rows_of(np.flatnonzero(self.told), columns)
+
+    def rows_of(self, pairs: Ints, columns: int) -> Rows | None:
+        """The rows with these pairs as k, ascending, over so many columns."""
+        one = self.ladders
         if not len(pairs):
             return None
         client = np.searchsorted(one.starts, pairs, side="right") - 1
-        begin = one.starts[client]
-        lengths = pairs - begin
-        row = np.repeat(np.arange(len(pairs)), lengths)
-        ends = np.cumsum(lengths)
-        entry = np.arange(int(ends[-1])) + np.repeat(begin - ends + lengths, lengths)
-        price = one.prices[pairs]
-        asked = one.demand[client]
-        some = np.flatnonzero(asked >= 0)
-        matrix = csr_array(
-            (
-                np.concatenate([price[row] - one.prices[entry], np.ones(len(pairs)), -price[some]]),
-                (
-                    np.concatenate([row, np.arange(len(pairs)), some]),
-                    np.concatenate([one.columns[entry], one.extra[client], asked[some]]),
-                ),
-            ),
-            shape=(len(pairs), columns),
+        matrix = matrix_of(
+            Listed(*_rows(one.starts, one.columns, one.prices, one.demand, one.extra, client, pairs)), columns=columns
         )
-        return Rows(matrix, np.where(asked < 0, price, 0.0), np.full(len(pairs), np.inf), one.whose[client])
+        low = np.where(one.demand[client] < 0, one.prices[pairs], 0.0)
+        return Rows(matrix, low, np.full(len(pairs), np.inf), one.whose[client])
 
-    def _last_before(self, opened: Floats, need: Floats) -> Ints:
-        """(clients,): the first pair up to which enough is open, or the last."""
-        one = self.ladders
-        through = _before(opened)[1:]
-        reached = through - np.repeat(_before(opened)[one.starts[:-1]], np.diff(one.starts))
-        enough = np.flatnonzero(reached >= np.repeat(need, np.diff(one.starts)) - 1e-9)
-        place = np.searchsorted(enough, one.starts[:-1])
-        found = np.append(enough, len(reached))[place]
-        last: Ints = np.minimum(found, one.starts[1:] - 1)
-        return last
-
-    def _tell(self, pairs: Ints) -> Ints:
-        """Tells these rows; those that were not told before."""
-        new: Ints = np.setdiff1d(pairs[self.ladders.prices[pairs] > 0.0], self.pairs)
-        self.pairs = np.union1d(self.pairs, new)
-        return new
+    def _tell(self, pairs: Ints) -> None:
+        self.told[pairs[self.ladders.prices[pairs] > 0.0]] = True
 
 
-def _before(amounts: Floats) -> Floats:
-    """(amounts + 1,): what all before each add up to."""
-    return np.concatenate([[0.0], np.cumsum(amounts)])
+@kernel
+def _rungs(starts: Numbers, columns: Numbers, prices: Row, need: Row, values: Row) -> tuple[Numbers, Row]:
+    """(clients,): the first pair up to which enough is open, or the last; and what its row says that t is at least."""
+    clients = len(starts) - 1
+    last, least = np.empty(clients, dtype=np.int64), np.empty(clients)
+    for client in range(clients):
+        opened, paid = 0.0, 0.0
+        pair, end = starts[client], starts[client + 1] - 1
+        while pair < end and opened + values[columns[pair]] < need[client] - ENOUGH:
+            opened += values[columns[pair]]
+            paid += values[columns[pair]] * prices[pair]
+            pair += 1
+        last[client] = pair
+        least[client] = prices[pair] * need[client] - (prices[pair] * opened - paid)
+    return last, least
+
+
+@kernel
+def _rows(
+    starts: Numbers, columns: Numbers, prices: Row, demand: Numbers, extra: Numbers, client: Numbers, pairs: Numbers
+) -> tuple[Numbers, Small, Row]:
+    """The rows with these pairs as k, of these clients: their entries, the columns ascending."""
+    begin = np.zeros(len(pairs) + 1, dtype=np.int64)
+    for row in range(len(pairs)):
+        begin[row + 1] = begin[row] + pairs[row] - starts[client[row]] + 1 + (demand[client[row]] >= 0)
+    column, value = np.empty(begin[-1], dtype=np.int32), np.empty(begin[-1])
+    for row in range(len(pairs)):
+        one, price, free = client[row], prices[pairs[row]], begin[row]
+        found, figures = np.empty(begin[row + 1] - free, dtype=np.int64), np.empty(begin[row + 1] - free)
+        size = pairs[row] - starts[one]
+        for at in range(size):
+            found[at], figures[at] = columns[starts[one] + at], price - prices[starts[one] + at]
+        found[size], figures[size] = extra[one], 1.0
+        if demand[one] >= 0:
+            found[size + 1], figures[size + 1] = demand[one], -price
+        for at in np.argsort(found):
+            column[free], value[free] = found[at], figures[at]
+            free += 1
+    return begin, column, value

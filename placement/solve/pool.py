@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 
 from placement.arrays import Floats, Ints
+from placement.solve.entries import parts_of, rows_at, weighed
 from placement.solve.ladders import Rows, stacked
 from placement.solve.model import Model
 from placement.solve.program import Program
@@ -149,8 +150,9 @@ class Known:
     def tight(self, values: Floats, *, by: float) -> Rows | None:
         """Those that these values just keep, or break."""
         rows = self.rows
-        which = np.flatnonzero(rows.matrix @ values - rows.low <= by * np.maximum(1.0, np.abs(rows.low)))
-        return Rows(csr_array(rows.matrix[which]), rows.low[which], rows.high[which]) if len(which) else None
+        have = weighed(*parts_of(rows.matrix), values)
+        which = np.flatnonzero(have - rows.low <= by * np.maximum(1.0, np.abs(rows.low)))
+        return Rows(rows_at(rows.matrix, which), rows.low[which], rows.high[which]) if len(which) else None
 
     def learn(self, found: Rows) -> None:
         """Adds rows, in the program's terms."""

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Mask
+from placement.solve.entries import parts_of, rows_at, weighed
 from placement.solve.growing import Growing
 from placement.solve.highs import Relaxed, rows_with, scale_of
 from placement.solve.ladders import Rows, Told
@@ -98,9 +98,8 @@ class Relaxation:
         )
         self.begun = begun
         begin = None if self.known is None else self.known.rows
-        for one in (self.told.rows(self.rows.columns), begin):
-            if one is not None and len(one.low):
-                begun.tell(one)
+        parts = (self.told.rows(self.rows.columns), begin)
+        begun.tell([one for one in parts if one is not None and len(one.low)])
         size, stalled = abs(float(self.rows.constants[self.tier])), 0
         found = Relaxed(None)
         for _ in range(rounds):
@@ -175,15 +174,15 @@ class Relaxation:
     def _late(self, values: Floats) -> Rows | None:
         """The program's rows of those that are told late that these values break."""
         late = self.late
-        which = np.flatnonzero(late.matrix @ values < late.low - AGAIN)
+        which = np.flatnonzero(weighed(*parts_of(late.matrix), values) < late.low - AGAIN)
         if not len(which):
             return None
-        return Rows(csr_array(late.matrix[which]), late.low[which], late.high[which])
+        return Rows(rows_at(late.matrix, which), late.low[which], late.high[which])
 
     def _tell(self, begun: Growing, values: Floats, reduced: Floats) -> bool:
         """Tells what these values break; whether there was anything."""
         parts = []
-        ladders = self.told.broken(values, again=AGAIN).rows(self.rows.columns)
+        ladders = self.told.rows_of(self.told.broken(values, again=AGAIN), self.rows.columns)
         if ladders is not None:
             parts.append(ladders)
         late = self._late(values)
@@ -195,8 +194,7 @@ class Relaxation:
                 parts.append(broken)
                 if self.known is not None:
                     self.known.learn(broken)
-        for one in parts:
-            begun.tell(one)
+        begun.tell(parts)
         return bool(parts)
 
     def tight(self, values: Floats) -> Rows | None:

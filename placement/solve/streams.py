@@ -21,13 +21,14 @@ A unit that is served by two others that do not serve each other is two chains, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints
 from placement.solve.cuts import OF_DEMAND, cuts
+from placement.solve.entries import Listed, matrix_of
 from placement.solve.flows import Ways
 from placement.solve.ladders import Rows
 from placement.solve.model import Model
@@ -50,6 +51,12 @@ class Chain:
     """(clients,): the column of what serving costs beyond the cheapest; -1: it does not differ, or is not told."""
     first: bool
     """Whether the clients are those of the first unit."""
+    ascending: Ints = field(init=False)
+    """The nodes in the order of their columns."""
+
+    def __post_init__(self) -> None:
+        """Puts them in order."""
+        object.__setattr__(self, "ascending", np.argsort(self.column))
 
     def broken(self, values: Floats, reduced: Floats) -> Rows | None:
         """Rows that these values of the columns break, of each client at most one of either kind."""
@@ -58,17 +65,11 @@ class Chain:
         scale = np.abs(reduced[self.column])
         mean = float(scale.mean()) if len(scale) else 0.0
         likely = 1.0 / (scale + LIKELY * mean) if mean > 0.0 else np.ones(len(scale))
-        row, node, amount, least, client = cuts(self.ways, opened, likely, pays)
+        found = cuts(self.ways, opened, likely, pays, self.column, self.ascending, self.extra)
+        begin, column, amount, least, client = found
         if not len(least):
             return None
-        paid = np.flatnonzero(client >= 0)
-        matrix = csr_array(
-            (
-                np.append(amount, np.ones(len(paid))),
-                (np.append(row, paid), np.append(self.column[node], self.extra[client[paid]])),
-            ),
-            shape=(len(least), len(values)),
-        )
+        matrix = matrix_of(Listed(begin, column, amount), columns=len(values))
         whose = np.where(client >= 0, client, OF_DEMAND - client) if self.first else None
         return Rows(matrix, least, np.full(len(least), np.inf), whose)
 
