@@ -222,6 +222,8 @@ class Choosing:
             if found.proved and not better(found.cost, choice.cost):
                 break
             made, choice = near, found
+            if found.proved:
+                break
         return made, choice
 
     def _wider(self, made: Modelled, choice: Choice) -> tuple[list[Ints], bool]:
