@@ -154,6 +154,14 @@ class NoPackages:
         raise Permanent(f"the package {reference} cannot be read here")
 
 
+def _ignore() -> None:
+    """Nobody listens."""
+
+
+WATCH_S = 10.0
+"""How long an observation may wait for a change, seconds."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterAccess:
     """A control plane as its driver is handed it."""
@@ -171,6 +179,9 @@ class ClusterAccess:
     packages: PackageFiles = field(default_factory=NoPackages)
     data_folder: Path | None = None
     """Where a driver may keep files of its own; none: in memory only."""
+    heard: Callable[[], None] = _ignore
+    """To be called, on the event loop, for each part of an answer while the connection is made and while `observe` runs: a
+    page, a heartbeat. What says nothing for a while is given up, and what says something is not, however long it takes."""
 
 
 # What a driver answers
@@ -364,9 +375,10 @@ class Backend(Protocol):
         ...
 
     async def observe(self, *, after: Cursor | None) -> Observation:
-        """What there is, or what changed after a cursor; then it waits for a change, at most a few seconds.
+        """What there is, or what changed after a cursor; then it waits for a change, at most `WATCH_S`.
 
-        An observation without `after`, or after a cursor of another history, is complete and comes at once.
+        An observation without `after`, or after a cursor of another history, is complete and does not wait. One that takes
+        long to tell says that it goes on with `ClusterAccess.heard`: without a word it is given up.
         Raises DriverProblem.
         """
         ...

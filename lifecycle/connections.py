@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,7 @@ from lifecycle.health import not_answering
 from lifecycle.held import while_held
 from lifecycle.observer import Observer
 from lifecycle.portions import portions
+from lifecycle.pulse import Pulse, Silent
 from lifecycle.reports import WorkReports
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
@@ -219,13 +221,16 @@ class Connections(Mapping[str, Connection]):
         inventory = self._inventories[cluster_id] = ClusterInventory(self._ledger, cluster_id)
         while True:
             began = self._clock.monotonic()
+            pulse = Pulse(settings=self._settings, clock=self._clock)
             problem: Exception | None = None
             try:
-                await self._serve(cluster_id, inventory)
+                await self._serve(cluster_id, inventory, pulse)
             except Exception as met:  # noqa: BLE001  # what it means is told below
                 problem = met
             # A driver that fails while it lets go would else keep alive what was told to end.
             end_if_cancelled()
+            if pulse.worked:
+                failing_since = None
             if isinstance(problem, InUseElsewhere):
                 # Another process sees to it: this one asks again and says nothing of the cluster.
                 log.info("cluster.stand_by", cluster=cluster_id, problem=str(problem))
@@ -235,10 +240,13 @@ class Connections(Mapping[str, Connection]):
             elif problem is not None:
                 if not isinstance(problem, DriverProblem | Refusal | TimeoutError):
                     log.error("cluster.failed", cluster=cluster_id, exc_info=problem)
-                failing_since = await self._failed(cluster_id, problem, since=failing_since)
-            now = self._clock.monotonic()
-            if now - began > self._settings.reconnect_cap_s:
-                failures, failing_since = 0, None
+                if failing_since is None:
+                    # What was silent has been away all the while; what failed at once perhaps not before.
+                    failing_since = pulse.since if isinstance(problem, Silent) else self._clock.monotonic()
+                await self._failed(cluster_id, problem, since=failing_since)
+            lasted = self._clock.monotonic() - began
+            if lasted > self._settings.reconnect_cap_s and (pulse.worked or problem is None):
+                failures = 0
             failures += 1
             pause = pause_s(
                 failures,
@@ -249,7 +257,7 @@ class Connections(Mapping[str, Connection]):
             )
             await self._clock.sleep(pause)
 
-    async def _serve(self, cluster_id: str, inventory: ClusterInventory) -> None:
+    async def _serve(self, cluster_id: str, inventory: ClusterInventory, pulse: Pulse) -> None:
         cluster = get_as(self._ledger.view, Cluster, cluster_id)
         if cluster is None:
             return
@@ -266,20 +274,23 @@ class Connections(Mapping[str, Connection]):
             inventory=inventory,
             data_folder=self._data_folder,
             packages=self._packages,
+            heard=pulse.heard,
         )
-        async with driver.connect(access) as backend:
+        async with AsyncExitStack() as stack:
+            async with pulse.answering():
+                backend = await stack.enter_async_context(driver.connect(access))
             connection = self._open[cluster_id] = Connection(driver, backend)
             try:
                 self._on_connected(cluster_id)
-                await while_held(partial(self._observe, cluster_id, backend), key=cluster_id, share=self._share)
+                await while_held(partial(self._observe, cluster_id, backend, pulse), key=cluster_id, share=self._share)
             finally:
                 # One that takes its time to let go may end after another has taken its place.
                 if self._open.get(cluster_id) is connection:
                     del self._open[cluster_id]
 
-    async def _observe(self, cluster_id: str, backend: Backend) -> None:
+    async def _observe(self, cluster_id: str, backend: Backend, pulse: Pulse) -> None:
         """Observes until another process does, then stands by for a while; calls go on all the time."""
-        observer = Observer(self._ledger, cluster_id, backend, settings=self._settings, clock=self._clock)
+        observer = Observer(self._ledger, cluster_id, backend, pulse=pulse, settings=self._settings, clock=self._clock)
         try:
             await observer.run()
         except Deposed:
@@ -289,23 +300,21 @@ class Connections(Mapping[str, Connection]):
         known = self._share.workers is not None
         await self._clock.sleep(self._settings.handover_s if known else self._settings.takeover_s)
 
-    async def _failed(self, cluster_id: str, problem: Exception, *, since: float | None) -> float:
-        """Writes the cluster down as DOWN when it has failed for long enough; gives since when it fails.
+    async def _failed(self, cluster_id: str, problem: Exception, *, since: float) -> None:
+        """Writes the cluster down as DOWN when it has failed for long enough.
 
         How a cluster is is said by who observes it alone.
         """
-        now = self._clock.monotonic()
-        begun = now if since is None else since
         reason = str(problem) or type(problem).__name__
         log.warning("cluster.not_connected", cluster=cluster_id, problem=reason)
-        lasting = now - begun >= self._settings.down_after_s or isinstance(problem, Refusal)
+        failing_s = self._clock.monotonic() - since
+        lasting = failing_s >= self._settings.down_after_s or isinstance(problem, Refusal)
         if lasting and self._share.holds(cluster_id):
             try:
                 await self._write_down(cluster_id, reason[:500])
             except (Refusal, Deposed) as refused:
                 # What is refused of one cluster must not end the connections to all.
                 log.info("cluster.not_written_down", cluster=cluster_id, reason=str(refused))
-        return begun
 
     async def _write_down(self, cluster_id: str, reason: str) -> None:
         """What cannot be seen is not called ready: first the releases, then the cluster itself."""

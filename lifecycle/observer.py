@@ -33,6 +33,7 @@ from graph.view import each, get_as
 from lifecycle.damping import Damper
 from lifecycle.health import not_answering
 from lifecycle.portions import portions
+from lifecycle.pulse import Pulse
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
 from lifecycle.sightings import (
@@ -52,7 +53,6 @@ from lifecycle.sightings import (
 )
 
 log = structlog.get_logger(__name__)
-OBSERVE_TIMEOUT_S = 90.0
 SIGHTINGS_OF_AN_ORPHAN = 2
 
 
@@ -60,11 +60,19 @@ class Observer:
     """Observes one cluster over one connection."""
 
     def __init__(
-        self, ledger: Ledger, cluster_id: str, backend: Backend, *, settings: LifecycleSettings, clock: Clock
+        self,
+        ledger: Ledger,
+        cluster_id: str,
+        backend: Backend,
+        *,
+        pulse: Pulse,
+        settings: LifecycleSettings,
+        clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._cluster_id = cluster_id
         self._backend = backend
+        self._pulse = pulse
         self._settings = settings
         self._clock = clock
         self._epoch = 0
@@ -84,8 +92,9 @@ class Observer:
             if now - complete_at >= self._settings.resync_s:
                 cursor = None
             before = self._ledger.view.revision
-            async with asyncio.timeout(OBSERVE_TIMEOUT_S):
+            async with self._pulse.answering():
                 observation = await self._backend.observe(after=cursor)
+            self._pulse.worked = True
             if observation.complete:
                 complete_at = now
             again = await self._take_in(observation, since=before)

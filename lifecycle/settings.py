@@ -38,6 +38,11 @@ class LifecycleSettings:
     """How long a site, node or cluster must be away until that is written down."""
     up_after_s: float = 0.5
     """How long it must be back until that is written down."""
+    silence_s: float = 30.0
+    """How long a backend may say nothing while it is connected to or observed, until it counts as not answering. Longer
+    than `drivers.port.WATCH_S`, for which an observation may wait for a change."""
+    observation_s: float = 600.0
+    """How long a connection may take to be made, and an observation to be told, part by part."""
     reconnect_cap_s: float = 30.0
     """The longest pause between two tries to connect to a cluster."""
     bookkeeping_s: float = 0.02

@@ -47,7 +47,7 @@ class SimulatedBackend:
         return await self._answered(self._cluster.remove(work))
 
     async def observe(self, *, after: Cursor | None) -> Observation:
-        """As the port says; waits for a change for at most `observeEveryMs`."""
+        """As the port says; waits for a change for at most `observeEveryMs`, and `WATCH_S`."""
         return await self._answered(self._cluster.observe(after=after, conditions=self._conditions, owner=self._owner))
 
     async def samples(self, *, names: Sequence[str] = ()) -> list[Sample]:

@@ -8,6 +8,7 @@ back.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -18,6 +19,10 @@ MAX_ANSWER_BYTES = 512 * 1024 * 1024
 CONNECT_TIMEOUT_S = 5.0
 IDLE_S = 30.0
 """A connection that was idle for longer is not used again: the server may be about to close it."""
+
+
+Heard = Callable[[], None] | None
+"""Called when something of an answer has come; none: nobody asks."""
 
 
 class NoAnswer(Exception):
@@ -61,14 +66,14 @@ class HttpPool:
         self._busy: set[_Connection] = set()
         self._closed = False
 
-    async def request(self, method: str, path: str, body: bytes, *, timeout_s: float) -> Answer:
-        """The server's answer. Raises NoAnswer when there is none in time."""
+    async def request(self, method: str, path: str, body: bytes, *, timeout_s: float, heard: Heard = None) -> Answer:
+        """The server's answer; `heard` is called for each part of it. Raises NoAnswer when there is none in time."""
         async with self._turns:
             if self._closed:
                 raise NoAnswer("the connection was closed before the call was done")
             try:
                 async with asyncio.timeout(timeout_s):
-                    return await self._request(method, path, body)
+                    return await self._request(method, path, body, heard)
             except TimeoutError:
                 raise NoAnswer(f"{self.address} did not answer within {timeout_s:g} s") from None
 
@@ -78,13 +83,13 @@ class HttpPool:
         for one in [*self._idle, *self._busy]:
             one.abort()
 
-    async def _request(self, method: str, path: str, body: bytes) -> Answer:
+    async def _request(self, method: str, path: str, body: bytes, heard: Heard) -> Answer:
         connection = self._take() or await self._connect()
         self._busy.add(connection)
         whole = False
         try:
             head = f"{method} {path} HTTP/1.1\r\ncontent-length: {len(body)}\r\n".encode("ascii")
-            answer = await connection.ask(b"".join((head, self._head, b"\r\n", body)))
+            answer = await connection.ask(b"".join((head, self._head, b"\r\n", body)), heard)
             whole = True
             return answer
         finally:
@@ -132,17 +137,19 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Answer] | None = None
         self._body: list[bytes] = []
         self._size = 0
+        self._heard: Heard = None
 
-    async def ask(self, request: bytes) -> Answer:
+    async def ask(self, request: bytes, heard: Heard) -> Answer:
         assert self._transport is not None, "it is connected"
         assert self._answer is None, "one request at a time"
         self._answer = self._loop.create_future()
         self._body, self._size = [], 0
+        self._heard = heard
         self._transport.write(request)
         try:
             return await self._answer
         finally:
-            self._answer = None
+            self._answer = self._heard = None
             self.used_at = self._loop.time()
 
     def abort(self) -> None:
@@ -166,6 +173,8 @@ class _Connection(asyncio.Protocol):
             # Nobody has asked: the server closes an idle connection, or does not speak HTTP.
             self.abort()
             return
+        if self._heard is not None:
+            self._heard()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:

@@ -17,6 +17,7 @@ import msgspec
 
 from drivers.clock import Clock, first_of
 from drivers.port import (
+    WATCH_S,
     Applied,
     Cursor,
     DriverProblem,
@@ -282,10 +283,12 @@ class SimulatedCluster:
         )
 
     async def _wait(self, version: int, conditions: Conditions) -> None:
-        """Until the world has changed since the version, a replica is ready, or it is time to look at the sites."""
+        """Until the world has changed since the version, a replica is ready, it is time to look at the sites, or to say
+        that it is alive."""
+        until = self._clock.monotonic() + WATCH_S
         while True:
             self.world.mature(self.now_ms())
-            rest = conditions.look_due - self._clock.monotonic()
+            rest = min(conditions.look_due, until) - self._clock.monotonic()
             if self.world.version > version or rest <= 0 or conditions.behaviour is not self.behaviour:
                 return
             due = self.world.next_maturing()

@@ -33,7 +33,7 @@ from drivers.port import (
     Unreachable,
 )
 from drivers.secret_values import revealed
-from drivers.simulated.client import Address, Answer, HttpPool, NoAnswer, NoConnection
+from drivers.simulated.client import Address, Answer, Heard, HttpPool, NoAnswer, NoConnection
 from drivers.simulated.settings import DRIVER, SimulatedSettings
 from drivers.simulated.wire import (
     CALLER,
@@ -51,8 +51,8 @@ from graph.kinds import InstanceStatus, Node
 T = TypeVar("T")
 CALL_TIMEOUT_S = 120.0
 """No call takes longer; who calls usually waits less."""
-OBSERVE_TIMEOUT_S = 80.0
-"""An observation waits for a change for a minute at most."""
+OBSERVE_TIMEOUT_S = 600.0
+"""An observation that is large takes as long as it takes: who asks gives up what says nothing."""
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 DEFAULT_PORT = 8790
 
@@ -85,6 +85,7 @@ class RemoteBackend:
         self, access: ClusterAccess, settings: SimulatedSettings, address: Address, *, token: str | None
     ) -> None:
         self._owner = access.id
+        self._heard = access.heard
         self._secrets = access.workload_secrets
         self._inventory = _Inventory(access.id, access.inventory)
         self._nodes = _SiteNodes(access.id, access.inventory)
@@ -122,7 +123,7 @@ class RemoteBackend:
         for _ in range(2):
             nodes = self._nodes.to_tell()
             asked = Observe(owner=self._owner, inventory=self._inventory.digest, after=after, nodes=nodes)
-            answer = await self._ask("POST", "/observe", asked, timeout_s=OBSERVE_TIMEOUT_S)
+            answer = await self._ask("POST", "/observe", asked, timeout_s=OBSERVE_TIMEOUT_S, heard=self._heard)
             if answer.status != INVENTORY_WANTED:
                 break
             self._nodes.told.clear()
@@ -137,7 +138,9 @@ class RemoteBackend:
         return await self._call("samples", AskSamples(names=list(names)), _SAMPLES)
 
     async def _push(self) -> None:
-        answer = await self._ask("PUT", "/inventory", self._inventory.read(), timeout_s=CALL_TIMEOUT_S)
+        answer = await self._ask(
+            "PUT", "/inventory", self._inventory.read(), timeout_s=CALL_TIMEOUT_S, heard=self._heard
+        )
         if answer.status != 204:
             self._meaning(answer, _OBSERVATION)
 
@@ -145,9 +148,12 @@ class RemoteBackend:
         answer = await self._ask("POST", f"/{verb}", given, timeout_s=CALL_TIMEOUT_S)
         return self._meaning(answer, decoder, name=name)
 
-    async def _ask(self, method: str, path: str, given: msgspec.Struct, *, timeout_s: float) -> Answer:
+    async def _ask(
+        self, method: str, path: str, given: msgspec.Struct, *, timeout_s: float, heard: Heard = None
+    ) -> Answer:
+        body = _ENCODER.encode(given)
         try:
-            return await self._pool.request(method, self._where + path, _ENCODER.encode(given), timeout_s=timeout_s)
+            return await self._pool.request(method, self._where + path, body, timeout_s=timeout_s, heard=heard)
         except NoConnection as problem:
             raise BackendUnreachable(f"the simulated backend does not answer: {problem}") from None
         except NoAnswer as problem:

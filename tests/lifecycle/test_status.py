@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
+
+import pytest
 
 from graph.kinds import Counted, DeploymentPhase, DriftPolicy, ReleasePhase
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from lifecycle.awaited import WaitCondition, of_deployment, of_operation
 from lifecycle.standings import status_of, status_of_release
+from lifecyclekit.edge import QUICK
 from schemakit.asking import data
 
 P = DeploymentPhase
@@ -102,17 +106,22 @@ async def test_who_is_at_a_site_that_is_cut_off_is_found_by_that(edge) -> None:
     assert await found_for(edge, "SITE_AWAY") == set()
 
 
-async def test_a_backend_that_is_dead_is_never_ready(edge) -> None:
+@pytest.mark.parametrize(
+    "dead", [{"nothingSuch": 1}, {"hangs": True}], ids=["nobody can connect to it", "it says nothing more"]
+)
+async def test_a_backend_that_is_dead_is_never_ready(edges, dead) -> None:
     """Nothing of a control plane that does not answer is called ready, and it says since when."""
-    await edge.network(sites=2, clusters=2)
-    await edge.version()
-    deployment, operation = await edge.deploy()
-    await edge.succeeded(operation)
-    await edge.configure(0, nothingSuch=1)  # nobody can connect with that
-    await edge.until(lambda: status(edge, deployment.id).sites == Counted(desired=2, applied=2, ready=1, unknown=1))
-    assert edge.deployment(deployment.id).phase is P.DEGRADED
-    assert status(edge, deployment.id).replicas == Counted(desired=2, applied=2, ready=1, unknown=1)
-    assert codes(edge, deployment.id) == ["SITE_AWAY"]
+    async with edges(settings=dataclasses.replace(QUICK, silence_s=1.0)) as edge:
+        await edge.network(sites=2, clusters=2)
+        await edge.version()
+        deployment, operation = await edge.deploy()
+        await edge.succeeded(operation)
+        await edge.configure(0, **dead)
+        lost = Counted(desired=2, applied=2, ready=1, unknown=1)
+        await edge.until(lambda: status(edge, deployment.id).sites == lost, what="what is unknown")
+        assert edge.deployment(deployment.id).phase is P.DEGRADED
+        assert status(edge, deployment.id).replicas == lost
+        assert codes(edge, deployment.id) == ["SITE_AWAY"]
 
 
 async def test_what_is_deleted_by_hand_is_not_ready_until_it_is_there_again(edge) -> None:
