@@ -25,10 +25,17 @@ from graph.view import each
 from lifecyclekit.fleet import Fleet, fleet_of
 from lifecyclekit.peers import reached
 
-SITES = 40
+SITES = 120
 LATENCY_MS = 300
+SLOW_MS = 10_000
+"""How long calls take while the store is away: far more is left to do than can be done meanwhile."""
+WORKERS = 2
+AT_ONCE = 4
+"""Calls of each worker at once."""
+MOST_CLAIMED = WORKERS * 2 * AT_ONCE
+"""Releases claimed at any moment: those that are called, and at most as many ahead of a slot."""
 UNDER_WAY_S = 35.0
-"""Calls that were under way when the store went have ended by then, with what was given up of them."""
+"""Calls that were claimed when the store went have ended by then."""
 CONVERGED_WITHIN_S = 120.0
 """After the store is back, on a machine that does other work as well."""
 TAKEN: dict[str, tuple[Callable[[Neo4jServer], Any], Callable[[Neo4jServer], Any]]] = {
@@ -42,11 +49,18 @@ class Away:
     """What happened while the store was away."""
 
     done_before: int
-    """Things applied when it went."""
+    """Things applied when it was gone."""
     done_meanwhile: int
-    """By calls that were under way then."""
-    begun_meanwhile: int
-    """By calls that were begun after that: there are none."""
+    """By calls that were claimed then: no more than there are claims at any moment."""
+    done_late: int
+    """By calls that were begun after those had ended: there are none."""
+
+    def check(self) -> None:
+        """Fails when more was done than had been claimed, and when too little was left to show that."""
+        assert self.done_before > 0, "it was not in the middle"
+        assert SITES - self.done_before >= 2 * MOST_CLAIMED, f"too little was left: {self}"
+        assert self.done_meanwhile <= MOST_CLAIMED, f"calls were begun without a claim: {self}"
+        assert self.done_late == 0, f"calls were begun without a claim, and late: {self}"
 
 
 async def done(fleet: Fleet) -> int:
@@ -64,8 +78,9 @@ async def without_a_store(fleet: Fleet, server: Neo4jServer, *, how: str, away_s
     """Has the store go and come back in the middle of what is asked for."""
     take, give_back = TAKEN[how]
     await in_the_middle(fleet)
-    before = await done(fleet)
+    await fleet.behave(latencyMs=SLOW_MS)
     await asyncio.to_thread(take, server)
+    before = await done(fleet)
     try:
         with pytest.raises(Unavailable):
             await fleet.edge.version("refused")
@@ -73,6 +88,7 @@ async def without_a_store(fleet: Fleet, server: Neo4jServer, *, how: str, away_s
         settled = await done(fleet)
         await asyncio.sleep(max(away_s - UNDER_WAY_S, 0.0))
         after = await done(fleet)
+        await fleet.behave(latencyMs=LATENCY_MS)
     finally:
         await asyncio.to_thread(give_back, server)
     return Away(before, settled - before, after - settled)
@@ -99,8 +115,8 @@ async def deployed_without_a_store(
             await edge.network(sites=SITES, nodes=1, clusters=2, endpoint=fleet.endpoint)
             await edge.version()
             await fleet.behave(latencyMs=LATENCY_MS, observeEveryMs=500, lostReplyRate=0.1)
-            workers = await fleet.begin(2, "--worker-concurrency", "4")
-            await reached(lambda: all(one.said("workers=2") for one in workers), what="halves")
+            workers = await fleet.begin(WORKERS, "--worker-concurrency", str(AT_ONCE))
+            await reached(lambda: all(one.said(f"workers={WORKERS}") for one in workers), what="halves")
             deployment, operation = await edge.deploy(replicas={"web": 2})
             toll = await without_a_store(fleet, neo4j_server, how=how, away_s=away_s)
             edge.deadline_s = CONVERGED_WITHIN_S
@@ -122,7 +138,7 @@ async def deployed_without_a_store(
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize(("how", "away_s"), [("stopped", 120.0), ("killed", 60.0)])
+@pytest.mark.parametrize(("how", "away_s"), [("stopped", 60.0), ("killed", 45.0)])
 async def test_workers_whose_store_goes_in_the_middle_of_a_deploy_finish_it_when_it_is_back(
     tmp_path: Path,
     neo4j_server: Neo4jServer,
@@ -133,5 +149,17 @@ async def test_workers_whose_store_goes_in_the_middle_of_a_deploy_finish_it_when
 ) -> None:
     toll = await deployed_without_a_store(tmp_path, neo4j_server, nats_server, how=how, away_s=away_s)
     report(f"workers without their store, {how} for {away_s:g} s in a deploy", toll)
-    assert 0 < toll.done_before < SITES, "it was not in the middle"
-    assert toll.begun_meanwhile == 0, "calls were begun without a claim"
+    toll.check()
+
+
+@pytest.mark.parametrize(
+    ("absence", "told"),
+    [
+        (Away(done_before=20, done_meanwhile=MOST_CLAIMED + 1, done_late=0), "begun without a claim"),
+        (Away(done_before=20, done_meanwhile=8, done_late=1), "and late"),
+        (Away(done_before=SITES - MOST_CLAIMED, done_meanwhile=8, done_late=0), "too little was left"),
+    ],
+)
+def test_an_absence_that_shows_nothing_or_calls_without_a_claim_is_found_out(absence: Away, told: str) -> None:
+    with pytest.raises(AssertionError, match=told):
+        absence.check()
