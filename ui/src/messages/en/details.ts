@@ -129,7 +129,7 @@ export const details = {
     title: "How much of it is as it should be",
     numbers: ["Desired", "Applied", "Ready", "Unknown"],
     of: { sites: "Sites", releases: "Releases", replicas: "Replicas" },
-    reasons: "Why not all of it is ready",
+    reasons: "What is not as it should be",
     reason: (message: string, many: number) => (many > 1 ? `${message} (${many} releases)` : message),
     follow: "Follow the operation",
     fields: {
