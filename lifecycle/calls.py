@@ -20,6 +20,10 @@ log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("edgeatlas")
 
 
+class TimedOut(Unreachable):
+    """A call was not answered within its time: nothing was said, neither of the site nor by the control plane."""
+
+
 class Connected(Protocol):
     """A cluster that this process is connected to."""
 
@@ -46,7 +50,7 @@ async def outcome_of(one: Claim, clusters: Mapping[str, Connected], *, timeout_s
     except DriverProblem as problem:
         return problem
     except TimeoutError:
-        return Unreachable(f"site {work.site} did not answer within {timeout_s:g} s")
+        return TimedOut(f"site {work.site} did not answer within {timeout_s:g} s")
     except Exception as problem:  # a bug in a driver fails its own release and is told
         log.exception("driver.failed", driver=connected.driver.name, release=one.release.id)
         return Retryable(f"the driver {connected.driver.name} failed: {type(problem).__name__}")

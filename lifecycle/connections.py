@@ -56,6 +56,10 @@ from lifecycle.sightings import Deposed, check_epoch, is_in_sight, lose_sight_of
 log = structlog.get_logger(__name__)
 
 
+def _nobody_listens(_cluster_id: str) -> None:
+    """The default of who is told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """An open connection to a cluster."""
@@ -105,6 +109,7 @@ class Connections(Mapping[str, Connection]):
         data_folder: Path | None,
         packages: PackageFiles | None = None,
         on_connected: Callable[[str], None],
+        on_heard: Callable[[str], None] = _nobody_listens,
         share: Share | None = None,
         reports: WorkReports | None = None,
     ) -> None:
@@ -117,6 +122,7 @@ class Connections(Mapping[str, Connection]):
         self._data_folder = data_folder
         self._packages = packages or NoPackages()
         self._on_connected = on_connected
+        self._on_heard = on_heard
         self._share = share or Share()
         self._reports = reports or WorkReports()
         self._open: dict[str, Connection] = {}
@@ -221,7 +227,7 @@ class Connections(Mapping[str, Connection]):
         inventory = self._inventories[cluster_id] = ClusterInventory(self._ledger, cluster_id)
         while True:
             began = self._clock.monotonic()
-            pulse = Pulse(settings=self._settings, clock=self._clock)
+            pulse = Pulse(settings=self._settings, clock=self._clock, on_heard=partial(self._on_heard, cluster_id))
             problem: Exception | None = None
             try:
                 await self._serve(cluster_id, inventory, pulse)

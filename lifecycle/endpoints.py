@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from drivers.port import WATCH_S
 from lifecycle.backoff import Breakers
+
+QUIET_S = 2 * WATCH_S
+"""An endpoint that said something within so long is not silent: an observation may wait for a change."""
 
 
 @dataclass(slots=True)
@@ -25,6 +29,10 @@ class Endpoints:
     breakers: Breakers
     _rates: dict[str, float] = field(default_factory=dict)
     _buckets: dict[str, _Bucket] = field(default_factory=dict)
+    _heard_at: dict[str, float] = field(default_factory=dict)
+    """When each last answered a call or whoever observes it."""
+    _silent: dict[str, set[str]] = field(default_factory=dict)
+    """Where calls timed out since then, by endpoint."""
 
     def limit(self, endpoint: str, rate: float) -> None:
         """Allows so many calls a second there from now on; 0: any number."""
@@ -42,6 +50,24 @@ class Endpoints:
         if room <= 0 or not self.breakers.admit(endpoint, now=now):
             return 0
         return room if self.breakers.closed(endpoint) else 1
+
+    def heard(self, endpoint: str, *, now: float) -> None:
+        """Something there answered, whatever was asked."""
+        self._heard_at[endpoint] = now
+        self._silent.pop(endpoint, None)
+
+    def is_silent(self, endpoint: str, way: str, *, began: float, now: float, observed: bool) -> bool:
+        """Whether a call on a way that began then and timed out tells of its endpoint, and not of its site alone.
+
+        It does when nothing else was answered there all the while. Where nobody observes it here, one site may be all that
+        was asked: then each site counts once.
+        """
+        if self._heard_at.get(endpoint, float("-inf")) >= min(began, now - QUIET_S):
+            return False
+        silent = self._silent.setdefault(endpoint, set())
+        another = way not in silent
+        silent.add(way)
+        return observed or another or not self.breakers.closed(endpoint)
 
     def begun(self, endpoint: str, calls: int) -> None:
         """So many calls begin."""

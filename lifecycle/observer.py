@@ -94,7 +94,7 @@ class Observer:
             before = self._ledger.view.revision
             async with self._pulse.answering():
                 observation = await self._backend.observe(after=cursor)
-            self._pulse.worked = True
+            self._pulse.observed()
             if observation.complete:
                 complete_at = now
             again = await self._take_in(observation, since=before)

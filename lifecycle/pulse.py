@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from drivers.clock import Clock
 from drivers.port import Unreachable
@@ -23,9 +23,11 @@ class Silent(Unreachable):
 class Pulse:
     """Of one connection, from the attempt to make it to its end. Times are monotonic seconds; one event loop owns it."""
 
-    def __init__(self, *, settings: LifecycleSettings, clock: Clock) -> None:
+    def __init__(self, *, settings: LifecycleSettings, clock: Clock, on_heard: Callable[[], None]) -> None:
+        """`on_heard` is called whenever something is heard."""
         self._settings = settings
         self._clock = clock
+        self._on_heard = on_heard
         self._limit: asyncio.Timeout | None = None
         self._ends_at = 0.0
         """When what is being waited for must have ended, by the loop's clock."""
@@ -37,9 +39,15 @@ class Pulse:
     def heard(self) -> None:
         """The backend said something that is not yet all that was asked for."""
         self.since = self._clock.monotonic()
+        self._on_heard()
         limit = self._limit
         if limit is not None and not limit.expired():
             limit.reschedule(min(asyncio.get_running_loop().time() + self._settings.silence_s, self._ends_at))
+
+    def observed(self) -> None:
+        """An observation has ended well."""
+        self.worked = True
+        self._on_heard()
 
     @contextlib.asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:

@@ -28,7 +28,7 @@ from lifecycle.ahead import Ahead
 from lifecycle.apart import written_apart
 from lifecycle.backoff import Breakers
 from lifecycle.bell import ring_or_sleep
-from lifecycle.calls import Connected, outcome_of
+from lifecycle.calls import Connected, TimedOut, outcome_of
 from lifecycle.drift import CLAIMED
 from lifecycle.endpoints import Endpoints
 from lifecycle.reports import WorkReports
@@ -140,6 +140,10 @@ class Reconciler:
     def cluster_connected(self, cluster_id: str) -> None:
         """Has the releases of a cluster compared that was just connected to."""
         self._rings.cluster_connected(cluster_id)
+
+    def cluster_heard(self, cluster_id: str) -> None:
+        """Notes that whoever observes a cluster was answered."""
+        self._endpoints.heard(self._worklist.endpoint_of(cluster_id), now=self._clock.monotonic())
 
     # Taking work
 
@@ -282,7 +286,7 @@ class Reconciler:
         key = way(one.cluster_id, one.release.site_id)
         began = self._clock.monotonic()
         outcome = await outcome_of(one, self._clusters, timeout_s=self._settings.call_timeout_s)
-        self._learn(one, key, outcome)
+        self._learn(one, key, outcome, began=began)
         if isinstance(outcome, Applied):
             self._reports.applied(outcome.changed)
         elif isinstance(outcome, StaleGeneration):
@@ -293,20 +297,25 @@ class Reconciler:
         await self._results.put(Result(one, outcome))
         self._bell.set()
 
-    def _learn(self, one: Claim, key: str, outcome: Outcome) -> None:
+    def _learn(self, one: Claim, key: str, outcome: Outcome, *, began: float) -> None:
         """What the end of a call tells of its site and of the endpoint behind which it is."""
         endpoint, now = self._worklist.endpoint_taken(one.release.id), self._clock.monotonic()
-        if isinstance(outcome, BackendUnreachable):
+        observed = self._share.holds(one.cluster_id)
+        if isinstance(outcome, BackendUnreachable) or (
+            isinstance(outcome, TimedOut)
+            and self._endpoints.is_silent(endpoint, key, began=began, now=now, observed=observed)
+        ):
             self._breakers.released(key)
             self._endpoints.breakers.unanswered(endpoint, now=now)
         elif isinstance(outcome, Unreachable):
-            # Whether it is the site or the endpoint that is away is not known: it is the site that waits.
+            # The endpoint answers others, or whether it is away is not known: it is the site that waits.
             self._breakers.unanswered(key, now=now)
             self._endpoints.breakers.released(endpoint)
         elif isinstance(outcome, DriverProblem) and not isinstance(outcome, Retryable | Permanent | StaleGeneration):
             self._breakers.released(key)
             self._endpoints.breakers.released(endpoint)
         else:
+            self._endpoints.heard(endpoint, now=now)
             self._endpoints.breakers.answered(endpoint)
             if self._breakers.answered(key):
                 self._rings.way_answers(one.cluster_id, one.release.site_id)

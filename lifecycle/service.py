@@ -115,6 +115,7 @@ class Lifecycle:
             data_folder=data_folder,
             packages=packages,
             on_connected=lambda cluster_id: self.reconciler.cluster_connected(cluster_id),
+            on_heard=lambda cluster_id: self.reconciler.cluster_heard(cluster_id),
             share=self.share,
             reports=reports,
         )

@@ -14,10 +14,13 @@ from drivers.port import WATCH_S, ClusterAccess, Cursor, Observation, Unreachabl
 from drivers.simulated import SimulatedDriver
 from faultkit.lives import Installation
 from faultkit.logical_time import run
-from graph.kinds import Cluster, DeploymentPhase, FailoverMode, FailoverPolicy
+from faultkit.scenarios import SMALL
+from graph.kinds import Cluster, DeploymentPhase, FailoverMode, FailoverPolicy, Release, ReleasePhase
 from graph.kinds.policy import PlacementPolicy
 from graph.values import HealthStatus
-from graph.view import get_as
+from graph.view import each, get_as
+from lifecycle.backoff import Breakers
+from lifecycle.endpoints import Endpoints
 from lifecycle.settings import LifecycleSettings
 from lifecyclekit.edge import Edge
 
@@ -236,3 +239,54 @@ def test_nobody_waits_longer_for_a_change_than_may_be_silent(tmp_path: Path) -> 
 
     assert SETTINGS.silence_s / 2 > WATCH_S
     lived(tmp_path, work)
+
+
+def test_calls_to_a_control_plane_that_hangs_are_given_up_for_all_of_its_sites_at_once(tmp_path: Path) -> None:
+    async def live() -> None:
+        async with Installation(tmp_path).life() as edge:
+            await edge.network(sites=24, nodes=1, clusters=2, observeEveryMs=5_000, latencyMs=200)
+            await edge.version(web=SMALL)
+            for number in range(2):
+                await edge.connected(number)
+            await edge.configure(0, hangs=True)
+            tallies: list[int] = []
+            await edge.deploy(sites=edge.site_ids[::2])
+            await asyncio.sleep(SETTINGS.call_timeout_s + 2.0)
+            for _ in range(5):
+                tallies.append(edge.lifecycle.reconciler.running)
+                await asyncio.sleep(20.0)
+            assert max(tallies) <= 1, "one call at a time tries it again"
+            _, operation = await edge.deploy("other", sites=edge.site_ids[1::2])
+            began = asyncio.get_running_loop().time()
+            await edge.succeeded(operation)
+            assert asyncio.get_running_loop().time() - began < 5.0
+            await edge.configure(0, latencyMs=200)
+            await edge.until(
+                lambda: all(one.phase is ReleasePhase.READY for one in each(edge.view, Release)), what="all of it"
+            )
+
+    run(live())
+
+
+def endpoints() -> Endpoints:
+    return Endpoints(Breakers(after=3, base_s=1.0, cap_s=30.0, seed=0))
+
+
+def test_a_time_out_is_the_endpoints_while_nothing_there_answers() -> None:
+    own = endpoints()
+    own.heard("e", now=10.0)
+    assert own.is_silent("e", "a", began=20.0, now=50.0, observed=True)
+    assert own.is_silent("e", "a", began=20.0, now=51.0, observed=True)
+    own.heard("e", now=51.0)
+    assert not own.is_silent("e", "a", began=22.0, now=52.0, observed=True)
+    # An observation may wait for a change for longer than calls may take.
+    assert not own.is_silent("e", "a", began=55.0, now=60.0, observed=True)
+
+
+def test_a_site_alone_does_not_count_as_its_endpoint_where_nobody_observes_that() -> None:
+    own = endpoints()
+    assert own.is_silent("e", "a", began=0.0, now=30.0, observed=False)
+    assert not own.is_silent("e", "a", began=0.0, now=30.0, observed=False)
+    assert own.is_silent("e", "b", began=0.0, now=30.0, observed=False)
+    own.heard("e", now=31.0)
+    assert own.is_silent("e", "a", began=60.0, now=90.0, observed=False)
