@@ -30,6 +30,8 @@ class Ahead:
         self._waiting: dict[str, Claim] = {}
         """By release, in the order in which they came."""
         self._calling = 0
+        """Calls that have not ended and are not set aside."""
+        self._aside: set[str] = set()
         self._at_cluster: Counter[str] = Counter()
         self._claim_s: float | None = None
         self._call_s: float | None = None
@@ -67,10 +69,19 @@ class Ahead:
             begun.append(one)
         return begun, dropped
 
+    def set_aside(self, one: Claim) -> None:
+        """The call of a claim, which has not ended, gives its slot back; it still counts for its cluster."""
+        if one.release.id not in self._aside:
+            self._aside.add(one.release.id)
+            self._calling -= 1
+
     def ended(self, one: Claim, *, took_s: float) -> None:
         """The call of a claim has ended after so long: its slot is free."""
         self._call_s = _of_late(self._call_s, took_s)
-        self._calling -= 1
+        if one.release.id in self._aside:
+            self._aside.discard(one.release.id)
+        else:
+            self._calling -= 1
         self._at_cluster[one.cluster_id] -= 1
 
 

@@ -56,6 +56,10 @@ class Endpoints:
         self._heard_at[endpoint] = now
         self._silent.pop(endpoint, None)
 
+    def heard_since(self, endpoint: str, began: float) -> bool:
+        """Whether something there answered after that time."""
+        return self._heard_at.get(endpoint, float("-inf")) > began
+
     def is_silent(self, endpoint: str, way: str, *, began: float, now: float, observed: bool) -> bool:
         """Whether a call on a way that began then and timed out tells of its endpoint, and not of its site alone.
 

@@ -53,8 +53,9 @@ class Pulse:
     async def answering(self) -> AsyncIterator[None]:
         """Raises Silent when nothing is heard within the time for that while it is open."""
         self.since = asked = self._clock.monotonic()
-        self._ends_at = asyncio.get_running_loop().time() + self._settings.observation_s
-        limit = asyncio.timeout(min(self._settings.silence_s, self._settings.observation_s))
+        now = asyncio.get_running_loop().time()
+        self._ends_at = now + self._settings.observation_s
+        limit = asyncio.timeout_at(min(now + self._settings.silence_s, self._ends_at))
         try:
             async with limit:
                 self._limit = limit
@@ -62,7 +63,7 @@ class Pulse:
         except TimeoutError:
             if not limit.expired():
                 raise
-            if self._clock.monotonic() - self.since < self._settings.silence_s:
+            if limit.when() == self._ends_at:
                 self.since = asked
                 raise Silent(f"what it has to say had no end within {self._settings.observation_s:g} s") from None
             raise Silent(f"nothing was heard of it for {self._settings.silence_s:g} s") from None

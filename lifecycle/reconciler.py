@@ -48,6 +48,9 @@ PROBE_PAUSES = 2.0
 """A site that does not answer is probed at pauses that grow to so many times the longest after refusals. That it is back is
 heard from who observes it: a probe is for a return that was missed, and a day of them comes to fewer than 300."""
 LEAST_WAIT_S = 0.005
+PATIENCE_S = 3.0
+"""A call that has been under way for so long, at an endpoint that has not answered anything since, holds up nobody else: it
+gives its slot back. As many calls as there are slots may be under way so, besides those that have one."""
 
 
 class Reconciler:
@@ -104,6 +107,10 @@ class Reconciler:
             clock=self._clock,
             bell=self._bell,
         )
+        self._under_way: dict[str, tuple[float, Claim]] = {}
+        """Calls that hold a slot, and since when nothing is known to have answered: in the order of that."""
+        self._aside: set[str] = set()
+        """The releases of calls that gave theirs back."""
         self._others: dict[str, tuple[int, float]] = {}
         """Claims of other processes: the epoch and when it was first seen here."""
 
@@ -152,6 +159,7 @@ class Reconciler:
             self._bell.clear()
             if not self._ledger.writable:
                 await self._store_back()
+            self._set_aside()
             self._begin(group)
             began = self._clock.monotonic()
             taken = self._worklist.take(
@@ -182,6 +190,9 @@ class Reconciler:
         now = self._clock.monotonic()
         due = self._worklist.next_due(now=now, connected=self._clusters)
         seconds = self._settings.resync_s if due is None else max(due - now, LEAST_WAIT_S)
+        if self._under_way:
+            since, _ = next(iter(self._under_way.values()))
+            seconds = min(seconds, max(since + PATIENCE_S - now, LEAST_WAIT_S))
         await ring_or_sleep(self._bell, self._clock, seconds)
 
     async def _claim(self, ids: list[str], *, parked: list[Entry]) -> list[Claim]:
@@ -261,10 +272,28 @@ class Reconciler:
         if not self._ledger.writable:
             return
         begun, dropped = self._ahead.begin(self._holds)
+        now = self._clock.monotonic()
         for one in begun:
+            self._under_way[one.release.id] = (now, one)
             group.create_task(self._call(one, group), name=f"lifecycle-call-{one.release.id}")
         for one in dropped:
             self._not_called(one.release.id, one.cluster_id, one.release.site_id)
+
+    def _set_aside(self) -> None:
+        """Has calls to which, and to whose endpoint, nothing was answered for long give their slots back."""
+        now = self._clock.monotonic()
+        while self._under_way:
+            release_id, (since, one) = next(iter(self._under_way.items()))
+            if since + PATIENCE_S > now:
+                return
+            del self._under_way[release_id]
+            heard = self._endpoints.heard_since(self._worklist.endpoint_taken(release_id), since)
+            if heard or len(self._aside) >= self._settings.concurrency:
+                self._under_way[release_id] = (now, one)
+                continue
+            self._aside.add(release_id)
+            self._worklist.set_aside(release_id)
+            self._ahead.set_aside(one)
 
     def _not_called(self, release_id: str, cluster_id: str, site_id: str) -> None:
         """No call comes of a release that was taken: was it to try a site or an endpoint that is left alone, another may."""
@@ -286,6 +315,8 @@ class Reconciler:
         key = way(one.cluster_id, one.release.site_id)
         began = self._clock.monotonic()
         outcome = await outcome_of(one, self._clusters, timeout_s=self._settings.call_timeout_s)
+        self._under_way.pop(one.release.id, None)
+        self._aside.discard(one.release.id)
         self._learn(one, key, outcome, began=began)
         if isinstance(outcome, Applied):
             self._reports.applied(outcome.changed)

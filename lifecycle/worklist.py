@@ -48,6 +48,8 @@ class Worklist:
         """What was taken and whose result is not written yet."""
         self._calling: dict[str, Entry] = {}
         """Those of them whose call has not ended: these are what is bounded."""
+        self._aside: set[str] = set()
+        """Those of them that count no more for what is bounded overall."""
         self._taken_at: dict[str, str] = {}
         """The endpoints of those that are being worked on, as they were when they were taken."""
         self._ahead = 0
@@ -130,10 +132,11 @@ class Worklist:
         taken = Taken([], [])
         concurrency = self._settings.concurrency
         # The next call begins while the result of the last one is written; but what is not written is bounded too.
-        room = concurrency + ahead - len(self._calling)
-        if len(self._calling) >= concurrency and 2 * room < ahead:
+        calling = len(self._calling) - len(self._aside)
+        room = concurrency + ahead - calling
+        if calling >= concurrency and 2 * room < ahead:
             return taken  # no slot waits for it: several share a claim a little later
-        room = min(limit, room, UNWRITTEN * concurrency + ahead - len(self._running))
+        room = min(limit, room, UNWRITTEN * concurrency + ahead - len(self._running) + len(self._aside))
         if room <= 0:
             return taken
         for cluster_id in self._flows.set_aside_for():
@@ -161,11 +164,17 @@ class Worklist:
                 self._flows.back(flow)
         return taken
 
+    def set_aside(self, release_id: str) -> None:
+        """The call for a taken release, which has not ended, counts no more for what is bounded overall."""
+        if release_id in self._calling:
+            self._aside.add(release_id)
+
     def returned(self, release_id: str) -> None:
         """The call for a taken release has ended: another one may begin, while its result is still to be written."""
         entry = self._calling.pop(release_id, None)
         if entry is None:
             return
+        self._aside.discard(release_id)
         self._on_way[entry.way] -= 1
         self._at_cluster[entry.cluster_id] -= 1
         if not self._on_way[entry.way]:

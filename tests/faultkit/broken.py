@@ -30,13 +30,13 @@ from lifecycle import (
     failing_over,
     failover_settling,
     nats_link,
+    operation_verbs,
     operations,
     reconciler,
     releases,
     rescaling,
     results,
     rings,
-    service,
     todo,
     work,
 )
@@ -215,7 +215,7 @@ def cancelled_by_forgetting() -> Iterator[None]:
         after = edit.replace(deployment, operation_id=None)
         return edit.replace(operation, status=OperationStatus.CANCELLED, finished_at=edit.at), after
 
-    with mock.patch.object(service, "cancel_operation", cancel):
+    with mock.patch.object(operation_verbs, "cancel_operation", cancel):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Points at which a process dies: before and after every commit and read of records of its store, and every call of its
+"""Points at which a process dies: before and after every commit and every other call of its store, and every call of its
 drivers.
 
 Nobody lists them. A store and a driver that stand before the real ones pass a point each time; a run that dies nowhere
@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from drivers.clock import Clock
 from drivers.port import (
@@ -29,10 +29,12 @@ from drivers.port import (
     Sample,
     SamplingBackend,
 )
-from graph.change import Record
+from graph.change import Commit, Record
 from graph.store import RecordPage, Transaction, WriteBatch
 from graph.stores.sqlite import SqliteStore
 from storekit.wrappers import Wrapped
+
+T = TypeVar("T")
 
 
 class Failpoints:
@@ -98,16 +100,55 @@ class MortalStore(Wrapped):
         await self.points.pass_(f"after commit of {name}")
 
     async def record(self, collection: str, record_id: str) -> Record | None:
-        await self.points.pass_(f"before reading {collection}")
-        found = await self.inner.record(collection, record_id)
-        await self.points.pass_(f"after reading {collection}")
-        return found
+        return await self._between(f"reading {collection}", lambda: self.inner.record(collection, record_id))
 
     async def records(self, page: RecordPage) -> Sequence[Record]:
-        await self.points.pass_(f"before reading {page.collection}")
-        found = await self.inner.records(page)
-        await self.points.pass_(f"after reading {page.collection}")
-        return found
+        return await self._between(f"reading {page.collection}", lambda: self.inner.records(page))
+
+    async def count_records(self, page: RecordPage) -> int:
+        return await self._between(f"counting {page.collection}", lambda: self.inner.count_records(page))
+
+    async def subjects(self, collection: str, *, after: str = "", limit: int = 1_000) -> Sequence[str]:
+        return await self._between(
+            f"subjects of {collection}", lambda: self.inner.subjects(collection, after=after, limit=limit)
+        )
+
+    async def commits_after(self, revision: int, *, limit: int = 1_000) -> Sequence[Commit]:
+        return await self._between("following", lambda: self.inner.commits_after(revision, limit=limit))
+
+    async def private(self, key: str) -> bytes | None:
+        return await self._between("reading what is private", lambda: self.inner.private(key))
+
+    async def put_ephemeral(self, key: str, value: bytes, *, expires_at: int) -> None:
+        await self._between("keeping what expires", lambda: self.inner.put_ephemeral(key, value, expires_at=expires_at))
+
+    async def ephemeral(self, key: str, *, now: int) -> bytes | None:
+        return await self._between("reading what expires", lambda: self.inner.ephemeral(key, now=now))
+
+    async def take_ephemeral(self, key: str, *, now: int) -> bytes | None:
+        return await self._between("taking what expires", lambda: self.inner.take_ephemeral(key, now=now))
+
+    async def drop_ephemeral(self, *, prefix: str) -> None:
+        await self._between("dropping what expires", lambda: self.inner.drop_ephemeral(prefix=prefix))
+
+    async def compact(self, *, keep_commits: int, keep_after: int) -> int:
+        return await self._between(
+            "compaction", lambda: self.inner.compact(keep_commits=keep_commits, keep_after=keep_after)
+        )
+
+    async def prune(self, collection: str, *, before: int) -> int:
+        return await self._between(f"pruning {collection}", lambda: self.inner.prune(collection, before=before))
+
+    async def prune_subject(self, collection: str, subject_id: str, **given: Any) -> int:
+        return await self._between(
+            f"pruning {collection} of one", lambda: self.inner.prune_subject(collection, subject_id, **given)
+        )
+
+    async def _between(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        await self.points.pass_(f"before {what}")
+        done = await call()
+        await self.points.pass_(f"after {what}")
+        return done
 
     async def close(self) -> None:
         """A process that was killed tidies nothing up."""

@@ -132,9 +132,9 @@ class Soak:
 def _let_go() -> None:
     """Has everything forgotten that is kept for speed and bounded: what grows beside it is not hidden by it then."""
     for one in gc.get_objects():
-        if isinstance(one, Shelf):
+        if issubclass(type(one), Shelf):
             one.clear()
-        elif isinstance(one, functools._lru_cache_wrapper) and (one.__module__ or "").startswith(LOOKED_AT):
+        elif issubclass(type(one), functools._lru_cache_wrapper) and (one.__module__ or "").startswith(LOOKED_AT):
             one.cache_clear()
     gc.collect()
 

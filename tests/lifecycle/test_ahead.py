@@ -62,6 +62,22 @@ def test_as_many_are_claimed_ahead_as_end_within_a_few_claims_and_no_more_than_a
     assert paced(claim_s=claim_s, call_s=call_s).wanted == wanted
 
 
+def test_a_call_that_is_set_aside_gives_its_slot_back_and_counts_for_its_cluster() -> None:
+    ahead = Ahead(SETTINGS)
+    ahead.put([one(number) for number in range(4)] + [one(number, "d") for number in range(4, 8)], took_s=0.1)
+    called = begun(ahead)
+    assert [claim.cluster_id for claim in called] == ["c", "c", "c", "d"]
+    for claim in called[:3]:
+        ahead.set_aside(claim)
+        ahead.set_aside(claim)
+    assert [claim.cluster_id for claim in begun(ahead)] == ["d", "d"], "c has all that it may have"
+    ahead.ended(called[0], took_s=30.0)
+    assert [claim.cluster_id for claim in begun(ahead)] == ["c"]
+    ahead.ended(called[3], took_s=0.2)
+    assert [claim.cluster_id for claim in begun(ahead)] == ["d"]
+    assert begun(ahead) == []
+
+
 def test_the_pace_follows_what_calls_take_of_late() -> None:
     ahead = paced(claim_s=0.05, call_s=0.2)
     for number in range(40):

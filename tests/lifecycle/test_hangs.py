@@ -268,6 +268,38 @@ def test_calls_to_a_control_plane_that_hangs_are_given_up_for_all_of_its_sites_a
     run(live())
 
 
+@pytest.mark.parametrize("hung", [2, 5], ids=["as many as there are slots for", "more"])
+def test_calls_that_hang_hold_up_others_only_for_seconds_and_are_bounded(tmp_path: Path, hung: int) -> None:
+    """Each cluster may have 32 of the 64 slots; what waits in vain gives its slot back, once over."""
+
+    async def live() -> None:
+        async with Installation(tmp_path).life() as edge:
+            edge.deadline_s = 120.0
+            await edge.network(sites=40 * (hung + 1), nodes=1, clusters=hung + 1, observeEveryMs=5_000, latencyMs=200)
+            await edge.version(web=SMALL)
+            for number in range(hung + 1):
+                await edge.connected(number)
+            for number in range(hung):
+                await edge.configure(number, hangs=True, latencyMs=200)
+            await asyncio.sleep(1.0)
+            began, most = asyncio.get_running_loop().time(), 0
+            await edge.deploy()
+            healthy = edge.cluster_ids[hung]
+
+            def done() -> bool:
+                nonlocal most
+                most = max(most, sum(task.get_name().startswith("lifecycle-call-") for task in asyncio.all_tasks()))
+                found = [one for one in each(edge.view, Release) if one.cluster_id == healthy]
+                return len(found) == 40 and all(one.phase is ReleasePhase.READY for one in found)
+
+            await edge.until(done, what="all that is behind the control plane that answers")
+            took = asyncio.get_running_loop().time() - began
+            assert took < (10.0 if hung == 2 else SETTINGS.call_timeout_s + 10.0)
+            assert SETTINGS.concurrency < most <= 2 * SETTINGS.concurrency
+
+    run(live())
+
+
 def endpoints() -> Endpoints:
     return Endpoints(Breakers(after=3, base_s=1.0, cap_s=30.0, seed=0))
 

@@ -97,6 +97,21 @@ def test_whoever_speaks_again_is_probed_sooner_and_not_at_every_word() -> None:
     assert breaker.admit("s", now=200)
 
 
+def test_what_is_set_aside_counts_for_its_cluster_and_no_more_overall() -> None:
+    work, _ = worklist()
+    for number in range(40):
+        work.ring(entry(number, f"s{number % 8}", "c" if number % 8 < 4 else "d"))
+    first = take(work)
+    for one in first:
+        work.set_aside(one.release_id)
+    second = take(work)
+    assert Counter(one.cluster_id for one in first + second) == {"c": 4, "d": 4}
+    work.set_aside("release_none")
+    for one in first:
+        work.finished(one.release_id, now=0)
+    assert len(take(work)) == 4
+
+
 def test_work_is_bounded_overall_by_cluster_and_by_site() -> None:
     work, _ = worklist()
     for number in range(40):
