@@ -32,6 +32,7 @@ class Ahead:
         self._calling = 0
         """Calls that have not ended and are not set aside."""
         self._aside: set[str] = set()
+        """The releases of calls that gave their slots back."""
         self._at_cluster: Counter[str] = Counter()
         self._claim_s: float | None = None
         self._call_s: float | None = None
@@ -42,6 +43,11 @@ class Ahead:
         if not self._claim_s or not self._call_s:
             return 0
         return min(self._slots, math.ceil(SPARE * self._slots * self._claim_s / self._call_s))
+
+    @property
+    def aside(self) -> int:
+        """How many calls that have not ended gave their slots back."""
+        return len(self._aside)
 
     def put(self, claims: Iterable[Claim], *, took_s: float) -> None:
         """Has claims wait that it took so long to write."""

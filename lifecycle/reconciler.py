@@ -109,8 +109,6 @@ class Reconciler:
         )
         self._under_way: dict[str, tuple[float, Claim]] = {}
         """Calls that hold a slot, and since when nothing is known to have answered: in the order of that."""
-        self._aside: set[str] = set()
-        """The releases of calls that gave theirs back."""
         self._others: dict[str, tuple[int, float]] = {}
         """Claims of other processes: the epoch and when it was first seen here."""
 
@@ -288,10 +286,9 @@ class Reconciler:
                 return
             del self._under_way[release_id]
             heard = self._endpoints.heard_since(self._worklist.endpoint_taken(release_id), since)
-            if heard or len(self._aside) >= self._settings.concurrency:
+            if heard or self._ahead.aside >= self._settings.concurrency:
                 self._under_way[release_id] = (now, one)
                 continue
-            self._aside.add(release_id)
             self._worklist.set_aside(release_id)
             self._ahead.set_aside(one)
 
@@ -316,7 +313,6 @@ class Reconciler:
         began = self._clock.monotonic()
         outcome = await outcome_of(one, self._clusters, timeout_s=self._settings.call_timeout_s)
         self._under_way.pop(one.release.id, None)
-        self._aside.discard(one.release.id)
         self._learn(one, key, outcome, began=began)
         if isinstance(outcome, Applied):
             self._reports.applied(outcome.changed)
