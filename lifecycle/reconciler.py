@@ -3,7 +3,7 @@
 It is level-triggered. The view's commits ring for the releases that they touch, a sweep rings for all that have something
 to do (`lifecycle.rings`), and whatever is taken is compared anew at head, so a crash, a repeat or a lost ring only delays
 it. A restart needs nothing but the graph. Every call is preceded by a committed claim, some of them a little ahead of a slot
-(`lifecycle.ahead`); while the store is away none is made.
+(`lifecycle.slots`); while the store is away none is made.
 
 Where several processes share a store each takes the releases of its own sites (`lifecycle.share`). That two of them meet
 all the same is harmless: a claim is committed at the epoch that was seen, so one of them gets it.
@@ -24,7 +24,6 @@ from graph.kinds import Release, ReleasePhase, Site
 from graph.ledger import Ledger
 from graph.refusal import Unavailable
 from graph.view import get_as
-from lifecycle.ahead import Ahead
 from lifecycle.apart import written_apart
 from lifecycle.backoff import Breakers
 from lifecycle.bell import ring_or_sleep
@@ -37,6 +36,7 @@ from lifecycle.results import STORE_PAUSE_CAP_S, STORE_PAUSE_S, Results
 from lifecycle.rings import Rings
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
+from lifecycle.slots import Slots
 from lifecycle.todo import Action, Todo
 from lifecycle.waiting import Waiting
 from lifecycle.work import Claim, Outcome, Result, claim, park
@@ -48,9 +48,6 @@ PROBE_PAUSES = 2.0
 """A site that does not answer is probed at pauses that grow to so many times the longest after refusals. That it is back is
 heard from who observes it: a probe is for a return that was missed, and a day of them comes to fewer than 300."""
 LEAST_WAIT_S = 0.005
-PATIENCE_S = 3.0
-"""A call that has been under way for so long, at an endpoint that has not answered anything since, holds up nobody else: it
-gives its slot back. As many calls as there are slots may be under way so, besides those that have one."""
 
 
 class Reconciler:
@@ -92,7 +89,7 @@ class Reconciler:
             )
         )
         self._worklist = Worklist(settings, self._breakers, self._endpoints)
-        self._ahead = Ahead(settings)
+        self._slots = Slots(settings)
         self._bell = asyncio.Event()
         self._results = Results(self._ledger, settings=settings, clock=self._clock, on_written=self._written)
         self._waiting = Waiting()
@@ -107,8 +104,6 @@ class Reconciler:
             clock=self._clock,
             bell=self._bell,
         )
-        self._under_way: dict[str, tuple[float, Claim]] = {}
-        """Calls that hold a slot, and since when nothing is known to have answered: in the order of that."""
         self._others: dict[str, tuple[int, float]] = {}
         """Claims of other processes: the epoch and when it was first seen here."""
 
@@ -157,11 +152,12 @@ class Reconciler:
             self._bell.clear()
             if not self._ledger.writable:
                 await self._store_back()
-            self._set_aside()
+            for one in self._slots.set_aside(self._heard_since, now=self._clock.monotonic()):
+                self._worklist.set_aside(one.release.id)
             self._begin(group)
             began = self._clock.monotonic()
             taken = self._worklist.take(
-                now=began, connected=self._clusters, wants=self._wants, limit=MAX_CLAIMS, ahead=self._ahead.wanted
+                now=began, connected=self._clusters, wants=self._wants, limit=MAX_CLAIMS, ahead=self._slots.wanted
             )
             if not taken.ready and not taken.parked:
                 await self._wait()
@@ -182,15 +178,15 @@ class Reconciler:
             now = self._clock.monotonic()
             for one in claims:
                 self._reports.claimed(self._worklist.waited_s(one.release.id, now=now))
-            self._ahead.put(claims, took_s=now - began)
+            self._slots.put(claims, took_s=now - began)
 
     async def _wait(self) -> None:
         now = self._clock.monotonic()
         due = self._worklist.next_due(now=now, connected=self._clusters)
         seconds = self._settings.resync_s if due is None else max(due - now, LEAST_WAIT_S)
-        if self._under_way:
-            since, _ = next(iter(self._under_way.values()))
-            seconds = min(seconds, max(since + PATIENCE_S - now, LEAST_WAIT_S))
+        patient_until = self._slots.patient_until()
+        if patient_until is not None:
+            seconds = min(seconds, max(patient_until - now, LEAST_WAIT_S))
         await ring_or_sleep(self._bell, self._clock, seconds)
 
     async def _claim(self, ids: list[str], *, parked: list[Entry]) -> list[Claim]:
@@ -269,28 +265,14 @@ class Reconciler:
         """Begins the calls for which there are slots; while the store is away none: what is wanted could not be told."""
         if not self._ledger.writable:
             return
-        begun, dropped = self._ahead.begin(self._holds)
-        now = self._clock.monotonic()
+        begun, dropped = self._slots.begin(self._holds, now=self._clock.monotonic())
         for one in begun:
-            self._under_way[one.release.id] = (now, one)
             group.create_task(self._call(one, group), name=f"lifecycle-call-{one.release.id}")
         for one in dropped:
             self._not_called(one.release.id, one.cluster_id, one.release.site_id)
 
-    def _set_aside(self) -> None:
-        """Has calls to which, and to whose endpoint, nothing was answered for long give their slots back."""
-        now = self._clock.monotonic()
-        while self._under_way:
-            release_id, (since, one) = next(iter(self._under_way.items()))
-            if since + PATIENCE_S > now:
-                return
-            del self._under_way[release_id]
-            heard = self._endpoints.heard_since(self._worklist.endpoint_taken(release_id), since)
-            if heard or self._ahead.aside >= self._settings.concurrency:
-                self._under_way[release_id] = (now, one)
-                continue
-            self._worklist.set_aside(release_id)
-            self._ahead.set_aside(one)
+    def _heard_since(self, one: Claim, since: float) -> bool:
+        return self._endpoints.heard_since(self._worklist.endpoint_taken(one.release.id), since)
 
     def _not_called(self, release_id: str, cluster_id: str, site_id: str) -> None:
         """No call comes of a release that was taken: was it to try a site or an endpoint that is left alone, another may."""
@@ -312,14 +294,13 @@ class Reconciler:
         key = way(one.cluster_id, one.release.site_id)
         began = self._clock.monotonic()
         outcome = await outcome_of(one, self._clusters, timeout_s=self._settings.call_timeout_s)
-        self._under_way.pop(one.release.id, None)
         self._learn(one, key, outcome, began=began)
         if isinstance(outcome, Applied):
             self._reports.applied(outcome.changed)
         elif isinstance(outcome, StaleGeneration):
             self._reports.fenced("generation")
         self._worklist.returned(one.release.id)
-        self._ahead.ended(one, took_s=self._clock.monotonic() - began)
+        self._slots.ended(one, took_s=self._clock.monotonic() - began)
         self._begin(group)
         await self._results.put(Result(one, outcome))
         self._bell.set()

@@ -144,7 +144,7 @@ def called_whether_or_not_the_store_is_there() -> Iterator[None]:
         return None
 
     def begin(self: reconciler.Reconciler, group: asyncio.TaskGroup) -> None:
-        for one in self._ahead.begin(self._holds)[0]:
+        for one in self._slots.begin(self._holds, now=self._clock.monotonic())[0]:
             group.create_task(self._call(one, group))
 
     with (

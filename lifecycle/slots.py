@@ -1,9 +1,12 @@
-"""Claims whose call has not begun: the next call begins when one ends, and not when a commit has.
+"""Slots for calls, and the claims that wait for one: the next call begins when one ends, and not when a commit has.
 
 A claim is a commit, and where many processes write one graph it waits for the others' commits. A slot for a call that
 stayed empty meanwhile would be lost. So some releases are claimed before there is a slot for them: a few times as many as
 calls end while a claim is written, by the pace of both of late, so that a claim waits for a few times as long as it took to
 write, however long calls take. Where calls are slow beside the store hardly any is claimed ahead, and none before one ended.
+
+A call that hangs where nothing answers holds up nobody else: it gives its slot back, and as many as there are slots may be
+under way so, besides those that have one.
 """
 
 from __future__ import annotations
@@ -19,18 +22,20 @@ SPARE = 4.0
 """So many times what ends while a claim is written is claimed ahead, for calls end in bunches."""
 OF_LATE = 0.125
 """What the newest duration counts for beside those before it."""
+PATIENCE_S = 3.0
+"""A call that has been under way for so long, at an endpoint that has not answered anything since, gives its slot back."""
 
 
-class Ahead:
-    """Claims that wait for a slot, and the slots. Times are monotonic seconds; not thread-safe."""
+class Slots:
+    """The calls that are under way, and the claims that wait for a slot. Times are monotonic seconds; not thread-safe."""
 
     def __init__(self, settings: LifecycleSettings) -> None:
         self._slots = settings.concurrency
         self._slots_per_cluster = settings.concurrency_per_cluster
         self._waiting: dict[str, Claim] = {}
         """By release, in the order in which they came."""
-        self._calling = 0
-        """Calls that have not ended and are not set aside."""
+        self._held: dict[str, tuple[float, Claim]] = {}
+        """Calls that have a slot, by release, and since when nothing is known to have answered: in the order of that."""
         self._aside: set[str] = set()
         """The releases of calls that gave their slots back."""
         self._at_cluster: Counter[str] = Counter()
@@ -44,17 +49,12 @@ class Ahead:
             return 0
         return min(self._slots, math.ceil(SPARE * self._slots * self._claim_s / self._call_s))
 
-    @property
-    def aside(self) -> int:
-        """How many calls that have not ended gave their slots back."""
-        return len(self._aside)
-
     def put(self, claims: Iterable[Claim], *, took_s: float) -> None:
         """Has claims wait that it took so long to write."""
         self._claim_s = _of_late(self._claim_s, took_s)
         self._waiting.update((one.release.id, one) for one in claims)
 
-    def begin(self, holds: Callable[[Claim], bool]) -> tuple[list[Claim], list[Claim]]:
+    def begin(self, holds: Callable[[Claim], bool], *, now: float) -> tuple[list[Claim], list[Claim]]:
         """The claims for which there is a slot, which count as called from now on, and those that were dropped.
 
         `holds` says whether a claim is what is wanted now, and is asked when its turn has come.
@@ -62,7 +62,7 @@ class Ahead:
         begun: list[Claim] = []
         dropped: list[Claim] = []
         for one in list(self._waiting.values()):
-            if self._calling >= self._slots:
+            if len(self._held) >= self._slots:
                 break
             if self._at_cluster[one.cluster_id] >= self._slots_per_cluster:
                 continue
@@ -70,24 +70,37 @@ class Ahead:
             if not holds(one):
                 dropped.append(one)
                 continue
-            self._calling += 1
+            self._held[one.release.id] = (now, one)
             self._at_cluster[one.cluster_id] += 1
             begun.append(one)
         return begun, dropped
 
-    def set_aside(self, one: Claim) -> None:
-        """The call of a claim, which has not ended, gives its slot back; it still counts for its cluster."""
-        if one.release.id not in self._aside:
-            self._aside.add(one.release.id)
-            self._calling -= 1
+    def set_aside(self, heard_since: Callable[[Claim, float], bool], *, now: float) -> list[Claim]:
+        """Has calls that hang give their slots back; they still count for their clusters. Tells those that did so now.
+
+        `heard_since` says whether the endpoint of a call has answered anything after a time.
+        """
+        gave: list[Claim] = []
+        for release_id, (since, one) in list(self._held.items()):
+            if since + PATIENCE_S > now:
+                break
+            del self._held[release_id]
+            if heard_since(one, since) or len(self._aside) >= self._slots:
+                self._held[release_id] = (now, one)
+                continue
+            self._aside.add(release_id)
+            gave.append(one)
+        return gave
+
+    def patient_until(self) -> float | None:
+        """When to look next whether a call hangs; None while there is none that could."""
+        return next((since + PATIENCE_S for since, _ in self._held.values()), None)
 
     def ended(self, one: Claim, *, took_s: float) -> None:
         """The call of a claim has ended after so long: its slot is free."""
         self._call_s = _of_late(self._call_s, took_s)
-        if one.release.id in self._aside:
+        if self._held.pop(one.release.id, None) is None:
             self._aside.discard(one.release.id)
-        else:
-            self._calling -= 1
         self._at_cluster[one.cluster_id] -= 1
 
 

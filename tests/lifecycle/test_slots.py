@@ -17,8 +17,8 @@ from drivers.port import RemovalWork
 from graph.kinds import Deployment, Operation, Release, ReleasePhase
 from graph.ledger import Ledger
 from lifecycle import reconciler
-from lifecycle.ahead import Ahead
 from lifecycle.settings import LifecycleSettings
+from lifecycle.slots import PATIENCE_S, Slots
 from lifecycle.work import Claim
 from lifecyclekit.edge import Edge
 
@@ -31,25 +31,25 @@ def one(number: int, cluster: str = "c") -> Claim:
     return Claim(release, cluster, work)
 
 
-def begun(ahead: Ahead) -> list[Claim]:
-    return ahead.begin(lambda claim: True)[0]
+def begun(slots: Slots, *, now: float = 0.0) -> list[Claim]:
+    return slots.begin(lambda claim: True, now=now)[0]
 
 
-def paced(*, claim_s: float, call_s: float, settings: LifecycleSettings = SETTINGS) -> Ahead:
+def paced(*, claim_s: float, call_s: float, settings: LifecycleSettings = SETTINGS) -> Slots:
     """What has seen one claim and one call."""
-    ahead = Ahead(settings)
-    ahead.put([one(0)], took_s=claim_s)
-    for claim in begun(ahead):
-        ahead.ended(claim, took_s=call_s)
-    return ahead
+    slots = Slots(settings)
+    slots.put([one(0)], took_s=claim_s)
+    for claim in begun(slots):
+        slots.ended(claim, took_s=call_s)
+    return slots
 
 
 def test_nothing_is_claimed_ahead_before_a_call_has_ended() -> None:
-    ahead = Ahead(SETTINGS)
-    assert ahead.wanted == 0
-    ahead.put([one(1)], took_s=0.1)
-    begun(ahead)
-    assert ahead.wanted == 0
+    slots = Slots(SETTINGS)
+    assert slots.wanted == 0
+    slots.put([one(1)], took_s=0.1)
+    begun(slots)
+    assert slots.wanted == 0
 
 
 @pytest.mark.parametrize(
@@ -62,61 +62,86 @@ def test_as_many_are_claimed_ahead_as_end_within_a_few_claims_and_no_more_than_a
     assert paced(claim_s=claim_s, call_s=call_s).wanted == wanted
 
 
-def test_a_call_that_is_set_aside_gives_its_slot_back_and_counts_for_its_cluster() -> None:
-    ahead = Ahead(SETTINGS)
-    ahead.put([one(number) for number in range(4)] + [one(number, "d") for number in range(4, 8)], took_s=0.1)
-    called = begun(ahead)
+def silent(claim: Claim, since: float) -> bool:
+    return False
+
+
+def test_calls_that_hang_give_their_slots_back_and_count_for_their_cluster() -> None:
+    slots = Slots(SETTINGS)
+    slots.put([one(number) for number in range(4)] + [one(number, "d") for number in range(4, 8)], took_s=0.1)
+    called = begun(slots)
     assert [claim.cluster_id for claim in called] == ["c", "c", "c", "d"]
-    for claim in called[:3]:
-        ahead.set_aside(claim)
-        ahead.set_aside(claim)
-    assert [claim.cluster_id for claim in begun(ahead)] == ["d", "d"], "c has all that it may have"
-    ahead.ended(called[0], took_s=30.0)
-    assert [claim.cluster_id for claim in begun(ahead)] == ["c"]
-    ahead.ended(called[3], took_s=0.2)
-    assert [claim.cluster_id for claim in begun(ahead)] == ["d"]
-    assert begun(ahead) == []
+    assert slots.set_aside(silent, now=PATIENCE_S - 0.1) == []
+    assert slots.set_aside(lambda claim, since: claim.cluster_id == "d", now=PATIENCE_S) == called[:3]
+    assert slots.set_aside(silent, now=PATIENCE_S) == [], "the fourth was answered meanwhile"
+    assert [claim.cluster_id for claim in begun(slots, now=PATIENCE_S)] == ["d", "d"], "c has all that it may have"
+    slots.ended(called[0], took_s=30.0)
+    assert [claim.cluster_id for claim in begun(slots, now=PATIENCE_S)] == ["c"]
+    slots.ended(called[3], took_s=0.2)
+    assert [claim.cluster_id for claim in begun(slots, now=PATIENCE_S)] == ["d"]
+    assert begun(slots, now=PATIENCE_S) == []
+
+
+def test_no_more_hang_without_a_slot_than_there_are_slots() -> None:
+    slots = Slots(dataclasses.replace(SETTINGS, concurrency=2, concurrency_per_cluster=9))
+    slots.put([one(number) for number in range(9)], took_s=0.1)
+    for turn in range(3):
+        begun(slots, now=turn * PATIENCE_S)
+        assert len(slots.set_aside(silent, now=(turn + 1) * PATIENCE_S)) == (0 if turn else 2)
+
+
+def test_when_to_look_next_for_calls_that_hang_follows_the_one_that_was_heard_of_longest_ago() -> None:
+    slots = Slots(SETTINGS)
+    assert slots.patient_until() is None
+    slots.put([one(1), one(2, "d")], took_s=0.1)
+    first, second = begun(slots, now=1.0)
+    assert slots.patient_until() == 1.0 + PATIENCE_S
+    slots.set_aside(lambda claim, since: claim is first, now=1.0 + PATIENCE_S)
+    assert slots.patient_until() == 1.0 + 2 * PATIENCE_S
+    slots.ended(first, took_s=5.0)
+    slots.ended(second, took_s=5.0)
+    assert slots.patient_until() is None
 
 
 def test_the_pace_follows_what_calls_take_of_late() -> None:
-    ahead = paced(claim_s=0.05, call_s=0.2)
+    slots = paced(claim_s=0.05, call_s=0.2)
     for number in range(40):
-        ahead.put([one(number)], took_s=0.05)
-        for claim in begun(ahead):
-            ahead.ended(claim, took_s=30.0)
-    assert ahead.wanted == 1
+        slots.put([one(number)], took_s=0.05)
+        for claim in begun(slots):
+            slots.ended(claim, took_s=30.0)
+    assert slots.wanted == 1
 
 
 def test_a_claim_that_is_outdated_when_its_turn_comes_is_dropped_and_takes_no_slot() -> None:
-    ahead = Ahead(dataclasses.replace(SETTINGS, concurrency=1))
-    ahead.put([one(1), one(2), one(3)], took_s=0.1)
-    found, dropped = ahead.begin(lambda claim: claim.release.id != "release_1")
+    slots = Slots(dataclasses.replace(SETTINGS, concurrency=1))
+    slots.put([one(1), one(2), one(3)], took_s=0.1)
+    found, dropped = slots.begin(lambda claim: claim.release.id != "release_1", now=0.0)
     assert [claim.release.id for claim in dropped] == ["release_1"]
     assert [claim.release.id for claim in found] == ["release_2"]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("ab"), st.integers(0, 9)), max_size=80))
 def test_calls_stay_within_their_bounds_and_each_claim_is_called_once(steps: list[tuple[bool, str, int]]) -> None:
-    ahead = Ahead(SETTINGS)
+    slots = Slots(SETTINGS)
     calling: list[Claim] = []
     put = came = 0
     for ends, cluster, number in steps:
         if ends and calling:
-            ahead.ended(calling.pop(number % len(calling)), took_s=0.1)
+            slots.ended(calling.pop(number % len(calling)), took_s=0.1)
         else:
-            ahead.put([one(put + more, cluster) for more in range(number % 3)], took_s=0.1)
+            slots.put([one(put + more, cluster) for more in range(number % 3)], took_s=0.1)
             put += number % 3
-        found = begun(ahead)
+        found = begun(slots)
         came += len(found)
         calling += found
         per_cluster = Counter(claim.cluster_id for claim in calling)
         assert len(calling) <= SETTINGS.concurrency
         assert all(count <= SETTINGS.concurrency_per_cluster for count in per_cluster.values())
-        assert not begun(ahead), "a slot is free and a claim waits"
+        assert not begun(slots), "a slot is free and a claim waits"
     while calling:
         for claim in calling:
-            ahead.ended(claim, took_s=0.1)
-        calling = begun(ahead)
+            slots.ended(claim, took_s=0.1)
+        calling = begun(slots)
         came += len(calling)
     assert came == put
 
@@ -135,7 +160,7 @@ class Held:
             return await inner(claim, *given, **named)
 
         monkeypatch.setattr(reconciler, "outcome_of", outcome_of)
-        monkeypatch.setattr(Ahead, "wanted", property(lambda ahead: 1))
+        monkeypatch.setattr(Slots, "wanted", property(lambda slots: 1))
 
     def let_go(self) -> None:
         self._go.set()
