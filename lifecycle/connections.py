@@ -1,7 +1,8 @@
 """Connections to clusters: one for each, kept for as long as the cluster is as it is, with its observer on it.
 
 A cluster that was changed is connected to anew; one that cannot be connected to is tried again with pauses that grow, is
-written down as DOWN, and holds up no other. Work for a cluster is taken only while it is connected.
+written down as DOWN, and holds up no other. Work for a cluster is taken only while it is connected. A connection that does
+not end is waited for by its successor alone, and for a bounded time (`lifecycle.links`).
 
 Where processes share a store, a process connects to the clusters at whose sites it has work, and observes those that are
 its own (`lifecycle.share`): only who observes a cluster says how it is.
@@ -11,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,8 +42,11 @@ from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
 from lifecycle.backoff import pause_s
 from lifecycle.bell import end_if_cancelled, ring_or_sleep
+from lifecycle.bounded_backends import bounded
 from lifecycle.health import not_answering
 from lifecycle.held import while_held
+from lifecycle.lingering import Lingering
+from lifecycle.links import Link
 from lifecycle.observer import Observer
 from lifecycle.portions import portions
 from lifecycle.pulse import Pulse, Silent
@@ -127,6 +130,7 @@ class Connections(Mapping[str, Connection]):
         self._reports = reports or WorkReports()
         self._open: dict[str, Connection] = {}
         self._inventories: dict[str, ClusterInventory] = {}
+        self._lingering = Lingering()
         self._bell = asyncio.Event()
 
     def __getitem__(self, cluster_id: str) -> Connection:
@@ -151,7 +155,7 @@ class Connections(Mapping[str, Connection]):
                     for cluster_id in over:
                         del running[cluster_id]
                         self._inventories.pop(cluster_id, None)
-                    await _ended(over.values())
+                    await _ended(over.values(), within_s=self._settings.disconnect_s)
                     for cluster_id, key in wanted.items():
                         if cluster_id not in running:
                             task = group.create_task(self._keep(cluster_id), name=f"lifecycle-cluster-{cluster_id}")
@@ -228,28 +232,30 @@ class Connections(Mapping[str, Connection]):
         while True:
             began = self._clock.monotonic()
             pulse = Pulse(settings=self._settings, clock=self._clock, on_heard=partial(self._on_heard, cluster_id))
-            problem: Exception | None = None
-            try:
-                await self._serve(cluster_id, inventory, pulse)
-            except Exception as met:  # noqa: BLE001  # what it means is told below
-                problem = met
-            # A driver that fails while it lets go would else keep alive what was told to end.
-            end_if_cancelled()
-            if pulse.worked:
-                failing_since = None
-            if isinstance(problem, InUseElsewhere):
-                # Another process sees to it: this one asks again and says nothing of the cluster.
-                log.info("cluster.stand_by", cluster=cluster_id, problem=str(problem))
-                failing_since = None
-            elif isinstance(problem, Unavailable):
-                log.info("cluster.store_away", cluster=cluster_id)
-            elif problem is not None:
-                if not isinstance(problem, DriverProblem | Refusal | TimeoutError):
-                    log.error("cluster.failed", cluster=cluster_id, exc_info=problem)
-                if failing_since is None:
-                    # What was silent has been away all the while; what failed at once perhaps not before.
-                    failing_since = pulse.since if isinstance(problem, Silent) else self._clock.monotonic()
-                await self._failed(cluster_id, problem, since=failing_since)
+            async with Link(cluster_id, lingering=self._lingering, settings=self._settings) as link:
+                problem: Exception | None = None
+                try:
+                    await self._serve(cluster_id, inventory, pulse, link)
+                except Exception as met:  # noqa: BLE001  # what it means is told below
+                    problem = met
+                # A driver that fails while it is given up would else keep alive what was told to end.
+                end_if_cancelled()
+                link.let_go()
+                if pulse.worked:
+                    failing_since = None
+                if isinstance(problem, InUseElsewhere):
+                    # Another process sees to it: this one asks again and says nothing of the cluster.
+                    log.info("cluster.stand_by", cluster=cluster_id, problem=str(problem))
+                    failing_since = None
+                elif isinstance(problem, Unavailable):
+                    log.info("cluster.store_away", cluster=cluster_id)
+                elif problem is not None:
+                    if not isinstance(problem, DriverProblem | Refusal | TimeoutError):
+                        log.error("cluster.failed", cluster=cluster_id, exc_info=problem)
+                    if failing_since is None:
+                        # What was silent has been away all the while; what failed at once perhaps not before.
+                        failing_since = pulse.since if isinstance(problem, Silent) else self._clock.monotonic()
+                    await self._failed(cluster_id, problem, since=failing_since)
             lasted = self._clock.monotonic() - began
             if lasted > self._settings.reconnect_cap_s and (pulse.worked or problem is None):
                 failures = 0
@@ -263,7 +269,7 @@ class Connections(Mapping[str, Connection]):
             )
             await self._clock.sleep(pause)
 
-    async def _serve(self, cluster_id: str, inventory: ClusterInventory, pulse: Pulse) -> None:
+    async def _serve(self, cluster_id: str, inventory: ClusterInventory, pulse: Pulse, link: Link) -> None:
         cluster = get_as(self._ledger.view, Cluster, cluster_id)
         if cluster is None:
             return
@@ -282,17 +288,16 @@ class Connections(Mapping[str, Connection]):
             packages=self._packages,
             heard=pulse.heard,
         )
-        async with AsyncExitStack() as stack:
-            async with pulse.answering():
-                backend = await stack.enter_async_context(driver.connect(access))
-            connection = self._open[cluster_id] = Connection(driver, backend)
-            try:
-                self._on_connected(cluster_id)
-                await while_held(partial(self._observe, cluster_id, backend, pulse), key=cluster_id, share=self._share)
-            finally:
-                # One that takes its time to let go may end after another has taken its place.
-                if self._open.get(cluster_id) is connection:
-                    del self._open[cluster_id]
+        async with pulse.answering():
+            backend = bounded(await link.make(partial(driver.connect, access)), cluster_id, self._lingering)
+        connection = self._open[cluster_id] = Connection(driver, backend)
+        try:
+            self._on_connected(cluster_id)
+            await while_held(partial(self._observe, cluster_id, backend, pulse), key=cluster_id, share=self._share)
+        finally:
+            # It may end after another has taken its place.
+            if self._open.get(cluster_id) is connection:
+                del self._open[cluster_id]
 
     async def _observe(self, cluster_id: str, backend: Backend, pulse: Pulse) -> None:
         """Observes until another process does, then stands by for a while; calls go on all the time."""
@@ -339,7 +344,6 @@ class Connections(Mapping[str, Connection]):
 
 
 REQUEST = own_request("lifecycle.observe")
-CLOSE_TIMEOUT_S = 10.0
 
 
 def _lose(edit: Edit, *, cluster_id: str, epoch: int, release_ids: list[str], reason: str) -> None:
@@ -364,9 +368,9 @@ def _node_key(node: object) -> tuple[str | None, str, str] | None:
     return (node.cluster_id, node.name, node.site_id) if isinstance(node, Node) else None
 
 
-async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
+async def _ended(tasks: Collection[asyncio.Task[None]], *, within_s: float) -> None:
     """Ends connections; drivers that take their time to let go hold up the others for a bounded time only."""
     for task in tasks:
         task.cancel()
     if tasks:
-        await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
+        await asyncio.wait(tasks, timeout=within_s)

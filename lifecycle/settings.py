@@ -43,6 +43,9 @@ class LifecycleSettings:
     than `drivers.port.WATCH_S`, for which an observation may wait for a change."""
     observation_s: float = 600.0
     """How long a connection may take to be made, and an observation to be told, part by part."""
+    disconnect_s: float = 10.0
+    """How long a connection may take to be closed until that is given up, and it is left behind if it does not end then
+    either (`lifecycle.lingering`)."""
     reconnect_cap_s: float = 30.0
     """The longest pause between two tries to connect to a cluster."""
     bookkeeping_s: float = 0.02

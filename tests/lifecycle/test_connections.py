@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any
-
-import pytest
 
 from drivers.port import ClusterAccess, DriverProblem
 from drivers.simulated import SimulatedDriver
 from graph.kinds import Cluster
 from graph.view import get_as
-from lifecycle import connections
+from lifecyclekit.edge import QUICK
 
 
 class Clinging(SimulatedDriver):
@@ -36,7 +35,7 @@ class Clinging(SimulatedDriver):
                     return await inner(**given)
                 except asyncio.CancelledError:
                     self.told.append(access.id)
-                    await self.let_go.wait()
+                    await self._cling()
                     raise
 
             backend.observe = observe
@@ -44,16 +43,18 @@ class Clinging(SimulatedDriver):
                 yield backend
             finally:
                 self.told.append(access.id)
-                await self.let_go.wait()
+                await self._cling()
                 self.ended.append(access.id)
 
+    async def _cling(self) -> None:
+        while not self.let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.let_go.wait()
 
-async def test_the_late_end_of_a_connection_leaves_the_one_that_took_its_place(
-    edges: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "CLOSE_TIMEOUT_S", 0.0)
+
+async def test_the_late_end_of_a_connection_leaves_the_one_that_took_its_place(edges: Any) -> None:
     driver = Clinging()
-    async with edges(driver=driver) as edge:
+    async with edges(driver=driver, settings=dataclasses.replace(QUICK, disconnect_s=0.0)) as edge:
         await edge.network(sites=1, observeEveryMs=5_000)
         await edge.version()
         deployment, operation = await edge.deploy()
@@ -68,10 +69,9 @@ async def test_the_late_end_of_a_connection_leaves_the_one_that_took_its_place(
         await edge.succeeded((await edge.scale(deployment.id, web=2)).operation)
 
 
-async def test_connections_that_are_to_end_are_told_so_together(edges: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "CLOSE_TIMEOUT_S", 3_600.0)
+async def test_connections_that_are_to_end_are_told_so_together(edges: Any) -> None:
     driver = Clinging()
-    async with edges(driver=driver) as edge:
+    async with edges(driver=driver, settings=dataclasses.replace(QUICK, disconnect_s=3_600.0)) as edge:
         await edge.network(sites=2, clusters=2)
         for number in range(2):
             await edge.connected(number)
