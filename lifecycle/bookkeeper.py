@@ -33,7 +33,6 @@ from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
 from lifecycle.deadlines import Deadlines, is_overdue, overdue
 from lifecycle.events import tell
-from lifecycle.gates import is_ready
 from lifecycle.migrating import steps_of, switch_over
 from lifecycle.outcomes import outcomes_of
 from lifecycle.portions import portions
@@ -44,6 +43,7 @@ from lifecycle.revision_outcomes import begun, with_number
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 from lifecycle.standings import in_words, status_of
+from lifecycle.withdrawing import may_go
 
 log = structlog.get_logger(__name__)
 REQUEST = own_request("lifecycle.progress")
@@ -186,32 +186,17 @@ def keep_books(edit: Edit, *, deployment_ids: list[str]) -> None:
 
 
 def retire(edit: Edit, deployment: Deployment) -> Deployment:
-    """Makes releases unwanted whose replacements are ready."""
+    """Makes releases unwanted whose replacements are ready, once nothing depends on them that is yet to be replaced."""
     releases = releases_of(edit, deployment.id)
-    retiring = [one for one in releases if one.wanted and one.retires_after is not None]
-    if switch_over(edit, deployment, releases) or not retiring:
+    if switch_over(edit, deployment, releases):
         return deployment
-    going = [one for one in retiring if _replaced(edit, one, releases)]
+    going = may_go(edit, releases)
     if not going:
         return deployment
     after = edit.replace(deployment, generation=deployment.generation + 1)
     for one in going:
         unwant(edit, one, generation=after.generation, operation_id=one.operation_id)
     return after
-
-
-def _replaced(edit: Edit, retiring: Release, releases: list[Release]) -> bool:
-    """Whether all that was made in the place of a release is ready: its component at this generation or a later one."""
-    component = get_as(edit, Component, retiring.component_id)
-    assert retiring.retires_after is not None
-    assert component is not None, "a release's component cannot be deleted before it"
-    for other in releases:
-        if not other.wanted or other.retires_after is not None or other.generation < retiring.retires_after:
-            continue
-        what = get_as(edit, Component, other.component_id)
-        if what is not None and what.name == component.name and not is_ready(other):
-            return False
-    return True
 
 
 def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]) -> Deployment:

@@ -30,10 +30,10 @@ from lifecycle.components import components_of
 from lifecycle.cordon import set_schedulable
 from lifecycle.deployments import Chosen, Visible
 from lifecycle.events import AUTHOR, tell
-from lifecycle.losses import is_going
 from lifecycle.moving import begin_move
 from lifecycle.opening import create_operation
 from lifecycle.progress import tally
+from lifecycle.withdrawing import is_going
 
 MOVABLE = (
     DeploymentPhase.PROGRESSING,

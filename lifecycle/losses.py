@@ -15,9 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from graph.kinds import (
-    GIVEN_UP,
     Cluster,
-    Component,
     Deployment,
     Loss,
     LossKind,
@@ -33,6 +31,7 @@ from lifecycle.health import counts_for
 from lifecycle.losses_kept import OF_PLACES, ORDER, Begun, Planned, due_of, unlisted_since
 from lifecycle.releases import releases_of
 from lifecycle.settings import LifecycleSettings
+from lifecycle.withdrawing import is_going
 from placement.conditions import is_down
 from placement.standing import Standing
 
@@ -161,21 +160,6 @@ def others_leave(reader: Reader, deployment: Deployment, losses: Iterable[Loss])
             if one.deployment_id != deployment.id and not one.left_behind and is_going(reader, one):
                 return True
     return False
-
-
-def is_going(reader: Reader, release: Release) -> bool:
-    """Whether a release is on its way out: its removal was not given up, nor what is to be ready before it goes."""
-    if not release.wanted:
-        return release.phase not in GIVEN_UP
-    if release.retires_after is None:
-        return False
-    component = get_as(reader, Component, release.component_id)
-    for other in releases_of(reader, release.deployment_id):
-        if other.phase in GIVEN_UP and other.retires_after is None and other.generation >= release.retires_after:
-            what = get_as(reader, Component, other.component_id)
-            if what is not None and component is not None and what.name == component.name:
-                return False
-    return True
 
 
 def found_away(reader: Reader, deployment: Deployment, site_ids: Collection[str]) -> list[str]:

@@ -84,6 +84,7 @@ def caught(name: str, *, within: int, **given) -> str | None:
         (broken.without_new_generations, "update", "never came"),
         (broken.whoever_else_may_run, "single failover with fence", "was there"),
         (broken.started_beside_the_old_copy, "single drain", "was there"),
+        (broken.withdrawn_once_replaced, "drain, dependents first", "was removed while"),
         (broken.without_steps_remembered, "autoscale", "a step was taken twice in its period"),
     ],
 )

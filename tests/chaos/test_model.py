@@ -27,6 +27,8 @@ class Toll:
     deaths: int = 0
     copies_moved: int = 0
     """Of what must never run twice, each to where no other was."""
+    left_in_order: int = 0
+    """How often what another component depends on left a place, after that one."""
     sites_declared_lost: int = 0
     examples: int = 0
 
@@ -49,9 +51,9 @@ def steps_of(*, examples: int, steps: int, number: int) -> Toll:
     return Toll(*(now - then for now, then in zip(_counted(), before, strict=True)), examples)
 
 
-def _counted() -> tuple[int, int, int, int]:
+def _counted() -> tuple[int, int, int, int, int]:
     """What all machines have done by now."""
-    return Lived.steps, Lived.deaths, Lived.copies_moved, Lived.words
+    return Lived.steps, Lived.deaths, Lived.copies_moved, Lived.left_in_order, Lived.words
 
 
 def test_whatever_is_asked_and_whatever_fails_the_oracle_is_right() -> None:
@@ -59,6 +61,7 @@ def test_whatever_is_asked_and_whatever_fails_the_oracle_is_right() -> None:
     assert toll.steps > 400
     assert toll.deaths > 0
     assert toll.copies_moved > 0
+    assert toll.left_in_order > 0
 
 
 @pytest.mark.chaos

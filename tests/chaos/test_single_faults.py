@@ -345,7 +345,7 @@ def set_right_in(scenario: Scenario, installation: Installation, *, hours: int) 
 
     async def live() -> None:
         async with installation.life() as edge:
-            await make_world(edge)
+            await make_world(edge, chained=scenario.chained)
             user = User(edge, Notes({}))
 
             def begun() -> None:

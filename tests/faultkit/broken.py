@@ -38,6 +38,7 @@ from lifecycle import (
     results,
     rings,
     todo,
+    withdrawing,
     work,
 )
 from lifecycle.autoscaler import Autoscaler
@@ -281,4 +282,11 @@ def whose_connections_leave_a_task() -> Iterator[None]:
         await inner(self, *given)
 
     with mock.patch.object(Connections, "_serve", serve):
+        yield
+
+
+@contextlib.contextmanager
+def withdrawn_once_replaced() -> Iterator[None]:
+    """What was replaced goes at once, whatever still runs there that depends on it."""
+    with mock.patch.object(withdrawing, "_holds", return_value=False):
         yield

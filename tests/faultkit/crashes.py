@@ -64,7 +64,7 @@ async def _live(
         points.armed = True
 
     async def work(edge: Edge) -> None:
-        await make_world(edge, components=components)
+        await make_world(edge, components=components, chained=scenario.chained)
         installation.know(edge)
         await scenario.act(User(edge, notes), begun)
         await rest(edge)

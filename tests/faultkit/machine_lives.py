@@ -19,6 +19,7 @@ import structlog.testing
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
 from driverkit.copies import Copies
+from driverkit.order import Order
 from drivers.port import ReleaseWork, RemovalWork
 from faultkit.failpoints import Failpoints
 from faultkit.lives import Installation
@@ -66,6 +67,8 @@ class Lived(RuleBasedStateMachine):
     deaths: ClassVar[int] = 0
     copies_moved: ClassVar[int] = 0
     """How often a copy of what must never run twice came to a place."""
+    left_in_order: ClassVar[int] = 0
+    """How often what another component depends on left a place, after that one."""
     words: ClassVar[int] = 0
     """How often a site was declared lost."""
 
@@ -90,6 +93,7 @@ class Lived(RuleBasedStateMachine):
         self.late: list[ReleaseWork | RemovalWork] = []
         """Calls of processes that died, which have not arrived yet."""
         self.copies = Copies(of=self._is_single)
+        self.order = Order(dependent="web", on="db")
 
     # Lives
 

@@ -29,12 +29,20 @@ class Checked(Lived):
         if getattr(self, "edge", None) is not None and self.edge.driver.world(self.edge.cluster_ids[0]) is not None:
             check_effects(self.edge)
             self._check_copies()
+            self._check_order()
 
     def _check_copies(self) -> None:
         """What must never run twice has at most one copy at any time, by what the backend itself has written down."""
         before = self.copies.moved
         found = self.copies.read(self.edge.world().effects.after(self.copies.read_to))
         Lived.copies_moved += self.copies.moved - before
+        assert not found, "; ".join(found)
+
+    def _check_order(self) -> None:
+        """What another component depends on leaves a place after that one, whatever has it leave."""
+        before = self.order.removed
+        found = self.order.read(self.edge.world().effects.after(self.order.read_to))
+        Lived.left_in_order += self.order.removed - before
         assert not found, "; ".join(found)
 
     @rule()
@@ -63,6 +71,7 @@ class Checked(Lived):
         assert set(self.edge.world().objects) <= names, "orphans"
         check_effects(self.edge)
         self._check_copies()
+        self._check_order()
         self.copies.at_rest()
         self.calm, self.away = True, frozenset()
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from driverkit.copies import Copies
+from driverkit.order import Order
 from faultkit.checks import CONVERGED_WITHIN_S, filed
 from faultkit.user import User
 from graph.edit import Edit
@@ -47,14 +48,21 @@ class Scenario(NamedTuple):
     """The keys of changes that end PARTIAL."""
     single: bool = False
     """Whether two copies were never there at once, by what the backend itself has written down."""
+    chained: bool = False
+    """Whether there is a second component that depends on the first, and left each place before that one did."""
 
 
-async def make_world(edge: Edge, *, components: int = 1) -> None:
-    """Three sites under one cluster, and two versions of an app of so many components."""
-    names = [f"c{number}" for number in range(components)]
+async def make_world(edge: Edge, *, components: int = 1, chained: bool = False) -> None:
+    """Three sites under one cluster, and two versions of an app of so many components.
+
+    chained: the second depends on the first, whatever their number.
+    """
+    needs: dict[str, dict[str, Any]] = {f"c{number}": SMALL for number in range(components)}
+    if chained:
+        needs["c1"] = {**SMALL, "depends_on": ["c0"]}
     await edge.network(sites=3, nodes=1, **BEHAVIOUR)
     for version in ("1", "2"):
-        await edge.version(version, reference=f"shop:{version}", **dict.fromkeys(names, SMALL))
+        await edge.version(version, reference=f"shop:{version}", **needs)
 
 
 def version_id(edge: Edge, name: str) -> str:
@@ -359,6 +367,8 @@ SCENARIOS = {
     "adjust a site": Scenario(adjust_site, "1", 2, replicas=(1, 3)),
     "retry": Scenario(retry, "1", 2, partial=frozenset({"shop"})),
     "drain": Scenario(drain, "1", 1),
+    "drain, dependents first": Scenario(drain, "1", 1, chained=True),
+    "failover, dependents first": Scenario(failover, "1", 1, chained=True),
     "single failover with fence": Scenario(single_failover, "1", 1, single=True),
     "single drain": Scenario(single_drain, "1", 1, single=True),
 }
@@ -369,6 +379,11 @@ def check_end(edge: Edge, scenario: Scenario) -> None:
     if scenario.single:
         found = Copies().read(edge.world().effects.after(0))
         assert not found, "; ".join(found)
+    if scenario.chained:
+        order = Order(dependent="c1", on="c0")
+        early = order.read(edge.world().effects.after(0))
+        assert not early, "; ".join(early)
+        assert order.removed, "nothing has left"
     deployments = [edge.deployment(one) for one in edge.view.ids("Deployment")]
     if scenario.version is None:
         assert all(one is not None and one.phase is DeploymentPhase.TERMINATED for one in deployments)

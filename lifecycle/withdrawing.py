@@ -1,0 +1,121 @@
+"""Which releases on their way out may go, and which stay after all: what was replaced goes, dependents first.
+
+What is made before it is broken leaves one by one, as what replaces it becomes ready: a database long before the API that
+waits for it. Gone at once, it would be missed by the old API, which still runs. So of one operation a release is kept for as
+long as another one that is to be replaced depends on it; both then go together, and are removed in the order that a
+termination has too (`lifecycle.todo`). What is kept so is neither more nor less likely to go than what it is kept for: when
+that stays, for what was to replace it was given up, it stays as well, and the operation ends with both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from graph.kinds import GIVEN_UP, Component, DependencyScope, Release
+from graph.view import Reader, get_as
+from lifecycle.gates import is_ready
+from lifecycle.releases import releases_of
+
+
+def may_go(reader: Reader, releases: Sequence[Release]) -> list[Release]:
+    """Of all releases of a deployment those that were replaced, and that nothing which stays for now depends on."""
+    found = _Found(reader, releases)
+    waits = found.retiring_beside(one for one in found.staying if not is_ready(one))
+    kept = found.kept_for(waits)
+    return [one for one in found.retiring if one.id not in kept]
+
+
+def is_going(reader: Reader, release: Release) -> bool:
+    """Whether a release is on its way out: nothing was given up that it needs for that.
+
+    That is its own removal, what is to be ready before it goes, and both of all that goes before it.
+    """
+    if release.wanted and release.retires_after is None:
+        return False
+    found = _Found(reader, releases_of(reader, release.deployment_id))
+    stay = [one for one in found.leaving if not one.wanted and one.phase in GIVEN_UP]
+    stay += found.retiring_beside(one for one in found.staying if one.phase in GIVEN_UP)
+    return release.id not in found.kept_for(stay)
+
+
+class _Found:
+    """The releases of a deployment, as far as it matters who goes before whom."""
+
+    def __init__(self, reader: Reader, releases: Iterable[Release]) -> None:
+        components = dict[str, Component]()
+        self.staying: list[Release] = []
+        self.leaving: list[Release] = []
+        self._at: dict[str, dict[str, list[Release]]] = {}
+        """Those that leave, by component name and site."""
+        self._there: dict[str, set[str]] = {}
+        """The sites of all, by component name."""
+        for one in releases:
+            component = components.get(one.component_id) or get_as(reader, Component, one.component_id)
+            if component is None:
+                continue
+            components[one.component_id] = component
+            self._there.setdefault(component.name, set()).add(one.site_id)
+            if one.wanted and one.retires_after is None:
+                self.staying.append(one)
+            else:
+                self.leaving.append(one)
+                self._at.setdefault(component.name, {}).setdefault(one.site_id, []).append(one)
+        self._components = components
+
+    @property
+    def retiring(self) -> Iterator[Release]:
+        """Those that go once they are replaced."""
+        return (one for one in self.leaving if one.wanted)
+
+    def retiring_beside(self, those: Iterable[Release]) -> list[Release]:
+        """Those that go once they are replaced, of which some of `those` are what replaces them.
+
+        That is their component at the generation of the change, or at a later one.
+        """
+        newest: dict[str, int] = {}
+        for one in those:
+            name = self._components[one.component_id].name
+            newest[name] = max(newest.get(name, 0), one.generation)
+        return [
+            one
+            for one in self.retiring
+            if one.retires_after is not None
+            and newest.get(self._components[one.component_id].name, -1) >= one.retires_after
+        ]
+
+    def kept_for(self, those: Iterable[Release]) -> set[str]:
+        """The ids of `those`, and of all that stay for as long as they do."""
+        kept: dict[str, Release] = {one.id: one for one in those}
+        left = list(kept.values())
+        told = set[tuple[object, ...]]()
+        while left:
+            holder = left.pop()
+            for name, site_id in self._waited_for(holder):
+                # At a thousand sites each says the same of what it waits for everywhere.
+                key = (name, site_id, holder.wanted, holder.operation_id, holder.left_behind)
+                if key in told:
+                    continue
+                told.add(key)
+                at = self._at.get(name, {})
+                for here in at.values() if site_id is None else [at.get(site_id, [])]:
+                    for one in here:
+                        if one.id not in kept and _holds(holder, one):
+                            kept[one.id] = one
+                            left.append(one)
+        return set(kept)
+
+    def _waited_for(self, release: Release) -> Iterator[tuple[str, str | None]]:
+        """What a release waits for: a component's name, and the site, or none where all of them count."""
+        for one in self._components[release.component_id].waits_for:
+            here = one.scope is DependencyScope.SAME_SITE and release.site_id in self._there.get(one.component, ())
+            yield one.component, release.site_id if here else None
+
+
+def _holds(holder: Release, other: Release) -> bool:
+    """Whether a release that leaves keeps another one that leaves, and that it depends on.
+
+    Nobody waits for what was left at a place that was lost, nor for what another operation is still to replace.
+    """
+    if holder.left_behind and not other.left_behind:
+        return False
+    return not holder.wanted or (other.wanted and other.operation_id == holder.operation_id)
