@@ -7,7 +7,7 @@ where it is, and the operation says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from graph.edit import Edit
@@ -150,17 +150,19 @@ def move_deployment(edit: Edit, operation_id: str, deployment_id: str, chosen: C
     return True
 
 
-def record_drain(edit: Edit, operation_id: str, stuck: Mapping[str, str]) -> Operation | None:
-    """Brings a drain's progress up to date and ends it when nothing more can move.
+def record_drain(
+    edit: Edit, operation_id: str, stuck: Mapping[str, str], *, told: Collection[str] = ()
+) -> Operation | None:
+    """Brings a drain's progress up to date and ends it when nothing more can move, and all were told that stay for that.
 
-    `stuck` has the reasons of deployments that cannot go elsewhere, by id. None when the operation is no more.
+    `stuck` has the reasons of deployments that cannot go elsewhere, by id; `told` those that were told (`tell_stuck`).
+    None when the operation is no more.
     """
     operation = get_as(edit, Operation, operation_id)
     if operation is None or operation.ended:
         return None
     found = standing(edit, operation)
-    held = [one for one in releases_at(edit, operation.subject_id or "") if one.deployment_id in stuck]
-    stuck_here = len([one for one in held if one.retires_after is None])
+    stuck_here = _stuck_here(edit, operation, stuck)
     total = max(operation.progress.total, found.remaining)
     progress = Progress(
         total=total,
@@ -168,13 +170,14 @@ def record_drain(edit: Edit, operation_id: str, stuck: Mapping[str, str]) -> Ope
         waiting=0,
         failed=stuck_here + found.failed,
     )
-    over = not found.moving and all(one in stuck for one in found.to_move)
-    if not over:
+    if not _is_over(found, stuck):
         return edit.replace(operation, progress=progress)
     if not stuck_here and not found.failed:
         after = edit.replace(operation, progress=progress, status=OperationStatus.SUCCEEDED, finished_at=edit.at)
         tell(edit, after, "DrainSucceeded", f"All {total} releases have left.")
         return after
+    if any(one not in told for one in stuck):
+        return edit.replace(operation, progress=progress)
     named = ", ".join(sorted(stuck)[:REASONS_TOLD])
     # Whoever sees the drain need not see the tenants' deployments: their reasons are told to them alone.
     error = OperationError(
@@ -183,11 +186,41 @@ def record_drain(edit: Edit, operation_id: str, stuck: Mapping[str, str]) -> Ope
         + (f"; the events of {named} say why" if named else ": what was to replace them failed"),
         remedy="add capacity or loosen the policies, then drain again; or uncordon",
     )
-    for deployment_id, reason in stuck.items():
-        deployment = get_as(edit, Deployment, deployment_id)
-        if deployment is not None:
-            tell(edit, deployment, "NotMoved", f"It stays where it is: {reason}", warning=True)
     status = OperationStatus.FAILED if progress.done == 0 else OperationStatus.PARTIAL
     after = edit.replace(operation, progress=progress, status=status, error=error, finished_at=edit.at)
     tell(edit, after, "DrainIncomplete", error.message, warning=True)
     return after
+
+
+def yet_to_tell(
+    reader: Reader, operation: Operation, stuck: Mapping[str, str], *, told: Collection[str]
+) -> dict[str, str]:
+    """The reasons, by id, of those that are to be told that they stay before a drain ends; none while it is not that far."""
+    found = standing(reader, operation)
+    if not _is_over(found, stuck) or not (found.failed or _stuck_here(reader, operation, stuck)):
+        return {}
+    return {one: why for one, why in sorted(stuck.items()) if one not in told}
+
+
+def tell_stuck(edit: Edit, operation_id: str, stuck: Mapping[str, str]) -> None:
+    """Tells deployments why a drain leaves them where they are; nothing when it has ended meanwhile.
+
+    They may be more than one commit takes. Who goes on after a process that died in between tells them once more.
+    """
+    operation = get_as(edit, Operation, operation_id)
+    if operation is None or operation.ended:
+        return
+    for deployment_id, reason in stuck.items():
+        deployment = get_as(edit, Deployment, deployment_id)
+        if deployment is not None:
+            tell(edit, deployment, "NotMoved", f"It stays where it is: {reason}", warning=True)
+
+
+def _is_over(found: DrainStanding, stuck: Collection[str]) -> bool:
+    return not found.moving and all(one in stuck for one in found.to_move)
+
+
+def _stuck_here(reader: Reader, operation: Operation, stuck: Collection[str]) -> int:
+    """How many releases of those that cannot go elsewhere are to stay at the target."""
+    here = releases_at(reader, operation.subject_id or "")
+    return sum(one.deployment_id in stuck and one.retires_after is None for one in here)

@@ -2,12 +2,14 @@
 
 What is to leave is decided together (`lifecycle.leaving`), so that those with a right to room have it and no two count on
 the same. All that it needs is in the graph: the operation, the cordon, the releases at the target. A restart goes on where
-it was, with those that are not on their way yet; a deployment that could not be moved is then tried once more.
+it was, with those that are not on their way yet; a deployment that could not be moved is then tried once more. Those that
+stay may be very many: they are told so in portions, and then the drain ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -20,14 +22,28 @@ from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
 from lifecycle.deployments import Chosen
-from lifecycle.drain import move_deployment, record_drain, standing
+from lifecycle.drain import move_deployment, record_drain, standing, tell_stuck, yet_to_tell
 from lifecycle.leaving import Settled, due_to_leave, ranked, settled
 from lifecycle.placing import Placing
 from lifecycle.placing_together import TOGETHER, Due
+from lifecycle.portions import CHANGES_PER_COMMIT, portions
 from lifecycle.requests import own_request
 from lifecycle.settings import LifecycleSettings
 
 log = structlog.get_logger(__name__)
+REQUEST = own_request("lifecycle.drain")
+TOLD_PER_COMMIT = CHANGES_PER_COMMIT
+"""Deployments that stay are told so by an event each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a drain beside what the graph says."""
+
+    stuck: dict[str, str] = field(default_factory=dict)
+    """Why deployments cannot go elsewhere, by id."""
+    told: set[str] = field(default_factory=set)
+    """Those of them that were told."""
 
 
 class Drainer:
@@ -38,8 +54,8 @@ class Drainer:
         self._placing = placing
         self._settings = settings
         self._clock = clock
-        self._stuck: dict[str, dict[str, str]] = {}
-        """By operation: why deployments cannot go elsewhere."""
+        self._known: dict[str, _Known] = {}
+        """By operation."""
         self._bell = asyncio.Event()
 
     async def run(self) -> None:
@@ -71,12 +87,13 @@ class Drainer:
 
     def _drains(self) -> list[Operation]:
         found = [one for one in each(self._ledger.view, Operation, "kind", OperationKind.DRAIN.name) if _under_way(one)]
-        for gone in self._stuck.keys() - {one.id for one in found}:
-            del self._stuck[gone]
+        for gone in self._known.keys() - {one.id for one in found}:
+            del self._known[gone]
         return found
 
     async def _drain(self, operation: Operation) -> None:
-        stuck = self._stuck.setdefault(operation.id, {})
+        known = self._known.setdefault(operation.id, _Known())
+        stuck = known.stuck
         looked_at: set[str] = set()
         try:
             while True:
@@ -88,11 +105,12 @@ class Drainer:
                 lot = ranked(view, waiting)[:TOGETHER]
                 looked_at |= set(lot)
                 became = await self._settled(now, lot)
-                stuck |= {one: settled.why for one, settled in became.items() if settled.why is not None}
+                stuck.update((one, settled.why) for one, settled in became.items() if settled.why is not None)
                 await self._ledger.commit(
-                    partial(record_drain, operation_id=operation.id, stuck=dict(stuck)), own_request("lifecycle.drain")
+                    partial(record_drain, operation_id=operation.id, stuck=dict(stuck), told=frozenset(known.told)),
+                    REQUEST,
                 )
-                if len(waiting) <= len(lot):
+                if len(waiting) <= len(lot) and not await self._told(now, known):
                     return
         except Unavailable:
             self._bell.set()
@@ -100,6 +118,15 @@ class Drainer:
         except Refusal as refusal:
             # Its own matter: other drains go on, and it is tried again when something changes.
             log.warning("drain.refused", operation=operation.id, reason=refusal.message)
+
+    async def _told(self, operation: Operation, known: _Known) -> bool:
+        """Tells those that stay, when nothing more can move; says whether there were any."""
+        untold = yet_to_tell(self._ledger.view, operation, known.stuck, told=known.told)
+        for some in portions(untold.items(), weight=lambda _: 1, limit=TOLD_PER_COMMIT):
+            change = partial(tell_stuck, operation_id=operation.id, stuck=dict(some))
+            await self._ledger.commit(change, REQUEST)
+            known.told.update(one for one, _ in some)
+        return bool(untold)
 
     async def _settled(self, operation: Operation, lot: list[str]) -> dict[str, Settled]:
         """Decides a lot together and begins its moves; by id what became of each."""
