@@ -15,6 +15,7 @@ where very many are read from arrays they are read as `np.uint32` or `np.uint64`
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import subprocess
@@ -56,6 +57,7 @@ Bits: TypeAlias = Annotated[NDArray[np.uint64], "uint64[:, ::1]"]
 FlagTable: TypeAlias = Annotated[NDArray[np.bool_], "boolean[:, ::1]"]
 """(n, m) yes or no."""
 
+LOCK = ".compiling.lock"
 _LOOK_S = 0.2
 """How often it is looked whether another process is done with compiling."""
 
@@ -155,17 +157,29 @@ def mark(compiled: Compiled[Any, Any], folder: Path) -> Path:
 
 
 def compile_here(names: Sequence[str]) -> None:
-    """Compiles and keeps the kernels of these modules, in this process."""
+    """Compiles and keeps the kernels of these modules, in this process, but for those that another one keeps meanwhile."""
     from placement.compiling import make_ready  # see above
 
     for one in [one for one in _entries if one.__module__ in names]:
         folder = folder_for(one.compiled_from)
-        make_ready(one, folder=folder)
-        if folder is not None:
+        if folder is None:
+            continue
+        with _alone(folder):
             now = mark(one, folder)
+            if now.exists():
+                continue
+            make_ready(one, folder=folder)
             for before in folder.glob(f"{now.name.split('.compiled')[0][:-16]}*.compiled"):
                 before.unlink(missing_ok=True)
             now.touch()
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until no other process compiles for a folder, and has others wait: several may start at once."""
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager
@@ -187,9 +201,10 @@ def _compile_apart(lacking: Sequence[Compiled[Any, Any]], stop: Stop | None) -> 
     command = [sys.executable, "-m", "placement.compiling", str(_folder or ""), *names]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(one or os.getcwd() for one in sys.path)}
     try:
-        # In a group of its own: who interrupts this process at a terminal means this one, which ends the other.
+        # In a group of its own: who interrupts this process at a terminal means this one, which ends the other. Its input is
+        # a pipe that nothing is written to: when this process is killed it ends, and so does the other.
         child = subprocess.Popen(  # noqa: S603  # our own module
-            command, env=environment, stdin=subprocess.DEVNULL, process_group=0
+            command, env=environment, stdin=subprocess.PIPE, process_group=0
         )
     except OSError:
         return
@@ -202,6 +217,8 @@ def _compile_apart(lacking: Sequence[Compiled[Any, Any]], stop: Stop | None) -> 
             except subprocess.TimeoutExpired:
                 continue
     finally:
+        if child.stdin is not None:
+            child.stdin.close()
         if child.poll() is None:
             child.kill()
             child.wait()

@@ -1,13 +1,16 @@
 """Making kernels ready: their types from their annotations, their machine code from a folder or from numba.
 
 Run as a program it compiles the kernels of some modules and keeps them: `python -m placement.compiling FOLDER MODULE…`.
+It ends when its input does, which whoever runs it keeps open: nobody waits for what a killed server was compiling.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import sys
+import threading
 import types
 import typing
 from pathlib import Path
@@ -107,5 +110,13 @@ def main(folder: str, *names: str) -> None:
     compiled.compile_here(names)
 
 
+def _end_with_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_input, daemon=True).start()
     main(*sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(0)  # the thread holds its input, for which Python's own end would wait

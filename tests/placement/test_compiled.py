@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from placement import compiled
 from placement.compiled import Numbers, Row, kernel, part
 
 FACTOR = 3
+T = TypeVar("T")
 
 
 class Pair(NamedTuple):
@@ -157,3 +160,57 @@ def test_whoever_interrupts_a_process_at_a_terminal_does_not_interrupt_what_comp
     compiled._compile_apart([weighed], None)
 
     assert int(told.read_text()) != os.getpgid(0)
+
+
+SLOW = """
+import os, time
+from pathlib import Path
+here = Path(__file__).parent
+(here / f"began-{os.getpid()}").touch()
+time.sleep(120)
+"""
+
+
+def test_what_compiles_for_a_process_that_is_killed_ends_with_it(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    here = str(Path(__file__).parents[2])
+    code = f"""
+import sys
+sys.path[:0] = {[str(tmp_path), here]!r}
+from types import SimpleNamespace
+from placement import compiled
+compiled._compile_apart([SimpleNamespace(__module__="slow")], None)
+"""
+    server = subprocess.Popen([sys.executable, "-c", code])
+    compiler = _until(lambda: next(tmp_path.glob("began-*"), None))
+    server.kill()
+    server.wait()
+
+    assert _until(lambda: not Path(f"/proc/{compiler.name.removeprefix('began-')}/status").exists() or None)
+
+
+def test_of_two_that_compile_the_same_one_does(tmp_path: Path) -> None:
+    (tmp_path / "scaling.py").write_text(MODULE.format(imported="FACTOR = 2"))
+    here = str(Path(__file__).parents[2])
+    code = f"""
+import sys
+sys.path[:0] = {[str(tmp_path), here]!r}
+from placement import compiling
+inner, made = compiling.make_ready, []
+compiling.make_ready = lambda one, *, folder: (made.extend([one] * one.entry), inner(one, folder=folder))
+compiling.main("", "scaling")
+print(len(made))
+"""
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+
+    assert sorted(one.communicate()[0].strip() for one in both) == ["0", "1"]
+
+
+def _until(found: Callable[[], T | None], *, within_s: float = 60.0) -> T:
+    """What is found, once it is."""
+    due = time.monotonic() + within_s
+    while time.monotonic() < due:
+        if (now := found()) is not None:
+            return now
+        time.sleep(0.05)
+    raise AssertionError("not within its time")
