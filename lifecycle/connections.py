@@ -331,16 +331,20 @@ class Connections(Mapping[str, Connection]):
         """What cannot be seen is not called ready: first the releases, then the cluster itself."""
         view = self._ledger.view
         cluster = get_as(view, Cluster, cluster_id)
-        if cluster is None or cluster.health.reasons == [reason]:
+        if cluster is None:
             return
-        epoch = (await self._ledger.commit(partial(take_over, cluster_id=cluster_id), REQUEST)).value
         told = not_answering(f"cluster {cluster.name}", reason)
         found = [one.id for one in each(view, Release, "cluster_id", cluster_id) if is_in_sight(view, one)]
+        known = cluster.health.reasons == [reason]
+        if known and not found:
+            return
+        epoch = (await self._ledger.commit(partial(take_over, cluster_id=cluster_id), REQUEST)).value
         for part in portions(found, weight=lambda one: 1 + view.count("Instance", "release_id", one)):
             await self._ledger.commit(
                 partial(_lose, cluster_id=cluster_id, epoch=epoch, release_ids=part, reason=told), REQUEST
             )
-        await self._ledger.commit(partial(_down, cluster_id=cluster_id, epoch=epoch, reason=reason), REQUEST)
+        if not known:
+            await self._ledger.commit(partial(_down, cluster_id=cluster_id, epoch=epoch, reason=reason), REQUEST)
 
 
 REQUEST = own_request("lifecycle.observe")

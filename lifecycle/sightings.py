@@ -123,7 +123,7 @@ def is_in_sight(reader: Reader, release: Release) -> bool:
     return (
         release.phase in (ReleasePhase.READY, ReleasePhase.WAITING_READY, ReleasePhase.PENDING)
         or (release.unseen_since is None and was_seen(release))
-        or any(True for _ in reader.ids("Instance", "release_id", release.id))
+        or any(one.status is not InstanceStatus.UNKNOWN for one in each(reader, Instance, "release_id", release.id))
     )
 
 

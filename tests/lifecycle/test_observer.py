@@ -168,6 +168,24 @@ async def test_a_cluster_that_is_lost_takes_ready_from_its_releases_and_gives_it
     assert reasons == ["ClusterDown", "ClusterBack"]
 
 
+async def test_what_is_asked_for_while_a_cluster_is_down_waits_for_it_and_is_told_so_once(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    deployment, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    cluster_id = edge.cluster_ids[0]
+    await edge.configure(latencyMs=-5)
+    await edge.until(lambda: edge.view.get(cluster_id).health.status is HealthStatus.DOWN)
+    await edge.phases(deployment.id, WAITING_SITE=2)
+
+    await edge.scale(deployment.id, web=2)
+    await edge.phases(deployment.id, WAITING_SITE=2)
+
+    epoch, tries = edge.view.get(cluster_id).observer_epoch, 3
+    await asyncio.sleep(tries * QUICK.reconnect_cap_s)
+    assert edge.view.get(cluster_id).observer_epoch == epoch, "nothing is written while nothing is new"
+
+
 async def test_an_older_observer_is_refused(edge) -> None:
     await edge.network(sites=1)
     cluster_id = edge.cluster_ids[0]
