@@ -17,7 +17,7 @@ from graph.kinds.failover import FailoverPolicy
 from graph.kinds.overrides import Override
 from graph.refusal import InvalidInput
 from server.cli.api import Api, Json
-from server.cli.failures import Exit, Failure
+from server.cli.failures import Ambiguous, Exit, Failure
 from server.cli.lookup import find, id_of, is_id, tenant_id, version_of
 from server.cli.options import seconds_of
 from server.cli.policy_files import policy_in
@@ -90,7 +90,8 @@ def input_of(api: Api, item: Item, file: Path) -> Json:
         return _INPUTS[item.verb](api, item, file)
     except Failure as failure:
         at = f"{file}: item {item.number}"
-        raise Failure(failure.message, remedy=failure.remedy, path=failure.path or at, code=failure.code) from None
+        sort = Ambiguous if isinstance(failure, Ambiguous) else Failure
+        raise sort(failure.message, remedy=failure.remedy, path=failure.path or at, code=failure.code) from None
 
 
 def _deploy(api: Api, item: Item, path: Path) -> Json:

@@ -1,9 +1,9 @@
 """`batch`: many deployments deployed, changed, held or ended at once, as a file says, with an answer for each.
 
 What the file says is checked whole and its names are looked up (batch_items.py) before anything is asked for. A file that
-is wrong is refused whole; an item that names what is not there is refused alone, as one that the API refuses is: it touches
-no other, and is told with its line. Items of one sort that follow each other are one request, of a hundred at most. Those
-whose turn did not come within the time of a request come when it is sent again under its key.
+is wrong is refused whole; an item that names what is not there, or what may be several things, is refused alone, as one that
+the API refuses is: it touches no other, and is told with its line. Items of one sort that follow each other are one request,
+of a hundred at most. Those whose turn did not come within the time of a request come when it is sent again under its key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import yaml
 
 from server.cli.api import ERROR_FIELDS, Api, Json
 from server.cli.batch_items import Item, input_of, items_of
-from server.cli.failures import Exit, Failure
+from server.cli.failures import Ambiguous, Exit, Failure
 from server.cli.options import OutputOption, TimeoutOption, WaitOption, YesOption, api_of, call_of, confirm, seconds_of
 from server.cli.output import Output, cell, console, plain_table, print_data, styled, without_typenames
 from server.cli.waiting import DEFAULT_TIMEOUT, OPERATION, wait_for
@@ -61,7 +61,8 @@ def batch(
     with to and sites; `addSites: NAME` or `removeSites: NAME` with sites; `adjustSite: NAME` with site and replicas;
     `rollback: NAME` with to; `approve: NAME` with revision; `pause`, `stop` or `resume: NAME`; `terminate: NAME` with
     delete; or `cancel: OPERATION` or `retry: OPERATION`, by its id. Those of deployments may have a tenant, and each but
-    pause, relabel and cancel a deadline. Exit code 4 when one was refused, as one that names what is not there is.
+    pause, relabel and cancel a deadline. Exit code 4 when one was refused, as one is that names what is not there, or what
+    may be several things.
 
     Example: edgeatlas batch rollout.yaml --wait
     """
@@ -90,9 +91,11 @@ def batch(
 
 
 def _asked_or_refused(api: Api, item: Item, file: Path) -> Json | Failure:
-    """What an item asks for, or why it cannot be asked for: what it names is not there, or not to be seen."""
+    """What an item asks for, or why it cannot be: what it names is not there or not to be seen, or may be several things."""
     try:
         return input_of(api, item, file)
+    except Ambiguous as failure:
+        return failure
     except Failure as failure:
         if failure.code is Exit.NOT_FOUND:
             return failure
@@ -101,9 +104,10 @@ def _asked_or_refused(api: Api, item: Item, file: Path) -> Json | Failure:
 
 def _refusal(failure: Failure) -> Json:
     """The answer to an item that was not asked for, as the API would have given it."""
+    several = isinstance(failure, Ambiguous)
     return {
-        "__typename": "NotFound",
-        "code": "NOT_FOUND",
+        "__typename": "InvalidInput" if several else "NotFound",
+        "code": "INVALID_INPUT" if several else "NOT_FOUND",
         "message": failure.message,
         "remedy": failure.remedy,
         "path": failure.path,

@@ -55,6 +55,10 @@ class Failure(Exception):
         """Further lines, one a thing that is wrong."""
 
 
+class Ambiguous(Failure):
+    """What was named may be several things."""
+
+
 REFUSALS = {"NOT_FOUND": Exit.NOT_FOUND, "UNAVAILABLE": Exit.UNAVAILABLE, "STORE_UNAVAILABLE": Exit.UNAVAILABLE}
 """Exit codes by the API's error codes; a retryable one is UNAVAILABLE, every other REFUSED."""
 

@@ -10,7 +10,7 @@ import re
 
 from graph.entity import KINDS, Kind
 from server.cli.api import Api, Json
-from server.cli.failures import Exit, Failure
+from server.cli.failures import Ambiguous, Exit, Failure
 from server.cli.kinds import kind_spelt, query_field
 
 _ID = re.compile(r"[a-z]+_[0-9A-HJKMNP-TV-Z]{26}")
@@ -130,7 +130,7 @@ def _by_name(api: Api, kind: Kind, name: str, within: str | None, selection: str
             raise
         # The API's argument is none of the command line's: what it is in is written before the name.
         remedy = "write what it is in before it, such as TENANT/NAME, or give its id"
-        raise Failure(failure.message, remedy=remedy, code=failure.code) from None
+        raise Ambiguous(failure.message, remedy=remedy, code=failure.code) from None
 
 
 def _asked(api: Api, kind: Kind, name: str, within: str | None, selection: str) -> Json | None:

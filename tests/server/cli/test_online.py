@@ -486,6 +486,27 @@ def test_an_item_that_names_what_is_not_there_is_refused_alone(
     assert {"key": "batched", "value": "yes"} in cli.json("get", "deployment", deployment)["labels"]
 
 
+def test_an_item_that_names_what_may_be_several_things_is_refused_alone(
+    cli: CommandLine, deployment: str, tmp_path: Path
+) -> None:
+    apps = "".join(f"kind: App\nmetadata: {{name: in-both, tenant: {one}}}\n---\n" for one in ("shop", "other"))
+    (tmp_path / "apps.yaml").write_text(f"kind: Tenant\nmetadata: {{name: other}}\n---\n{apps}")
+    cli("apply", "-f", str(tmp_path / "apps.yaml"))
+    path = tmp_path / "batch.yaml"
+    labels = {"relabel": deployment, "labels": {"beside": "yes"}}
+    path.write_text(yaml.safe_dump([{"deploy": "in-both/1", "name": "never"}, labels]))
+    result = cli("batch", str(path), "--yes", "-o", "json", code=int(Exit.REFUSED))
+    first, second = json.loads(result.stdout)
+    assert (first["item"], first["code"], first["retryable"]) == (1, "INVALID_INPUT", False)
+    assert "2 apps are named 'in-both'" in first["message"]
+    assert "TENANT/NAME" in first["remedy"]
+    assert (second["item"], second["deployment"]["name"]) == (2, deployment)
+    assert "1 of 2 were refused" in result.stderr
+    assert {"key": "beside", "value": "yes"} in cli.json("get", "deployment", deployment)["labels"]
+    cli("delete", "app", "shop/in-both", "--yes")
+    cli("delete", "tenant", "other", "--cascade", "--yes")
+
+
 def test_a_wait_that_takes_too_long_says_what_is_missing(cli: CommandLine, deployment: str) -> None:
     late = cli("wait", deployment, "--for", "gone", "--timeout", "300ms", code=int(Exit.TIMED_OUT))
     assert "is not gone within" in late.stderr
