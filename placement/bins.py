@@ -93,6 +93,15 @@ class Bins:
         ends = np.cumsum(counts)
         return np.repeat(self.first[sites] - ends + counts, counts) + np.arange(int(ends[-1]) if len(ends) else 0)
 
+    def left_in_all(self, sites: Ints, resource: int, *, among: Mask) -> Ints:
+        """(given sites,): what some bins of each have free of a resource, less what is in use on no particular node; it may
+        be less than nothing."""
+        rows = self.rows_of(sites)
+        ends = np.cumsum(self.first[sites + 1] - self.first[sites])
+        free = np.where(among[rows], self.free[rows, resource], 0)
+        found: Ints = summed(free, np.concatenate(([0], ends))) - self.unplaced[sites, resource]
+        return found
+
     def only(self, rows: Ints, *, group: Ints, starts: Ints, groups: Ints) -> Bins:
         """Some bins in some order, for packing: numbered anew by group, where `groups` are what these are here."""
         return replace(

@@ -375,13 +375,16 @@ def _and_in_all(
     unsure = bins.unsure[fits[bins.unsure]]
     if not len(unsure):
         return fits
+    among, enough = any_of(eligible), np.ones(len(unsure), dtype=bool)
+    for resource in range(len(bins.resources)):
+        needed = np.zeros(len(unsure))
+        for at, one in enumerate(components):
+            needed += float(one.need[resource]) * wanted[at, unsure]
+        # What is not asked for may be used by others to any extent.
+        if needed.any():
+            enough &= (needed == 0.0) | (bins.left_in_all(unsure, resource, among=among) >= needed)
     fits = fits.copy()
-    for site in unsure.tolist():
-        here = bins.of_site(site)
-        among = any_of([one[here] for one in eligible])
-        free = bins.free[here][among].sum(axis=0, dtype=np.float64) - bins.unplaced[site]
-        needed = sum(one.need.astype(np.float64) * float(wanted[at, site]) for at, one in enumerate(components))
-        fits[site] = bool((free >= needed).all())
+    fits[unsure] = enough
     return fits
 
 

@@ -39,11 +39,6 @@ def room(bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[
 
 def _less_unplaced(found: Ints, bins: Bins, component: ComponentNeed, eligible: Mask) -> None:
     """Takes off what does not fit beside what is in use on no particular node; overwrites `found`."""
-    for site in bins.unsure.tolist():
-        here = bins.of_site(site)
-        free = bins.free[here][eligible[here]].sum(axis=0) - bins.unplaced[site]
-        needed = np.flatnonzero(component.need)
-        left = min((int(free[one]) // int(component.need[one]) for one in needed.tolist()), default=MOST)
-        if (free < 0).any():
-            left = 0
-        found[site] = max(0, min(int(found[site]), left))
+    for resource in np.flatnonzero(component.need).tolist():
+        left = bins.left_in_all(bins.unsure, resource, among=eligible) // component.need[resource]
+        found[bins.unsure] = np.clip(left, 0, found[bins.unsure])

@@ -101,7 +101,18 @@ class Screening:
         for at, component in enumerate(self.problem.components):
             if placed[at] < component.replicas:
                 return Shortage(at, placed[at])
-        return Shortage(0, placed[0])
+        return self._short_in_all(packing, site)
+
+    def _short_in_all(self, packing: Packing, site: int) -> Shortage:
+        """Of a site where every replica has a node: for which component too little is left, once what is in use there on no
+        particular node is taken off."""
+        needed, free = self.problem.needed, packing.free_at(site)
+        for at, component in enumerate(self.problem.components):
+            short = np.flatnonzero((component.need > 0) & (free < needed))
+            if len(short) and component.replicas:
+                lacking = np.ceil((needed - free)[short] / component.need[short]).max()
+                return Shortage(at, max(0, component.replicas - int(lacking)))
+        return Shortage(0, int(packing.placed[0, site]))
 
 
 def _short(reason: Reason) -> Reason:

@@ -201,6 +201,31 @@ def test_what_is_in_use_on_no_particular_node_is_not_free() -> None:
     assert [packing.free_at(site)[0] for site in (0, 1)] == [8, 3]
 
 
+def test_what_others_use_of_what_is_not_asked_for_keeps_nothing_away() -> None:
+    one = component((2, 1, 0, 0), 2)
+    bins = bins_from([[[[4, 9, 9, 0]]]] * 3, np.array([[0, 0, 20, 0], [1, 0, 20, 0], [0, 8, 0, 1]]))
+    everything = [np.ones(3, dtype=bool)]
+    assert pack(bins, [one], eligible=everything, sites=3).fits.tolist() == [True, False, False]
+    assert room(bins, [one], eligible=everything).tolist() == [[2, 1, 1]]
+
+
+@settings(max_examples=100, deadline=None)
+@given(SITES, COMPONENTS, st.data())
+def test_what_is_in_use_on_no_particular_node_is_taken_off_what_the_nodes_that_may_be_used_have(
+    sites: list[list[list[list[int]]]], components: list[ComponentNeed], data: st.DataObject
+) -> None:
+    used = np.array([data.draw(st.tuples(*[st.integers(0, 3)] * len(RESOURCES))) for _ in sites], dtype=np.int64)
+    bins, free = bins_from(sites, used), bins_from(sites)
+    eligible = masks_of(data, bins, components)
+    fits = pack(bins, components, eligible=eligible, sites=len(sites)).fits
+    needed = sum(one.need * one.replicas for one in components)
+    for site, packed in enumerate(pack(free, components, eligible=eligible, sites=len(sites)).fits.tolist()):
+        here = bins.of_site(site)
+        may = np.logical_or.reduce(eligible)[here]
+        left = bins.free[here][may].sum(axis=0) - used[site]
+        assert fits[site] == (packed and bool(((left >= needed) | (needed == 0)).all()))
+
+
 def test_another_order_is_tried_where_first_fit_fails() -> None:
     # Largest first puts the 6 into the 10, the 5s then into 4 and 9: only one fits.
     components = [component((6, 1, 0, 0), 1), component((5, 2, 0, 0), 2)]

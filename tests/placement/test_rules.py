@@ -146,6 +146,25 @@ def test_free_in_all_but_not_on_single_nodes_is_told_in_replicas(build: Builder)
     assert (reason.rule, reason.need, reason.have, reason.unit) == ("capacity", "4", "3", "replicas")
 
 
+def test_a_site_whose_storage_others_use_up_takes_what_needs_none(build: Builder) -> None:
+    site = build.site()
+    store = build.component(name="store", resources=amount(100, GIB, 80 * GIB))
+    build.release(store, site, {}, replicas=2)  # on nodes that are not known: 160 GiB of 100
+    assert build.decide(build.component()).feasible
+    reason = only(build.decide(build.component(resources=amount(100, GIB, GIB))), site.id)
+    assert (reason.rule, reason.need, reason.have, reason.unit) == ("capacity", str(GIB), "0", "bytes")
+
+
+def test_where_too_little_is_left_in_all_it_is_told_for_how_many_replicas(build: Builder) -> None:
+    site = build.site(nodes=2)
+    build.node(site, schedulable=False)
+    store = build.component(name="store", resources=amount(100, 30 * GIB))
+    build.release(store, site, {}, replicas=1)  # on a node that is not known: 2 GiB are left beside the cordoned one
+    found = reasons_of(build.decide(build.component(), replicas={"component_00014": 3}), site.id)
+    assert [(one.rule, one.need, one.have, one.unit) for one in found] == [("node_cordoned", "3", "2", "replicas")]
+    assert "takes 2 of 3 replicas" in found[0].message
+
+
 def test_each_resource_that_is_short_has_its_reason_the_shortest_first(build: Builder) -> None:
     site = build.site(nodes=2, node={"capacity": amount(4000, 16 * GIB, a100=1)})
     component = build.component(resources=amount(9000, 40 * GIB, a100=8), replicas=1)
