@@ -21,7 +21,7 @@ from placement.batch_room import Renewed, SharedRoom
 from placement.engine import decide, feasible
 from placement.modelling import objective_of
 from placement.problem import Problem
-from placement.repair_one import Found, Missed, moves_in, repaired
+from placement.repair_one import Found, Missed, lessened, moves_in, repaired
 from placement.solve.model import Limits, nobody
 from placement.stopping import look
 from placement.verdict import Verdict
@@ -149,7 +149,7 @@ def _not_placed(
     if verdict.feasible:
         option, steps = chosen(room, draft(room, at), limits=limits)
         assert option is not None, "a decision is made by this search"
-        return Found(option, moves_in(option), 0, steps, nobody())
+        return lessened(room, at, option, steps=steps, limits=limits)
     # What lacked no room that others took has no place without them either.
     may_be = problem is not whole and (missed is None or bool(len(missed.lacks)))
     alone = may_be and decide(whole, limits=limits).feasible

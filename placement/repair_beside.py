@@ -77,21 +77,23 @@ def beside(made: Modelled, now: Sequence[Ints]) -> tuple[Ints, ...] | None:
 def least_moves(made: Modelled, now: Sequence[Ints]) -> int:
     """No choice has fewer moves: what the sites that stay lack together takes sites that are new.
 
-    A unit that lacks sites, or sites near its places, takes at least one, whatever the others do. Where no single site does
-    for it that what stays of the units that serve it is near, it takes another, or one of those units does. And of two units
-    of which one no longer serves what stays of the other, one takes a site when the other cannot do without.
+    A unit that lacks sites, or sites near its places, takes at least one, whatever the others do. Where it lacks one, and no
+    single site does for it that what stays of the units that serve it is near, it takes another, or one of those units does;
+    where it lacks several, one of those units does if what stays of them is near none at all. And of two units of which one
+    no longer serves what stays of the other, one takes a site when the other cannot do without.
     """
     model, total = made.model, 0
     fewest = [_fewest(made, at, rows) for at, rows in enumerate(now)]
-    counted: set[int] = set()
-    for at, unit in enumerate(model.units):
-        lacking = _lacking(unit, now[at])
-        if lacking:
-            counted.add(at)
-            total += lacking * fewest[at]
+    lacking = [_lacking(unit, rows) for unit, rows in zip(model.units, now, strict=True)]
+    counted = {at for at, count in enumerate(lacking) if count}
+    for at in sorted(counted):
+        total += lacking[at] * fewest[at]
     for at in sorted(counted):
         servers = {one.server for one in model.serving if one.client == at}
-        if servers and not made.narrow and not servers & counted and not _alone_enough(made, at, now).any():
+        if not servers or made.narrow or servers & counted:
+            continue
+        # Several that are lacking may do together what none of them does alone.
+        if not (_near_servers(made, at, now) if lacking[at] > 1 else _alone_enough(made, at, now)).any():
             counted |= servers
             total += min(fewest[one] for one in {at, *servers})
     for serving in model.serving:
@@ -109,11 +111,17 @@ def least_moves(made: Modelled, now: Sequence[Ints]) -> int:
 def _alone_enough(made: Modelled, number: int, now: Sequence[Ints]) -> Mask:
     """Of a unit's candidates: those that serve all places which what stays does not, near what stays of the servers."""
     unit = made.model.units[number]
-    found = _reached(made, number, now)
-    found[now[number]] = False
+    found = _near_servers(made, number, now)
     if unit.clients is not None:
         covers, _, missed = covered(unit.clients, mask_of(now[number], unit.count))
         found &= covers == missed
+    return found
+
+
+def _near_servers(made: Modelled, number: int, now: Sequence[Ints]) -> Mask:
+    """Of a unit's candidates: those that would be new, near what stays of all its servers."""
+    found = _reached(made, number, now)
+    found[now[number]] = False
     return found
 
 

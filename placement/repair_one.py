@@ -19,7 +19,7 @@ import numpy as np
 from placement.arrays import Floats, Ints, Mask
 from placement.batch_drafts import Draft, Option, chosen, draft, keeping, laid
 from placement.batch_room import SharedRoom
-from placement.modelling import Modelled
+from placement.modelling import Modelled, recut
 from placement.placements import moves_of
 from placement.problem import Problem
 from placement.repair_beside import beside, least_moves, staying
@@ -68,11 +68,38 @@ def repaired(room: SharedRoom, at: int, limits: Limits) -> Found | Missed:
     best = search.best
     if best is None:
         return _missed(room, of, search.steps)
-    count = moves_in(best)
-    least, lacks = min(search.least, count), _lacks_room(room, of)
+    return _found(room, of, best, least=search.least, steps=search.steps, limits=limits)
+
+
+def lessened(room: SharedRoom, at: int, option: Option, *, steps: int, limits: Limits) -> Found:
+    """A choice that was found by other ways than these, or of its sites and those that stay the best with the fewest moves.
+
+    steps: those that were made before.
+    """
+    of = draft(room, at)
+    if of.problem.policy.division is not None:
+        return Found(option, moves_in(option), 0, steps, nobody())
+    made = of.modelled(narrow=True, limits=limits)
+    whole, now = made.whole, staying(made)
+    assert whole is not None, "it was made just now"
+    kept = [
+        np.searchsorted(one.sites, np.union1d(made.rows(unit)[now[unit]], option.open[unit]))
+        for unit, one in enumerate(whole.solved)
+    ]
+    few = recut(made, kept)
+    found, took, _ = _searched(room, of, few, few.model, begin=option)
+    best = fewer(option, found)
+    assert best is not None, "there is one to begin with"
+    return _found(room, of, best, least=least_moves(made, now), steps=steps + took, limits=limits)
+
+
+def _found(room: SharedRoom, of: Draft, best: Option, *, least: int, steps: int, limits: Limits) -> Found:
+    """A repair, with the moves that are proved; `least`: how few are proved on the room that was left."""
+    count, lacks = moves_in(best), _lacks_room(room, of)
+    least = min(least, count)
     if least and lacks.any():
-        least = min(_least_alone(room, at, below=count, limits=limits), count)
-    return Found(best, count, least, search.steps, room.site_of[at][lacks])
+        least = min(_least_alone(room, of.at, below=count, limits=limits), count)
+    return Found(best, count, least, steps, room.site_of[of.at][lacks])
 
 
 @dataclass(slots=True)

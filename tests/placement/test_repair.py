@@ -2,10 +2,11 @@ import itertools
 import random
 
 import pytest
+from msgspec import structs
 
 from graph.kinds import Component, Deployment, Site
 from graph.kinds.geography import LatencyTarget, Place
-from graph.kinds.policy import ComponentPolicy, Division, PlacementPolicy, SiteSelector
+from graph.kinds.policy import ComponentPolicy, Division, PlacementPolicy, SiteSelector, Term
 from graph.refusal import InvalidInput
 from placement.repair import Hit, Repair, repair
 from placement.solve.model import Limits
@@ -407,3 +408,65 @@ def test_of_units_that_do_not_fit_together_the_one_that_may_goes_elsewhere():
         assert sorted(placed(mended)) == sorted([shared.id, other.id])
         assert mended.verdict.feasible is (mended.moves > 0)
         assert found.moves == 2
+
+
+def test_several_new_sites_that_serve_all_together_are_no_more_moves_than_there_are_of_them():
+    # Both of web are lost. No site near what stays of db serves all places, but two do; the site that serves the most is
+    # none of these, and with it there are three.
+    build = Builder()
+    old, older, left, right, middle, hub = (build.site() for _ in range(6))
+    places = [build.site(nodes=0, cluster=False) for _ in range(6)]
+    for site, served in ((old, places), (left, places[:3]), (right, places[3:]), (middle, places[1:5])):
+        build.link(site, hub, 5.0)
+        for one in served:
+            build.link(site, one, 1.0)
+    web, db = build.component(name="web"), build.component(name="db")
+    policy = PlacementPolicy(
+        latency=near(*places, within_ms=2.0),
+        min_sites=2,
+        components=[ComponentPolicy(component="db", apart=True, serves=["web"], within_ms=6.0)],
+    )
+    deployment = running(build, web, old, older)
+    [node] = build.view.ids("Node", "site_id", hub.id)
+    build.release(db, hub, {node: 1}, deployment_id=deployment.id)
+    for limits in (None, HEURISTIC):
+        given = hit(build, deployment, web, db, policy=policy, lost=(old, older))
+        [one] = repair([given], limits=limits).repairs
+        assert one.least <= 2
+        if limits is None:
+            assert (one.moves, one.proved) == (2, True)
+            assert placed(one) == [left.id, right.id, hub.id]
+
+
+def test_what_is_found_only_after_many_sites_are_crowded_leaves_where_it_is_what_can_stay():
+    # db lost its site, and where web is there is no room for it, so both move to one site. At most sites both do not fit,
+    # which is found out site by site, more often than a repair tries. The cache would be cheaper elsewhere, and stays.
+    build = Builder()
+    web, db, cache = (build.component(name=name) for name in ("web", "db", "cache"))
+    lost, front, store = (build.site(node={"capacity": amount(1000)}, price_per_core_hour=9.0) for _ in range(3))
+    build.link(lost, front, 0.5)
+    cheap = build.site(node={"capacity": amount(1000)}, price_per_core_hour=0.5)
+    for _ in range(8):
+        build.site(node={"capacity": amount(1500)}, price_per_core_hour=1.0)
+    roomy = build.site(node={"capacity": amount(2000, 2 << 30)}, price_per_core_hour=2.0)
+    without_cheap = SiteSelector(excluded_site_ids=[cheap.id])
+    policy = PlacementPolicy(
+        objective=[[Term.PRICE]],
+        components=[
+            ComponentPolicy(component="db", apart=True, serves=["web"], within_ms=1.0, sites=without_cheap),
+            ComponentPolicy(component="cache", apart=True, sites=SiteSelector(site_ids=[store.id, cheap.id])),
+        ],
+    )
+    deployment = build.deployment()
+    for component, site in ((web, front), (db, lost), (cache, store)):
+        [node] = build.view.ids("Node", "site_id", site.id)
+        build.release(component, site, {node: 1}, deployment_id=deployment.id)
+    problem = build.problem(
+        web,
+        db,
+        cache,
+        policy=structs.replace(policy, sites=SiteSelector(excluded_site_ids=[lost.id])),
+        excluding_deployment_id=deployment.id,
+    )
+    [one] = repair([Hit(deployment.id, problem)]).repairs
+    assert (one.moves, placed(one)) == (2, [store.id, roomy.id])
