@@ -12,7 +12,7 @@ from placement.placements import Layout
 from placement.problem import Problem
 from placement.solve.model import Broken, Choice
 from placement.unmet import limit_of
-from placement.wording import counted, listed, number, told_apart
+from placement.wording import beyond, counted, listed, number, told_apart
 
 _SERVES = {
     "latency": "is in time for",
@@ -34,7 +34,7 @@ def conflicts_of(made: Modelled, choice: Choice, unmet: Sequence[UnmetTarget]) -
             continue
         whose = made.units[one.unit] if one.unit < len(made.units) else None
         of = f" for {whose.words.name}" if whose is not None and len(made.units) > 1 else ""
-        found.append(_REASONS[one.rule](made, one, unmet, of))
+        found.append(_clients(made, one, unmet, choice) if one.rule == "clients" else _REASONS[one.rule](made, one, of))
     return found
 
 
@@ -91,7 +91,7 @@ def against(problem: Problem, layout: Layout | None, *, dearest: float | None) -
     return found
 
 
-def _no_site(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+def _no_site(made: Modelled, broken: Broken, of: str) -> Reason:
     screening, problem = made.screenings[broken.unit], made.problem
     counts = [(name, int(refused.sum())) for name, refused in screening.refused.items() if refused.any()]
     said = ", ".join(f"{name} refuses {count}" for name, count in sorted(counts, key=lambda one: (-one[1], one[0])))
@@ -99,26 +99,29 @@ def _no_site(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
     return Reason(rule="no_site", need=number(max(broken.need, 1)), have="0", unit="sites", message=message)
 
 
-def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
-    places = len(made.problem.targets)
-    most = made.model.units[broken.unit].max_open
-    clients = made.model.units[broken.unit].clients
-    if most is not None and clients is not None and (np.diff(clients.cost.indptr) > 0).all():
+def _clients(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], choice: Choice) -> Reason:
+    unit = made.model.units[broken.unit]
+    places, most, named = len(made.problem.targets), unit.max_open, _places(unmet)
+    each_could = unit.clients is not None and bool((np.diff(unit.clients.cost.indptr) > 0).all())
+    # Whether it is the number of sites that leaves them out, and not another word.
+    full = most is not None and len(choice.open[broken.unit]) >= most
+    if each_could and most is not None and full and (not choice.conflict or "max_sites" in choice.conflict):
         return Reason(
             rule="max_sites",
             need=str(most + 1),
             have=str(most),
             unit="sites",
-            message=f"at most {counted(most, 'site')} {'leaves' if most == 1 else 'leave'} out "
-            f"{_places(unmet)}, though each could be served",
+            message=f"at most {counted(most, 'site')} {'leaves' if most == 1 else 'leave'} out {named}, "
+            "though each could be served",
         )
     rule = limit_of(unmet)
+    none = "no choice was found that keeps the rest and" if each_could else "no choice of sites that pass"
     return Reason(
         rule=rule,
         need=str(places),
         have=str(places - len(unmet)),
         unit="places",
-        message=f"no choice of sites that pass {_SERVES[rule]} {_places(unmet)}",
+        message=f"{none} {_SERVES[rule]} {named}",
     )
 
 
@@ -127,7 +130,7 @@ def _places(unmet: Sequence[UnmetTarget]) -> str:
     return listed((one.place for one in unmet), between=", ")
 
 
-def _min_sites(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+def _min_sites(made: Modelled, broken: Broken, of: str) -> Reason:
     passed = int(np.count_nonzero(made.screenings[broken.unit].passed))
     wanted = f"at least {counted(int(broken.need), 'site')}{of} {'is' if broken.need == 1 else 'are'} wanted"
     pass_all = f"{counted(passed, 'site')} {'passes' if passed == 1 else 'pass'} every rule"
@@ -137,18 +140,18 @@ def _min_sites(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of:
     return _counted("min_sites", broken, "sites", f"{wanted}; {pass_all}{found}")
 
 
-def _max_sites(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+def _max_sites(made: Modelled, broken: Broken, of: str) -> Reason:
     return _counted(
         "max_sites", broken, "sites", f"no choice{of} keeps the rest with at most {counted(int(broken.need), 'site')}"
     )
 
 
-def _group(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+def _group(made: Modelled, broken: Broken, of: str) -> Reason:
     wanted = f"{counted(int(broken.need), 'site')} {'is' if broken.need == 1 else 'are'} wanted"
     return _counted("group", broken, "sites", f"{broken.label}: {wanted}, {broken.have:g} can be chosen")
 
 
-def _spread(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+def _spread(made: Modelled, broken: Broken, of: str) -> Reason:
     # What has too many sites in a domain names it.
     noun = "site" if broken.items else "domain"
     few = broken.have < broken.need
@@ -159,7 +162,7 @@ def _spread(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: st
     return _counted("spread", broken, f"{noun}s", f"{broken.label}: {wanted} {are}, {broken.have:g} found")
 
 
-def _ceiling(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+def _ceiling(made: Modelled, broken: Broken, of: str) -> Reason:
     moved = broken.label == "max_moves"
     need, have = _ceiling_words(broken.have, broken.need)
     unit, message = "price units/h", f"it may cost at most {need} price units/h, and the least found is {have}"
@@ -171,30 +174,29 @@ def _ceiling(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: s
     return Reason(rule=broken.label or broken.rule, need=need, have=have, unit=unit, message=message)
 
 
-def _total(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+def _total(made: Modelled, broken: Broken, of: str) -> Reason:
     share = broken.have / broken.need if broken.need else 1.0
     without = f"no choice{of} was found that keeps the rest and has room for all replicas"
     return Reason(
         rule="total",
         need="1",
-        have=f"{share:.3f}",
+        have=beyond(share, 1.0, digits=3),
         unit="share of the replicas",
-        message=f"{without}; the nearest has room for {share:.0%}",
+        message=f"{without}; the nearest has room for {beyond(100.0 * share, 100.0, digits=0)}%",
         untold=without,
     )
 
 
-def _serves(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+def _serves(made: Modelled, broken: Broken, of: str) -> Reason:
     return _counted("serves", broken, "sites", f"{broken.label}: that holds for no choice that was found")
 
 
-def _never_with(made: Modelled, broken: Broken, unmet: Sequence[UnmetTarget], of: str) -> Reason:
+def _never_with(made: Modelled, broken: Broken, of: str) -> Reason:
     return _counted("never_with", broken, "sites", f"{broken.label}: no choice was found in which they share no site")
 
 
 _REASONS = {
     "no_site": _no_site,
-    "clients": _clients,
     "min_sites": _min_sites,
     "max_sites": _max_sites,
     "group": _group,

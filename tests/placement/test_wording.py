@@ -294,6 +294,15 @@ OF_THE_WHOLE: dict[str, tuple[Callable[[Two], PlacementPolicy], dict[str, int], 
         {},
         "at most 1 site leaves out far, though each could be served",
     ),
+    "places and a price": (
+        lambda two: P(
+            max_sites=5,
+            max_price_per_hour=1.5,
+            latency=[LatencyTarget(place=Place(site_id=one.id), within_ms=1.0) for one in (two.near, two.far)],
+        ),
+        {},
+        "no choice was found that keeps the rest and is in time for far",
+    ),
     "spread": (
         lambda two: P(spread=[Spread(by=SpreadBy.SITE, min_domains=3)]),
         {},
