@@ -19,7 +19,7 @@ from placement.arrays import Floats, Mask
 from placement.solve.highs import relaxed, solved
 from placement.solve.model import Model
 from placement.solve.program import COMPOSED, MEANING, Program, pairs, program
-from placement.stopping import look
+from placement.stopping import Stop, look
 
 MAX_PAIRS = 400_000
 """Pairs in reach of a model that is looked at."""
@@ -50,14 +50,14 @@ def irreducible(model: Model) -> tuple[str, ...]:
 
     def broken(kept: set[int]) -> set[int] | None:
         look(model.limits.stop)
-        return _elastic(rows, _kept_rows(rows, kept, sources), sources)
+        return _elastic(rows, _kept_rows(rows, kept, sources), sources, stop=model.limits.stop)
 
     found = _filtered(everything, broken)
     if model.candidates <= min(MAX_CANDIDATES, model.limits.exact_candidates):
         # Of what the relaxation needs together, less may do for whole sites.
         def impossible(kept: set[int]) -> set[int] | None:
             look(model.limits.stop)
-            return _exactly(rows, kept, sources)
+            return _exactly(rows, kept, sources, stop=model.limits.stop)
 
         exactly = _filtered(found or everything, impossible, certain=True)
         found = found if exactly is None else exactly
@@ -101,7 +101,7 @@ def _kept_rows(rows: Program, kept: set[int], sources: set[int]) -> Mask:
     return found
 
 
-def _elastic(rows: Program, which: Mask, sources: set[int]) -> set[int] | None:
+def _elastic(rows: Program, which: Mask, sources: set[int], *, stop: Stop | None) -> set[int] | None:
     """The elements of rows that alone prove that not all rows can be kept."""
     some = rows.only(np.flatnonzero(which))
     elastic = np.flatnonzero(some.elements != MEANING)
@@ -129,7 +129,7 @@ def _elastic(rows: Program, which: Mask, sources: set[int]) -> set[int] | None:
         extras=rows.extras,
     )
     objective: Floats = np.append(np.zeros(rows.columns), np.ones(count))
-    answer = relaxed(loose, objective)
+    answer = relaxed(loose, objective, stop=stop)
     if not answer.feasible or answer.value <= BROKEN or answer.duals is None:
         return None
     proving = some.elements[np.abs(answer.duals) > 1e-9]
@@ -137,10 +137,10 @@ def _elastic(rows: Program, which: Mask, sources: set[int]) -> set[int] | None:
     return found | sources if (proving == COMPOSED).any() else found
 
 
-def _exactly(rows: Program, kept: set[int], sources: set[int]) -> set[int] | None:
+def _exactly(rows: Program, kept: set[int], sources: set[int], *, stop: Stop | None) -> set[int] | None:
     """The elements when it is proved that not all can be kept."""
     some = rows.only(np.flatnonzero(_kept_rows(rows, kept, sources)))
-    status = solved(some, np.zeros(rows.columns), nodes=EXACT_NODES).status
+    status = solved(some, np.zeros(rows.columns), nodes=EXACT_NODES, stop=stop).status
     if status == "infeasible":
         return kept
     return None if status == "optimal" else {UNKNOWN}

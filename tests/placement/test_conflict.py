@@ -14,7 +14,8 @@ from tiny_models import best_by_force, tiny_model
 
 from placement.solve import conflict
 from placement.solve.conflict import irreducible
-from placement.solve.model import Apart, Budget, Clients, Domains, Group, Model, Serving, Unit
+from placement.solve.model import Apart, Budget, Clients, Domains, Group, Limits, Model, Serving, Unit
+from placement.stopping import Stop, Stopped
 
 
 def only(model: Model, names: set[str]) -> Model:
@@ -149,3 +150,22 @@ def test_nothing_is_said_of_a_model_that_is_too_large(monkeypatch: pytest.Monkey
 def test_nothing_is_said_when_the_questions_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conflict, "MAX_QUESTIONS", 1)
     assert irreducible(CASES["more sites than allowed"][0]) == ()
+
+
+def test_a_question_that_nobody_waits_for_is_given_up_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Stop):
+        """Asked for once it was looked at."""
+
+        looks = 0
+
+        @property
+        def asked(self) -> bool:
+            self.looks += 1
+            return self.looks > 1
+
+    # One question, and too many candidates for another of whole sites.
+    monkeypatch.setattr(conflict, "MAX_QUESTIONS", 1)
+    monkeypatch.setattr(conflict, "MAX_CANDIDATES", 0)
+    model = replace(CASES["more sites than allowed"][0], limits=Limits(stop=Late()))
+    with pytest.raises(Stopped):
+        irreducible(model)
