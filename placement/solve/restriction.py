@@ -8,8 +8,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Ints
+from placement.solve.entries import columns_of
 from placement.solve.evaluation import rows_of
-from placement.solve.model import Budget, Choice, Domains, Group, Model, Serving, Unit
+from placement.solve.model import Budget, Choice, Domains, Group, Model, Serving, Unit, nobody
 
 
 def restricted(model: Model, among: tuple[Ints, ...]) -> Model:
@@ -17,13 +18,12 @@ def restricted(model: Model, among: tuple[Ints, ...]) -> Model:
 
     A choice of it, as candidates of the whole model, costs the same there and keeps the same.
     """
-    places = tuple(_places(unit.count, kept) for unit, kept in zip(model.units, among, strict=True))
-    units = tuple(_unit(unit, kept, place) for unit, kept, place in zip(model.units, among, places, strict=True))
+    units = tuple(_unit(unit, kept) for unit, kept in zip(model.units, among, strict=True))
     serving = tuple(
         Serving(
             server=one.server,
             client=one.client,
-            reach=_columns(rows_of(one.reach, among[one.client]), places[one.server], len(among[one.server])),
+            reach=_columns(_rows(one.reach, among[one.client]), among[one.server]),
             tier=one.tier,
             label=one.label,
         )
@@ -33,8 +33,9 @@ def restricted(model: Model, among: tuple[Ints, ...]) -> Model:
         Budget(tuple(amounts[kept] for amounts, kept in zip(one.amounts, among, strict=True)), one.most, one.label)
         for one in model.budgets
     )
+    first = _places(model.units[0].count, among[0]) if model.alternatives else nobody()
     alternatives = tuple(
-        tuple(tuple(_group(group, places[0]) for group in alternative) for alternative in entry)
+        tuple(tuple(_group(group, first) for group in alternative) for alternative in entry)
         for entry in model.alternatives
     )
     return replace(model, units=units, serving=serving, budgets=budgets, alternatives=alternatives, start=None)
@@ -45,13 +46,13 @@ def numbered_among(choice: Choice, among: tuple[Ints, ...]) -> Choice:
     return replace(choice, open=tuple(np.searchsorted(kept, one) for kept, one in zip(among, choice.open, strict=True)))
 
 
-def _unit(unit: Unit, kept: Ints, place: Ints) -> Unit:
-    clients = unit.clients
+def _unit(unit: Unit, kept: Ints) -> Unit:
+    clients, place = unit.clients, _places(unit.count, kept)
     return replace(
         unit,
         sites=unit.sites[kept],
         open_cost=unit.open_cost[:, kept],
-        clients=None if clients is None else replace(clients, cost=_columns(clients.cost, place, len(kept))),
+        clients=None if clients is None else replace(clients, cost=_columns(clients.cost, kept)),
         groups=tuple(_group(group, place) for group in unit.groups),
         domains=tuple(_domains(one, kept) for one in unit.domains),
         room=None if unit.room is None else unit.room[kept],
@@ -74,9 +75,11 @@ def _places(count: int, kept: Ints) -> Ints:
     return place
 
 
-def _columns(matrix: csr_array, place: Ints, count: int) -> csr_array:
-    """The columns that have a place, zeros included."""
-    column = place.take(matrix.indices)
-    there = np.flatnonzero(column >= 0)
-    starts = np.searchsorted(there, matrix.indptr)
-    return csr_array((matrix.data.take(there), column.take(there), starts), shape=(matrix.shape[0], count))
+def _columns(matrix: csr_array, kept: Ints) -> csr_array:
+    """Some columns; of all of them the matrix itself, for there may be millions of entries."""
+    return matrix if len(kept) == matrix.shape[1] else columns_of(matrix, kept)
+
+
+def _rows(matrix: csr_array, kept: Ints) -> csr_array:
+    """Some rows; of all of them the matrix itself."""
+    return matrix if len(kept) == matrix.shape[0] else rows_of(matrix, kept)
