@@ -196,7 +196,7 @@ def _again(batch: Batch, at: int, limits: Limits) -> None:
 
 def _told(batch: Batch, asked: Sequence[Asked], steps: int) -> Together:
     """What was found. Each choice is one on what all the others leave, so that its words are about the batch in the end."""
-    placed, missing, cost = {}, [], batch.cost()
+    placed, missing = {}, []
     steps += batch.decided
     for at in batch.order:
         one = batch.leave(at)
@@ -212,4 +212,4 @@ def _told(batch: Batch, asked: Sequence[Asked], steps: int) -> Together:
         else:
             limits = FINE if at in batch.alone else None
             missing.append(NotPlaced(asked[at].id, decide(batch.room.left(at), limits=limits), at in batch.alone))
-    return Together(placed, tuple(missing), cost, steps)
+    return Together(placed, tuple(missing), batch.cost(), steps)

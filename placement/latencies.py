@@ -58,7 +58,8 @@ class Latencies:
         """Bytes of what was asked for already."""
         memo = self.memo
         found = sum(one.nbytes for one in memo.by_site or ()) + sum(one.nbytes for one in memo.closest or ())
-        return found + sum(one.nbytes for one in memo.rows.values())
+        # Another thread may add some meanwhile: what there is is taken at once.
+        return found + sum(one.nbytes for one in tuple(memo.rows.values()))
 
     @property
     def by_time(self) -> bool:

@@ -83,7 +83,7 @@ def listed(
             members = group.members
             chosen[members[least(promised[members], group.at_least + SPARE)]] = True
     for spread in unit.domains:
-        _some_of_each(spread.domain, promised, chosen, most=most)
+        _some_of_each(spread.domain, promised, chosen, most=max(most // 2, spread.min_domains + SPARE))
     if unit.room is not None:
         _room(unit.room, unit.total, promised, chosen)
     for amounts in budgets:
@@ -151,13 +151,13 @@ def save(indptr: Numbers, indices: Small, cost: Row, rows: Numbers, share: Row, 
 
 
 def _some_of_each(domain: Ints, promised: Floats, chosen: Mask, *, most: int) -> None:
-    """Chooses the best of each domain, as many of each as half the list has room for."""
+    """Chooses the best of each domain, so many in all: as many of each as that has room for, and one at least."""
     order = np.lexsort((promised, domain))
     begin = np.flatnonzero(np.diff(domain[order], prepend=-1))
     rank = np.arange(len(order)) - np.repeat(begin, np.diff(begin, append=len(order)))
-    each = max(1, most // 2 // len(begin))
+    each = max(1, most // len(begin))
     best = order[rank < each]
-    chosen[best[least(promised[best], max(most // 2, 1))]] = True
+    chosen[best[least(promised[best], max(most, 1))]] = True
 
 
 def _room(room: Ints, total: int, promised: Floats, chosen: Mask) -> None:

@@ -230,3 +230,21 @@ def test_the_same_batch_has_the_same_answer_in_any_order(seed):
         name: one.whole() for name, one in second.placed.items()
     }
     assert (first.cost, first.iterations) == (second.cost, second.iterations)
+
+
+def test_what_a_batch_costs_is_what_its_decisions_say():
+    # Each uses more of the nodes that the others run on, so what one cost when it was found is not what it costs at last.
+    build = Builder()
+    for price in (1.0, 2.0, 3.0):
+        build.site(nodes=2, price_per_core_hour=price)
+    component = build.component(resources=amount(1500))
+    policy = PlacementPolicy(objective=[[Term.PRICE, Term.HEADROOM]])
+    found = decide_together(
+        [
+            Asked(f"app_{n}", build.problem(component, policy=policy, replicas={component.name: 1 + n % 2}))
+            for n in range(8)
+        ]
+    )
+    assert len(found.placed) == 8
+    told = sum(one.objective.tiers[0].cost for one in found.placed.values())
+    assert found.cost == pytest.approx((told,))

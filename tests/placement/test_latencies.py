@@ -209,3 +209,21 @@ def test_places_taken_some_at_a_time_are_as_all_at_once(
         assert part.dtype == expected.dtype
         assert part.tolist() == expected.tolist()
     assert len(whole.column) > 40
+
+
+def test_what_it_holds_may_be_asked_while_more_is_searched(build: Builder) -> None:
+    site = build.site()
+    target = LatencyTarget(place=Place(site_id=site.id), within_ms=1.0)
+    _, found = latencies(build, Projection(build.view), [target, target])
+
+    class Row:
+        """While it is measured, what another thread searched for comes beside it."""
+
+        @property
+        def nbytes(self) -> int:
+            found.row(1)
+            return 8
+
+    found.memo.rows[0] = Row()  # type: ignore[assignment]  # stands in for an array
+    assert found.nbytes_held == 8
+    assert found.nbytes_held > 8

@@ -170,3 +170,13 @@ def test_the_answer_is_the_same_in_a_process_with_other_hashes() -> None:
     here = solve(large(5))
     answers.add(f"{[one.tolist() for one in here.open]} {here.cost.tolist()} {here.iterations}\n")
     assert len(answers) == 1
+
+
+@pytest.mark.parametrize("limits", [NO_CORE, Limits(exact_candidates=0)], ids=["searches", "core"])
+def test_as_many_domains_as_are_asked_for_are_found_among_many_candidates(limits: Limits) -> None:
+    count, domains = 1_200, 400
+    costs = 1.0 + np.arange(count) % 7
+    spread = Domains(np.arange(count), min_domains=domains)
+    found = solve(Model((unit(costs.tolist(), domains=(spread,)),), 1, limits=limits))
+    assert found.feasible
+    assert found.cost[0] == np.sort(costs)[:domains].sum()
