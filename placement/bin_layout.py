@@ -18,6 +18,7 @@ from placement.arrays import Floats, Ints, Mask
 from placement.clusters import ClusterState
 from placement.inventory import Inventory
 from placement.kept import Kept, Shelf
+from placement.packed import Packed
 from placement.visibility import Visible
 
 Column: TypeAlias = np.ndarray[Any, Any]
@@ -47,6 +48,10 @@ class Layout:
     """Amounts with those of accelerator models, of which few are asked for."""
     masks: Kept
     """What few words leave out, and many components have."""
+    packed: Kept
+    """By amounts that are free: what was packed into them."""
+    shelf: Shelf
+    """Where all of it is kept."""
 
     def of(self, column: Column) -> Column:
         """A column of the inventory by bin; its last axis is the inventory's rows."""
@@ -77,6 +82,10 @@ class Layout:
         """The bins that are not among those of the inventory's nodes that match something."""
         found: Mask = self.masks.get((matching,), lambda: ~self.picked(matching))
         return found
+
+    def packed_into(self, free: Ints, unplaced: Ints) -> Packed:
+        """What was packed into these amounts, which are never written to; free: (resources, bins)."""
+        return self.packed.get((free, unplaced), lambda: Packed(free.T, unplaced, self.shelf))
 
     def picked(self, column: Column) -> Column:
         """The same, for a column that is not there again."""
@@ -131,6 +140,8 @@ def layout_of(
         taken=Kept(shelf, most=12),
         stacked=Kept(shelf, most=8),
         masks=Kept(shelf, most=32),
+        packed=Kept(shelf, most=8),
+        shelf=shelf,
     )
 
 

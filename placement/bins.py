@@ -7,9 +7,10 @@ them once while they hold. The use of the deployment that is decided on is taken
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,7 +20,10 @@ from placement.bin_layout import Column, Layout
 from placement.inventory import Inventory
 from placement.needs import ComponentNeed
 from placement.nodes import RESOURCES, NodeColumns
+from placement.packed import Packed
 from placement.shares import Use
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,17 @@ class Bins:
     """(sites + 1): where each site's bins begin."""
     typical: Floats
     """(resources,): what a bin has on average."""
+    packed: Packed | None = None
+    """What was packed into these amounts already; None: no other decision has them."""
+
+    def once(self, made_of: tuple[object, ...], make: Callable[[], T]) -> T:
+        """What `make` gives of these amounts and of what else it is made of (see `Packed.get`): made once for all decisions
+        that have the same."""
+        packed = self.packed
+        # With other amounts in the place of these it would be another's.
+        if packed is None or packed.free is not self.free or packed.unplaced is not self.unplaced:
+            return make()
+        return packed.get(made_of, make)
 
     def of_site(self, site: int) -> slice:
         """The bins of a site."""
@@ -112,6 +127,7 @@ class Bins:
             node=self.node[rows],
             free=np.asfortranarray(self.free[rows]),
             usable=self.usable[rows],
+            packed=None,
             group_site=self.group_site[groups],
             group_cluster=tuple(self.group_cluster[one] for one in groups.tolist()),
         )
@@ -151,9 +167,12 @@ def bins_of(
         free, usable, typical = layout.stacked.get(made_of, make)
     unplaced, unsure = _unplaced(inventory, layout, rows, models)
     without = _Without(uses, inventory, models, excluding_deployment_id)
+    packed = None
     if without:
         free, unplaced = without.applied(layout, rows, free, unplaced)
         unsure = some_used(unplaced)
+    else:
+        packed = layout.packed_into(free, unplaced)
     return Bins(
         resources=(*RESOURCES, *models),
         site=layout.site,
@@ -161,7 +180,7 @@ def bins_of(
         starts=layout.starts,
         node=layout.node,
         node_ids=nodes.ids,
-        free=free.T,
+        free=free.T if packed is None else packed.free,
         usable=usable.T,
         cordoned=layout.of(nodes.cordoned),
         not_ready=layout.of(nodes.not_ready),
@@ -177,6 +196,7 @@ def bins_of(
         unsure=unsure,
         first=layout.first,
         typical=typical,
+        packed=packed,
     )
 
 

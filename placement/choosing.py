@@ -189,7 +189,7 @@ class Choosing:
             if made.narrow and limits.core_candidates:
                 # What its relaxation says is where to look, and that is looked at: its own choices are not searched for.
                 first = replace(_narrow(limits), mip_nodes=0, dives=False)
-            choice = solve(replace(made.model, limits=first))
+            choice = solve(made.model if first is limits else replace(made.model, limits=first))
             self.iterations += choice.iterations
             if made.narrow and choice.feasible and made.model.limits.core_candidates:
                 made, choice = self._around(made, choice)

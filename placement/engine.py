@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from placement.arrays import Floats, Ints
+from placement.arrays import Floats
 from placement.choosing import Choosing
 from placement.conflicts import IN_WORDS, against, conflicts_of
 from placement.decision import Objective, PlacementStatus, Reason, SitePlacement, Tier
@@ -132,10 +132,9 @@ def _objective(
     problem, first = made.problem, layout.rows[0]
     latency = problem.latency.to(first)[1] if problem.targets and len(first) else np.empty(0)
     bounds = [None] * made.model.tiers if loose or choice.bound is None else choice.bound.tolist()
-    everywhere: list[Ints] = [rows for rows in layout.rows if len(rows)]
     costs = _costs_of_shares(made, layout, placements) if layout.own else choice.cost
     return Objective(
-        sites=len(np.unique(np.concatenate(everywhere))) if everywhere else 0,
+        sites=len(placements),
         score=float(costs[made.preferences :].sum()),
         price_per_hour=price_of(made, layout),
         mean_latency_ms=float((latency * made.demand).sum()) if len(latency) else None,

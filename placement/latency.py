@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from graph.identifiers import NAME_MAX_LENGTH
 from graph.kinds import Region, Site
-from graph.kinds.policy import LatencyTarget, Place
+from graph.kinds.policy import LatencyTarget
 from graph.refusal import InvalidInput, NotFound
 from graph.spatial import EARTH_RADIUS_KM, estimated_latency_ms, unit_vectors
 from graph.values import Position
@@ -73,29 +73,30 @@ def _target(reader: Reader, wanted: LatencyTarget, n: int, *, tenant_id: str | N
             remedy="give milliseconds, one way",
             path=f"{path}[{n}].withinMs",
         )
-    if (place.position is not None) + (place.site_id is not None) + (place.region_id is not None) != 1:
+    position, site_id, region_id = place.position, place.site_id, place.region_id
+    if (position is not None) + (site_id is not None) + (region_id is not None) != 1:
         raise InvalidInput(
             "a place is exactly one of a position, a site and a region",
             remedy="give one of position, siteId and regionId",
             path=f"{path}[{n}].place",
         )
-    if place.site_id is not None:
-        site = get_as(reader, Site, place.site_id)
+    if position is not None:
+        return _named(wanted, place.name or _name(position), position=position)
+    if site_id is not None:
+        site = get_as(reader, Site, site_id)
         if site is None or not is_seen_by(site, tenant_id):
-            raise NotFound("Site", place.site_id, path=f"{path}[{n}].place.siteId")
+            raise NotFound("Site", site_id, path=f"{path}[{n}].place.siteId")
         return _named(wanted, place.name or site.name, site_id=site.id)
-    if place.region_id is not None:
-        region = get_as(reader, Region, place.region_id)
-        if region is None or not is_seen_by(region, tenant_id):
-            raise NotFound("Region", place.region_id, path=f"{path}[{n}].place.regionId")
-        if region.centre is None:
-            raise InvalidInput(
-                f"region {region.name!r} has no centre to measure from",
-                remedy="give the region a centre, or name a position",
-                path=f"{path}[{n}].place.regionId",
-            )
-        return _named(wanted, place.name or region.name, position=region.centre, demand=region.demand or 1.0)
-    return _named(wanted, _name(place), position=place.position)
+    region = get_as(reader, Region, region_id)
+    if region is None or not is_seen_by(region, tenant_id):
+        raise NotFound("Region", str(region_id), path=f"{path}[{n}].place.regionId")
+    if region.centre is None:
+        raise InvalidInput(
+            f"region {region.name!r} has no centre to measure from",
+            remedy="give the region a centre, or name a position",
+            path=f"{path}[{n}].place.regionId",
+        )
+    return _named(wanted, place.name or region.name, position=region.centre, demand=region.demand or 1.0)
 
 
 def _named(
@@ -106,20 +107,21 @@ def _named(
     site_id: str | None = None,
     demand: float = 1.0,
 ) -> Target:
+    own = wanted.demand
     return Target(
         # A policy may call it what it likes, and it is said of every site that is too far from it.
-        place=shortened(name, most=NAME_MAX_LENGTH),
-        within_ms=wanted.within_ms,
-        position=position,
-        site_id=site_id,
-        demand=demand if wanted.demand is None else wanted.demand,
-        min_bandwidth_mbps=wanted.min_bandwidth_mbps,
+        name if len(name) <= NAME_MAX_LENGTH else shortened(name, most=NAME_MAX_LENGTH),
+        wanted.within_ms,
+        position,
+        site_id,
+        demand if own is None else own,
+        None,
+        wanted.min_bandwidth_mbps,
     )
 
 
-def _name(place: Place) -> str:
-    assert place.position is not None
-    return place.name or f"{place.position.latitude:.4f}, {place.position.longitude:.4f}"
+def _name(position: Position) -> str:
+    return f"{position.latitude:.4f}, {position.longitude:.4f}"
 
 
 class EntryPoints:

@@ -6,13 +6,11 @@ What goes on which node is told of the few sites that are chosen, and found out 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from placement.arrays import Ints, Mask
 from placement.bins import Bins
-from placement.compiled import Flags, FlagTable, Numbers, NumberTable, kernel, part
+from placement.compiled import Flags, Numbers, NumberTable, kernel, part
 from placement.filling import NO_LIMIT
 from placement.needs import ComponentNeed
 
@@ -71,58 +69,6 @@ def packed_alone(
     )
 
 
-def packed_each(
-    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], sites: int
-) -> list[tuple[Ints, Mask, Ints]]:
-    """The same of each of several components as if it were the only one; nodes are read once for all of them."""
-    masks = list({id(one): one for one in eligible}.values())
-    which = {id(one): at for at, one in enumerate(masks)}
-    placed, fits, chosen = _packed_each(
-        np.ascontiguousarray(bins.free.T),
-        bins.starts,
-        bins.group_site,
-        np.array([one.need for one in components], dtype=np.int64),
-        np.array([most_on_one(one) for one in components], dtype=np.int64),
-        np.array([one.replicas for one in components], dtype=np.int64),
-        masks[0][None, :] if len(masks) == 1 else np.stack(masks),
-        np.array([which[id(one)] for one in eligible], dtype=np.int64),
-        sites,
-    )
-    return list(zip(placed, fits, chosen, strict=True))
-
-
-@kernel
-def _packed_each(
-    free: NumberTable,
-    starts: Numbers,
-    group_site: Numbers,
-    need: NumberTable,
-    most: Numbers,
-    wanted: Numbers,
-    eligible: FlagTable,
-    mask_of: Numbers,
-    sites: int,
-) -> tuple[NumberTable, FlagTable, NumberTable]:
-    components = len(wanted)
-    placed, fits = np.zeros((components, sites), dtype=np.int64), np.zeros((components, sites), dtype=np.bool_)
-    chosen = np.full((components, sites), -1, dtype=np.int64)
-    for group in range(len(group_site)):
-        site, begin, end = np.uint64(group_site[group]), np.uint64(starts[group]), np.uint64(starts[group + 1])
-        for at in range(components):
-            if fits[at, site]:
-                continue
-            count, lacking, mask = 0, wanted[at], np.uint64(mask_of[at])
-            for row in range(begin, end):
-                if lacking <= 0:
-                    break
-                if eligible[mask, row]:
-                    some = _fit(free, need, at, row, min(lacking, most[at]))
-                    count, lacking = count + some, lacking - some
-            if chosen[at, site] < 0 or count > placed[at, site] or lacking <= 0:
-                chosen[at, site], placed[at, site], fits[at, site] = group, count, lacking <= 0
-    return placed, fits, chosen
-
-
 @kernel
 def _packed(
     free: NumberTable,
@@ -138,20 +84,21 @@ def _packed(
     placed, fits = np.zeros(sites, dtype=np.int64), np.zeros(sites, dtype=np.bool_)
     chosen = np.full(sites, -1, dtype=np.int64)
     for group in range(len(group_site)):
-        site = group_site[group]
+        site = np.uint64(group_site[group])
         if fits[site]:
             continue
-        count = 0
+        count, lacking = 0, wanted[site]
         if among[site]:
-            for row in range(starts[group], starts[group + 1]):
-                if count >= wanted[site]:
+            for row in range(np.uint64(starts[group]), np.uint64(starts[group + 1])):
+                if lacking <= 0:
                     break
                 if eligible[row]:
-                    count += _fit(free, need, 0, row, min(wanted[site] - count, most))
+                    some = _fit(free, need, 0, row, min(lacking, most))
+                    count, lacking = count + some, lacking - some
+        whole = among[site] and lacking <= 0
         # The first group that takes all, else the first of those that take most.
-        if chosen[site] < 0 or count > placed[site] or (among[site] and count >= wanted[site]):
-            chosen[site], placed[site] = group, count
-            fits[site] = among[site] and count >= wanted[site]
+        if chosen[site] < 0 or count > placed[site] or whole:
+            chosen[site], placed[site], fits[site] = group, count, whole
     return placed, fits, chosen
 
 

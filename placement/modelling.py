@@ -54,9 +54,12 @@ class Measured:
 
     @property
     def cost(self) -> Floats:
-        """(candidates,) what each costs by it."""
-        found: Floats = self.values / self.score.scale * self.weight
-        return found
+        """(candidates,) what each costs by it; not to be written to."""
+        found, scale, weight = self.values, self.score.scale, self.weight
+        # Nothing of the size of all candidates is made where it would be the same.
+        if scale != 1.0:
+            found = found / scale
+        return found if weight == 1.0 else found * weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +241,7 @@ def _cut(
         if start is not None:
             start = tuple(np.searchsorted(mine, one) for mine, one in zip(kept, start, strict=True))
         measured = tuple(
-            tuple(replace(one, values=one.values[mine]) for one in found)
+            tuple(Measured(one.score, one.tier, one.weight, one.values[mine]) for one in found)
             for mine, found in zip(kept, measured, strict=True)
         )
         rooms = tuple(room[:, mine] for mine, room in zip(kept, rooms, strict=True))

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array
 
+from placement.altered import altered
 from placement.arrays import Floats, Ints, Mask
 from placement.reaches import Reaches
 from placement.solve.dealing import turns
@@ -134,7 +135,7 @@ def cut(unit: Unit, kept: Ints) -> Unit:
     if len(kept) == unit.count:
         return unit
     clients = unit.clients
-    return replace(
+    return altered(
         unit,
         sites=unit.sites[kept],
         open_cost=unit.open_cost[:, kept],

@@ -70,5 +70,7 @@ def needs_of(
 
 def needed_in_all(components: Sequence[ComponentNeed]) -> Floats:
     """What all replicas of all components need together, of each resource. As floats: sums may pass 64 bits."""
-    total: Floats = np.sum([one.need.astype(np.float64) * one.replicas for one in components], axis=0)
+    total: Floats = components[0].need.astype(np.float64) * components[0].replicas
+    for one in components[1:]:
+        total += one.need.astype(np.float64) * one.replicas
     return total

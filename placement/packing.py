@@ -20,7 +20,7 @@ from placement.arranging import arranged
 from placement.arrays import Floats, Ints, Mask
 from placement.bins import Bins, summed
 from placement.filling import Taken, filled, fit_in
-from placement.lone_packing import TakenByOne, packed_alone, packed_each
+from placement.lone_packing import TakenByOne, packed_alone
 from placement.needs import ComponentNeed
 
 
@@ -120,25 +120,6 @@ def pack(
     )
 
 
-def pack_each(
-    bins: Bins, components: Sequence[ComponentNeed], *, eligible: Sequence[Mask], sites: int
-) -> list[Packing]:
-    """Packs several components, each as if it were the only one."""
-    if not components:
-        return []
-    each = packed_each(bins, components, eligible=eligible, sites=sites)
-    return [
-        _of_one(
-            bins,
-            one,
-            found,
-            eligible=mask,
-            wanted=np.full(sites, one.replicas, dtype=np.int64),
-        )
-        for one, found, mask in zip(components, each, eligible, strict=True)
-    ]
-
-
 def _pack_one(
     bins: Bins,
     component: ComponentNeed,
@@ -150,26 +131,23 @@ def _pack_one(
 ) -> Packing:
     wanted = np.full(sites, component.replicas, dtype=np.int64) if replicas is None else replicas[0].copy()
     packed = np.ones(sites, dtype=bool) if among is None else among
-    found = packed_alone(bins, component, eligible=eligible, wanted=wanted, among=packed)
-    return _of_one(bins, component, found, eligible=eligible, wanted=wanted, among=among)
-
-
-def _of_one(
-    bins: Bins,
-    component: ComponentNeed,
-    found: tuple[Ints, Mask, Ints],
-    *,
-    eligible: Mask,
-    wanted: Ints,
-    among: Mask | None = None,
-) -> Packing:
-    placed, fits, group = found
+    placed, fits, group = packed_alone(bins, component, eligible=eligible, wanted=wanted, among=packed)
     fits = _and_in_all(fits, bins, [component], wanted[None, :], [eligible])
     if not component.replicas or (wanted == 0).any():
         none_wanted = wanted == 0
         fits = fits | (none_wanted if among is None else none_wanted & among)
     taken = TakenByOne(bins, component, eligible=eligible, wanted=wanted if among is None else wanted * among)
     return Packing(taken=taken, placed=placed[None, :], fits=fits, group=group, bins=bins, eligible=(eligible,))
+
+
+def packing_of_one(
+    bins: Bins, component: ComponentNeed, figures: tuple[Ints, Mask, Ints], *, eligible: Mask, sites: int
+) -> Packing:
+    """The packing of a single component at all sites, of which `placed`, `fits` and `group` are known."""
+    placed, fits, group = figures
+    wanted = np.full(sites, component.replicas, dtype=np.int64)
+    taken = TakenByOne(bins, component, eligible=eligible, wanted=wanted)
+    return Packing(taken=taken, placed=placed, fits=fits, group=group, bins=bins, eligible=(eligible,))
 
 
 def any_of(masks: Sequence[Mask]) -> Mask:
@@ -311,19 +289,35 @@ def _may_fit(
     return found
 
 
-def _orders(bins: Bins, components: Sequence[ComponentNeed]) -> list[list[int]]:
-    """Orders of the components: the largest first; the one that asks for most memory first; the longest list first."""
-    shares = [(one.need / np.maximum(bins.typical, 1.0)) for one in components]
+def first_order(bins: Bins, components: Sequence[ComponentNeed]) -> list[int]:
+    """The order of the components that is tried first: the largest before others, and what goes with others after them."""
+    return _after_others(components, _largest_first(_shares(bins, components), bins, components))
+
+
+def _shares(bins: Bins, components: Sequence[ComponentNeed]) -> list[Floats]:
+    """Of each component what a replica needs of each resource, as a share of what a bin has on average."""
+    typical = np.maximum(bins.typical, 1.0)
+    return [one.need / typical for one in components]
+
+
+def _largest_first(shares: Sequence[Floats], bins: Bins, components: Sequence[ComponentNeed]) -> list[int]:
     rare = len(bins.resources) > 3
 
     def largest(at: int) -> tuple[bool, bool, float, str]:
         scarce = rare and bool(components[at].need[3:].any())
         return not components[at].alone, not scarce, -float(shares[at].max()), components[at].id
 
+    return sorted(range(len(components)), key=largest)
+
+
+def _orders(bins: Bins, components: Sequence[ComponentNeed]) -> list[list[int]]:
+    """Orders of the components: the largest first; the one that asks for most memory first; the longest list first."""
+    shares = _shares(bins, components)
+
     def by_resource(resource: int) -> list[int]:
         return sorted(range(len(components)), key=lambda at: (-float(shares[at][resource]), components[at].id))
 
-    orders = [sorted(range(len(components)), key=largest), by_resource(0), by_resource(1)]
+    orders = [_largest_first(shares, bins, components), by_resource(0), by_resource(1)]
     if any(one.away_from for one in components):
         # Which is first decides who is left without a node: the other way round is another answer.
         orders += [one[::-1] for one in orders[:1]]

@@ -15,11 +15,12 @@ import numpy as np
 
 from graph.kinds.policy import Term
 from placement.arrays import Floats, Ints, Mask
-from placement.bins import summed
+from placement.bins import Bins, summed
 from placement.decision import ComponentPlacement, ScoreTerm, ServedPlace, SitePlacement
 from placement.division import Indivisible
+from placement.first_fit import Fitted, first_fitted
 from placement.modelling import Measured, Modelled
-from placement.packing import Packing, pack
+from placement.packing import Packing, first_order, pack
 from placement.problem import Problem
 from placement.scores.moves import moves
 from placement.scores.price import prices_of
@@ -65,7 +66,7 @@ def laid_out(made: Modelled, choice: Choice) -> Layout:
         return Layout(rows, replicas, assigned, cluster)
     divided = made.problem.policy.division is not None
     count = len(made.problem.components)
-    sites = np.unique(np.concatenate(rows)).astype(np.int64)
+    sites = np.array(sorted({row for one in rows for row in one.tolist()}), dtype=np.int64)
     wanted = np.zeros((count, len(sites)), dtype=np.int64)
     last = np.full(len(sites), -1, dtype=np.int64)
     bins = made.problem.bins
@@ -77,8 +78,15 @@ def laid_out(made: Modelled, choice: Choice) -> Layout:
             wanted[component, places] = replicas[at][n]
             eligible[component] = made.eligible(at, component)[there]
         last[places] = at
-    packing = pack(bins.of_sites(sites), made.problem.components, eligible=eligible, sites=len(sites), replicas=wanted)
-    listed = sites.tolist()
+    listed, components = sites.tolist(), made.problem.components
+    order = first_order(bins, components)
+    fitted = first_fitted(bins, components, sites, rows=there, eligible=eligible, wanted=wanted, order=order)
+    if fitted is not None:
+        _note_fitted(bins, fitted, listed, assigned)
+        groups = bins.group[bins.first[sites]].tolist()
+        cluster = {row: bins.group_cluster[group] for row, group in zip(listed, groups, strict=True)}
+        return Layout(rows, replicas, assigned, cluster, own=divided)
+    packing = pack(bins.of_sites(sites), components, eligible=eligible, sites=len(sites), replicas=wanted)
     _note(packing, made.problem.bins.node_ids, listed, assigned)
     for at in np.flatnonzero(packing.fits).tolist():
         group = int(packing.group[at])
@@ -181,6 +189,17 @@ def _note(
             assigned.setdefault((component, rows[site]), {})[node_ids[node]] = count
 
 
+def _note_fitted(
+    bins: Bins, fitted: Fitted, rows: Sequence[int], assigned: dict[tuple[int, int], dict[str, int]]
+) -> None:
+    """The same of what fits at once."""
+    nodes, node_ids = bins.node[fitted.row].tolist(), bins.node_ids
+    told = zip(fitted.component.tolist(), fitted.place.tolist(), nodes, fitted.replicas.tolist(), strict=True)
+    for component, place, node, count in told:
+        if node >= 0:
+            assigned.setdefault((component, rows[place]), {})[node_ids[node]] = count
+
+
 def _packed(
     made: Modelled,
     packing: Packing,
@@ -213,7 +232,11 @@ def _terms(made: Modelled, layout: Layout, sites: Ints, latency: Floats) -> list
     places = [np.searchsorted(sites, rows) for rows in layout.rows]
     candidates = [np.searchsorted(made.rows(at), rows) for at, rows in enumerate(layout.rows)]
     for several in zip(*made.measured, strict=True):
-        value, scaled, weighted = np.zeros((3, len(sites)))
+        score, weight, tier = several[0].score, several[0].weight, several[0].tier
+        value = np.zeros(len(sites))
+        # What would be the same figures is the same array.
+        scaled = value if score.scale == 1.0 else np.zeros(len(sites))
+        weighted = scaled if weight == 1.0 else np.zeros(len(sites))
         for at, one in enumerate(several):
             if one.score.measure is not None:
                 values = one.values[candidates[at]]
@@ -222,9 +245,10 @@ def _terms(made: Modelled, layout: Layout, sites: Ints, latency: Floats) -> list
             if layout.own:
                 values = _of_shares(made, at, layout, one, values)
             value[places[at]] += values
-            scaled[places[at]] += values / one.score.scale
-            weighted[places[at]] += values / one.score.scale * one.weight
-        score, weight, tier = several[0].score, several[0].weight, several[0].tier
+            if scaled is not value:
+                scaled[places[at]] += values / score.scale
+            if weighted is not scaled:
+                weighted[places[at]] += values / score.scale * weight
         figures = zip(found, value.tolist(), scaled.tolist(), weighted.tolist(), strict=True)
         for told, figure, share, part in figures:
             told.append(
@@ -267,14 +291,10 @@ def _serves(made: Modelled, sites: Ints) -> tuple[list[list[ServedPlace]], Float
     served = np.flatnonzero(site >= 0)
     place = np.searchsorted(sites, site[served])
     part += np.bincount(place, latency[served] * made.demand[served], len(sites))
+    targets = problem.targets
     for n, at, ms in zip(served.tolist(), place.tolist(), latency[served].tolist(), strict=True):
-        target = problem.targets[n]
-        found[at].append(
-            ServedPlace(
-                place=target.place,
-                latency_ms=ms,
-                within_ms=None if target.within_km else target.within_ms,
-                within_km=target.within_km,
-            )
-        )
+        target = targets[n]
+        within_km = target.within_km
+        within_ms = None if within_km else target.within_ms
+        found[at].append(ServedPlace(place=target.place, latency_ms=ms, within_ms=within_ms, within_km=within_km))
     return found, part

@@ -11,7 +11,7 @@ is left to whoever decides: it needs nothing but the values that the problem hol
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 
 from graph.kinds import AppVersion, Component, Site, Tier
@@ -20,6 +20,7 @@ from graph.paths import LinkGraph
 from graph.refusal import InvalidInput
 from graph.selectors import LabelSelector, parse_selector
 from graph.view import Reader, get_as
+from placement.altered import altered
 from placement.arrays import Floats, Ints
 from placement.bins import Bins, bins_of
 from placement.clusters import ClusterState
@@ -146,7 +147,7 @@ def problem_from(
     )
     needs, models = needs_of(components, replicas=replicas, selectors=selectors)
     needs = tuple(
-        replace(
+        altered(
             one,
             most_per_node=1 if said.one_per_node else None,
             alone=said.dedicated,

@@ -16,7 +16,7 @@ from placement.arrays import Ints, Mask
 from placement.bins import Bins
 from placement.compiled import Flags, Numbers, kernel
 from placement.decision import Reason
-from placement.packing import Packing, pack, pack_each
+from placement.packing import Packing, pack, packing_of_one
 from placement.problem import Problem
 from placement.rules import OF_PLACES
 from placement.rules.rule import CapacityRule, NodeRule, Rule, Shortage, SiteRule
@@ -139,61 +139,96 @@ def screen(problems: Sequence[Problem], rules: Sequence[Rule]) -> list[Screening
         for problem in problems
     ]
     whole = {rule.name: rule.refuses(problems[0]) for rule in rules if isinstance(rule, SiteRule) and not rule.of_unit}
-    of_all_units = [name for name in whole if name not in OF_PLACES]
-    barred = _any_of([whole[name] for name in of_all_units], len(problems[0]))
-    everything = np.ones(len(problems[0].bins.site), dtype=bool)
-    packings = _packings(problems, left_out, ~barred, everything)
-    touched = _touched(problems[0].bins, left_out, [~one.fits for _, one in packings])
+    barred = _any_of([mask for name, mask in whole.items() if name not in OF_PLACES], len(problems[0]))
+    others = tuple(one for one in rules if one.name not in OF_PLACES)
     found = []
-    for at, (problem, (packing, everywhere), mine) in enumerate(zip(problems, packings, touched, strict=True)):
-        of_all, doubtful = everywhere, _any_of(mine.values(), len(problem))
-        # Where no node is left out there is nothing more, and where all fits already there is nothing to ask.
-        if doubtful.any():
-            eligible = [everything for _ in problem.components]
-            again = pack(problem.bins, problem.components, eligible=eligible, sites=len(problem), among=doubtful)
-            of_all = everywhere.or_else(again, doubtful)
-        asked = tuple(one for one in rules if not at or one.name not in OF_PLACES)
+    for at, (problem, masks) in enumerate(zip(problems, left_out, strict=True)):
+        nodes = _on_nodes(problem, masks, barred)
+        asked = others if at else tuple(rules)
         refused: dict[str, Mask] = {}
+        own = [barred]
         for rule in asked:
-            if isinstance(rule, SiteRule):
-                refused[rule.name] = rule.refuses(problem) if rule.of_unit else whole[rule.name]
-            elif isinstance(rule, CapacityRule):
-                refused[rule.name] = ~of_all.fits
-            else:
-                refused[rule.name] = mine[rule.name]
-        own = [mask for name, mask in refused.items() if name not in of_all_units]
-        passed = ~_any_of([barred, *own], len(problem))
-        found.append(Screening(problem, asked, refused, passed, packing, everywhere, of_all))
+            name = rule.name
+            mask = whole.get(name)
+            if mask is None:
+                if isinstance(rule, SiteRule):
+                    mask = rule.refuses(problem)
+                elif isinstance(rule, CapacityRule):
+                    mask = nodes.crowded
+                else:
+                    mask = nodes.touched[name]
+                own.append(mask)
+            elif name in OF_PLACES:
+                own.append(mask)
+            refused[name] = mask
+        passed = ~_any_of(own, len(problem))
+        found.append(Screening(problem, asked, refused, passed, nodes.packing, nodes.everywhere, nodes.of_all))
     return found
 
 
-def _packings(
-    problems: Sequence[Problem], left_out: Sequence[dict[str, list[Mask | None]]], among: Mask, everything: Mask
-) -> list[tuple[Packing, Packing]]:
-    """Of each problem the packing into the nodes that no rule leaves out, at some sites and everywhere.
+@dataclass(frozen=True, slots=True)
+class _OnNodes:
+    """What the nodes of each site have room for."""
 
-    Those of single components are packed all at once. Of several the sites come first that may be chosen, for what is
-    searched has its steps.
+    packing: Packing
+    everywhere: Packing
+    of_all: Packing
+    """As those of a `Screening`."""
+    touched: dict[str, Mask]
+    """By rule of nodes: the sites that it refuses."""
+    crowded: Mask
+    """The sites at which it does not fit with all nodes either."""
+
+
+def _on_nodes(problem: Problem, left_out: dict[str, list[Mask | None]], barred: Mask) -> _OnNodes:
+    """Packs the components of a problem into the nodes that no rule leaves out, and where that fails into all.
+
+    A single component is packed at all sites at once, and what comes of it kept with the amounts: it is the same for every
+    app with such a component. Of several the sites come first that may be chosen, for what is searched has its steps.
     """
-    bins, sites = problems[0].bins, len(problems[0])
-    known: dict[tuple[int, ...], Mask] = {}
-    eligible = [
-        [_not_in([masks[at] for masks in mine.values()], everything, known) for at in range(len(problem.components))]
-        for problem, mine in zip(problems, left_out, strict=True)
-    ]
-    lone = [at for at, one in enumerate(problems) if len(one.components) == 1]
-    components, masks = [problems[at].components[0] for at in lone], [eligible[at][0] for at in lone]
-    alone = dict(zip(lone, pack_each(bins, components, eligible=masks, sites=sites), strict=True))
-    found = []
-    for at, one in enumerate(problems):
-        packing = everywhere = alone.get(at)
-        if packing is None or everywhere is None:
-            packing = everywhere = pack(bins, one.components, eligible=eligible[at], sites=sites, among=among)
-            if not among.all():
-                rest = pack(bins, one.components, eligible=eligible[at], sites=sites, among=~among)
-                everywhere = packing.or_else(rest, ~among)
-        found.append((packing, everywhere))
-    return found
+    bins, sites, components = problem.bins, len(problem), problem.components
+    everything: Mask = bins.once((), lambda: np.ones(len(bins.site), dtype=bool))
+    eligible = [_not_in(bins, [one[at] for one in left_out.values()], everything) for at in range(len(components))]
+    if len(components) > 1:
+        packing = everywhere = pack(bins, components, eligible=eligible, sites=sites, among=~barred)
+        if barred.any():
+            rest = pack(bins, components, eligible=eligible, sites=sites, among=barred)
+            everywhere = packing.or_else(rest, barred)
+        touched = _touched(bins, left_out, ~everywhere.fits)
+        of_all = _into_all(problem, everywhere, touched, everything)
+        return _OnNodes(packing, everywhere, of_all, touched, ~of_all.fits)
+    [component], [mask] = components, eligible
+
+    def make() -> tuple[tuple[Ints, Mask, Ints], tuple[Ints, Mask, Ints] | None, tuple[Mask, ...], Mask]:
+        packing = pack(bins, components, eligible=eligible, sites=sites)
+        touched = _touched(bins, left_out, ~packing.fits)
+        of_all = _into_all(problem, packing, touched, everything)
+        more = None if of_all is packing else (of_all.placed, of_all.fits, of_all.group)
+        return (packing.placed, packing.fits, packing.group), more, tuple(touched.values()), ~of_all.fits
+
+    made_of = (
+        tuple(component.need.tolist()),
+        component.replicas,
+        component.most_per_node,
+        *left_out,
+        *(one for [one] in left_out.values()),
+    )
+    some, more, touched_by_rule, crowded = bins.once(made_of, make)
+    packing = of_all = packing_of_one(bins, component, some, eligible=mask, sites=sites)
+    if more is not None:
+        of_all = packing_of_one(bins, component, more, eligible=everything, sites=sites)
+    return _OnNodes(packing, packing, of_all, dict(zip(left_out, touched_by_rule, strict=True)), crowded)
+
+
+def _into_all(problem: Problem, packing: Packing, touched: dict[str, Mask], everything: Mask) -> Packing:
+    """A packing, and into all nodes at the sites that rules of nodes refuse."""
+    doubtful = _any_of(touched.values(), len(problem))
+    # Where no node is left out there is nothing more, and where all fits already there is nothing to ask.
+    if not doubtful.any():
+        return packing
+    eligible = [everything for _ in problem.components]
+    again = pack(problem.bins, problem.components, eligible=eligible, sites=len(problem), among=doubtful)
+    return packing.or_else(again, doubtful)
 
 
 def _some(masks: Sequence[Mask | None], something: dict[int, tuple[Mask, bool]]) -> list[Mask | None]:
@@ -206,45 +241,27 @@ def _some(masks: Sequence[Mask | None], something: dict[int, tuple[Mask, bool]])
     return found
 
 
-def _not_in(masks: Sequence[Mask | None], everything: Mask, known: dict[tuple[int, ...], Mask]) -> Mask:
-    """What is in none of some masks; the very mask of everything when that is all, and one mask for the same ones."""
+def _not_in(bins: Bins, masks: Sequence[Mask | None], everything: Mask) -> Mask:
+    """The bins that are in none of some masks; the very mask of everything when these are all."""
     some = [one for one in masks if one is not None]
-    key = tuple(map(id, some))
-    if key not in known:
-        found: Mask | None = None
-        for one in some:
-            found = one if found is None else found | one
-        known[key] = everything if found is None else np.logical_not(found)
-    return known[key]
+    if not some:
+        return everything
+    return bins.once(("none", *some), lambda: np.logical_not(np.logical_or.reduce(some)))
 
 
-def _touched(
-    bins: Bins, left_out: Sequence[dict[str, list[Mask | None]]], unfit: Sequence[Mask]
-) -> list[dict[str, Mask]]:
-    """By problem and rule of nodes: of the sites where it does not fit those of which nodes are left out for a component.
-
-    What several problems leave out is looked at once, at the sites of all of them.
-    """
-    asked: Mask | None = None
+def _touched(bins: Bins, left_out: dict[str, list[Mask | None]], unfit: Mask) -> dict[str, Mask]:
+    """By rule of nodes: of the sites where it does not fit those of which nodes are left out for a component."""
     known: dict[int, Mask] = {}
-    found: list[dict[str, Mask]] = []
-    nothing = np.zeros(len(bins.first) - 1, dtype=bool)
-    for mine, here in zip(left_out, unfit, strict=True):
-        rules: dict[str, Mask] = {}
-        for name, masks in mine.items():
-            if all(one is None for one in masks):
-                rules[name] = nothing
-                continue
-            touched = np.zeros(len(here), dtype=bool)
-            for one in {id(one): one for one in masks if one is not None}.values():
-                if id(one) not in known:
-                    asked = _any_of(unfit, len(here)) if asked is None else asked
-                    known[id(one)] = np.zeros(len(here), dtype=bool)
-                    _touch(bins.first, one, asked, known[id(one)])
-                touched |= known[id(one)]
-            touched &= here
-            rules[name] = touched
-        found.append(rules)
+    found: dict[str, Mask] = {}
+    nothing = np.zeros(len(unfit), dtype=bool)
+    for name, masks in left_out.items():
+        touched = nothing
+        for one in {id(one): one for one in masks if one is not None}.values():
+            if id(one) not in known:
+                known[id(one)] = np.zeros(len(unfit), dtype=bool)
+                _touch(bins.first, one, unfit, known[id(one)])
+            touched = known[id(one)] if touched is nothing else touched | known[id(one)]
+        found[name] = touched
     return found
 
 

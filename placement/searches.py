@@ -141,7 +141,7 @@ class Searches:
         count = len(network.site_ids)
         near = self._near(known, limit) or _nobody_near(count)
         place: Ints = near.place[sites]
-        if _NOT_KNOWN not in place:
+        if not len(place) or place.min() != _NOT_KNOWN:
             return Near(near.table, place)
         lacking = np.unique(sites[place == _NOT_KNOWN]).tolist()
         found = self.rows(network, [((one, 0.0),) for one in lacking], [limit] * len(lacking))

@@ -155,9 +155,8 @@ def _save_places(start: Numbers, place: Small, ms: Row, factor: Row, sites: Numb
         own = share[at]
         for entry in range(np.uint64(start[sites[at]]), np.uint64(start[sites[at] + 1])):
             to = np.uint32(place[entry])
-            price = own + factor[to] * ms[entry]
-            if price < pays[to]:
-                pays[to] = price
+            # Without a branch, which would be taken as often as not.
+            pays[to] = min(pays[to], own + factor[to] * ms[entry])
     for one in range(len(pays)):
         pays[one] *= STRETCH
     for at in range(len(sites)):
@@ -209,14 +208,15 @@ def _of_sites(start: Numbers, place: Small, ms: Row, sites: Numbers, factor: Row
     """(places, sites): what serving each place from these sites costs, place by place."""
     begin = np.zeros(len(factor) + 1, dtype=np.int64)
     for site in sites:
-        for entry in range(start[site], start[site + 1]):
-            begin[place[entry] + 1] += 1
+        for entry in range(np.uint64(start[site]), np.uint64(start[site + 1])):
+            begin[np.uint32(place[entry]) + np.uint32(1)] += 1
     for at in range(len(factor)):
         begin[at + 1] += begin[at]
     free, column, cost = begin[:-1].copy(), np.empty(begin[-1], dtype=np.int32), np.empty(begin[-1])
     for at in range(len(sites)):
-        for entry in range(start[sites[at]], start[sites[at] + 1]):
-            to = place[entry]
-            column[free[to]], cost[free[to]] = at, ms[entry] * factor[to]
+        for entry in range(np.uint64(start[sites[at]]), np.uint64(start[sites[at] + 1])):
+            to = np.uint32(place[entry])
+            into = np.uint64(free[to])
+            column[into], cost[into] = at, ms[entry] * factor[to]
             free[to] += 1
     return begin, column, cost

@@ -6,8 +6,9 @@ problem with its own components alone, so rules, packing and scores need not kno
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from placement.altered import altered
 from placement.needs import needed_in_all
 from placement.problem import Problem
 from placement.units import UnitWords
@@ -47,15 +48,15 @@ def _with_only(problem: Problem, words: UnitWords) -> Problem:
     if problem.policy.division is not None:
         # The numbers are totals: a site is looked at for the least that it would have.
         least = max(problem.policy.division.min_each, 1)
-        kept = tuple(replace(one, replicas=min(one.replicas, least)) for one in kept)
+        kept = tuple(altered(one, replicas=min(one.replicas, least)) for one in kept)
     other_archs = tuple(problem.bins.other_archs[at] for at in words.components)
     other_labels = tuple(problem.bins.other_labels[at] for at in words.components)
-    return replace(
+    return altered(
         problem,
         components=kept,
         needed=needed_in_all(kept),
-        bins=replace(problem.bins, other_archs=other_archs, other_labels=other_labels),
-        words=replace(
+        bins=altered(problem.bins, other_archs=other_archs, other_labels=other_labels),
+        words=altered(
             problem.words, components=tuple(problem.words.components[at] for at in words.components), units=(words,)
         ),
     )

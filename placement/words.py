@@ -17,7 +17,7 @@ from graph.kinds.policy import DivisionMode, PlacementPolicy, SiteSelector
 from graph.paths import Network
 from graph.refusal import LimitExceeded
 from graph.selectors import LabelSelector
-from graph.view import Reader
+from graph.view import Reader, View
 from placement.affinity import Company, companies, itself_of, keeping_away
 from placement.arrays import Floats, Ints, Mask
 from placement.claims import binding
@@ -183,6 +183,8 @@ def _preference(ground: Ground, preferences: Sequence[SiteSelector], *, path: st
 
 
 def _pinned(ground: Ground, policy: PlacementPolicy, *, path: str) -> Ints:
+    if not policy.pinned_site_ids:
+        return np.empty(0, dtype=np.int64)
     check_sites(ground, policy.pinned_site_ids, path=path, runs=True)
     return ground.rows_of(policy.pinned_site_ids)
 
@@ -191,9 +193,9 @@ def _region_names(ground: Ground, policy: PlacementPolicy) -> dict[str, str]:
     named = [*policy.sites.region_ids, *policy.residency_region_ids]
     if not named:
         return {}
-    get = ground.reader.get
-    found = ((one, get(one)) for one in {*named, *ground.regions.values})
-    return {one: region.name for one, region in found if isinstance(region, Region)}
+    reader = ground.reader
+    get = reader.lookup if isinstance(reader, View) else reader.get
+    return {one: found.name for one in {*named, *ground.regions.values} if isinstance(found := get(one), Region)}
 
 
 def _regions(ground: Ground, policy: PlacementPolicy, *, path: str) -> tuple[Regions, ...]:

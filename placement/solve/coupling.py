@@ -113,6 +113,12 @@ def board_of(model: Model, layouts: Sequence[Layout]) -> Board:
     amounts, lows, highs, sum_weights = [], [], [], []
     for number, one in enumerate(layouts):
         shared = [budget.amounts[number] for budget in model.budgets]
+        if not shared:
+            amounts.append(one.sums.amounts.ravel())
+            lows.append(one.sums.low)
+            highs.append(one.sums.high)
+            sum_weights.append(one.sums.weight)
+            continue
         amounts.append(np.concatenate([one.sums.amounts.ravel(), *(each[one.columns] for each in shared)]))
         lows.append(np.concatenate((one.sums.low, np.full(len(shared), -np.inf))))
         highs.append(np.concatenate((one.sums.high, np.full(len(shared), np.inf))))

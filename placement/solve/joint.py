@@ -29,7 +29,7 @@ from placement.solve.coupling import (
 from placement.solve.greedy import greedy
 from placement.solve.ground import Ground, Standing, less, numbered, stand
 from placement.solve.local import search
-from placement.solve.moves import Moves, after_move, moves
+from placement.solve.moves import Moves, after_move, all_ranked, moves
 
 TRIES = 8
 """Alternatives of one unit that are tried before the next unit's turn."""
@@ -225,6 +225,7 @@ def _alternatives(board: Board, unit: int, open: Flags, whole: float) -> tuple[N
         if board.link_client[link] == unit:
             _add_served(board, link, open, costs)
             _add_exclusive(board, link, open, saved)
+    all_ranked(table)
     hope = table.merit.copy()
     for row in range(len(hope)):
         less = 0.0

@@ -14,7 +14,7 @@ import numpy as np
 from placement.borrowing import borrowed
 from placement.compiled import Numbers, Row, kernel, part
 from placement.solve.ground import Ground, Standing, less, stand
-from placement.solve.moves import Moves, after_move, changed, improves, may_improve, moves
+from placement.solve.moves import Moves, after_move, all_ranked, changed, improves, may_improve, moves, ranked
 
 TRIES = 6
 """Moves that are tried from one table after its best."""
@@ -62,6 +62,7 @@ def _moved(ground: Ground, standing: Standing, table: Moves) -> tuple[bool, Stan
     for row in range(rows):
         # Mostly no move of a row is better, and that is told of several moves at once.
         if may_improve(table, standing.levels, row):
+            ranked(table, row)
             for column in range(table.merit.shape[1]):
                 if table.merit[row, column] < figure[row] and improves(table, standing.levels, row, column):
                     best[row], figure[row] = column, table.merit[row, column]
@@ -92,6 +93,7 @@ def _merged(ground: Ground, standing: Standing, table: Moves) -> tuple[bool, Sta
     """After a column is opened in the place of two or more; whether one was found that is better."""
     if len(standing.open) < 2:
         return False, standing
+    all_ranked(table)
     hope = np.empty(len(ground.barred))
     for column in range(len(hope)):
         adding = table.merit[0, column + 1]
@@ -118,6 +120,7 @@ def _merged(ground: Ground, standing: Standing, table: Moves) -> tuple[bool, Sta
 def _dropped(ground: Ground, standing: Standing) -> tuple[bool, Standing]:
     """After the best drop; whether one is better."""
     table = moves(ground, standing, False)
+    all_ranked(table)
     best = -1
     for row in range(len(table.merit)):
         if improves(table, standing.levels, row, 0) and (best < 0 or table.merit[row, 0] < table.merit[best, 0]):

@@ -34,7 +34,12 @@ class Moves(NamedTuple):
     cost: Cube
     """(tiers, rows, columns + 1)."""
     merit: Table
-    """(rows, columns + 1): one figure for both, less is better; only good for ranking."""
+    """(rows, columns + 1): one figure for both, less is better; only good for ranking. Of a row that was `ranked`: of most
+    rows no move is better, which is told without it."""
+    scale: float
+    """What something broken weighs in it."""
+    weights: Row
+    """(tiers,): what their costs weigh in it."""
 
 
 @part
@@ -132,12 +137,22 @@ def moves(ground: Ground, standing: Standing, adding: bool) -> Moves:
     for tier in range(tiers):
         scale += ground.weights[tier] * standing.levels[1 + tier]
     scale = _SCALE * (1.0 + abs(scale))
-    merit = np.empty((rows, count + 1))
-    for row in range(rows):
-        _ranked(merit[row], scale, broken[row], ground.weights[0], cost[0, row])
-        for tier in range(1, tiers):
-            _more(merit[row], ground.weights[tier], cost[tier, row])
-    return Moves(drops, broken, cost, merit)
+    return Moves(drops, broken, cost, np.empty((rows, count + 1)), scale, ground.weights.copy())
+
+
+@part
+def ranked(table: Moves, row: int) -> None:
+    """Writes the merit of the moves of a row."""
+    _ranked(table.merit[row], table.scale, table.broken[row], table.weights[0], table.cost[0, row])
+    for tier in range(1, len(table.weights)):
+        _more(table.merit[row], table.weights[tier], table.cost[tier, row])
+
+
+@part
+def all_ranked(table: Moves) -> None:
+    """Writes the merit of all moves."""
+    for row in range(len(table.merit)):
+        ranked(table, row)
 
 
 @part

@@ -140,14 +140,14 @@ def count(indptr: Numbers, indices: Small, rows: Numbers, counts: Row) -> None:
 def save(indptr: Numbers, indices: Small, cost: Row, rows: Numbers, share: Row, weight: float, found: Row) -> None:
     """Takes off each candidate what it saves the clients of what they pay."""
     for row in rows:
-        pays = np.inf
-        for entry in range(indptr[row], indptr[row + 1]):
-            pays = min(pays, share[indices[entry]] + weight * cost[entry])
+        pays, begin, end = np.inf, np.uint64(indptr[row]), np.uint64(indptr[row + 1])
+        for entry in range(begin, end):
+            pays = min(pays, share[np.uint32(indices[entry])] + weight * cost[entry])
         pays *= STRETCH
-        for entry in range(indptr[row], indptr[row + 1]):
+        for entry in range(begin, end):
             saved = pays - weight * cost[entry]
             if saved > 0.0:
-                found[indices[entry]] -= saved
+                found[np.uint32(indices[entry])] -= saved
 
 
 def _some_of_each(domain: Ints, promised: Floats, chosen: Mask, *, most: int) -> None:
@@ -174,17 +174,17 @@ def some_for_each(indptr: Numbers, indices: Small, rows: Numbers, promised: Row,
     before = chosen.copy()
     best = np.empty(SPARE, dtype=np.int64)
     for row in rows:
-        begin, end = indptr[row], indptr[row + 1]
+        begin, end = np.uint64(indptr[row]), np.uint64(indptr[row + 1])
         served = 0
         for entry in range(begin, end):
-            served += before[indices[entry]]
+            served += before[np.uint32(indices[entry])]
             if served == SPARE:
                 break
-        if served == SPARE or served == end - begin:
+        if served == SPARE or served == indptr[row + 1] - indptr[row]:
             continue
         count = 0
         for entry in range(begin, end):
-            candidate = indices[entry]
+            candidate = np.uint32(indices[entry])
             if count == SPARE and not promised[candidate] < promised[best[count - 1]]:
                 continue
             at = min(count, SPARE - 1)

@@ -190,3 +190,21 @@ def test_what_is_asked_for_without_end_does_not_grow_without_end(build: Builder)
     assert shelf.nbytes > 100_000
     projection.reloaded()
     assert (len(shelf), shelf.nbytes) == (0, 0)
+
+
+def test_places_that_differ_in_one_of_many_are_told_apart(build: Builder) -> None:
+    world = World(build)
+    projection = Projection(build.view)
+
+    def latency(within_ms: float) -> object:
+        targets = [
+            LatencyTarget(place=Place(position=at(n * 0.1, 0.0)), within_ms=within_ms if n == 5 else 9.0)
+            for n in range(40)
+        ]
+        policy = PlacementPolicy(latency=targets)
+        return build.problem(world.web, policy=policy, projection=projection).latency
+
+    first, other = latency(9.0), latency(8.0)
+    assert latency(8.0) is other
+    assert other is not first
+    assert [one.within_ms for one in other.targets[4:7]] == [9.0, 8.0, 9.0]  # type: ignore[attr-defined]

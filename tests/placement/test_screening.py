@@ -51,7 +51,7 @@ def test_why_a_site_is_refused_is_found_out_in_the_decision_and_not_by_who_reads
 ) -> None:
     problem, expected = all_sorts(build)
     verdict = decide(problem)
-    for name in ("pack", "pack_each", "_touch"):
+    for name in ("pack", "_touch"):
         monkeypatch.delattr(f"placement.screening.{name}")
     said = {one.site_id: [reason.rule for reason in one.reasons] for one in verdict.told}
     assert [said.get(one.id, []) for one in problem.sites] == expected
