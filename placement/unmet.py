@@ -76,14 +76,16 @@ def _unmet(made: Modelled, target: int, passing: Mask) -> UnmetTarget:
 
 def _too_distant(made: Modelled, target: int, wanted: Target, passing: Mask) -> UnmetTarget:
     problem = made.problem
-    distance = _distances(problem, wanted)
-    nearest = _least(distance, passing)
-    have = None if nearest is None else float(distance[nearest])
+    distance, latency = _distances(problem, wanted), problem.latency.row(target)
     within_km = wanted.within_km
     assert within_km is not None, "the caller has looked"
+    # What is near enough and has no way to the place could not serve it.
+    nearest = _least(distance, passing & (np.isfinite(latency) | (distance > within_km)))
+    have = None if nearest is None else float(distance[nearest])
     if have is None:
         within = f"{number(within_km)} km"
-        message = f"no site with a position passes the other rules, and {wanted.place} needs one within {within}"
+        what = "a position" if _least(distance, passing) is None else "a position and a way to it"
+        message = f"no site with {what} passes the other rules, and {wanted.place} needs one within {within}"
     elif have <= within_km:
         message = f"{wanted.place} could be served from {have:.1f} km, but not together with all else that is asked for"
     else:
@@ -91,7 +93,6 @@ def _too_distant(made: Modelled, target: int, wanted: Target, passing: Mask) -> 
         message = (
             f"{wanted.place} needs a site within {number(within_km)} km; the nearest that passes is {away} km away"
         )
-    latency = problem.latency.row(target)
     way = None if nearest is None or np.isinf(latency[nearest]) else float(latency[nearest])
     return UnmetTarget(
         place=wanted.place,

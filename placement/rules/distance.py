@@ -30,6 +30,14 @@ def _reason(problem: Problem, site: int) -> Reason:
     closest = int(np.argmin(distance / np.array([one.within_km for one in placed])))
     target, have = placed[closest], float(distance[closest])
     within = target.within_km or 0.0
+    if have <= within:
+        return Reason(
+            rule="distance",
+            need="a way over links that are up",
+            have="none",
+            unit="",
+            message=f"no links that are up lead to it from {target.place}, which it is near enough to",
+        )
     return Reason(
         rule="distance",
         need=number(within),

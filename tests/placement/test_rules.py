@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from placement_graphs import GIB, Builder, amount, at
 
-from graph.kinds import NodeStatus, SiteRole, Tenant, Tier
+from graph.kinds import NodeStatus, Region, SiteRole, Tenant, Tier
+from graph.kinds.geography import Coverage
 from graph.kinds.policy import LatencyTarget, Place, PlacementPolicy, SiteSelector
 from graph.refusal import NotFound
 from graph.values import Health, HealthStatus, Taint, TaintEffect
@@ -305,6 +306,21 @@ def test_latency_is_the_way_to_the_nearest_vertex_and_then_over_links_that_are_u
     assert "from Town" in reason.message
     reason = only(decision, alone.id)
     assert (reason.need, reason.have, reason.unit) == ("a way over links that are up", "none", "")
+
+
+def test_a_site_that_is_near_enough_and_has_no_way_to_the_place_is_told_of_the_way(build: Builder) -> None:
+    town = build.make(Region, name="town", centre=at(0.0, 0.0))
+    # Users enter at the nearest three, which no link leads on from.
+    entries = [build.site(position=at(0.01 * n, 0.0)) for n in range(1, 4)]
+    away = build.site(position=at(0.04, 0.0))
+    component = build.component()
+    coverage = [Coverage(region_ids=[town.id], within_km=50.0)]
+    reason = only(build.decide(component, policy=PlacementPolicy(coverage=coverage)), away.id)
+    assert (reason.rule, reason.need, reason.have) == ("distance", "a way over links that are up", "none")
+    only_away = SiteSelector(excluded_site_ids=[one.id for one in entries])
+    [unmet] = build.decide(component, policy=PlacementPolicy(sites=only_away, coverage=coverage)).unmet
+    assert "a position and a way to it" in unmet.message
+    assert unmet.site_id is None
 
 
 def test_users_at_a_site_enter_there_and_users_of_a_region_at_its_centre(build: Builder) -> None:
