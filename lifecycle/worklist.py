@@ -8,6 +8,7 @@ anything to do is asked of the graph when an id is taken.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Container, Iterator
 from functools import cache, partial
 from typing import NamedTuple
@@ -292,22 +293,29 @@ class _Turns:
         self._cluster: dict[str, str] = {}
 
     def of(self, flow: Flow) -> Iterator[Entry]:
-        """What of a flow may begin, one by one: sites in turn, as long as there is anything."""
+        """What of a flow may begin, one by one: clusters in turn, and the sites of each, as long as there is anything."""
         going = True
         while going:
             going = False
-            for cluster_id in list(flow.clusters):
-                if cluster_id not in self._connected:
-                    continue
-                for site_id in list(flow.clusters.get(cluster_id, ())):
-                    if self._left(cluster_id) <= 0:
-                        break
-                    entry = self._take(flow, cluster_id, site_id)
-                    if entry is not None:
-                        going = True
-                        flow.last(cluster_id, site_id)
-                        yield entry
+            turns = deque((one, self._at(flow, one)) for one in list(flow.clusters) if one in self._connected)
+            while turns:
+                cluster_id, sites = turns.popleft()
+                entry = next(sites, None)
                 flow.last(cluster_id)
+                if entry is not None:
+                    going = True
+                    turns.append((cluster_id, sites))
+                    yield entry
+
+    def _at(self, flow: Flow, cluster_id: str) -> Iterator[Entry]:
+        """What of a flow may begin at a cluster: one of each site."""
+        for site_id in list(flow.clusters.get(cluster_id, ())):
+            if self._left(cluster_id) <= 0:
+                return
+            entry = self._take(flow, cluster_id, site_id)
+            if entry is not None:
+                flow.last(cluster_id, site_id)
+                yield entry
 
     def close(self) -> None:
         """Tells endpoints what began of what they had room for."""

@@ -30,6 +30,10 @@ class Toll:
     left_in_order: int = 0
     """How often what another component depends on left a place, after that one."""
     sites_declared_lost: int = 0
+    hangs: int = 0
+    """Of the control plane."""
+    late: int = 0
+    """Calls that it did later, for nobody who still waited."""
     examples: int = 0
 
 
@@ -48,12 +52,13 @@ def steps_of(*, examples: int, steps: int, number: int) -> Toll:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    return Toll(*(now - then for now, then in zip(_counted(), before, strict=True)), examples)
+    return Toll(*(now - then for now, then in zip(_counted(), before, strict=True)), examples=examples)
 
 
-def _counted() -> tuple[int, int, int, int, int]:
+def _counted() -> tuple[int, ...]:
     """What all machines have done by now."""
-    return Lived.steps, Lived.deaths, Lived.copies_moved, Lived.left_in_order, Lived.words
+    one = Lived
+    return one.steps, one.deaths, one.copies_moved, one.left_in_order, one.words, one.hangs, one.late
 
 
 def test_whatever_is_asked_and_whatever_fails_the_oracle_is_right() -> None:
@@ -62,6 +67,7 @@ def test_whatever_is_asked_and_whatever_fails_the_oracle_is_right() -> None:
     assert toll.deaths > 0
     assert toll.copies_moved > 0
     assert toll.left_in_order > 0
+    assert toll.hangs > 0
 
 
 @pytest.mark.chaos

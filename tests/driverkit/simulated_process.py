@@ -97,6 +97,15 @@ class SimulatedProcess:
             inventory=inventory or NoInventory(),
         )
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """As long as it is open the process does nothing (`kill -STOP`); what is sent to it meanwhile it does afterwards."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
     @contextlib.asynccontextmanager
     async def control(self, cluster: str) -> AsyncIterator[Control]:
         """Tells a cluster how to behave."""

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from drivers.clock import Clock
@@ -29,6 +30,7 @@ from drivers.port import (
     Sample,
     SamplingBackend,
 )
+from faultkit.hanging import Hanging
 from graph.change import Commit, Record
 from graph.store import RecordPage, Transaction, WriteBatch
 from graph.stores.sqlite import SqliteStore
@@ -161,9 +163,18 @@ class MortalStore(Wrapped):
 class MortalDriver:
     """A driver in a process that dies, before clusters that have a clock of their own."""
 
-    def __init__(self, inner: Driver, points: Failpoints, *, clock: Clock, observed_after_s: float = 0.0) -> None:
-        """`observed_after_s`: how late what was observed arrives."""
+    def __init__(
+        self,
+        inner: Driver,
+        points: Failpoints,
+        *,
+        clock: Clock,
+        observed_after_s: float = 0.0,
+        hanging: Hanging | None = None,
+    ) -> None:
+        """`observed_after_s`: how late what was observed arrives; `hanging`: whether the clusters answer at all."""
         self.inner = inner
+        self.hanging = hanging or Hanging()
         self.clock = clock
         self.observed_after_s = observed_after_s
         self.points = points
@@ -177,35 +188,37 @@ class MortalDriver:
     @contextlib.asynccontextmanager
     async def connect(self, access: ClusterAccess) -> AsyncIterator[Backend]:
         await self.points.pass_("before connect")
+        await self.hanging.answers()
         async with self.inner.connect(dataclasses.replace(access, clock=self.clock)) as backend:
             await self.points.pass_("after connect")
             self.open.append(backend)
-            yield MortalBackend(backend, self.points, observed_after_s=self.observed_after_s)
+            yield MortalBackend(backend, self.points, observed_after_s=self.observed_after_s, hanging=self.hanging)
 
 
 class MortalBackend:
     """A connection of such a process."""
 
-    def __init__(self, inner: Backend, points: Failpoints, *, observed_after_s: float) -> None:
+    def __init__(self, inner: Backend, points: Failpoints, *, observed_after_s: float, hanging: Hanging) -> None:
         self.inner = inner
+        self.hanging = hanging
         self.points = points
         self.observed_after_s = observed_after_s
 
     async def ensure(self, work: ReleaseWork) -> Applied:
         await self._sent("before ensure", work)
-        applied = await self.inner.ensure(work)
+        applied = await self.hanging.called(partial(self.inner.ensure, work))
         await self.points.pass_("after ensure")
         return applied
 
     async def remove(self, work: RemovalWork) -> Removed:
         await self._sent("before remove", work)
-        removed = await self.inner.remove(work)
+        removed = await self.hanging.called(partial(self.inner.remove, work))
         await self.points.pass_("after remove")
         return removed
 
     async def observe(self, *, after: Cursor | None) -> Observation:
         await self.points.pass_("before observe")
-        observation = await self.inner.observe(after=after)
+        observation = await self.hanging.looked(partial(self.inner.observe, after=after))
         await asyncio.sleep(self.observed_after_s)
         await self.points.pass_("after observe")
         return observation
@@ -213,7 +226,7 @@ class MortalBackend:
     async def samples(self, *, names: Sequence[str] = ()) -> Sequence[Sample]:
         assert isinstance(self.inner, SamplingBackend)
         await self.points.pass_("before samples")
-        samples = await self.inner.samples(names=names)
+        samples = await self.hanging.looked(partial(self.inner.samples, names=names))
         await self.points.pass_("after samples")
         return samples
 

@@ -16,6 +16,7 @@ from drivers.registry import DriverRegistry
 from drivers.simulated import SimulatedDriver
 from faultkit.checks import CONVERGED_WITHIN_S
 from faultkit.failpoints import Failpoints, MortalDriver, MortalStore
+from faultkit.hanging import Hanging
 from faultkit.logical_time import LogicalClock
 from graph.ledger import Ledger
 from graph.store import Store
@@ -47,6 +48,7 @@ class Installation:
         """The server's, which may be wrong."""
         self.clusters_clock = LogicalClock()
         self.simulated = SimulatedDriver()
+        self.hanging = Hanging()
         self.lives = 0
         self._store_of = store_of
         self._observed_after_s = observed_after_s
@@ -62,7 +64,11 @@ class Installation:
         ledger = Ledger(store, clock_ms=self.clock.now_ms, monotonic=self.clock.monotonic)
         async with ledger.running():
             self.driver = driver = MortalDriver(
-                self.simulated, points, clock=self.clusters_clock, observed_after_s=self._observed_after_s
+                self.simulated,
+                points,
+                clock=self.clusters_clock,
+                observed_after_s=self._observed_after_s,
+                hanging=self.hanging,
             )
             lifecycle = Lifecycle(ledger, DriverRegistry.of(driver), settings=self.settings, clock=self.clock)
             edge = Edge(ledger, lifecycle, self.simulated)

@@ -23,6 +23,8 @@ from graph.kinds import DeploymentPhase, FailoverMode, FailoverPolicy, ScalingMe
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.refusal import Refusal
 
+CONTROL_PLANE = "a control plane that hangs"
+"""Whatever is asked, nothing is answered; nobody tells the server so, as a change of its configuration would."""
 TROUBLES: dict[str, dict[str, Any]] = {
     "none": {},
     "lost replies": {"lostReplyRate": 0.3},
@@ -32,6 +34,7 @@ TROUBLES: dict[str, dict[str, Any]] = {
     "a site away": {"awaySites": ["s2"]},
     "two sites away": {"awaySites": ["s0", "s3"]},
     "a site that hangs": {"hangingSites": ["s0"]},
+    CONTROL_PLANE: {},
     "slow": {"latencyMs": 900, "readyAfterMs": 2_500},
 }
 ANYWHERE = PlacementPolicy(min_sites=1, max_sites=1)
@@ -290,6 +293,12 @@ class Lives(Checked):
     @rule(trouble=st.sampled_from(sorted(TROUBLES)))
     def goes_wrong(self, trouble: str) -> None:
         self.calm = False
+        if trouble == CONTROL_PLANE:
+            self.away = frozenset(self.edge.site_ids)
+            self.installation.hanging.begin()
+            Lived.hangs += 1
+            return
+        self.installation.hanging.end()
         kinds = ("awaySites", "hangingSites", "failingSites")
         names = [name for kind in kinds for name in TROUBLES[trouble].get(kind, [])]
         self.away |= {self.edge.site_ids[int(one.removeprefix("s"))] for one in names}

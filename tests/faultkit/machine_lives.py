@@ -38,8 +38,9 @@ from lifecycle.settings import LifecycleSettings
 from lifecyclekit.edge import Edge
 
 SITES = 4
-SETTINGS = dataclasses.replace(LifecycleSettings(), backoff_cap_s=5.0, call_timeout_s=10.0)
-"""A call that hangs is given up, and a site that refused is tried again, within the time in which all is to be well."""
+SETTINGS = dataclasses.replace(LifecycleSettings(), backoff_cap_s=5.0, call_timeout_s=10.0, reconnect_cap_s=5.0)
+"""A call that hangs is given up, and a site that refused or a control plane that hung is tried again, within the time in
+which all is to be well."""
 QUIET: dict[str, Any] = {
     "observeEveryMs": 1_000,
     "latencyMs": 20,
@@ -71,6 +72,10 @@ class Lived(RuleBasedStateMachine):
     """How often what another component depends on left a place, after that one."""
     words: ClassVar[int] = 0
     """How often a site was declared lost."""
+    hangs: ClassVar[int] = 0
+    """How often the control plane hung."""
+    late: ClassVar[int] = 0
+    """Calls that it did later, for nobody who still waited."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -49,12 +49,17 @@ class Checked(Lived):
     def comes_to_rest(self) -> None:
         """Everything is put right; what there is within the time is what the oracle says.
 
-        What processes had sent before they died arrives only now.
+        What processes had sent before they died, or to a control plane that hung, arrives only now.
         """
         self.points.die_at = None
+        hanging = self.installation.hanging
+        hanging.end()
         self.do(lambda: self.edge.configure(**QUIET))
         self._runner.run(self.edge.connected())
         self._runner.run(asyncio.sleep(0.5))
+        self._runner.run(hanging.settled())
+        Lived.late += hanging.late
+        hanging.late = 0
         self._runner.run(arrive(self.late, self.installation.driver.open[-1]))
         self.late.clear()
         for _ in range(3):

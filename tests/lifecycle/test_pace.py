@@ -163,6 +163,37 @@ def test_sites_take_turns() -> None:
     assert {one.site_id for one in take(work)} == {"busy", "small"}
 
 
+def test_clusters_take_turns_within_an_operation_and_the_sites_of_each() -> None:
+    work, _ = worklist(dataclasses.replace(SETTINGS, concurrency_per_cluster=6))
+    for number in range(60):
+        work.ring(entry(number, f"s{number % 20}", f"c{number // 20}"))
+    clusters, done = ("c0", "c1", "c2"), Counter[str]()
+    for _ in range(10):
+        taken = take(work, connected=clusters)
+        assert Counter(one.cluster_id for one in taken) == {"c0": 2, "c1": 2, "c2": 2}
+        assert len({one.way for one in taken}) == 6
+        for one in taken:
+            done[one.way] += 1
+            work.finished(one.release_id, now=0)
+    assert set(done.values()) == {1}
+    assert not work
+
+
+def test_a_slow_cluster_does_not_have_all_slots_before_the_others_have_had_one() -> None:
+    work, _ = worklist(dataclasses.replace(SETTINGS, concurrency_per_cluster=6))
+    for number in range(60):
+        work.ring(entry(number, f"s{number % 20}", f"c{number // 20}"))
+    began = Counter[str]()
+    for _ in range(8):
+        taken = take(work, connected=("c0", "c1", "c2"))
+        began.update(one.cluster_id for one in taken)
+        for one in taken:
+            if one.cluster_id != "c0":
+                work.finished(one.release_id, now=0)
+    assert began["c0"] == 6
+    assert min(began["c1"], began["c2"]) >= 5
+
+
 def test_what_rings_while_it_is_worked_on_is_looked_at_again_afterwards() -> None:
     work, _ = worklist()
     work.ring(entry(1))
