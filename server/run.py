@@ -26,6 +26,7 @@ from server import logs, pauses, tracing
 from server.app import Application, running
 from server.first_start import check_listener, first_link
 from server.installation import version
+from server.last_end import run_to_the_end
 from server.settings import Settings
 from server.start_checks import LITTLE_ROOM_BYTES, listening_socket, make_data_folder
 from server.ui_build import UiBuild, UiMode, ensure_built, prebuilt
@@ -94,12 +95,13 @@ def serve(settings: Settings, *, say: Say = lambda text: print(text, file=sys.st
     end_tracing = tracing.configure(settings.otlp_endpoint, version=version())
     try:
         ui = prebuilt(settings.ui_dist) if settings.ui_dist else ensure_built(UiMode(settings.ui), say=say)
-        with (
-            listening_socket(settings.host, settings.port) as listening,
-            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        ):
+        with listening_socket(settings.host, settings.port) as listening:
             try:
-                runner.run(_serve(settings, ui, say, listening))
+                run_to_the_end(
+                    _serve(settings, ui, say, listening),
+                    loop_factory=uvloop.new_event_loop,
+                    grace_s=settings.shutdown_grace_s,
+                )
             except BaseExceptionGroup as group:
                 raise _alone(group) from None
     finally:

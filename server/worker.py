@@ -27,6 +27,7 @@ from server import logs, tracing
 from server.authentication import Authenticator
 from server.first_start import check_listener
 from server.installation import HOUR_MS, open_store_of, version
+from server.last_end import run_to_the_end
 from server.metrics import Metrics
 from server.metrics_wiring import of_drivers, of_graph
 from server.probes import Probes
@@ -76,8 +77,11 @@ def work(settings: Settings, *, say: Say = lambda text: print(text, file=sys.std
                     allow_plain_http=settings.allow_plain_http,
                 )
                 listening = stack.enter_context(listening_socket(settings.host, settings.worker_port))
-            runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
-            runner.run(_work(settings, say, listening))
+            run_to_the_end(
+                _work(settings, say, listening),
+                loop_factory=uvloop.new_event_loop,
+                grace_s=settings.shutdown_grace_s,
+            )
     finally:
         end_tracing()
 
