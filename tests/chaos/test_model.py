@@ -98,7 +98,7 @@ def test_without_new_generations_the_oracle_finds_it() -> None:
 
 
 OUTRUN = r"generation \d+ (applied|removed) over \d+|orphans"
-"""A call that arrived late was done: over something newer, or though what it is for had been given up before it was there."""
+"""A call that arrived late was done: over something newer, or after what it is for had been given up."""
 
 
 def test_without_a_fence_calls_that_arrive_late_are_found_out() -> None:

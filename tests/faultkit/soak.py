@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.simulated.effects import EFFECTS_KEPT, EffectLog
-from faultkit.machine import TROUBLES, Lives
+from faultkit.machine import CONTROL_PLANE, TROUBLES, Lives
 from faultkit.machine_lives import SITES
 from faultkit.user import User
 from placement.kept import Shelf
@@ -44,7 +44,7 @@ DRAWN: dict[str, Sequence[Any]] = {
     "last": (1, 2),
     "right": (0, 1, 2, 3),
     "seconds": (0.1, 0.5, 2.0, 10.0, 70.0),
-    "trouble": sorted(TROUBLES),
+    "trouble": sorted(TROUBLES.keys() - {CONTROL_PLANE}),
 }
 AT_SITES = ("deploy", "update_sites", "migrate")
 """Rules whose `where` is several sites."""
