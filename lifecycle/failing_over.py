@@ -37,7 +37,7 @@ from lifecycle.components import components_of
 from lifecycle.deployments import Chosen
 from lifecycle.drain import MOVABLE, is_movable
 from lifecycle.events import AUTHOR, tell
-from lifecycle.fencing import is_known_gone
+from lifecycle.known_gone import is_known_gone
 from lifecycle.losses import AWAY, left_out, losses_of, planned_of, staying
 from lifecycle.losses_kept import MOST_LISTED, displaced, due_of, unlisted_of_policy
 from lifecycle.mass_loss import MOVES_HELD, are_held

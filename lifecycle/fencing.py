@@ -13,6 +13,7 @@ from graph.refusal import InvalidState, NotFound
 from graph.view import Reader, each, get_as
 from lifecycle.deployments import Visible
 from lifecycle.events import tell
+from lifecycle.known_gone import is_known_gone
 from lifecycle.losses import is_lost
 from placement.conditions import is_down
 
@@ -47,15 +48,6 @@ def end_fence(edit: Edit, thing: Site | Node) -> None:
         after = edit.replace(thing, fence=None)
         what = f"{thing.SPEC.name.lower()} {thing.name}"
         tell(edit, after, "FenceEnded", f"It answers: {what} is looked at again.", warning=True)
-
-
-def is_known_gone(reader: Reader, release: Release) -> bool:
-    """Whether somebody has said that nothing runs any more where a release was."""
-    site = get_as(reader, Site, release.site_id)
-    if site is None or site.fence is not None:
-        return True
-    nodes = [get_as(reader, Node, one) for one in release.assignments]
-    return bool(nodes) and all(one is None or one.fence is not None for one in nodes)
 
 
 def old_copy(reader: Reader, release: Release) -> Release | None:

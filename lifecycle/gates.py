@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from graph.kinds import Component, DependencyCondition, DependencyScope, Release, ReleasePhase
 from graph.view import Reader, each, get_as
+from lifecycle.known_gone import is_known_gone
 from lifecycle.siblings import siblings_of
 
 MOST_REMEMBERED = 4_096
@@ -94,7 +95,7 @@ class Gates:
                 since = max(since, _since(gate, release))
                 if _counts_here(gate, release):
                     has_it.add(release.site_id)
-            scope = _shuts(gate, release, component)
+            scope = _shuts(reader, gate, release, component)
             if scope is DependencyScope.EVERYWHERE:
                 return Answer(release.id, component.name, 0)
             if scope is not None:
@@ -138,7 +139,7 @@ def _still_shut_by(reader: Reader, gate: Gate, release_id: str | None) -> str | 
     component = get_as(reader, Component, release.component_id) if release is not None else None
     if release is None or component is None:
         return None
-    scope = _shuts(gate, release, component)
+    scope = _shuts(reader, gate, release, component)
     if scope is DependencyScope.SAME_SITE and any(
         what.name == gate.component and _counts_here(gate, other) for other, what in siblings_of(reader, release)
     ):
@@ -146,11 +147,11 @@ def _still_shut_by(reader: Reader, gate: Gate, release_id: str | None) -> str | 
     return component.name if scope is not None else None
 
 
-def _shuts(gate: Gate, release: Release, component: Component) -> DependencyScope | None:
+def _shuts(reader: Reader, gate: Gate, release: Release, component: Component) -> DependencyScope | None:
     """How a release shuts the gate: wherever it is, only if its site has not the gate's component, or not at all (None)."""
     if gate.needed is Needed.DEPENDENTS_GONE:
-        # Nobody waits for what was left at a place that was lost.
-        there = not release.wanted and not release.left_behind
+        # Nobody waits for what was left at a place that was lost, nor for what somebody knows to be gone.
+        there = not release.wanted and not release.left_behind and not is_known_gone(reader, release)
         return depends_on(component, gate.component) if there else None
     if gate.needed is Needed.DEPENDENTS_STOPPED:
         runs = release.wanted and release.stopped and not is_ready(release)

@@ -76,6 +76,7 @@ class Rings:
                 field = "site_id" if change.kind == "Site" else "assignments"
                 for release in list(each(self._ledger.view, Release, field, change.id)):
                     self._ring_single(release.deployment_id)
+                    self._ring_freed(release)
             elif change.kind == "Deployment" and resumed(change):
                 self._ring_all("deployment_id", change.id)
             elif change.kind == "Cluster":
@@ -174,14 +175,18 @@ class Rings:
     def _release_changed(self, change: Change) -> None:
         value = change.value
         assert isinstance(value, Release)
-        for waiting in self._waiting.freed(self._ledger.view, value):
-            self._ring(waiting)
+        self._ring_freed(value)
         if was_seen(change):
             self._site_speaks(value)
         if change.after is not None:
             self._ring(value)
         else:
             self._ring_single(value.deployment_id)
+
+    def _ring_freed(self, release: Release) -> None:
+        """What waited for a release that has changed, or is known to be gone, is looked at."""
+        for waiting in self._waiting.freed(self._ledger.view, release):
+            self._ring(waiting)
 
     def _ring_single(self, deployment_id: str) -> None:
         """A copy is gone, or known to be: what waits for that in a deployment that is single is looked at."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from graph.kinds import GIVEN_UP, Component, DependencyScope, Release
 from graph.view import Reader, get_as
 from lifecycle.gates import is_ready
+from lifecycle.known_gone import is_known_gone
 from lifecycle.releases import releases_of
 
 
@@ -42,6 +43,7 @@ class _Found:
     """The releases of a deployment, as far as it matters who goes before whom."""
 
     def __init__(self, reader: Reader, releases: Iterable[Release]) -> None:
+        self._reader = reader
         components = dict[str, Component]()
         self.staying: list[Release] = []
         self.leaving: list[Release] = []
@@ -84,16 +86,17 @@ class _Found:
         ]
 
     def kept_for(self, those: Iterable[Release]) -> set[str]:
-        """The ids of `those`, and of all that stay for as long as they do."""
+        """The ids of `those`, and of all that stay for as long as they do: elsewhere not for what is known to be gone."""
         kept: dict[str, Release] = {one.id: one for one in those}
         left = list(kept.values())
         told = set[tuple[object, ...]]()
         while left:
             holder = left.pop()
+            gone = is_known_gone(self._reader, holder)
             for name, site_id in self._waited_for(holder):
                 # At a thousand sites each says the same of what it waits for everywhere.
                 key = (name, site_id, holder.wanted, holder.operation_id, holder.left_behind)
-                if key in told:
+                if key in told or (gone and site_id is None):
                     continue
                 told.add(key)
                 at = self._at.get(name, {})

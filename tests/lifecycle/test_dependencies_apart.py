@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,10 +27,11 @@ from graph.kinds import (
     ReleasePhase,
 )
 from graph.kinds.policy import ComponentPolicy, PlacementPolicy, SiteSelector
+from graph.values import HealthStatus
 from graph.view import get_as
 from lifecycle.gates import Gate, Gates, Needed
 from lifecyclekit.counted import Counted
-from lifecyclekit.edge import Edge
+from lifecyclekit.edge import Edge, asking, everything
 
 READY = DependencyCondition.READY
 SAME_SITE = DependencyScope.SAME_SITE
@@ -175,6 +177,27 @@ def test_it_is_stopped_and_removed_before_all_that_it_waited_for(
             assert not first or done[key] <= free + PROMPT_MS
 
     live(tmp_path, driven, web=web, db=db, scope=scope)
+
+
+def test_it_goes_as_soon_as_those_at_a_site_that_is_away_are_known_to_be_gone(tmp_path: Path) -> None:
+    async def driven(lived: Lived) -> None:
+        edge = lived.edge
+        await edge.succeeded(lived.operation)
+        there, began = lived.there(), lived.effects()
+        await edge.configure(observeEveryMs=500, latencyMs=300, awaySites=["s2"])
+        await edge.until(lambda: edge.site(2).health.status is HealthStatus.DOWN, what="that it is away")
+        termination = (await edge.terminate(lived.deployment.id)).operation
+        await edge.until(lambda: set(lived.there()) == {("web", 2), ("db", 0)}, what="what can go")
+        await asyncio.sleep(10.0)
+        assert lived.there()["db", 0].error == "component web depends on it and is removed everywhere first"
+        await edge.lifecycle.failover.fence(edge.site_ids[2], asking("fence"), visible=everything)
+        fenced_at = edge.site(2).fence.at
+        await edge.until(lambda: ("db", 0) not in lived.there(), what="that it is gone")
+        assert fenced_at < lived.done_at(there, after=began)["db", 0] <= fenced_at + PROMPT_MS
+        await edge.configure(observeEveryMs=500, latencyMs=300)
+        await edge.succeeded(termination)
+
+    live(tmp_path, driven)
 
 
 def test_what_is_resumed_waits_as_what_is_new_does(tmp_path: Path) -> None:

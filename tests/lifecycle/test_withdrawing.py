@@ -22,6 +22,7 @@ from graph.kinds import (
     DeploymentPhase,
     FailoverMode,
     FailoverPolicy,
+    Fence,
     OperationStatus,
     Release,
     ReleasePhase,
@@ -331,6 +332,19 @@ def test_at_another_site_it_is_kept_for_those_that_have_none_of_their_own() -> N
     assert going(build, {**releases, "-another": another}) == set()
     build.change(web, wanted=False, retires_after=None)
     assert going(build, {**releases, "-another": another}) == {"-another"}
+
+
+def test_elsewhere_nothing_is_kept_for_what_somebody_knows_to_be_gone() -> None:
+    build = Builder()
+    releases = moved(build, scope=EVERYWHERE)
+    db, web = releases["-db"], releases["-web"]
+    elsewhere = build.site()
+    build.remove(db)
+    given = {"deployment_id": db.deployment_id, "operation_id": "operation_1", "generation": 1, "retires_after": 2}
+    releases["-db"] = build.release(build.view.get(db.component_id), elsewhere, {}, **given)
+    assert going(build, releases) == set()
+    build.change(build.view.get(web.site_id), fence=Fence(at=1, by="user_1"))
+    assert going(build, releases) == {"-db"}
 
 
 def test_it_is_on_its_way_out_as_long_as_what_it_is_kept_for_is() -> None:
