@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
+
 from bench.harness import median, repeated
-from bench.worlds import BEGAN_MS
+from bench.worlds import BEGAN_MS, SOURCE
 from bench.worlds.apps import TENANT, AppToPlace, simple
 from bench.worlds.fibre import FibreWorld
+from graph.change import Change, Commit
+from graph.kinds import Node, NodeStatus
 from graph.kinds.policy import PlacementPolicy
 from graph.view import View
 from placement.engine import decide
@@ -85,6 +89,37 @@ class Ground:
 
     def _cpu_s(self, app: AppToPlace, limits: Limits | None) -> float:
         return self.decide(app, limits=limits).cpu_s
+
+    def changed_cpu(self, listed: Sequence[AppToPlace], *, limits: Limits | None) -> list[float]:
+        """CPU seconds of each decision when a node was lost or came back since the one before: the median of four."""
+        end = self.view.follow(self.projection)
+        found = []
+        for at, app in enumerate(listed):
+            took = []
+            for _ in range(4):  # an even number, after which the node is as it was
+                self.turn_a_node(at)
+                self.projection.inventory()
+                took.append(self._cpu_s(app, limits))
+            found.append(median(took))
+        end()
+        return found
+
+    def turn_a_node(self, at: int) -> None:
+        """Loses a node, or has it come back, as an observer's commit does; `at` says which, any two far from each other."""
+        node = self.view.get(self.world.nodes[at * 7_919 % len(self.world.nodes)].id)
+        assert isinstance(node, Node)
+        status = NodeStatus.NOT_READY if node.status is NodeStatus.READY else NodeStatus.READY
+        revision = self.view.revision + 1
+        self.view.apply(
+            Commit(
+                revision=revision,
+                draft_id=f"node-{revision}",
+                at=self.view.at + 1,
+                author="bench",
+                action="observe",
+                changes=[Change("Node", node.id, node, msgspec.structs.replace(node, status=status, source=SOURCE))],
+            )
+        )
 
     def cold_cpu(self, listed: Sequence[AppToPlace], *, limits: Limits | None) -> list[float]:
         """CPU seconds of each decision when nothing is known of any distance."""
