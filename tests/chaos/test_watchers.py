@@ -148,6 +148,7 @@ async def test_two_hundred_who_watch_two_servers_through_ten_kills_miss_nothing(
     tmp_path: Path, neo4j_server, nats_server, report: Callable[[str, object], None]
 ) -> None:
     neo4j_server.clear()
-    flags = ("--store", neo4j_server.store, "--nats", nats_server.url)
+    key_file = str(tmp_path / "shared" / "key")
+    flags = ("--store", neo4j_server.store, "--nats", nats_server.url, "--key-file", key_file)
     with serving(tmp_path, *flags, count=2) as (servers, token):
         report("who watch, kill -9, Neo4j and NATS", await watched(servers, token, watchers=200, kills=10, seed=4))
