@@ -4,6 +4,9 @@ A policy has one number for all sites. Where a site has another, the engine is a
 and the rules of its nodes, and the answer takes the place of what the whole decision has there: so what is adjusted packs
 on real nodes, is verified at head and has a price like everything else. Sites with the same numbers are asked about
 together.
+
+Such a number goes when its component leaves its site, by whatever change or move that is: kept, it would hold again
+without a word where a later move leads back there.
 """
 
 from __future__ import annotations
@@ -13,8 +16,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from graph.kinds import Component, SiteReplicas
+from graph.kinds import Component, Deployment, SiteReplicas
 from graph.kinds.policy import PlacementPolicy, SiteSelector
+from graph.view import Reader
+from lifecycle.releases import sites_by_component
 from placement.decision import Decision, SitePlacement
 from placement.own_numbers import with_own_numbers
 from placement.verdict import Verdict
@@ -26,6 +31,27 @@ class AskedApart(NamedTuple):
     components: Sequence[Component]
     policy: PlacementPolicy
     replicas: Mapping[str, int]
+
+
+def adjustments_here(reader: Reader, deployment: Deployment) -> list[SiteReplicas]:
+    """The numbers of single sites by which a deployment is decided again: of components where they are to stay.
+
+    While it is nowhere, as when it waits to be placed, all that are wanted.
+    """
+    here = sites_by_component(reader, deployment.id) if deployment.adjustments else {}
+    return [one for one in deployment.adjustments if not here or one.site_id in here.get(one.component, ())]
+
+
+def adjustments_at(
+    adjustments: Iterable[SiteReplicas], components: Iterable[Component], placements: Iterable[SitePlacement]
+) -> list[SiteReplicas]:
+    """The numbers of single sites that a deployment has once it runs as it was placed: those that it was placed with."""
+    given = list(adjustments)
+    if not given:
+        return given
+    names = {one.id: one.name for one in components}
+    placed = {(at.site_id, names.get(one.component_id)): one.replicas for at in placements for one in at.components}
+    return [one for one in given if placed.get((one.site_id, one.component)) == one.replicas]
 
 
 def asked_apart(decision: Decision, *, adjustments: Iterable[SiteReplicas], asked: AskedApart) -> list[AskedApart]:

@@ -30,6 +30,7 @@ from graph.kinds import (
 )
 from graph.refusal import CapacityGone
 from graph.view import Reader, each, get_as
+from lifecycle.adjusting import adjustments_at
 from lifecycle.autoscaled import check_scaled
 from lifecycle.checking import check_decision
 from lifecycle.components import components_of
@@ -204,7 +205,7 @@ def update_deployment(
         "app_version_id": version.id,
         "policy": policy,
         "replicas": replicas,
-        "adjustments": adjustments_after(wished, change, components),
+        "adjustments": adjustments_after(wished, change, components, _placements(chosen)),
         "failover": wished.failover if change.failover is None else change.failover,
         "profile_id": profile_after(edit, wished, change.profile_id, version),
         "overrides": overrides_after(wished, change.overrides, components),
@@ -342,6 +343,10 @@ def begin(
     feasible = chosen is not None and chosen.decision.feasible
     if chosen is not None:
         check_scaled(edit, deployment, chosen.decision, components)
+        if feasible:
+            # What was approved may be placed elsewhere than it was shown to run.
+            kept = adjustments_at(deployment.adjustments, components, chosen.decision.placements)
+            deployment = edit.replace(deployment, adjustments=kept)
     decision_id = file_decision(edit, deployment, chosen) if chosen is not None else None
     if revision_id is None:
         revision_id = file_revision(edit, deployment, decision_id=decision_id if feasible else None, author=author).id

@@ -11,6 +11,7 @@ from typing import Any
 
 from graph.edit import Edit
 from graph.kinds import Component, Deployment, Operation, OperationKind, Progress
+from lifecycle.adjusting import adjustments_at
 from lifecycle.checking import verify_at_head
 from lifecycle.deployments import Chosen, file_decision, open_operation
 from lifecycle.progress import begun_phase
@@ -55,6 +56,7 @@ def begin_move(
         deployment,
         generation=deployment.generation + 1,
         decision_id=file_decision(edit, deployment, chosen),
+        adjustments=adjustments_at(deployment.adjustments, components, chosen.decision.placements),
         phase=begun_phase(deployment),
         **fields,
     )

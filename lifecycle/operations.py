@@ -24,6 +24,7 @@ from graph.kinds import (
 )
 from graph.refusal import InvalidState, NotFound
 from graph.view import Reader, each, get_as
+from lifecycle.adjusting import adjustments_at
 from lifecycle.autoscaled import check_scaled
 from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
@@ -179,6 +180,8 @@ def _back_to(
     wanted = intents_of(revision)
     # Who may cancel may not do away with approval by it.
     wanted["requires_approval"] = deployment.requires_approval or bool(revision.requires_approval)
+    # It may have left sites since then without a revision, as by a drain.
+    wanted["adjustments"] = adjustments_at(revision.adjustments, components, chosen.decision.placements)
     after = edit.replace(
         deployment,
         **wanted,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from graph.edit import Edit
 from graph.kinds import AppVersion, Deployment, DeploymentPhase, Operation, OperationKind, Progress
 from graph.view import get_as
+from lifecycle.adjusting import adjustments_at
 from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
 from lifecycle.deployments import Chosen, file_decision, open_operation
@@ -35,7 +36,12 @@ def place_pending(edit: Edit, deployment_id: str, chosen: Chosen, *, generation:
     verify_at_head(edit, chosen.decision, components, policy=deployment.policy, deployment_id=deployment.id)
     decision_id = file_decision(edit, deployment, chosen)
     after = edit.replace(
-        deployment, phase=begun_phase(deployment), message=None, decision_id=decision_id, operation_id=operation.id
+        deployment,
+        phase=begun_phase(deployment),
+        message=None,
+        decision_id=decision_id,
+        operation_id=operation.id,
+        adjustments=adjustments_at(deployment.adjustments, components, chosen.decision.placements),
     )
     total = apply_decision(edit, after, chosen.decision, components, operation_id=operation.id)
     edit.replace(operation, progress=Progress(total=total))

@@ -22,7 +22,7 @@ from graph.kinds import Component, Deployment, SiteReplicas
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from graph.paths import Network
 from graph.view import Reader, get_as
-from lifecycle.adjusting import AskedApart, asked_apart, with_adjusted
+from lifecycle.adjusting import AskedApart, adjustments_here, asked_apart, with_adjusted
 from lifecycle.autoscaled import with_scaled
 from lifecycle.deployments import Chosen
 from lifecycle.in_thread import in_thread
@@ -99,8 +99,8 @@ class Placing:
         policy is looked at. `indulging`: what of the deployment's own infrastructure is taken to be in order.
         `bound`: whether to find out how far it is from the best at most, where deciding does not tell; that takes seconds.
         `adjustments`: replicas at single sites, for which the policy's highest price holds too; None: those that the
-        deployment which is left out has. `scaled`: whether the numbers that its scaling policies gave to sites hold where
-        none is given.
+        deployment which is left out has where it is to stay. `scaled`: whether the numbers that its scaling policies gave to
+        sites hold where none is given.
         Raises InvalidInput or NotFound that name what is wrong with the policy.
         """
         pose = partial(
@@ -115,7 +115,7 @@ class Placing:
         asked_for = adjustments is not None
         if adjustments is None:
             before = get_as(reader, Deployment, excluding_deployment_id)
-            adjustments = before.adjustments if before is not None else ()
+            adjustments = adjustments_here(self._projection.reader, before) if before is not None else ()
         if scaled:
             adjustments = with_scaled(
                 self._projection.reader, excluding_deployment_id, adjustments, policy=policy, replicas=replicas
@@ -138,7 +138,7 @@ class Placing:
         adjustments = with_scaled(
             self._projection.reader,
             deployment.id,
-            deployment.adjustments,
+            adjustments_here(self._projection.reader, deployment),
             policy=asked.policy,
             replicas=asked.replicas,
         )

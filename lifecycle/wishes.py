@@ -24,7 +24,9 @@ from graph.kinds import (
 from graph.kinds.policy import PlacementPolicy
 from graph.refusal import NotFound
 from graph.view import Reader, get_as
+from lifecycle.adjusting import adjustments_at
 from lifecycle.components import components_of
+from placement.decision import SitePlacement
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,9 +109,16 @@ def adjusted(
 
 
 def adjustments_after(
-    deployment: Deployment, change: Adjustment, components: Sequence[Component]
+    deployment: Deployment,
+    change: Adjustment,
+    components: Sequence[Component],
+    placements: Sequence[SitePlacement] | None,
 ) -> list[SiteReplicas]:
-    """The replicas at single sites that a deployment has after a change: those of components that it still has."""
+    """The replicas at single sites that a deployment has after a change: those of components that it still has, and where
+    they are to run. `placements`: where that is; None while it has no place.
+    """
     names = {one.name for one in components}
     found = deployment.adjustments if change.adjustments is None else change.adjustments
+    if placements is not None:
+        return adjustments_at(found, components, placements)
     return [one for one in found if one.component in names]

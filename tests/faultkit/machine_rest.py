@@ -152,6 +152,9 @@ class Checked(Lived):
                 assert wanted is not None
                 found = world.objects[one.backend_name]
                 counts = (runs[site],) if name == "web" else (1,)
+                if name == "web" and site in shop.may_lack:
+                    # Left out when it was placed, it came back without a number of its own.
+                    counts = (runs[site], wanted.replicas)
                 if name == "web" and shop.scaled and site not in wanted.adjusted:
                     counts = FOLLOWED
                 if shop.stopped:

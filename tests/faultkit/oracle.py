@@ -23,14 +23,15 @@ class Intent:
     """At one site, whichever; moved when that is lost. `sites` is empty then."""
 
     def with_sites(self, sites: frozenset[str]) -> Intent:
-        return replace(self, sites=sites, anywhere=False)
+        adjusted = {site: count for site, count in self.adjusted.items() if site in sites}
+        return replace(self, sites=sites, adjusted=adjusted, anywhere=False)
 
     def adjusted_at(self, site: str, replicas: int | None) -> Intent:
         others = {one: count for one, count in self.adjusted.items() if one != site}
         return replace(self, adjusted=others if replicas is None else {**others, site: replicas})
 
     def without(self, site: str) -> Intent:
-        return replace(self.adjusted_at(site, None), sites=self.sites - {site})
+        return self.with_sites(self.sites - {site})
 
     def runs(self, home: str | None = None) -> dict[str, int]:
         """Replicas by site; `home` is the one that was found where any will do."""

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from graph.kinds import DeploymentPhase, OperationKind, OperationStatus
+from graph.kinds import DeploymentPhase, FailoverMode, FailoverPolicy, OperationKind, OperationStatus, SiteReplicas
 from graph.kinds.policy import Division, PlacementPolicy, SiteSelector
 from graph.refusal import CapacityGone, InvalidInput, InvalidState, NotFound
 from lifecycle.unplaceable import Unplaceable
@@ -213,6 +213,101 @@ async def test_a_removed_site_takes_its_adjustment_with_it(edge) -> None:
     await edge.succeeded((await edge.add_sites(deployment.id, one)).operation)
     assert standing(edge, deployment.id)[one][0] == 1
     assert edge.deployment(deployment.id).adjustments == []
+
+
+async def updated(edge, deployment_id: str, *site_ids: str) -> None:
+    policy = edge.wish(sites=list(site_ids)).policy
+    await edge.succeeded((await edge.update(deployment_id, policy=policy)).operation)
+
+
+async def migrated(edge, deployment_id: str, *site_ids: str) -> None:
+    await edge.succeeded((await edge.migrate(deployment_id, site_ids=site_ids)).operation)
+
+
+@pytest.mark.parametrize("go", [updated, migrated])
+async def test_a_site_that_is_left_takes_its_adjustment_with_it(edge, go) -> None:
+    deployment = await shop(edge)
+    one, two, *_ = edge.site_ids
+    for site_id, count in ((one, 0), (two, 3)):
+        await edge.succeeded((await edge.adjust_site(deployment.id, site_id, web=count)).operation)
+    await go(edge, deployment.id, two)
+    assert [found.site_id for found in edge.deployment(deployment.id).adjustments] == [two]
+    await go(edge, deployment.id, one, two)
+    assert {site: found[0] for site, found in standing(edge, deployment.id).items()} == {one: 1, two: 3}
+    # What was asked for at a revision comes back with it.
+    await edge.succeeded((await edge.rollback(deployment.id, 2)).operation)
+    assert {site: found[0] for site, found in standing(edge, deployment.id).items()} == {one: 0, two: 1}
+    edge.check_books()
+
+
+def is_good_now(edge, deployment_id: str) -> bool:
+    """Whether it was wholly observed as it was last placed."""
+    found = edge.deployment(deployment_id)
+    return found.good.decision_id == found.decision_id
+
+
+async def test_a_site_that_is_drained_takes_its_adjustment_with_it(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    deployment, operation = await edge.deploy(policy=PlacementPolicy(min_sites=1, max_sites=1))
+    await edge.succeeded(operation)
+    (one,) = standing(edge, deployment.id)
+    (two,) = set(edge.site_ids) - {one}
+    await edge.succeeded((await edge.adjust_site(deployment.id, one, web=3)).operation)
+    await edge.succeeded(await edge.drain(one))
+    assert edge.deployment(deployment.id).adjustments == []
+    await edge.change(lambda edit: edit.replace(edit.get(one), schedulable=True))
+    await edge.succeeded(await edge.drain(two))
+    assert standing(edge, deployment.id)[one][0] == 1
+    await edge.until(lambda: is_good_now(edge, deployment.id), what="that it is whole")
+    # A change that is taken back leaves it as it ran, not as its revision once wanted it there.
+    await edge.configure(failingSites=["s0", "s1"])
+    started = await edge.scale(deployment.id, web=2)
+    await edge.cancel(started.operation.id)
+    await edge.configure()
+    await edge.ended(started.operation.id)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    assert (standing(edge, deployment.id)[one][0], edge.deployment(deployment.id).adjustments) == (1, [])
+    edge.check_books()
+
+
+async def test_an_adjustment_of_an_earlier_time_does_not_hold_where_a_failover_leads(edge) -> None:
+    deployment = await shop(edge)
+    one, two, *_ = edge.site_ids
+    await edge.succeeded((await edge.adjust_site(deployment.id, one, web=0)).operation)
+    for site_ids in ([two], [one, two]):
+        policy = PlacementPolicy(max_sites=1, sites=SiteSelector(site_ids=site_ids))
+        failover = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0)
+        started = await edge.update(deployment.id, policy=policy, failover=failover)
+        await edge.succeeded(started.operation)
+        # As a graph may have it that was kept before such numbers went with their site.
+        await edge.change(
+            lambda edit: edit.replace(
+                edit.get(deployment.id), adjustments=[SiteReplicas(site_id=one, component="web", replicas=0)]
+            )
+        )
+    assert list(standing(edge, deployment.id)) == [two]
+    await edge.configure(awaySites=["s1"])
+
+    def moved() -> bool:
+        return any((at.site_id, at.phase.name) == (one, "READY") for at in edge.releases(deployment.id))
+
+    await edge.until(moved, what="that it moved")
+    assert standing(edge, deployment.id)[one][0] == 1
+    assert edge.deployment(deployment.id).adjustments == []
+
+
+async def test_a_site_without_replicas_stays_so_while_others_change(edge) -> None:
+    deployment = await shop(edge)
+    one, two, three, _ = edge.site_ids
+    await edge.succeeded((await edge.adjust_site(deployment.id, one, web=0)).operation)
+    await edge.succeeded((await edge.scale(deployment.id, web=2)).operation)
+    await edge.succeeded((await edge.add_sites(deployment.id, three)).operation)
+    version = await edge.version("2", reference="shop:2")
+    await edge.succeeded((await edge.update(deployment.id, app_version_id=version)).operation)
+    counts = {site: found[0] for site, found in standing(edge, deployment.id).items()}
+    assert counts == {one: 0, two: 2, three: 2}
+    edge.check_books()
 
 
 async def test_divided_totals_are_not_adjusted(edge) -> None:
