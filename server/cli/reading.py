@@ -34,6 +34,18 @@ PAGE = 200
 SUBJECTS = {"Event": "subjectId", "Operation": "subjectId", "DeploymentRevision": "deploymentId"}
 """By what field kinds are filtered that tell of others."""
 
+NOT_DELETED = {
+    "Deployment": "end it: edgeatlas terminate NAME --delete",
+    "DeploymentRevision": "it is kept with its deployment: edgeatlas terminate NAME --delete",
+    "Release": "have its deployment leave the site: edgeatlas remove-sites NAME SITE",
+    "Instance": "have its deployment run fewer: edgeatlas scale, or stop",
+    "SiteScaling": "delete its policy: edgeatlas delete scaling-policy NAME",
+    "Operation": "cancel it: edgeatlas operation cancel ID",
+    "FailoverHold": "end it: edgeatlas failover resume ID",
+    "Event": "it goes by itself when it is old",
+}
+"""Kinds that nobody deletes by themselves, and what is done instead."""
+
 NAMES = "Names, paths of names, or ids."
 
 
@@ -135,6 +147,8 @@ def delete(
     Example: edgeatlas delete site Brean --cascade --yes
     """
     found, given = kind_and_names(kind, names or ())
+    if found.name in NOT_DELETED:
+        raise Failure(f"{found.one} is not deleted", remedy=NOT_DELETED[found.name], code=Exit.USAGE)
     if not given:
         raise Failure(f"which {found.plural}?", remedy="give their names", code=Exit.USAGE)
     api = api_of(ctx)

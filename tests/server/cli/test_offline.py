@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import build_schema
 
 from graph.entity import KINDS
 from server.cli.api import Api
@@ -19,6 +20,7 @@ from server.cli.kinds import kind_named
 from server.cli.options import seconds_of
 from server.cli.output import age, cell, printable, reference_text, size_text
 from server.cli.policies import counts_of, milliseconds_of
+from server.cli.reading import NOT_DELETED
 from serverkit.commands import CommandLine
 
 
@@ -28,6 +30,8 @@ from serverkit.commands import CommandLine
         (["get", "sites"], Exit.UNAVAILABLE, "no server answers at http://127.0.0.1:9"),
         (["get", "nothing"], Exit.USAGE, "there is no kind 'nothing'"),
         (["get"], Exit.USAGE, "Missing argument"),
+        (["delete", "deployment/x", "--yes"], Exit.USAGE, "edgeatlas terminate NAME --delete"),
+        (["delete", "ops", "x"], Exit.USAGE, "edgeatlas operation cancel ID"),
         (["frobnicate"], Exit.USAGE, "No such command"),
         (["worker"], Exit.USAGE, "its workers run inside"),
         (["worker", "--store", "bolt://127.0.0.1:9"], Exit.USAGE, "give the setting nats"),
@@ -382,3 +386,10 @@ def test_replicas() -> None:
     for wrong in ("web", "web=", "web=-1", "=3", "web=9999999"):
         with pytest.raises(Failure, match="no number of replicas"):
             counts_of([wrong])
+
+
+def test_each_kind_is_deleted_or_says_what_is_done_instead() -> None:
+    mutations = build_schema((Path(__file__).parents[3] / "schema" / "schema.graphql").read_text()).mutation_type
+    assert mutations is not None
+    without = {name for name in KINDS if f"delete{name}" not in mutations.fields}
+    assert without == set(NOT_DELETED)
