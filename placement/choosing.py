@@ -26,7 +26,7 @@ from placement.solve.core import improve
 from placement.solve.evaluation import better, evaluate
 from placement.solve.model import Choice, Limits
 from placement.solve.model import Unit as Solved
-from placement.solve.solve import solve
+from placement.solve.solve import polished, solve
 from placement.stopping import look
 from placement.totals import most_sites, room_for, totals_of
 from placement.unit_problems import Unit
@@ -35,9 +35,13 @@ MAX_CUTS = 16
 """How often a choice is made anew because what was chosen does not hold."""
 STEPS, GIVEN = 0.5, 600
 """Of a narrow model: the part of the simplex's steps that it has, and `Limits.given`."""
+IDLE = 2
+"""`Limits.idle` of the first relaxation of a narrow model, of which only the prices are wanted."""
 ROUNDS = 2
 """How often candidates are chosen anew by what was found, for what narrowing left out; the last time it is searched to the
 end."""
+POLISHED = 3
+"""How often what was found is searched from once more, with the sites around it; no more once it stays."""
 MAX_WIDTHS = 10
 """How often it is tried to divide a total over more sites."""
 SLACK = 1e-9
@@ -188,7 +192,7 @@ class Choosing:
             first = limits
             if made.narrow and limits.core_candidates:
                 # What its relaxation says is where to look, and that is looked at: its own choices are not searched for.
-                first = replace(_narrow(limits), mip_nodes=0, dives=False)
+                first = replace(_narrow(limits), mip_nodes=0, dives=False, idle=IDLE)
             choice = solve(made.model if first is limits else replace(made.model, limits=first))
             self.iterations += choice.iterations
             if made.narrow and choice.feasible and made.model.limits.core_candidates:
@@ -219,11 +223,26 @@ class Choosing:
             begin = replace(choice, open=inside, bound=None, bound_kind="NONE", proved=False, guide=None)
             found = improve(replace(near.model, limits=limits), begin)
             self.iterations += found.iterations
-            if found.proved and not better(found.cost, choice.cost):
-                break
-            made, choice = near, found
+            if not found.proved or better(found.cost, choice.cost):
+                made, choice = near, found
             if found.proved:
                 break
+        return (made, choice) if found.proved and not turn else self._polished(made, choice)
+
+    def _polished(self, made: Modelled, choice: Choice) -> tuple[Modelled, Choice]:
+        """A better choice near one that was found, with sites beside it that no relaxation has named."""
+        whole, words = made.whole, self.problem.words.units
+        assert whole is not None, "it was made just now"
+        for _ in range(POLISHED):
+            places = _among(whole.solved, made.model.units, choice.open)
+            kept = around(whole.solved, words, whole.reaches, places, tiers=made.model.tiers)
+            near = recut(made, kept)
+            inside = tuple(np.searchsorted(mine, one) for mine, one in zip(kept, places, strict=True))
+            found = polished(near.model, replace(choice, open=inside))
+            self.iterations += found.iterations
+            if not better(found.cost, choice.cost):
+                break
+            made, choice = near, found
         return made, choice
 
     def _wider(self, made: Modelled, choice: Choice) -> tuple[list[Ints], bool]:

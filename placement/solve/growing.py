@@ -20,12 +20,11 @@ from scipy.sparse import csc_array, csr_array
 
 from placement.arrays import Floats, Ints, Mask
 from placement.solve.entries import Listed, kept_columns, matrix_of, parts_of, rows_at, turned, weighed_by_row
-from placement.solve.highs_run import Run, ended, give, solver_for
+from placement.solve.highs_run import Run, ended, figures, give, solver_for
 from placement.solve.ladders import Rows, stacked
+from placement.solve.model import IDLE
 from placement.stopping import Stop
 
-IDLE = 4
-"""Answers in which a row has something to spare, after which it is dropped."""
 MANY = 0.2
 """The part of all rows that must be such before any is dropped."""
 SPARE = 1e-6
@@ -48,15 +47,18 @@ class Growing:
         upper: Floats,
         given: Mask | None = None,
         clients: Ints | None = None,
+        idle: int = IDLE,
         stop: Stop | None = None,
     ) -> None:
         """There is at least one column. given: (columns,) those to begin with; None, or none of them: all.
 
-        clients: (rows,) the client whose each is, -1: nobody's.
+        clients: (rows,) the client whose each is, -1: nobody's. idle: answers in which a row that was told has something to
+        spare, after which it is dropped.
         """
         if given is not None and not given.any():
             given = None
         self.stop = stop
+        self._most_idle = idle
         self.first = len(low)
         """Rows that are never dropped."""
         self.steps = 0
@@ -184,9 +186,9 @@ class Growing:
 
     def _drop(self) -> None:
         """Drops rows that have not mattered for a while, once they are many."""
-        spare = np.array(self._solver.getSolution().row_value)[self.first :] - self._low > SPARE
+        spare = figures(self._solver.getSolution().row_value)[self.first :] - self._low > SPARE
         self._idle = np.where(spare, self._idle + 1, 0)
-        idle = self._idle >= IDLE
+        idle = self._idle >= self._most_idle
         if int(idle.sum()) > MANY * (self.first + len(idle)):
             which = np.flatnonzero(idle)
             self._solver.deleteRows(len(which), (self.first + which).astype(np.int32))

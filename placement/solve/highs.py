@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from placement.arrays import Floats
+from placement.arrays import Floats, Mask
 from placement.solve.highs_run import run
 from placement.solve.ladders import Rows
 from placement.solve.program import Program
@@ -95,9 +95,13 @@ def solved(
     more: Rows | None = None,
     nodes: int,
     looks: int | None = None,
+    start: Mask | None = None,
     stop: Stop | None = None,
 ) -> Solved:
-    """The program as it is, within so many nodes of search and looks of HiGHS. Raises Stopped."""
+    """The program as it is, within so many nodes of search and looks of HiGHS. Raises Stopped.
+
+    start: (opens,) what is open in a solution that is known, which HiGHS begins with.
+    """
     matrix, low, high = rows_with(program, more)
     if not len(objective):
         return Solved("optimal", np.empty(0), 0.0, 0) if _kept(low, high) else Solved("infeasible", None, np.inf, 0)
@@ -111,6 +115,7 @@ def solved(
         integral=program.integral,
         nodes=max(1, nodes),
         looks=looks,
+        start=None if start is None else start.astype(np.float64),
         stop=stop,
     )
     return Solved(found.status, found.values, found.bound / scale, found.nodes)

@@ -10,6 +10,7 @@ the same.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,18 +62,22 @@ def run(
     nodes: int | None = None,
     gap: float = 0.0,
     looks: int | None = None,
+    start: Floats | None = None,
     stop: Stop | None = None,
 ) -> Run:
     """Minimises `objective @ x` with `low <= matrix @ x <= high` and `0 <= x <= upper`; to a relative gap, within `nodes`.
 
     There is at least one column. `integral`: (columns,) which must be whole; none of them when not given. `looks`: how often
     HiGHS asks whether to go on, at most: once a round of cuts, a search of its own or a node; one node can take hundreds.
+    `start`: the first columns of a solution that is known, of a program with whole columns; HiGHS finds the others.
     Raises Stopped when that is asked for meanwhile.
     """
     whole = integral is not None and bool(integral.any())
     solver = solver_for(nodes=nodes, gap=gap, looks=looks if whole else None, stop=stop)
     if not give(solver, objective, matrix, low=low, high=high, upper=upper, integral=integral):
         return Run("unknown")
+    if whole and start is not None:
+        solver.setSolution(len(start), np.arange(len(start), dtype=np.int32), start)
     return ended(solver, whole=whole, stop=stop)
 
 
@@ -122,7 +127,7 @@ def ended(solver: Any, *, whole: bool, stop: Stop | None) -> Run:
     if not known:
         return Run(_name(status))
     solution = solver.getSolution()
-    values = np.array(solution.col_value)
+    values = figures(solution.col_value)
     if whole:
         return Run(
             _name(status),
@@ -131,14 +136,18 @@ def ended(solver: Any, *, whole: bool, stop: Stop | None) -> Run:
             bound=float(info.mip_dual_bound),
             nodes=int(info.mip_node_count),
         )
-    bounded = np.array([one != highs.HighsBasisStatus.kBasic for one in solver.getBasis().col_status], dtype=bool)
     return Run(
         _name(status),
         values,
         float(info.objective_function_value),
-        duals=np.array(solution.row_dual),
-        reduced=np.where(bounded, np.array(solution.col_dual), 0.0),
+        duals=figures(solution.row_dual),
+        reduced=figures(solution.col_dual),
     )
+
+
+def figures(listed: Sequence[float]) -> Floats:
+    """What HiGHS gives out number by number, as an array."""
+    return np.fromiter(listed, np.float64, len(listed))
 
 
 def solver_for(*, nodes: int | None, stop: Stop | None, gap: float = 0.0, looks: int | None = None) -> Any:

@@ -59,13 +59,32 @@ def searched(board: Board, order: Numbers, open: Flags, anew: bool, rounds: int,
         steps += found.steps
         set_columns(board, unit, open, found.open)
     if len(order) > 1:
-        steps += _settle(board, order, open, rounds, False)
-        if most and len(board.link_server):
-            moved, made = _joint(board, order, open, most, rounds)
-            steps += made
-            if moved:
-                steps += _settle(board, order, open, rounds, True)
+        steps += _together(board, order, open, rounds, most, False)
     return open, steps
+
+
+@kernel
+def settled(board: Board, order: Numbers, open: Flags, rounds: int, most: int) -> tuple[Flags, int]:
+    """The units searched from what is open, which keeps everything, each beside the others as they stand: never for more.
+
+    As `searched`, but that nothing is begun anew.
+    """
+    board = borrowed(board)
+    open = open.copy()
+    steps = _together(board, order, open, rounds, most, True)
+    return open, steps
+
+
+@part
+def _together(board: Board, order: Numbers, open: Flags, rounds: int, most: int, merging: bool) -> int:
+    """Searches the units beside each other, with at most so many alternatives tried; the steps made."""
+    steps = _settle(board, order, open, rounds, merging)
+    if most and len(board.link_server):
+        moved, made = _joint(board, order, open, most, rounds)
+        steps += made
+        if moved:
+            steps += _settle(board, order, open, rounds, True)
+    return steps
 
 
 @part

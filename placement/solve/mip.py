@@ -37,6 +37,8 @@ most promising are searched apart first."""
 FEW = 150
 """Where more are left than `Limits.branched`, as many of each unit: those with the least reduced costs, which what is found
 is best of."""
+HASTY_IDLE, HASTY_LOOKS = 1, 2
+"""Of a search of these: its `Limits.idle`, and what part of `Limits.mip_looks` it has."""
 ORDINARY = 40_000
 """Entries of a relaxation for which the steps are meant; of more there are fewer, for each takes longer."""
 NEAR = 60
@@ -57,7 +59,7 @@ def exact(
 
     Over all candidates the choice has a bound, of kind `EXACT` and proved when the search ended; and a model that no choice
     keeps comes back as a choice that is broken and proved. Over some there is no bound but what the incumbent has. With
-    `few` they are all branched over, however many they are, and once.
+    `few`, those of them that the relaxation opens in part are branched over, however many they are, and once.
 
     `node_limit` is for all tiers together (the model's). `iterations` are the nodes of this search alone. None: nothing
     feasible was found, and it is not proved that there is nothing.
@@ -104,7 +106,8 @@ class Search:
     """Nodes that may still be searched."""
     best: Choice | None
     few: bool = False
-    """Whether all candidates that are left are branched over, however many they are, and once: nothing is proved by it."""
+    """Whether candidates are branched over however many they are, those that the relaxation opens in part, and once: nothing
+    is proved by it."""
     among: tuple[Ints, ...] | None = None
     """Candidates that can be in a choice as good as the best known; None: all."""
     nodes: int = 0
@@ -176,6 +179,7 @@ class Search:
             enough=limits.enough,
             most_steps=int(limits.steps * min(1.0, ORDINARY / max(1, rows.matrix.nnz))),
             target=target,
+            idle=HASTY_IDLE if self.few else limits.idle,
             stop=limits.stop,
         )
         self.steps += asked.steps
@@ -301,11 +305,17 @@ class Search:
                 self._open_end(rows, tier, low)
                 return
         if self.best is not None and self.among is not None and 2 * sum(len(one) for one in self.among) <= rows.opens:
-            # Half and more can only be in a worse choice: what is left is asked anew, without their columns.
+            # Half and more can only be in a worse choice: what is left is asked anew, without their columns, and with
+            # the rows that mattered in the end.
+            if asked.known is not None and cuts is not None:
+                self.pool = Pool(self.model, tier)
+                self.pool.learn(cuts, asked.known.terms, rows.opens)
             self._tier(tier)
             return
         while self.left > 0:
             upper = self._fixed(rows, relaxation, tier, low)
+            if self.few and relaxation.values is not None:
+                upper[: rows.opens][~self._likely(rows, relaxation.values)] = 0.0
             parts = [self._more(rows, tier), told.rows(rows.columns), cuts]
             more = stacked([one for one in parts if one is not None])
             limits = self.model.limits
@@ -315,7 +325,8 @@ class Search:
                 upper=upper,
                 more=more,
                 nodes=self.left,
-                looks=limits.mip_looks,
+                looks=limits.mip_looks // HASTY_LOOKS if self.few else limits.mip_looks,
+                start=None if self.few or self.best is None else rows.column_values(self.best.open),
                 stop=limits.stop,
             )
             self.left -= max(1, found.nodes)
@@ -323,7 +334,8 @@ class Search:
             if found.status == "infeasible":
                 self._none_left(rows, tier)
                 return
-            low = max(low, rounded_up(found.bound + float(rows.constants[tier]), rows.step(tier)))
+            if not self.few:
+                low = max(low, rounded_up(found.bound + float(rows.constants[tier]), rows.step(tier)))
             opened = None if found.values is None else rows.opened(found.values)
             if opened is not None:
                 self._take(opened)
@@ -355,6 +367,11 @@ class Search:
             least = kept[np.argsort(costs, kind="stable")[: each + BESIDE * len(opened)]]
             among.append(np.union1d(least, opened))
         return tuple(among)
+
+    def _likely(self, rows: Program, values: Floats) -> Mask:
+        """(opens,): the candidates that a relaxation opens in part, and what is open in the best known."""
+        likely: Mask = values[: rows.opens] > WHOLE
+        return likely if self.best is None else likely | rows.column_values(self.best.open)
 
     def _some(self, among: tuple[Ints, ...]) -> None:
         """Searches some candidates as a model of their own."""

@@ -114,6 +114,10 @@ class Apart:
     label: str = ""
 
 
+IDLE = 4
+"""`Limits.idle`: rows that are dropped sooner are told again more often, but fewer are there meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Where a search ends: counts, never seconds; and whoever no longer wants it may stop it."""
@@ -137,6 +141,8 @@ class Limits:
     """Candidates that are branched over at most, where serving costs something."""
     given: int = 1_500
     """Candidates that a relaxation is given all at once; of more a part, and others as they turn out to be of use."""
+    idle: int = IDLE
+    """Answers of a relaxation in which a row that it was told has something to spare, after which it is dropped."""
     dives: bool = True
     """Whether what a relaxation leaves in parts is made whole step by step."""
     exact_candidates: int = 4_000

@@ -18,6 +18,7 @@ from placement.solve.entries import parts_of, rows_at, weighed
 from placement.solve.growing import Growing
 from placement.solve.highs import Relaxed, rows_with, scale_of
 from placement.solve.ladders import Rows, Told
+from placement.solve.model import IDLE
 from placement.solve.pool import Known
 from placement.solve.program import Program
 from placement.solve.streams import Chain
@@ -67,12 +68,14 @@ class Relaxation:
         rounds: int = 200,
         most_steps: int | None = None,
         target: float = np.inf,
+        idle: int = IDLE,
         stop: Stop | None = None,
     ) -> Relaxed:
         """Its value, which is a lower bound in any case, and its answer.
 
         It ends when its answer breaks nothing, after so many rounds or steps, when its value reaches `target` (without
-        constants), or when it has grown by no more than `enough`, a part of the value, in several rounds on end.
+        constants), or when it has grown by no more than `enough`, a part of the value, in several rounds on end. `idle` is
+        as of `Limits`.
         """
         objective = self.rows.costs[self.tier]
         if not len(objective):
@@ -94,6 +97,7 @@ class Relaxation:
             upper=self.rows.upper,
             given=given,
             clients=clients,
+            idle=idle,
             stop=stop,
         )
         self.begun = begun

@@ -18,10 +18,10 @@ import numpy as np
 from placement.arrays import Floats, Ints, Mask
 from placement.solve.conflict import irreducible
 from placement.solve.core import improve
-from placement.solve.coupling import board_of, opened, order_of
+from placement.solve.coupling import Board, board_of, opened, order_of
 from placement.solve.evaluation import better, evaluate
 from placement.solve.folding import weights_of
-from placement.solve.joint import searched
+from placement.solve.joint import searched, settled
 from placement.solve.layout import Layout, Rows, layout, mandatory
 from placement.solve.model import Choice, Group, Model, nobody
 from placement.solve.shortlist import promise, shortlist
@@ -53,6 +53,23 @@ def solve(model: Model) -> Choice:
     if not improved.feasible and improved.proved:
         improved = replace(improved, conflict=irreducible(model))
     return improved
+
+
+def polished(model: Model, choice: Choice) -> Choice:
+    """A better choice near a feasible one, or that one: its units searched from it among all candidates.
+
+    `iterations` are the steps of this search alone. Raises Stopped when `limits.stop` is asked for.
+    """
+    limits, weights = model.limits, weights_of(model)
+    look(limits.stop)
+    layouts = [
+        layout(unit, np.arange(unit.count), groups=unit.groups, fixed=mandatory(unit, unit.groups), weights=weights)
+        for unit in model.units
+    ]
+    board, begin = board_of(model, layouts), opened(layouts, choice.open)
+    found, steps = settled(board, np.array(order_of(model)), begin, limits.rounds, limits.core_joint_moves)
+    after = replace(evaluate(model, _candidates(board, layouts, found)), iterations=steps)
+    return after if after.feasible and better(after.cost, choice.cost) else replace(choice, iterations=steps)
 
 
 def _searched(model: Model) -> Choice:
@@ -98,12 +115,16 @@ def _one(model: Model, groups: tuple[Group, ...], weights: Floats, start: tuple[
     look(limits.stop)
     tries = limits.core_joint_moves if limits.core_candidates else limits.joint_moves
     found, steps = searched(board, np.array(order), begin, start is None, limits.rounds, tries)
+    return replace(evaluate(model, _candidates(board, layouts, found)), iterations=steps)
+
+
+def _candidates(board: Board, layouts: Sequence[Layout], open: Mask) -> tuple[Ints, ...]:
+    """By unit: the open candidates, ascending, of the players that are open."""
     ends = board.player_at.tolist()
-    chosen = tuple(
-        one.candidates(np.flatnonzero(found[end : end + len(one.columns)]))
+    return tuple(
+        one.candidates(np.flatnonzero(open[end : end + len(one.columns)]))
         for one, end in zip(layouts, ends, strict=False)
     )
-    return replace(evaluate(model, chosen), iterations=steps)
 
 
 def _layouts(

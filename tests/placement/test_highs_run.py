@@ -8,7 +8,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csc_array, random_array
 
 from placement.arrays import Floats, Mask
-from placement.solve.highs_run import run
+from placement.solve.highs_run import Run, run
 from placement.stopping import Stop, Stopped
 
 
@@ -111,3 +111,23 @@ def test_a_search_ends_after_so_many_looks_and_says_what_it_has() -> None:
     for one in ends:
         assert one.bound <= one.value
     assert ends[2].bound >= ends[0].bound
+
+
+def test_a_search_begins_with_the_solution_that_is_known() -> None:
+    chance = np.random.default_rng(3)
+    columns = 120
+    weights = chance.integers(20, 200, (6, columns)).astype(np.float64)
+    objective, upper = -chance.integers(20, 200, columns).astype(np.float64), np.ones(columns)
+    low, high = np.full(6, -np.inf), weights.sum(axis=1) / 3
+    whole = np.ones(columns, dtype=bool)
+
+    def searched(looks: int, start: Floats | None) -> Run:
+        matrix = csc_array(weights)
+        more = {"integral": whole, "nodes": 10_000, "looks": looks, "start": start}
+        return run(objective, matrix, low=low, high=high, upper=upper, **more)  # type: ignore[arg-type]  # one is of each type
+
+    known = searched(60, None)
+    assert known.values is not None
+    assert searched(0, None).value > known.value, "at the first look nothing as good is found"
+    assert searched(0, known.values).value <= known.value
+    assert searched(0, known.values[: columns // 2]).status == "limit", "what is not said is left to HiGHS"

@@ -17,7 +17,7 @@ from solve_models import NO_CORE, best, check, every, group, models, opened, spa
 
 from placement.solve.evaluation import better, evaluate
 from placement.solve.model import Apart, Budget, Clients, Domains, Limits, Model, Serving
-from placement.solve.solve import solve
+from placement.solve.solve import polished, solve
 
 ROOT = Path(__file__).parents[2]
 FOUR = (4.0, 3.0, 2.0, 1.0)
@@ -112,6 +112,26 @@ def test_what_runs_is_never_left_for_something_worse(model: Model, random: objec
     found = solve(replace(model, start=start))
     assert found.feasible
     assert not better(evaluate(model, start).cost, found.cost)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(models(), st.randoms(use_true_random=False))
+def test_what_is_polished_keeps_every_rule_and_costs_no_more(model: Model, random: object) -> None:
+    feasible = [one for one in every(model) if check(model, one) is not None]
+    if not feasible:
+        return
+    begun = evaluate(model, opened(*random.choice(feasible)))  # type: ignore[attr-defined]  # a choice is there
+    found = polished(model, begun)
+    assert check(model, [one.tolist() for one in found.open]) == pytest.approx(found.cost.tolist())
+    assert not better(begun.cost, found.cost)
+
+
+def test_a_choice_is_polished_to_what_is_cheaper_beside_it() -> None:
+    model = Model((unit(FOUR, clients=CLIENTS), unit(FOUR)), 1, (Serving(1, 0, NEXT, 0),))
+    begun = evaluate(model, opened((0, 1, 3), (0, 2, 3)))
+    found = polished(model, begun)
+    assert found.cost.tolist() == best(model)
+    assert better(found.cost, begun.cost)
 
 
 def large(seed: int, *, candidates: int = 1_200, clients: int = 60, units: int = 3) -> Model:

@@ -94,6 +94,19 @@ def test_the_relaxation_with_streams_is_no_less_than_without_and_no_more_than_th
     assert found.value + float(rows.constants[0]) <= best[0] + 1e-6
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_rows_that_are_dropped_sooner_change_nothing_of_the_value(seed: int) -> None:
+    model = served_model(seed)
+    rows = program(model)
+    kept, dropped = (
+        Relaxation(rows, 0, Told(rows.ladders), chains_of(model, rows)).run(idle=idle) for idle in (100, 1)
+    )
+    assert dropped.feasible == kept.feasible
+    if kept.feasible:
+        assert dropped.value == pytest.approx(kept.value, abs=1e-6)
+
+
 def test_what_is_in_reach_only_through_what_is_closed_costs_as_much_as_opening_it() -> None:
     """Each front end is open to a third, which a third of each API would do for."""
     front = Unit("front", np.arange(3), np.ones((1, 3)), Clients(csr_array(np.ones((1, 3))), 0))
