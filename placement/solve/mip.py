@@ -179,7 +179,7 @@ class Search:
             enough=limits.enough,
             most_steps=int(limits.steps * min(1.0, ORDINARY / max(1, rows.matrix.nnz))),
             target=target,
-            idle=HASTY_IDLE if self.few else limits.idle,
+            idle=HASTY_IDLE if self.few and self.model.serving else limits.idle,
             stop=limits.stop,
         )
         self.steps += asked.steps
@@ -314,7 +314,7 @@ class Search:
             return
         while self.left > 0:
             upper = self._fixed(rows, relaxation, tier, low)
-            if self.few and relaxation.values is not None:
+            if self.few and self.model.serving and relaxation.values is not None:
                 upper[: rows.opens][~self._likely(rows, relaxation.values)] = 0.0
             parts = [self._more(rows, tier), told.rows(rows.columns), cuts]
             more = stacked([one for one in parts if one is not None])
@@ -325,7 +325,7 @@ class Search:
                 upper=upper,
                 more=more,
                 nodes=self.left,
-                looks=limits.mip_looks // HASTY_LOOKS if self.few else limits.mip_looks,
+                looks=limits.mip_looks // (HASTY_LOOKS if self.few and self.model.serving else 1),
                 start=None if self.few or self.best is None else rows.column_values(self.best.open),
                 stop=limits.stop,
             )
