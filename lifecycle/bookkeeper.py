@@ -8,6 +8,7 @@ is a function of the graph at head, so it does not matter what was rung for or w
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set
 from functools import partial
 
 import msgspec
@@ -31,6 +32,7 @@ from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
+from lifecycle.blocked import blocked_of
 from lifecycle.deadlines import Deadlines, is_overdue, overdue
 from lifecycle.events import tell
 from lifecycle.migrating import steps_of, switch_over
@@ -181,8 +183,9 @@ def keep_books(edit: Edit, *, deployment_ids: list[str]) -> None:
             continue
         deployment = retire(edit, deployment)
         releases = releases_of(edit, deployment.id)
-        deployment = _keep_operations(edit, deployment, releases)
-        _keep_phase(edit, deployment, releases)
+        waits_in_vain = blocked_of(edit, releases)
+        deployment = _keep_operations(edit, deployment, releases, waits_in_vain)
+        _keep_phase(edit, deployment, releases, waits_in_vain)
 
 
 def retire(edit: Edit, deployment: Deployment) -> Deployment:
@@ -199,7 +202,9 @@ def retire(edit: Edit, deployment: Deployment) -> Deployment:
     return after
 
 
-def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]) -> Deployment:
+def _keep_operations(
+    edit: Edit, deployment: Deployment, releases: list[Release], waits_in_vain: Set[str]
+) -> Deployment:
     by_operation: dict[str, list[Release]] = {}
     for release in releases:
         if release.operation_id is not None:
@@ -213,7 +218,7 @@ def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]
     for operation in running.values():
         worked_on = by_operation.get(operation.id, [])
         proposed = deployment.proposal is not None and deployment.proposal.operation_id == operation.id
-        outcome = outcome_of(operation, tally(worked_on), placed=placed and not proposed)
+        outcome = outcome_of(operation, tally(worked_on, blocked=waits_in_vain), placed=placed and not proposed)
         if outcome.status is operation.status and not proposed and is_overdue(operation, at=edit.at):
             outcome = overdue(operation, outcome, worked_on, deployment)
         status, progress, error = outcome
@@ -238,8 +243,8 @@ def _keep_operations(edit: Edit, deployment: Deployment, releases: list[Release]
     return deployment
 
 
-def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release]) -> None:
-    counted = tally(releases)
+def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release], waits_in_vain: Set[str]) -> None:
+    counted = tally(releases, blocked=waits_in_vain)
     phase, message = phase_of(deployment, counted, working=deployment.operation_id is not None)
     # What is said of the whole is said of the phase that it is in from now on.
     status = status_of(msgspec.structs.replace(deployment, phase=phase), releases, _names(edit, releases))

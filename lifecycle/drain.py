@@ -26,6 +26,7 @@ from graph.kinds import (
 )
 from graph.refusal import InvalidState
 from graph.view import Reader, each, get_as
+from lifecycle.blocked import blocked
 from lifecycle.components import components_of
 from lifecycle.cordon import set_schedulable
 from lifecycle.deployments import Chosen, Visible
@@ -102,7 +103,8 @@ def standing(reader: Reader, operation: Operation) -> DrainStanding:
     """Where a drain stands, from the graph alone."""
     here = releases_at(reader, operation.subject_id or "")
     to_move = {one.deployment_id for one in here if one.retires_after is None}
-    counted = tally(each(reader, Release, "operation_id", operation.id))
+    moved = list(each(reader, Release, "operation_id", operation.id))
+    counted = tally(moved, blocked=blocked(reader, moved))
     going = _going_at(reader, operation.subject_id or "")
     # What another change has taken over, or removes, runs there until that is done.
     others = [one for one in here if one.retires_after is not None] + going

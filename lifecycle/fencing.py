@@ -8,12 +8,11 @@ what is not wanted is removed as ever.
 from __future__ import annotations
 
 from graph.edit import Edit
-from graph.kinds import Cluster, Component, Deployment, Fence, Node, NodeStatus, Release, Site
+from graph.kinds import Cluster, Fence, Node, NodeStatus, Site
 from graph.refusal import InvalidState, NotFound
-from graph.view import Reader, each, get_as
+from graph.view import get_as
 from lifecycle.deployments import Visible
 from lifecycle.events import tell
-from lifecycle.known_gone import is_known_gone
 from lifecycle.losses import is_lost
 from placement.conditions import is_down
 
@@ -48,22 +47,3 @@ def end_fence(edit: Edit, thing: Site | Node) -> None:
         after = edit.replace(thing, fence=None)
         what = f"{thing.SPEC.name.lower()} {thing.name}"
         tell(edit, after, "FenceEnded", f"It answers: {what} is looked at again.", warning=True)
-
-
-def old_copy(reader: Reader, release: Release) -> Release | None:
-    """Of a single deployment, what must be gone before a release that is not there yet may start; None: nothing."""
-    deployment = get_as(reader, Deployment, release.deployment_id)
-    if deployment is None or not deployment.failover.single or release.running_replicas == 0:
-        return None
-    there = release.applied_generation > 0 or (release.observed is not None and release.observed.present)
-    if there and not release.awaits_old:
-        return None
-    mine = get_as(reader, Component, release.component_id)
-    for other in each(reader, Release, "deployment_id", deployment.id):
-        if other.id == release.id or (other.wanted and other.retires_after is None):
-            continue
-        component = get_as(reader, Component, other.component_id)
-        same = mine is not None and component is not None and component.name == mine.name
-        if same and not is_known_gone(reader, other):
-            return other
-    return None

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 
 from graph.edit import Edit
 from graph.kinds import (
-    GIVEN_UP,
     Component,
     Operation,
     OperationKind,
@@ -21,6 +20,7 @@ from graph.kinds import (
     Site,
 )
 from graph.view import Reader, get_as
+from lifecycle.blocked import blocked
 from lifecycle.progress import Standing, standing_of
 
 OUTCOMES_MAX = 100
@@ -33,10 +33,9 @@ def outcomes_of(reader: Reader, operation: Operation, releases: Iterable[Release
     if operation.kind is OperationKind.DRAIN:
         return []
     found = sorted(releases, key=lambda one: one.backend_name)
-    blocked = frozenset(one.site_id for one in found if one.phase in GIVEN_UP)
+    in_vain = blocked(reader, found)
     present = [
-        _outcome(reader, one, _ENDS.get(standing_of(one, blocked_sites=blocked), ReleaseStanding.UNFINISHED))
-        for one in found
+        _outcome(reader, one, _ENDS.get(standing_of(one, blocked=in_vain), ReleaseStanding.UNFINISHED)) for one in found
     ]
     # Many releases are told of by those that tell most.
     every = sorted([*present, *operation.outcomes], key=lambda one: _ORDER.index(one.standing))

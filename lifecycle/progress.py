@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import NamedTuple
 
 import msgspec
@@ -66,16 +66,11 @@ class Outcome(NamedTuple):
     error: OperationError | None
 
 
-def standing_of(release: Release, *, blocked_sites: frozenset[str] = frozenset()) -> Standing:
-    """Where a release stands. `blocked_sites` have a quarantined release: what waits for it waits for good."""
-    if release.phase in GIVEN_UP:
+def standing_of(release: Release, *, blocked: Set[str] = frozenset()) -> Standing:
+    """Where a release stands. `blocked` has the ids of those that wait for good (`lifecycle.blocked`)."""
+    if release.phase in GIVEN_UP or release.id in blocked:
         return Standing.FAILED
-    if release.phase is ReleasePhase.WAITING_DEPENDENCY:
-        if release.due_at is not None:
-            return Standing.WAITING  # what it waited for is there, and only settles
-        blocked = bool(blocked_sites) if release.waits_everywhere else release.site_id in blocked_sites
-        return Standing.FAILED if blocked else Standing.WAITING
-    if release.phase is ReleasePhase.WAITING_SITE:
+    if release.phase in (ReleasePhase.WAITING_DEPENDENCY, ReleasePhase.WAITING_SITE):
         return Standing.WAITING
     if not release.wanted or release.retires_after is not None:
         return Standing.WORKING
@@ -84,24 +79,26 @@ def standing_of(release: Release, *, blocked_sites: frozenset[str] = frozenset()
     return Standing.WORKING
 
 
-def tally(releases: Iterable[Release]) -> Tally:
-    """Counts where the releases of one operation or deployment stand."""
+def tally(releases: Iterable[Release], *, blocked: Set[str] = frozenset()) -> Tally:
+    """Counts where the releases of one operation or deployment stand; `blocked` as of `standing_of`."""
     every = list(releases)
     found = [one for one in every if not one.left_behind]
-    blocked = frozenset(one.site_id for one in found if one.phase in GIVEN_UP)
     counts: Counter[Standing] = Counter()
     reasons: Counter[str] = Counter()
+    in_vain: Counter[str] = Counter()
     for one in found:
-        standing = standing_of(one, blocked_sites=blocked)
+        standing = standing_of(one, blocked=blocked)
         counts[standing] += 1
-        if standing is Standing.FAILED and one.phase in GIVEN_UP:
-            reasons[one.error or "no reason was given"] += 1
+        if standing is Standing.FAILED:
+            (reasons if one.phase in GIVEN_UP else in_vain)[one.error or "no reason was given"] += 1
     retiring = sum(one.wanted and one.retires_after is not None for one in found)
     if counts[Standing.FAILED] and retiring == counts[Standing.WORKING] and not counts[Standing.WAITING]:
         # What replaces them is given up, so they stay: nothing more happens.
         counts[Standing.FAILED] += counts.pop(Standing.WORKING, 0)
     told = [
-        reason if count == 1 else f"{reason} ({count} releases)" for reason, count in reasons.most_common(REASONS_TOLD)
+        reason if count == 1 else f"{reason} ({count} releases)"
+        # Who waits in vain is told by what was given up, unless that is another operation's.
+        for reason, count in (reasons or in_vain).most_common(REASONS_TOLD)
     ]
     return Tally(
         done=counts[Standing.DONE],

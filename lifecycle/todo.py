@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from graph.kinds import GIVEN_UP, Component, DependencyCondition, DependencyScope, Deployment, Release, Site
 from graph.view import Reader, get_as
-from lifecycle.fencing import old_copy
 from lifecycle.gates import NEEDED, Answer, Gate, Gates, Needed, depends_on, is_met, is_ready, met_since
+from lifecycle.old_copies import old_copy
 from lifecycle.siblings import siblings_of
 
 

@@ -71,13 +71,7 @@ def claim(edit: Edit, wanted: Mapping[str, int], *, worker: str = "") -> list[Cl
         if action is Action.FORGET:
             forget(edit, release)
         elif action is Action.WAIT:
-            edit.replace(
-                release,
-                phase=ReleasePhase.WAITING_DEPENDENCY,
-                error=step.reason,
-                due_at=step.due_at,
-                waits_everywhere=step.gate is not None,
-            )
+            edit.replace(release, phase=ReleasePhase.WAITING_DEPENDENCY, error=step.reason, due_at=step.due_at)
         elif action in (Action.ENSURE, Action.REMOVE) and release.cluster_id is not None:
             claimed = edit.replace(
                 release,

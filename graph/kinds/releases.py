@@ -166,12 +166,6 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         MANAGED,
         HIDDEN,
     ] = False
-    waits_everywhere: Annotated[
-        bool,
-        doc("Whether what it waits for is another component at every site, and not at its own alone."),
-        MANAGED,
-        HIDDEN,
-    ] = False
     applied_at: Annotated[TimestampMs | None, doc("When its backend last took what was wanted then."), MANAGED] = None
     ready_at: Annotated[
         TimestampMs | None, doc("When it was last observed as wanted after it had not been."), MANAGED

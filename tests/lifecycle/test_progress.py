@@ -111,9 +111,13 @@ def test_an_error_tells_the_reasons_the_most_frequent_first() -> None:
 
 
 def test_what_waits_for_what_was_given_up_has_failed_with_it() -> None:
-    found = [release(P.QUARANTINED, 1), release(P.WAITING_DEPENDENCY, 1), release(P.WAITING_DEPENDENCY, 2)]
-    counted = tally(found)
-    assert (counted.failed, counted.waiting) == (2, 1)
+    waits = {"phase": P.WAITING_DEPENDENCY, "error": "component db is not ready"}
+    found = [release(P.QUARANTINED, 1, error="no image"), release(number=2, **waits), release(number=3, **waits)]
+    counted = tally(found, blocked={"release_2"})
+    assert (counted.failed, counted.waiting, counted.reasons) == (2, 1, ["no image"])
+    # What was given up is another operation's.
+    alone = tally(found[1:2], blocked={"release_2"})
+    assert (alone.failed, alone.reasons) == (1, ["component db is not ready"])
 
 
 @pytest.mark.parametrize(

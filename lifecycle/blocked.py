@@ -1,0 +1,164 @@
+"""Which releases wait for good: for what was given up, or for what itself waits for that.
+
+An operation ends when nothing more happens by itself, so who waits in vain has failed with what it waits for. Who waits for
+something else has not, whatever was given up beside it: it goes on, and so does its operation. So what a release waits for
+is looked at as it is where the next step is found (`lifecycle.todo`), and from what was given up on backwards.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from graph.kinds import (
+    GIVEN_UP,
+    Component,
+    DependencyCondition,
+    DependencyScope,
+    Deployment,
+    Release,
+    ReleasePhase,
+)
+from graph.view import Reader, each, get_as
+from lifecycle.gates import is_met, is_ready
+from lifecycle.known_gone import is_known_gone
+from lifecycle.old_copies import follows_old_copies
+
+
+class _Of(enum.Enum):
+    """What of a component's releases somebody waits for."""
+
+    READY = DependencyCondition.READY
+    DEPLOYED = DependencyCondition.DEPLOYED
+    DEPENDENTS_GONE = "DEPENDENTS_GONE"
+    DEPENDENTS_STOPPED = "DEPENDENTS_STOPPED"
+    OLD_COPY_GONE = "OLD_COPY_GONE"
+
+
+class _Awaited(NamedTuple):
+    """Something that is waited for; who withholds it has the same."""
+
+    what: _Of
+    component: str
+    """Of dependents: what they depend on."""
+    site_id: str | None
+    """None: wherever it is."""
+    leaving: bool = False
+    """Whether it is of a release that is to be replaced: only those that are so themselves wait for that."""
+
+
+def blocked(reader: Reader, releases: Iterable[Release]) -> frozenset[str]:
+    """The ids of those among releases, of whichever deployments, that wait for good."""
+    waiting = [one for one in releases if _waits(one)]
+    found: frozenset[str] = frozenset()
+    for deployment_id in sorted({one.deployment_id for one in waiting}):
+        found |= blocked_of(reader, each(reader, Release, "deployment_id", deployment_id))
+    return found & {one.id for one in waiting}
+
+
+def blocked_of(reader: Reader, releases: Iterable[Release]) -> frozenset[str]:
+    """The ids of those that wait for good among all the releases of one deployment."""
+    every = list(releases)
+    left = [one for one in every if one.phase in GIVEN_UP]
+    if not left or not any(_waits(one) for one in every):
+        return frozenset()
+    there = _There(reader, every)
+    waiting: dict[_Awaited, list[Release]] = defaultdict(list)
+    for one in every:
+        if _waits(one):
+            for awaited in there.awaited_by(one):
+                waiting[awaited].append(one)
+    found = set[str]()
+    while left:
+        for withheld in there.withheld_by(left.pop()):
+            # Whoever waited for this is found once, at however many sites it is withheld.
+            for one in waiting.pop(withheld, ()):
+                if one.id not in found:
+                    found.add(one.id)
+                    left.append(one)
+    return frozenset(found)
+
+
+def _waits(release: Release) -> bool:
+    """Whether a release waits for another one; what it waited for is there when it only has that settle."""
+    return release.phase is ReleasePhase.WAITING_DEPENDENCY and release.due_at is None
+
+
+class _There:
+    """All releases of a deployment, as far as it matters who waits for whom."""
+
+    def __init__(self, reader: Reader, releases: Iterable[Release]) -> None:
+        self._reader = reader
+        self._components: dict[str, Component] = {}
+        self._here: dict[tuple[str, str], list[Release]] = defaultdict(list)
+        """The releases by the name of their component and their site."""
+        self._deployment: Deployment | None = None
+        for one in releases:
+            component = self._components.get(one.component_id) or get_as(reader, Component, one.component_id)
+            if component is None:
+                continue
+            self._components[one.component_id] = component
+            self._here[component.name, one.site_id].append(one)
+            self._deployment = self._deployment or get_as(reader, Deployment, one.deployment_id)
+
+    def awaited_by(self, release: Release) -> Iterator[_Awaited]:
+        """What a release that waits may wait for."""
+        component = self._components.get(release.component_id)
+        if component is None:
+            return
+        if not release.wanted or release.stopped:
+            what = _Of.DEPENDENTS_STOPPED if release.wanted else _Of.DEPENDENTS_GONE
+            yield _Awaited(what, component.name, release.site_id)
+            yield _Awaited(what, component.name, None)
+            return
+        for one in component.waits_for:
+            what = _Of(one.condition)
+            if one.scope is DependencyScope.SAME_SITE and self._waited_for_here(one.component, release):
+                yield _Awaited(what, one.component, release.site_id)
+                if release.retires_after is not None:
+                    yield _Awaited(what, one.component, release.site_id, leaving=True)
+            else:
+                yield _Awaited(what, one.component, None)
+        if self._deployment is not None and follows_old_copies(self._deployment, release):
+            yield _Awaited(_Of.OLD_COPY_GONE, component.name, None)
+
+    def withheld_by(self, release: Release) -> Iterator[_Awaited]:
+        """What a release keeps from others that is not as wanted, and stays so."""
+        component = self._components.get(release.component_id)
+        if component is None:
+            return
+        leaving = release.retires_after is not None
+        if release.wanted:
+            for condition in DependencyCondition:
+                if not is_met(release, condition):
+                    yield _Awaited(_Of(condition), component.name, release.site_id, leaving=leaving)
+                    if not leaving:
+                        yield _Awaited(_Of(condition), component.name, None)
+        if (not release.wanted or leaving) and not is_known_gone(self._reader, release):
+            yield _Awaited(_Of.OLD_COPY_GONE, component.name, None)
+        if not release.wanted:
+            yield from self._dependents(release, component, _Of.DEPENDENTS_GONE)
+        elif release.stopped and not is_ready(release):
+            yield from self._dependents(release, component, _Of.DEPENDENTS_STOPPED)
+
+    def _dependents(self, release: Release, component: Component, what: _Of) -> Iterator[_Awaited]:
+        """What those that a release depends on wait for."""
+        for one in component.waits_for:
+            yield _Awaited(what, one.component, release.site_id)
+            if what is _Of.DEPENDENTS_GONE and (release.left_behind or is_known_gone(self._reader, release)):
+                continue  # elsewhere nobody waits for it
+            here = (
+                other.retires_after is None and (other.wanted or what is _Of.DEPENDENTS_GONE)
+                for other in self._here.get((one.component, release.site_id), ())
+            )
+            if one.scope is DependencyScope.EVERYWHERE or not any(here):
+                yield _Awaited(what, one.component, None)
+
+    def _waited_for_here(self, name: str, release: Release) -> bool:
+        """Whether a component has releases at the site of another one that this waits for."""
+        return any(
+            other.wanted and (other.retires_after is None or release.retires_after is not None)
+            for other in self._here.get((name, release.site_id), ())
+        )
