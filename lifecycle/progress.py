@@ -49,6 +49,8 @@ class Tally(NamedTuple):
     """Why releases failed, the most frequent first, at most five."""
     drifted: int = 0
     """How many of those that failed are as they should not be and are left so by policy."""
+    away: int = 0
+    """How many of those that wait do so for their site."""
     left_behind: int = 0
     """How many were left at places that were lost; none of the others."""
 
@@ -106,6 +108,7 @@ def tally(releases: Iterable[Release], *, blocked: Set[str] = frozenset()) -> Ta
         waiting=counts[Standing.WAITING],
         failed=counts[Standing.FAILED],
         reasons=told,
+        away=sum(one.phase is ReleasePhase.WAITING_SITE for one in found),
         drifted=sum(one.phase is ReleasePhase.DRIFTED for one in found),
         left_behind=len(every) - len(found),
     )
@@ -183,7 +186,8 @@ def phase_of(deployment: Deployment, counted: Tally, *, working: bool) -> tuple[
     if not counted.unfinished and not counted.failed:
         phase = DeploymentPhase.STOPPED if deployment.stopped else DeploymentPhase.READY
         return phase, _left_told(counted)
-    if counted.failed or counted.waiting or not working:
+    # A component that another one comes before is no trouble while something is under way: its turn comes.
+    if counted.failed or counted.away or not working:
         return DeploymentPhase.DEGRADED, _told(counted)
     return DeploymentPhase.PROGRESSING, _told(counted)
 

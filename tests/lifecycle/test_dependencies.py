@@ -19,6 +19,7 @@ from graph.kinds import (
     Dependency,
     DependencyCondition,
     DependencyScope,
+    DeploymentPhase,
     OperationStatus,
     Release,
     ReleasePhase,
@@ -111,6 +112,19 @@ def test_at_no_site_is_anything_done_for_what_waits_before_what_it_waits_for_is_
 def test_a_component_that_waits_for_nothing_is_found_out(tmp_path: Path) -> None:
     with mock.patch.object(todo, "_before_it", return_value=None):
         assert effects_by_site(tmp_path) == [["web", "db"]] * 3
+
+
+async def test_a_healthy_change_is_never_called_degraded_while_components_wait_for_each_other(edge) -> None:
+    await edge.network(sites=2, readyAfterMs=30)
+    await edge.version(db={}, api=on("db"), web=on("api", scope=EVERYWHERE))
+    deployment, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    await edge.succeeded((await edge.stop(deployment.id)).operation)
+    await edge.succeeded((await edge.resume(deployment.id)).operation)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    told = [one.reason for one in await edge.events(deployment.id) if one.reason.startswith("Deployment")]
+    assert "DeploymentDegraded" not in told
+    assert told.count("DeploymentReady") >= 2
 
 
 async def test_what_settles_is_waited_for_once_and_not_at_every_update(edge) -> None:

@@ -127,13 +127,19 @@ def test_what_waits_for_what_was_given_up_has_failed_with_it() -> None:
         (D.PROGRESSING, {"READY": 2, "APPLYING": 1}, True, D.PROGRESSING, "1 under way of 3 releases"),
         (D.READY, {"READY": 2, "WAITING_READY": 1}, False, D.DEGRADED, "1 under way of 3 releases"),
         (D.READY, {"READY": 2, "WAITING_SITE": 1}, True, D.DEGRADED, "1 waiting of 3 releases"),
+        (D.PROGRESSING, {"APPLYING": 1, "WAITING_DEPENDENCY": 2}, True, D.PROGRESSING,
+         "2 waiting, 1 under way of 3 releases"),
+        (D.PROGRESSING, {"WAITING_SITE": 1, "WAITING_DEPENDENCY": 1}, True, D.DEGRADED, "2 waiting of 2 releases"),
+        (D.PROGRESSING, {"QUARANTINED": 1, "WAITING_DEPENDENCY": 1}, True, D.DEGRADED,
+         "1 failed, 1 waiting of 2 releases: no reason was given"),
+        (D.READY, {"READY": 1, "WAITING_DEPENDENCY": 1}, False, D.DEGRADED, "1 waiting of 2 releases"),
         (D.READY, {"READY": 2, "QUARANTINED": 1}, False, D.DEGRADED, "1 failed of 3 releases: no reason was given"),
         (D.TERMINATING, {"REMOVING": 1}, True, D.TERMINATING, "1 under way of 1 release"),
         (D.TERMINATING, {}, True, D.TERMINATED, None),
         (D.TERMINATED, {}, False, D.TERMINATED, None),
         (D.PENDING_PLACEMENT, {}, True, D.PENDING_PLACEMENT, "waits"),
     ],
-)
+)  # fmt: skip
 def test_where_a_deployment_stands(
     phase: DeploymentPhase, counts: dict[str, int], working: bool, expected: DeploymentPhase, message: str | None
 ) -> None:
