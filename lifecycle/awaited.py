@@ -14,7 +14,7 @@ import msgspec
 from graph.kinds import Deployment, DeploymentPhase, Operation, OperationStatus, Release, StatusReason
 from graph.view import Reader, each, get_as
 from lifecycle.drift import CLAIMED
-from lifecycle.standings import in_words, stays
+from lifecycle.standings import PAUSE, in_words, stays
 
 REASONS_MAX = 10
 _UNPLACED = (DeploymentPhase.PENDING_PLACEMENT, DeploymentPhase.PENDING_APPROVAL)
@@ -64,13 +64,14 @@ def of_deployment(reader: Reader, deployment_id: str, condition: WaitCondition) 
         return Waited(reached=False, summary=told, missing=list(deployment.status.reasons))
     if condition is WaitCondition.QUIET:
         return _quiet(list(each(reader, Release, "deployment_id", deployment_id)))
-    summary = in_words(deployment.status)
+    missing = _missing(deployment)
+    summary = in_words(msgspec.structs.replace(deployment.status, reasons=missing))
     if condition is WaitCondition.READY or deployment.phase is DeploymentPhase.READY:
         reached = deployment.phase is DeploymentPhase.READY
-        return Waited(reached=reached, summary=summary, missing=[] if reached else list(deployment.status.reasons))
+        return Waited(reached=reached, summary=summary, missing=[] if reached else missing)
     if deployment.phase in _UNPLACED:
-        return Waited(reached=False, summary=summary, missing=list(deployment.status.reasons))
-    return _applied(list(each(reader, Release, "deployment_id", deployment_id)))
+        return Waited(reached=False, summary=summary, missing=missing)
+    return _applied(list(each(reader, Release, "deployment_id", deployment_id)), paused=deployment.paused)
 
 
 def of_operation(reader: Reader, operation: Operation, condition: WaitCondition) -> Waited:
@@ -86,8 +87,8 @@ def of_operation(reader: Reader, operation: Operation, condition: WaitCondition)
         return Waited(reached=reached, over=True, summary=summary, missing=missing)
     deployment = get_as(reader, Deployment, operation.subject_id)
     if condition is WaitCondition.APPLIED and deployment is not None and not _waits(deployment, operation):
-        return _applied(list(each(reader, Release, "operation_id", operation.id)))
-    missing = list(deployment.status.reasons) if deployment is not None else []
+        return _applied(list(each(reader, Release, "operation_id", operation.id)), paused=deployment.paused)
+    missing = _missing(deployment) if deployment is not None else []
     return Waited(reached=False, summary=summary, missing=missing)
 
 
@@ -108,7 +109,13 @@ def _quiet(releases: list[Release]) -> Waited:
     )
 
 
-def _applied(releases: list[Release]) -> Waited:
+def _missing(deployment: Deployment) -> list[StatusReason]:
+    """Why a deployment is not ready; a pause is told as soon as it is asked for."""
+    told = list(deployment.status.reasons)
+    return [PAUSE, *told] if deployment.paused and all(one.code != PAUSE.code for one in told) else told
+
+
+def _applied(releases: list[Release], *, paused: bool) -> Waited:
     """Whether backends hold what is wanted of all of them, and nothing that is not."""
     left = [one for one in releases if not stays(one) or one.applied_generation < one.generation]
     summary = f"{len(releases) - len(left)} of {len(releases)} releases are applied"
@@ -118,4 +125,6 @@ def _applied(releases: list[Release]) -> Waited:
         counts[told] = counts.get(told, 0) + 1
     often = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:REASONS_MAX]
     missing = [StatusReason(code="NOT_APPLIED", message=message, releases=count) for message, count in often]
-    return Waited(reached=not left, summary=summary, missing=missing)
+    if paused:
+        missing = [PAUSE, *missing][:REASONS_MAX]
+    return Waited(reached=not left, summary=summary, missing=missing if left else [])

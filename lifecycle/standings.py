@@ -28,6 +28,7 @@ from lifecycle.gates import is_ready
 from lifecycle.progress import waiting_words
 
 REASONS_MAX = 10
+PAUSE = StatusReason(code="PAUSED", message="it is paused: nothing is done to its backends until it is resumed")
 _CODES = {
     ReleasePhase.QUARANTINED: "QUARANTINED",
     ReleasePhase.DRIFTED: "DRIFTED",
@@ -37,8 +38,9 @@ _CODES = {
 }
 _TAKEN = (ReleasePhase.WAITING_READY, ReleasePhase.READY)
 """Phases of what a backend has taken: whatever is lost from sight is in neither until its place answers again."""
+_WORKERS_TURN = "waits for a worker"
 _UNDER_WAY = {
-    ReleasePhase.PENDING: "waits for a worker",
+    ReleasePhase.PENDING: _WORKERS_TURN,
     ReleasePhase.APPLYING: "its backend is being called",
 }
 
@@ -69,13 +71,14 @@ def stays(release: Release) -> bool:
     return release.wanted and release.retires_after is None
 
 
-def status_of_release(release: Release) -> ReleaseStatus:
-    """What is desired, applied and ready of one release."""
+def status_of_release(release: Release, *, paused: bool = False) -> ReleaseStatus:
+    """What is desired, applied and ready of one release; `paused`: whether its deployment is."""
+    reason = _reason(release, {})
     return ReleaseStatus(
         replicas=_replicas(release),
         ready=is_seen_ready(release),
         unseen_since=release.unseen_since,
-        reason=_reason(release, {}),
+        reason=_by_pause(reason) if reason is not None and paused else reason,
     )
 
 
@@ -102,12 +105,18 @@ def status_of(deployment: Deployment, releases: Iterable[Release], names: Mappin
             ComponentStatus(component=name, sites=_sites(some), replicas=_sum(_replicas(one) for one in some))
             for name, some in sorted(by_component.items())
         ],
-        reasons=_first([*_of_nothing(deployment, staying, replicas), *_reasons(found, names), *_waiting(deployment)]),
+        reasons=_first(
+            [
+                *_of_nothing(deployment, staying, replicas),
+                *_with_pause(deployment, _reasons(found, names)),
+                *_waiting(deployment),
+            ]
+        ),
     )
 
 
-def sites_of(releases: Iterable[Release]) -> list[SiteStatus]:
-    """The same of each site, by site id."""
+def sites_of(releases: Iterable[Release], *, paused: bool = False) -> list[SiteStatus]:
+    """The same of each site, by site id; `paused`: whether the deployment is."""
     by_site: dict[str, list[Release]] = defaultdict(list)
     for one in releases:
         by_site[one.site_id].append(one)
@@ -120,7 +129,7 @@ def sites_of(releases: Iterable[Release]) -> list[SiteStatus]:
                 releases=_releases(staying),
                 replicas=_sum(_replicas(one) for one in staying),
                 unseen_since=min((one.unseen_since for one in some if one.unseen_since is not None), default=None),
-                reasons=_reasons(some),
+                reasons=[_by_pause(one) for one in _reasons(some)] if paused else _reasons(some),
             )
         )
     return found
@@ -249,6 +258,20 @@ def _of_nothing(deployment: Deployment, staying: Sequence[Release], replicas: Co
     if staying:
         return [StatusReason(code="SCALED_TO_ZERO", message="no replica of it is wanted at any of its sites")]
     return [] if deployment.proposal is not None else [StatusReason(code="NO_SITE", message="it has no site")]
+
+
+def _by_pause(reason: StatusReason) -> StatusReason:
+    """A reason of what is paused: what waits for nothing but a worker waits for the resume."""
+    return msgspec.structs.replace(PAUSE, releases=reason.releases) if reason.message == _WORKERS_TURN else reason
+
+
+def _with_pause(deployment: Deployment, reasons: Sequence[StatusReason]) -> list[StatusReason]:
+    """The reasons of a deployment's releases, after the pause where there is one: it is never ready for that alone."""
+    if not deployment.paused:
+        return list(reasons)
+    told = [_by_pause(one) for one in reasons]
+    held = sum(one.releases for one in told if one.code == PAUSE.code)
+    return [msgspec.structs.replace(PAUSE, releases=held), *(one for one in told if one.code != PAUSE.code)]
 
 
 def _waiting(deployment: Deployment) -> list[StatusReason]:

@@ -45,7 +45,8 @@ class StatusReason(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
         doc(
             "A word for programs: SITE_AWAY (the site or the cluster there does not answer, whether or not it was seen "
             "before), UNKNOWN (that answers again, and has not told of it yet), QUARANTINED, DRIFTED, DEPENDENCY, "
-            "NOT_READY, UNDER_WAY, LEFT_BEHIND (a former copy at a place that is away); "
+            "NOT_READY, UNDER_WAY, LEFT_BEHIND (a former copy at a place that is away); PAUSED (nothing is done before it "
+            "is resumed); "
             "where nothing is to run: STOPPED, SCALED_TO_ZERO, NOT_PLACED, NO_SITE, TERMINATED; PENDING_APPROVAL."
         ),
     ]

@@ -57,7 +57,8 @@ declare_value_types("ReleaseStatus")
 @field_of(Release, returns="ReleaseStatus", description="What of it is desired, applied and ready, and why not all is.")
 def status(release: Release, info: Any) -> ReleaseStatus:
     """By what was observed last."""
-    return status_of_release(release)
+    deployment = get_as(info.context.view, Deployment, release.deployment_id)
+    return status_of_release(release, paused=deployment is not None and deployment.paused)
 
 
 def _site(found: SiteStatus, info: Any) -> Site | None:
@@ -159,7 +160,7 @@ def site_statuses(
     position = id_cursor(Site.SPEC.prefix, None if after is UNSET else after)
     releases = list(each(info.context.view, Release, "deployment_id", deployment.id))
     info.context.work.spend(WORK_A_RELEASE * len(releases), path="siteStatuses")
-    found = [one for one in sites_of(releases) if ready is None or _is_ready(one) is ready]
+    found = [one for one in sites_of(releases, paused=deployment.paused) if ready is None or _is_ready(one) is ready]
     return SiteStatusPage(found, first=size, after=position)
 
 

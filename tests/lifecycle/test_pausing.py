@@ -9,6 +9,7 @@ import pytest
 from graph.kinds import DeploymentPhase, DriftPolicy, Instance, OperationKind, OperationStatus, ReleasePhase, Site
 from graph.refusal import Conflict, InvalidState
 from graph.view import each
+from lifecycle.awaited import WaitCondition, Waited, of_deployment, of_operation
 from lifecycle.unplaceable import Unplaceable
 
 RESYNCS_S = 1.2
@@ -47,6 +48,31 @@ async def test_nothing_is_done_for_a_paused_deployment_until_it_is_resumed(edge)
     await edge.succeeded(started.operation)
     await edge.phase(deployment.id, DeploymentPhase.READY)
     edge.check_books()
+
+
+async def test_who_waits_for_what_is_paused_is_told_that_it_is(edge) -> None:
+    await edge.network(sites=1)
+    await edge.version()
+    deployment, operation = await edge.deploy()
+    await edge.succeeded(operation)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    await edge.pause(deployment.id)
+    # At once, and as well when the books were brought up to date.
+    for _ in range(2):
+        waited = of_deployment(edge.view, deployment.id, WaitCondition.READY)
+        assert (waited.reached, [one.code for one in waited.missing]) == (False, ["PAUSED"])
+        assert waited.summary.startswith("1 of 1 replicas are ready: it is paused: ")
+        await edge.until(lambda: [one.code for one in edge.deployment(deployment.id).status.reasons] == ["PAUSED"])
+    assert of_deployment(edge.view, deployment.id, WaitCondition.APPLIED) == Waited(
+        reached=True, summary="1 of 1 releases are applied"
+    )
+    scaled = (await edge.scale(deployment.id, web=2)).operation
+    for waited in (
+        of_deployment(edge.view, deployment.id, WaitCondition.APPLIED),
+        of_operation(edge.view, scaled, WaitCondition.APPLIED),
+    ):
+        assert (waited.reached, [one.code for one in waited.missing]) == (False, ["PAUSED", "NOT_APPLIED"])
+    assert "PAUSED" in {one.code for one in of_operation(edge.view, scaled, WaitCondition.READY).missing}
 
 
 async def test_a_pause_in_the_middle_of_a_change_holds_the_rest_of_it(edge) -> None:

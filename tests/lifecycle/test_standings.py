@@ -153,6 +153,38 @@ def test_a_change_that_waits_for_approval_is_told_after_why_something_is_not_rea
     assert [one.code for one in status_of(whole, releases, NAMES).reasons] == [first, "PENDING_APPROVAL"]
 
 
+PENDING: dict[str, Any] = {"phase": P.PENDING, "observed": None, "applied_generation": 0}
+
+
+@pytest.mark.parametrize(
+    ("releases", "told"),
+    [
+        ([release(0)], [("PAUSED", 0)]),
+        ([release(0), release(1, **PENDING), release(2, **PENDING)], [("PAUSED", 2)]),
+        ([release(0, **UNSEEN), release(1, **UNSEEN), release(2, **PENDING)], [("PAUSED", 1), ("SITE_AWAY", 2)]),
+        ([release(0, **{**PENDING, "error": "no quota"})], [("PAUSED", 0), ("UNDER_WAY", 1)]),
+    ],
+)
+def test_what_is_paused_says_so_and_that_nobody_takes_it_up(
+    releases: list[Release], told: list[tuple[str, int]]
+) -> None:
+    found = status_of(deployment(phase=DeploymentPhase.PAUSED, paused=True), releases, NAMES)
+
+    assert [(one.code, one.releases) for one in found.reasons] == told
+    assert ": it is paused: nothing is done to its backends until it is resumed" in in_words(found)
+    assert "waits for a worker" not in {one.message for one in found.reasons}
+
+
+def test_a_release_and_a_site_of_what_is_paused_say_so_where_a_worker_would_take_them_up() -> None:
+    idle, whole = release(0, **PENDING), release(1)
+
+    assert status_of_release(idle).reason.message == "waits for a worker"
+    assert status_of_release(idle, paused=True).reason.code == "PAUSED"
+    assert status_of_release(whole, paused=True).reason is None
+    found = sites_of([idle, whole], paused=True)
+    assert [[one.code for one in site.reasons] for site in found] == [["PAUSED"], []]
+
+
 def test_what_is_left_behind_is_named_with_where_it_is() -> None:
     old = release(1, wanted=False, left_behind=True, **UNSEEN)
 
