@@ -29,6 +29,7 @@ from lifecycle.operations import Earlier
 from lifecycle.overriding import check_places, check_profile
 from lifecycle.placing import Filing, Placing
 from lifecycle.priorities import check_priority
+from lifecycle.proposing import as_wished
 from lifecycle.releases import sites_by_component
 from lifecycle.wishes import Wish, seen_version
 from placement.filed_decision import decision_filed
@@ -75,9 +76,14 @@ async def choose_for_change(
         indulging=blemished(whole, deployment.id),
         # What waits to be placed goes on waiting when it cannot be, and is told why.
         filing=Filing.EVERY if deployment.phase is DeploymentPhase.PENDING_PLACEMENT else Filing.FEASIBLE,
-        adjustments=adjustments,
+        adjustments=_proposed(deployment) if adjustments is None else adjustments,
         path=path,
     )
+
+
+def _proposed(deployment: Deployment) -> Sequence[SiteReplicas] | None:
+    """The replicas at single sites that a change starts from where another one waits for approval: those of that one."""
+    return None if deployment.proposal is None else as_wished(deployment).adjustments
 
 
 async def choose_for_wish(
@@ -169,7 +175,7 @@ class Decisions:
             stay_at=stay_at,
             or_move=False,
             indulging=blemished(self._ledger.view, deployment.id),
-            adjustments=adjustments,
+            adjustments=_proposed(deployment) if adjustments is None else adjustments,
         )
 
     async def for_wish(

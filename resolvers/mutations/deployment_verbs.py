@@ -167,8 +167,11 @@ async def _migrate(context: Context, given: Any) -> Payload:
 
 
 async def _approve(context: Context, given: Any) -> Payload:
+    found = context.view.get(given.id)
+    if isinstance(found, Deployment):
+        # Before what any change takes: who lacks both is told of the roles that have this one.
+        context.viewer.require(Permission.APPROVE_WORKLOADS, found.tenant_id, path="input.id")
     deployment_id, request, also = _asked(context, "approveDeployment", given)
-    context.viewer.require(Permission.APPROVE_WORKLOADS, request.tenant_id, path="input.id")
     committed: Committed[Started] = await context.services.lifecycle.approvals.approve(
         deployment_id, given.revision_number, request, remember=remember_begun, **also
     )

@@ -87,6 +87,20 @@ async def test_a_change_starts_from_what_waits(edge) -> None:
     }
 
 
+async def test_a_change_starts_from_the_number_of_a_site_that_waits(edge) -> None:
+    deployment, operation = await gated(edge)
+    await edge.approve(deployment.id, 1)
+    await edge.succeeded(operation)
+    await edge.adjust_site(deployment.id, edge.site_ids[0], web=3)
+    started = await edge.update(deployment.id, replicas={"web": 2})
+    proposal = edge.deployment(deployment.id).proposal
+    assert [(one.site_id, one.replicas) for one in proposal.adjustments] == [(edge.site_ids[0], 3)]
+    await edge.approve(deployment.id, proposal.number)
+    await edge.succeeded(started.operation)
+    [release] = edge.releases(deployment.id)
+    assert edge.world().objects[release.backend_name].replicas == 3
+
+
 async def test_a_number_that_was_withdrawn_is_never_given_again(edge) -> None:
     deployment, operation = await gated(edge)
     await edge.succeeded((await edge.approve(deployment.id, 1)).operation)

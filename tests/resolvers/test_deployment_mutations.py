@@ -152,7 +152,9 @@ async def test_a_change_is_approved_by_who_may_and_not_by_who_may_only_ask(world
     assert begun["deployment"]["proposal"]["number"] == 1
     of = {"id": begun["deployment"]["id"]}
     asked = {**of, "revisionNumber": 1}
-    assert (await mutate(world, "approveDeployment", asked, role=Role.DEVELOPER))["code"] == "FORBIDDEN"
+    for role in (Role.DEVELOPER, Role.VIEWER):
+        refused = await mutate(world, "approveDeployment", asked, "revision", role=role)
+        assert (refused["code"], "APPROVE_WORKLOADS" in refused["message"]) == ("FORBIDDEN", True), refused
     loose = {**of, "requiresApproval": False}
     refused = await mutate(world, "updateDeployment", loose, role=Role.DEVELOPER)
     assert (refused["code"], refused["path"]) == ("FORBIDDEN", "input.requiresApproval")

@@ -146,6 +146,7 @@ class Writer:
         """The number that each was last given."""
         self.revision = 0
         self.numbers = itertools.count()
+        self._turns: dict[str, asyncio.Lock] = {}
 
     async def create(self, name: str) -> None:
         """Makes a region."""
@@ -154,10 +155,11 @@ class Writer:
         self.regions[made["region"]["id"]] = number
 
     async def update(self, region: str) -> None:
-        """Gives a region the next number."""
-        number = next(self.numbers)
-        await self._ask(UPDATE, id=region, shown=str(number))
-        self.regions[region] = number
+        """Gives a region the next number, one at a time: two servers would be free to do the later of two first."""
+        async with self._turns.setdefault(region, asyncio.Lock()):
+            number = next(self.numbers)
+            await self._ask(UPDATE, id=region, shown=str(number))
+            self.regions[region] = number
 
     async def close(self) -> None:
         """Ends its connections."""
