@@ -34,10 +34,15 @@ class Action(enum.Enum):
     """What a document comes to."""
 
     CREATED = "CREATED"
+    """What it describes was made."""
     UPDATED = "UPDATED"
+    """What it describes was changed."""
     UNCHANGED = "UNCHANGED"
+    """All is as it says already."""
     DELETED = "DELETED"
+    """What it described before is not in the set any more, and was deleted."""
     REFUSED = "REFUSED"
+    """It was refused, and nothing of it was done."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):

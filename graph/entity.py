@@ -95,10 +95,15 @@ class SourceKind(enum.Enum):
     """Who makes an entity."""
 
     USER = "USER"
+    """A person, or a program with a token."""
     IMPORT = "IMPORT"
+    """An import of a topology."""
     CLUSTER = "CLUSTER"
+    """Whoever observes a cluster."""
     DOCUMENTS = "DOCUMENTS"
+    """A set of documents that is applied."""
     SYSTEM = "SYSTEM"
+    """EdgeAtlas itself."""
 
 
 class Source(msgspec.Struct, frozen=True, gc=False):

@@ -40,8 +40,11 @@ class PathMetric(enum.Enum):
     """What a path makes least."""
 
     LATENCY = "LATENCY"
+    """The sum of the links' latencies."""
     COST = "COST"
+    """The sum of the links' costs."""
     HOPS = "HOPS"
+    """The number of links."""
 
 
 class Path(msgspec.Struct, frozen=True, kw_only=True, gc=False):

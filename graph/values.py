@@ -105,9 +105,13 @@ class HealthStatus(enum.Enum):
     """What an observer last found."""
 
     UNKNOWN = "UNKNOWN"
+    """Nothing was observed yet."""
     READY = "READY"
+    """All is in order."""
     DEGRADED = "DEGRADED"
+    """It works, with findings."""
     DOWN = "DOWN"
+    """It does not answer, or nothing of it can be used."""
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -132,8 +136,11 @@ class TaintEffect(enum.Enum):
     """What a taint does to work that does not tolerate it (Kubernetes, Taints and Tolerations)."""
 
     NO_SCHEDULE = "NO_SCHEDULE"
+    """Nothing new goes there."""
     PREFER_NO_SCHEDULE = "PREFER_NO_SCHEDULE"
+    """What is new goes elsewhere where it can."""
     NO_EXECUTE = "NO_EXECUTE"
+    """Nothing new goes there, and what runs there leaves."""
 
 
 class Taint(msgspec.Struct, frozen=True, gc=False):

@@ -150,6 +150,7 @@ class PlacementStatus(enum.Enum):
     """How a decision ended."""
 
     FEASIBLE = "FEASIBLE"
+    """There is a choice of sites that keeps the policy."""
     INFEASIBLE = "INFEASIBLE"
     """It is proved that nothing keeps the policy."""
     NOT_FOUND_WITHIN_LIMITS = "NOT_FOUND_WITHIN_LIMITS"

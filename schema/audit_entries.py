@@ -37,8 +37,11 @@ class AuditAction(enum.Enum):
     """What became of an entity."""
 
     CREATED = "CREATED"
+    """It was made."""
     UPDATED = "UPDATED"
+    """It was changed."""
     DELETED = "DELETED"
+    """It was deleted."""
 
 
 class AuditChange(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from graph.listing import Order, Page, PageRequest, page_of
 from graph.refusal import InvalidInput
 from schema.context import ReadContext
 from schema.filters import condition_of, filter_type
-from schema.vocabulary import NAMES, Member, input_type, object_type, peel, register, resolver_field
+from schema.vocabulary import NAMES, Member, described_enum, input_type, member_docs, object_type, peel, resolver_field
 
 UNSET = strawberry.UNSET
 
@@ -47,7 +47,9 @@ class Direction(enum.Enum):
     """The direction of an order."""
 
     ASC = "ASC"
+    """The least first."""
     DESC = "DESC"
+    """The greatest first."""
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -115,7 +117,9 @@ def page_info_type() -> None:
         "end_cursor": ("Optional[str]", strawberry.field(description="The last entity's cursor: give it as `after`.")),
     }
     object_type("PageInfo", members, description="What lies around a page (Relay cursor connections).")
-    register("Direction", strawberry.enum(Direction, description="The direction of an order; null comes last in both."))
+    described_enum(
+        Direction, description="The direction of an order; null comes last in both.", members=member_docs(Direction)
+    )
 
 
 COUNTED: dict[str, Member] = {
@@ -153,13 +157,10 @@ def order_type(kind: Kind, *, fields: Sequence[str] | None = None, note: str = I
     names = {one.upper(): one for one in (fields if fields is not None else orderable(kind))}
     enum_name = f"{kind.name}OrderField"
     values = enum.Enum(enum_name, names)  # type: ignore[misc]  # the names are the kind's, known only at run time
-    register(
-        enum_name,
-        strawberry.enum(
-            values,
-            name=enum_name,
-            description=f"What {kind.spoken} can be ordered by. {note}",
-        ),
+    described_enum(
+        values,
+        description=f"What {kind.spoken} can be ordered by. {note}",
+        members={key: kind.fields[field].description for key, field in names.items()},
     )
     members = {
         "field": (enum_name, strawberry.field(description="What to order by.")),

@@ -7,6 +7,7 @@ error must not tell what a list would not.
 from __future__ import annotations
 
 import enum
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from graph.entity import Entity
 from lifecycle.plans_kept import PlanOutdated, PlanReason
 from lifecycle.unplaceable import Unplaceable
 from placement.decision import Decision
-from schema.vocabulary import NAMES, Member, object_type, register, resolver_field
+from schema.vocabulary import NAMES, Member, described_enum, object_type, resolver_field
 
 SHOWN_DEPENDENTS = 20
 
@@ -180,8 +181,10 @@ def define_errors() -> None:
     if "Error" in NAMES:
         return
     codes = enum.Enum("ErrorCode", {cls.code: cls.code for cls in SHOWN})  # type: ignore[misc]  # made here
-    register(
-        "ErrorCode", strawberry.enum(codes, name="ErrorCode", description="What sort of error it is, for programs.")
+    described_enum(
+        codes,
+        description="What sort of error it is, for programs.",
+        members={cls.code: inspect.cleandoc(cls.__doc__ or "") for cls in SHOWN},
     )
     members: dict[str, Member] = {
         "code": ("ErrorCode", strawberry.field(description="What sort of error it is, for programs.")),

@@ -7,10 +7,13 @@ up here when the schema is built; so types may name each other in any order.
 
 from __future__ import annotations
 
+import ast
 import copy
 import enum
 import inspect
+import itertools
 import sys
+import textwrap
 import types
 import typing
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -74,10 +77,36 @@ def input_type(name: str, members: Mapping[str, Member], *, description: str) ->
 def enum_type(cls: type[enum.Enum]) -> str:
     """The GraphQL name of a Python enum, registered at its first use."""
     if cls.__name__ not in NAMES:
-        described = (cls.__doc__ or "").strip()
-        register(cls.__name__, strawberry.enum(cls, name=cls.__name__, description=described))
+        described_enum(cls, description=(cls.__doc__ or "").strip(), members=member_docs(cls))
         ENUMS[cls.__name__] = cls
     return cls.__name__
+
+
+def described_enum(cls: type[enum.Enum], *, description: str, members: Mapping[str, str]) -> None:
+    """Registers an enum under its own name; `members` are the descriptions of its values by name."""
+    made: Any = strawberry.enum(cls, name=cls.__name__, description=description)
+    for value in made.__strawberry_definition__.values:
+        value.description = members.get(value.name)
+    register(cls.__name__, made)
+
+
+def member_docs(cls: type[enum.Enum]) -> dict[str, str]:
+    """What stands under each member of an enum in its source, by name."""
+    [body] = [
+        one.body for one in ast.parse(textwrap.dedent(inspect.getsource(cls))).body if isinstance(one, ast.ClassDef)
+    ]
+    docs: dict[str, str] = {}
+    for member, below in itertools.pairwise(body):
+        if (
+            not isinstance(member, ast.Assign)
+            or not isinstance(below, ast.Expr)
+            or not isinstance(below.value, ast.Constant)
+        ):
+            continue
+        docs |= {
+            one.id: inspect.cleandoc(str(below.value.value)) for one in member.targets if isinstance(one, ast.Name)
+        }
+    return docs
 
 
 def union_type(name: str, members: Sequence[str], *, description: str) -> str:

@@ -47,8 +47,11 @@ class Protocol(enum.Enum):
     """Transport protocols of a port."""
 
     TCP = "TCP"
+    """Transmission Control Protocol (RFC 9293)."""
     UDP = "UDP"
+    """User Datagram Protocol (RFC 768)."""
     SCTP = "SCTP"
+    """Stream Control Transmission Protocol (RFC 9260)."""
 
 
 class Port(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -63,7 +66,9 @@ class ServiceScope(enum.Enum):
     """From where a service can be used."""
 
     SITE = "SITE"
+    """From the site where it runs."""
     CROSS_SITE = "CROSS_SITE"
+    """From other sites too."""
 
 
 @kind(prefix="app", area=Area.WORKLOAD, scope=("tenant_id",))

@@ -53,20 +53,30 @@ class RegionLevel(enum.Enum):
     """The level of a region in the tree of regions."""
 
     WORLD = "WORLD"
+    """All of it."""
     CONTINENT = "CONTINENT"
+    """A continent."""
     COUNTRY = "COUNTRY"
+    """A country."""
     PROVINCE = "PROVINCE"
+    """A province or state of a country."""
     CITY = "CITY"
+    """A city."""
     DISTRICT = "DISTRICT"
+    """A part of a city, or a county."""
 
 
 class Tier(enum.Enum):
     """How central a site is."""
 
     NATIONAL = "NATIONAL"
+    """A national centre."""
     REGIONAL = "REGIONAL"
+    """The centre of a region of a country."""
     METRO = "METRO"
+    """That of a city."""
     DISTRICT = "DISTRICT"
+    """That of a district: the nearest to users."""
 
 
 class SiteRole(enum.Enum):
@@ -82,15 +92,20 @@ class LinkState(enum.Enum):
     """Whether a link carries traffic."""
 
     UP = "UP"
+    """It carries traffic."""
     DOWN = "DOWN"
+    """It carries none."""
 
 
 class NodeStatus(enum.Enum):
     """A node's condition as its cluster reports it."""
 
     UNKNOWN = "UNKNOWN"
+    """Its cluster has not said, or cannot be asked."""
     READY = "READY"
+    """It takes work."""
     NOT_READY = "NOT_READY"
+    """It runs nothing reliably."""
 
 
 @kind(prefix="region", area=Area.INFRASTRUCTURE, scope=("tenant_id",))

@@ -19,15 +19,21 @@ class OperationKind(enum.Enum):
     """What an operation does."""
 
     DEPLOY = "DEPLOY"
+    """Makes a deployment."""
     UPDATE = "UPDATE"
+    """Gives a deployment other values, another version, policy or sites."""
     SCALE = "SCALE"
+    """Gives components another number of replicas at each site."""
     TERMINATE = "TERMINATE"
+    """Removes a deployment from all of its sites."""
     STOP = "STOP"
     """Has none of a deployment's replicas run; its sites, nodes and names are kept."""
     RESUME = "RESUME"
     """Ends a stop or a pause."""
     ADD_SITES = "ADD_SITES"
+    """Adds sites to a deployment."""
     REMOVE_SITES = "REMOVE_SITES"
+    """Removes sites from a deployment."""
     ADJUST_SITE = "ADJUST_SITE"
     """Gives a deployment another number of replicas at one site."""
     AUTOSCALE = "AUTOSCALE"
@@ -37,6 +43,7 @@ class OperationKind(enum.Enum):
     ROLLBACK = "ROLLBACK"
     """Makes what a deployment wanted at an earlier revision its newest one."""
     DRAIN = "DRAIN"
+    """Moves what runs at a site to other sites."""
     REBALANCE = "REBALANCE"
     """Moves a deployment to where a plan found it better placed."""
     FAILOVER = "FAILOVER"
@@ -44,18 +51,24 @@ class OperationKind(enum.Enum):
     RETRY = "RETRY"
     """Starts releases again that were quarantined when their operation ended."""
     APPLY_DOCUMENTS = "APPLY_DOCUMENTS"
+    """Applies a set of documents."""
 
 
 class OperationStatus(enum.Enum):
     """Where an operation stands."""
 
     RUNNING = "RUNNING"
+    """It is under way."""
     CANCELLING = "CANCELLING"
+    """It goes back to where it began."""
     SUCCEEDED = "SUCCEEDED"
+    """All that it asked for was observed."""
     PARTIAL = "PARTIAL"
     """Ended with some releases done and others not; `error` says which and why."""
     FAILED = "FAILED"
+    """Ended with nothing of it done; `error` says why."""
     CANCELLED = "CANCELLED"
+    """It was taken back."""
     SUPERSEDED = "SUPERSEDED"
     """A later change of the same deployment took its place."""
 
@@ -92,9 +105,11 @@ class ReleaseStanding(enum.Enum):
     """What became of a release in an operation."""
 
     DONE = "DONE"
+    """It is as the operation asked."""
     REMOVED = "REMOVED"
     """It was to go, and is gone."""
     FAILED = "FAILED"
+    """It was given up, or waits for what was."""
     UNFINISHED = "UNFINISHED"
     """The operation ended before it did: a later one works on it."""
 
@@ -128,8 +143,11 @@ class StepStatus(enum.Enum):
     """Where a step stands, from what was observed."""
 
     PENDING = "PENDING"
+    """It has not begun."""
     RUNNING = "RUNNING"
+    """It is under way."""
     DONE = "DONE"
+    """It is done."""
     FAILED = "FAILED"
     """The operation ended before it was done; the steps after it were not begun."""
 
@@ -183,7 +201,9 @@ class EventType(enum.Enum):
     """Whether an event is good news (as Kubernetes names them)."""
 
     NORMAL = "NORMAL"
+    """Something went as it should."""
     WARNING = "WARNING"
+    """Somebody may want to look."""
 
 
 @kind(prefix="event", area=Area.RECORD, filed=True)

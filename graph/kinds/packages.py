@@ -29,11 +29,17 @@ class ArtifactType(enum.Enum):
     """What sort of package a component comes as; a driver says which it takes."""
 
     CONTAINER_IMAGE = "CONTAINER_IMAGE"
+    """An image of a container (OCI)."""
     HELM_CHART = "HELM_CHART"
+    """A Helm chart."""
     MANIFESTS = "MANIFESTS"
+    """Kubernetes manifests."""
     HEAT_TEMPLATE = "HEAT_TEMPLATE"
+    """A template of OpenStack Heat (HOT)."""
     CSAR = "CSAR"
+    """A cloud service archive (TOSCA, ETSI NFV)."""
     VM_IMAGE = "VM_IMAGE"
+    """The disk image of a virtual machine."""
 
 
 class PackageContents(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

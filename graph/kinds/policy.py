@@ -113,8 +113,11 @@ class SpreadBy(enum.Enum):
     """What is counted as one domain when an app is spread."""
 
     SITE = "SITE"
+    """Each site."""
     REGION = "REGION"
+    """Each region of a level."""
     LABEL = "LABEL"
+    """All sites with the same value of a label, such as a failure domain."""
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -134,7 +137,9 @@ class AffinityScope(enum.Enum):
     """How near is together."""
 
     SITE = "SITE"
+    """At the same site."""
     REGION = "REGION"
+    """In the same region."""
 
 
 class AppAffinity(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -150,7 +155,9 @@ class TolerationOperator(enum.Enum):
     """How a toleration's value is compared (Kubernetes, Taints and Tolerations)."""
 
     EXISTS = "EXISTS"
+    """A taint with the key is tolerated whatever its value."""
     EQUAL = "EQUAL"
+    """A taint is tolerated whose value is the same."""
 
 
 class Toleration(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

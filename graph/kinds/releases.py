@@ -65,10 +65,15 @@ class InstanceStatus(enum.Enum):
     """A running thing's state as its backend reports it."""
 
     PENDING = "PENDING"
+    """It is there and does not run yet."""
     RUNNING = "RUNNING"
+    """It runs."""
     FAILED = "FAILED"
+    """It ended with an error, or cannot begin."""
     TERMINATING = "TERMINATING"
+    """It is ending."""
     UNKNOWN = "UNKNOWN"
+    """Its site or cluster does not answer: it may run or not."""
 
 
 @kind(prefix="release", area=Area.WORKLOAD)

@@ -22,7 +22,7 @@ from resolvers.live import LiveEvent, as_stream
 from resolvers.subscriptions.resuming import GraphQuery, parts
 from schema.filters import label_condition
 from schema.results import EPOCH, Payload
-from schema.vocabulary import Member, enum_type, input_type, object_type, register, subscription_field, union_type
+from schema.vocabulary import Member, described_enum, enum_type, input_type, object_type, subscription_field, union_type
 
 UNSET = strawberry.UNSET
 
@@ -31,8 +31,11 @@ class ChangeType(enum.Enum):
     """What a change is to the subscriber."""
 
     ADDED = "ADDED"
+    """It is new to the subscriber: made, or seen from now on."""
     MODIFIED = "MODIFIED"
+    """It was changed."""
     DELETED = "DELETED"
+    """It is gone for the subscriber: deleted, or not seen any more."""
 
 
 class EntityChange(msgspec.Struct, frozen=True):
@@ -136,7 +139,9 @@ class _ByTenant:
 def changes_field() -> Member:
     """The subscription field and its types."""
     kinds = enum.Enum("EntityKind", {name: name for name in KINDS})  # type: ignore[misc]  # the kinds, known at run time
-    register("EntityKind", strawberry.enum(kinds, name="EntityKind", description="The kinds of entities."))
+    described_enum(
+        kinds, description="The kinds of entities.", members={name: one.description for name, one in KINDS.items()}
+    )
     input_type(
         "ChangeFilter",
         {

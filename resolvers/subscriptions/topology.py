@@ -36,10 +36,15 @@ class TopologyTable(enum.Enum):
     """The tables of a topology."""
 
     REGIONS = "REGIONS"
+    """Regions."""
     SITES = "SITES"
+    """Sites."""
     NODES = "NODES"
+    """Nodes."""
     LINKS = "LINKS"
+    """Links."""
     INSTANCES = "INSTANCES"
+    """Instances."""
 
 
 _TABLE_OF: dict[type[Entity], TopologyTable] = {

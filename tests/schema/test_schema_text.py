@@ -67,6 +67,8 @@ def test_every_type_field_argument_and_input_is_described() -> None:
                 bare.extend(f"{name}.{field_name}({one})" for one, arg in field.args.items() if not arg.description)
         if isinstance(kind, GraphQLInputObjectType):
             bare.extend(f"{name}.{one}" for one, field in kind.fields.items() if not field.description)
+        if isinstance(kind, GraphQLEnumType):
+            bare.extend(f"{name}.{one}" for one, value in kind.values.items() if not value.description)
     assert not bare
 
 
