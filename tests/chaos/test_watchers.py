@@ -127,7 +127,7 @@ async def watched(
 async def test_whoever_watches_a_server_that_is_killed_misses_nothing(tmp_path: Path) -> None:
     with serving(tmp_path) as (servers, token):
         toll = await watched(servers, token, watchers=40, kills=1, seed=1)
-    assert toll.connections > 2 * 40 / A_LINE
+    assert toll.connections >= 2 * 40 / A_LINE
 
 
 async def test_a_watcher_that_comes_back_without_its_cursor_is_found_to_have_missed_something(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_it_says_what_one_that_is_made_anew_says(build: Builder) -> None:
             assert getattr(found, one.name) is getattr(expected, one.name)
         assert getattr(value, name) != "other"
     with pytest.raises(FrozenInstanceError):
-        altered(problem, revision=5).revision = 6  # type: ignore[misc]
+        altered(problem, revision=5).revision = 6  # type: ignore[misc]  # the case is that it cannot be
 
 
 def test_a_field_that_there_is_not_is_refused(build: Builder) -> None:

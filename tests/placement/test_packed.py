@@ -41,7 +41,7 @@ def test_there_are_so_many_at_most_and_those_that_went_are_not_counted() -> None
     shelf = Shelf()
     kept, mask = packed(shelf), np.ones(4, dtype=bool)
     for n in range(2 * MOST):
-        assert kept.get((mask, n), lambda n=n: np.full(3, n)).tolist() == [n] * 3  # type: ignore[misc]
+        assert kept.get((mask, n), lambda n=n: np.full(3, n)).tolist() == [n] * 3  # type: ignore[misc]  # the type of a default is not seen
     assert (len(kept), kept.nbytes_held) == (MOST, MOST * (ENTRY_BYTES + 24) + 4)
     assert shelf.nbytes == kept.nbytes_held + ENTRY_BYTES
 
