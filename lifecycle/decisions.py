@@ -76,14 +76,16 @@ async def choose_for_change(
         indulging=blemished(whole, deployment.id),
         # What waits to be placed goes on waiting when it cannot be, and is told why.
         filing=Filing.EVERY if deployment.phase is DeploymentPhase.PENDING_PLACEMENT else Filing.FEASIBLE,
-        adjustments=_proposed(deployment) if adjustments is None else adjustments,
+        adjustments=_numbers(deployment, adjustments),
         path=path,
     )
 
 
-def _proposed(deployment: Deployment) -> Sequence[SiteReplicas] | None:
-    """The replicas at single sites that a change starts from where another one waits for approval: those of that one."""
-    return None if deployment.proposal is None else as_wished(deployment).adjustments
+def _numbers(deployment: Deployment, adjustments: Sequence[SiteReplicas] | None) -> Sequence[SiteReplicas] | None:
+    """The replicas at single sites that a change asks for; if none, those of the change that waits for approval."""
+    if adjustments is None and deployment.proposal is not None:
+        return as_wished(deployment).adjustments
+    return adjustments
 
 
 async def choose_for_wish(
@@ -175,7 +177,7 @@ class Decisions:
             stay_at=stay_at,
             or_move=False,
             indulging=blemished(self._ledger.view, deployment.id),
-            adjustments=_proposed(deployment) if adjustments is None else adjustments,
+            adjustments=_numbers(deployment, adjustments),
         )
 
     async def for_wish(

@@ -111,12 +111,11 @@ def main(folder: str, *names: str) -> None:
 
 
 def _end_with_input() -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     os._exit(1)
 
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_input, daemon=True).start()
     main(*sys.argv[1:])
-    sys.stdout.flush()
-    os._exit(0)  # the thread holds its input, for which Python's own end would wait

@@ -49,6 +49,23 @@ class Taken:
         return found
 
 
+def in_arrays(
+    components: Sequence[ComponentNeed], eligible: Sequence[Mask], order: Sequence[int]
+) -> tuple[Ints, Ints, Mask, Mask, Mask, Ints]:
+    """What kernels that fill bins are told of components: (components, resources) what a replica needs; (components,) how
+    many of its replicas a bin takes at most; twice (components, components) which others are kept off its bins, and which
+    it goes with; (components, bins) which bins it may use; (components,) the order.
+    """
+    return (
+        np.array([one.need for one in components], dtype=np.int64),
+        np.array([NO_LIMIT if one.most_per_node is None else one.most_per_node for one in components]),
+        np.array([[not one.may_share_with(other) for other in components] for one in components]),
+        np.array([[other.name in one.beside for other in components] for one in components]),
+        np.array(eligible),
+        np.array(order),
+    )
+
+
 def filled(
     bins: Bins,
     components: Sequence[ComponentNeed],
@@ -66,12 +83,7 @@ def filled(
     rows, counts, ends = _fill(
         np.ascontiguousarray(bins.free.T),
         bins.starts,
-        np.array([one.need for one in components], dtype=np.int64),
-        np.array([NO_LIMIT if one.most_per_node is None else one.most_per_node for one in components]),
-        np.array([[not one.may_share_with(other) for other in components] for one in components]),
-        np.array([[other.name in one.beside for other in components] for one in components]),
-        np.array(eligible),
-        np.array(order),
+        *in_arrays(components, eligible, order),
         missing,
     )
     for at, end in enumerate(ends.tolist()):

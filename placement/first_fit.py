@@ -14,7 +14,7 @@ import numpy as np
 from placement.arrays import Ints, Mask
 from placement.bins import Bins
 from placement.compiled import FlagTable, Numbers, NumberTable, kernel
-from placement.filling import NO_LIMIT, fit_of, kept_off, lacks
+from placement.filling import fit_of, in_arrays, kept_off, lacks
 from placement.needs import ComponentNeed
 
 
@@ -50,12 +50,7 @@ def first_fitted(
         bins.group,
         bins.first[sites + 1] - bins.first[sites],
         rows,
-        np.array([one.need for one in components], dtype=np.int64),
-        np.array([NO_LIMIT if one.most_per_node is None else one.most_per_node for one in components]),
-        np.array([[not one.may_share_with(other) for other in components] for one in components]),
-        np.array([[other.name in one.beside for other in components] for one in components]),
-        np.array(eligible),
-        np.array(order),
+        *in_arrays(components, eligible, order),
         wanted,
     )
     return None if found[-1] else Fitted(*found[:-1])

@@ -129,6 +129,11 @@ class Search:
     guide: Guide | None = None
     """Of the first relaxation."""
 
+    @property
+    def hasty(self) -> bool:
+        """Whether it ends sooner: nothing is proved by it, and what serving one another makes of sites takes long."""
+        return self.few and bool(self.model.serving)
+
     def run(self) -> None:
         """Minimises every tier."""
         for tier in range(self.model.tiers):
@@ -179,7 +184,7 @@ class Search:
             enough=limits.enough,
             most_steps=int(limits.steps * min(1.0, ORDINARY / max(1, rows.matrix.nnz))),
             target=target,
-            idle=HASTY_IDLE if self.few and self.model.serving else limits.idle,
+            idle=HASTY_IDLE if self.hasty else limits.idle,
             stop=limits.stop,
         )
         self.steps += asked.steps
@@ -314,7 +319,7 @@ class Search:
             return
         while self.left > 0:
             upper = self._fixed(rows, relaxation, tier, low)
-            if self.few and self.model.serving and relaxation.values is not None:
+            if self.hasty and relaxation.values is not None:
                 upper[: rows.opens][~self._likely(rows, relaxation.values)] = 0.0
             parts = [self._more(rows, tier), told.rows(rows.columns), cuts]
             more = stacked([one for one in parts if one is not None])
@@ -325,7 +330,7 @@ class Search:
                 upper=upper,
                 more=more,
                 nodes=self.left,
-                looks=limits.mip_looks // (HASTY_LOOKS if self.few and self.model.serving else 1),
+                looks=limits.mip_looks // (HASTY_LOOKS if self.hasty else 1),
                 start=None if self.few or self.best is None else rows.column_values(self.best.open),
                 stop=limits.stop,
             )
