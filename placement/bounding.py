@@ -15,6 +15,7 @@ import numpy as np
 from placement.modelling import modelled
 from placement.solve.bound import lp_bound
 from placement.solve.dominance import needed
+from placement.solve.evaluation import better
 from placement.solve.mip import PROOF
 from placement.solve.model import Choice, Limits
 from placement.solve.program import pairs
@@ -34,7 +35,7 @@ KIND = "LP"
 
 
 def bounded(verdict: Verdict, *, most_pairs: int = MAX_PAIRS, stop: Stop | None = None) -> Verdict:
-    """The verdict with a bound of kind `LP` and the gap to it, where that is nearer than what deciding has told.
+    """The verdict with a bound of kind `LP` and the gap to it, where that is higher than what deciding has told.
 
     It is the same verdict when it is proved to be the best, is not feasible, or divides a total, whose cost follows only
     from the division; and when the problem is too large: when more than `most_pairs` of places and sites, or of sites of two
@@ -67,16 +68,18 @@ def bounded(verdict: Verdict, *, most_pairs: int = MAX_PAIRS, stop: Stop | None 
     bound = lp_bound(restricted(model, needed(model)), cost=choice.cost, most_pairs=most_pairs, most_steps=MAX_STEPS)
     if bound is None:
         return verdict
-    known = None if verdict.bound_kind == "NONE" else choice.bound
-    return _with(verdict, dataclasses.replace(choice, bound=bound if known is None else np.maximum(bound, known)))
+    known = [one.bound for one in verdict.objective.tiers if one.bound is not None]
+    if known:
+        before = np.array(known)
+        bound = np.maximum(bound, before)
+        if not better(before, bound):
+            return verdict
+    return _with(verdict, dataclasses.replace(choice, bound=bound))
 
 
 def _with(verdict: Verdict, choice: Choice) -> Verdict:
-    """The verdict with the choice's bound, if the gap is less by it than it was told before."""
+    """The verdict with the choice's bound."""
     assert choice.bound is not None, "it was found"
-    gap = choice.gap()
-    if gap is None or (verdict.gap is not None and gap >= verdict.gap):
-        return verdict
     near = PROOF * np.maximum(1.0, np.abs(choice.cost))
     tiers = [
         msgspec.structs.replace(tier, bound=bound)
@@ -86,6 +89,6 @@ def _with(verdict: Verdict, choice: Choice) -> Verdict:
         verdict,
         objective=msgspec.structs.replace(verdict.objective, tiers=tiers),
         bound_kind=KIND,
-        gap=gap,
+        gap=choice.gap(),
         proven=bool((choice.bound >= choice.cost - near).all()),
     )

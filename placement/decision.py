@@ -188,4 +188,5 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     bound_kind: str = "NONE"
     """Where the bound comes from: `EXACT` the whole problem was solved, `LP` a relaxation of it, `NONE` nothing is known."""
     gap: float | None = None
-    """By what share the cost is above the bound in the first tier in which they differ; None when nothing is known."""
+    """By what share the cost is above the bound in the first tier in which they differ; None when nothing is known, and
+    where that tier's bound is 0."""

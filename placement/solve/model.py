@@ -114,6 +114,8 @@ class Apart:
     label: str = ""
 
 
+NOTHING = 1e-6
+"""Relative to a cost, and of one below 1 as such: a bound of no more is not told from 0 by HiGHS."""
 IDLE = 4
 """`Limits.idle`: rows that are dropped sooner are told again more often, but fewer are there meanwhile."""
 
@@ -229,12 +231,15 @@ class Choice:
         return not self.broken
 
     def gap(self) -> float | None:
-        """By what share the cost is above the bound, in the first tier in which they differ; None without a bound."""
+        """By what share the cost is above the bound, in the first tier in which they differ; 0 when there is none.
+
+        None without a bound, and where that tier's is nothing: a cost above 0 is no number of times that.
+        """
         if self.bound is None:
             return None
         for cost, bound in zip(self.cost.tolist(), self.bound.tolist(), strict=True):
             if cost - bound > 1e-9 * max(1.0, abs(bound)):
-                return float((cost - bound) / max(abs(bound), 1e-12))
+                return None if bound <= NOTHING * max(1.0, cost) else float((cost - bound) / bound)
         return 0.0
 
 

@@ -413,7 +413,8 @@ def define_plans() -> None:
                     _gap,
                     returns="Optional[float]",
                     description="By what share the cost is above the bound, in the first tier in which they differ. Null "
-                    "when nothing is known, or when it would tell what other tenants use, which you may not see.",
+                    "when nothing is known, when that tier's bound is 0, or when it would tell what other tenants use, "
+                    "which you may not see.",
                 ),
             ),
         },

@@ -77,10 +77,13 @@ def print_site(plan: Json, site_id: str) -> None:
 def _quality(plan: Json) -> Text:
     """What it costs tier by tier, and how far that is from the best possible."""
     tiers = [f"{' + '.join(one['terms'])} {one['cost']:.4g}" for one in plan["objective"]["tiers"]]
+    bounds = [one["bound"] for one in plan["objective"]["tiers"]]
     if plan["proven"]:
         far = "proved: nothing costs less"
     elif plan["gap"] is not None:
         far = f"at most {plan['gap']:.2%} above the best possible ({plan['boundKind']})"
+    elif bounds and None not in bounds:
+        far = f"the best possible is at least {', then '.join(f'{one:.4g}' for one in bounds)} ({plan['boundKind']})"
     else:
         far = "how far from the best possible is not known"
     moves = plan["objective"]["moves"]

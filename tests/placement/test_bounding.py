@@ -16,6 +16,8 @@ from graph.kinds.policy import (
     LatencyTarget,
     Place,
     PlacementPolicy,
+    SiteGroup,
+    SiteSelector,
     Term,
 )
 from placement.bounding import bounded
@@ -87,6 +89,30 @@ def test_a_later_tier_is_bounded_given_those_before_it(seed: int) -> None:
         assert one.bound <= least.cost * (1 + 1e-6)
         if one.cost > least.cost * (1 + 1e-6):
             break  # what comes after is bounded for choices that are as bad before it
+
+
+def test_a_share_of_a_bound_of_0_is_not_known_and_cost_and_bound_are_told() -> None:
+    """Two triangles, each side of which wants one of its ends: half of each end is enough for a relaxation, and a dear hub
+    for the second triangle is what three sites do without."""
+    build = Builder()
+    corners = [build.site(price_per_core_hour=0.0).id for _ in range(6)]
+    hub = build.site(price_per_core_hour=3.0).id
+    sides = [(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3)]
+    groups = [
+        SiteGroup(
+            any_of=[SiteGroup(sites=SiteSelector(site_ids=[corners[one], corners[other], *([hub] if one > 2 else [])]))]
+        )
+        for one, other in sides
+    ]
+    asked = PlacementPolicy(groups=groups, max_sites=3, objective=[[Term.PRICE]])
+    problem = build.problem(build.component(), policy=asked)
+    best, told = decide(problem), bounded(decide(problem, limits=SEARCHES))
+    assert (best.proven, best.gap) == (True, 0.0)
+    [tier], [least] = told.objective.tiers, best.objective.tiers
+    assert (told.bound_kind, told.gap, told.proven) == ("LP", None, False)
+    assert tier.cost == least.cost == pytest.approx(0.5 * 3.0)
+    assert tier.bound == pytest.approx(0.0, abs=1e-6)
+    assert bounded(told) is told
 
 
 def test_what_is_told_already_or_cannot_be_is_left_as_it_is() -> None:

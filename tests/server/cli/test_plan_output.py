@@ -98,13 +98,21 @@ def test_a_chosen_site_says_what_each_term_is_and_the_plan_how_good_it_is(capsys
     objective = {"sites": 1, "moves": 2, "tiers": [{"terms": ["sites"], "cost": 1.0, "bound": 1.0}]}
     shown = {**plan(), "placements": [chosen], "objective": objective}
     told = []
-    for quality in ({}, {"proven": False, "gap": 0.0123, "boundKind": "LP"}, {"proven": False, "gap": None}):
+    two = [{"terms": ["sites"], "cost": 1.0, "bound": 1.0}, {"terms": ["price"], "cost": 0.5, "bound": 0.0}]
+    unknown = [{**one, "bound": None} for one in two]
+    for quality in (
+        {},
+        {"proven": False, "gap": 0.0123, "boundKind": "LP"},
+        {"proven": False, "gap": None, "objective": {**objective, "tiers": unknown}},
+        {"proven": False, "gap": None, "boundKind": "LP", "objective": {**objective, "tiers": two}},
+    ):
         print_plan({**shown, **quality})
         told.append(" ".join(capsys.readouterr().out.split()))
     assert "graz 1.350 1 site → 1.000 50% → 0.250 0.2/h → 0.100" in told[0]
     assert "cost: sites 1; proved: nothing costs less; 2 moves" in told[0]
     assert "at most 1.23% above the best possible (LP); 2 moves" in told[1]
     assert "how far from the best possible is not known; 2 moves" in told[2]
+    assert "cost: sites 1, then price 0.5; the best possible is at least 1, then 0 (LP); 2 moves" in told[3]
 
 
 def test_a_plan_that_cannot_be_done_says_whether_that_is_proved(capsys: pytest.CaptureFixture[str]) -> None:

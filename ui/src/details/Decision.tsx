@@ -157,14 +157,20 @@ function rulesOf(rules: unknown): string {
 }
 
 /** How far from the best possible, in words. */
-function quality(decision: Row): string {
+export function quality(decision: Row): string {
   const w = t.details.why;
   const irreducible = Array.isArray(decision.irreducible) ? decision.irreducible.map(String) : [];
   if (irreducible.length > 0) return w.irreducible(irreducible.join(", "));
   if (decision.status === "NOT_FOUND_WITHIN_LIMITS") return w.notFound;
   if (decision.feasible !== true) return decision.proven === true ? w.impossible : w.notFound;
   if (decision.proven === true) return w.proven;
-  return typeof decision.gap === "number" ? w.gap((100 * decision.gap).toFixed(2), String(decision.boundKind)) : w.unproven;
+  const kind = String(decision.boundKind);
+  if (typeof decision.gap === "number") return w.gap((100 * decision.gap).toFixed(2), kind);
+  const bounds = rowsOf(at(decision, "objective", "tiers")).map((one) => one.bound);
+  // A share of a bound of 0 is no number.
+  return bounds.length > 0 && bounds.every((one) => typeof one === "number")
+    ? w.bound(bounds.map((one) => numeric(one).text).join(w.then), kind)
+    : w.unproven;
 }
 
 /** What the choice costs, the most important first. */

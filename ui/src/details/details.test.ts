@@ -7,6 +7,7 @@ import { KINDS } from "../lists/kinds";
 import { listDocument } from "../lists/document";
 import type { Row } from "../lists/values";
 import { TOPOLOGY } from "../live/query";
+import { quality } from "./Decision";
 import { countsOf, STATUS } from "./DeploymentActions";
 import { DISPLACED, FENCE, fenceable } from "./Displaced";
 import { HOLD, RESUME } from "./HoldActions";
@@ -375,4 +376,14 @@ describe("what somebody may say of a place that was lost", () => {
 test("a hold is called by what it holds", () => {
   expect(nameOf({ __typename: "FailoverHold", id: "failoverhold_1", region: { name: "coast" } })).toBe("Hold of coast");
   expect(nameOf({ __typename: "FailoverHold", id: "failoverhold_1", region: null })).toBe("Hold of the whole network");
+});
+
+test.each([
+  [{ gap: 0.0123, boundKind: "LP" }, [1.9, 0], "At most 1.23 % above the best possible (bound: LP)."],
+  [{ gap: null, boundKind: "LP" }, [2, 0], "Nothing costs less than 2, then 0 (bound: LP)."],
+  [{ gap: null, boundKind: "LP" }, [2, null], "Found by search; a better choice may exist."],
+  [{ gap: null, boundKind: "NONE" }, [null], "Found by search; a better choice may exist."],
+])("says of a choice that is not proved how far it may be from the best: %j, bounds %j", (told, bounds, words) => {
+  const tiers = bounds.map((bound) => ({ terms: ["price"], cost: 2, bound }));
+  expect(quality({ status: "FEASIBLE", feasible: true, proven: false, irreducible: [], ...told, objective: { tiers } })).toBe(words);
 });

@@ -79,6 +79,7 @@ export const details = {
       `${sites} sites were looked at: ${passed} passed every rule. ${transit} waypoints are never candidates.`,
     proven: "It is proved that no choice costs less.",
     gap: (percent: string, kind: string) => `At most ${percent} % above the best possible (bound: ${kind}).`,
+    bound: (told: string, kind: string) => `Nothing costs less than ${told} (bound: ${kind}).`,
     irreducible: (what: string) => `It is proved that these cannot be kept together: ${what}.`,
     notFound: "Nothing was found that keeps the policy; that there is nothing is not proved.",
     tier: (terms: string, cost: string) => `${terms} ${cost}`,
