@@ -143,7 +143,9 @@ async def let_go(driver: Clinging) -> None:
 
 
 @pytest.mark.parametrize("until_cancelled", [True, False], ids=["until it is cancelled", "whatever it is told"])
-@pytest.mark.parametrize("clings", [{"close"}, {"observe"}, {"observe", "close"}], ids=lambda ends: " and ".join(sorted(ends)))
+@pytest.mark.parametrize(
+    "clings", [{"close"}, {"observe"}, {"observe", "close"}], ids=lambda ends: "+".join(sorted(ends))
+)
 def test_what_hangs_and_does_not_end_is_down_in_time_and_back_when_it_is_let_go(
     tmp_path: Path, clings: set[str], until_cancelled: bool
 ) -> None:
