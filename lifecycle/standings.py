@@ -39,6 +39,7 @@ _CODES = {
 _TAKEN = (ReleasePhase.WAITING_READY, ReleasePhase.READY)
 """Phases of what a backend has taken: whatever is lost from sight is in neither until its place answers again."""
 _WORKERS_TURN = "waits for a worker"
+_REPLACED_FIRST = "it goes once what replaces it is ready"
 _UNDER_WAY = {
     ReleasePhase.PENDING: _WORKERS_TURN,
     ReleasePhase.APPLYING: "its backend is being called",
@@ -62,6 +63,8 @@ class SiteStatus(msgspec.Struct, frozen=True, kw_only=True):
     site_id: str
     releases: Counted
     replicas: Counted
+    retiring_ready_replicas: int
+    """As of `DeploymentStatus`, there."""
     unseen_since: TimestampMs | None
     reasons: list[StatusReason]
 
@@ -69,6 +72,11 @@ class SiteStatus(msgspec.Struct, frozen=True, kw_only=True):
 def stays(release: Release) -> bool:
     """Whether a release is wanted and not about to be replaced."""
     return release.wanted and release.retires_after is None
+
+
+def retires(release: Release) -> bool:
+    """Whether a release runs on until what replaces it is ready, and goes then."""
+    return release.wanted and release.retires_after is not None
 
 
 def status_of_release(release: Release, *, paused: bool = False) -> ReleaseStatus:
@@ -100,6 +108,7 @@ def status_of(deployment: Deployment, releases: Iterable[Release], names: Mappin
         releases=_releases(staying),
         replicas=replicas,
         leaving=len(found) - len(staying),
+        retiring_ready_replicas=_retiring_ready(found),
         failed=sum(one.phase in (ReleasePhase.QUARANTINED, ReleasePhase.DRIFTED) for one in found),
         components=[
             ComponentStatus(component=name, sites=_sites(some), replicas=_sum(_replicas(one) for one in some))
@@ -128,6 +137,7 @@ def sites_of(releases: Iterable[Release], *, paused: bool = False) -> list[SiteS
                 site_id=site_id,
                 releases=_releases(staying),
                 replicas=_sum(_replicas(one) for one in staying),
+                retiring_ready_replicas=_retiring_ready(some),
                 unseen_since=min((one.unseen_since for one in some if one.unseen_since is not None), default=None),
                 reasons=[_by_pause(one) for one in _reasons(some)] if paused else _reasons(some),
             )
@@ -136,26 +146,45 @@ def sites_of(releases: Iterable[Release], *, paused: bool = False) -> list[SiteS
 
 
 def in_words(status: DeploymentStatus) -> str:
-    """A status in one line: `3 of 5 replicas are ready, 2 unknown: site Vienna does not answer`."""
+    """A status in one line: `3 of 5 replicas are ready, 2 unknown: site Vienna does not answer`.
+
+    What still serves until it is replaced is told after that: `0 of 3 replicas are ready; 3 replicas of what is replaced
+    still serve`.
+    """
     counted = status.replicas
     text = f"{counted.ready} of {counted.desired} replicas are ready"
     if counted.unknown:
         text = f"{text}, {counted.unknown} unknown"
+    if status.retiring_ready_replicas == 1:
+        text = f"{text}; 1 replica of what is replaced still serves"
+    elif status.retiring_ready_replicas:
+        text = f"{text}; {status.retiring_ready_replicas} replicas of what is replaced still serve"
     return f"{text}: {status.reasons[0].message}" if status.reasons else text
 
 
 def _replicas(release: Release) -> Counted:
     if not stays(release):
         return Counted()
-    desired, seen = release.running_replicas, release.observed
-    ready = min(desired, seen.ready_replicas) if seen is not None and seen.present else 0
-    unseen = release.unseen_since is not None
+    desired = release.running_replicas
     return Counted(
         desired=desired,
         applied=desired if release.applied_generation >= release.generation else 0,
-        ready=0 if unseen else ready,
-        unknown=desired if unseen else 0,
+        ready=_ready_replicas(release),
+        unknown=desired if release.unseen_since is not None else 0,
     )
+
+
+def _ready_replicas(release: Release) -> int:
+    """Of the replicas that are to run those that are seen to be ready."""
+    seen = release.observed
+    if seen is None or not seen.present or release.unseen_since is not None:
+        return 0
+    return min(release.running_replicas, seen.ready_replicas)
+
+
+def _retiring_ready(releases: Iterable[Release]) -> int:
+    """Ready replicas of what serves until it is replaced."""
+    return sum(_ready_replicas(one) for one in releases if retires(one))
 
 
 def _releases(staying: Sequence[Release]) -> Counted:
@@ -212,7 +241,7 @@ def _reason(release: Release, names: Mapping[str, str]) -> StatusReason | None:
     if release.left_behind:
         return StatusReason(code="LEFT_BEHIND", message=_left(release, names), releases=1)
     if not stays(release):
-        told = release.error or "it is to go, and is still there"
+        told = release.error or (_REPLACED_FIRST if retires(release) else "it is to go, and is still there")
         return StatusReason(code="SITE_AWAY" if away else "UNDER_WAY", message=told, releases=1)
     if release.unseen_since is not None:
         if release.phase in _TAKEN:

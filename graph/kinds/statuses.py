@@ -61,6 +61,13 @@ class DeploymentStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit
     releases: Annotated[Counted, doc("Components at sites.")] = Counted()
     replicas: Annotated[Counted, doc("Replicas of all components at all sites.")] = Counted()
     leaving: Annotated[Count, doc("Releases that are to go or are being replaced, and are still there.")] = 0
+    retiring_ready_replicas: Annotated[
+        Count,
+        doc(
+            "Replicas that were observed to be ready, and are seen now, of releases that go once what replaces them is "
+            "ready (those with `retiresAfter`): they still serve. None of them is counted in `replicas` or `components`."
+        ),
+    ] = 0
     failed: Annotated[Count, doc("Releases that were given up: quarantined, or drifted and left so by policy.")] = 0
     components: Annotated[list[ComponentStatus], doc("The same for each component, by name.")] = []
     reasons: Annotated[

@@ -30,7 +30,8 @@ value_field(
     "summary",
     lambda status, info: in_words(status),
     returns="str",
-    description="In one line: how many of the replicas are ready, and the first of the reasons.",
+    description="In one line: how many of the replicas are ready, how many of what is replaced still serve, and the first "
+    "of the reasons.",
 )
 
 object_type(
@@ -76,6 +77,13 @@ object_type(
         ),
         "releases": (output(Counted), strawberry.field(description="Components there.")),
         "replicas": (output(Counted), strawberry.field(description="Replicas of all components there.")),
+        "retiring_ready_replicas": (
+            "int",
+            strawberry.field(
+                description="Replicas there that are seen to be ready, of releases that go once what replaces them is "
+                "ready: they still serve. Not counted in `replicas`."
+            ),
+        ),
         "unseen_since": (
             "Optional[DateTime]",
             strawberry.field(description="Since when some of it there is not seen. Null while all of it is."),

@@ -120,7 +120,7 @@ def entity_table(
     named = any("name" in one for one in rows)
     columns = {"NAME" if named else "ID": [reference_text(one) for one in rows]}
     columns |= {
-        _title(one.name): [cell(row.get(one.name)) for row in rows]
+        _title(one): [_glance(one, row) for row in rows]
         for one in _ordered(types.get(type_name).fields, rows)
         if wide or _rank(one) < 7
     }
@@ -275,11 +275,21 @@ def _free(free: Json | None, total: Json | None) -> str:
     return f"{text} {free['memoryBytes'] / 2**30:.4g}/{total['memoryBytes'] / 2**30:.4g} GiB free"
 
 
+def _glance(field: ApiField, row: Json) -> str:
+    """What a table shows of a field: of a deployment's status the replicas that are ready, of how many."""
+    value = row.get(field.name)
+    if field.type_name != "DeploymentStatus" or not isinstance(value, dict):
+        return cell(value)
+    text = f"{value['replicas']['ready']}/{value['replicas']['desired']}"
+    retiring = value.get("retiringReadyReplicas")  # a server that is older than this client has none
+    return f"{text} (+{retiring} retiring)" if retiring else text
+
+
 def _rank(field: ApiField) -> int:
     """How well a field tells entities apart at a glance; less is better, 7 and more are for wide tables."""
     if field.is_list:
         return 9
-    if field.type_name in ("Health", "Progress"):
+    if field.type_name in ("Health", "Progress", "DeploymentStatus"):
         return 2
     if field.type_kind == "ENUM":
         return 1
@@ -305,8 +315,10 @@ def _ordered(fields: Sequence[ApiField], rows: Sequence[Json]) -> list[ApiField]
     return sorted(shown, key=_rank)
 
 
-def _title(name: str) -> str:
-    return "".join(f" {one}" if one.isupper() else one for one in name).upper()
+def _title(field: ApiField) -> str:
+    if field.type_name == "DeploymentStatus":
+        return "READY"
+    return "".join(f" {one}" if one.isupper() else one for one in field.name).upper()
 
 
 def _grow(tree: Tree, key: str, value: Any) -> None:

@@ -109,6 +109,37 @@ def test_a_deployment_is_counted_by_sites_releases_replicas_and_components() -> 
 
 
 @pytest.mark.parametrize(
+    ("old", "serving", "told"),
+    [
+        ({}, 2, "; 2 replicas of what is replaced still serve"),
+        (
+            {"observed": seen(1, replicas=2), "phase": P.WAITING_READY},
+            1,
+            "; 1 replica of what is replaced still serves",
+        ),
+        ({"observed": seen(5)}, 2, "; 2 replicas of what is replaced still serve"),
+        (UNSEEN, 0, ""),
+        ({"stopped": True}, 0, ""),
+        ({"wanted": False}, 0, ""),
+        ({"observed": None, "applied_generation": 0}, 0, ""),
+    ],
+)
+def test_what_serves_until_it_is_replaced_is_counted_apart(old: dict[str, Any], serving: int, told: str) -> None:
+    new = release(0, standby=True, observed=None, applied_generation=0, phase=P.PENDING)
+    before = release(1, **{"retires_after": 2, **old})
+
+    found = status_of(deployment(phase=DeploymentPhase.PROGRESSING), [new, before], NAMES)
+
+    assert found.replicas == Counted(desired=2)
+    assert found.retiring_ready_replicas == serving
+    assert in_words(found).startswith(f"0 of 2 replicas are ready{told}: ")
+    assert [(one.site_id, one.retiring_ready_replicas) for one in sites_of([new, before])] == [
+        ("s0", 0),
+        ("s1", serving),
+    ]
+
+
+@pytest.mark.parametrize(
     ("fields", "releases", "code"),
     [
         ({"phase": DeploymentPhase.STOPPED, "stopped": True}, [release(stopped=True, observed=seen(0))], "STOPPED"),
@@ -242,6 +273,8 @@ def test_counts_agree_with_each_other_and_nothing_unseen_is_ready(releases: list
         assert counted.applied <= counted.desired
     assert sum(one.replicas.desired for one in found.components) == found.replicas.desired
     assert sum(one.replicas.ready for one in sites_of(releases)) == found.replicas.ready
+    assert sum(one.retiring_ready_replicas for one in sites_of(releases)) == found.retiring_ready_replicas
+    assert found.retiring_ready_replicas <= sum(one.running_replicas for one in releases if one.retires_after)
     assert sum(one.releases.desired for one in sites_of(releases)) + found.leaving == len(releases)
     if found.replicas.ready < found.replicas.desired or not found.replicas.desired:
         assert found.reasons

@@ -10,7 +10,7 @@ import pytest
 from graph.kinds import Counted, DeploymentPhase, DriftPolicy, ReleasePhase
 from graph.kinds.policy import PlacementPolicy, SiteSelector
 from lifecycle.awaited import WaitCondition, of_deployment, of_operation
-from lifecycle.standings import status_of, status_of_release
+from lifecycle.standings import in_words, status_of, status_of_release
 from lifecyclekit.edge import QUICK
 from schemakit.asking import data
 
@@ -175,6 +175,30 @@ async def test_what_waits_to_be_placed_says_what_it_waits_for(edge) -> None:
     await edge.until(lambda: codes(edge, deployment.id) == ["NOT_PLACED"])
     assert status(edge, deployment.id).replicas == Counted()
     assert not of_deployment(edge.view, deployment.id, WaitCondition.APPLIED).reached
+
+
+async def test_while_it_moves_what_still_serves_is_counted_apart(edge) -> None:
+    """0 of 3 alone would say that nobody is served."""
+    await edge.network(sites=2)
+    await edge.version()
+    deployment, operation = await edge.deploy(sites=edge.site_ids[:1], replicas={"web": 3})
+    await edge.succeeded(operation)
+    await edge.phase(deployment.id, P.READY)
+    assert status(edge, deployment.id).retiring_ready_replicas == 0
+    await edge.configure(unreadyReplicas=3)
+    await edge.migrate(deployment.id, site_ids=edge.site_ids[1:])
+    await edge.until(lambda: status(edge, deployment.id).replicas == Counted(desired=3, applied=3), what="what is new")
+    moving = status(edge, deployment.id)
+    assert moving.retiring_ready_replicas == 3
+    assert in_words(moving).startswith("0 of 3 replicas are ready; 3 replicas of what is replaced still serve: ")
+    assert "it goes once what replaces it is ready" in {one.message for one in moving.reasons}
+    # What is not seen any more is not said to serve.
+    await edge.configure(awaySites=["s0"], unreadyReplicas=3)
+    await edge.until(lambda: status(edge, deployment.id).retiring_ready_replicas == 0, what="the loss")
+    await edge.configure()
+    await edge.phase(deployment.id, P.READY)
+    over = status(edge, deployment.id)
+    assert (over.replicas, over.retiring_ready_replicas, over.leaving) == (Counted(desired=3, applied=3, ready=3), 0, 0)
 
 
 async def test_a_wait_for_its_end_is_reached_when_nothing_of_it_is_left(edge) -> None:

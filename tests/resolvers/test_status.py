@@ -21,8 +21,9 @@ from worldkit.two_tenants import two_tenants, wish_of
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 STATUS = """query($id: ID!) { deployment(id: $id) { phase possibleVerbs
   status { summary replicas { desired applied ready unknown } components { component replicas { ready } }
-           reasons { code message releases } }
-  siteStatuses { totalCount nodes { site { id } releases { desired ready } unseenSince reasons { code } } }
+           retiringReadyReplicas reasons { code message releases } }
+  siteStatuses { totalCount nodes { site { id } releases { desired ready } retiringReadyReplicas unseenSince
+                                     reasons { code } } }
   unready: siteStatuses(ready: false) { totalCount nodes { site { id } } }
   releases { nodes { status { ready unseenSince replicas { desired ready } reason { code } } } }
 } }"""
@@ -79,6 +80,7 @@ async def test_a_deployment_tells_what_is_desired_applied_and_ready(world) -> No
     replicas = found["status"]["replicas"]
     assert replicas["desired"] == replicas["applied"] == replicas["ready"] > 0
     assert replicas["unknown"] == 0
+    assert found["status"]["retiringReadyReplicas"] == 0
     assert found["status"]["reasons"] == []
     assert found["status"]["summary"] == f"{replicas['ready']} of {replicas['desired']} replicas are ready"
     sites = found["siteStatuses"]["nodes"]

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from server.cli.api import Json
-from server.cli.output import cell, entity_tree
+from server.cli.output import cell, entity_table, entity_tree
+from serverkit.described import described_types
 
 
 def lines(row: Json) -> str:
@@ -14,6 +15,13 @@ def lines(row: Json) -> str:
     with out.capture() as shown:
         out.print(entity_tree(row, "Deployment"))
     return shown.get()
+
+
+def column(title: str, type_name: str, *rows: Json, wide: bool = False) -> list[str]:
+    """The texts of one column of a table."""
+    table = entity_table(rows, type_name, described_types(), wide=wide)
+    [found] = [one for one in table.columns if one.header == title]
+    return [str(one) for one in found.cells]
 
 
 ADMIN = {"id": "user_1", "name": "admin", "entity": {"id": "user_1", "name": "admin", "__typename": "User"}}
@@ -60,3 +68,14 @@ def test_losses_that_are_only_counted_are_described_beside_those_that_are_listed
     assert "kind=NODE_NOT_READY" in shown
     assert "count=744" in shown
     assert "planned=yes" in shown
+
+
+def test_the_table_of_deployments_tells_how_many_replicas_are_ready_and_how_many_still_serve() -> None:
+    def deployment(ready: int, **more: int) -> Json:
+        counted = {"desired": 3, "applied": 3, "ready": ready, "unknown": 0}
+        status = {"replicas": counted, "sites": counted, "reasons": [], **more}
+        return {"id": "deployment_1", "name": "d", "status": status}
+
+    rows = [deployment(3, retiringReadyReplicas=0), deployment(1, retiringReadyReplicas=2), deployment(2)]
+    assert column("READY", "Deployment", *rows) == ["3/3", "1/3 (+2 retiring)", "2/3"]
+    assert "retiringReadyReplicas: 2" in lines(rows[1])

@@ -1,6 +1,6 @@
 // What a deployment wants beside what its releases were observed to be, added up. The releases are counted by the server
 // however many there are; replicas and versions are added up of so many releases as one answer has, and the page says when
-// there are more.
+// there are more. What only runs until it is replaced is desired no more: what of it still serves is told apart.
 
 import { at, type Cell, isRow, NONE, numeric, type Row, text } from "../lists/values";
 import { t } from "../messages";
@@ -10,8 +10,10 @@ export const ADDED_UP = 500;
 
 const RELEASES = `added: releases(first: ${ADDED_UP}, filter: { wanted: true }) {
           totalCount
-          nodes { replicas generation component { appVersion { name } } observed { present generation readyReplicas } }
+          nodes { replicas retiresAfter generation component { appVersion { name } } observed { present generation readyReplicas } }
         }`;
+
+const STAYING = "wanted: true, retiresAfter: { isNull: true }";
 
 export const DEPLOYMENT_PAIRS: readonly Pair[] = [
   {
@@ -29,8 +31,9 @@ export const DEPLOYMENT_PAIRS: readonly Pair[] = [
   },
   {
     key: "releasesReady",
-    select: `phase ready: releases(first: 0, filter: { wanted: true, phase: { eq: READY } }) { totalCount } ${RELEASES}`,
-    desired: (row) => (gone(row) ? NONE : numeric(at(row, "added", "totalCount"))),
+    select: `phase staying: releases(first: 0, filter: { ${STAYING} }) { totalCount }
+        ready: releases(first: 0, filter: { ${STAYING}, phase: { eq: READY } }) { totalCount }`,
+    desired: (row) => (gone(row) ? NONE : numeric(at(row, "staying", "totalCount"))),
     observed: (row) => numeric(at(row, "ready", "totalCount")),
   },
   {
@@ -38,6 +41,12 @@ export const DEPLOYMENT_PAIRS: readonly Pair[] = [
     select: `phase ${RELEASES}`,
     desired: (row) => (gone(row) ? NONE : added(row, (release) => Number(release.replicas ?? 0))),
     observed: (row) => added(row, (release) => Number(at(release, "observed", "readyReplicas") ?? 0)),
+  },
+  {
+    key: "retiringReadyReplicas",
+    select: "status { retiringReadyReplicas }",
+    desired: (row) => (retiring(row) === 0 ? NONE : numeric(0)),
+    observed: (row) => numeric(retiring(row)),
   },
   {
     key: "releasesGone",
@@ -52,6 +61,11 @@ function gone(row: Row): boolean {
   return row.phase === "TERMINATED" || row.phase === "TERMINATING";
 }
 
+/** Ready replicas of what serves until it is replaced. */
+function retiring(row: Row): number {
+  return Number(at(row, "status", "retiringReadyReplicas") ?? 0);
+}
+
 function releases(row: Row): readonly Row[] {
   const nodes = at(row, "added", "nodes");
   return Array.isArray(nodes) ? nodes.filter(isRow) : [];
@@ -62,7 +76,8 @@ function present(row: Row): readonly Row[] {
 }
 
 function added(row: Row, many: (release: Row) => number): Cell {
-  const sum = numeric(releases(row).reduce((before, release) => before + many(release), 0));
+  const staying = releases(row).filter((release) => release.retiresAfter == null);
+  const sum = numeric(staying.reduce((before, release) => before + many(release), 0));
   const all = Number(at(row, "added", "totalCount") ?? 0);
   return all > releases(row).length ? text(t.details.atLeast(sum.text)) : sum;
 }

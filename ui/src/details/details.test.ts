@@ -250,8 +250,9 @@ describe("what is desired beside what was observed", () => {
   });
 
   test("of a deployment: its releases added up", () => {
-    const release = (generation: number, ready: number) => ({
+    const release = (generation: number, ready: number, retiresAfter: number | null = null) => ({
       replicas: 2,
+      retiresAfter,
       generation: 3,
       component: { appVersion: { name: "1.1" } },
       observed: { present: true, generation, readyReplicas: ready },
@@ -261,18 +262,21 @@ describe("what is desired beside what was observed", () => {
       revisionNumber: 2,
       good: { revisionNumber: 1 },
       appVersion: { name: "1.1" },
-      added: { totalCount: 3, nodes: [release(3, 2), release(2, 1), { ...release(0, 0), observed: null }] },
+      added: { totalCount: 4, nodes: [release(3, 2), release(2, 1), { ...release(0, 0), observed: null }, release(3, 2, 3)] },
+      staying: { totalCount: 3 },
       ready: { totalCount: 1 },
+      status: { retiringReadyReplicas: 2 },
       unwanted: { totalCount: 1 },
     };
     expect(said("Deployment", deployment)).toEqual([
       ["wholeRevision", "2", "1", "by its words"],
-      ["version", "1.1", "1.1 × 1, an earlier one × 1", false],
+      ["version", "1.1", "1.1 × 2, an earlier one × 1", false],
       ["releasesReady", "3", "1", "by its words"],
       ["readyReplicas", "6", "3", "by its words"],
+      ["retiringReadyReplicas", "0", "2", "by its words"],
       ["releasesGone", "0", "1", "by its words"],
     ]);
-    expect(said("Deployment", { ...deployment, phase: "TERMINATED", unwanted: { totalCount: 0 } })).toEqual([]);
+    expect(said("Deployment", { ...deployment, phase: "TERMINATED", unwanted: { totalCount: 0 }, status: null })).toEqual([]);
   });
 });
 

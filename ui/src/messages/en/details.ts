@@ -64,6 +64,7 @@ export const details = {
     releasesReady: "Releases that are ready",
     releasesGone: "Releases to be removed",
     readyReplicas: "Ready replicas",
+    retiringReadyReplicas: "Ready replicas of what is replaced",
   } as Readonly<Record<string, string>>,
   /** What a page of a type has besides lists. */
   tabs: {
