@@ -2,7 +2,8 @@
 
 An operation ends when nothing more happens by itself, so who waits in vain has failed with what it waits for. Who waits for
 something else has not, whatever was given up beside it: it goes on, and so does its operation. So what a release waits for
-is looked at as it is where the next step is found (`lifecycle.todo`), and from what was given up on backwards.
+is looked at as it is where the next step is found (`lifecycle.todo`), and from what was given up on backwards. What is to go
+once it is replaced waits for that alone: how it is itself is no matter (`lifecycle.withdrawing`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from graph.kinds import (
-    GIVEN_UP,
     Component,
     DependencyCondition,
     DependencyScope,
@@ -25,6 +25,9 @@ from graph.view import Reader, each, get_as
 from lifecycle.gates import is_met, is_ready
 from lifecycle.known_gone import is_known_gone
 from lifecycle.old_copies import follows_old_copies
+from lifecycle.progress import is_given_up
+from lifecycle.standings import stays
+from lifecycle.withdrawing import stay_after_all
 
 
 class _Of(enum.Enum):
@@ -45,45 +48,58 @@ class _Awaited(NamedTuple):
     """Of dependents: what they depend on."""
     site_id: str | None
     """None: wherever it is."""
-    leaving: bool = False
-    """Whether it is of a release that is to be replaced: only those that are so themselves wait for that."""
 
 
 def blocked(reader: Reader, releases: Iterable[Release]) -> frozenset[str]:
     """The ids of those among releases, of whichever deployments, that wait for good."""
-    waiting = [one for one in releases if _waits(one)]
+    waiting = [one for one in releases if _waits(one) or not stays(one)]
     found: frozenset[str] = frozenset()
     for deployment_id in sorted({one.deployment_id for one in waiting}):
         found |= blocked_of(reader, each(reader, Release, "deployment_id", deployment_id))
     return found & {one.id for one in waiting}
 
 
+def going(reader: Reader, releases: Iterable[Release]) -> Iterator[Release]:
+    """Those among releases, of whichever deployments, that leave: nothing was given up that they need for that."""
+    leaving: dict[str, list[Release]] = defaultdict(list)
+    for one in releases:
+        if not stays(one):
+            leaving[one.deployment_id].append(one)
+    for some in leaving.values():
+        in_vain = blocked(reader, some)
+        yield from (one for one in some if one.id not in in_vain and not is_given_up(one))
+
+
 def blocked_of(reader: Reader, releases: Iterable[Release]) -> frozenset[str]:
     """The ids of those that wait for good among all the releases of one deployment."""
     every = list(releases)
-    left = [one for one in every if one.phase in GIVEN_UP]
-    if not left or not any(_waits(one) for one in every):
+    given_up = [one for one in every if is_given_up(one)]
+    if not given_up:
         return frozenset()
-    there = _There(reader, every)
-    waiting: dict[_Awaited, list[Release]] = defaultdict(list)
-    for one in every:
-        if _waits(one):
-            for awaited in there.awaited_by(one):
-                waiting[awaited].append(one)
     found = set[str]()
-    while left:
-        for withheld in there.withheld_by(left.pop()):
-            # Whoever waited for this is found once, at however many sites it is withheld.
-            for one in waiting.pop(withheld, ()):
-                if one.id not in found:
-                    found.add(one.id)
-                    left.append(one)
-    return frozenset(found)
+    if any(_waits(one) for one in every):
+        there = _There(reader, every)
+        waiting: dict[_Awaited, list[Release]] = defaultdict(list)
+        for one in every:
+            if _waits(one):
+                for awaited in there.awaited_by(one):
+                    waiting[awaited].append(one)
+        left = list(given_up)
+        while left:
+            for withheld in there.withheld_by(left.pop()):
+                # Whoever waited for this is found once, at however many sites it is withheld.
+                for one in waiting.pop(withheld, ()):
+                    if one.id not in found:
+                        found.add(one.id)
+                        left.append(one)
+    if not all(stays(one) for one in every):
+        found |= stay_after_all(reader, every, in_vain=found)
+    return frozenset(found.difference(one.id for one in given_up))
 
 
 def _waits(release: Release) -> bool:
     """Whether a release waits for another one; what it waited for is there when it only has that settle."""
-    return release.phase is ReleasePhase.WAITING_DEPENDENCY and release.due_at is None
+    return release.phase is ReleasePhase.WAITING_DEPENDENCY and release.due_at is None and release.retires_after is None
 
 
 class _There:
@@ -115,10 +131,8 @@ class _There:
             return
         for one in component.waits_for:
             what = _Of(one.condition)
-            if one.scope is DependencyScope.SAME_SITE and self._waited_for_here(one.component, release):
+            if one.scope is DependencyScope.SAME_SITE and self._waited_for_here(one.component, release.site_id):
                 yield _Awaited(what, one.component, release.site_id)
-                if release.retires_after is not None:
-                    yield _Awaited(what, one.component, release.site_id, leaving=True)
             else:
                 yield _Awaited(what, one.component, None)
         if self._deployment is not None and follows_old_copies(self._deployment, release):
@@ -129,18 +143,16 @@ class _There:
         component = self._components.get(release.component_id)
         if component is None:
             return
-        leaving = release.retires_after is not None
         if release.wanted:
             for condition in DependencyCondition:
                 if not is_met(release, condition):
-                    yield _Awaited(_Of(condition), component.name, release.site_id, leaving=leaving)
-                    if not leaving:
-                        yield _Awaited(_Of(condition), component.name, None)
-        if (not release.wanted or leaving) and not is_known_gone(self._reader, release):
-            yield _Awaited(_Of.OLD_COPY_GONE, component.name, None)
-        if not release.wanted:
+                    yield _Awaited(_Of(condition), component.name, release.site_id)
+                    yield _Awaited(_Of(condition), component.name, None)
+        else:
+            if not is_known_gone(self._reader, release):
+                yield _Awaited(_Of.OLD_COPY_GONE, component.name, None)
             yield from self._dependents(release, component, _Of.DEPENDENTS_GONE)
-        elif release.stopped and not is_ready(release):
+        if release.wanted and release.stopped and not is_ready(release):
             yield from self._dependents(release, component, _Of.DEPENDENTS_STOPPED)
 
     def _dependents(self, release: Release, component: Component, what: _Of) -> Iterator[_Awaited]:
@@ -156,9 +168,6 @@ class _There:
             if one.scope is DependencyScope.EVERYWHERE or not any(here):
                 yield _Awaited(what, one.component, None)
 
-    def _waited_for_here(self, name: str, release: Release) -> bool:
-        """Whether a component has releases at the site of another one that this waits for."""
-        return any(
-            other.wanted and (other.retires_after is None or release.retires_after is not None)
-            for other in self._here.get((name, release.site_id), ())
-        )
+    def _waited_for_here(self, name: str, site_id: str) -> bool:
+        """Whether a component has releases at a site for which others there wait."""
+        return any(other.wanted and other.retires_after is None for other in self._here.get((name, site_id), ()))

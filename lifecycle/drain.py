@@ -34,7 +34,7 @@ from lifecycle.events import AUTHOR, tell
 from lifecycle.moving import begin_move
 from lifecycle.opening import create_operation
 from lifecycle.progress import tally
-from lifecycle.withdrawing import is_going
+from lifecycle.standings import stays
 
 MOVABLE = (
     DeploymentPhase.PROGRESSING,
@@ -103,18 +103,12 @@ def standing(reader: Reader, operation: Operation) -> DrainStanding:
     """Where a drain stands, from the graph alone."""
     here = releases_at(reader, operation.subject_id or "")
     to_move = {one.deployment_id for one in here if one.retires_after is None}
-    moved = list(each(reader, Release, "operation_id", operation.id))
-    counted = tally(moved, blocked=blocked(reader, moved))
     going = _going_at(reader, operation.subject_id or "")
     # What another change has taken over, or removes, runs there until that is done.
-    others = [one for one in here if one.retires_after is not None] + going
-    leaving = [is_going(reader, one) for one in others if one.operation_id != operation.id]
-    return DrainStanding(
-        sorted(to_move),
-        len(here) + len(going),
-        counted.unfinished + sum(leaving),
-        counted.failed + len(leaving) - sum(leaving),
-    )
+    others = [one for one in [*here, *going] if one.operation_id != operation.id and not stays(one)]
+    moved = [*each(reader, Release, "operation_id", operation.id), *others]
+    counted = tally(moved, blocked=blocked(reader, moved))
+    return DrainStanding(sorted(to_move), len(here) + len(going), counted.unfinished, counted.failed)
 
 
 def _going_at(reader: Reader, target_id: str) -> list[Release]:

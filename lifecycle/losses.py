@@ -27,11 +27,11 @@ from graph.kinds import (
 from graph.taints import is_tolerated, taint_text
 from graph.values import TaintEffect
 from graph.view import Reader, each, get_as
+from lifecycle.blocked import going
 from lifecycle.health import counts_for
 from lifecycle.losses_kept import OF_PLACES, ORDER, Begun, Planned, due_of, unlisted_since
 from lifecycle.releases import releases_of
 from lifecycle.settings import LifecycleSettings
-from lifecycle.withdrawing import is_going
 from placement.conditions import is_down
 from placement.standing import Standing
 
@@ -156,9 +156,10 @@ def others_leave(reader: Reader, deployment: Deployment, losses: Iterable[Loss])
     for loss in losses:
         if loss.kind is not LossKind.CAPACITY:
             continue
-        for one in each(reader, Release, "site_id", loss.subject_id):
-            if one.deployment_id != deployment.id and not one.left_behind and is_going(reader, one):
-                return True
+        here = each(reader, Release, "site_id", loss.subject_id)
+        others = (one for one in here if one.deployment_id != deployment.id and not one.left_behind)
+        if any(True for _ in going(reader, others)):
+            return True
     return False
 
 

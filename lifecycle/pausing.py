@@ -25,7 +25,7 @@ from graph.kinds import (
 from graph.view import get_as
 from lifecycle.deployments import Started, Visible, open_operation
 from lifecycle.events import tell
-from lifecycle.progress import Standing, begun_message, begun_phase, standing_of
+from lifecycle.progress import Standing, begun_message, begun_phase, is_given_up, standing_of
 from lifecycle.releases import STARTS_ANEW, releases_of
 from lifecycle.verbs import Verb, check_verb
 from lifecycle.wishes import seen_deployment
@@ -103,7 +103,7 @@ def _carry_on(edit: Edit, deployment: Deployment, release: Release, *, operation
     if release.phase is ReleasePhase.DRIFTED and deployment.drift_policy is DriftPolicy.CORRECT:
         edit.replace(release, operation_id=operation_id, **STARTS_ANEW)
         return True
-    if release.phase in GIVEN_UP or standing_of(release) is Standing.DONE:
+    if is_given_up(release) or standing_of(release) is Standing.DONE:
         return False
     others = get_as(edit, Operation, release.operation_id)
     if others is not None and not others.ended and others.id != operation_id:

@@ -68,9 +68,14 @@ class Outcome(NamedTuple):
     error: OperationError | None
 
 
+def is_given_up(release: Release) -> bool:
+    """Whether a release was given up; one that goes once it is replaced is not, however it is."""
+    return release.phase in GIVEN_UP and release.retires_after is None
+
+
 def standing_of(release: Release, *, blocked: Set[str] = frozenset()) -> Standing:
     """Where a release stands. `blocked` has the ids of those that wait for good (`lifecycle.blocked`)."""
-    if release.phase in GIVEN_UP or release.id in blocked:
+    if is_given_up(release) or release.id in blocked:
         return Standing.FAILED
     if release.phase in (ReleasePhase.WAITING_DEPENDENCY, ReleasePhase.WAITING_SITE):
         return Standing.WAITING
@@ -92,11 +97,7 @@ def tally(releases: Iterable[Release], *, blocked: Set[str] = frozenset()) -> Ta
         standing = standing_of(one, blocked=blocked)
         counts[standing] += 1
         if standing is Standing.FAILED:
-            (reasons if one.phase in GIVEN_UP else in_vain)[one.error or "no reason was given"] += 1
-    retiring = sum(one.wanted and one.retires_after is not None for one in found)
-    if counts[Standing.FAILED] and retiring == counts[Standing.WORKING] and not counts[Standing.WAITING]:
-        # What replaces them is given up, so they stay: nothing more happens.
-        counts[Standing.FAILED] += counts.pop(Standing.WORKING, 0)
+            (reasons if is_given_up(one) else in_vain)[one.error or "no reason was given"] += 1
     told = [
         reason if count == 1 else f"{reason} ({count} releases)"
         # Who waits in vain is told by what was given up, unless that is another operation's.
@@ -109,7 +110,7 @@ def tally(releases: Iterable[Release], *, blocked: Set[str] = frozenset()) -> Ta
         failed=counts[Standing.FAILED],
         reasons=told,
         away=sum(one.phase is ReleasePhase.WAITING_SITE for one in found),
-        drifted=sum(one.phase is ReleasePhase.DRIFTED for one in found),
+        drifted=sum(one.phase is ReleasePhase.DRIFTED and is_given_up(one) for one in found),
         left_behind=len(every) - len(found),
     )
 

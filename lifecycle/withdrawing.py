@@ -4,18 +4,18 @@ What is made before it is broken leaves one by one, as what replaces it becomes 
 waits for it. Gone at once, it would be missed by the old API, which still runs. So of one operation a release is kept for as
 long as another one that is to be replaced depends on it; both then go together, and are removed in the order that a
 termination has too (`lifecycle.todo`). What is kept so is neither more nor less likely to go than what it is kept for: when
-that stays, for what was to replace it was given up, it stays as well, and the operation ends with both.
+that stays, for what was to replace it was given up, it stays as well, and the operation ends with both: they wait for good
+(`lifecycle.blocked`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from graph.kinds import GIVEN_UP, Component, DependencyScope, Release
 from graph.view import Reader, get_as
 from lifecycle.gates import is_ready
 from lifecycle.known_gone import is_known_gone
-from lifecycle.releases import releases_of
 
 
 def may_go(reader: Reader, releases: Sequence[Release]) -> list[Release]:
@@ -26,17 +26,19 @@ def may_go(reader: Reader, releases: Sequence[Release]) -> list[Release]:
     return [one for one in found.retiring if one.id not in kept]
 
 
-def is_going(reader: Reader, release: Release) -> bool:
-    """Whether a release is on its way out: nothing was given up that it needs for that.
+def stay_after_all(reader: Reader, releases: Iterable[Release], *, in_vain: Set[str]) -> set[str]:
+    """The ids of those, of all releases of a deployment, that were to go and stay: what they need for that was given up.
 
-    That is its own removal, what is to be ready before it goes, and both of all that goes before it.
+    That is their own removal, what is to be ready before they go, and both of all that goes before them. `in_vain` has the
+    ids of others that wait for what was given up, which is the same.
     """
-    if release.wanted and release.retires_after is None:
-        return False
-    found = _Found(reader, releases_of(reader, release.deployment_id))
-    stay = [one for one in found.leaving if not one.wanted and one.phase in GIVEN_UP]
-    stay += found.retiring_beside(one for one in found.staying if one.phase in GIVEN_UP)
-    return release.id not in found.kept_for(stay)
+    found = _Found(reader, releases)
+
+    def over(one: Release) -> bool:
+        return one.phase in GIVEN_UP or one.id in in_vain
+
+    stay = [one for one in found.leaving if not one.wanted and over(one)]
+    return found.kept_for([*stay, *found.retiring_beside(one for one in found.staying if over(one))])
 
 
 class _Found:
@@ -46,6 +48,7 @@ class _Found:
         self._reader = reader
         components = dict[str, Component]()
         self.staying: list[Release] = []
+        self._standing_by: list[Release] = []
         self.leaving: list[Release] = []
         self._at: dict[str, dict[str, list[Release]]] = {}
         """Those that leave, by component name and site."""
@@ -57,6 +60,8 @@ class _Found:
                 continue
             components[one.component_id] = component
             self._there.setdefault(component.name, set()).add(one.site_id)
+            if one.standby and one.wanted:
+                self._standing_by.append(one)
             if one.wanted and one.retires_after is None:
                 self.staying.append(one)
             else:
@@ -73,17 +78,23 @@ class _Found:
         """Those that go once they are replaced, of which some of `those` are what replaces them.
 
         That is their component at the generation of the change, or at a later one.
+        While something stands by, it and all that came with it or later replace whatever goes.
         """
         newest: dict[str, int] = {}
         for one in those:
-            name = self._components[one.component_id].name
+            name = self._name(one)
             newest[name] = max(newest.get(name, 0), one.generation)
+        latest = max(newest.values(), default=0)
+        if latest >= min((one.generation for one in self._standing_by), default=latest + 1):
+            return list(self.retiring)
         return [
             one
             for one in self.retiring
-            if one.retires_after is not None
-            and newest.get(self._components[one.component_id].name, -1) >= one.retires_after
+            if one.retires_after is not None and newest.get(self._name(one), 0) >= one.retires_after
         ]
+
+    def _name(self, release: Release) -> str:
+        return self._components[release.component_id].name
 
     def kept_for(self, those: Iterable[Release]) -> set[str]:
         """The ids of `those`, and of all that stay for as long as they do: elsewhere not for what is known to be gone."""

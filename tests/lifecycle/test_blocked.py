@@ -32,6 +32,8 @@ GOING: dict[str, Any] = {"wanted": False, "applied_generation": 1}
 STOPPING: dict[str, Any] = {"stopped": True, "generation": 2, "applied_generation": 1}
 STANDS: dict[str, Any] = {"phase": P.READY, "applied_generation": 1}
 OLD: dict[str, Any] = {**STANDS, "retires_after": 2}
+NEW_GIVEN_UP: dict[str, Any] = {**GIVEN_UP, "generation": 2}
+BY: dict[str, Any] = {"standby": True}
 
 
 def on(*names: str, **fields: Any) -> list[Dependency]:
@@ -79,7 +81,14 @@ CHAIN = {"a": [], "b": [], "c": on("b"), "d": on("c")}
         ({"b": [], "c": on("b", **DEPLOYED)}, {"b@0": GIVEN_UP, "c@0": WAITS}, {"c@0"}),
         # What is to be replaced is nothing to what stays.
         (CHAIN, {"-b@0": {**GIVEN_UP, "retires_after": 2}, "b@0": {"phase": P.WAITING_READY}, "c@0": WAITS}, set()),
-        (CHAIN, {"-b@0": {**GIVEN_UP, "retires_after": 2}, "-c@0": {**WAITS, "retires_after": 2}}, {"-c@0"}),
+        # What goes once it is replaced waits for that alone, and stays for good when that was given up or waits in vain.
+        (CHAIN, {"-b@0": {**GIVEN_UP, "retires_after": 2}, "-c@0": {**WAITS, "retires_after": 2}}, set()),
+        (CHAIN, {"-a@0": OLD, "-b@0": OLD, "a@1": NEW_GIVEN_UP, "b@1": {"generation": 2}}, {"-a@0"}),
+        (CHAIN, {"-a@0": {**OLD, **GIVEN_UP}, "a@1": NEW_GIVEN_UP}, {"-a@0"}),
+        (CHAIN, {"-a@0": OLD, "a@1": {**GIVEN_UP, "generation": 1}}, set()),
+        (CHAIN, {"-b@0": OLD, "-c@0": OLD, "b@1": NEW_GIVEN_UP, "c@1": {**WAITS, "generation": 2}}, {"-b@0", "-c@0", "c@1"}),
+        # While something stands by nothing goes.
+        (CHAIN, {"-a@0": OLD, "-b@0": OLD, "a@1": {**NEW_GIVEN_UP, **BY}, "b@1": {"generation": 2, **BY}}, {"-a@0", "-b@0"}),
         # What others depend on goes after them.
         (CHAIN, {"d@0": {**GIVEN_UP, **GOING}, "c@0": {**WAITS, **GOING}, "b@0": {**WAITS, **GOING}}, {"c@0", "b@0"}),
         (CHAIN, {"a@0": {**GIVEN_UP, **GOING}, "c@0": {"phase": P.REMOVING, **GOING}, "b@0": {**WAITS, **GOING}}, set()),

@@ -7,6 +7,8 @@ import itertools
 import pytest
 
 from graph.kinds import (
+    Artifact,
+    ArtifactType,
     DeploymentPhase,
     Operation,
     OperationKind,
@@ -19,6 +21,8 @@ from graph.kinds.policy import PlacementPolicy
 from graph.refusal import InvalidInput, InvalidState, NotFound
 from graph.view import get_as
 from lifecycle.unplaceable import Unplaceable
+
+BAD = Artifact(type=ArtifactType.CONTAINER_IMAGE, reference="bad:1")
 
 
 class Seen:
@@ -93,6 +97,48 @@ async def test_the_old_stays_while_one_of_the_new_is_not_ready(edge) -> None:
     await edge.retry(over.id)
     await edge.until(lambda: {one.site_id for one in edge.releases(deployment.id)} == set(edge.site_ids[1:]))
     assert not any(one.standby for one in edge.releases(deployment.id))
+
+
+async def test_what_was_given_up_is_migrated_away(edge) -> None:
+    await edge.network(sites=2, rejectedReferences=["bad:1"])
+    await edge.version(web={"artifact": BAD})
+    version = await edge.version("2", web={})
+    deployment, begun = await edge.deploy(sites=edge.site_ids[:1])
+    await edge.ended(begun.id)
+    started = await edge.migrate(deployment.id, app_version_id=version, site_ids=edge.site_ids[1:])
+    await edge.succeeded(started.operation)
+    assert [one.site_id for one in edge.releases(deployment.id)] == edge.site_ids[1:]
+
+
+async def test_a_migration_ends_when_nothing_of_it_is_tried_any_more(edge) -> None:
+    """As many of the old as of the new are under way while one of either was given up."""
+    await edge.network(sites=4, failingSites=["s0", "s2"])
+    await edge.version(web={})
+    deployment, begun = await edge.deploy(sites=edge.site_ids[:2])
+    await edge.ended(begun.id)
+    over = await edge.ended((await edge.migrate(deployment.id, site_ids=edge.site_ids[2:])).operation.id)
+    assert {one.site_name: one.standing.name for one in over.outcomes} == {
+        "s0": "FAILED",
+        "s1": "FAILED",
+        "s2": "FAILED",
+        "s3": "DONE",
+    }
+    assert (over.status, over.progress.done, over.progress.failed) == (OperationStatus.PARTIAL, 1, 3)
+
+
+@pytest.mark.parametrize("db", [{"artifact": BAD}, {}])
+@pytest.mark.parametrize("depends", [{"depends_on": ["db"]}, {}])
+async def test_a_drain_does_not_wait_for_what_a_failed_migration_left(edge, depends, db) -> None:
+    await edge.network(sites=2, rejectedReferences=["bad:1"])
+    await edge.version(web=depends, db={})
+    version = await edge.version("2", web={**depends, **({} if db else {"artifact": BAD})}, db=db)
+    deployment, begun = await edge.deploy(sites=edge.site_ids[:1])
+    await edge.succeeded(begun)
+    migrated = await edge.migrate(deployment.id, app_version_id=version, site_ids=edge.site_ids[1:])
+    assert (await edge.ended(migrated.operation.id)).error is not None
+    over = await edge.ended((await edge.drain(edge.site_ids[0])).id)
+    assert (over.status, over.progress.done) == (OperationStatus.FAILED, 0)
+    assert len(edge.releases(deployment.id)) == 4
 
 
 async def test_a_migration_is_taken_back_to_where_it_ran(edge) -> None:

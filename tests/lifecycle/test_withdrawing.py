@@ -30,7 +30,8 @@ from graph.kinds import (
 from graph.kinds.policy import PlacementPolicy
 from graph.view import get_as
 from lifecycle import withdrawing
-from lifecycle.withdrawing import is_going, may_go
+from lifecycle.blocked import going
+from lifecycle.withdrawing import may_go
 from lifecyclekit.edge import Edge
 from lifecyclekit.graphs import deployed
 from tests.placement.placement_graphs import Builder
@@ -204,7 +205,7 @@ def test_what_stays_keeps_what_it_depends_on_and_the_operation_ends(tmp_path: Pa
         assert over.status is OperationStatus.FAILED
         assert moving.gone() == []
         assert all(moving.runs(name) for name in SHOP)
-        assert not any(is_going(edge.view, one) for one in edge.releases(moving.id))
+        assert not list(going(edge.view, edge.releases(moving.id)))
         await edge.succeeded((await edge.update(moving.id, replicas={"web": 2})).operation)
         await edge.until(lambda: len(edge.releases(moving.id)) == 3, what="that the old copies are gone")
         assert moving.gone() == ["web", "api", "db"]
@@ -222,7 +223,7 @@ def test_what_cannot_be_removed_keeps_what_it_depends_on_and_the_operation_ends(
         assert moving.gone() == []
         left = [one for one in edge.releases(moving.id) if one.site_id == moving.home]
         assert len(left) == 3
-        assert not any(is_going(edge.view, one) for one in left)
+        assert not list(going(edge.view, left))
         await edge.succeeded((await edge.update(moving.id, replicas={"web": 2})).operation)
         await edge.until(lambda: len(edge.releases(moving.id)) == 3, what="that the old copies are gone")
         assert moving.gone() == ["web", "api", "db"]
@@ -289,7 +290,7 @@ def moved(build: Builder, *, operation: Mapping[str, str] | None = None, **scope
     return found
 
 
-def going(build: Builder, releases: Mapping[str, Release]) -> set[str]:
+def may(build: Builder, releases: Mapping[str, Release]) -> set[str]:
     """Which of them may go."""
     [deployment_id] = {one.deployment_id for one in releases.values()}
     every = [get_as(build.view, Release, one) for one in build.view.ids("Release", "deployment_id", deployment_id)]
@@ -297,27 +298,31 @@ def going(build: Builder, releases: Mapping[str, Release]) -> set[str]:
     return {name for name, one in releases.items() if one.id in ids}
 
 
+def goes(build: Builder, release: Release) -> bool:
+    return [one.id for one in going(build.view, [release])] == [release.id]
+
+
 @pytest.mark.parametrize("scope", DependencyScope)
 def test_it_goes_with_the_last_that_depends_on_it(scope: DependencyScope) -> None:
     build = Builder()
     releases = moved(build, scope=scope)
-    assert going(build, releases) == set()
+    assert may(build, releases) == set()
     build.change(releases["web"], applied_generation=2, phase=ReleasePhase.READY)
-    assert going(build, releases) == {"-web", "-db"}
+    assert may(build, releases) == {"-web", "-db"}
 
 
 def test_nothing_is_kept_for_what_another_operation_is_to_replace() -> None:
     build = Builder()
-    assert going(build, moved(build, operation={"web": "operation_2"})) == {"-db"}
+    assert may(build, moved(build, operation={"web": "operation_2"})) == {"-db"}
 
 
 def test_nothing_is_kept_for_what_was_left_behind_but_what_was_left_with_it() -> None:
     build = Builder()
     releases = moved(build)
     releases["-web"] = build.change(releases["-web"], left_behind=True)
-    assert going(build, releases) == {"-db"}
+    assert may(build, releases) == {"-db"}
     build.change(releases["-db"], left_behind=True)
-    assert going(build, releases) == set()
+    assert may(build, releases) == set()
 
 
 def test_at_another_site_it_is_kept_for_those_that_have_none_of_their_own() -> None:
@@ -326,12 +331,12 @@ def test_at_another_site_it_is_kept_for_those_that_have_none_of_their_own() -> N
     db, web = releases["-db"], releases["-web"]
     fields = {"deployment_id": db.deployment_id, "operation_id": "operation_1", "generation": 1, "retires_after": 2}
     another = build.release(build.view.get(db.component_id), build.site(), {}, **fields)
-    assert going(build, {**releases, "-another": another}) == {"-another"}, "each has its own"
+    assert may(build, {**releases, "-another": another}) == {"-another"}, "each has its own"
     build.remove(db)
     del releases["-db"]
-    assert going(build, {**releases, "-another": another}) == set()
+    assert may(build, {**releases, "-another": another}) == set()
     build.change(web, wanted=False, retires_after=None)
-    assert going(build, {**releases, "-another": another}) == {"-another"}
+    assert may(build, {**releases, "-another": another}) == {"-another"}
 
 
 def test_elsewhere_nothing_is_kept_for_what_somebody_knows_to_be_gone() -> None:
@@ -342,21 +347,21 @@ def test_elsewhere_nothing_is_kept_for_what_somebody_knows_to_be_gone() -> None:
     build.remove(db)
     given = {"deployment_id": db.deployment_id, "operation_id": "operation_1", "generation": 1, "retires_after": 2}
     releases["-db"] = build.release(build.view.get(db.component_id), elsewhere, {}, **given)
-    assert going(build, releases) == set()
+    assert may(build, releases) == set()
     build.change(build.view.get(web.site_id), fence=Fence(at=1, by="user_1"))
-    assert going(build, releases) == {"-db"}
+    assert may(build, releases) == {"-db"}
 
 
 def test_it_is_on_its_way_out_as_long_as_what_it_is_kept_for_is() -> None:
     build = Builder()
     releases = moved(build)
-    assert is_going(build.view, releases["-db"])
+    assert goes(build, releases["-db"])
     new = build.change(releases["web"], phase=ReleasePhase.QUARANTINED)
-    assert not is_going(build.view, releases["-web"])
-    assert not is_going(build.view, releases["-db"])
-    assert not is_going(build.view, releases["db"])
+    assert not goes(build, releases["-web"])
+    assert not goes(build, releases["-db"])
+    assert not goes(build, releases["db"])
     build.change(new, wanted=False)
-    assert is_going(build.view, releases["-db"]), "nothing is to replace it any more"
+    assert goes(build, releases["-db"]), "nothing is to replace it any more"
 
 
 def test_it_is_not_on_its_way_out_when_the_removal_of_what_goes_first_was_given_up() -> None:
@@ -364,6 +369,6 @@ def test_it_is_not_on_its_way_out_when_the_removal_of_what_goes_first_was_given_
     releases = moved(build)
     for name in ("-web", "-db"):
         releases[name] = build.change(releases[name], wanted=False, retires_after=None, generation=3)
-    assert is_going(build.view, releases["-db"])
+    assert goes(build, releases["-db"])
     build.change(releases["-web"], phase=ReleasePhase.QUARANTINED)
-    assert not is_going(build.view, releases["-db"])
+    assert not goes(build, releases["-db"])
