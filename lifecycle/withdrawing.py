@@ -6,6 +6,9 @@ long as another one that is to be replaced depends on it; both then go together,
 termination has too (`lifecycle.todo`). What is kept so is neither more nor less likely to go than what it is kept for: when
 that stays, for what was to replace it was given up, it stays as well, and the operation ends with both: they wait for good
 (`lifecycle.blocked`).
+
+A component is replaced by itself, wherever that runs from now on. What a version has no more is replaced by all that the
+change made or changed: at the sites where the others stay it is needed until their backends have rolled the new version out.
 """
 
 from __future__ import annotations
@@ -77,7 +80,7 @@ class _Found:
     def retiring_beside(self, those: Iterable[Release]) -> list[Release]:
         """Those that go once they are replaced, of which some of `those` are what replaces them.
 
-        That is their component at the generation of the change, or at a later one.
+        That is their component, or if that stays nowhere any other, at the generation of the change or at a later one.
         While something stands by, it and all that came with it or later replace whatever goes.
         """
         newest: dict[str, int] = {}
@@ -87,10 +90,11 @@ class _Found:
         latest = max(newest.values(), default=0)
         if latest >= min((one.generation for one in self._standing_by), default=latest + 1):
             return list(self.retiring)
+        newest = dict.fromkeys({self._name(one) for one in self.staying}, 0) | newest
         return [
             one
             for one in self.retiring
-            if one.retires_after is not None and newest.get(self._name(one), 0) >= one.retires_after
+            if one.retires_after is not None and newest.get(self._name(one), latest) >= one.retires_after
         ]
 
     def _name(self, release: Release) -> str:

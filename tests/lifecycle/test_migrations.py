@@ -99,6 +99,24 @@ async def test_the_old_stays_while_one_of_the_new_is_not_ready(edge) -> None:
     assert not any(one.standby for one in edge.releases(deployment.id))
 
 
+async def test_what_the_new_version_has_no_more_stays_until_the_others_are_ready(edge) -> None:
+    """At the site that it stays at `web` is the old one, which needs `db`, until its backend has the new one ready."""
+    await edge.network(sites=1, rejectedReferences=["bad:1"])
+    await edge.version(web={"depends_on": ["db"]}, db={})
+    refused = await edge.version("2", reference="bad:1", web={})
+    deployment, begun = await edge.deploy()
+    await edge.succeeded(begun)
+    releases = {edge.view.get(one.component_id).name: one for one in edge.releases(deployment.id)}
+    over = await edge.ended((await edge.migrate(deployment.id, app_version_id=refused)).operation.id)
+    assert over.status is OperationStatus.FAILED
+    assert [one.status.name for one in over.steps] == ["FAILED", "PENDING", "PENDING", "PENDING"]
+    assert releases["db"].backend_name in edge.world().objects
+    version = await edge.version("3", reference="shop:3", web={})
+    await edge.succeeded((await edge.migrate(deployment.id, app_version_id=version)).operation)
+    assert [one.id for one in edge.releases(deployment.id)] == [releases["web"].id]
+    edge.check_books()
+
+
 async def test_what_was_given_up_is_migrated_away(edge) -> None:
     await edge.network(sites=2, rejectedReferences=["bad:1"])
     await edge.version(web={"artifact": BAD})

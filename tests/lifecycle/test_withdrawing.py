@@ -372,3 +372,26 @@ def test_it_is_not_on_its_way_out_when_the_removal_of_what_goes_first_was_given_
     assert goes(build, releases["-db"])
     build.change(releases["-web"], phase=ReleasePhase.QUARANTINED)
     assert not goes(build, releases["-db"])
+
+
+def test_what_a_version_has_no_more_goes_when_all_that_changed_is_ready() -> None:
+    build = Builder()
+    here = build.site()
+    given = {
+        "deployment_id": deployed(build).id,
+        "operation_id": "operation_1",
+        "generation": 1,
+        "applied_generation": 1,
+    }
+    ready = {**given, "phase": ReleasePhase.READY}
+    releases = {
+        "-db": build.release(build.component(name="db"), here, {}, **ready, retires_after=2),
+        "web": build.release(build.component(name="web"), here, {}, **{**given, "generation": 2}),
+        "log": build.release(build.component(name="log"), here, {}, **{**given, "phase": ReleasePhase.WAITING_READY}),
+    }
+    assert may(build, releases) == set()
+    assert goes(build, releases["-db"])
+    given_up = build.change(releases["web"], phase=ReleasePhase.QUARANTINED)
+    assert not goes(build, releases["-db"])
+    build.change(given_up, phase=ReleasePhase.READY, applied_generation=2)
+    assert may(build, releases) == {"-db"}, "what the change left alone is no matter"
