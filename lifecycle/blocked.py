@@ -48,6 +48,8 @@ class _Awaited(NamedTuple):
     """Of dependents: what they depend on."""
     site_id: str | None
     """None: wherever it is."""
+    version_id: str = ""
+    """Of dependents: the app version of what they depend on."""
 
 
 def blocked(reader: Reader, releases: Iterable[Release]) -> frozenset[str]:
@@ -118,6 +120,7 @@ class _There:
             self._components[one.component_id] = component
             self._here[component.name, one.site_id].append(one)
             self._deployment = self._deployment or get_as(reader, Deployment, one.deployment_id)
+        self._versions = {one.app_version_id for one in self._components.values()}
 
     def awaited_by(self, release: Release) -> Iterator[_Awaited]:
         """What a release that waits may wait for."""
@@ -126,8 +129,8 @@ class _There:
             return
         if not release.wanted or release.stopped:
             what = _Of.DEPENDENTS_STOPPED if release.wanted else _Of.DEPENDENTS_GONE
-            yield _Awaited(what, component.name, release.site_id)
-            yield _Awaited(what, component.name, None)
+            for site_id in (release.site_id, None):
+                yield _Awaited(what, component.name, site_id, component.app_version_id)
             return
         for one in component.waits_for:
             what = _Of(one.condition)
@@ -156,9 +159,10 @@ class _There:
             yield from self._dependents(release, component, _Of.DEPENDENTS_STOPPED)
 
     def _dependents(self, release: Release, component: Component, what: _Of) -> Iterator[_Awaited]:
-        """What those that a release depends on wait for."""
+        """What those that a release depends on wait for: of its version, and of later ones."""
+        versions = [one for one in self._versions if one >= component.app_version_id]
         for one in component.waits_for:
-            yield _Awaited(what, one.component, release.site_id)
+            yield from (_Awaited(what, one.component, release.site_id, version) for version in versions)
             if what is _Of.DEPENDENTS_GONE and (release.left_behind or is_known_gone(self._reader, release)):
                 continue  # elsewhere nobody waits for it
             here = (
@@ -166,7 +170,7 @@ class _There:
                 for other in self._here.get((one.component, release.site_id), ())
             )
             if one.scope is DependencyScope.EVERYWHERE or not any(here):
-                yield _Awaited(what, one.component, None)
+                yield from (_Awaited(what, one.component, None, version) for version in versions)
 
     def _waited_for_here(self, name: str, site_id: str) -> bool:
         """Whether a component has releases at a site for which others there wait."""

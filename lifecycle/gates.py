@@ -7,6 +7,9 @@ again costs a look at that one, or at its site, until it is as it should be.
 
 Who waits for another at its own site, where that one does not run, waits for it wherever it runs, and is waited for in
 turn: a database of which there are three is no less needed at the sites that have none.
+
+Two versions may be there at once, and what depends on what may be the other way round in the newer one. So that they never
+wait for each other, what is to go or to stop comes after those of its own version and of earlier ones that depend on it.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ class Gate(NamedTuple):
     deployment_id: str
     component: str
     needed: Needed
+    version_id: str = ""
+    """Of dependents: the app version of what they depend on; those of later ones do not count."""
 
 
 class Answer(NamedTuple):
@@ -133,6 +138,11 @@ def depends_on(component: Component, name: str) -> DependencyScope | None:
     return next((one.scope for one in component.dependencies if one.component == name), None)
 
 
+def comes_before(component: Component, name: str, *, version_id: str) -> DependencyScope | None:
+    """Where a component is to be gone, or to have stopped, before another one of that name and version; None: nowhere."""
+    return depends_on(component, name) if component.app_version_id <= version_id else None
+
+
 def _still_shut_by(reader: Reader, gate: Gate, release_id: str | None) -> str | None:
     """The name of a release's component when it shuts the gate."""
     release = get_as(reader, Release, release_id)
@@ -152,10 +162,10 @@ def _shuts(reader: Reader, gate: Gate, release: Release, component: Component) -
     if gate.needed is Needed.DEPENDENTS_GONE:
         # Nobody waits for what was left at a place that was lost, nor for what somebody knows to be gone.
         there = not release.wanted and not release.left_behind and not is_known_gone(reader, release)
-        return depends_on(component, gate.component) if there else None
+        return comes_before(component, gate.component, version_id=gate.version_id) if there else None
     if gate.needed is Needed.DEPENDENTS_STOPPED:
         runs = release.wanted and release.stopped and not is_ready(release)
-        return depends_on(component, gate.component) if runs else None
+        return comes_before(component, gate.component, version_id=gate.version_id) if runs else None
     if component.name != gate.component or not release.wanted or release.retires_after is not None:
         return None
     met = is_ready(release) if gate.needed is Needed.READY else is_deployed(release)

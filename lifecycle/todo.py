@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from graph.kinds import GIVEN_UP, Component, DependencyCondition, DependencyScope, Deployment, Release, Site
 from graph.view import Reader, get_as
-from lifecycle.gates import NEEDED, Answer, Gate, Gates, Needed, depends_on, is_met, is_ready, met_since
+from lifecycle.gates import NEEDED, Answer, Gate, Gates, Needed, comes_before, is_met, is_ready, met_since
 from lifecycle.old_copies import old_copy
 from lifecycle.siblings import siblings_of
 
@@ -68,17 +68,22 @@ def todo(
         if release.epoch == 0 and release.applied_generation == 0 and release.observed is None:
             return Todo(Action.FORGET)
         for other, what in others:
-            if depends_on(what, component.name) and other.id != release.id and not other.wanted:
+            if _comes_before(what, component) and other.id != release.id and not other.wanted:
                 return Todo(Action.WAIT, f"component {what.name} depends on it and is removed first")
         return _shut(release, component, Needed.DEPENDENTS_GONE, asked, "removed") or Todo(Action.REMOVE)
     if release.applied_generation >= release.generation:
         return NOTHING
     if release.stopped:
         for other, what in others:
-            if depends_on(what, component.name) and other.wanted and other.stopped and not is_ready(other):
+            if _comes_before(what, component) and other.wanted and other.stopped and not is_ready(other):
                 return Todo(Action.WAIT, f"component {what.name} depends on it and is stopped first")
         return _shut(release, component, Needed.DEPENDENTS_STOPPED, asked, "stopped") or Todo(Action.ENSURE)
     return _before_it(release, component, others, asked, now_ms) or Todo(Action.ENSURE)
+
+
+def _comes_before(one: Component, other: Component) -> bool:
+    """Whether one is to be gone, or to have stopped, before another that is beside it."""
+    return comes_before(one, other.name, version_id=other.app_version_id) is not None
 
 
 def _before_it(
@@ -131,7 +136,7 @@ def _due(since_ms: int, wait_s: int, now_ms: int) -> int | None:
 def _shut(release: Release, component: Component, needed: Needed, asked: Asked | None, word: str) -> Todo | None:
     if asked is None:
         return None
-    gate = Gate(release.deployment_id, component.name, needed)
+    gate = Gate(release.deployment_id, component.name, needed, component.app_version_id)
     answer = asked(gate)
     if answer.shut_by is None:
         return None

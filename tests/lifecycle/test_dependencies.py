@@ -31,6 +31,7 @@ from lifecycle.gates import Gate, Gates, Needed
 from lifecyclekit.counted import Counted
 
 EVERYWHERE = DependencyScope.EVERYWHERE
+DEPLOYED = DependencyCondition.DEPLOYED
 
 
 def on(name: str, **fields: Any) -> dict[str, Any]:
@@ -164,6 +165,29 @@ async def test_a_version_that_waits_for_what_it_does_not_have_is_not_deployed(ed
     await edge.version(web=on("db"))
     with pytest.raises(InvalidState, match="component 'web' depends on 'db', which version '1' does not have"):
         await edge.deploy()
+
+
+@pytest.mark.parametrize("verb", ["terminate", "update"])
+async def test_versions_that_depend_the_other_way_round_do_not_wait_for_each_other(edge, verb) -> None:
+    """Both are there while the one is migrated to the other, and are then removed at once."""
+    await edge.network(sites=2, readyAfterMs=60_000)
+    await edge.version(a=on("b", scope=EVERYWHERE, condition=DEPLOYED), b={})
+    newer = await edge.version("2", b=on("a", scope=EVERYWHERE, condition=DEPLOYED), a={})
+    newest = await edge.version("3", reference="shop:3", c={})
+    deployment, _ = await edge.deploy(sites=edge.site_ids[:1])
+    await edge.phases(deployment.id, WAITING_READY=2)
+    await edge.migrate(deployment.id, app_version_id=newer, site_ids=edge.site_ids[1:])
+    await edge.phases(deployment.id, WAITING_READY=4)
+    if verb == "terminate":
+        await edge.terminate(deployment.id)
+    else:
+        await edge.update(deployment.id, app_version_id=newest)
+    left = 0 if verb == "terminate" else 1
+    await edge.until(lambda: len(edge.releases(deployment.id)) == left, what="that both versions are gone")
+    removed = [(one.name.split("-")[1], one.site_id) for one in edge.world().effects.after(0) if one.what == "removed"]
+    old, new = edge.site_ids
+    assert removed.index(("a", old)) < removed.index(("b", old))
+    assert removed.index(("b", new)) < removed.index(("a", new))
 
 
 async def test_a_gate_is_looked_at_once_a_revision_and_while_it_is_shut_by_one_release(edges) -> None:

@@ -285,7 +285,7 @@ def test_a_gate_that_one_at_a_site_without_what_it_depends_on_shuts_costs_a_look
     async def driven(lived: Lived) -> None:
         await lived.edge.succeeded(lived.operation)
         await lived.edge.terminate(lived.deployment.id)
-        gate, found = Gate(lived.deployment.id, "db", Needed.DEPENDENTS_GONE), Gates()
+        gate, found = Gate(lived.deployment.id, "db", Needed.DEPENDENTS_GONE, lived.edge.version_id), Gates()
         assert found.answer(Counted(lived.edge.view), gate).shut_by == lived.there()["web", 1].id
         await lived.edge.change(lambda edit: edit.replace(lived.edge.site(0), display_name="x"))
         again = Counted(lived.edge.view)

@@ -174,8 +174,8 @@ def test_what_others_depend_on_everywhere_is_removed_and_stopped_after_all_of_th
         return Answer("release_far", "web", 0)
 
     found = todo(release("db", wanted=False, epoch=1), component("db"), [], asked=shut)
-    assert found.gate == Gate("d", "db", Needed.DEPENDENTS_GONE)
+    assert found.gate == Gate("d", "db", Needed.DEPENDENTS_GONE, "v")
     assert found.reason == "component web depends on it and is removed everywhere first"
     found = todo(release("db", stopped=True), component("db"), [], asked=shut)
-    assert found.gate == Gate("d", "db", Needed.DEPENDENTS_STOPPED)
+    assert found.gate == Gate("d", "db", Needed.DEPENDENTS_STOPPED, "v")
     assert found.reason == "component web depends on it and is stopped everywhere first"
