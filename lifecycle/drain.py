@@ -2,7 +2,8 @@
 
 A drain is a cordon and an operation; decisions are made that leave the target out (`lifecycle.leaving`), what they add is
 made, and only when that is ready is the old release removed (`Release.retires_after`). What cannot go elsewhere stays
-where it is, and the operation says so.
+where it is, and the operation says so. What was on its way and given up by an operation that has ended, as by the drain
+before, is begun anew.
 """
 
 from __future__ import annotations
@@ -22,18 +23,20 @@ from graph.kinds import (
     OperationStatus,
     Progress,
     Release,
+    ReleasePhase,
     Site,
 )
 from graph.refusal import InvalidState
 from graph.view import Reader, each, get_as
-from lifecycle.blocked import blocked
+from lifecycle.blocked import blocked, blocked_of
 from lifecycle.components import components_of
 from lifecycle.cordon import set_schedulable
 from lifecycle.deployments import Chosen, Visible
 from lifecycle.events import AUTHOR, tell
 from lifecycle.moving import begin_move
 from lifecycle.opening import create_operation
-from lifecycle.progress import tally
+from lifecycle.progress import Standing, standing_of
+from lifecycle.releases import STARTS_ANEW, releases_of
 from lifecycle.standings import stays
 
 MOVABLE = (
@@ -56,11 +59,14 @@ class DrainStanding(NamedTuple):
 
     to_move: list[str]
     """Ids of deployments with releases at the target that are not on their way yet."""
+    to_try_again: list[str]
+    """Ids of those with releases there whose leaving an operation that has ended gave up."""
     remaining: int
     """Releases that are still at the target, also those that only have to be removed."""
     moving: int
     """Releases that the drain moves, or that leave the target by another change, and that are neither done nor failed."""
     failed: int
+    """Releases that cannot leave, for what they need for that was given up."""
 
 
 def start_drain(
@@ -104,11 +110,31 @@ def standing(reader: Reader, operation: Operation) -> DrainStanding:
     here = releases_at(reader, operation.subject_id or "")
     to_move = {one.deployment_id for one in here if one.retires_after is None}
     going = _going_at(reader, operation.subject_id or "")
+    moved = [one for one in each(reader, Release, "operation_id", operation.id) if not one.left_behind]
     # What another change has taken over, or removes, runs there until that is done.
     others = [one for one in [*here, *going] if one.operation_id != operation.id and not stays(one)]
-    moved = [*each(reader, Release, "operation_id", operation.id), *others]
-    counted = tally(moved, blocked=blocked(reader, moved))
-    return DrainStanding(sorted(to_move), len(here) + len(going), counted.unfinished, counted.failed)
+    every = [*moved, *others]
+    in_vain = blocked(reader, every)
+    standings = {one.id: standing_of(one, blocked=in_vain) for one in every}
+    failed = {one for one, found in standings.items() if found is Standing.FAILED}
+    left = failed.intersection(one.id for one in [*here, *going])
+    return DrainStanding(
+        to_move=sorted(to_move),
+        to_try_again=sorted(
+            {
+                one.deployment_id
+                for one in others
+                if one.id in left
+                and get_as(reader, Operation, one.operation_id) is None
+                and (deployment := get_as(reader, Deployment, one.deployment_id)) is not None
+                and is_movable(deployment)
+            }
+        ),
+        remaining=len(here) + len(going),
+        moving=sum(found in (Standing.WORKING, Standing.WAITING) for found in standings.values()),
+        # What could not be moved counts once: where it was, or where it was to be.
+        failed=max(len(left), len(failed) - len(left)),
+    )
 
 
 def _going_at(reader: Reader, target_id: str) -> list[Release]:
@@ -144,6 +170,23 @@ def move_deployment(edit: Edit, operation_id: str, deployment_id: str, chosen: C
         reassign=frozenset([target.site_id] if isinstance(target, Node) else []),
     )
     return True
+
+
+def try_again(edit: Edit, operation_id: str, deployment_id: str) -> None:
+    """Begins anew what was given up of a deployment that was to leave the target, and has the drain see it through.
+
+    What somebody has changed by hand is left to whoever asks for it. Nothing is done when the drain has ended meanwhile.
+    """
+    operation = get_as(edit, Operation, operation_id)
+    deployment = get_as(edit, Deployment, deployment_id)
+    if operation is None or operation.ended or deployment is None or not is_movable(deployment):
+        return
+    releases = releases_of(edit, deployment.id)
+    in_vain = blocked_of(edit, releases)
+    for one in releases:
+        if standing_of(one, blocked=in_vain) is Standing.FAILED and one.phase is not ReleasePhase.DRIFTED:
+            anew = STARTS_ANEW if one.retires_after is None else {}
+            edit.replace(one, operation_id=operation.id, **anew)
 
 
 def record_drain(

@@ -22,7 +22,7 @@ from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
 from lifecycle.deployments import Chosen
-from lifecycle.drain import move_deployment, record_drain, standing, tell_stuck, yet_to_tell
+from lifecycle.drain import move_deployment, record_drain, standing, tell_stuck, try_again, yet_to_tell
 from lifecycle.leaving import Settled, due_to_leave, ranked, settled
 from lifecycle.placing import Placing
 from lifecycle.placing_together import TOGETHER, Due
@@ -44,6 +44,8 @@ class _Known:
     """Why deployments cannot go elsewhere, by id."""
     told: set[str] = field(default_factory=set)
     """Those of them that were told."""
+    tried_again: set[str] = field(default_factory=set)
+    """Those of which what was given up was begun anew, once."""
 
 
 class Drainer:
@@ -101,7 +103,13 @@ class Drainer:
                 now = get_as(view, Operation, operation.id)
                 if now is None or not _under_way(now):
                     return
-                waiting = [one for one in standing(view, now).to_move if one not in stuck and one not in looked_at]
+                found = standing(view, now)
+                for one in found.to_try_again:
+                    if one not in known.tried_again:
+                        known.tried_again.add(one)
+                        change = partial(try_again, operation_id=operation.id, deployment_id=one)
+                        await self._ledger.commit(change, REQUEST)
+                waiting = [one for one in found.to_move if one not in stuck and one not in looked_at]
                 lot = ranked(view, waiting)[:TOGETHER]
                 looked_at |= set(lot)
                 became = await self._settled(now, lot)

@@ -48,6 +48,13 @@ UNDONE_BY = {
 """What takes back a change that is no change of what is wanted."""
 
 
+BEGUN_AGAIN_BY = {
+    OperationKind.DRAIN: "drain it again: that tries again what was given up",
+    OperationKind.APPLY_DOCUMENTS: "apply the documents again: what is applied already is skipped",
+}
+"""What is done instead of retrying what is no change of one deployment."""
+
+
 class Earlier(NamedTuple):
     """The state that a cancelled change goes back to: an immutable revision and where it ran."""
 
@@ -131,6 +138,12 @@ def retry_operation(edit: Edit, operation: Operation, *, visible: Visible, autho
     An operation that has ended stays as it ended: a new one sees its releases through. `operation` is the filed record then.
     Raises NotFound or InvalidState.
     """
+    if operation.kind in BEGUN_AGAIN_BY:
+        raise InvalidState(
+            f"an operation of kind {operation.kind.name} is not retried",
+            remedy=BEGUN_AGAIN_BY[operation.kind],
+            path="input.id",
+        )
     deployment = seen_deployment(visible(edit), operation.subject_id or "", path="input.id")
     check_verb(deployment, Verb.RETRY)
     current = get_as(edit, Operation, operation.id) or operation

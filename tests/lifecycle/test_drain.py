@@ -251,3 +251,62 @@ async def test_a_drain_goes_on_until_what_was_terminated_meanwhile_is_gone(edge)
     await edge.configure()
     assert (await late).status is OperationStatus.SUCCEEDED
     assert edge.world().objects == {}
+
+
+async def test_what_a_failover_is_yet_to_replace_has_not_left(edge) -> None:
+    await edge.network(sites=3)
+    await edge.version()
+    failover = FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=0)
+    deployment, operation = await edge.deploy(policy=ONE, failover=failover)
+    await edge.succeeded(operation)
+    [old] = edge.releases(deployment.id)
+    await edge.configure(awaySites=[edge.view.get(old.site_id).name], readyAfterMs=60_000)
+    await edge.until(lambda: edge.view.get(old.id).left_behind, what="the failover")
+    drain = await edge.drain(old.site_id)
+    late = asyncio.ensure_future(edge.ended(drain.id))
+    await asyncio.sleep(0.3)
+    assert not late.done(), "nothing of it is ready elsewhere"
+    await edge.terminate(deployment.id)
+    await edge.configure()
+    assert (await late).status is OperationStatus.SUCCEEDED
+    assert edge.view.get(old.id) is None
+
+
+async def given_up(edge, *, sites: int = 2, **version):
+    """A drain whose one release has nowhere to go but to a site that refuses it: the release, that site and the drain."""
+    await edge.network(sites=sites)
+    await edge.version(**version)
+    deployment, operation = await edge.deploy(policy=ONE)
+    await edge.succeeded(operation)
+    old = edge.releases(deployment.id)[0]
+    await edge.configure(failingSites=[f"s{number}" for number in range(sites) if edge.site_ids[number] != old.site_id])
+    return old, await edge.ended((await edge.drain(old.site_id)).id)
+
+
+async def test_drained_again_what_was_given_up_is_tried_again(edge) -> None:
+    old, over = await given_up(edge, web={"depends_on": ["db"]}, db={})
+    assert (over.status, over.progress.total, over.progress.failed) == (OperationStatus.FAILED, 2, 2)
+    assert over.error.message.startswith("2 of 2 releases could not be moved")
+    over = await edge.ended((await edge.drain(old.site_id)).id)
+    assert (over.status, over.progress.failed) == (OperationStatus.FAILED, 2), "its site still refuses it"
+    await edge.configure()
+    over = await edge.succeeded(await edge.drain(old.site_id))
+    assert (over.progress.total, over.progress.done) == (2, 2)
+    assert old.site_id not in {one.site_id for one in edge.releases(old.deployment_id)}
+    edge.check_books()
+
+
+async def test_drained_again_what_is_paused_is_left_alone(edge) -> None:
+    old, _ = await given_up(edge)
+    await edge.configure()
+    await edge.pause(old.deployment_id)
+    before = edge.releases(old.deployment_id)
+    assert (await edge.ended((await edge.drain(old.site_id)).id)).status is OperationStatus.FAILED
+    assert edge.releases(old.deployment_id) == before
+
+
+async def test_a_drain_is_not_retried_and_says_what_to_do(edge) -> None:
+    _, over = await given_up(edge)
+    with pytest.raises(InvalidState, match="an operation of kind DRAIN is not retried") as refused:
+        await edge.retry(over.id)
+    assert refused.value.remedy == "drain it again: that tries again what was given up"
