@@ -5,11 +5,15 @@ with the interpreter held all the while, and cost as much again in preparing. So
 they are, the interpreter let go while HiGHS works, and a callback in which HiGHS asks whether to go on. The binding is not
 part of SciPy's public interface; the lock names one version, and the tests of this module ask the two public functions for
 the same.
+
+HiGHS works in the thread that calls it and in no other: by itself it takes half of a machine's cores, and what it finds may
+then differ from that of a machine with fewer. Several decisions at once are several threads of ours.
 """
 
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +35,10 @@ _LIMITS = (
     highs.HighsModelStatus.kSolutionLimit,
     highs.HighsModelStatus.kInterrupt,
 )
+
+
+_OURS = threading.local()
+"""In each thread, whether its scheduler of HiGHS is one that was made here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +159,13 @@ def figures(listed: Sequence[float]) -> Floats:
 
 
 def solver_for(*, nodes: int | None, stop: Stop | None, gap: float = 0.0, looks: int | None = None) -> Any:
-    """A solver of HiGHS, silent, in which a wish to stop is asked for, and which ends after so many looks."""
+    """A silent solver of HiGHS for this thread, in which a wish to stop is asked for, and which ends after so many looks."""
     solver = highs._Highs()
+    if not hasattr(_OURS, "made"):
+        # Each thread has one scheduler, made by its first run; with another number of threads HiGHS refuses to run in it.
+        highs._Highs.resetGlobalScheduler(True)
+        _OURS.made = True
+    solver.setOptionValue("threads", 1)
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("log_to_console", False)
     if nodes is not None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import numpy as np
 import pytest
+import scipy.optimize._highspy._core as highs  # type: ignore[import-not-found]  # the stubs leave it out
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csc_array, random_array
 
 from placement.arrays import Floats, Mask
-from placement.solve.highs_run import Run, run
+from placement.solve.highs_run import Run, ended, give, run, solver_for
 from placement.stopping import Stop, Stopped
 
 
@@ -131,3 +135,38 @@ def test_a_search_begins_with_the_solution_that_is_known() -> None:
     assert searched(0, None).value > known.value, "at the first look nothing as good is found"
     assert searched(0, known.values).value <= known.value
     assert searched(0, known.values[: columns // 2]).status == "limit", "what is not said is left to HiGHS"
+
+
+def test_a_run_has_no_thread_beside_the_one_that_calls_it() -> None:
+    """Also where that thread has run HiGHS with more before, which refuses another number of them from then on."""
+    columns = 12
+    chance = np.random.default_rng(3)
+    objective, upper, integral = chance.random(columns), np.ones(columns), np.ones(columns, dtype=bool)
+    matrix = csc_array(chance.integers(0, 2, (8, columns)).astype(np.float64))
+    low, high = np.ones(8), np.full(8, np.inf)
+    counts: list[int] = []
+    found: list[Run] = []
+
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    def called() -> None:
+        counts.append(threads())
+        other = highs._Highs()
+        other.setOptionValue("output_flag", False)
+        other.setOptionValue("threads", 3)
+        assert give(other, objective, matrix, low=low, high=high, upper=upper, integral=integral)
+        found.append(ended(other, whole=True, stop=None))
+        counts.append(threads())
+        found.append(run(objective, matrix, low=low, high=high, upper=upper, integral=integral))
+        counts.append(threads())
+
+    caller = threading.Thread(target=called)
+    caller.start()
+    caller.join()
+    alone, more, again = counts
+    assert more == alone + 2
+    assert again == alone
+    assert [one.status for one in found] == ["optimal"] * 2
+    assert found[1].value == found[0].value
+    assert solver_for(nodes=None, stop=None).getOptionValue("threads")[1] == 1
