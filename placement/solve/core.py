@@ -22,6 +22,7 @@ from placement.solve.mip import exact, guide_of_whole
 from placement.solve.model import Choice, Group, Model
 from placement.solve.program import pairs
 from placement.solve.restriction import numbered_among, restricted
+from placement.solve.spreading import some_for_spread, turns_of
 
 SPARE = 3
 """Candidates of each client, group and domain beyond those it needs."""
@@ -115,7 +116,7 @@ def _kept(model: Model, number: int, cost: Floats, demand: csr_array, groups: li
     order = np.argsort(worth, kind="stable")
     kept[order[: wanted // 2]] = True
     better = order[: max(DEALT, 2 * wanted)]
-    dealt = better[np.argsort(_turn(_home(demand, better, unit.count)), kind="stable")]
+    dealt = better[np.argsort(turns_of(_home(demand, better, unit.count)), kind="stable")]
     left = dealt[~kept[dealt]]
     kept[left[: max(0, most - int(kept.sum()))]] = True
     rank = np.empty(unit.count, dtype=np.int64)
@@ -125,9 +126,12 @@ def _kept(model: Model, number: int, cost: Floats, demand: csr_array, groups: li
         if group.at_least:
             members = group.members[np.argsort(rank[group.members], kind="stable")]
             kept[members[: group.at_least + SPARE]] = True
+    if unit.min_open > np.count_nonzero(kept):
+        kept[order[: unit.min_open + SPARE]] = True
     for domains in unit.domains:
-        spread = order[np.argsort(_turn(domains.domain[order]), kind="stable")]
+        spread = order[np.argsort(turns_of(domains.domain[order]), kind="stable")]
         kept[spread[: wanted // 2]] = True
+        some_for_spread(domains, worth, kept, min_open=unit.min_open)
     for budget in model.budgets:
         kept[np.argsort(budget.amounts[number], kind="stable")[: wanted // 8]] = True
     if unit.room is not None:
@@ -170,16 +174,6 @@ def _home(demand: csr_array, candidates: Ints, count: int) -> Ints:
     home = np.full(len(candidates), -1, dtype=np.int64)
     home[some] = client[order][first]
     return home
-
-
-def _turn(of: Ints) -> Ints:
-    """How many before each are of the same kind."""
-    order = np.argsort(of, kind="stable")
-    new = np.append(True, np.diff(of[order]) != 0)
-    begin = np.flatnonzero(new)
-    turn = np.empty(len(of), dtype=np.int64)
-    turn[order] = np.arange(len(of)) - np.repeat(begin, np.diff(np.append(begin, len(of))))
-    return turn
 
 
 def _some_for_each_client(demand: csr_array, rank: Ints, kept: Mask) -> None:

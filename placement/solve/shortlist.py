@@ -18,6 +18,7 @@ from placement.compiled import Flags, Numbers, Row, Small, kernel
 from placement.solve.entries import parts_of
 from placement.solve.layout import Rows
 from placement.solve.model import Group, Unit
+from placement.solve.spreading import some_for_spread
 
 _INSERTED = 96
 """So few of many are picked one after the other."""
@@ -84,6 +85,7 @@ def listed(
             chosen[members[least(promised[members], group.at_least + SPARE)]] = True
     for spread in unit.domains:
         _some_of_each(spread.domain, promised, chosen, most=max(most // 2, spread.min_domains + SPARE))
+        some_for_spread(spread, promised, chosen, min_open=unit.min_open)
     if unit.room is not None:
         _room(unit.room, unit.total, promised, chosen)
     for amounts in budgets:
