@@ -120,11 +120,11 @@ class Prices:
 
     def _jams_too(self, more: Floats, at: int, component: int, replicas: int, priced: Priced) -> None:
         """Adds what a component's part of jams is worth to (sites,) figures of a problem."""
-        rows = {site: row for row, site in enumerate(self._room.site_of[at].tolist())}
+        rows = self._room.row_of[at]
         for number in np.flatnonzero(priced.jams).tolist():
             jam = self.jams[number]
             takes = jam.takes(int(self.first[at]) + component, replicas)
-            if takes and jam.site in rows:
+            if takes and rows[jam.site] >= 0:
                 more[rows[jam.site]] += takes * priced.jams[number]
 
     def priced(self, known: Sequence[Known], penalties: Floats, *, others: Sequence[Known] = ()) -> Priced:

@@ -58,16 +58,30 @@ class SharedRoom:
         names = {name for one in problems for name in one.bins.resources}
         common = first.bins.resources[:3]
         self.resources = (*common, *sorted(names - set(common)))
-        self.site_ids = tuple(sorted({site.id for one in problems for site in one.sites}))
+        # Problems of one tenant mostly look at the same sites and bins, so these are numbered once for all of them.
+        listed = {id(one.sites): one.sites for one in problems}
+        self.site_ids = tuple(sorted({site.id for sites in listed.values() for site in sites}))
         self._nodes = len(first.bins.node_ids)
         number = {site_id: at for at, site_id in enumerate(self.site_ids)}
-        self.site_of = [np.array([number[site.id] for site in one.sites], dtype=np.int64) for one in problems]
+        numbers = {key: np.array([number[site.id] for site in sites], dtype=np.int64) for key, sites in listed.items()}
+        self.site_of = [numbers[id(one.sites)] for one in problems]
         """By problem: the number here of each of its sites."""
-        self.holder_of = [self._holders(one, self.site_of[at]) for at, one in enumerate(problems)]
+        rows = {key: _inverse(one, len(self.site_ids)) for key, one in numbers.items()}
+        self.row_of = [rows[id(one.sites)] for one in problems]
+        """By problem: (sites of the room,) the row that each is, -1 where it is none."""
+        places: dict[tuple[int, ...], tuple[Ints, Ints]] = {}
+        keys = [(id(one.sites), id(one.bins.site), id(one.bins.node)) for one in problems]
+        for key, one, site_of in zip(keys, problems, self.site_of, strict=True):
+            if key not in places:
+                places[key] = self._places(one, site_of)
+        self.holder_of = [places[key][0] for key in keys]
         """By problem: the number of the node or stated capacity that each bin is."""
+        self._bin_of = [places[key][1] for key in keys]
+        """By problem: (holders,) the bin that each is, -1 where it is none."""
         self._columns = [[self.resources.index(name) for name in one.bins.resources] for one in problems]
         self._taken = np.zeros((len(self.resources), self.holders), dtype=np.int64)
         self._uses = np.zeros(self.holders, dtype=np.int64)
+        self._used = np.zeros(self.holders, dtype=bool)
         self._alone = np.zeros(self.holders, dtype=np.int64)
 
     @property
@@ -92,20 +106,20 @@ class SharedRoom:
 
     def left(self, at: int) -> Problem:
         """A problem with what the others have left of its room; the same one as long as they took nothing of it."""
-        problem, holder = self.problems[at], self.holder_of[at]
-        touched = np.flatnonzero(self._uses[holder])
+        problem, touched = self.problems[at], self._touched(at)
         if not len(touched):
             return problem
-        bins, columns = problem.bins, self._columns[at]
+        bins, columns = problem.bins, np.array(self._columns[at])
         free = np.array(bins.free, order="F")
-        free[touched] = np.maximum(free[touched] - self._taken[columns][:, holder[touched]].T, 0)
+        taken = self._taken[columns[:, None], self.holder_of[at][touched]]
+        free[touched] = np.maximum(free[touched] - taken.T, 0)
         return replace(problem, bins=replace(bins, free=free), words=self._words(problem))
 
     def touched(self, at: int) -> Mask:
         """(sites,): those of a problem of whose room the others took some."""
         problem = self.problems[at]
         found = np.zeros(len(problem), dtype=bool)
-        found[problem.bins.site[self._uses[self.holder_of[at]] > 0]] = True
+        found[problem.bins.site[self._touched(at)]] = True
         return found
 
     def use_of(self, at: int, layout: Layout, units: Sequence[Sequence[int]]) -> Use:
@@ -147,8 +161,13 @@ class SharedRoom:
         site = np.full(self.holders, -1, dtype=np.int64)
         free = np.zeros((len(self.resources), self.holders), dtype=np.int64)
         known = np.zeros((len(self.resources), self.holders), dtype=bool)
+        seen = set()
         for at, one in enumerate(self.problems):
             holder = self.holder_of[at]
+            same = id(one.bins.free), id(holder), one.bins.resources
+            if same in seen:
+                continue
+            seen.add(same)
             site[holder] = self.site_of[at][one.bins.site]
             for place, column in enumerate(self._columns[at]):
                 here = one.bins.free[:, place]
@@ -162,15 +181,22 @@ class SharedRoom:
         found[self._columns[at]] = self.problems[at].components[component].need
         return found
 
-    def _holders(self, problem: Problem, site_of: Ints) -> Ints:
+    def _places(self, problem: Problem, site_of: Ints) -> tuple[Ints, Ints]:
+        """The holder that each of a problem's bins is, and the bin that each holder is."""
         node = problem.bins.node
-        found: Ints = np.where(node >= 0, node, self._nodes + site_of[problem.bins.site])
-        return found
+        holder_of: Ints = np.where(node >= 0, node, self._nodes + site_of[problem.bins.site])
+        return holder_of, _inverse(holder_of, self.holders)
+
+    def _touched(self, at: int) -> Ints:
+        """The bins of a problem of whose room the others took some, ascending."""
+        bins = self._bin_of[at][np.flatnonzero(self._used)]
+        return np.sort(bins[bins >= 0])
 
     def _add(self, use: Use, sign: int) -> None:
         for resource, amounts in enumerate(use.amounts):
             np.add.at(self._taken[resource], use.holders, sign * amounts)
         np.add.at(self._uses, use.holders, sign)
+        self._used[use.holders] = self._uses[use.holders] > 0
         np.add.at(self._alone, use.holders[use.alone], sign)
 
     def _where(self, at: int, row: int, assigned: dict[str, int] | None, count: int) -> list[tuple[int, int]]:
@@ -191,6 +217,13 @@ class SharedRoom:
             words = replace(words, taken=taken)
         if words.busy is not None:
             busy = words.busy.copy()
-            busy[:nodes] |= self._uses[:nodes] > 0
+            busy[:nodes] |= self._used[:nodes]
             words = replace(words, busy=busy)
         return words
+
+
+def _inverse(number_of: Ints, count: int) -> Ints:
+    """(count,): where each number stands, -1 where it does not."""
+    found = np.full(count, -1, dtype=np.int64)
+    found[number_of] = np.arange(len(number_of))
+    return found

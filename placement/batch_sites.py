@@ -31,7 +31,6 @@ class Sites:
         self._room, self._prices = room, prices
         self._site, self._free = room.spare()
         self._node_ids = room.problems[0].bins.node_ids
-        self._rows = [{int(site): row for row, site in enumerate(rows.tolist())} for rows in room.site_of]
         self._components = [
             (at, n, component.replicas)
             for at, problem in enumerate(room.problems)
@@ -43,7 +42,7 @@ class Sites:
 
     def row(self, at: int, site: int) -> int:
         """The row that a site is for a problem."""
-        return self._rows[at][site]
+        return int(self._room.row_of[at][site])
 
     def packed(self, entries: Sequence[Entry]) -> Assigned | None:
         """Some components on the nodes of the one site that they are at; None when no way was found."""
@@ -94,7 +93,7 @@ class Sites:
             return
         members = {entries[one][1]: entries[one][2] for one in some}
         for component, (at, _, replicas) in enumerate(self._components):
-            if component in members or where not in self._rows[at]:
+            if component in members or self._room.row_of[at][where] < 0:
                 continue
             other = self._bundle(nodes, component, replicas)
             if all(needs_as_much(other, bundles[one]) for one in some):
@@ -115,9 +114,9 @@ class Sites:
         if where not in self._nodes:
             nodes = np.flatnonzero(self._site == where)
             known = len(nodes) > 0 and int(nodes[-1]) < len(self._node_ids)
-            rows = [(problem, self._rows[at].get(where)) for at, problem in enumerate(self._room.problems)]
             one_cluster = not any(
-                row is not None and np.count_nonzero(problem.bins.group_site == row) > 1 for problem, row in rows
+                rows[where] >= 0 and np.count_nonzero(problem.bins.group_site == rows[where]) > 1
+                for problem, rows in zip(self._room.problems, self._room.row_of, strict=True)
             )
             self._nodes[where] = nodes if known and one_cluster else None
         return self._nodes[where]
