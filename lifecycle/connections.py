@@ -142,6 +142,11 @@ class Connections(Mapping[str, Connection]):
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def left_behind(self) -> int:
+        """How many calls and connections were given up and have not ended."""
+        return len(self._lingering)
+
     async def run(self) -> None:
         """Keeps a connection to each cluster until it is cancelled."""
         ends = (self._ledger.view.follow(self), self._share.follow(self._bell.set))

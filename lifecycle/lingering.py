@@ -22,7 +22,7 @@ from drivers.port import BackendUnreachable, Unreachable
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 MOST_LEFT = 16
-"""So many calls and connections of a cluster may be left behind."""
+"""With so many calls and connections of a cluster left behind no other is begun; those under way by then may be left too."""
 CANCELLED_S = 1.0
 """How long what was cancelled may take to end until it is left behind."""
 
@@ -36,6 +36,10 @@ class Lingering:
 
     def __init__(self) -> None:
         self._left: dict[str, set[asyncio.Task[Any]]] = {}
+
+    def __len__(self) -> int:
+        """How many were left behind and have not ended since, of all clusters."""
+        return sum(len(some) for some in self._left.values())
 
     def count(self, cluster_id: str) -> int:
         """How many calls and connections of a cluster were left behind and have not ended since."""

@@ -74,6 +74,9 @@ class Metrics:
             "driver_call_seconds", "One of those calls.", _SLOW, "driver", "verb"
         )
         self.driver_calls_in_flight = self._gauge("driver_calls_in_flight", "Calls under way.", "driver", "verb")
+        self.driver_calls_left_behind = self._gauge(
+            "driver_calls_left_behind", "Calls of backends and connections that were given up and have not ended."
+        )
         self.share_partitions = self._gauge(
             "share_partitions", "Partitions of the work that this process holds by its lease, of 64."
         )

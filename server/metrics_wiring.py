@@ -14,6 +14,7 @@ from graph.kinds import OperationStatus, ReleasePhase
 from graph.ledger import Ledger
 from graph.view import View
 from lifecycle.backlog import Backlog
+from lifecycle.connections import Connections
 from lifecycle.reports import WorkReports
 from lifecycle.share import Share
 from server.endpoint_metrics import EndpointMetrics
@@ -63,6 +64,11 @@ def of_backlog(metrics: Metrics, backlog: Backlog, ledger: Ledger) -> None:
     """What is still to do, read when it is scraped."""
     metrics.watch(metrics.releases_behind, lambda: float(len(backlog)))
     metrics.watch(metrics.oldest_behind_seconds, lambda: backlog.oldest_s(now_ms=ledger.now_ms()))
+
+
+def of_connections(metrics: Metrics, connections: Connections) -> None:
+    """What is read from the connections to clusters when it is scraped."""
+    metrics.watch(metrics.driver_calls_left_behind, lambda: float(connections.left_behind))
 
 
 def of_share(metrics: Metrics, share: Share) -> None:

@@ -38,7 +38,7 @@ from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
 from placement.projection import Projection
 from server.metrics import Metrics
-from server.metrics_wiring import of_backlog, of_share, of_work
+from server.metrics_wiring import of_backlog, of_connections, of_share, of_work
 from server.settings import Settings
 from server.settings_values import SettingWrong
 
@@ -146,6 +146,7 @@ async def working(
         metrics_endpoints=settings.metrics_servers(),
     )
     of_share(metrics, share)
+    of_connections(metrics, lifecycle.connections)
     backlog = Backlog(ledger.view)
     of_backlog(metrics, backlog, ledger)
     async with contextlib.AsyncExitStack() as stack:

@@ -180,7 +180,7 @@ def test_ends_that_hang_again_and_again_leave_no_more_than_a_bound(tmp_path: Pat
             assert driver.held <= MOST_LEFT
             assert len(asyncio.all_tasks()) <= tasks + MOST_LEFT
             assert number == 0 or cluster(edge).health.status is HealthStatus.DOWN
-        assert driver.held == MOST_LEFT
+        assert driver.held == edge.lifecycle.connections.left_behind == MOST_LEFT
         assert cluster(edge).health.reasons == [
             f"{MOST_LEFT} calls and connections that were given up have not ended: nothing more is asked until one has"
         ]
@@ -188,6 +188,7 @@ def test_ends_that_hang_again_and_again_leave_no_more_than_a_bound(tmp_path: Pat
         await edge.succeeded(operation)
         await let_go(driver)
         assert (driver.held, cluster(edge).health.status) == (0, HealthStatus.READY)
+        assert edge.lifecycle.connections.left_behind == 0
 
     lived(tmp_path, work)
 

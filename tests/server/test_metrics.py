@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from unittest import mock
 
 import httpx
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
+from lifecycle.connections import Connections
 from server.app import Application
 from server.metrics import CONTENT_TYPE, Metrics
 from worldkit.running import application_in, data
@@ -112,6 +114,10 @@ async def test_the_calls_of_a_running_server_s_drivers_are_counted(tmp_path: Pat
             while not (found := scraped(application.metrics)).get(connected) or not found.get(observing):
                 await asyncio.sleep(0.01)
         assert (found[connected], found[observing]) == (1, 1)
+        left = ("edgeatlas_driver_calls_left_behind", ())
+        assert found[left] == 0
+        with mock.patch.object(Connections, "left_behind", 3):
+            assert scraped(application.metrics)[left] == 3
 
 
 async def test_the_probes_need_no_sign_in_and_tell_of_a_stop(tmp_path: Path) -> None:
