@@ -247,7 +247,8 @@ def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release], wai
     counted = tally(releases, blocked=waits_in_vain)
     phase, message = phase_of(deployment, counted, working=deployment.operation_id is not None)
     # What is said of the whole is said of the phase that it is in from now on.
-    status = status_of(msgspec.structs.replace(deployment, phase=phase), releases, _names(edit, releases))
+    names = _names(edit, deployment, releases)
+    status = status_of(msgspec.structs.replace(deployment, phase=phase), releases, names)
     if phase is DeploymentPhase.READY and not status.replicas.desired:
         message = in_words(status)
     deployment = begun(deployment)
@@ -276,12 +277,14 @@ def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release], wai
         edit.delete(after, cascade=True)
 
 
-def _names(edit: Edit, releases: list[Release]) -> dict[str, str]:
-    """The names by id of the components of releases, and of the sites where something is left behind."""
+def _names(edit: Edit, deployment: Deployment, releases: list[Release]) -> dict[str, str]:
+    """The names by id of the components of releases, and of the sites where something is left behind or that were missed."""
     found: dict[str, Component | Site | None] = {
         one.component_id: get_as(edit, Component, one.component_id) for one in releases
     }
     found |= {one.site_id: get_as(edit, Site, one.site_id) for one in releases if one.left_behind}
+    if deployment.missed is not None:
+        found |= {one: get_as(edit, Site, one) for one in deployment.missed.site_ids}
     return {entity_id: one.name for entity_id, one in found.items() if one is not None}
 
 

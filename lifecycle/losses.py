@@ -28,9 +28,9 @@ from graph.taints import is_tolerated, taint_text
 from graph.values import TaintEffect
 from graph.view import Reader, each, get_as
 from lifecycle.blocked import going
-from lifecycle.health import counts_for
 from lifecycle.losses_kept import OF_PLACES, ORDER, Begun, Planned, due_of, unlisted_since
 from lifecycle.releases import releases_of
+from lifecycle.serving import serving_of
 from lifecycle.settings import LifecycleSettings
 from placement.conditions import is_down
 from placement.standing import Standing
@@ -55,18 +55,6 @@ def is_lost(reader: Reader, site: Site) -> bool:
         return True
     serving = serving_of(reader, site.id)
     return bool(serving) and all(is_down(one) for one in serving)
-
-
-def serving_of(reader: Reader, site_id: str) -> list[Cluster]:
-    """The clusters whose state is a site's: they serve it, by their own word or by a node there; by id.
-
-    A private cluster says nothing of a site that all share: whoever names such a site must not hide its loss.
-    """
-    ids = {*reader.ids("Cluster", "site_ids", site_id)}
-    ids |= {one.cluster_id for one in each(reader, Node, "site_id", site_id) if one.cluster_id is not None}
-    serving = [found for one in sorted(ids) if (found := get_as(reader, Cluster, one)) is not None]
-    site = get_as(reader, Site, site_id)
-    return serving if site is None else [one for one in serving if counts_for(one, site)]
 
 
 def lost_since(reader: Reader, site: Site) -> int:

@@ -20,6 +20,7 @@ from graph.kinds import GIVEN_UP, Component, Deployment, DriftPolicy, Node, Rele
 from graph.kinds.scheduling import Scheduling
 from graph.view import Reader, each, get_as
 from lifecycle.effective import Layers, Overlays, effective
+from lifecycle.missed_sites import missed_by
 from lifecycle.progress import Standing, standing_of
 from lifecycle.scheduling import pod_terms, scheduling_of, scheduling_told
 from placement.decision import ComponentPlacement, Decision
@@ -79,6 +80,8 @@ def apply_decision(
 ) -> int:
     """Makes the deployment's releases those of the decision; says how many the operation has to see through.
 
+    The sites that the decision misses are kept with the deployment.
+
     `deployment` carries the new generation already. `replace_first`: what is left out stays until what replaces it is
     ready. `take_over`: the operation also sees through what an earlier one left undone. At the sites in `reassign` the
     decision's nodes are taken even where the need is unchanged. `standby`: nothing is to be sent to what is new, until all
@@ -106,6 +109,7 @@ def apply_decision(
             touched += _leave(
                 edit, deployment, release, operation_id=operation_id, replace_first=replace_first, take_over=take_over
             )
+    edit.replace(deployment, missed=missed_by(edit, deployment, decision))
     return touched
 
 

@@ -25,6 +25,7 @@ from graph.kinds import (
     StatusReason,
 )
 from lifecycle.gates import is_ready
+from lifecycle.missed_sites import missed_reason
 from lifecycle.progress import waiting_words
 
 REASONS_MAX = 10
@@ -118,6 +119,7 @@ def status_of(deployment: Deployment, releases: Iterable[Release], names: Mappin
             [
                 *_of_nothing(deployment, staying, replicas),
                 *_with_pause(deployment, _reasons(found, names)),
+                *_missed(deployment, names),
                 *_waiting(deployment),
             ]
         ),
@@ -301,6 +303,12 @@ def _with_pause(deployment: Deployment, reasons: Sequence[StatusReason]) -> list
     told = [_by_pause(one) for one in reasons]
     held = sum(one.releases for one in told if one.code == PAUSE.code)
     return [msgspec.structs.replace(PAUSE, releases=held), *(one for one in told if one.code != PAUSE.code)]
+
+
+def _missed(deployment: Deployment, names: Mapping[str, str]) -> list[StatusReason]:
+    """The sites where it is to run and does not, after why what is there is not ready."""
+    found = missed_reason(deployment, names)
+    return [] if found is None else [found]
 
 
 def _waiting(deployment: Deployment) -> list[StatusReason]:

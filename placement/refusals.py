@@ -155,6 +155,13 @@ class Refusals(Sequence[SiteRefusal]):
         rows = self._row_of
         return {one for one in site_ids if one not in rows or not fine[rows[one]]}
 
+    def refused_by_these_alone(self, rules: Iterable[str]) -> dict[str, frozenset[str]]:
+        """By site id the rules that refuse it to the first unit, for sites that none but these refuse."""
+        screening = self.made.screenings[0]
+        names = [one for one in rules if one in screening.refused]
+        rows = np.flatnonzero(screening.passed_but_for(names) & ~screening.passed).tolist()
+        return {self._ids[row]: frozenset(one for one in names if screening.refused[one][row]) for row in rows}
+
     def by_rule(self) -> dict[str, int]:
         """How many sites each rule refused."""
         counts = {name: len(np.unique(self._rows[mask])) for name, mask in self._by_rule.items()}

@@ -76,6 +76,24 @@ def sites_refused(decision: Decision, site_ids: Collection[str]) -> set[str]:
     return {one.site_id for one in decision.refusals} & set(site_ids)
 
 
+def refused_by_these_alone(
+    decision: Decision, rules: Collection[str], *, apart: Collection[str] = ()
+) -> dict[str, frozenset[str]]:
+    """By site id the rules that refuse it, for sites that none but these keep from what is not apart.
+
+    apart: names of the components that have sites of their own, which a filed decision does not tell.
+    """
+    if isinstance(decision, Verdict):
+        return decision.told.refused_by_these_alone(rules)
+    wanted, own = frozenset(rules), frozenset(apart)
+    found: dict[str, frozenset[str]] = {}
+    for refusal in decision.refusals:
+        against = frozenset(one.rule for one in refusal.reasons)
+        if against and against <= wanted and not own.intersection(refusal.components):
+            found[refusal.site_id] = against
+    return found
+
+
 def _whole_sites(refusals: Sequence[SiteRefusal], first: int) -> int:
     """How many of the first are a page that ends between sites."""
     if not 0 < first < len(refusals):

@@ -32,7 +32,7 @@ from graph.kinds.overrides import Override  # isort: skip
 from graph.kinds.profiles import Profile  # isort: skip
 from graph.kinds.statuses import ComponentStatus, Counted, DeploymentStatus, StatusReason  # isort: skip
 from graph.kinds.intents import Approval, DriftPolicy, Proposal, SiteReplicas  # isort: skip
-from graph.kinds.deployments import Deployment, DeploymentPhase, GoodState  # isort: skip
+from graph.kinds.deployments import Deployment, DeploymentPhase, GoodState, MissedSites  # isort: skip
 from graph.kinds.revisions import DeploymentRevision, RevisionOutcome  # isort: skip
 from graph.kinds.releases import (  # isort: skip
     GIVEN_UP,
@@ -105,6 +105,7 @@ __all__ = [
     "LinkState",
     "Loss",
     "LossKind",
+    "MissedSites",
     "Node",
     "NodeStatus",
     "Operation",

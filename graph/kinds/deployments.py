@@ -58,6 +58,13 @@ class GoodState(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaul
     decision_id: Annotated[str | None, doc("The decision that chose its sites.")] = None
 
 
+class MissedSites(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Sites that a deployment is to run at, as it is to run everywhere, and was not placed at, for they were down."""
+
+    site_ids: Annotated[list[str], doc("The first of them, at most eight, by id.")]
+    more: Annotated[Count, doc("How many more there are.")] = 0
+
+
 @lru_cache(maxsize=1_024)
 def _secrets_of(encoded: bytes) -> tuple[str, ...]:
     """The secrets that overrides refer to, which is asked at every step of a deployment's life."""
@@ -168,6 +175,14 @@ class Deployment(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     ] = []
     decision_id: Annotated[
         str | None, doc("The decision that chose its sites; while it waits, the one that found none."), MANAGED
+    ] = None
+    missed: Annotated[
+        MissedSites | None,
+        doc(
+            "The sites that it was not placed at, though it is to run everywhere, for they were down; none: there are none."
+        ),
+        MANAGED,
+        HIDDEN,
     ] = None
     operation_id: Annotated[str | None, doc("The operation that works on it now."), MANAGED] = None
     good: Annotated[

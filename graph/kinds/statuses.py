@@ -45,8 +45,8 @@ class StatusReason(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
         doc(
             "A word for programs: SITE_AWAY (the site or the cluster there does not answer, whether or not it was seen "
             "before), UNKNOWN (that answers again, and has not told of it yet), QUARANTINED, DRIFTED, DEPENDENCY, "
-            "NOT_READY, UNDER_WAY, LEFT_BEHIND (a former copy at a place that is away); PAUSED (nothing is done before it "
-            "is resumed); "
+            "NOT_READY, UNDER_WAY, LEFT_BEHIND (a former copy at a place that is away), SITE_MISSED (it is to run "
+            "everywhere, and sites were down when its sites were chosen); PAUSED (nothing is done before it is resumed); "
             "where nothing is to run: STOPPED, SCALED_TO_ZERO, NOT_PLACED, NO_SITE, TERMINATED; PENDING_APPROVAL."
         ),
     ]
@@ -73,8 +73,8 @@ class DeploymentStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit
     reasons: Annotated[
         list[StatusReason],
         doc(
-            "Why not all is ready, the most frequent first, with what is still to go or was left behind; then the change "
-            "that waits for approval. At most ten, with each code that there is. None where all is ready and there is no "
-            "such thing."
+            "Why not all is ready, the most frequent first, with what is still to go or was left behind; then the sites "
+            "that were missed, and the change that waits for approval. At most ten, with each code that there is. None "
+            "where all is ready and there is no such thing."
         ),
     ] = []
