@@ -57,6 +57,14 @@ def test_a_process_in_which_nothing_is_left_does_not_wait() -> None:
     assert ended(NOTHING, grace_s=NEVER_S) == (0, "done\n")
 
 
+@pytest.mark.parametrize("left", [CLINGS, THREAD], ids=["a task that keeps its cancellation", "a thread"])
+def test_a_process_that_fails_is_not_kept_either_and_says_why(left: str) -> None:
+    code, said = ended(f"{left}await asyncio.sleep(0.1)\nraise ValueError('the reason')")
+    assert code == 1
+    assert "process.left_behind" in said
+    assert "ValueError: the reason" in said
+
+
 def test_a_process_that_fails_says_so() -> None:
     code, _ = ended("raise ValueError")
     assert code == 1
