@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from graph.edit import Edit
 from graph.kinds import (
-    GIVEN_UP,
     AppVersion,
     Deployment,
     DeploymentPhase,
@@ -26,13 +25,14 @@ from graph.refusal import InvalidState, NotFound
 from graph.view import Reader, each, get_as
 from lifecycle.adjusting import adjustments_at
 from lifecycle.autoscaled import check_scaled
+from lifecycle.blocked import blocked
 from lifecycle.checking import verify_at_head
 from lifecycle.components import components_of
 from lifecycle.deployments import Chosen, Started, Visible, file_decision, file_revision
 from lifecycle.events import tell
 from lifecycle.intents import intents_of
 from lifecycle.opening import create_operation
-from lifecycle.progress import begun_phase
+from lifecycle.progress import begun_phase, is_given_up
 from lifecycle.proposing import drop_proposal, withdraw
 from lifecycle.releases import STARTS_ANEW, apply_decision, remove_all
 from lifecycle.revision_outcomes import newest_number
@@ -135,7 +135,8 @@ def cancel_operation(
 def retry_operation(edit: Edit, operation: Operation, *, visible: Visible, author: str) -> Started:
     """Starts the operation's quarantined and drifted releases again, and tries those that wait for a site at once.
 
-    An operation that has ended stays as it ended: a new one sees its releases through. `operation` is the filed record then.
+    What waits for these for good is seen through with them, as are old copies that they are to replace. An operation that
+    has ended stays as it ended: a new one sees its releases through. `operation` is the filed record then.
     Raises NotFound or InvalidState.
     """
     if operation.kind in BEGUN_AGAIN_BY:
@@ -147,12 +148,11 @@ def retry_operation(edit: Edit, operation: Operation, *, visible: Visible, autho
     deployment = seen_deployment(visible(edit), operation.subject_id or "", path="input.id")
     check_verb(deployment, Verb.RETRY)
     current = get_as(edit, Operation, operation.id) or operation
-    found = [
-        one
-        for one in each(edit, Release, "operation_id", operation.id)
-        if one.phase in GIVEN_UP or one.phase is ReleasePhase.WAITING_SITE
-    ]
-    if not found:
+    worked_on = list(each(edit, Release, "operation_id", operation.id))
+    again = {one.id for one in worked_on if is_given_up(one) or one.phase is ReleasePhase.WAITING_SITE}
+    with_them = again | blocked(edit, worked_on)
+    found = [one for one in worked_on if one.id in with_them]
+    if not again:
         raise InvalidState(
             f"operation {operation.id} has no releases that were given up or wait for a site",
             remedy="there is nothing to try again",
@@ -170,8 +170,8 @@ def retry_operation(edit: Edit, operation: Operation, *, visible: Visible, autho
         if get_as(edit, Operation, deployment.operation_id) is None:
             deployment = edit.replace(deployment, operation_id=current.id)
     for one in found:
-        edit.replace(one, operation_id=current.id, **STARTS_ANEW)
-    tell(edit, deployment, "RetryRequested", f"{len(found)} releases are tried again.", author=author)
+        edit.replace(one, operation_id=current.id, **(STARTS_ANEW if one.retires_after is None else {}))
+    tell(edit, deployment, "RetryRequested", f"{len(again)} releases are tried again.", author=author)
     return Started(deployment=deployment, operation=current)
 
 

@@ -159,6 +159,22 @@ async def test_a_drain_does_not_wait_for_what_a_failed_migration_left(edge, depe
     assert len(edge.releases(deployment.id)) == 4
 
 
+async def test_a_retry_ends_when_what_the_migration_was_to_do_is_done(edge) -> None:
+    """`web` waits for `db`, which is tried again, and the old of both go when the new are ready."""
+    await edge.network(sites=2)
+    await edge.version(web={"depends_on": ["db"]}, db={})
+    deployment, begun = await edge.deploy(sites=edge.site_ids[:1])
+    await edge.succeeded(begun)
+    await edge.configure(failingSites=["s1"])
+    over = await edge.ended((await edge.migrate(deployment.id, site_ids=edge.site_ids[1:])).operation.id)
+    assert (over.progress.failed, over.progress.total) == (4, 4)
+    await edge.configure()
+    over = await edge.succeeded((await edge.retry(over.id)).operation)
+    assert (over.progress.done, over.progress.total) == (4, 4)
+    assert [one.site_id for one in edge.releases(deployment.id)] == 2 * edge.site_ids[1:]
+    assert edge.deployment(deployment.id).phase is DeploymentPhase.READY
+
+
 async def test_a_migration_is_taken_back_to_where_it_ran(edge) -> None:
     deployment = await shop(edge)
     await edge.configure(failingSites=["s3"])
