@@ -25,6 +25,7 @@ from graph.replica import Replica
 from graph.request import Idempotency
 from graph.view import get_as
 from lifecycle import (
+    autoscaling_samples,
     deployment_verbs,
     deployments,
     failing_over,
@@ -32,6 +33,7 @@ from lifecycle import (
     nats_link,
     operation_verbs,
     operations,
+    prometheus,
     reconciler,
     releases,
     rescaling,
@@ -42,8 +44,10 @@ from lifecycle import (
     work,
 )
 from lifecycle.autoscaler import Autoscaler
+from lifecycle.autoscaling_samples import Sampler, Seen
 from lifecycle.connections import Connections
 from lifecycle.leases import Leases
+from lifecycle.prometheus import MetricsProblem, Prometheus, Values
 from lifecycle.settings import LifecycleSettings
 from lifecycle.work import Claim, Result
 
@@ -256,6 +260,86 @@ def without_steps_remembered() -> Iterator[None]:
 def scaled_whatever_has_changed_since() -> Iterator[None]:
     """A scaling loop that writes what it found, whoever has changed the site meanwhile."""
     with mock.patch.object(rescaling, "_may", return_value=True):
+        yield
+
+
+@contextlib.contextmanager
+def waiting_for_any_metrics_server() -> Iterator[None]:
+    """A scaling loop that waits for a metrics server for as long as that takes."""
+    inner = Prometheus.__init__
+
+    def made(self: Prometheus, endpoints: Any, *, timeout_s: float) -> None:
+        inner(self, endpoints, timeout_s=3_600.0)
+
+    async def in_its_time(read: Any, targets: Any, *, until: float) -> Any:
+        return await read()
+
+    with (
+        mock.patch.object(Prometheus, "__init__", made),
+        mock.patch.object(autoscaling_samples, "_in_time", in_its_time),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def believing_what_stands_still() -> Iterator[None]:
+    """A scaling loop to which a value is new whenever it is told."""
+
+    def note(self: Seen, at_ms: int, *, now: float) -> None:
+        self.at_ms, self.moved_s = at_ms, now
+
+    with mock.patch.object(Seen, "note", note):
+        yield
+
+
+@contextlib.contextmanager
+def taking_any_sites_value() -> Iterator[None]:
+    """A scaling loop that takes what was measured at one site for what is at another."""
+
+    def value_of(reader: Any, values: Any, *, site_id: str, tenant_id: str) -> Any:
+        return next(iter(values.values()), "the query gives no value for the site")
+
+    with mock.patch.object(autoscaling_samples, "value_of", value_of):
+        yield
+
+
+@contextlib.contextmanager
+def taking_no_number_for_none() -> Iterator[None]:
+    """A scaling loop to which what is no number is 0."""
+    with mock.patch.object(prometheus, "_number", return_value=0.0):
+        yield
+
+
+@contextlib.contextmanager
+def keeping_what_is_wrong_to_itself() -> Iterator[None]:
+    """A scaling loop to which a metrics server that is wrong has nothing to say."""
+    inner = Prometheus.values
+
+    async def values(self: Prometheus, *given: Any) -> Values:
+        try:
+            return await inner(self, *given)
+        except MetricsProblem:
+            return Values(0, {})
+
+    with mock.patch.object(Prometheus, "values", values):
+        yield
+
+
+@contextlib.contextmanager
+def ended_by_one_bad_answer() -> Iterator[None]:
+    """A scaling loop whose round ends with what cannot be read of one answer."""
+
+    async def of_query(self: Sampler, asked: Any, targets: Any) -> Any:
+        await self._values(*asked)
+
+    with mock.patch.object(Sampler, "_of_query", of_query):
+        yield
+
+
+@contextlib.contextmanager
+def with_all_turns_for_one_tenant() -> Iterator[None]:
+    """A scaling loop in which a tenant may have as many queries under way as a metrics server is asked at all."""
+    with mock.patch.object(autoscaling_samples, "QUERIES_AT_ONCE_A_TENANT", autoscaling_samples.QUERIES_AT_ONCE):
         yield
 
 

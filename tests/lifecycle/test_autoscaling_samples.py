@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from drivers.port import BackendUnreachable, Sample
+from faultkit import broken
 from graph.kinds import Instance, InstanceStatus, PrometheusQuery, ScalingMetric, Site, Tenant
 from graph.view import each
 from lifecycle.autoscaling_index import Scaled
@@ -351,7 +352,8 @@ async def shared(edge) -> Shared:
     return Shared(edge)
 
 
-async def test_one_tenants_queries_that_hang_neither_take_the_turns_nor_close_the_server_for_the_others(shared) -> None:
+async def beside_queries_that_hang(shared: Shared) -> None:
+    """One tenant's query is asked in each round while forty of another's hang."""
     hanging = [f"slow-{number}" for number in range(40)]
     shared.server.answers = dict.fromkeys(hanging)
     targets = [*shared.of("greedy", *hanging), *shared.of("other", "quick")]
@@ -360,12 +362,25 @@ async def test_one_tenants_queries_that_hang_neither_take_the_turns_nor_close_th
         round_ = asyncio.ensure_future(shared.read(*targets))
         for _ in range(200):
             await asyncio.sleep(0)
-        assert shared.server.asked["quick"] == nth + 1, "while the others hang"
+        asked = shared.server.asked["quick"]
+        if asked != nth + 1:
+            shared.server.hangs.set()
+            await round_
+            raise AssertionError(f"it had {asked} of {nth + 1} turns while the others hung")
         shared.server.hangs.set()
         got = await round_
         assert got["quick"].measured == (Measured(whole=100) if nth else None)
         assert got["slow-0"].measured is None
     assert shared.server.most_at_once <= QUERIES_AT_ONCE_A_TENANT + 1
+
+
+async def test_one_tenants_queries_that_hang_neither_take_the_turns_nor_close_the_server_for_the_others(shared) -> None:
+    await beside_queries_that_hang(shared)
+
+
+async def test_one_tenants_queries_that_may_take_all_turns_are_found_out(shared) -> None:
+    with broken.with_all_turns_for_one_tenant(), pytest.raises(AssertionError, match="while the others hung"):
+        await beside_queries_that_hang(shared)
 
 
 @pytest.mark.parametrize("problem", [MetricsUnanswered("timed out"), ValueError("a bug")], ids=["unanswered", "bug"])

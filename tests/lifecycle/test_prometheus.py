@@ -4,8 +4,10 @@ should be, and a real one from end to end."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import gzip
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
@@ -13,6 +15,7 @@ import pytest
 
 from beds.prometheus.fixtures import Exporter
 from beds.prometheus.server import PrometheusServer
+from faultkit import broken
 from graph.kinds import DeploymentPhase, PrometheusQuery, ScalingLimit, ScalingMetric
 from lifecycle.metrics_endpoints import MetricsEndpoint
 from lifecycle.prometheus import (
@@ -238,16 +241,24 @@ WRONG: dict[str, tuple[bytes | None, str]] = {
 }
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-async def test_a_server_that_is_wrong_scales_nothing_says_so_and_holds_up_nobody(edge, serving, wrong: str) -> None:
+ROUND_S = 60.0
+"""No round takes so long, on whatever machine: what hangs is given up, and all others are asked meanwhile."""
+
+
+async def scaled_beside(edge, serving, wrong: str, *, round_s: float = ROUND_S) -> None:
+    """One deployment follows a metrics server that is wrong, and one what its backend measures: only that one is scaled, and
+    of the other it is said why it is not."""
     sent, said = WRONG[wrong]
 
     async def answering(reader, writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         if sent is None:
             await reader.read()
-        writer.write(sent or b"")
+        # Whatever else is wrong with an answer, it is a new one, but for the one that is old.
+        moved = (sent or b"").replace(b"[1.5,", b"[%d.5," % next(answers)) if wrong != "old" else sent
+        writer.write(moved or b"")
 
+    answers = itertools.count(1)
     await edge.network(sites=1)
     await edge.version()
     ids = []
@@ -264,15 +275,51 @@ async def test_a_server_that_is_wrong_scales_nothing_says_so_and_holds_up_nobody
     await loop.load(every=400)
     told = []
     for _ in range(40):
-        await loop.round()
+        try:
+            async with asyncio.timeout(round_s):
+                await loop.round()
+        except TimeoutError:
+            raise AssertionError("a round does not end") from None
         standing = loop.standing(policy)
-        told.append(standing.message if standing is not None else "")
+        told.append((standing.message or "") if standing is not None else "")
+        assert loop.replicas(ids[0]) == {"s0": 1}, "it was scaled by a server that is wrong"
         if said in told[-1] and loop.replicas(ids[1]) == {"s0": 4}:
             break
-    assert said in told[-1], told
+    assert said in told[-1], f"it was not said: {told}"
     assert standing.limited_by is ScalingLimit.NO_SAMPLES
-    assert loop.replicas(ids[0]) == {"s0": 1}
     assert loop.replicas(ids[1]) == {"s0": 4}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_server_that_is_wrong_scales_nothing_says_so_and_holds_up_nobody(edge, serving, wrong: str) -> None:
+    await scaled_beside(edge, serving, wrong)
+
+
+CONTROLS = [
+    ("hangs", broken.waiting_for_any_metrics_server, "a round does not end"),
+    ("fails", broken.ended_by_one_bad_answer, "answered with 500"),
+    ("fails", broken.keeping_what_is_wrong_to_itself, "it was not said"),
+    ("no number", broken.taking_no_number_for_none, "it was not said"),
+    ("another site", broken.taking_any_sites_value, "it was scaled by"),
+    ("old", broken.believing_what_stands_still, "it was scaled by"),
+    ("large", broken.keeping_what_is_wrong_to_itself, "it was not said"),
+    ("nested", broken.ended_by_one_bad_answer, "is not Prometheus'"),
+    ("nothing", broken.ended_by_one_bad_answer, "is not Prometheus'"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "control", "found"), CONTROLS, ids=[f"{one}-{two.__name__}" for one, two, _ in CONTROLS]
+)
+async def test_a_loop_without_a_defence_against_a_server_that_is_wrong_is_found_out(
+    edge, serving, wrong: str, control: Callable[[], contextlib.AbstractContextManager[None]], found: str
+) -> None:
+    with control(), pytest.raises((AssertionError, MetricsProblem), match=found):
+        await scaled_beside(edge, serving, wrong, round_s=5.0 if wrong == "hangs" else ROUND_S)
+
+
+def test_no_way_of_being_wrong_is_without_a_control() -> None:
+    assert {one for one, _, _ in CONTROLS} == set(WRONG)
 
 
 # A real one
