@@ -146,6 +146,18 @@ HOLES: dict[int | str, Hole] = {
             ],
         },
     ),
+    "MECM, guests": Hole(
+        "who may only read changes things: a guest's actions, images, security groups and values are taken",
+        {
+            "resolvers/test_who_only_reads.py": [
+                "test_who_only_reads_is_refused_every_change_and_nothing_is_done",
+                "test_a_product_that_does_what_whoever_asks_is_found_out",
+            ],
+            "resolvers/test_deployment_batches.py": ["test_who_may_not_write_gets_a_refusal_for_each"],
+            "server/test_packages.py": ["test_who_only_reads_does_not_upload"],
+            "access/test_permissions.py": ["test_a_role_has_the_permissions_that_the_table_says"],
+        },
+    ),
     "MECM, instances": Hole(
         "one instance of a chart at a site, whoever's, and what it was to be set to is dropped",
         {

@@ -13,6 +13,7 @@ from unittest import mock
 
 import msgspec
 
+from access.viewer import Viewer
 from drivers.port import RemovalWork
 from drivers.simulated.world import World
 from graph import ledger
@@ -260,6 +261,17 @@ def without_steps_remembered() -> Iterator[None]:
 def scaled_whatever_has_changed_since() -> Iterator[None]:
     """A scaling loop that writes what it found, whoever has changed the site meanwhile."""
     with mock.patch.object(rescaling, "_may", return_value=True):
+        yield
+
+
+@contextlib.contextmanager
+def whoever_asks() -> Iterator[None]:
+    """A product in which whoever sees something may do anything with it."""
+    with (
+        mock.patch.object(Viewer, "may", return_value=True),
+        mock.patch.object(Viewer, "may_anywhere", return_value=True),
+        mock.patch.object(Viewer, "require"),
+    ):
         yield
 
 

@@ -10,12 +10,18 @@ import orjson
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    GraphQLEnumType,
     GraphQLField,
+    GraphQLInputObjectType,
     GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLUnionType,
+    Undefined,
     execute,
     get_named_type,
+    get_nullable_type,
     is_leaf_type,
     is_required_argument,
     parse,
@@ -128,6 +134,41 @@ async def answer_of(
 def mutation(name: str, named: Any) -> DocumentNode:
     """A mutation with everything selected, parsed and validated once."""
     return prepared("mutation", name, ("input",), f"{{ {selection(named, 2)} }}")
+
+
+def changes_asked(ids: dict[str, list[str]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each mutation with its input, of each of the entities that it may be about; `ids` are those entities', by kind."""
+    for name, field in graphql_schema().mutation_type.fields.items():
+        kind = get_named_type(field.args["input"].type)
+        assert isinstance(kind, GraphQLInputObjectType)
+        subject = next((one for one in ids if name.endswith(one)), None)
+        for entity_id in (ids[subject] if subject else []) or [ids["Deployment"][0]]:
+            given = sample_input(kind, ids)
+            yield name, given | ({"id": entity_id} if "id" in kind.fields else {})
+
+
+def sample_input(kind: GraphQLInputObjectType, ids: dict[str, list[str]]) -> dict[str, Any]:
+    """An input that is filled in wherever it must be, with these ids, by kind, wherever an id goes."""
+    return {
+        name: sample(name, get_nullable_type(field.type), ids)
+        for name, field in kind.fields.items()
+        if (isinstance(field.type, GraphQLNonNull) and field.default_value is Undefined) or name.endswith("Id")
+    }
+
+
+def sample(name: str, kind: Any, ids: dict[str, list[str]]) -> Any:
+    if isinstance(kind, GraphQLList):
+        return [sample(name, get_nullable_type(kind.of_type), ids)]
+    if isinstance(kind, GraphQLInputObjectType):
+        return sample_input(kind, ids)
+    if isinstance(kind, GraphQLEnumType):
+        return next(iter(kind.values))
+    if kind.name == "ID":
+        wanted = name.removesuffix("Id").removesuffix("Ids")
+        known = {"fromSite": "Site", "toSite": "Site", "subject": "User", "owner": "ServiceAccount", "parent": "Region"}
+        by_name = known.get(wanted, wanted[:1].upper() + wanted[1:])
+        return (ids.get(by_name) or ids["Site"])[0]
+    return {"String": "sample-name", "Int": 1, "Float": 1.0, "Boolean": False, "BigInt": 1, "JSON": {}}[kind.name]
 
 
 def echoed_by(world: World, given: dict[str, Any]) -> set[bytes]:
