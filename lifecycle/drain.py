@@ -8,6 +8,7 @@ before, is begun anew.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -191,54 +192,45 @@ def try_again(edit: Edit, operation_id: str, deployment_id: str) -> None:
 
 def record_drain(
     edit: Edit, operation_id: str, stuck: Mapping[str, str], *, told: Collection[str] = ()
-) -> Operation | None:
+) -> dict[str, str]:
     """Brings a drain's progress up to date and ends it when nothing more can move, and all were told that stay for that.
 
     `stuck` has the reasons of deployments that cannot go elsewhere, by id; `told` those that were told (`tell_stuck`).
-    None when the operation is no more.
+    Gives the reasons of those that are to be told before it ends; none while it is not that far.
     """
     operation = get_as(edit, Operation, operation_id)
     if operation is None or operation.ended:
-        return None
+        return {}
     found = standing(edit, operation)
-    stuck_here = _stuck_here(edit, operation, stuck)
+    here = Counter(one.deployment_id for one in releases_at(edit, operation.subject_id or "") if stays(one))
+    # Who could not be moved may have left by itself since.
+    stay = {one: stuck[one] for one in sorted(stuck) if one in here}
+    failed = found.failed + sum(here[one] for one in stay)
     total = max(operation.progress.total, found.remaining)
-    progress = Progress(
-        total=total,
-        done=total - found.remaining,
-        waiting=0,
-        failed=stuck_here + found.failed,
-    )
-    if not _is_over(found, stuck):
-        return edit.replace(operation, progress=progress)
-    if not stuck_here and not found.failed:
+    progress = Progress(total=total, done=total - found.remaining, waiting=0, failed=failed)
+    if found.moving or any(one not in stuck for one in found.to_move):
+        edit.replace(operation, progress=progress)
+        return {}
+    if not failed:
         after = edit.replace(operation, progress=progress, status=OperationStatus.SUCCEEDED, finished_at=edit.at)
         tell(edit, after, "DrainSucceeded", f"All {total} releases have left.")
-        return after
-    if any(one not in told for one in stuck):
-        return edit.replace(operation, progress=progress)
-    named = ", ".join(sorted(stuck)[:REASONS_TOLD])
+        return {}
+    untold = {one: why for one, why in stay.items() if one not in told}
+    if untold:
+        edit.replace(operation, progress=progress)
+        return untold
+    named = ", ".join(list(stay)[:REASONS_TOLD])
     # Whoever sees the drain need not see the tenants' deployments: their reasons are told to them alone.
     error = OperationError(
         code="NOT_MOVED",
-        message=f"{stuck_here + found.failed} of {total} releases could not be moved"
+        message=f"{failed} of {total} releases could not be moved"
         + (f"; the events of {named} say why" if named else ": what was to replace them failed"),
         remedy="add capacity or loosen the policies, then drain again; or uncordon",
     )
     status = OperationStatus.FAILED if progress.done == 0 else OperationStatus.PARTIAL
     after = edit.replace(operation, progress=progress, status=status, error=error, finished_at=edit.at)
     tell(edit, after, "DrainIncomplete", error.message, warning=True)
-    return after
-
-
-def yet_to_tell(
-    reader: Reader, operation: Operation, stuck: Mapping[str, str], *, told: Collection[str]
-) -> dict[str, str]:
-    """The reasons, by id, of those that are to be told that they stay before a drain ends; none while it is not that far."""
-    found = standing(reader, operation)
-    if not _is_over(found, stuck) or not (found.failed or _stuck_here(reader, operation, stuck)):
-        return {}
-    return {one: why for one, why in sorted(stuck.items()) if one not in told}
+    return {}
 
 
 def tell_stuck(edit: Edit, operation_id: str, stuck: Mapping[str, str]) -> None:
@@ -253,13 +245,3 @@ def tell_stuck(edit: Edit, operation_id: str, stuck: Mapping[str, str]) -> None:
         deployment = get_as(edit, Deployment, deployment_id)
         if deployment is not None:
             tell(edit, deployment, "NotMoved", f"It stays where it is: {reason}", warning=True)
-
-
-def _is_over(found: DrainStanding, stuck: Collection[str]) -> bool:
-    return not found.moving and all(one in stuck for one in found.to_move)
-
-
-def _stuck_here(reader: Reader, operation: Operation, stuck: Collection[str]) -> int:
-    """How many releases of those that cannot go elsewhere are to stay at the target."""
-    here = releases_at(reader, operation.subject_id or "")
-    return sum(one.deployment_id in stuck and one.retires_after is None for one in here)

@@ -9,6 +9,7 @@ stay may be very many: they are told so in portions, and then the drain ends.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,7 +23,7 @@ from graph.refusal import Refusal, Unavailable
 from graph.view import each, get_as
 from lifecycle.bell import ring_or_sleep
 from lifecycle.deployments import Chosen
-from lifecycle.drain import move_deployment, record_drain, standing, tell_stuck, try_again, yet_to_tell
+from lifecycle.drain import move_deployment, record_drain, standing, tell_stuck, try_again
 from lifecycle.leaving import Settled, due_to_leave, ranked, settled
 from lifecycle.placing import Placing
 from lifecycle.placing_together import TOGETHER, Due
@@ -106,19 +107,19 @@ class Drainer:
                 found = standing(view, now)
                 for one in found.to_try_again:
                     if one not in known.tried_again:
+                        await self._try_again(operation, one)
                         known.tried_again.add(one)
-                        change = partial(try_again, operation_id=operation.id, deployment_id=one)
-                        await self._ledger.commit(change, REQUEST)
                 waiting = [one for one in found.to_move if one not in stuck and one not in looked_at]
                 lot = ranked(view, waiting)[:TOGETHER]
                 looked_at |= set(lot)
                 became = await self._settled(now, lot)
                 stuck.update((one, settled.why) for one, settled in became.items() if settled.why is not None)
-                await self._ledger.commit(
+                recorded = await self._ledger.commit(
                     partial(record_drain, operation_id=operation.id, stuck=dict(stuck), told=frozenset(known.told)),
                     REQUEST,
                 )
-                if len(waiting) <= len(lot) and not await self._told(now, known):
+                await self._tell(operation, recorded.value, known)
+                if len(waiting) <= len(lot) and not recorded.value:
                     return
         except Unavailable:
             self._bell.set()
@@ -127,14 +128,22 @@ class Drainer:
             # Its own matter: other drains go on, and it is tried again when something changes.
             log.warning("drain.refused", operation=operation.id, reason=refusal.message)
 
-    async def _told(self, operation: Operation, known: _Known) -> bool:
-        """Tells those that stay, when nothing more can move; says whether there were any."""
-        untold = yet_to_tell(self._ledger.view, operation, known.stuck, told=known.told)
+    async def _try_again(self, operation: Operation, deployment_id: str) -> None:
+        """Begins anew what was given up of a deployment. That it is refused is its own matter. Raises Unavailable."""
+        change = partial(try_again, operation_id=operation.id, deployment_id=deployment_id)
+        try:
+            await self._ledger.commit(change, REQUEST)
+        except Unavailable:
+            raise
+        except Refusal as refusal:
+            log.warning("drain.not_tried_again", deployment=deployment_id, reason=refusal.message)
+
+    async def _tell(self, operation: Operation, untold: Mapping[str, str], known: _Known) -> None:
+        """Tells deployments that they stay, and why."""
         for some in portions(untold.items(), weight=lambda _: 1, limit=TOLD_PER_COMMIT):
             change = partial(tell_stuck, operation_id=operation.id, stuck=dict(some))
             await self._ledger.commit(change, REQUEST)
             known.told.update(one for one, _ in some)
-        return bool(untold)
 
     async def _settled(self, operation: Operation, lot: list[str]) -> dict[str, Settled]:
         """Decides a lot together and begins its moves; by id what became of each."""

@@ -95,6 +95,27 @@ async def test_what_cannot_move_stays_and_the_drain_says_so(edge) -> None:
     edge.check_books()
 
 
+async def test_what_has_left_by_itself_is_not_told_that_it_stays(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version()
+    home = edge.site_ids[0]
+    bound = [(await edge.deploy(name, sites=[home]))[0] for name in ("bound", "left")]
+    loose = PlacementPolicy(min_sites=1, max_sites=1, sites=SiteSelector(site_ids=[home]))
+    free, operation = await edge.deploy("free", policy=loose)
+    await edge.succeeded(operation)
+    await edge.update(free.id, policy=ONE)
+    await edge.phase(free.id, DeploymentPhase.READY)
+    await edge.configure(readyAfterMs=1_000)
+    drain = await edge.drain(home)
+    await edge.until(lambda: edge.view.get(drain.id).progress.failed == 2, what="that two cannot go")
+    await edge.terminate(bound[1].id)
+    over = await edge.ended(drain.id)
+    assert (over.progress.total, over.progress.done, over.progress.failed) == (3, 2, 1)
+    assert bound[0].id in over.error.message
+    assert bound[1].id not in over.error.message
+    assert not [one for one in await edge.events(bound[1].id) if one.reason == "NotMoved"]
+
+
 async def test_part_of_a_drain_succeeds(edge) -> None:
     await edge.network(sites=3)
     await edge.version()
