@@ -1,9 +1,9 @@
 """Drift: what was applied is not what the backend has now, and nobody asked for that here.
 
 It is gone, it holds another generation, or it holds the right one and is not what was applied as that. By a deployment's
-policy it is put right or only reported. Either way an event tells of it, once. What is only reported stays as it is until
-somebody asks: a retry, an update, or the policy changed to CORRECT. While a deployment is paused all of it is only reported,
-and put right by policy when it is resumed.
+policy it is put right or only reported. Either way an event tells of it, once, to whoever looks at the release, at its
+deployment, or at its site. What is only reported stays as it is until somebody asks: a retry, an update, or the policy
+changed to CORRECT. While a deployment is paused all of it is only reported, and put right by policy when it is resumed.
 
 Whoever changes it again as soon as it is put right is not fought at full speed: each time in a row it is put right later,
 and the release says why it waits.
@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from graph.edit import Edit
-from graph.kinds import Deployment, DriftPolicy, Release, ReleasePhase
+from graph.kinds import Deployment, DriftPolicy, Release, ReleasePhase, Site
 from graph.view import get_as
 from lifecycle.backoff import pause_s
 from lifecycle.events import tell
@@ -27,7 +27,7 @@ CALM_PAUSES = 2.0
 
 
 def drifted(edit: Edit, release: Release, what: str, *, remedied: str, settings: LifecycleSettings) -> dict[str, Any]:
-    """Tells of the drift of a release that is wanted; gives what it does to the work on it.
+    """Tells of the drift of a release that is wanted, of its deployment and site too; gives what it does to the work on it.
 
     `what` is the drift in words that go on from the object's name, `remedied` what is done again where it is put right.
     """
@@ -43,7 +43,9 @@ def drifted(edit: Edit, release: Release, what: str, *, remedied: str, settings:
         end = "it is left so, for its deployment's drift policy is REPORT"
     elif paused:
         end = "it is left so while its deployment is paused"
-    tell(edit, release, "Drift", f"{release.backend_name} {what}; {end}.", warning=True)
+    site = get_as(edit, Site, release.site_id)
+    where = "" if site is None else f" at site {site.name}"
+    tell(edit, release, "Drift", f"{release.backend_name}{where} {what}; {end}.", also=(deployment, site), warning=True)
     if release.phase in CLAIMED or release.phase is ReleasePhase.QUARANTINED:
         return {}
     if report or paused:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from graph.edit import Edit
 from graph.entity import Entity
 from graph.kinds import Event, EventType
@@ -11,15 +13,28 @@ MESSAGE_MAX = 500
 
 
 def tell(
-    edit: Edit, subject: Entity, reason: str, message: str, *, warning: bool = False, author: str = AUTHOR
+    edit: Edit,
+    subject: Entity,
+    reason: str,
+    message: str,
+    *,
+    also: Iterable[Entity | None] = (),
+    warning: bool = False,
+    author: str = AUTHOR,
 ) -> None:
-    """Files an event on an entity: one word for programs and one sentence for people."""
-    edit.create(
-        Event,
-        tenant_id=getattr(subject, "tenant_id", None),
-        type=EventType.WARNING if warning else EventType.NORMAL,
-        reason=reason,
-        message=message[:MESSAGE_MAX],
-        subject_id=subject.id,
-        author=author,
-    )
+    """Files an event on an entity: one word for programs and one sentence for people.
+
+    Events are found by what they happened to, so the same is told of each that is in `also`. All are of the tenant of the
+    subject: what happens to its workload at a site that all share is told to nobody else.
+    """
+    for one in (subject, *also):
+        if one is not None:
+            edit.create(
+                Event,
+                tenant_id=getattr(subject, "tenant_id", None),
+                type=EventType.WARNING if warning else EventType.NORMAL,
+                reason=reason,
+                message=message[:MESSAGE_MAX],
+                subject_id=one.id,
+                author=author,
+            )

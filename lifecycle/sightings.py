@@ -141,9 +141,9 @@ def write_sightings(edit: Edit, sightings: Sequence[Sighting], *, settings: Life
 
 
 def weight_of(reader: Reader, sighting: Sighting) -> int:
-    """About how many changes it takes to write a sighting."""
+    """About how many changes it takes to write a sighting: the release, and the events of its drift."""
     return (
-        3
+        4
         + (len(sighting.seen.instances) if sighting.seen else 0)
         + reader.count("Instance", "release_id", sighting.release_id)
     )

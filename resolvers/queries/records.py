@@ -207,7 +207,7 @@ def record_queries() -> dict[str, Member]:
     """The root fields of this module, and the fields of kinds that are answered from filed records."""
     for filed in LISTS:
         record_connection(filed.kind, time=filed.time, counting=COUNTING)
-    for cls in (Site, Node, Deployment, Operation):
+    for cls in (Site, Node, Deployment, Release, Operation):
         _list_on(cls, EVENTS, _about, description="What happened to it.")
     for cls in (Site, Node, Deployment):
         _list_on(cls, OPERATIONS, _about, description="The operations on it, running or ended.")

@@ -64,6 +64,29 @@ async def test_drift_that_is_corrected_is_put_right_and_told(edge) -> None:
     assert [one.endswith("it is made again.") for one in await drifts(edge, release.id)] == [True]
 
 
+@pytest.mark.parametrize(
+    ("policy", "end"),
+    [
+        (DriftPolicy.CORRECT, "it is made again."),
+        (DriftPolicy.REPORT, "it is left so, for its deployment's drift policy is REPORT."),
+    ],
+)
+async def test_drift_is_found_among_the_events_of_the_release_its_deployment_and_its_site(edge, policy, end) -> None:
+    deployment, _ = await ready(edge, policy)
+    release, other = edge.releases(deployment.id)
+    await edge.world().vanish(release.backend_name)
+    await edge.until(lambda: edge.view.get(release.id).observed.present is False, what="the drift")
+    site = edge.view.get(release.site_id)
+    told = f"{release.backend_name} at site {site.name} is gone from its backend though it is wanted; {end}"
+    for subject_id in (release.id, deployment.id, site.id):
+        found = [one for one in await edge.events(subject_id) if one.reason == "Drift"]
+        assert [(one.message, one.tenant_id, one.type.name) for one in found] == [
+            (told, deployment.tenant_id, "WARNING")
+        ]
+    for subject_id in (other.id, other.site_id):
+        assert await drifts(edge, subject_id) == []
+
+
 async def test_drift_that_is_reported_is_left_and_shown(edge) -> None:
     deployment, _ = await ready(edge, DriftPolicy.REPORT)
     release, other = edge.releases(deployment.id)
@@ -156,7 +179,7 @@ async def test_what_a_hand_changed_at_the_same_generation_is_put_right_and_told(
     await by_hand(edge, release.backend_name, **changed)
     await edge.until(lambda: edge.world().objects[release.backend_name].form == applied, what="what was applied")
     after = await put_right(edge, release.id)
-    assert await drifts(edge, release.id) == [f"{release.backend_name} {what}; it is applied again."]
+    assert await drifts(edge, release.id) == [f"{release.backend_name} at site s0 {what}; it is applied again."]
     assert (after.generation, after.applied_generation, after.error) == (release.generation, release.generation, None)
     edge.check_books()
 

@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from graph.kinds import Role
+from graph.edit import Edit
+from graph.kinds import Release, Role
+from graph.request import Request
+from graph.view import each
 from lifecycle.awaited import of_deployment
+from lifecycle.drift import drifted
+from lifecycle.settings import LifecycleSettings
 from resolvers.queries import waiting
 from resolvers.queries.waiting import WORK_A_LOOK, WORK_A_RELEASE
 from schema.work import Work
@@ -110,6 +115,35 @@ async def test_a_wait_that_is_in_vain_is_answered_at_once(world) -> None:
     await until(world, deployment_id, "GONE")
     found = await waited(world, deployment_id, "READY")
     assert (found["reached"], found["over"], found["summary"]) == (False, True, "it is terminated")
+
+
+EVENTS = """query($deployment: ID!, $release: ID!, $site: ID!) {
+  deployment(id: $deployment) { events(filter: {reason: {eq: "Drift"}}) { nodes { message subjectId } } }
+  release(id: $release) { events(filter: {reason: {eq: "Drift"}}) { nodes { message subjectId } } }
+  site(id: $site) { events(filter: {reason: {eq: "Drift"}}) { nodes { message subjectId } } }
+}"""
+
+
+async def test_drift_is_asked_for_of_a_deployment_a_release_and_a_site_by_its_tenant_alone(world) -> None:
+    application, made = world
+    deployment_id = (await begun(world, "drifting"))["deployment"]["id"]
+    await until(world, deployment_id, "READY")
+
+    def drift(edit: Edit) -> Release:
+        here = each(edit, Release, "deployment_id", deployment_id)
+        shared = [one for one in here if edit.get(one.site_id).tenant_id is None]
+        drifted(edit, shared[0], "has 9 replicas, 1 was applied", remedied="applied", settings=LifecycleSettings())
+        return shared[0]
+
+    release = (await application.ledger.commit(drift, Request(author="user_1", action="test"))).value
+    ids = {"deployment": deployment_id, "release": release.id, "site": release.site_id}
+    found = await data(application, EVENTS, ids, viewer=made.viewers["a", Role.TENANT_ADMIN])
+    for name, entity_id in ids.items():
+        [event] = found[name]["events"]["nodes"]
+        assert event["subjectId"] == entity_id
+        assert event["message"].endswith("has 9 replicas, 1 was applied; it is applied again.")
+    others = await data(application, EVENTS, ids, viewer=made.viewers["b", Role.TENANT_ADMIN])
+    assert others == {"deployment": None, "release": None, "site": {"events": {"nodes": []}}}
 
 
 async def test_a_stopped_deployment_has_nothing_of_nothing_and_may_be_resumed(world) -> None:
