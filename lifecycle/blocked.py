@@ -22,6 +22,7 @@ from graph.kinds import (
     ReleasePhase,
 )
 from graph.view import Reader, each, get_as
+from lifecycle.by_site import BySite
 from lifecycle.gates import is_met, is_ready
 from lifecycle.known_gone import is_known_gone
 from lifecycle.old_copies import follows_old_copies
@@ -74,15 +75,16 @@ def going(reader: Reader, releases: Iterable[Release]) -> Iterator[Release]:
 
 def blocked_of(reader: Reader, releases: Iterable[Release]) -> frozenset[str]:
     """The ids of those that wait for good among all the releases of one deployment."""
-    every = list(releases)
-    given_up = [one for one in every if is_given_up(one)]
-    if not given_up:
+    all_of_it = list(releases)
+    if not any(is_given_up(one) for one in all_of_it):
         return frozenset()
+    every = BySite(reader, all_of_it)
+    given_up = [one for one in every.releases if is_given_up(one)]
     found = set[str]()
-    if any(_waits(one) for one in every):
-        there = _There(reader, every)
+    if any(_waits(one) for one in every.releases):
+        there = _Waiting(reader, every)
         waiting: dict[_Awaited, list[Release]] = defaultdict(list)
-        for one in every:
+        for one in every.releases:
             if _waits(one):
                 for awaited in there.awaited_by(one):
                     waiting[awaited].append(one)
@@ -94,7 +96,7 @@ def blocked_of(reader: Reader, releases: Iterable[Release]) -> frozenset[str]:
                     if one.id not in found:
                         found.add(one.id)
                         left.append(one)
-    if not all(stays(one) for one in every):
+    if not all(stays(one) for one in every.releases):
         found |= stay_after_all(reader, every, in_vain=found)
     return frozenset(found.difference(one.id for one in given_up))
 
@@ -104,29 +106,18 @@ def _waits(release: Release) -> bool:
     return release.phase is ReleasePhase.WAITING_DEPENDENCY and release.due_at is None and release.retires_after is None
 
 
-class _There:
+class _Waiting:
     """All releases of a deployment, as far as it matters who waits for whom."""
 
-    def __init__(self, reader: Reader, releases: Iterable[Release]) -> None:
+    def __init__(self, reader: Reader, every: BySite) -> None:
         self._reader = reader
-        self._components: dict[str, Component] = {}
-        self._here: dict[tuple[str, str], list[Release]] = defaultdict(list)
-        """The releases by the name of their component and their site."""
-        self._deployment: Deployment | None = None
-        for one in releases:
-            component = self._components.get(one.component_id) or get_as(reader, Component, one.component_id)
-            if component is None:
-                continue
-            self._components[one.component_id] = component
-            self._here[component.name, one.site_id].append(one)
-            self._deployment = self._deployment or get_as(reader, Deployment, one.deployment_id)
-        self._versions = {one.app_version_id for one in self._components.values()}
+        self._every = every
+        self._version_ids = every.version_ids
+        self._deployment = get_as(reader, Deployment, every.releases[0].deployment_id) if every.releases else None
 
     def awaited_by(self, release: Release) -> Iterator[_Awaited]:
         """What a release that waits may wait for."""
-        component = self._components.get(release.component_id)
-        if component is None:
-            return
+        component = self._every.component(release)
         if not release.wanted or release.stopped:
             what = _Of.DEPENDENTS_STOPPED if release.wanted else _Of.DEPENDENTS_GONE
             for site_id in (release.site_id, None):
@@ -143,9 +134,7 @@ class _There:
 
     def withheld_by(self, release: Release) -> Iterator[_Awaited]:
         """What a release keeps from others that is not as wanted, and stays so."""
-        component = self._components.get(release.component_id)
-        if component is None:
-            return
+        component = self._every.component(release)
         if release.wanted:
             for condition in DependencyCondition:
                 if not is_met(release, condition):
@@ -160,18 +149,18 @@ class _There:
 
     def _dependents(self, release: Release, component: Component, what: _Of) -> Iterator[_Awaited]:
         """What those that a release depends on wait for: of its version, and of later ones."""
-        versions = [one for one in self._versions if one >= component.app_version_id]
+        versions = [one for one in self._version_ids if one >= component.app_version_id]
         for one in component.waits_for:
             yield from (_Awaited(what, one.component, release.site_id, version) for version in versions)
             if what is _Of.DEPENDENTS_GONE and (release.left_behind or is_known_gone(self._reader, release)):
                 continue  # elsewhere nobody waits for it
             here = (
                 other.retires_after is None and (other.wanted or what is _Of.DEPENDENTS_GONE)
-                for other in self._here.get((one.component, release.site_id), ())
+                for other in self._every.at(one.component, release.site_id)
             )
             if one.scope is DependencyScope.EVERYWHERE or not any(here):
                 yield from (_Awaited(what, one.component, None, version) for version in versions)
 
     def _waited_for_here(self, name: str, site_id: str) -> bool:
         """Whether a component has releases at a site for which others there wait."""
-        return any(other.wanted and other.retires_after is None for other in self._here.get((name, site_id), ()))
+        return any(stays(other) for other in self._every.at(name, site_id))

@@ -15,67 +15,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Set
 
-from graph.kinds import GIVEN_UP, Component, DependencyScope, Release
-from graph.view import Reader, get_as
+from graph.kinds import GIVEN_UP, DependencyScope, Release
+from graph.view import Reader
+from lifecycle.by_site import BySite
 from lifecycle.gates import is_ready
 from lifecycle.known_gone import is_known_gone
+from lifecycle.standings import stays
 
 
 def may_go(reader: Reader, releases: Sequence[Release]) -> list[Release]:
     """Of all releases of a deployment those that were replaced, and that nothing which stays for now depends on."""
-    found = _Found(reader, releases)
+    found = _Withdrawing(reader, BySite(reader, releases))
     waits = found.retiring_beside(one for one in found.staying if not is_ready(one))
     kept = found.kept_for(waits)
     return [one for one in found.retiring if one.id not in kept]
 
 
-def stay_after_all(reader: Reader, releases: Iterable[Release], *, in_vain: Set[str]) -> set[str]:
+def stay_after_all(reader: Reader, every: BySite, *, in_vain: Set[str]) -> set[str]:
     """The ids of those, of all releases of a deployment, that were to go and stay: what they need for that was given up.
 
     That is their own removal, what is to be ready before they go, and both of all that goes before them. `in_vain` has the
     ids of others that wait for what was given up, which is the same.
     """
-    found = _Found(reader, releases)
+    found = _Withdrawing(reader, every)
 
     def over(one: Release) -> bool:
         return one.phase in GIVEN_UP or one.id in in_vain
 
-    stay = [one for one in found.leaving if not one.wanted and over(one)]
+    stay = [one for one in every.releases if not one.wanted and over(one)]
     return found.kept_for([*stay, *found.retiring_beside(one for one in found.staying if over(one))])
 
 
-class _Found:
+class _Withdrawing:
     """The releases of a deployment, as far as it matters who goes before whom."""
 
-    def __init__(self, reader: Reader, releases: Iterable[Release]) -> None:
+    def __init__(self, reader: Reader, every: BySite) -> None:
         self._reader = reader
-        components = dict[str, Component]()
-        self.staying: list[Release] = []
-        self._standing_by: list[Release] = []
-        self.leaving: list[Release] = []
-        self._at: dict[str, dict[str, list[Release]]] = {}
-        """Those that leave, by component name and site."""
-        self._there: dict[str, set[str]] = {}
-        """The sites of all, by component name."""
-        for one in releases:
-            component = components.get(one.component_id) or get_as(reader, Component, one.component_id)
-            if component is None:
-                continue
-            components[one.component_id] = component
-            self._there.setdefault(component.name, set()).add(one.site_id)
-            if one.standby and one.wanted:
-                self._standing_by.append(one)
-            if one.wanted and one.retires_after is None:
-                self.staying.append(one)
-            else:
-                self.leaving.append(one)
-                self._at.setdefault(component.name, {}).setdefault(one.site_id, []).append(one)
-        self._components = components
+        self._every = every
+        self.staying = [one for one in every.releases if stays(one)]
 
     @property
     def retiring(self) -> Iterator[Release]:
         """Those that go once they are replaced."""
-        return (one for one in self.leaving if one.wanted)
+        return (one for one in self._every.releases if one.wanted and not stays(one))
 
     def retiring_beside(self, those: Iterable[Release]) -> list[Release]:
         """Those that go once they are replaced, of which some of `those` are what replaces them.
@@ -85,20 +67,18 @@ class _Found:
         """
         newest: dict[str, int] = {}
         for one in those:
-            name = self._name(one)
+            name = self._every.name(one)
             newest[name] = max(newest.get(name, 0), one.generation)
         latest = max(newest.values(), default=0)
-        if latest >= min((one.generation for one in self._standing_by), default=latest + 1):
+        standing_by = (one.generation for one in self._every.releases if one.standby and one.wanted)
+        if latest >= min(standing_by, default=latest + 1):
             return list(self.retiring)
-        newest = dict.fromkeys({self._name(one) for one in self.staying}, 0) | newest
+        newest = dict.fromkeys({self._every.name(one) for one in self.staying}, 0) | newest
         return [
             one
             for one in self.retiring
-            if one.retires_after is not None and newest.get(self._name(one), latest) >= one.retires_after
+            if one.retires_after is not None and newest.get(self._every.name(one), latest) >= one.retires_after
         ]
-
-    def _name(self, release: Release) -> str:
-        return self._components[release.component_id].name
 
     def kept_for(self, those: Iterable[Release]) -> set[str]:
         """The ids of `those`, and of all that stay for as long as they do: elsewhere not for what is known to be gone."""
@@ -114,18 +94,16 @@ class _Found:
                 if key in told or (gone and site_id is None):
                     continue
                 told.add(key)
-                at = self._at.get(name, {})
-                for here in at.values() if site_id is None else [at.get(site_id, [])]:
-                    for one in here:
-                        if one.id not in kept and _holds(holder, one):
-                            kept[one.id] = one
-                            left.append(one)
+                for one in self._every.at(name, site_id):
+                    if one.id not in kept and not stays(one) and _holds(holder, one):
+                        kept[one.id] = one
+                        left.append(one)
         return set(kept)
 
     def _waited_for(self, release: Release) -> Iterator[tuple[str, str | None]]:
         """What a release waits for: a component's name, and the site, or none where all of them count."""
-        for one in self._components[release.component_id].waits_for:
-            here = one.scope is DependencyScope.SAME_SITE and release.site_id in self._there.get(one.component, ())
+        for one in self._every.component(release).waits_for:
+            here = one.scope is DependencyScope.SAME_SITE and any(self._every.at(one.component, release.site_id))
             yield one.component, release.site_id if here else None
 
 
