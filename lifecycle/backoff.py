@@ -6,7 +6,7 @@ Only the pace depends on this, never what is right: a restart forgets the breake
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 JITTER_FROM = 0.5
@@ -108,4 +108,9 @@ class Breakers:
 
     def keep(self, ways: Collection[str]) -> None:
         """Forgets what is not among these: nothing is asked there any more."""
-        self._ways = {way: found for way, found in self._ways.items() if way in ways}
+        self.forget(lambda way: way not in ways)
+
+    def forget(self, is_gone: Callable[[str], bool]) -> None:
+        """Forgets the ways of which that says so."""
+        for way in [one for one in self._ways if is_gone(one)]:
+            del self._ways[way]

@@ -7,6 +7,7 @@ beyond the rate that its operator allows wait their turn in a token bucket, whic
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from drivers.port import WATCH_S
@@ -41,6 +42,13 @@ class Endpoints:
         else:
             self._rates.pop(endpoint, None)
             self._buckets.pop(endpoint, None)
+
+    def keep(self, endpoints: Collection[str]) -> None:
+        """Forgets what is not among these: no cluster is there any more."""
+        self.breakers.keep(endpoints)
+        for known in (self._rates, self._buckets, self._heard_at, self._silent):
+            for gone in known.keys() - endpoints:
+                del known[gone]
 
     def room(self, endpoint: str, *, now: float, most: int) -> int:
         """How many calls may begin there now, of at most so many; whoever gets one and makes none says `released`."""

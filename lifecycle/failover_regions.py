@@ -57,7 +57,10 @@ class Regions:
     def forget(self, deployment_id: str) -> None:
         """It is gone, or nobody asks for it any more."""
         for region_id in self._named.pop(deployment_id, ()):
-            self._naming[region_id].discard(deployment_id)
+            naming = self._naming[region_id]
+            naming.discard(deployment_id)
+            if not naming:
+                del self._naming[region_id]
         self._areas.discard(deployment_id)
         self._counting.discard(deployment_id)
 

@@ -39,6 +39,12 @@ def way(cluster_id: str, site_id: str) -> str:
     return f"{cluster_id} {site_id}"
 
 
+def ends_of(way_id: str) -> tuple[str, str]:
+    """The cluster and the site of such a key."""
+    cluster_id, _, site_id = way_id.partition(" ")
+    return cluster_id, site_id
+
+
 class Flow:
     """What waits of one operation, in queues by cluster and site; a site with nothing queued has no queue."""
 

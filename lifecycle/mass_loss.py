@@ -114,7 +114,10 @@ class SitesLost:
 
     def _take(self, site_id: str, region_id: str | None) -> None:
         if region_id is not None:
-            self._sites[region_id].discard(site_id)
+            here = self._sites[region_id]
+            here.discard(site_id)
+            if not here:
+                del self._sites[region_id]
         site = get_as(self._reader, Site, site_id)
         if site is None or site.role is not SiteRole.COMPUTE or site.tenant_id is not None:
             return

@@ -18,6 +18,7 @@ from graph.view import each, get_as
 from lifecycle.backoff import SOONER, Breakers
 from lifecycle.bell import ring_or_sleep
 from lifecycle.endpoints import Endpoints
+from lifecycle.flows import ends_of
 from lifecycle.news import came_back, fenced, is_another, reach_of, reached_again, resumed, was_seen
 from lifecycle.settings import LifecycleSettings
 from lifecycle.share import Share
@@ -72,6 +73,8 @@ class Rings:
                 self._release_changed(change)
             elif change.kind == "Site" and came_back(change):
                 self._site_answers(change.id)
+            elif change.kind == "Site" and change.after is None:
+                self._forget_site(change.id)
             elif change.kind in ("Site", "Node") and fenced(change):
                 field = "site_id" if change.kind == "Site" else "assignments"
                 for release in list(each(self._ledger.view, Release, field, change.id)):
@@ -109,6 +112,7 @@ class Rings:
     def reach(self) -> None:
         """Notes at which endpoints clusters are, and the rates that those allow: this process's part of them."""
         rates: dict[str, float] = {}
+        known: set[str] = set()
         for cluster in each(self._ledger.view, Cluster):
             # A tenant's own cluster says nothing of what others reach at the same address.
             endpoint = f"{cluster.tenant_id or ''} {cluster.endpoint or cluster.id}"
@@ -116,6 +120,12 @@ class Rings:
             own = cluster.calls_per_second
             rate = (self._settings.calls_per_s if own is None else own) or INFINITE
             rates[endpoint] = min(rate, rates.get(endpoint, INFINITE))
+            known.add(cluster.id)
+        # Of those that are gone nothing is kept: what was unanswered there, and where they were.
+        self._anew &= known
+        self._worklist.keep(known)
+        self._endpoints.keep(rates)
+        self._breakers.forget(lambda one: ends_of(one)[0] not in known)
         for endpoint, rate in rates.items():
             self._endpoints.limit(endpoint, rate * self._share.part if rate < INFINITE else 0.0)
 
@@ -135,6 +145,9 @@ class Rings:
                         self._ring(release)
                 await asyncio.sleep(SWEEP_PAUSE_S)
             await ring_or_sleep(self._sweep_now, self._clock, self._settings.resync_s)
+
+    def _forget_site(self, site_id: str) -> None:
+        self._breakers.forget(lambda one: ends_of(one)[1] == site_id)
 
     def _site_answers(self, site_id: str) -> None:
         """A site was seen: what waits for it is tried now, each only as it is wanted by now."""

@@ -102,6 +102,8 @@ class Slots:
         if self._held.pop(one.release.id, None) is None:
             self._aside.discard(one.release.id)
         self._at_cluster[one.cluster_id] -= 1
+        if not self._at_cluster[one.cluster_id]:
+            del self._at_cluster[one.cluster_id]
 
 
 def _of_late(before: float | None, newest: float) -> float:

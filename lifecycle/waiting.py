@@ -37,9 +37,9 @@ class Waiting:
         self._here.setdefault((release.deployment_id, release.site_id), set()).add(release.id)
         if step.gate is None:
             return
-        self._gated.setdefault(step.gate, set()).add(release.id)
         shut_by = self._gates.answer(reader, step.gate).shut_by
-        if shut_by is not None:
+        if shut_by is not None:  # else it waits for a time alone, and nobody's change would have it forgotten
+            self._gated.setdefault(step.gate, set()).add(release.id)
             self._shut_by.setdefault(shut_by, set()).add(step.gate)
 
     def freed(self, reader: Reader, changed: Release) -> Iterator[Release]:

@@ -74,6 +74,10 @@ class Worklist:
         """Notes at which endpoint a cluster is."""
         self._endpoint_of[cluster_id] = endpoint
 
+    def keep(self, cluster_ids: Container[str]) -> None:
+        """Forgets where clusters are that are not among these: they are gone."""
+        self._endpoint_of = {one: endpoint for one, endpoint in self._endpoint_of.items() if one in cluster_ids}
+
     def endpoint_of(self, cluster_id: str) -> str:
         """The endpoint of a cluster; its id while none was noted."""
         return self._endpoint_of.get(cluster_id, cluster_id)
@@ -180,6 +184,8 @@ class Worklist:
         self._at_cluster[entry.cluster_id] -= 1
         if not self._on_way[entry.way]:
             del self._on_way[entry.way]
+        if not self._at_cluster[entry.cluster_id]:
+            del self._at_cluster[entry.cluster_id]
 
     def finished(self, release_id: str, *, now: float) -> None:
         """The work on a taken release has ended; it is looked at again if it rang meanwhile."""

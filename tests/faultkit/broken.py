@@ -46,6 +46,7 @@ from lifecycle import (
 )
 from lifecycle.autoscaler import Autoscaler
 from lifecycle.autoscaling_samples import Sampler, Seen
+from lifecycle.bookkeeper import Bookkeeper
 from lifecycle.connections import Connections
 from lifecycle.leases import Leases
 from lifecycle.prometheus import MetricsProblem, Prometheus, Values
@@ -365,6 +366,33 @@ def that_keeps_every_commit() -> Iterator[None]:
         inner(self, commits)
 
     with mock.patch.object(Replica, "take_in", take_in):
+        yield
+
+
+@contextlib.contextmanager
+def that_notes_who_has_gone() -> Iterator[None]:
+    """A process that keeps the id of each deployment that was deleted, and nothing else of it."""
+    inner, name = Bookkeeper.applied, "_has_gone"
+
+    def applied(self: Bookkeeper, commit: Commit) -> None:
+        inner(self, commit)
+        gone = [one.id for one in commit.changes if one.kind == "Deployment" and one.after is None]
+        vars(self).setdefault(name, set()).update(gone)
+
+    with mock.patch.object(Bookkeeper, "applied", applied):
+        yield
+
+
+@contextlib.contextmanager
+def that_keeps_the_pulse_of_each_connection() -> Iterator[None]:
+    """A process that keeps one small object of each connection that has ended."""
+    inner, kept = Connections._serve, []
+
+    async def serve(self: Connections, cluster_id: str, inventory: Any, pulse: Any, link: Any) -> None:
+        kept.append(pulse)
+        await inner(self, cluster_id, inventory, pulse, link)
+
+    with mock.patch.object(Connections, "_serve", serve):
         yield
 
 

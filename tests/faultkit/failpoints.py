@@ -59,6 +59,7 @@ class Failpoints:
         self.die_on: str | None = None
         """The name of the point that it dies at when it comes to one."""
         self._observations = observations
+        """How many more of them count."""
         self.armed = False
         self.passed: list[str] = []
         self.dead = asyncio.Event()
@@ -67,16 +68,14 @@ class Failpoints:
 
     async def pass_(self, name: str) -> None:
         """Returns, or never: when this is where it dies, and when it is dead already."""
-        counts = not name.endswith(" observe") or self._observes()
-        if self.armed and not self.dead.is_set() and counts:
+        observes = name.endswith(" observe")
+        if self.armed and not self.dead.is_set() and (self._observations > 0 or not observes):
+            self._observations -= observes
             self.passed.append(name)
             if len(self.passed) == self.die_at or name == self.die_on:
                 self.dead.set()
         if self.dead.is_set():
             await asyncio.Event().wait()
-
-    def _observes(self) -> bool:
-        return sum(one.endswith(" observe") for one in self.passed) < self._observations
 
 
 class MortalStore(Wrapped):

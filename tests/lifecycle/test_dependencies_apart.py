@@ -231,6 +231,17 @@ def test_it_says_for_what_it_waits_and_is_given_the_time_to_settle(tmp_path: Pat
     live(tmp_path, driven, wait_seconds=10)
 
 
+def test_whoever_waited_is_forgotten_once_it_is_gone(tmp_path: Path) -> None:
+    async def driven(lived: Lived) -> None:
+        await lived.edge.succeeded(lived.operation)
+        await lived.edge.terminate(lived.deployment.id, delete=True)
+        await lived.edge.until(lambda: lived.edge.deployment(lived.deployment.id) is None, what="its end")
+        waiting = lived.edge.lifecycle.reconciler._waiting
+        assert not any((waiting._here, waiting._gated, waiting._shut_by, waiting._gates._shut))
+
+    live(tmp_path, driven, wait_seconds=2)
+
+
 def test_what_waits_for_one_elsewhere_that_is_given_up_does_not_keep_an_operation_running(tmp_path: Path) -> None:
     async def driven(lived: Lived) -> None:
         over = await lived.edge.ended(lived.operation.id)
