@@ -97,7 +97,10 @@ class Package(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = None
     unused_since: Annotated[
         TimestampMs | None,
-        doc("Since when it is known that no component refers to it; it is removed some days later. None: one does."),
+        doc(
+            "When it was first found that no component refers to it: it is removed some days after that. It has no value "
+            "while a component refers to it."
+        ),
         MANAGED,
     ] = None
 

@@ -31,6 +31,18 @@ from server.cli.kinds import ApiField, Types
 PIPED_WIDTH = 4_000
 NARROW_COLUMNS = 9
 _HIDDEN = {"__typename", "id", "displayName", "labels", "source", "external", "revision", "createdAt", "updatedAt"}
+_TITLES = {
+    ("DeploymentStatus", "status"): "READY",
+    ("GoodState", "good"): "LAST GOOD",
+    ("Int", "newestNumber"): "NEWEST PROPOSAL",
+    ("Int", "revisionNumber"): "REVISION",
+    ("Int", "stepCount"): "STEPS",
+}
+"""Of fields, by type and name, what their columns are called where their names do not say it in a word."""
+_UNITS = {"Ms": "ms", "Km": "km", "Mbps": "Mbit/s", "Bytes": "B"}
+"""By how a field's name ends, the unit that its values are shown with."""
+_WIDE_ONLY = {"currentRevision", "newestNumber", "driftPolicy", "observerEpoch", "epoch", "ordinal"}
+"""Fields that tell nobody anything at a glance: another column says it too, or they are the same in most rows."""
 _GOOD = {"READY", "UP", "RUNNING", "SUCCEEDED", "CREATED", "UNCHANGED"}
 _BAD = {"DOWN", "FAILED", "NOT_READY", "QUARANTINED", "REFUSED", "DEGRADED", "PARTIAL", "WARNING", "DELETED"}
 
@@ -276,8 +288,11 @@ def _free(free: Json | None, total: Json | None) -> str:
 
 
 def _glance(field: ApiField, row: Json) -> str:
-    """What a table shows of a field: of a deployment's status the replicas that are ready, of how many."""
+    """What a table shows of a field: a number with its unit; of a deployment's status the replicas that are ready, of how
+    many."""
     value = row.get(field.name)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _with_unit(field.name, value)
     if field.type_name != "DeploymentStatus" or not isinstance(value, dict):
         return cell(value)
     text = f"{value['replicas']['ready']}/{value['replicas']['desired']}"
@@ -289,6 +304,10 @@ def _rank(field: ApiField) -> int:
     """How well a field tells entities apart at a glance; less is better, 7 and more are for wide tables."""
     if field.is_list:
         return 9
+    if field.name in _WIDE_ONLY:
+        return 8
+    if field.name == "revisionNumber":
+        return 2
     if field.type_name in ("Health", "Progress", "DeploymentStatus"):
         return 2
     if field.type_kind == "ENUM":
@@ -316,9 +335,21 @@ def _ordered(fields: Sequence[ApiField], rows: Sequence[Json]) -> list[ApiField]
 
 
 def _title(field: ApiField) -> str:
-    if field.type_name == "DeploymentStatus":
-        return "READY"
-    return "".join(f" {one}" if one.isupper() else one for one in field.name).upper()
+    """What a column is called: a field's name in words, without the unit that its values have."""
+    name = field.name
+    if (field.type_name, name) in _TITLES:
+        return _TITLES[field.type_name, name]
+    for unit in _UNITS:
+        name = name.removesuffix(unit)
+    return "".join(f" {one}" if one.isupper() else one for one in name).upper()
+
+
+def _with_unit(name: str, value: float) -> str:
+    """A number in the unit that its field's name ends with."""
+    for suffix, unit in _UNITS.items():
+        if name.endswith(suffix):
+            return size_text(int(value)) if unit == "B" else f"{cell(value)} {unit}"
+    return cell(value)
 
 
 def _grow(tree: Tree, key: str, value: Any) -> None:

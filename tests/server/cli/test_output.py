@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
+from graph.entity import KINDS
 from server.cli.api import Json
 from server.cli.output import cell, entity_table, entity_tree
 from serverkit.described import described_types
@@ -22,6 +23,13 @@ def column(title: str, type_name: str, *rows: Json, wide: bool = False) -> list[
     table = entity_table(rows, type_name, described_types(), wide=wide)
     [found] = [one for one in table.columns if one.header == title]
     return [str(one) for one in found.cells]
+
+
+def titles(type_name: str, *, wide: bool = True) -> list[str]:
+    """What the columns of a kind's table are called where each of its fields has a value."""
+    fields = described_types().load_for(type_name).fields
+    row: Json = {one.name: "a word" for one in fields} | {"id": "x_1", "name": "x", "createdAt": None}
+    return [str(one.header) for one in entity_table([row], type_name, described_types(), wide=wide).columns]
 
 
 ADMIN = {"id": "user_1", "name": "admin", "entity": {"id": "user_1", "name": "admin", "__typename": "User"}}
@@ -79,3 +87,41 @@ def test_the_table_of_deployments_tells_how_many_replicas_are_ready_and_how_many
     rows = [deployment(3, retiringReadyReplicas=0), deployment(1, retiringReadyReplicas=2), deployment(2)]
     assert column("READY", "Deployment", *rows) == ["3/3", "1/3 (+2 retiring)", "2/3"]
     assert "retiringReadyReplicas: 2" in lines(rows[1])
+
+
+@pytest.mark.parametrize("type_name", sorted(one.name for one in KINDS.values()))
+def test_a_column_is_called_by_what_is_in_it_and_no_two_alike(type_name: str) -> None:
+    found = titles(type_name)
+    assert len(set(found)) == len(found)
+    for title in found:
+        words = title.split()
+        assert words[-1] not in ("NUMBER", "COUNT", "MS", "KM", "MBPS", "BYTES") or title == "NUMBER", title
+
+
+@pytest.mark.parametrize(
+    ("type_name", "some"),
+    [
+        ("Deployment", ["PHASE", "REVISION", "READY", "MESSAGE"]),
+        ("Link", ["LATENCY", "LENGTH", "BANDWIDTH", "RESERVED"]),
+        ("Package", ["TYPE", "SIZE"]),
+        ("Plan", ["STATUS", "MOVE PENALTY", "MAX MOVES", "PLANNED AT REVISION", "STEPS"]),
+    ],
+)
+def test_the_columns_of_a_table(type_name: str, some: list[str]) -> None:
+    found = titles(type_name)
+    at = found.index(some[0])
+    assert found[at : at + len(some)] == some
+
+
+def test_a_number_is_shown_in_its_unit() -> None:
+    link = {
+        "id": "link_1",
+        "latencyMs": 2.5,
+        "lengthKm": 410.25,
+        "bandwidthMbps": 10_000,
+        "reservedMbps": None,
+        "cost": 3,
+    }
+    shown = {title: column(title, "Link", link) for title in ("LATENCY", "LENGTH", "BANDWIDTH", "COST")}
+    assert shown == {"LATENCY": ["2.5 ms"], "LENGTH": ["410.25 km"], "BANDWIDTH": ["10000 Mbit/s"], "COST": ["3"]}
+    assert column("SIZE", "Package", {"id": "package_1", "sizeBytes": 2_097_152}) == ["2 MiB"]
