@@ -38,7 +38,7 @@ from lifecycle.events import tell
 from lifecycle.migrating import steps_of, switch_over
 from lifecycle.outcomes import outcomes_of
 from lifecycle.portions import portions
-from lifecycle.progress import is_whole, outcome_of, phase_of, tally
+from lifecycle.progress import Standing, is_whole, outcome_of, phase_of, standing_of, tally
 from lifecycle.releases import releases_of, unwant
 from lifecycle.requests import own_request
 from lifecycle.revision_outcomes import begun, with_number
@@ -245,7 +245,7 @@ def _keep_operations(
 
 def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release], waits_in_vain: Set[str]) -> None:
     counted = tally(releases, blocked=waits_in_vain)
-    phase, message = phase_of(deployment, counted, working=deployment.operation_id is not None)
+    phase, message = phase_of(deployment, counted, working=_is_worked_on(edit, deployment, releases))
     # What is said of the whole is said of the phase that it is in from now on.
     names = _names(edit, deployment, releases)
     status = status_of(msgspec.structs.replace(deployment, phase=phase), releases, names)
@@ -275,6 +275,15 @@ def _keep_phase(edit: Edit, deployment: Deployment, releases: list[Release], wai
         tell(edit, after, f"Deployment{phase.name.title()}", told, warning=warning)
     if phase is DeploymentPhase.TERMINATED and after.delete_when_gone and after.operation_id is None:
         edit.delete(after, cascade=True)
+
+
+def _is_worked_on(edit: Edit, deployment: Deployment, releases: list[Release]) -> bool:
+    """Whether operations are under way for all that is not as wanted: its own, or others that work on it, as drains do."""
+    if deployment.operation_id is not None:
+        return True
+    left = (one for one in releases if not one.left_behind and standing_of(one) is not Standing.DONE)
+    operations = [get_as(edit, Operation, one) for one in {one.operation_id for one in left}]
+    return all(one is not None and not one.ended for one in operations)
 
 
 def _names(edit: Edit, deployment: Deployment, releases: list[Release]) -> dict[str, str]:

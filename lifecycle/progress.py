@@ -165,7 +165,7 @@ def waiting_words(number: int) -> str:
 
 
 def phase_of(deployment: Deployment, counted: Tally, *, working: bool) -> tuple[DeploymentPhase, str | None]:
-    """Where a deployment stands and why. `working`: whether an operation is under way for it.
+    """Where a deployment stands and why. `working`: whether an operation is under way for what is not as wanted.
 
     A deployment that is being terminated ends as TERMINATED once nothing of it is left.
     """

@@ -95,6 +95,20 @@ async def test_what_cannot_move_stays_and_the_drain_says_so(edge) -> None:
     edge.check_books()
 
 
+async def test_what_a_drain_moves_is_under_way_and_not_in_trouble(edge) -> None:
+    await edge.network(sites=2)
+    await edge.version(web={"depends_on": ["db"]}, db={})
+    deployment, operation = await edge.deploy(policy=ONE)
+    await edge.succeeded(operation)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    await edge.configure(readyAfterMs=300)
+    drain = await edge.drain(edge.releases(deployment.id)[0].site_id)
+    await edge.phases(deployment.id, WAITING_READY=1, WAITING_DEPENDENCY=1)
+    await edge.succeeded(drain)
+    await edge.phase(deployment.id, DeploymentPhase.READY)
+    assert "DeploymentDegraded" not in {one.reason for one in await edge.events(deployment.id)}
+
+
 async def test_what_has_left_by_itself_is_not_told_that_it_stays(edge) -> None:
     await edge.network(sites=2)
     await edge.version()
