@@ -140,15 +140,23 @@ def left_out(reader: Reader, deployment: Deployment, losses: Collection[Loss]) -
 
 
 def others_leave(reader: Reader, deployment: Deployment, losses: Iterable[Loss]) -> bool:
-    """Whether a deployment lacks room at a site that others are about to leave: until they have, nobody knows how much."""
+    """Whether a deployment lacks room at a site that others are about to leave: until they have, nobody knows how much.
+
+    Nobody waits for those that are paused: when they leave is for who paused them to say.
+    """
     for loss in losses:
         if loss.kind is not LossKind.CAPACITY:
             continue
         here = each(reader, Release, "site_id", loss.subject_id)
         others = (one for one in here if one.deployment_id != deployment.id and not one.left_behind)
-        if any(True for _ in going(reader, others)):
+        if any(not _is_paused(reader, one) for one in going(reader, others)):
             return True
     return False
+
+
+def _is_paused(reader: Reader, release: Release) -> bool:
+    deployment = get_as(reader, Deployment, release.deployment_id)
+    return deployment is not None and deployment.paused
 
 
 def found_away(reader: Reader, deployment: Deployment, site_ids: Collection[str]) -> list[str]:

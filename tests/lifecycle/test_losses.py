@@ -195,6 +195,18 @@ def test_what_is_not_going_to_leave_is_not_waited_for(build: Builder, phase: Rel
     assert others_leave(build.view, one, losses) is (phase is not ReleasePhase.QUARANTINED)
 
 
+def test_what_is_paused_while_it_leaves_is_not_waited_for(build: Builder) -> None:
+    """Somebody else's deployment would else be held for as long as its owner pleases."""
+    site = build.site()
+    one, other = deployed(build, site), deployed(build, site)
+    losses = found(build, one, standing=Standing(refused=(Refused(site.id, ("capacity",)),)))
+    [release_id] = build.view.ids("Release", "deployment_id", other.id)
+    build.change(build.view.get(release_id), wanted=False, phase=ReleasePhase.REMOVING)
+    assert others_leave(build.view, one, losses)
+    build.change(other, paused=True)
+    assert not others_leave(build.view, one, losses)
+
+
 def test_what_stays_since_what_was_to_replace_it_was_given_up_is_not_waited_for(build: Builder) -> None:
     site, elsewhere = build.site(), build.site()
     one, other = deployed(build, site), deployed(build, site, elsewhere)
