@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import get_type_hints
 
 import msgspec
+import numpy as np
 import yaml
 
 from graph.document_values import plain_value
@@ -15,6 +17,7 @@ from graph.spelling import camel
 from placement import arranging, bounding, choosing, guided, kept, narrowing, repair, sifting
 from placement.batch import BatchLimits
 from placement.coverage import MAX_TARGETS
+from placement.division import Indivisible, divide
 from placement.groups import MAX_ALTERNATIVES, MAX_CHOICES, MAX_DEPTH, MAX_GROUPS
 from placement.policy_checks import MAX_POINTS
 from placement.problem import MAX_COMPONENTS, MAX_REPLICAS, MAX_TOTAL
@@ -126,3 +129,22 @@ NUMBERS = [
 def test_numbers_are_those_of_the_code() -> None:
     told = " ".join(PAGE.split()).lower()
     assert not [one for one in NUMBERS if one.lower() not in told]
+
+
+def test_the_example_of_a_division_is_how_it_is_divided() -> None:
+    weights = np.array([170, 110, 60])
+    totals, replicas = (
+        re.findall(rf"^\| {name} \| (.*) \|$", PAGE, re.MULTILINE)[0].split(" | ") for name in ("total", "replicas")
+    )
+    for total, told in zip(totals, replicas, strict=True):
+        found = divide(int(total), weights, ids=["a", "b", "c"], salt="app")
+        assert not isinstance(found, Indivisible)
+        assert " ".join(map(str, found.tolist())) == told
+
+
+def test_the_example_of_a_cost_and_of_a_latency_add_up() -> None:
+    sums = re.findall(r"((?:[0-9.]+ [x+] )+[0-9.]+) = ([0-9]+[.]?[0-9]+)", " ".join(PAGE.split()))
+    assert len(sums) == 2
+    for terms, told in sums:
+        have = sum(math.prod(float(one) for one in term.split("x")) for term in terms.split("+"))
+        assert round(have, 3) == float(told), terms
