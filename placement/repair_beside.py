@@ -17,9 +17,8 @@ from placement.arrays import Floats, Ints, Mask
 from placement.compiled import Flags, Numbers, Row, Small, kernel
 from placement.modelling import Modelled
 from placement.scores.moves import moves
-from placement.solve.coupling import order_of
-from placement.solve.entries import cheapest, parts_of
-from placement.solve.evaluation import rows_of
+from placement.solve.board import order_of
+from placement.solve.entries import cheapest, parts_of, rows_at
 from placement.solve.model import Clients, Unit, mask_of, nobody
 
 MAX_ADDED = 4
@@ -56,7 +55,7 @@ def beside(made: Modelled, now: Sequence[Ints]) -> tuple[Ints, ...] | None:
                 cost[unit.clients.tier] += saved
             for serving in lost:
                 more, saved, lacking = covered(
-                    Clients(rows_of(serving.reach, open[serving.client]), serving.tier), mask
+                    Clients(rows_at(serving.reach, open[serving.client]), serving.tier), mask
                 )
                 covers, missed = covers + more, missed + lacking
                 cost[serving.tier] += saved
@@ -101,7 +100,7 @@ def least_moves(made: Modelled, now: Sequence[Ints]) -> int:
         if pair & counted:
             continue
         clients = now[serving.client]
-        served = _any_open(rows_of(serving.reach, clients), mask_of(now[serving.server], serving.reach.shape[1]))
+        served = _any_open(rows_at(serving.reach, clients), mask_of(now[serving.server], serving.reach.shape[1]))
         if not served.all() and _lacking(model.units[serving.client], clients[served]):
             counted |= pair
             total += min(fewest[one] for one in pair)

@@ -14,8 +14,7 @@ import numpy as np
 from placement.arrays import Floats, Ints
 from placement.repair_beside import covered
 from placement.solve.core import core
-from placement.solve.entries import cheapest
-from placement.solve.evaluation import rows_of
+from placement.solve.entries import cheapest, rows_at
 from placement.solve.folding import weights_of
 from placement.solve.mip import exact
 from placement.solve.model import Budget, Choice, Clients, Model, mask_of
@@ -55,7 +54,7 @@ def _instead(model: Model, number: int, open: Sequence[Ints], new: Floats) -> In
     may = np.ones(unit.count, dtype=bool)
     for one in model.serving:
         if one.server == number:
-            asked.append(Clients(rows_of(one.reach, open[one.client]), one.tier))
+            asked.append(Clients(rows_at(one.reach, open[one.client]), one.tier))
         elif one.client == number:
             may &= np.isfinite(cheapest(one.reach, mask_of(open[one.server], one.reach.shape[1])))
     may[mine] = False

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placement.arrays import Floats, Ints, Mask
-from placement.solve.coupling import order_of
-from placement.solve.entries import cheapest, least_of
-from placement.solve.evaluation import rows_of
+from placement.solve.board import order_of
+from placement.solve.entries import cheapest, least_of, rows_at
 from placement.solve.highs import solved
 from placement.solve.model import Budget, Clients, Model, mask_of
 from placement.solve.program import program
@@ -133,14 +132,14 @@ def _useful(
         asked = []
         if unit.clients is not None:
             lacking = np.flatnonzero(np.isinf(cheapest(unit.clients.cost, free[number])))
-            matrix = rows_of(unit.clients.cost, lacking)
+            matrix = rows_at(unit.clients.cost, lacking)
             asked.append(matrix)
             units[number] = replace(unit, clients=Clients(matrix, unit.clients.tier))
         for serving in model.serving:
             if serving.server == number:
                 waiting = np.flatnonzero(useful[serving.client] & ~free[serving.client])
                 unserved = np.isinf(cheapest(serving.reach, free[number], rows=waiting))
-                asked.append(rows_of(serving.reach, waiting[unserved]))
+                asked.append(rows_at(serving.reach, waiting[unserved]))
         may = ~free[number] & (needs[number] < below)
         if not _lacks_others(model, number, free[number]):
             columns = np.flatnonzero(may)

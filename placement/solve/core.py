@@ -17,7 +17,8 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
 from placement.solve.dominance import needed
-from placement.solve.evaluation import better, evaluate, rows_of
+from placement.solve.entries import rows_at, stacked_rows
+from placement.solve.evaluation import better, evaluate
 from placement.solve.mip import exact, guide_of_whole
 from placement.solve.model import Choice, Group, Model
 from placement.solve.program import pairs
@@ -84,11 +85,11 @@ def core(model: Model, incumbent: Choice) -> tuple[Ints, ...]:
         for serving in model.serving:
             clients = kept[serving.client]
             if serving.server == number and clients is not None:
-                demands.append(_weighted(rows_of(serving.reach, clients), weights[serving.tier]))
+                demands.append(_weighted(rows_at(serving.reach, clients), weights[serving.tier]))
         groups = [*unit.groups]
         if number == 0:
             groups += [group for entry in model.alternatives for alternative in entry for group in alternative]
-        demand = _joined(demands, unit.count)
+        demand = stacked_rows(demands) if demands else csr_array((0, unit.count), dtype=np.float64)
         kept[number] = _kept(model, number, weights @ unit.open_cost, demand, groups, incumbent.open[number])
     return tuple(one for one in kept if one is not None)
 
@@ -189,14 +190,3 @@ def _some_for_each_client(demand: csr_array, rank: Ints, kept: Mask) -> None:
 
 def _weighted(cost: csr_array, weight: float) -> csr_array:
     return csr_array((cost.data * weight, cost.indices, cost.indptr), shape=cost.shape)
-
-
-def _joined(parts: list[csr_array], candidates: int) -> csr_array:
-    """The rows of all parts."""
-    if not parts:
-        return csr_array((0, candidates), dtype=np.float64)
-    if len(parts) == 1:
-        return parts[0]
-    starts = np.concatenate([[0], *(np.diff(one.indptr) for one in parts)]).cumsum()
-    data, indices = np.concatenate([one.data for one in parts]), np.concatenate([one.indices for one in parts])
-    return csr_array((data, indices, starts), shape=(len(starts) - 1, candidates))

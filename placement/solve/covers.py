@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Ints
 from placement.compiled import Flags, Numbers, kernel
+from placement.solve.entries import stacked_rows
 from placement.solve.model import Model
 
 MAX_ROWS = 2_000
@@ -137,13 +138,4 @@ def _ones(matrix: csr_array) -> csr_array:
 
 def _stacked(first: tuple[csr_array, Ints], second: tuple[csr_array, Ints]) -> tuple[csr_array, Ints]:
     """The sets of both, and for whom they are."""
-    one, other = first[0], second[0]
-    matrix = csr_array(
-        (
-            np.ones(len(one.indices) + len(other.indices)),
-            np.append(one.indices, other.indices),
-            np.append(one.indptr, other.indptr[1:] + one.indptr[-1]),
-        ),
-        shape=(one.shape[0] + other.shape[0], one.shape[1]),
-    )
-    return matrix, np.append(first[1], second[1])
+    return _ones(stacked_rows([first[0], second[0]])), np.append(first[1], second[1])

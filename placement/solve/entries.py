@@ -6,6 +6,7 @@ their size that it does not give back.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,22 @@ def turned(rows: Listed, *, columns: int) -> Listed:
 def rows_at(matrix: csr_array, rows: Ints) -> csr_array:
     """Some rows of a matrix, in this order."""
     return matrix_of(Listed(*_rows_at(*parts_of(matrix), rows)), columns=matrix.shape[1])
+
+
+def stacked_rows(parts: Sequence[csr_array]) -> csr_array:
+    """The rows of all, one matrix after the other; explicit zeros stay. One alone is given back as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    ends = np.cumsum([0, *(len(one.indices) for one in parts)]).tolist()
+    starts = [one.indptr[1:] + end for one, end in zip(parts, ends, strict=False)]
+    return csr_array(
+        (
+            np.concatenate([one.data for one in parts]),
+            np.concatenate([one.indices for one in parts]),
+            np.concatenate([parts[0].indptr[:1], *starts]),
+        ),
+        shape=(sum(one.shape[0] for one in parts), parts[0].shape[1]),
+    )
 
 
 def matrix_of(rows: Listed, *, columns: int) -> csr_array:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
 from placement.solve.entries import cheapest
@@ -65,23 +64,6 @@ def better(one: Floats, other: Floats) -> bool:
 def exceeds(have: float, most: float) -> bool:
     """Whether a sum is above its limit by more than rounding."""
     return have - most > TOLERANCE * max(1.0, abs(most))
-
-
-def entries_of(matrix: csr_array, rows: Ints) -> tuple[Ints, Ints]:
-    """The places of the entries of these rows, in the order of the rows, and how many each row has."""
-    begin = matrix.indptr[rows].astype(np.int64)
-    lengths = matrix.indptr[rows + 1] - begin
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(begin - ends + lengths, lengths), lengths
-
-
-def rows_of(matrix: csr_array, rows: Ints) -> csr_array:
-    """These rows alone, without a look at any other."""
-    entries, lengths = entries_of(matrix, rows)
-    indptr = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(lengths)))
-    parts = (matrix.data.take(entries), matrix.indices.take(entries), indptr)
-    return csr_array(parts, shape=(len(rows), matrix.shape[1]))
 
 
 def group_kept(group: Group, open: Mask) -> bool:

@@ -19,7 +19,16 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 
 from placement.arrays import Floats, Ints, Mask
-from placement.solve.entries import Listed, kept_columns, matrix_of, parts_of, rows_at, turned, weighed_by_row
+from placement.solve.entries import (
+    Listed,
+    kept_columns,
+    matrix_of,
+    parts_of,
+    rows_at,
+    stacked_rows,
+    turned,
+    weighed_by_row,
+)
 from placement.solve.highs_run import Run, ended, figures, give, solver_for
 from placement.solve.ladders import Rows, stacked
 from placement.solve.model import IDLE
@@ -98,7 +107,7 @@ class Growing:
             return
         matrix = more.matrix
         if not self._straight:
-            self._every = _below(self._every, matrix)
+            self._every = stacked_rows([self._every, matrix])
             matrix = self._part(matrix)
         self._solver.addRows(
             matrix.shape[0],
@@ -197,15 +206,3 @@ class Growing:
                 self._every = rows_at(self._every, stays)
             self._low, self._idle = self._low[~idle], self._idle[~idle]
             self._clients = self._clients[~idle]
-
-
-def _below(matrix: csr_array, other: csr_array) -> csr_array:
-    """The rows of both."""
-    return csr_array(
-        (
-            np.append(matrix.data, other.data),
-            np.append(matrix.indices, other.indices),
-            np.append(matrix.indptr, other.indptr[1:] + matrix.indptr[-1]),
-        ),
-        shape=(matrix.shape[0] + other.shape[0], matrix.shape[1]),
-    )

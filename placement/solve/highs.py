@@ -14,6 +14,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array
 
 from placement.arrays import Floats, Mask
+from placement.solve.entries import stacked_rows
 from placement.solve.highs_run import run
 from placement.solve.ladders import Rows
 from placement.solve.program import Program
@@ -130,16 +131,8 @@ def rows_with(program: Program, more: Rows | None) -> tuple[csr_array, Floats, F
     """A program's rows with others: the matrix, and what each is at least and at most."""
     if more is None or not len(more.low):
         return program.matrix, program.low, program.high
-    matrix, added = program.matrix, more.matrix
-    stacked = csr_array(
-        (
-            np.append(matrix.data, added.data),
-            np.append(matrix.indices, added.indices),
-            np.append(matrix.indptr, added.indptr[1:] + matrix.indptr[-1]),
-        ),
-        shape=(matrix.shape[0] + added.shape[0], matrix.shape[1]),
-    )
-    return stacked, np.append(program.low, more.low), np.append(program.high, more.high)
+    matrix = stacked_rows([program.matrix, more.matrix])
+    return matrix, np.append(program.low, more.low), np.append(program.high, more.high)
 
 
 def scale_of(objective: Floats) -> float:

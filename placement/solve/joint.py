@@ -13,19 +13,8 @@ import numpy as np
 
 from placement.borrowing import borrowed
 from placement.compiled import Flags, Numbers, Row, Table, kernel, part
-from placement.solve.coupling import (
-    OWN,
-    UNSERVED,
-    WHOLE,
-    Board,
-    alone,
-    cheapest_servers,
-    columns_open,
-    ground_of,
-    independent,
-    set_columns,
-    shared,
-)
+from placement.solve.board import OWN, Board, columns_open, set_columns
+from placement.solve.coupling import UNSERVED, WHOLE, alone, cheapest_servers, ground_of, independent, shared
 from placement.solve.greedy import greedy
 from placement.solve.ground import Ground, Standing, less, numbered, stand
 from placement.solve.local import search

@@ -24,7 +24,7 @@ from scipy.sparse import csr_array
 
 from placement.arrays import Floats, Ints, Mask
 from placement.compiled import Numbers, Row, Small, kernel
-from placement.solve.entries import Listed, matrix_of
+from placement.solve.entries import Listed, matrix_of, stacked_rows
 
 BROKEN = 1e-7
 """A row broken by more, as a part of the client's span of costs, is added."""
@@ -49,19 +49,9 @@ def stacked(parts: list[Rows]) -> Rows | None:
     """The rows of all; None without any."""
     if len(parts) < 2:
         return parts[0] if parts else None
-    ends = np.cumsum([0, *(len(one.matrix.indices) for one in parts)])
-    starts = [one.matrix.indptr[1:] + end for one, end in zip(parts, ends.tolist(), strict=False)]
-    matrix = csr_array(
-        (
-            np.concatenate([one.matrix.data for one in parts]),
-            np.concatenate([one.matrix.indices for one in parts]),
-            np.concatenate([parts[0].matrix.indptr[:1], *starts]),
-        ),
-        shape=(sum(one.matrix.shape[0] for one in parts), parts[0].matrix.shape[1]),
-    )
     whose = [np.full(len(one.low), -1) if one.clients is None else one.clients for one in parts]
     low, high = np.concatenate([one.low for one in parts]), np.concatenate([one.high for one in parts])
-    return Rows(matrix, low, high, np.concatenate(whose))
+    return Rows(stacked_rows([one.matrix for one in parts]), low, high, np.concatenate(whose))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.arrays import Ints
-from placement.solve.entries import columns_of
-from placement.solve.evaluation import rows_of
+from placement.solve.entries import columns_of, rows_at
 from placement.solve.model import Budget, Choice, Domains, Group, Model, Serving, Unit, nobody
 
 
@@ -82,4 +81,4 @@ def _columns(matrix: csr_array, kept: Ints) -> csr_array:
 
 def _rows(matrix: csr_array, kept: Ints) -> csr_array:
     """Some rows; of all of them the matrix itself."""
-    return matrix if len(kept) == matrix.shape[0] else rows_of(matrix, kept)
+    return matrix if len(kept) == matrix.shape[0] else rows_at(matrix, kept)

@@ -16,9 +16,9 @@ from functools import partial
 import numpy as np
 
 from placement.arrays import Floats, Ints, Mask
+from placement.solve.board import Board, board_of, opened, order_of
 from placement.solve.conflict import irreducible
 from placement.solve.core import improve
-from placement.solve.coupling import Board, board_of, opened, order_of
 from placement.solve.evaluation import better, evaluate
 from placement.solve.folding import weights_of
 from placement.solve.joint import searched, settled

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from solve_models import models
 
-from placement.solve.coupling import ALONE, UNSERVED, WHOLE, board_of, ground_of, opened
+from placement.solve.board import board_of, opened
+from placement.solve.coupling import ALONE, UNSERVED, WHOLE, ground_of
 from placement.solve.evaluation import better, evaluate
 from placement.solve.folding import weights_of
 from placement.solve.greedy import greedy
