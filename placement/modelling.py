@@ -13,7 +13,7 @@ import numpy as np
 
 from graph.kinds.policy import PlacementPolicy, Term
 from placement.arrays import Floats, Ints, Mask
-from placement.narrowing import WIDE, clients_first, cut, cut_group, narrowed
+from placement.narrowing import WIDE, clients_first, narrowed
 from placement.problem import Problem
 from placement.reaches import Reaches
 from placement.rules.latency import reach
@@ -27,6 +27,7 @@ from placement.sifting import Places, sifted
 from placement.solve.entries import matrix_of
 from placement.solve.model import Apart, Budget, Clients, Group, Limits, Model, Serving
 from placement.solve.model import Unit as Solved
+from placement.solve.restriction import cut, cut_group, places_of
 from placement.totals import most_sites, pooled_room, room_for
 from placement.unit_problems import Unit
 
@@ -377,9 +378,10 @@ def _preference_tiers(problem: Problem) -> list[Floats]:
 def _kept_alternatives(
     alternatives: tuple[tuple[tuple[Group, ...], ...], ...], kept: Ints, count: int
 ) -> tuple[tuple[tuple[Group, ...], ...], ...]:
-    return tuple(
-        tuple(tuple(cut_group(one, kept, count) for one in groups) for groups in entry) for entry in alternatives
-    )
+    if not alternatives:
+        return alternatives
+    place = places_of(kept, count)
+    return tuple(tuple(tuple(cut_group(one, place) for one in groups) for groups in entry) for entry in alternatives)
 
 
 def _mandatory(problem: Problem, rows: Ints) -> tuple[Group, ...]:

@@ -15,13 +15,13 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.altered import altered
 from placement.arrays import Floats, Ints, Mask
 from placement.reaches import Reaches
 from placement.solve.dealing import turns
 from placement.solve.entries import columns_of, matrix_of, reached
 from placement.solve.layout import Rows
-from placement.solve.model import Clients, Group, Unit
+from placement.solve.model import Unit
+from placement.solve.restriction import cut
 from placement.solve.shortlist import least, shortlist
 from placement.units import UnitWords
 
@@ -130,33 +130,5 @@ def clients_first(words: Sequence[UnitWords]) -> list[int]:
     return order
 
 
-def cut(unit: Unit, kept: Ints) -> Unit:
-    """The unit with some of its candidates alone, which keep their order."""
-    if len(kept) == unit.count:
-        return unit
-    clients = unit.clients
-    return altered(
-        unit,
-        sites=unit.sites[kept],
-        open_cost=unit.open_cost[:, kept],
-        clients=None if clients is None else Clients(columns_of(clients.cost, kept), clients.tier),
-        groups=tuple(cut_group(one, kept, unit.count) for one in unit.groups),
-        domains=tuple(replace(one, domain=_renumbered(one.domain[kept])) for one in unit.domains),
-        room=None if unit.room is None else unit.room[kept],
-    )
-
-
-def cut_group(group: Group, kept: Ints, count: int) -> Group:
-    """The group with its members as places among those kept; what it asks for stays."""
-    place = np.full(count, -1, dtype=np.int64)
-    place[kept] = np.arange(len(kept))
-    members = place[group.members]
-    return replace(group, members=members[members >= 0])
-
-
 def _rows(matrix: csr_array, tier: int) -> Rows:
     return Rows(matrix, np.arange(matrix.shape[0]), tier)
-
-
-def _renumbered(domain: Ints) -> Ints:
-    return np.unique(domain, return_inverse=True)[1].astype(np.int64)

@@ -7,16 +7,15 @@ so mostly below what any choice costs: the gap to it overstates.
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from placement.arrays import Floats
-from placement.solve.ladders import Rows, Told
-from placement.solve.mip import held, rounded_up
+from placement.solve.ladders import Told
 from placement.solve.model import Model
 from placement.solve.pool import Pool
 from placement.solve.program import pairs, program
 from placement.solve.relaxation import Relaxation
 from placement.solve.streams import chains_of
+from placement.solve.tiers import held_before, rounded_up
 
 MAX_PAIRS = 400_000
 """Pairs in reach of a model whose relaxation is solved."""
@@ -38,13 +37,7 @@ def lp_bound(
     bounds = np.zeros(model.tiers)
     for tier in range(model.tiers):
         rows = program(model, served=tier + 1)
-        more: Rows | None = None
-        if cost is not None and tier:
-            before = [held(rows, one, float(cost[one])) for one in range(tier) if rows.costs[one].any()]
-            if before:
-                dense = np.array([row for row, _ in before])
-                high = np.array([most for _, most in before])
-                more = Rows(csr_array(dense), np.full(len(before), -np.inf), high)
+        more = None if cost is None else held_before(rows, tier, cost)
         told = Told(rows.ladders)
         told.begin(None)
         known = Pool(model, tier).over(rows) if model.serving else None

@@ -24,11 +24,10 @@ from placement.solve.program import Program, program
 from placement.solve.relaxation import WHOLE, Relaxation
 from placement.solve.restriction import numbered_among, restricted
 from placement.solve.streams import chains_of
+from placement.solve.tiers import held_before, rounded_up
 
 PROOF = 1e-6
 """Relative: HiGHS's own tolerance. A bound this near to a cost proves it."""
-SAME = 1e-9
-"""Relative: costs of a tier that are no further apart are equal."""
 BESIDE = 2
 """More of them for each one of the best known."""
 DIVED, DIVED_HASTILY = 400, 1_500
@@ -407,14 +406,12 @@ class Search:
 
     def _more(self, rows: Program, tier: int) -> Rows | None:
         """Holds the tiers before, and forbids what was let through by tolerance."""
-        dense, low, high = [], [], []
-        for before in range(tier):
-            if self.best is None or not rows.costs[before].any():
-                continue
-            row, most = held(rows, before, float(self.best.cost[before]))
-            dense.append(row)
-            low.append(-np.inf)
-            high.append(most)
+        before = None if self.best is None else held_before(rows, tier, self.best.cost)
+        return stacked([one for one in (before, self._others_than(rows)) if one is not None])
+
+    def _others_than(self, rows: Program) -> Rows | None:
+        """Rows that the forbidden choices break, and no other choice does."""
+        dense, low = [], []
         for opened in self.forbidden:
             if not all(np.isin(one, kept).all() for one, kept in zip(opened, rows.among, strict=True)):
                 continue
@@ -423,23 +420,4 @@ class Search:
             row[: rows.opens] = np.where(chosen, -1.0, 1.0)
             dense.append(row)
             low.append(1.0 - float(chosen.sum()))
-            high.append(np.inf)
-        if not dense:
-            return None
-        return Rows(csr_array(np.array(dense)), np.array(low), np.array(high))
-
-
-def held(rows: Program, tier: int, cost: float) -> tuple[Floats, float]:
-    """A row, and what it is at most, that holds for choices that cost no more in the tier; it costs something there."""
-    coefficients = rows.costs[tier]
-    most = cost - float(rows.constants[tier])
-    # A row of size 1: a greater one is broken by columns that are at their bounds but for HiGHS's tolerance.
-    scale = 1.0 / float(np.abs(coefficients).max())
-    step = rows.step(tier)
-    spare = step / 2 if step else SAME * max(1.0, abs(most))
-    return coefficients * scale, (most + spare) * scale
-
-
-def rounded_up(low: float, step: float) -> float:
-    """The least multiple of the step that is not below, when there is a step."""
-    return float(np.ceil(low / step - WHOLE) * step) if step and np.isfinite(low) else low
+        return Rows(csr_array(np.array(dense)), np.array(low), np.full(len(low), np.inf)) if dense else None

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array
 
+from placement.altered import altered
 from placement.arrays import Ints
 from placement.solve.entries import columns_of, rows_at
-from placement.solve.model import Budget, Choice, Domains, Group, Model, Serving, Unit, nobody
+from placement.solve.model import Budget, Choice, Clients, Group, Model, Serving, Unit, nobody
 
 
 def restricted(model: Model, among: tuple[Ints, ...]) -> Model:
@@ -17,7 +18,7 @@ def restricted(model: Model, among: tuple[Ints, ...]) -> Model:
 
     A choice of it, as candidates of the whole model, costs the same there and keeps the same.
     """
-    units = tuple(_unit(unit, kept) for unit, kept in zip(model.units, among, strict=True))
+    units = tuple(cut(unit, kept) for unit, kept in zip(model.units, among, strict=True))
     serving = tuple(
         Serving(
             server=one.server,
@@ -32,9 +33,9 @@ def restricted(model: Model, among: tuple[Ints, ...]) -> Model:
         Budget(tuple(amounts[kept] for amounts, kept in zip(one.amounts, among, strict=True)), one.most, one.label)
         for one in model.budgets
     )
-    first = _places(model.units[0].count, among[0]) if model.alternatives else nobody()
+    first = places_of(among[0], model.units[0].count) if model.alternatives else nobody()
     alternatives = tuple(
-        tuple(tuple(_group(group, first) for group in alternative) for alternative in entry)
+        tuple(tuple(cut_group(group, first) for group in alternative) for alternative in entry)
         for entry in model.alternatives
     )
     return replace(model, units=units, serving=serving, budgets=budgets, alternatives=alternatives, start=None)
@@ -45,33 +46,37 @@ def numbered_among(choice: Choice, among: tuple[Ints, ...]) -> Choice:
     return replace(choice, open=tuple(np.searchsorted(kept, one) for kept, one in zip(among, choice.open, strict=True)))
 
 
-def _unit(unit: Unit, kept: Ints) -> Unit:
-    clients, place = unit.clients, _places(unit.count, kept)
-    return replace(
+def cut(unit: Unit, kept: Ints) -> Unit:
+    """The unit with some of its candidates alone, ascending, which keep their order; what it asks for stays."""
+    if len(kept) == unit.count:
+        return unit
+    clients, place = unit.clients, places_of(kept, unit.count)
+    return altered(
         unit,
         sites=unit.sites[kept],
         open_cost=unit.open_cost[:, kept],
-        clients=None if clients is None else replace(clients, cost=_columns(clients.cost, kept)),
-        groups=tuple(_group(group, place) for group in unit.groups),
-        domains=tuple(_domains(one, kept) for one in unit.domains),
+        clients=None if clients is None else Clients(columns_of(clients.cost, kept), clients.tier),
+        groups=tuple(cut_group(one, place) for one in unit.groups),
+        domains=tuple(replace(one, domain=_renumbered(one.domain[kept])) for one in unit.domains),
         room=None if unit.room is None else unit.room[kept],
     )
 
 
-def _group(group: Group, place: Ints) -> Group:
+def cut_group(group: Group, place: Ints) -> Group:
+    """The group with those of its members that are kept, by their places; what it asks for stays."""
     members = place[group.members]
     return replace(group, members=members[members >= 0])
 
 
-def _domains(domains: Domains, kept: Ints) -> Domains:
-    return replace(domains, domain=domains.domain[kept])
-
-
-def _places(count: int, kept: Ints) -> Ints:
+def places_of(kept: Ints, count: int) -> Ints:
     """(candidates,): the number among those kept; -1: it is none of them."""
     place = np.full(count, -1, dtype=np.int64)
     place[kept] = np.arange(len(kept))
     return place
+
+
+def _renumbered(domain: Ints) -> Ints:
+    return np.unique(domain, return_inverse=True)[1].astype(np.int64)
 
 
 def _columns(matrix: csr_array, kept: Ints) -> csr_array:
