@@ -25,6 +25,8 @@ from lifecycle.standings import stays
 
 def may_go(reader: Reader, releases: Sequence[Release]) -> list[Release]:
     """Of all releases of a deployment those that were replaced, and that nothing which stays for now depends on."""
+    if not any(_retires(one) for one in releases):
+        return []  # as a rule, and this is asked in every round of every deployment
     found = _Withdrawing(reader, BySite(reader, releases))
     waits = found.retiring_beside(one for one in found.staying if not is_ready(one))
     kept = found.kept_for(waits)
@@ -57,7 +59,7 @@ class _Withdrawing:
     @property
     def retiring(self) -> Iterator[Release]:
         """Those that go once they are replaced."""
-        return (one for one in self._every.releases if one.wanted and not stays(one))
+        return (one for one in self._every.releases if _retires(one))
 
     def retiring_beside(self, those: Iterable[Release]) -> list[Release]:
         """Those that go once they are replaced, of which some of `those` are what replaces them.
@@ -105,6 +107,10 @@ class _Withdrawing:
         for one in self._every.component(release).waits_for:
             here = one.scope is DependencyScope.SAME_SITE and any(self._every.at(one.component, release.site_id))
             yield one.component, release.site_id if here else None
+
+
+def _retires(release: Release) -> bool:
+    return release.wanted and not stays(release)
 
 
 def _holds(holder: Release, other: Release) -> bool:
