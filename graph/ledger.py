@@ -135,6 +135,10 @@ class Ledger:
         """Whether commits can be accepted: the store answers and is of this program's schema number."""
         return self._writable and not self.stale
 
+    async def until_back(self) -> None:
+        """Returns once the store answers again, at once unless it is away."""
+        await self._replica.until_fresh()
+
     async def commit(
         self,
         function: Callable[[Edit], R],

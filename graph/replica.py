@@ -41,6 +41,8 @@ class Replica:
         self.feed = Feed()
         self._store = store
         self._clock_ms = clock_ms
+        self._fresh = asyncio.Event()
+        self._fresh.set()
         self._moved_at = 0.0
         self._rung = asyncio.Event()
         self._expected = 0
@@ -62,6 +64,7 @@ class Replica:
 
     def mark_stale(self) -> None:
         """The store did not answer."""
+        self._fresh.clear()
         if self.view.stale_since is None:
             self.view.stale_since = self._clock_ms() / 1000
             relapsed = time.monotonic() - self._probed_at < RELAPSE_S
@@ -71,6 +74,11 @@ class Replica:
     def mark_fresh(self) -> None:
         """The store has answered."""
         self.view.stale_since = None
+        self._fresh.set()
+
+    async def until_fresh(self) -> None:
+        """Returns once the store has answered, at once unless it is away."""
+        await self._fresh.wait()
 
     def take_in(self, commits: Sequence[Commit]) -> None:
         """Applies commits that are durable, those that it has already left out, and tells of them."""

@@ -261,6 +261,10 @@ class Connections(Mapping[str, Connection]):
                         # What was silent has been away all the while; what failed at once perhaps not before.
                         failing_since = pulse.since if isinstance(problem, Silent) else self._clock.monotonic()
                     await self._failed(cluster_id, problem, since=failing_since)
+            if isinstance(problem, Unavailable) and self._ledger.stale:
+                # Of the cluster that says nothing: it is connected to as soon as what is seen there can be written down.
+                await self._ledger.until_back()
+                failures = 0
             lasted = self._clock.monotonic() - began
             if lasted > self._settings.reconnect_cap_s and (pulse.worked or problem is None):
                 failures = 0

@@ -151,7 +151,13 @@ class Placer:
         found = await placed_together(self._placing, view, due) if due else {}
         for one in due:
             deployment = one.deployment
-            if await self._placed(deployment, found[deployment.id]) or deployment.id not in counted:
+            try:
+                placed = await self._placed(deployment, found[deployment.id])
+            except Unavailable:
+                # That says nothing of its place: all that wait are asked about anew, though nothing else changes.
+                await self._ledger.until_back()
+                return self._settings.backoff_base_s
+            if placed or deployment.id not in counted:
                 continue
             before = self._tries.get(deployment.id)
             failures = before.failures if before is not None and before.generation == deployment.generation else 0
@@ -187,7 +193,7 @@ class Placer:
         )
 
     async def _placed(self, deployment: Deployment, found: Found | Refusal) -> bool:
-        """Places a deployment where it was decided; says whether it no longer waits."""
+        """Places a deployment where it was decided; says whether it no longer waits. Raises Unavailable."""
         if isinstance(found, Refusal):
             log.info("placement.refused", deployment=deployment.id, reason=found.message)
             await self._told(deployment, f"it cannot be placed: {found.message}")
@@ -201,7 +207,9 @@ class Placer:
         )
         try:
             return (await self._ledger.commit(change, own_request("lifecycle.place"))).value
-        except (CapacityGone, Unavailable):
+        except Unavailable:
+            raise
+        except CapacityGone:
             return False
         except Refusal as refusal:
             log.info("placement.refused", deployment=deployment.id, reason=refusal.message)

@@ -139,6 +139,18 @@ class Away(Wrapped):
         raise StoreUnavailable("the store is away on purpose")
 
 
+class AwayAsAWhole(Away):
+    """The embedded store: what it would be asked outside transactions, to find out whether it is back, is refused too."""
+
+    async def put_ephemeral(self, key: str, value: bytes, *, expires_at: int) -> None:
+        if self.away:
+            raise StoreUnavailable("the store is away on purpose")
+        await self.inner.put_ephemeral(key, value, expires_at=expires_at)
+
+    async def _close(self) -> None:
+        await self.inner._close()
+
+
 class _EarlyCommits(Commits):
     _behind: asyncio.Task[None] | None = None
 
