@@ -58,6 +58,8 @@ class Share:
         self.partitions = partitions
         self.workers: frozenset[str] | None = None
         """All workers that are alive, those that are leaving included; None while that is not known."""
+        self.dead: frozenset[str] = frozenset()
+        """Workers that are known to be dead, whether or not it is known who is alive."""
         self._followers: list[Callable[[], None]] = []
         self._changed = asyncio.Event()
 
@@ -72,7 +74,9 @@ class Share:
 
     def is_gone(self, worker: str | None) -> bool:
         """Whether a worker is known not to be alive any more."""
-        return self.workers is not None and worker is not None and worker not in self.workers
+        if worker is None:
+            return False
+        return worker in self.dead or (self.workers is not None and worker not in self.workers)
 
     def become(self, partitions: frozenset[int], *, workers: frozenset[str] | None) -> None:
         """Takes in what the share is now, and tells of it when it differs."""

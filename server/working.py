@@ -41,6 +41,7 @@ from server.metrics import Metrics
 from server.metrics_wiring import of_backlog, of_connections, of_share, of_work
 from server.settings import Settings
 from server.settings_values import SettingWrong
+from server.workers_here import working_here
 
 log = structlog.get_logger(__name__)
 RESTART_PAUSE_S = 1.0
@@ -151,6 +152,8 @@ async def working(
     of_backlog(metrics, backlog, ledger)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(ledger.view.follow(backlog))
+        if works and ledger.store.shared:
+            share.dead = stack.enter_context(working_here(settings.data_dir / "workers", worker))
         if servers:
             leases = await stack.enter_async_context(_leased(settings, servers, ledger, share, clock, works=works))
             if works:
