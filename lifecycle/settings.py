@@ -46,7 +46,7 @@ class LifecycleSettings:
     disconnect_s: float = 10.0
     """How long a connection may take to be closed until that is given up, and it is left behind if it does not end then
     either (`lifecycle.lingering`)."""
-    reconnect_cap_s: float = 30.0
+    reconnect_cap_s: float = 20.0
     """The longest pause between two tries to connect to a cluster."""
     bookkeeping_s: float = 0.02
     """How long changes of releases are gathered before operations and deployments are brought up to date."""

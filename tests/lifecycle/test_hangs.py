@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from drivers.port import WATCH_S, ClusterAccess, Cursor, Observation, Unreachable
+from drivers.port import WATCH_S, BackendUnreachable, ClusterAccess, Cursor, Observation, Unreachable
 from drivers.simulated import SimulatedDriver
+from faultkit.convergence import CONVERGED_WITHIN_S
 from faultkit.lives import Installation
 from faultkit.logical_time import run
 from faultkit.scenarios import SMALL
@@ -59,9 +60,15 @@ class Slow(SimulatedDriver):
             yield backend
 
 
-def lived(folder: Path, work: Callable[[Edge], Awaitable[None]], *, driver: SimulatedDriver | None = None) -> None:
+def lived(
+    folder: Path,
+    work: Callable[[Edge], Awaitable[None]],
+    *,
+    driver: SimulatedDriver | None = None,
+    settings: LifecycleSettings | None = None,
+) -> None:
     """Has a life of an installation of two sites with a cluster each do some work, in logical time."""
-    installation = Installation(folder)
+    installation = Installation(folder, settings=settings)
     installation.simulated = driver or installation.simulated
 
     async def live() -> None:
@@ -109,6 +116,45 @@ def test_what_hangs_is_down_in_time_and_for_as_long_as_it_hangs(tmp_path: Path) 
         await edge.phase(deployment_id, DeploymentPhase.READY)
 
     lived(tmp_path, work)
+
+
+def back_at_the_worst_moment(folder: Path, *, settings: LifecycleSettings | None = None) -> None:
+    """A control plane cannot be reached for an hour, and can right after it was tried once more; a change waits for it."""
+    driver, tries = Slow(), 0
+
+    async def unreachable() -> None:
+        nonlocal tries
+        tries += 1
+        raise BackendUnreachable("away on purpose")
+
+    async def work(edge: Edge) -> None:
+        deployment_id = await deployed(edge)
+        driver.connecting = unreachable
+        for number in range(2):
+            await edge.configure(number, latencyMs=20, observeEveryMs=60_000)
+        await asyncio.sleep(60.0)
+        scaled = (await edge.scale(deployment_id, web=2)).operation
+        await asyncio.sleep(3_600.0)
+        before = tries
+        edge.deadline_s = 3_600.0
+        await edge.until(lambda: tries > before, what="another try")
+        driver.connecting = None
+        edge.deadline_s = CONVERGED_WITHIN_S
+        await edge.phase(deployment_id, DeploymentPhase.READY)
+        await edge.succeeded(scaled)
+        edge.check_books()
+
+    lived(folder, work, driver=driver, settings=settings)
+
+
+def test_a_change_that_waits_for_a_control_plane_is_made_in_time_at_whatever_moment_it_is_back(tmp_path: Path) -> None:
+    back_at_the_worst_moment(tmp_path)
+
+
+def test_pauses_between_tries_to_connect_that_are_too_long_are_found_out(tmp_path: Path) -> None:
+    patient = LifecycleSettings(reconnect_cap_s=2 * CONVERGED_WITHIN_S)
+    with pytest.raises(AssertionError, match="READY never came"):
+        back_at_the_worst_moment(tmp_path, settings=patient)
 
 
 def test_what_is_lost_with_a_control_plane_that_hangs_fails_over(tmp_path: Path) -> None:
