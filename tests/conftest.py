@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,12 +32,22 @@ settings.register_profile("steady", derandomize=True, deadline=None, suppress_he
 settings.load_profile("steady")
 
 _ran = pytest.StashKey[int]()
+_CONVERGED = "seconds from the end of the last fault until all was as wanted"
 
 
 @pytest.fixture(autouse=True)
 def identifiers_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Identifiers rise for as long as a process lives: one test's clock of next month must not be the next test's."""
     monkeypatch.setattr(identifiers, "_source", identifiers.UlidSource())
+
+
+@pytest.fixture
+def converged(record_property: Callable[[str, object], None]) -> Callable[[float], None]:
+    """`converged(seconds)` tells how long a test of real parts took to be as wanted after its last fault, for the summary.
+
+    A test that has several faults tells the longest, or each.
+    """
+    return lambda seconds: record_property(_CONVERGED, seconds)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,7 +82,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The real parts that were not run, each with its reason and the number of tests that it cost."""
+    """The real parts that were not run, each with its reason and the number of tests that it cost; and how soon faults were
+    over."""
+    took = {
+        report.nodeid: max(float(value) for name, value in report.user_properties if name == _CONVERGED)
+        for report in terminalreporter.stats.get("passed", [])
+        if any(name == _CONVERGED for name, _ in report.user_properties)
+    }
+    if took:
+        terminalreporter.section(_CONVERGED)
+        for test, seconds in sorted(took.items()):
+            terminalreporter.write_line(f"{seconds:6.1f}  {test}")
     missing: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
         if isinstance(report.longrepr, tuple):

@@ -19,6 +19,7 @@ from beds.neo4j.server import Neo4jServer
 from driverkit.effects import violations
 from drivers.simulated.control import Control
 from drivers.simulated.effects import Outcome
+from faultkit.convergence import HANGS_AFTER_S, converging
 from graph.kinds import OperationStatus, Release, ReleasePhase
 from graph.refusal import Unavailable
 from graph.view import each
@@ -36,8 +37,6 @@ MOST_CLAIMED = WORKERS * 2 * AT_ONCE
 """Releases claimed at any moment: those that are called, and at most as many ahead of a slot."""
 UNDER_WAY_S = 35.0
 """Calls that were claimed when the store went have ended by then."""
-CONVERGED_WITHIN_S = 120.0
-"""After the store is back, on a machine that does other work as well."""
 TAKEN: dict[str, tuple[Callable[[Neo4jServer], Any], Callable[[Neo4jServer], Any]]] = {
     "stopped": (Neo4jServer.stop, Neo4jServer.start),
     "killed": (Neo4jServer.kill, Neo4jServer.start),
@@ -54,6 +53,10 @@ class Away:
     """By calls that were claimed then: no more than there are claims at any moment."""
     done_late: int
     """By calls that were begun after those had ended: there are none."""
+    heard_s: float = 0.0
+    """From the store's answer until a process that waits for it had heard that it is back."""
+    converged_s: float = 0.0
+    """From the store's answer until all was as wanted."""
 
     def check(self) -> None:
         """Fails when more was done than had been claimed, and when too little was left to show that."""
@@ -119,9 +122,12 @@ async def deployed_without_a_store(
             await reached(lambda: all(one.said(f"workers={WORKERS}") for one in workers), what="halves")
             deployment, operation = await edge.deploy(replicas={"web": 2})
             toll = await without_a_store(fleet, neo4j_server, how=how, away_s=away_s)
-            edge.deadline_s = CONVERGED_WITHIN_S
-            await edge.until(lambda: edge.ledger.writable, what="the store")
-            over = await edge.ended(operation.id)
+            edge.deadline_s = HANGS_AFTER_S
+            with converging() as took:
+                with converging() as heard:
+                    await edge.until(lambda: edge.ledger.writable, what="the store")
+                over = await edge.ended(operation.id)
+            toll.heard_s, toll.converged_s = heard.seconds, took.seconds
             assert over.status is OperationStatus.SUCCEEDED, over.error
             releases = list(each(edge.view, Release, "deployment_id", deployment.id))
             assert {one.phase for one in releases} == {ReleasePhase.READY}

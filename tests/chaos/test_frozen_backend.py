@@ -21,6 +21,7 @@ from driverkit.effects import orphans, violations
 from driverkit.simulated_process import SimulatedProcess
 from drivers.simulated.control import Control
 from drivers.simulated.effects import Outcome
+from faultkit.convergence import HANGS_AFTER_S, converging
 from faultkit.scenarios import SMALL
 from graph.edit import Edit
 from graph.kinds import Cluster, DeploymentPhase, Operation, OperationStatus, Release, ReleasePhase
@@ -113,7 +114,8 @@ async def within(seconds: float, edge: Edge, found: Callable[[], Any], *, what: 
         edge.deadline_s = before
 
 
-async def deployed_while_frozen(folder: Path, settings: LifecycleSettings) -> None:
+async def deployed_while_frozen(folder: Path, settings: LifecycleSettings) -> float:
+    """Gives how long it took until all was as wanted once what was frozen went on, seconds."""
     async with bed_of(folder, settings) as bed:
         edge = bed.edge
         shop, _ = await edge.deploy("shop")
@@ -129,12 +131,14 @@ async def deployed_while_frozen(folder: Path, settings: LifecycleSettings) -> No
             assert is_down(bed)
             assert bed.cluster(1).health.status is HealthStatus.READY
             assert not all(one.phase is ReleasePhase.READY for one in bed.behind(0, shop.id))
-        edge.deadline_s = 60.0
-        await edge.phase(shop.id, DeploymentPhase.READY)
-        assert (await edge.ended(scaled.id)).status is OperationStatus.SUCCEEDED
-        assert (await edge.ended(beside.id)).status is OperationStatus.SUCCEEDED
-        await edge.until(lambda: bed.cluster(0).health.status is HealthStatus.READY, what="that it is back")
+        edge.deadline_s = HANGS_AFTER_S
+        with converging() as took:
+            await edge.phase(shop.id, DeploymentPhase.READY)
+            assert (await edge.ended(scaled.id)).status is OperationStatus.SUCCEEDED
+            assert (await edge.ended(beside.id)).status is OperationStatus.SUCCEEDED
+            await edge.until(lambda: bed.cluster(0).health.status is HealthStatus.READY, what="that it is back")
         await check(bed)
+        return took.seconds
 
 
 def is_down(bed: Bed) -> bool:
@@ -164,9 +168,9 @@ async def check(bed: Bed) -> None:
 
 
 async def test_what_is_behind_another_control_plane_goes_on_and_all_is_as_wanted_once_it_is_back(
-    tmp_path: Path,
+    tmp_path: Path, converged: Callable[[float], None]
 ) -> None:
-    await deployed_while_frozen(tmp_path, SETTINGS)
+    converged(await deployed_while_frozen(tmp_path, SETTINGS))
 
 
 async def test_a_product_that_waits_for_answers_without_a_bound_is_found_out(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from drivers.simulated.effects import Outcome
 from faultkit import broken
-from faultkit.checks import CONVERGED_WITHIN_S, check, rest
+from faultkit.checks import check, rest
+from faultkit.convergence import CONVERGED_WITHIN_S
 from faultkit.lives import Installation
 from faultkit.logical_time import run
 from faultkit.scenarios import make_world, over

@@ -13,7 +13,8 @@ import pytest
 from drivers.simulated.effects import Outcome
 from drivers.simulated.planned import Plan, PlannedFault
 from faultkit import broken
-from faultkit.checks import CONVERGED_WITHIN_S, check, check_effects, filed, rest
+from faultkit.checks import check, check_effects, filed, rest
+from faultkit.convergence import CONVERGED_WITHIN_S
 from faultkit.failpoints import Failpoints
 from faultkit.lives import Installation
 from faultkit.logical_time import run
@@ -24,7 +25,7 @@ from graph.kinds import Dependency, OperationStatus, Release, ReleasePhase
 from graph.refusal import AlreadyExists, IdempotencyMismatch, Unavailable
 from graph.replica import Replica
 from graph.request import Idempotency, Request
-from graph.store import RecordPage, StoreUnavailable, Transaction, WriteBatch
+from graph.store import RecordPage, Transaction, WriteBatch
 from graph.stores.sqlite import SqliteStore
 from graph.values import HealthStatus
 from graph.view import each
@@ -34,7 +35,7 @@ from lifecycle.settings import LifecycleSettings
 from lifecycle.unplaceable import Unplaceable
 from lifecyclekit.claims import Absence, Calls
 from lifecyclekit.edge import Edge, asking, everything
-from storekit.wrappers import Away
+from storekit.wrappers import AwayAsAWhole
 
 pytestmark = pytest.mark.usefixtures("quiet_logs")
 HOUR_MS = 3_600_000
@@ -451,7 +452,7 @@ AT_ONCE_AWAY = 2
 """Calls at once while the store goes: most of what is to be done is left then."""
 
 
-async def without_a_store(installation: Installation, store: Away) -> Absence:
+async def without_a_store(installation: Installation, store: AwayAsAWhole) -> Absence:
     """Five minutes without the store in the middle of a change; what was called meanwhile."""
     calls = Calls()
     async with installation.life(Failpoints(tell=calls.told)) as edge:
@@ -484,20 +485,8 @@ async def without_a_store(installation: Installation, store: Away) -> Absence:
         return absence
 
 
-class OnceAway(Away):
-    """The embedded store, which can be taken away as a whole."""
-
-    async def put_ephemeral(self, key: str, value: bytes, *, expires_at: int) -> None:
-        if self.away:
-            raise StoreUnavailable("the store is away on purpose")
-        await self.inner.put_ephemeral(key, value, expires_at=expires_at)
-
-    async def _close(self) -> None:
-        await self.inner._close()
-
-
 def away_for_five_minutes(tmp_path: Path) -> Absence:
-    store = OnceAway(SqliteStore(tmp_path / "graph.db"))
+    store = AwayAsAWhole(SqliteStore(tmp_path / "graph.db"))
     settings = LifecycleSettings(concurrency=AT_ONCE_AWAY)
     return run(without_a_store(Installation(tmp_path, settings=settings, store_of=lambda path: store), store))
 
@@ -525,7 +514,7 @@ def test_who_does_not_ask_whether_the_store_is_back_is_found_out(tmp_path: Path)
         away_for_five_minutes(tmp_path)
 
 
-class SlowOnce(OnceAway):
+class SlowOnce(AwayAsAWhole):
     """The embedded store, one of whose commits takes as long as it is told."""
 
     slow_s = 0.0

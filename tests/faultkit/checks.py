@@ -13,8 +13,6 @@ from graph.store import RecordPage
 from graph.view import each
 from lifecyclekit.edge import Edge
 
-CONVERGED_WITHIN_S = 30.0
-"""After the last fault, by the clock of the loop and with the settings that a server has by default."""
 SETTLED = (DeploymentPhase.READY, DeploymentPhase.TERMINATED, DeploymentPhase.STOPPED, DeploymentPhase.PAUSED)
 GOOD_ENDS = (OperationStatus.SUCCEEDED, OperationStatus.SUPERSEDED, OperationStatus.CANCELLED)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drivers.registry import DriverRegistry
 from drivers.simulated import SimulatedDriver
-from faultkit.checks import CONVERGED_WITHIN_S
+from faultkit.convergence import CONVERGED_WITHIN_S
 from faultkit.failpoints import Failpoints, MortalDriver, MortalStore
 from faultkit.logical_time import LogicalClock
 from graph.ledger import Ledger

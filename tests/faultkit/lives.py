@@ -14,7 +14,7 @@ from typing import Any
 
 from drivers.registry import DriverRegistry
 from drivers.simulated import SimulatedDriver
-from faultkit.checks import CONVERGED_WITHIN_S
+from faultkit.convergence import CONVERGED_WITHIN_S
 from faultkit.failpoints import Failpoints, MortalDriver, MortalStore
 from faultkit.hanging import Hanging
 from faultkit.logical_time import LogicalClock

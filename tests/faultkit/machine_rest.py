@@ -7,7 +7,8 @@ import asyncio
 import msgspec
 from hypothesis.stateful import invariant, rule
 
-from faultkit.checks import CONVERGED_WITHIN_S, check_effects, filed
+from faultkit.checks import check_effects, filed
+from faultkit.convergence import CONVERGED_WITHIN_S
 from faultkit.failpoints import arrive
 from faultkit.machine_lives import FOLLOWED, LARGE, QUIET, Lived
 from faultkit.oracle import Shop

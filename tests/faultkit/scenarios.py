@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from driverkit.copies import Copies
 from driverkit.order import Order
-from faultkit.checks import CONVERGED_WITHIN_S, filed
+from faultkit.checks import filed
+from faultkit.convergence import CONVERGED_WITHIN_S
 from faultkit.user import User
 from graph.edit import Edit
 from graph.kinds import (

@@ -11,6 +11,7 @@ import pytest
 
 from beds.neo4j.server import Neo4jServer
 from beds.proxy.proxy import Direction, FaultProxy
+from faultkit.convergence import HANGS_AFTER_S, converging
 from graph.kinds import Region
 from graph.ledger import Ledger
 from graph.refusal import Unavailable
@@ -132,13 +133,15 @@ async def test_connections_that_were_cut_while_idle_cost_nobody_a_commit(
     assert await store.ephemeral("k", now=1) == b"v"
 
 
-async def test_a_network_that_swallows_is_away_within_a_bound(empty: Neo4jServer, fault_proxy: Any) -> None:
+async def test_a_network_that_swallows_is_away_within_a_bound(
+    empty: Neo4jServer, fault_proxy: Any, converged: Callable[[float], None]
+) -> None:
     proxy = fault_proxy(empty.port)
     store = Neo4jStore(f"bolt://127.0.0.1:{proxy.port}", user=empty.user, password=empty.password)
     await store.open()
     patient, store._client.timeouts = store._client.timeouts, Timeouts(connect=1.0, statement=1.0, lock=1.0, commit=1.0)
     proxy.hold()
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(HANGS_AFTER_S):
         with pytest.raises(StoreUnavailable):
             await store.commits_after(0)
         with pytest.raises(StoreUnavailable):
@@ -146,12 +149,14 @@ async def test_a_network_that_swallows_is_away_within_a_bound(empty: Neo4jServer
                 await transaction.head()
     proxy.mend()
     store._client.timeouts = patient
-    assert (await until_answered(store)).live == {}
+    with converging() as took:
+        assert (await until_answered(store)).live == {}
+    converged(took.seconds)
     await store.close()
 
 
 async def test_reads_go_on_and_writes_are_refused_while_the_server_is_away(
-    proxied: tuple[Neo4jStore, FaultProxy],
+    proxied: tuple[Neo4jStore, FaultProxy], converged: Callable[[float], None]
 ) -> None:
     store, proxy = proxied
     async with Ledger(store).running() as ledger:
@@ -162,7 +167,9 @@ async def test_reads_go_on_and_writes_are_refused_while_the_server_is_away(
         assert ledger.stale
         assert ledger.view.find("Region", "before") is not None
         proxy.mend()
-        await asyncio.wait_for(until_committed(ledger, "after"), 120)
+        with converging() as took:
+            await asyncio.wait_for(until_committed(ledger, "after"), HANGS_AFTER_S)
+        converged(took.seconds)
         assert not ledger.stale
         assert {getattr(one, "name", "") for one in (await check_whole(store)).live.values()} == {"before", "after"}
 
@@ -178,7 +185,7 @@ async def until_committed(ledger: Ledger, name: str) -> None:
 
 
 async def until_answered(store: Neo4jStore) -> Any:
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(HANGS_AFTER_S):
         while True:
             try:
                 return await check_whole(store)
@@ -187,6 +194,9 @@ async def until_answered(store: Neo4jStore) -> Any:
 
 
 @pytest.mark.parametrize("fault", ["kill", "freeze"])
-async def test_a_server_that_fails_under_load_has_all_that_it_acknowledged(empty: Neo4jServer, fault: str) -> None:
+async def test_a_server_that_fails_under_load_has_all_that_it_acknowledged(
+    empty: Neo4jServer, converged: Callable[[float], None], fault: str
+) -> None:
     toll = await faults_under_load(empty, [fault])
+    converged(toll.converged_s)
     assert toll.told >= 2 * COMMITS

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from beds.nats.server import NatsServers
 from driverkit.simulated_process import SimulatedProcess
 from drivers.simulated import SimulatedDriver
+from faultkit.convergence import HANGS_AFTER_S, converging
 from graph.kinds import DeploymentPhase
 from graph.ledger import Ledger
 from lifecyclekit.edge import QUICK, Edge, edge_of
@@ -23,7 +25,7 @@ def load(requests: float) -> list[dict]:
 
 
 async def test_two_workers_scale_each_site_once_and_one_goes_on_for_both(
-    neo4j_server, nats_server: NatsServers
+    neo4j_server, nats_server: NatsServers, converged: Callable[[float], None]
 ) -> None:
     neo4j_server.clear()
     simulated = SimulatedDriver()
@@ -31,7 +33,7 @@ async def test_two_workers_scale_each_site_once_and_one_goes_on_for_both(
     second = Peer(nats_server.url, Ledger(store_of(neo4j_server)), simulated, EAGER)
     peers = [await first.start(), await second.start()]
     edge = Edge(first.ledger, first.lifecycle, simulated)
-    edge.deadline_s = 120.0
+    edge.deadline_s = HANGS_AFTER_S
     try:
         await reached(lambda: settled(peers), what="fair shares")
         await edge.network(sites=8, loads=load(100))
@@ -46,10 +48,12 @@ async def test_two_workers_scale_each_site_once_and_one_goes_on_for_both(
         told = [one.message for one in await edge.events(deployment.id) if one.reason == "Scaled"]
         assert len(told) == 8, "each site once, by whoever has it"
         await second.kill()
-        await reached(lambda: len(first.share.partitions) == 64, what="the other's share", within_s=60)
-        await edge.configure(loads=load(500))
-        await edge.until(lambda: set(loop.replicas(deployment.id).values()) == {5}, what="five replicas everywhere")
-        await edge.phase(deployment.id, DeploymentPhase.READY)
+        with converging() as took:
+            await reached(lambda: len(first.share.partitions) == 64, what="the other's share", within_s=HANGS_AFTER_S)
+            await edge.configure(loads=load(500))
+            await edge.until(lambda: set(loop.replicas(deployment.id).values()) == {5}, what="five replicas everywhere")
+            await edge.phase(deployment.id, DeploymentPhase.READY)
+        converged(took.seconds)
         edge.check_books()
     finally:
         for one in peers:

@@ -5,28 +5,32 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from driverkit.effects import orphans, violations
 from driverkit.simulated_process import SimulatedProcess
 from drivers.simulated.effects import Outcome
+from faultkit.convergence import HANGS_AFTER_S, converging
 from graph.kinds import DeploymentPhase, DriftPolicy, ReleasePhase
+from lifecycle.settings import LifecycleSettings
 from lifecyclekit.edge import QUICK, edge_of
 
+DEFAULTS = LifecycleSettings(quarantine_after=1_000)
 PATIENT = dataclasses.replace(QUICK, quarantine_after=1_000)
 """A backend that is away is no reason to give up on what is wanted of it."""
 
 
 async def test_a_backend_that_loses_replies_and_is_killed_ends_as_wanted_with_nothing_done_twice(
-    tmp_path: Path,
+    tmp_path: Path, converged: Callable[[float], None]
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="edge") as short:
         process = SimulatedProcess(tmp_path / "world", socket=Path(short) / "edge.sock").start()
         try:
             async with process.control("west") as control:
                 await control.behave(lostReplyRate=0.3, latencyJitterMs=4, observeEveryMs=20, seed=3)
-            async with edge_of(tmp_path, settings=PATIENT) as edge:
-                edge.deadline_s = 60
+            async with edge_of(tmp_path, settings=DEFAULTS) as edge:
+                edge.deadline_s = HANGS_AFTER_S
                 await edge.network(8, endpoint=process.endpoint, cluster="west")
                 await edge.version()
                 deployment, _ = await edge.deploy()
@@ -36,7 +40,9 @@ async def test_a_backend_that_loses_replies_and_is_killed_ends_as_wanted_with_no
                     await asyncio.sleep(0.03 * replicas)
                     await asyncio.to_thread(process.kill)
                     await asyncio.to_thread(process.start)
-                await edge.phase(deployment.id, DeploymentPhase.READY)
+                with converging() as took:
+                    await edge.phase(deployment.id, DeploymentPhase.READY)
+                converged(took.seconds)
                 async with process.control("west") as control:
                     held = {one.name: (one.generation, one.replicas) for one in await control.objects()}
                     assert held == {

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from faultkit.checks import CONVERGED_WITHIN_S
+from faultkit.convergence import CONVERGED_WITHIN_S
 from faultkit.lives import Installation
 from faultkit.logical_time import run
 from faultkit.scenarios import BEHAVIOUR, make_world

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import httpx
 from beds.parts import free_port
 from driverkit.effects import violations
 from drivers.simulated.effects import Outcome
+from faultkit.convergence import converging
 from graph.kinds import OperationStatus
 from lifecyclekit.fleet import fleet_of
 from lifecyclekit.peers import reached
@@ -19,7 +21,7 @@ SITES = 60
 
 
 async def test_workers_share_the_work_and_take_over_that_of_the_killed_and_the_stopped(
-    tmp_path: Path, neo4j_server, nats_server
+    tmp_path: Path, neo4j_server, nats_server, converged: Callable[[float], None]
 ) -> None:
     async with fleet_of(tmp_path, neo4j_server, nats_server) as fleet:
         edge = fleet.edge
@@ -48,7 +50,9 @@ async def test_workers_share_the_work_and_take_over_that_of_the_killed_and_the_s
         operation = (await edge.scale(deployment.id, web=2)).operation
         await edge.until(lambda: any(one.phase.name == "APPLYING" for one in edge.releases(deployment.id)))
         first.kill()
-        await edge.succeeded(operation)
+        with converging() as took:
+            await edge.succeeded(operation)
+        converged(took.seconds)
 
         # One is stopped in the middle of its calls, and ends them.
         operation = (await edge.scale(deployment.id, web=1)).operation

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 import lifecycle.leases
+from faultkit.convergence import converging
 from lifecycle.share import ALL
 from lifecyclekit.peers import Member, members, reached, settled
 
@@ -32,11 +34,15 @@ async def test_workers_that_come_and_go_have_fair_shares(nats_server) -> None:
         assert left.share.partitions == frozenset()
 
 
-async def test_the_share_of_a_worker_that_died_goes_to_the_others_when_its_lease_has_expired(nats_server) -> None:
+async def test_the_share_of_a_worker_that_died_goes_to_the_others_when_its_lease_has_expired(
+    nats_server, converged: Callable[[float], None]
+) -> None:
     async with members(nats_server.url, 2) as made:
         await made[0].kill()
         assert made[1].share.workers == {one.share.worker for one in made}
-        await reached(lambda: made[1].share.partitions == ALL, what="the whole")
+        with converging() as took:
+            await reached(lambda: made[1].share.partitions == ALL, what="the whole")
+        converged(took.seconds)
         assert made[1].share.is_gone(made[0].share.worker)
 
 
@@ -61,7 +67,9 @@ async def test_a_worker_that_leaves_counts_as_alive_until_it_has_ended(nats_serv
         await reached(lambda: other.share.is_gone(one.share.worker), what="its end")
 
 
-async def test_without_the_broker_shares_stay_and_a_wiped_one_is_filled_again(nats_server) -> None:
+async def test_without_the_broker_shares_stay_and_a_wiped_one_is_filled_again(
+    nats_server, converged: Callable[[float], None]
+) -> None:
     async with members(nats_server.url, 3) as made:
         before = [one.share.partitions for one in made]
         nats_server.kill()
@@ -69,7 +77,9 @@ async def test_without_the_broker_shares_stay_and_a_wiped_one_is_filled_again(na
         nats_server.wipe()
         assert [one.share.partitions for one in made] == before
         nats_server.start()
-        await reached(lambda: settled(made), what="the same shares")
+        with converging() as took:
+            await reached(lambda: settled(made), what="the same shares")
+        converged(took.seconds)
         assert [one.share.partitions for one in made] == before
 
 
@@ -95,7 +105,7 @@ async def test_installations_with_names_of_their_own_do_not_meet(nats_server) ->
         assert one.share.partitions == two.share.partitions == ALL
 
 
-async def test_three_nodes_keep_the_leases_when_one_dies(nats_cluster) -> None:
+async def test_three_nodes_keep_the_leases_when_one_dies(nats_cluster, converged: Callable[[float], None]) -> None:
     async with members(nats_cluster.url, 2, replicas=3) as made:
         before = [one.share.partitions for one in made]
         for node in nats_cluster.nodes:
@@ -103,7 +113,9 @@ async def test_three_nodes_keep_the_leases_when_one_dies(nats_cluster) -> None:
             await asyncio.sleep(0.5)
             await reached(lambda: settled(made), what="both workers")
             node.start()
-            await reached(lambda: settled(made), what="both workers")
+            with converging() as took:
+                await reached(lambda: settled(made), what="both workers")
+            converged(took.seconds)
         assert [one.share.partitions for one in made] == before
 
 

@@ -6,12 +6,13 @@ import dataclasses
 from collections import Counter
 from pathlib import Path
 
+from faultkit.convergence import HANGS_AFTER_S, converging
 from graph.kinds import DeploymentPhase, FailoverMode, FailoverPolicy, ReleasePhase
 from graph.kinds.policy import PlacementPolicy
 from graph.stores.neo4j import Neo4jStore
 
 
-async def test_a_deployment_lives_and_ends_on_neo4j(edges, quick, neo4j_server, tmp_path: Path) -> None:
+async def test_a_deployment_lives_and_ends_on_neo4j(edges, quick, neo4j_server, tmp_path: Path, converged) -> None:
     neo4j_server.clear()
     settings = dataclasses.replace(quick, takeover_s=0.3)
     folder = tmp_path / "world"
@@ -26,10 +27,12 @@ async def test_a_deployment_lives_and_ends_on_neo4j(edges, quick, neo4j_server, 
         edge.deadline_s = 120.0
         await edge.until(lambda: any(one.phase is ReleasePhase.APPLYING for one in edge.releases(deployment.id)))
     async with bench_on_neo4j() as again:
-        again.deadline_s = 120.0
+        again.deadline_s = HANGS_AFTER_S
         again.cluster_ids, again.site_ids = edge.cluster_ids, edge.site_ids
-        await again.succeeded(operation)
-        await again.phase(deployment.id, DeploymentPhase.READY)
+        with converging() as took:
+            await again.succeeded(operation)
+            await again.phase(deployment.id, DeploymentPhase.READY)
+        converged(took.seconds)
         await again.succeeded((await again.scale(deployment.id, web=2)).operation)
         again.check_books()
         await again.succeeded((await again.terminate(deployment.id, delete=True)).operation)
@@ -58,7 +61,7 @@ async def test_what_is_lost_is_moved_on_neo4j_by_whoever_takes_over(edges, quick
         await edge.until(lambda: edge.deployment(deployment.id).displacement is not None, what="the loss")
         known = edge.deployment(deployment.id).displacement
     async with edge_on_neo4j() as again:
-        again.deadline_s = 120.0
+        again.deadline_s = HANGS_AFTER_S
         again.cluster_ids, again.site_ids, again.tenant_id = edge.cluster_ids, edge.site_ids, edge.tenant_id
         assert again.deployment(deployment.id).failover == failover
         assert again.deployment(deployment.id).displacement in (known, None)

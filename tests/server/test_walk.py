@@ -16,6 +16,7 @@ from typing import Any
 
 import neo4j
 
+from faultkit.convergence import converging
 from serverkit.process import ROOT, RunningServer
 
 CITIES = ("Vienna", "München", "Milano", "Brussels", "Zürich")
@@ -42,8 +43,11 @@ def told(server: RunningServer, *words: str) -> Any:
     return json.loads(cli(server, *words, "-o", "json"))
 
 
-def walk(server: RunningServer) -> None:
-    """The walk of the README against a server that has nothing yet, with a kill in the middle of a deployment."""
+def walk(server: RunningServer) -> float:
+    """The walk of the README against a server that has nothing yet, with a kill in the middle of a deployment.
+
+    Gives the seconds from when it was ready again until what had been begun was done.
+    """
     cli(server, "login", "--link", server.link)
     assert "852" in cli(server, *IMPORT, "--plan")
     assert cli(server, "get", "sites", "-o", "name").strip() == "", "a dry run changes nothing"
@@ -66,27 +70,31 @@ def walk(server: RunningServer) -> None:
     time.sleep(0.5)
     server.kill()
     server.start()
-    operations = told(server, "operation", "list")
-    assert len(operations) == 2, "what was acknowledged is still there"
-    cli(server, "operation", "wait", operations[0]["id"], "--timeout", "300s")
+    with converging() as took:
+        operations = told(server, "operation", "list")
+        assert len(operations) == 2, "what was acknowledged is still there"
+        cli(server, "operation", "wait", operations[0]["id"], "--timeout", "300s")
     assert {one["phase"] for one in told(server, "get", "deployments")} == {"READY"}
     releases = told(server, "get", "releases", "--limit", "0")
     assert len(releases) == 2 * 375 + 2 * len(plan["placements"])
     assert {one["phase"] for one in releases} == {"READY"}
+    return took.seconds
 
 
-def test_the_first_walk_survives_a_kill(start_server: Callable[..., RunningServer]) -> None:
-    walk(start_server())
+def test_the_first_walk_survives_a_kill(
+    start_server: Callable[..., RunningServer], converged: Callable[[float], None]
+) -> None:
+    converged(walk(start_server()))
 
 
 def test_the_first_walk_on_neo4j_shows_the_same_graph_in_cypher(
-    start_server: Callable[..., RunningServer], neo4j_server: Any, tmp_path: Path
+    start_server: Callable[..., RunningServer], neo4j_server: Any, tmp_path: Path, converged: Callable[[float], None]
 ) -> None:
     neo4j_server.clear()
     password = tmp_path / "password"
     password.write_text(neo4j_server.password)
     password.chmod(0o600)
-    walk(start_server("--store", neo4j_server.store, "--store-password-file", str(password)))
+    converged(walk(start_server("--store", neo4j_server.store, "--store-password-file", str(password))))
 
     async def counted() -> list[Any]:
         driver = neo4j.AsyncGraphDatabase.driver(neo4j_server.url, auth=(neo4j_server.user, neo4j_server.password))

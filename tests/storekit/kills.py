@@ -7,6 +7,7 @@ import random
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from faultkit.convergence import converging
 from graph.kinds import Region
 from graph.ledger import Ledger
 from graph.store import Store
@@ -31,6 +32,8 @@ class Toll:
     """Commits that a writer was told are durable."""
     revision: int = 0
     """Commits in the log at the end, told or not."""
+    converged_s: float = 0.0
+    """The longest from a kill until another could write: the store was open, and the lock its own."""
 
 
 async def kill_and_check(
@@ -51,7 +54,10 @@ async def kill_and_check(
         toll.kills += writing
         toll.rounds += 1
         store = place.handle()
-        await store.open()
+        with converging() as took:
+            await store.open()
+            await locked(store)
+        toll.converged_s = max(toll.converged_s, took.seconds)
         try:
             state = await checked(store, state, told)
             if toll.kills >= kills:
@@ -67,12 +73,17 @@ async def checked(store: Store, known: State, told: dict[str, int]) -> State:
 
     The lock is waited for first: a server may still be at work on what a writer had sent it before it was killed.
     """
-    async with store.begin() as transaction:
-        await transaction.head()
+    await locked(store)
     seen = set(known.live)
     state = await check_whole(store, known=known)
     await check_told(store, state, told, seen=seen)
     return state
+
+
+async def locked(store: Store) -> None:
+    """Returns once the writers' lock could be had."""
+    async with store.begin() as transaction:
+        await transaction.head()
 
 
 async def check_told(store: Store, state: State, told: dict[str, int], *, seen: Collection[str] = ()) -> None:

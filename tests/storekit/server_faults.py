@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from beds.neo4j.server import Neo4jServer
+from faultkit.convergence import converging
 from graph.ledger import Ledger, Request
 from graph.refusal import Refusal, Unavailable
 from graph.store import Store
@@ -56,8 +56,8 @@ class ServerToll:
     """Commits that were refused or left open while the server was away."""
     revision: int = 0
     """Commits in the log, acknowledged or not."""
-    slowest_s: float = 0.0
-    """From a server that answers again to the 30th commit."""
+    converged_s: float = 0.0
+    """The longest from a server that answers again to the 30th commit, by when all writers were heard again."""
 
 
 async def kill(server: Neo4jServer, sent: asyncio.Event, number: int) -> None:
@@ -173,9 +173,9 @@ async def faults_under_load(
                         writers.create_task(write(ledger, f"{number}-{which}-{writer}", stopped))
                 await more()
                 await FAULTS[fault](server, sent, number)
-                began = time.monotonic()
-                await more()
-                toll.slowest_s = max(toll.slowest_s, time.monotonic() - began)
+                with converging() as took:
+                    await more()
+                toll.converged_s = max(toll.converged_s, took.seconds)
                 stopped.set()
             toll.faults += 1
             state = await checked(store, state, told)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 import pytest
 
 from beds.parts import PartMissing, skip
+from faultkit.convergence import HANGS_AFTER_S, converging
 from graph.edit import Edit
 from graph.identifiers import new_id
 from graph.kinds import Region
@@ -141,7 +143,7 @@ async def test_a_restart_finds_what_was_answered_and_replays_an_idempotency_key(
 
 
 async def test_reads_go_on_and_commits_are_refused_while_the_store_is_away_and_accepted_when_it_is_back(
-    place: Place,
+    place: Place, converged: Callable[[float], None]
 ) -> None:
     async with Ledger(place.handle()).running() as ledger:
         kept = (await ledger.commit(lambda edit: edit.create(Region, name="before"), races.REQUEST)).value
@@ -155,13 +157,15 @@ async def test_reads_go_on_and_commits_are_refused_while_the_store_is_away_and_a
             assert ledger.view.get(kept.id) == kept
         finally:
             place.back()
-        async with asyncio.timeout(60):
-            while True:
-                try:
-                    await ledger.commit(lambda edit: edit.create(Region, name="after"), races.REQUEST)
-                    break
-                except Unavailable:
-                    await asyncio.sleep(0.1)
+        with converging() as took:
+            async with asyncio.timeout(HANGS_AFTER_S):
+                while True:
+                    try:
+                        await ledger.commit(lambda edit: edit.create(Region, name="after"), races.REQUEST)
+                        break
+                    except Unavailable:
+                        await asyncio.sleep(0.1)
+        converged(took.seconds)
         assert not ledger.stale
         assert ledger.view.find("Region", "while") is None
         await check_whole(ledger.store)
@@ -229,8 +233,11 @@ async def test_an_away_store_loses_nothing_that_was_accepted(place: Place) -> No
         await check_whole(store.inner)
 
 
-async def test_a_killed_writer_loses_nothing_that_it_was_told_and_leaves_nothing_half_done(place: Place) -> None:
+async def test_a_killed_writer_loses_nothing_that_it_was_told_and_leaves_nothing_half_done(
+    place: Place, converged: Callable[[float], None]
+) -> None:
     with killed_writers(place.url) as writers:
         toll = await kill_and_check(place, writers, kills=KILLS, random_=random.Random(1))
+    converged(toll.converged_s)
     assert toll.kills == KILLS
     assert toll.told > KILLS

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from faultkit.convergence import converging
 from server.cli.failures import Exit
 from serverkit.commands import LONGEST_S, Begun, CommandLine
 from serverkit.process import RunningServer
@@ -30,7 +31,7 @@ WALK = Path(__file__).resolve().parents[3] / "docs" / "examples" / "walk.yaml"
 
 
 def test_a_deployment_is_waited_for_and_watched_over_a_kill_of_the_server(
-    start_server: Callable[..., RunningServer], tmp_path: Path
+    start_server: Callable[..., RunningServer], tmp_path: Path, converged: Callable[[float], None]
 ) -> None:
     server = start_server()
     run = CommandLine(
@@ -47,7 +48,9 @@ def test_a_deployment_is_waited_for_and_watched_over_a_kill_of_the_server(
     assert server.kill() != 0
     time.sleep(0.5)
     server.start()
-    assert deploying.ended() == 0, deploying.out + deploying.err
+    with converging() as took:
+        assert deploying.ended() == 0, deploying.out + deploying.err
+    converged(took.seconds)
     assert "SUCCEEDED" in deploying.err
     assert run.json("get", "deployment", "hello")["phase"] == "READY"
     watching.until(lambda: watching.out.count("→ READY") + watching.out.count("phase READY") >= len(SITES))
