@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from graph.kinds import (
+    GIVEN_UP,
     Component,
     DependencyCondition,
     DependencyScope,
@@ -57,7 +58,12 @@ def blocked(reader: Reader, releases: Iterable[Release]) -> frozenset[str]:
     """The ids of those among releases, of whichever deployments, that wait for good."""
     waiting = [one for one in releases if _waits(one) or not stays(one)]
     found: frozenset[str] = frozenset()
-    for deployment_id in sorted({one.deployment_id for one in waiting}):
+    deployment_ids = {one.deployment_id for one in waiting}
+    if len(deployment_ids) > 1:
+        # A drain has many, at many sites each, and of hardly any was something given up.
+        given_up = (one for phase in GIVEN_UP for one in each(reader, Release, "phase", phase.name))
+        deployment_ids &= {one.deployment_id for one in given_up}
+    for deployment_id in sorted(deployment_ids):
         found |= blocked_of(reader, each(reader, Release, "deployment_id", deployment_id))
     return found & {one.id for one in waiting}
 

@@ -20,6 +20,7 @@ from graph.kinds import (
     ReleaseStanding,
 )
 from lifecycle.blocked import blocked, blocked_of
+from lifecyclekit.counted import Counted
 from lifecyclekit.graphs import deployed
 from tests.placement.placement_graphs import Builder
 
@@ -106,6 +107,21 @@ def test_who_waits_for_good(
     waits_for: dict[str, list[Dependency]], releases: dict[str, dict[str, Any]], found: set[str]
 ) -> None:
     assert found_of(waits_for, releases) == found
+
+
+def test_of_many_deployments_only_those_are_looked_at_of_which_something_was_given_up() -> None:
+    build = Builder()
+    here, there = build.site(), build.site()
+    component = build.component()
+    old, new = [], []
+    for number in range(3):
+        one = deployed(build, name=f"d{number}")
+        old.append(build.release(component, here, {}, deployment_id=one.id, **OLD))
+        new.append(build.release(component, there, {}, deployment_id=one.id, generation=2))
+    reader = Counted(build.view)
+    assert (blocked(reader, old), reader.read) == (frozenset(), 0)
+    build.change(new[0], phase=P.QUARANTINED)
+    assert blocked(build.view, old) == {old[0].id}
 
 
 @pytest.mark.parametrize(("single", "found"), [(True, {"b@1"}), (False, set())])
