@@ -44,6 +44,8 @@ from lifecycle.wishes import Adjustment, Wish
 
 MAX_PLANS = 100
 """Plans that are kept of one tenant, or of those that belong to none."""
+ENDED_KEPT_MS = 24 * 3_600_000
+"""How long a plan is kept when it has expired, so that whoever comes late is told that: milliseconds."""
 EXPIRED_A_COMMIT = 256
 GOING = (PlanOutcome.PLACES, PlanOutcome.MOVES)
 """What is done when a plan is applied."""
@@ -112,7 +114,8 @@ def seen_plan(reader: Reader, plan_id: str, *, path: str = "input.id") -> Plan:
 
 
 def keep_plan(edit: Edit, new: NewPlan, *, allowed: Allowed) -> Plan:
-    """Files the steps and makes the plan; expired ones of the same owner make room for one that somebody asks for.
+    """Files the steps and makes the plan; where there are too many, expired ones of the same owner make room for one
+    that somebody asks for.
 
     Raises LimitExceeded, and what `allowed` raises.
     """
@@ -146,18 +149,16 @@ def keep_plan(edit: Edit, new: NewPlan, *, allowed: Allowed) -> Plan:
 
 def _make_room(edit: Edit, tenant_id: str | None) -> None:
     owned = () if tenant_id is None else ("tenant_id", tenant_id)
-    kept = 0
-    for one in list(each(edit, Plan, *owned)):
-        if one.tenant_id != tenant_id or one.kind is PlanKind.FAILOVER:
-            continue
-        if one.expires_at <= edit.at:
-            edit.delete(one)
-        else:
-            kept += 1
-    if kept >= MAX_PLANS:
+    theirs = [
+        one for one in each(edit, Plan, *owned) if one.tenant_id == tenant_id and one.kind is not PlanKind.FAILOVER
+    ]
+    ended = sorted((one for one in theirs if one.expires_at <= edit.at), key=lambda one: one.expires_at)
+    if len(theirs) - len(ended) >= MAX_PLANS:
         raise LimitExceeded(
             f"{MAX_PLANS} plans are kept already", remedy="delete one, or wait until one expires", path="input"
         )
+    for one in ended[: max(len(theirs) + 1 - MAX_PLANS, 0)]:
+        edit.delete(one)
 
 
 def apply_plan(
@@ -215,9 +216,14 @@ def delete_plan(
     return plan
 
 
+def is_over(plan: Plan, *, at: int) -> bool:
+    """Whether a plan had expired ENDED_KEPT_MS before `at` (UTC ms), so that it is no longer kept."""
+    return plan.expires_at + ENDED_KEPT_MS <= at
+
+
 def drop_expired_plans(edit: Edit, *, now: int) -> list[str]:
-    """Deletes plans that had expired at `now` (UTC ms), EXPIRED_A_COMMIT or what a commit takes at most; gives their ids."""
-    expired = [one for one in each(edit, Plan) if one.expires_at <= min(now, edit.at)][:EXPIRED_A_COMMIT]
+    """Deletes plans that were over at `now` (UTC ms), EXPIRED_A_COMMIT or what a commit takes at most; gives their ids."""
+    expired = [one for one in each(edit, Plan) if is_over(one, at=min(now, edit.at))][:EXPIRED_A_COMMIT]
     expired = next(portions(expired, weight=weight_of_change), [])
     for one in expired:
         edit.delete(one)

@@ -1,4 +1,4 @@
-"""The sweep of plans: those that have expired go, and with them what is filed under them.
+"""The sweep of plans: those that expired a day ago go, and with them what is filed under them.
 
 Bounded each time. What is filed under a plan is dropped after the plan is: should this process end in between, a later
 round finds the steps whose plan is gone. A plan that was made a moment ago by another process may not be in this process's
@@ -16,7 +16,7 @@ from graph.ledger import Ledger
 from graph.refusal import Refusal, Unavailable
 from graph.store import StoreProblem
 from graph.view import each, get_as
-from lifecycle.plans_kept import drop_expired_plans
+from lifecycle.plans_kept import drop_expired_plans, is_over
 from lifecycle.plans_steps import COLLECTION
 from lifecycle.requests import own_request
 
@@ -30,7 +30,7 @@ _TIME_CHARACTERS = 10
 
 
 class PlanSweep:
-    """Drops expired plans. A worker of the lifecycle."""
+    """Drops plans that expired a day ago. A worker of the lifecycle."""
 
     def __init__(self, ledger: Ledger, *, clock: Clock) -> None:
         self._ledger = ledger
@@ -53,7 +53,7 @@ class PlanSweep:
         """One round; says how many plans were dropped. Raises StoreProblem or Unavailable."""
         now = self._ledger.now_ms()
         dropped: list[str] = []
-        if any(one.expires_at <= now for one in each(self._ledger.view, Plan)):
+        if any(is_over(one, at=now) for one in each(self._ledger.view, Plan)):
             committed = await self._ledger.commit(
                 lambda edit: drop_expired_plans(edit, now=now), own_request("lifecycle.expire")
             )

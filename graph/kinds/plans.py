@@ -39,7 +39,7 @@ class PlanStatus(enum.Enum):
     OPEN = "OPEN"
     """It can be applied until it expires."""
     APPLIED = "APPLIED"
-    """It was applied; it is kept until it expires."""
+    """It was applied; it is kept until a day after it expires."""
 
 
 class PlanCost(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -23,7 +23,7 @@ from graph.values import Health, HealthStatus
 from graph.view import each
 from lifecycle import plans_kept
 from lifecycle.plans import DEFAULT_LASTS_S, Wanted
-from lifecycle.plans_kept import Applied, PlanOutdated
+from lifecycle.plans_kept import ENDED_KEPT_MS, Applied, PlanOutdated
 from lifecycle.plans_rebalance import Rebalancing
 from lifecycle.plans_steps import COLLECTION, PlanOutcome
 from lifecycle.plans_sweep import PlanSweep, made_at_ms
@@ -418,15 +418,36 @@ async def test_plans_expire_and_are_swept(tmp_path: Path) -> None:
         assert await sweep.once() == 0
         hands.at_ms = short.expires_at
         assert await reasons(edge, short) == [("EXPIRED", "it has expired")]
+        hands.at_ms = short.expires_at + ENDED_KEPT_MS - 1
+        assert await sweep.once() == 0
+        assert await reasons(edge, short) == [("EXPIRED", "it has expired")], "a day after it expired"
+        hands.at_ms += 1
         assert await sweep.once() == 1
         assert list(edge.view.ids("Plan")) == [long.id]
         assert await edge.ledger.store.subjects(COLLECTION) == [long.id]
         assert await sweep.once() == 0
         with pytest.raises(NotFound):
             await applied(edge, short)
-        hands.at_ms = long.expires_at + 1
-        third = await kept(edge, wish=edge.wish("c", policy=ONE))
-        assert list(edge.view.ids("Plan")) == [third.id], "what has expired makes room by itself"
+
+
+async def test_what_has_expired_makes_room_where_there_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans_kept, "MAX_PLANS", 3)
+    hands = Hands()
+    async with timed(tmp_path, hands) as edge:
+        await world(edge)
+        later = await kept(edge, wish=edge.wish("a", policy=ONE), lasts_s=120)
+        sooner = await kept(edge, wish=edge.wish("b", policy=ONE), lasts_s=60)
+        hands.at_ms = later.expires_at
+        made = [await kept(edge, wish=edge.wish("c", policy=ONE))]
+        assert list(edge.view.ids("Plan")) == [later.id, sooner.id, made[0].id], "there is room for all"
+        made.append(await kept(edge, wish=edge.wish("d", policy=ONE)))
+        assert list(edge.view.ids("Plan")) == [later.id, *(one.id for one in made)], "what expired first goes first"
+        made.append(await kept(edge, wish=edge.wish("e", policy=ONE)))
+        assert list(edge.view.ids("Plan")) == [one.id for one in made]
+        with pytest.raises(LimitExceeded):
+            await kept(edge, wish=edge.wish("f", policy=ONE))
 
 
 async def test_a_plan_expires_by_the_graphs_time_when_the_clock_was_set_back(tmp_path: Path) -> None:
@@ -437,7 +458,7 @@ async def test_a_plan_expires_by_the_graphs_time_when_the_clock_was_set_back(tmp
         await kept(edge, wish=edge.wish("a", policy=ONE), lasts_s=60)
         hands.at_ms -= 3_600_000
         assert await sweep.once() == 0
-        hands.passed_s += 130.0  # at half the rate, until the clock is where the graph is
+        hands.passed_s += 130.0 + 2 * ENDED_KEPT_MS / 1_000  # at half the rate, until the clock is where the graph is
         with broken.by_the_machines_clock():
             assert await sweep.once() == 0, "the control: it is an hour until then by the machine's clock"
         assert await sweep.once() == 1
@@ -455,7 +476,7 @@ async def test_the_sweep_is_bounded_and_finds_what_was_left_over(
         await edge.change(lambda edit: edit.delete(edit.get(made[0].id)))
         await sweep.once()
         assert made[0].id in await edge.ledger.store.subjects(COLLECTION), "it may be another process's, just made"
-        hands.at_ms += 2 * 3_600_000
+        hands.at_ms += 2 * 3_600_000 + ENDED_KEPT_MS
         assert await sweep.once() == 2
         assert await edge.ledger.store.subjects(COLLECTION) == []
 
