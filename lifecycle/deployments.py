@@ -132,22 +132,7 @@ def deploy(
         wait=wait,
         labels=wish.labels,
     )
-    deployment = edit.create(
-        Deployment,
-        tenant_id=wish.tenant_id,
-        name=wish.name,
-        display_name=wish.display_name,
-        labels=wish.labels,
-        app_version_id=version.id,
-        policy=wish.policy,
-        replicas=wish.replicas,
-        profile_id=wish.profile_id,
-        overrides=wish.overrides,
-        drift_policy=wish.drift_policy,
-        failover=wish.failover,
-        requires_approval=wish.requires_approval,
-        outcomes_from=1,
-    )
+    deployment = create_deployment(edit, wish)
     if is_gated(edit, deployment):
         return _propose(
             edit,
@@ -160,6 +145,30 @@ def deploy(
             authors=[author],
         )
     return begin(edit, deployment, chosen, components, kind=OperationKind.DEPLOY, author=author)
+
+
+def create_deployment(edit: Edit, wish: Wish, *, path: str = "input") -> Deployment:
+    """The deployment that a wish asks for, new in the graph, with nothing of it begun.
+
+    Raises NotFound, AlreadyExists, InvalidInput or LimitExceeded that name the field below `path`.
+    """
+    return edit.create(
+        Deployment,
+        path=path,
+        tenant_id=wish.tenant_id,
+        name=wish.name,
+        display_name=wish.display_name,
+        labels=wish.labels,
+        app_version_id=wish.app_version_id,
+        policy=wish.policy,
+        replicas=wish.replicas,
+        profile_id=wish.profile_id,
+        overrides=wish.overrides,
+        drift_policy=wish.drift_policy,
+        failover=wish.failover,
+        requires_approval=wish.requires_approval,
+        outcomes_from=1,
+    )
 
 
 def update_deployment(

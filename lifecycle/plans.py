@@ -102,7 +102,8 @@ class Plans:
     ) -> Committed[Plan]:
         """Makes a plan and keeps it until it expires.
 
-        Raises NotFound, InvalidInput, InvalidState, LimitExceeded, what `allowed` raises, or what the ledger raises.
+        Raises NotFound, AlreadyExists, InvalidInput, InvalidState, LimitExceeded, what `allowed` raises, or what the
+        ledger raises.
         """
 
         async def attempt() -> Callable[[Edit], Plan]:
@@ -257,10 +258,6 @@ class Plans:
     ) -> NewPlan:
         reader = visible(self._ledger.view)
         replaced = get_as(reader, Deployment, wanted.replaces)
-        if replaced is not None and replaced.tenant_id != wish.tenant_id:
-            raise InvalidInput(
-                "a deployment is replaced within its tenant", remedy="name one of it", path="input.replaces"
-            )
         # Read before it is decided: what changes meanwhile is found to have changed when the plan is applied.
         rests_on = _rests_on(self._ledger.view, reader, wish, replaced)
         chosen = await self._dry_runs.deployment(

@@ -12,14 +12,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from drivers.registry import DriverRegistry
+from graph.edit import Edit
 from graph.kinds.policy import MAX_WEIGHT
 from graph.kinds.what_if import Change
 from graph.ledger import Ledger
-from graph.refusal import InvalidInput
-from graph.view import Reader
+from graph.refusal import AlreadyExists, InvalidInput
+from graph.view import Reader, View
 from lifecycle.components import components_of
 from lifecycle.decisions import Decisions, choose_for_wish
-from lifecycle.deployments import Chosen, Visible
+from lifecycle.deployments import Chosen, Visible, create_deployment
 from lifecycle.placing import Filing
 from lifecycle.plans_drain import drain_plan, drain_target
 from lifecycle.plans_moving import MAX_STEPS, MovePlan
@@ -80,11 +81,15 @@ class DryRuns:
         """Where a wish would run and why.
 
         `replaces`: a deployment whose place it would take. `bound`: as in `Placing.choose`.
-        Raises NotFound, InvalidInput or InvalidState.
+        Raises NotFound, AlreadyExists, InvalidInput, LimitExceeded or InvalidState.
         """
         reader = visible(self._ledger.view)
-        if replaces is not None:
-            seen_deployment(reader, replaces, path=replaces_path)
+        if replaces is None:
+            _check_new(self._ledger.view, wish, path=path)
+        elif seen_deployment(reader, replaces, path=replaces_path).tenant_id != wish.tenant_id:
+            raise InvalidInput(
+                "a deployment is replaced within its tenant", remedy="name one of it", path=replaces_path
+            )
         if not changes:
             chosen = await self._decisions.for_wish(
                 reader, wish, excluding=replaces, filing=Filing.NONE, bound=bound, path=path
@@ -150,6 +155,15 @@ class DryRuns:
             changes, lambda graph: rebalance_plan(graph, wanted, path=path), visible=visible, path=changes_path
         )
         return dataclasses.replace(plan, changes=tuple(changes))
+
+
+def _check_new(view: View, wish: Wish, *, path: str) -> None:
+    """Raises what deploying it would raise of its tenant, names and labels."""
+    try:
+        create_deployment(Edit(view, at=view.at), wish, path=path)
+    except AlreadyExists as taken:
+        taken.remedy = "choose another name, or give the deployment that it would replace"
+        raise
 
 
 def _check_values(reader: Reader, wish: Wish, chosen: Chosen, *, path: str) -> None:

@@ -30,7 +30,7 @@ from graph.kinds import (
 )
 from graph.kinds.policy import PlacementPolicy
 from graph.kinds.what_if import Change
-from graph.refusal import CapacityGone, InvalidState, LimitExceeded, NotFound, Refusal
+from graph.refusal import AlreadyExists, CapacityGone, InvalidState, LimitExceeded, NotFound, Refusal
 from graph.view import Reader, each, get_as
 from lifecycle.deployments import Chosen, Visible, deploy, update_deployment
 from lifecycle.drain import is_movable, move_deployment, start_drain
@@ -195,7 +195,14 @@ def apply_plan(
                 remedy="nothing was done; ask again",
                 path="input.id",
             )
-    applied = _apply(edit, plan, doing, visible=visible, author=author)
+    try:
+        applied = _apply(edit, plan, doing, visible=visible, author=author)
+    except Refusal as refusal:
+        # What is wrong is in the plan: nothing else was given.
+        refusal.path = "input.id"
+        if isinstance(refusal, AlreadyExists):
+            refusal.remedy = "plan it anew, under another name or in the place of the one that exists"
+        raise
     after = edit.replace(
         plan,
         status=PlanStatus.APPLIED,

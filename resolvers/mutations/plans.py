@@ -227,7 +227,7 @@ def plan_mutations() -> dict[str, Member]:
     )
     deleted = {"deleted_ids": ("list[ID]", strawberry.field(description="What was deleted."))}
     payload_type("DeletePlanPayload", deleted, description="What was deleted.")
-    result_union("CreatePlanResult", "CreatePlanPayload", ("InvalidState",))
+    result_union("CreatePlanResult", "CreatePlanPayload", ("AlreadyExists", "InvalidState"))
     result_union("ApplyPlanResult", "ApplyPlanPayload", ERRORS)
     result_union("DeletePlanResult", "DeletePlanPayload", ("InUse", "Conflict", "InvalidState"))
     # A plan to drain takes the right to change infrastructure instead; what it takes is asked for each plan.

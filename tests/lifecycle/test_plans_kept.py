@@ -296,8 +296,12 @@ async def test_a_name_that_is_taken_meanwhile_is_told_as_that(edge: Edge) -> Non
     await world(edge)
     plan = await kept(edge, wish=edge.wish("shop", policy=ONE))
     await edge.deploy("shop", policy=ONE)
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadyExists) as refusal:
         await applied(edge, plan)
+    assert (refusal.value.path, refusal.value.remedy) == (
+        "input.id",
+        "plan it anew, under another name or in the place of the one that exists",
+    )
 
 
 async def test_applying_again_under_the_same_key_answers_the_same(edge: Edge) -> None:

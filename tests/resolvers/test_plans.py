@@ -301,7 +301,11 @@ async def test_a_developer_keeps_and_applies_a_plan(world: tuple[Application, Wo
     theirs = (await data(application, audit, viewer=here.viewers["b", Role.TENANT_ADMIN]))["auditLog"]["nodes"]
     assert viewer.id not in {one["author"]["id"] for one in theirs}
     terminate = """mutation($id: ID!) { terminateDeployment(input: {id: $id, delete: true}) { __typename } }"""
-    await data(application, terminate, {"id": begun["deployments"][0]["id"]})
+    gone = begun["deployments"][0]["id"]
+    await data(application, terminate, {"id": gone})
+    async with asyncio.timeout(60):
+        while application.ledger.view.get(gone) is not None:
+            await asyncio.sleep(0.05)
     await deleted(application, plan["id"])
     await priced(application, here, 0.0)
 
@@ -406,6 +410,50 @@ async def test_a_drain_of_what_all_share_is_kept_for_operators(world: tuple[Appl
         seen = await data(application, "{ plans { nodes { id } } }", viewer=member)
         assert plan["id"] not in {one["id"] for one in seen["plans"]["nodes"]}
     await deleted(application, plan["id"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "field"),
+    [
+        ({"name": ""}, "INVALID_INPUT", "name"),
+        ({"name": "n" * 300}, "INVALID_INPUT", "name"),
+        ({"name": f"{MARKERS['a']}-deployment"}, "ALREADY_EXISTS", "name"),
+        ({"labels": [{"key": "!", "value": "x"}]}, "INVALID_INPUT", "labels[0].key"),
+        ({"tenantId": "tenant_none", "policy": {"maxSites": 1}}, "NOT_FOUND", "tenantId"),
+    ],
+)
+async def test_a_deployment_that_could_not_be_made_is_not_planned(
+    world: tuple[Application, World], wrong: dict[str, Any], code: str, field: str
+) -> None:
+    application, here = world
+    deploy = "mutation($input: DeployInput!) { deploy(input: $input) { ... on Error { code path } } }"
+    wish = anywhere(application, here, "a") | wrong
+    supposing = {"whatIf": [{"demand": {"factor": 2}}]}
+    told = (await data(application, deploy, {"input": wish}))["deploy"]
+    assert (told.get("code"), told.get("path")) == (code, f"input.{field}")
+    for more in ({}, supposing):
+        problem = await refusal(application, DEPLOYMENT, {"input": wish, **more}, SYSTEM)
+        assert (problem.code, problem.extensions["argument"]) == (code, f"input.{field}")
+        answer = (await data(application, CREATE, {"input": {"deployment": wish, **more}}))["createPlan"]
+        assert (answer.get("code"), answer.get("path")) == (code, f"input.deployment.{field}"), answer
+
+
+async def test_a_name_that_is_taken_can_be_planned_in_the_place_of_what_has_it(
+    world: tuple[Application, World],
+) -> None:
+    application, here = world
+    taken = {"input": wish_of(application, here, "a")}
+    problem = await refusal(application, DEPLOYMENT, taken, SYSTEM)
+    assert (problem.code, problem.remedy) == (
+        "ALREADY_EXISTS",
+        "choose another name, or give the deployment that it would replace",
+    )
+    text = """query($input: DeployInput!, $replaced: ID!) {
+      planDeployment(input: $input, deployment: $replaced) { feasible } }"""
+    [own], [theirs] = here.ids["a"]["Deployment"], here.ids["b"]["Deployment"]
+    assert (await data(application, text, {**taken, "replaced": own}))["planDeployment"]["feasible"]
+    problem = await refusal(application, text, {**taken, "replaced": theirs}, SYSTEM)
+    assert (problem.code, problem.extensions["argument"]) == ("INVALID_INPUT", "deployment")
 
 
 async def test_a_wrong_plan_is_named(world: tuple[Application, World]) -> None:

@@ -48,9 +48,10 @@ def plans(application: Application, world: World) -> Iterator[dict[str, Any]]:
     """Plans of both tenants: on shared and own sites, that fit and that do not, anew and in a deployment's place."""
     for tenant in "ab":
         for replicas in (1, 30, 159, 500):
-            yield {"input": wish_of(application, world, tenant, replicas=replicas)}
-            yield {"input": wish_of(application, world, tenant, replicas=replicas, own_site=True, everywhere=True)}
-        anywhere = wish_of(application, world, tenant)
+            yield {"input": wish_of(application, world, tenant, name="planned", replicas=replicas)}
+            own = wish_of(application, world, tenant, name="own", replicas=replicas, own_site=True, everywhere=True)
+            yield {"input": own}
+        anywhere = wish_of(application, world, tenant, name="planned")
         yield {"input": anywhere | {"policy": {"everywhere": True}}}
         yield {"input": anywhere | {"policy": {"minSites": 5}}}
         for site in (world.shared_site, world.ids[tenant]["Site"][0]):

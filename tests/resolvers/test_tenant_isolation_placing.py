@@ -59,7 +59,11 @@ async def scale(application: Application, made: World, tenant: str, count: int) 
 async def all_that_is_told(application: Application, made: World, tenant: str, role: Role) -> list[Any]:
     """Plans that fit and one that does not, and what is free."""
     viewer = made.viewers[tenant, role]
-    plans = [wish_of(application, made, tenant, replicas=one) for one in (1, 80, 159)] if role in WRITERS else []
+    plans = (
+        [wish_of(application, made, tenant, name="planned", replicas=one) for one in (1, 80, 159)]
+        if role in WRITERS
+        else []
+    )
     asked = [await data(application, PLAN, {"input": one}, viewer=viewer) for one in plans]
     return [*asked, await data(application, FREE, {"site": made.shared_site}, viewer=viewer)]
 
@@ -76,7 +80,7 @@ async def test_what_others_use_changes_nothing_that_a_tenant_is_told(
     world: tuple[Application, World], tenant: str
 ) -> None:
     application, made = world
-    too_much = {"input": wish_of(application, made, tenant, replicas=159)}
+    too_much = {"input": wish_of(application, made, tenant, name="planned", replicas=159)}
     before = {role: await all_that_is_told(application, made, tenant, role) for role in Role}
     exact = shortage(await data(application, PLAN, too_much))
     await scale(application, made, OTHER[tenant], 9)
@@ -164,7 +168,7 @@ async def test_who_reads_all_workloads_gets_one_true_figure_everywhere(world: tu
     application, made = world
     await scale(application, made, "b", 9)
     try:
-        plan = await data(application, PLAN, {"input": wish_of(application, made, "a", replicas=159)})
+        plan = await data(application, PLAN, {"input": wish_of(application, made, "a", name="planned", replicas=159)})
         site = (await data(application, FREE, {"site": made.shared_site}))["site"]
         assert shortage(plan)["have"] == "15000"
         assert site["resources"]["free"]["cpuMillicores"] == 15000
