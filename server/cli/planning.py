@@ -92,6 +92,7 @@ def plan(
     wish: WishFlags,
     kept: Annotated[str | None, typer.Argument(help="With `plan apply`: the kept plan's id.", metavar="PLAN")] = None,
     *,
+    name: Annotated[str | None, typer.Option("--name", help="The deployment's name; the app's when not given.")] = None,
     where: PlacementFlags,
     what: ValueFlags,
     replace: Annotated[
@@ -104,6 +105,8 @@ def plan(
     timeout: TimeoutOption = DEFAULT_TIMEOUT,
 ) -> None:
     """Say where an app would run, and why not elsewhere; or what a drain or a rebalance would move. Nothing is changed.
+
+    A deployment that is there already is planned anew with --replace, and another of its app with --name.
 
     Flags such as --lose and --price suppose something of the network first. With --save the plan is kept;
     `edgeatlas plan apply PLAN` does it, unless too much has changed. See what is kept with `edgeatlas get plans`.
@@ -132,7 +135,7 @@ def plan(
     elif moves.rebalance:
         feasible = _moves(api, "rebalance", _rebalancing(api, wish, moves), changes, keep)
     else:
-        feasible = _deployment(api, wish, where, what, replace, changes, keep)
+        feasible = _deployment(api, wish, where, what, changes, keep, name=name, replace=replace)
     if not feasible:
         raise typer.Exit(int(Exit.REFUSED))
 
@@ -142,11 +145,13 @@ def _deployment(
     wish: WishFlags,
     where: PlacementFlags,
     what: ValueFlags,
-    replace: str | None,
     changes: list[Json],
     keep: KeepFlags,
+    *,
+    name: str | None,
+    replace: str | None,
 ) -> bool:
-    values, version = wished_of(api, wish, where)
+    values, version = wished_of(api, wish, where, name=name)
     put_values(api, what, values, version=version, before=[])
     named = deployment_text(replace, None, tenant=wish.tenant) if replace else None
     instead = find(api, KINDS["Deployment"], named)["id"] if named else None

@@ -144,13 +144,20 @@ def test_a_rebalance_with_a_lost_site_is_a_failover(cli: CommandLine, planned: s
 
 
 def test_a_deployment_is_kept_and_begun_later(cli: CommandLine) -> None:
-    kept = cli.json("plan", "hello/1.0", "--max-sites", "1", "--near", "Lyon:5ms", "--save")
+    asked = ("plan", "hello/1.0", "--max-sites", "1", "--near", "Lyon:5ms")
+    kept = cli.json(*asked, "--name", "kept", "--save")
     [site] = [one["site"]["name"] for one in kept["steps"]["nodes"][0]["decision"]["placements"]]
     begun = cli.json("plan", "apply", f"plan/{kept['id']}", "--wait")
     [deployment] = begun["deployments"]
     assert site_of(cli, deployment["name"]) == site
     described = cli.json("describe", "plan", kept["id"])
     assert described["status"] == "APPLIED"
+    assert deployment["name"] == "kept"
     shown = cli("plan", "hello/1.0", "--save").stdout
     assert "SITE" in shown
+    for more in ((), ("--save",)):
+        refused = " ".join(cli(*asked, "--name", "kept", *more, code=int(Exit.REFUSED)).stderr.split())
+        assert "named 'kept'" in refused
+        assert "choose another name, or give the deployment that it would replace" in refused
+        assert cli(*asked, "--replace", "kept", *more, "-o", "name").stdout == f"site/{site}\n"
     cli("terminate", deployment["name"], "--delete", "--yes", "--wait")
