@@ -13,11 +13,12 @@ from typing import TypeVar
 
 from drivers.registry import DriverRegistry
 from graph.edit import Edit
+from graph.kinds import Tenant
 from graph.kinds.policy import MAX_WEIGHT
 from graph.kinds.what_if import Change
 from graph.ledger import Ledger
-from graph.refusal import AlreadyExists, InvalidInput
-from graph.view import Reader, View
+from graph.refusal import AlreadyExists, InvalidInput, NotFound
+from graph.view import Reader, View, get_as
 from lifecycle.components import components_of
 from lifecycle.decisions import Decisions, choose_for_wish
 from lifecycle.deployments import Chosen, Visible, create_deployment
@@ -145,6 +146,8 @@ class DryRuns:
         Raises NotFound, InvalidInput or LimitExceeded.
         """
         _check_page(wanted.first, path=path)
+        if get_as(self._ledger.view, Tenant, wanted.tenant_id) is None:
+            raise NotFound("Tenant", wanted.tenant_id, path=f"{path}.tenantId")
         if wanted.move_penalty is not None and not 0 <= wanted.move_penalty <= MAX_WEIGHT:
             raise InvalidInput(
                 f"a move costs 0 to {MAX_WEIGHT:,.0f}", remedy="give a smaller number", path=f"{path}.movePenalty"

@@ -209,6 +209,15 @@ async def test_a_rebalance_is_of_one_tenants_deployments(world: tuple[Applicatio
         assert (problem.code, problem.extensions["argument"]) == ("NOT_FOUND", "input.deploymentIds[0]")
 
 
+async def test_a_rebalance_of_a_tenant_that_there_is_not_is_refused(world: tuple[Application, World]) -> None:
+    application, _ = world
+    nobodys = {"tenantId": "tenant_none"}
+    problem = await refusal(application, REBALANCE, {"input": nobodys}, SYSTEM)
+    assert (problem.code, problem.extensions["argument"]) == ("NOT_FOUND", "input.tenantId")
+    answer = (await data(application, CREATE, {"input": {"rebalance": nobodys}}))["createPlan"]
+    assert (answer.get("code"), answer.get("path")) == ("NOT_FOUND", "input.rebalance.tenantId")
+
+
 async def test_costs_that_follow_from_others_use_are_told_in_steps(world: tuple[Application, World]) -> None:
     application, here = world
     given = {"input": {"tenantId": here.tenants["a"]}}
