@@ -203,6 +203,12 @@ class Plans:
                 remedy="give one of them",
                 path="input",
             )
+        if wanted.replaces is not None and wanted.wish is None:
+            raise InvalidInput(
+                "only a deployment takes another's place",
+                remedy="leave it out, or give the deployment that is to replace it",
+                path="input.replaces",
+            )
         if not LEAST_LASTS_S <= wanted.lasts_s <= MOST_LASTS_S:
             raise InvalidInput(
                 f"a plan lasts {LEAST_LASTS_S} s to {MOST_LASTS_S} s, not {wanted.lasts_s}",

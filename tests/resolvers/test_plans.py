@@ -479,6 +479,12 @@ async def test_a_wrong_plan_is_named(world: tuple[Application, World]) -> None:
             "INVALID_INPUT",
             "input.replaces",
         ),
+        ({"drain": {"id": here.shared_site}, "replaces": "no"}, "INVALID_INPUT", "input.replaces"),
+        (
+            {"rebalance": {"tenantId": here.tenants["a"]}, "replaces": here.ids["a"]["Deployment"][0]},
+            "INVALID_INPUT",
+            "input.replaces",
+        ),
         ({"drain": {"id": "no"}}, "NOT_FOUND", "input.drain.id"),
         ({"drain": {"id": here.shared_site}, "whatIf": [{}]}, "INVALID_INPUT", "input.whatIf[0]"),
         ({"rebalance": {"tenantId": here.tenants["a"], "labels": "=="}}, "INVALID_INPUT", "input.rebalance.labels"),
