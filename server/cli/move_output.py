@@ -12,6 +12,8 @@ STEP = (
     "outcome name moves why before { id name } after { id name } deployment { id name } "
     f"costBefore {{ {COST} }} costAfter {{ {COST} }}"
 )
+RUNS = "feasible objective { tiers { cost } } placements { site { id name } components { replicas component { id name } } }"
+"""What of a step's decision says which replicas would run where, and what that costs."""
 MOVES = (
     f"kind revision feasible moves stuck costBefore {{ {COST} }} costAfter {{ {COST} }} "
     f"steps {{ totalCount pageInfo {{ hasNextPage endCursor }} nodes {{ {STEP} }} }}"
@@ -30,20 +32,25 @@ def print_moves(plan: Json) -> None:
     told = f": {moving} of {len(steps)} deployments would move, in moves: {moves}; {stuck} cannot go"
     out.print(Text.assemble(verdict, told, f"; at revision {plan['revision']}"), soft_wrap=True)
     if steps:
-        costs = any(one["costAfter"] for one in steps)
-        table = plain_table(
-            ["DEPLOYMENT", "OUTCOME", "FROM", "TO", "MOVES", *(["COST NOW", "COST THEN"] if costs else []), "WHY"]
-        )
+        now = any(one["costBefore"] for one in steps)
+        then = any(_cost_then(one) for one in steps)
+        runs = any((one.get("decision") or {}).get("placements") for one in steps)
+        titles = ["DEPLOYMENT", "OUTCOME", "FROM", "TO", *(["RUNS THERE"] if runs else []), "MOVES"]
+        titles += [*(["COST NOW"] if now else []), *(["COST THEN"] if then else []), "WHY"]
+        table = plain_table(titles)
         for one in steps:
             before, after = _names(one["before"]), _names(one["after"])
             left, come = [x for x in before if x not in after], [x for x in after if x not in before]
+            to = come or (after if one["outcome"] == "MOVES" else [])
             table.add_row(
                 Text(cell(one["name"]), style="bold"),
                 Text(one["outcome"], style=_STYLES.get(one["outcome"], "")),
                 Text(cell(", ".join(left or before))),
-                Text(cell(", ".join(come or (after if one["outcome"] == "MOVES" else [])))),
+                Text(cell(", ".join(to))),
+                *([Text(cell(_runs(one["decision"], to)))] if runs else []),
                 str(one["moves"]),
-                *([_cost(one["costBefore"]), _cost(one["costAfter"])] if costs else []),
+                *([_cost(one["costBefore"])] if now else []),
+                *([_cost_then(one)] if then else []),
                 Text(cell(one["why"] or "")),
             )
         out.print()
@@ -63,6 +70,24 @@ def print_reasons(reasons: list[Json]) -> None:
 
 def _names(sites: list[Json]) -> list[str]:
     return [str(one["name"]) for one in sites]
+
+
+def _runs(decision: Json | None, sites: list[str]) -> str:
+    """`web×2, api×1`: the replicas at a site; of several sites `Graz: web×2; Linz: web×1`."""
+    told = {
+        one["site"]["name"]: ", ".join(f"{each['component']['name']}×{each['replicas']}" for each in one["components"])
+        for one in (decision or {}).get("placements", [])
+        if one["site"] is not None and one["site"]["name"] in sites
+    }
+    return "; ".join(told.values() if len(sites) == 1 else (f"{site}: {runs}" for site, runs in told.items()))
+
+
+def _cost_then(step: Json) -> str:
+    """What a step would cost: as the plan reckons it, else as its decision does, tier by tier."""
+    decision = step.get("decision") or {}
+    if step["costAfter"] is not None or not decision.get("placements"):
+        return _cost(step["costAfter"])
+    return ", then ".join(f"{one['cost']:.4g}" for one in decision["objective"]["tiers"])
 
 
 def _cost(cost: Json | None) -> str:

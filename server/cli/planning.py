@@ -11,6 +11,7 @@ from graph.entity import KINDS
 from server.cli.api import Api, Json, Refused
 from server.cli.deploying import WishFlags, wished_of
 from server.cli.failures import Exit, Failure
+from server.cli.kept_plans import show_plan
 from server.cli.lookup import entity_named, find, id_of, tenant_id
 from server.cli.move_output import MOVES, STEP, print_moves, print_reasons
 from server.cli.options import OutputOption, TimeoutOption, WaitOption, api_of, call_of, seconds_of
@@ -27,6 +28,8 @@ PAGE = 100
 """Deployments of a plan of moves: as many as the API plans at once."""
 APPLY = "apply"
 """The word that has a kept plan done instead."""
+SHOW = "show"
+"""The word that has a kept plan shown."""
 APPLIED = f"plan {{ id status }} operations {{ {OPERATION} }} deployments {{ id name phase }} revision"
 OUTDATED = "... on PlanOutdated { reasons { code message deployment { id name } } }"
 
@@ -90,7 +93,9 @@ class KeepFlags:
 def plan(
     ctx: typer.Context,
     wish: WishFlags,
-    kept: Annotated[str | None, typer.Argument(help="With `plan apply`: the kept plan's id.", metavar="PLAN")] = None,
+    kept: Annotated[
+        str | None, typer.Argument(help="With `plan show` and `plan apply`: the kept plan's id.", metavar="PLAN")
+    ] = None,
     *,
     name: Annotated[str | None, typer.Option("--name", help="The deployment's name; the app's when not given.")] = None,
     where: PlacementFlags,
@@ -109,7 +114,8 @@ def plan(
     A deployment that is there already is planned anew with --replace, and another of its app with --name.
 
     Flags such as --lose and --price suppose something of the network first. With --save the plan is kept;
-    `edgeatlas plan apply PLAN` does it, unless too much has changed. See what is kept with `edgeatlas get plans`.
+    `edgeatlas plan apply PLAN` does it, unless too much has changed. See what is kept with `edgeatlas get plans`, and
+    what one would do with `edgeatlas plan show PLAN`.
 
     Exit code 4 says that it cannot be done.
 
@@ -119,8 +125,11 @@ def plan(
     if wish.app == APPLY:
         _apply(ctx, api, kept, wait=wait, seconds=seconds_of(timeout), output=keep.form)
         return
+    if wish.app == SHOW:
+        show_plan(api, kept, keep.form)
+        return
     if kept is not None:
-        raise Failure(f"what is {kept!r}?", remedy="write APP/VERSION, or `plan apply PLAN`", code=Exit.USAGE)
+        raise Failure(f"what is {kept!r}?", remedy="write APP/VERSION, or `plan show PLAN`", code=Exit.USAGE)
     wanted = [bool(wish.app or wish.app_version), bool(moves.drain), moves.rebalance]
     if sum(wanted) > 1:
         raise Failure("an app version, --drain or --rebalance: one of them", code=Exit.USAGE)

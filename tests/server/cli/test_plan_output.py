@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from server.cli.move_output import print_moves
 from server.cli.plan_output import print_plan
 
 
@@ -120,3 +121,44 @@ def test_a_plan_that_cannot_be_done_says_whether_that_is_proved(capsys: pytest.C
     assert "proved: these cannot be kept together: places, max_sites" in capsys.readouterr().out
     print_plan({**plan(), "feasible": False, "status": "NOT_FOUND_WITHIN_LIMITS", "proven": False})
     assert "nothing was found; that there is nothing is not proved" in capsys.readouterr().out
+
+
+def test_a_move_says_what_would_run_where_and_what_is_stuck_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    def step(name: str, outcome: str, after: list[str], why: str, **runs: dict[str, int]) -> dict[str, Any]:
+        placements = [
+            {
+                "site": {"id": site, "name": site},
+                "components": [
+                    {"component": {"id": one, "name": one}, "replicas": many} for one, many in parts.items()
+                ],
+            }
+            for site, parts in runs.items()
+        ]
+        return {
+            "name": name,
+            "outcome": outcome,
+            "moves": len(runs),
+            "why": why,
+            "costBefore": None,
+            "costAfter": None,
+            "before": [{"id": "Vienna", "name": "Vienna"}],
+            "after": [{"id": one, "name": one} for one in after],
+            "decision": {
+                "feasible": bool(runs),
+                "objective": {"tiers": [{"cost": float(len(runs))}]},
+                "placements": placements,
+            },
+        }
+
+    steps = [
+        step("asks", "MOVES", ["Graz"], "site Vienna is down", Graz={"web": 2, "api": 1}),
+        step("wide", "MOVES", ["Graz", "Linz"], "", Graz={"web": 1}, Linz={"web": 3}),
+        step("heavy", "STUCK", ["Vienna"], "no site has room"),
+    ]
+    print_moves({"feasible": False, "revision": 7, "steps": {"totalCount": 3, "nodes": steps}})
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "in part: 2 of 3 deployments would move, in moves: 3; 1 cannot go; at revision 7" in lines
+    assert "DEPLOYMENT OUTCOME FROM TO RUNS THERE MOVES COST THEN WHY" in lines
+    assert "asks MOVES Vienna Graz web×2, api×1 1 1 site Vienna is down" in lines
+    assert "wide MOVES Vienna Graz, Linz Graz: web×1; Linz: web×3 2 2" in lines
+    assert "heavy STUCK Vienna 0 no site has room" in lines

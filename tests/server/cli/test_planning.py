@@ -85,6 +85,8 @@ def test_links_are_named_by_their_ends(cli: CommandLine) -> None:
         (["--drain", "Vienna", "--bound"], Exit.USAGE, "only looked at"),
         (["hello/1.0", "what"], Exit.USAGE, "what is 'what'"),
         (["apply"], Exit.USAGE, "which plan"),
+        (["show"], Exit.USAGE, "which plan"),
+        (["show", "plan_01JABCDEFGHJKMNPQRSTVWXYZ0"], Exit.NOT_FOUND, "get plans"),
         (["apply", "plan_01JABCDEFGHJKMNPQRSTVWXYZ0"], Exit.NOT_FOUND, "no Plan"),
     ],
 )
@@ -120,8 +122,19 @@ def test_a_drain_is_planned_kept_and_applied(cli: CommandLine, planned: str) -> 
     plan_id = next(word for word in kept.stderr.split() if word.startswith("plan/")).removeprefix("plan/")
     assert f"edgeatlas plan apply {plan_id}" in kept.stderr
     assert plan_id in cli("get", "plans", "-o", "name").stdout
+    kept_one = cli("plan", "show", f"plan/{plan_id}")
+    for word in (f"DRAIN of site {home}, OPEN", "1 of 1 deployments", "RUNS THERE", planned, home, target, "web×"):
+        assert word in kept_one.stdout
+    assert f"edgeatlas plan apply {plan_id}" in kept_one.stderr
+    assert cli("plan", "show", plan_id, "-o", "name").stdout == f"deployment/{planned}\n"
+    [same] = cli.json("plan", "show", plan_id)["steps"]["nodes"]
+    assert same["after"] == step["after"]
+    assert [one["site"]["name"] for one in same["decision"]["placements"]] == [target]
     told = cli("plan", "apply", plan_id, "--wait").stderr
     assert "DRAIN" in told
+    done = cli("plan", "show", plan_id)
+    assert "APPLIED" in done.stdout
+    assert "plan apply" not in done.stderr
     assert site_of(cli, planned) == target
     again = cli("plan", "apply", plan_id, code=int(Exit.REFUSED))
     assert "APPLIED" in again.stdout
@@ -147,6 +160,9 @@ def test_a_deployment_is_kept_and_begun_later(cli: CommandLine) -> None:
     asked = ("plan", "hello/1.0", "--max-sites", "1", "--near", "Lyon:5ms")
     kept = cli.json(*asked, "--name", "kept", "--save")
     [site] = [one["site"]["name"] for one in kept["steps"]["nodes"][0]["decision"]["placements"]]
+    shown = cli("plan", "show", kept["id"]).stdout
+    for word in ("DEPLOYMENT of kept", "OPEN", "REFUSED BY", site):
+        assert word in shown
     begun = cli.json("plan", "apply", f"plan/{kept['id']}", "--wait")
     [deployment] = begun["deployments"]
     assert site_of(cli, deployment["name"]) == site
