@@ -23,6 +23,7 @@ from graphql.execution import create_source_event_stream
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from placement.compiled import is_compiling
 from resolvers.live import LiveQuery
 from server.documents import Document, DocumentCache, Operation
 from server.endpoint_limits import EndpointLimits
@@ -32,6 +33,8 @@ from server.masking import Formatted, Refused, formatted, internal, limit_exceed
 
 MAX_INTROSPECTIONS = 32
 """Encoded answers to introspections that are kept: the schema does not change, and its answer takes 100 ms to make."""
+COMPILING = "what places apps is being compiled on this machine, once after installation, which takes about a minute"
+"""Why what is to be placed is late then, and not by its size."""
 
 _PROCESS = secrets.token_hex(5)
 _made = itertools.count(1)
@@ -305,7 +308,10 @@ def _code(error: Formatted) -> object:
 
 
 def _timeout(kind: str) -> Formatted:
-    remedy = "ask for less at once"
+    message, remedy = f"the {kind} was not answered in time", "ask for less at once"
+    if is_compiling():
+        message += f": {COMPILING}"
+        remedy = "try again in a minute"
     if kind == "mutation":
         remedy = "the change may have been made: send it again with the same idempotencyKey"
-    return formatted("EXECUTION_TIMEOUT", f"the {kind} was not answered in time", remedy=remedy, retryable=True)
+    return formatted("EXECUTION_TIMEOUT", message, remedy=remedy, retryable=True)

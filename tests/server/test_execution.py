@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from endpointkit.served import Person
 from endpointkit.world import Context, LiveOperation, Tier, World, schema
 from graph.store import StoreUnavailable
+from placement import compiled
 from resolvers.problems import RequestProblem, RevisionNotReached, StoreAway
 from server.endpoint_limits import EndpointLimits
 from server.execution import Engine, Parameters, correlation_id, encode
@@ -389,7 +390,21 @@ async def test_an_awaited_operation_ends_at_its_deadline(world: World) -> None:
     extensions = refused.value.errors[0]["extensions"]
     assert isinstance(extensions, dict)
     assert (extensions["code"], extensions["retryable"]) == ("EXECUTION_TIMEOUT", True)
+    assert extensions["remedy"] == "ask for less at once"
     assert refused.value.status == 503
+
+
+async def test_what_is_late_while_placement_is_compiled_is_to_be_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "_compiling", True)
+    with pytest.raises(Refused) as refused:
+        await answered(engine_of(world, execution_s=0.05), "{ slow }")
+    [error] = refused.value.errors
+    extensions = error["extensions"]
+    assert isinstance(extensions, dict)
+    assert "is being compiled on this machine, once after installation" in str(error["message"])
+    assert (extensions["remedy"], extensions["retryable"]) == ("try again in a minute", True)
 
 
 @pytest.mark.parametrize("field", ["size", "label", "broken"])
