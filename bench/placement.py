@@ -12,6 +12,7 @@ import gc
 import itertools
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from bench.measures.solving import (
     wait_for_clusters,
 )
 from bench.worlds.apps import AppToPlace, apps, crowded, inhabitants, simple
-from bench.worlds.bounds import EXACT, NONE, Bound, batch_bound_for, bounds_for
+from bench.worlds.bounds import BELOW, EXACT, NONE, Bound, batch_bound_for, bounds_for
 from bench.worlds.fibre import SCALES, FibreWorld
 from graph.values import Resources
 from placement.batch import Asked, decide_together
@@ -121,7 +122,8 @@ def gaps(bench: Bench, size: Size) -> None:
         proved = sum(bounds[one.name].kind == EXACT for one in known)
         bench.note(f"{size.name}: {sort} apps whose least cost is proved", proved, unit="")
         for how, limits in (("HiGHS core", Limits()), ("heuristic", HEURISTIC)):
-            found, refused = against(size.ground, known, bounds, limits=limits)
+            compared = against(size.ground, known, bounds, limits=limits)
+            found = compared.gaps
             name = f"{size.name}: {sort} app, {how}"
             if how == "HiGHS core":
                 bench.at_most(f"{name}, mean gap", 100 * mean(found), unit="%", target=GAPS[size.name], scaled=False)
@@ -130,27 +132,39 @@ def gaps(bench: Bench, size: Size) -> None:
             bench.note(f"{name}, largest gap", 100 * max(found, default=0.0), unit="%")
             figure = f"{name}, refused though the exact model places it"
             if size.name == "S":
-                bench.at_most(figure, refused, unit="", target=0, scaled=False)
+                bench.at_most(figure, compared.refused, unit="", target=0, scaled=False)
             else:
-                bench.note(figure, refused, unit="")
+                bench.note(figure, compared.refused, unit="")
+            bench.note(f"{name}, with a bound, not placed", compared.without, unit="")
 
 
-def against(
-    ground: Ground, listed: Sequence[AppToPlace], bounds: dict[str, Bound], *, limits: Limits
-) -> tuple[list[float], int]:
-    """The gaps of those that are placed, and how many are not although they can be."""
-    found, refused = [], 0
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Decisions beside the bounds of what they decided."""
+
+    gaps: list[float]
+    """Of those that are placed: how far above its bound each costs, as a share of it."""
+    refused: int
+    """Not placed although the exact model places them."""
+    without: int
+    """Not placed, with a bound that is not proved to be reached: whether they can be placed is not known."""
+
+
+def against(ground: Ground, listed: Sequence[AppToPlace], bounds: dict[str, Bound], *, limits: Limits) -> Compared:
+    """The gaps of those that are placed, and how many are not, by what is known of them."""
+    found, refused, without = [], 0, 0
     for app in listed:
         bound = bounds[app.name]
         verdict = ground.decide(app, limits=limits).verdict
         if not verdict.feasible:
             refused += bound.kind == EXACT
+            without += bound.kind == BELOW
             continue
         cost = verdict.objective.tiers[0].cost
         if bound.kind == NONE or cost < bound.cost * (1 - 1e-5):
             raise RuntimeError(f"{app.name} costs {cost}, and {bound} was shipped: compute the bounds anew")
         found.append(max(0.0, cost / bound.cost - 1.0))
-    return found, refused
+    return Compared(found, refused, without)
 
 
 def batch(bench: Bench) -> None:

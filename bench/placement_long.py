@@ -37,6 +37,7 @@ def at_size(bench: Bench, name: str) -> None:
     took: dict[tuple[str, str], list[float]] = {}
     gaps: dict[tuple[str, str], list[float]] = {}
     refused: dict[tuple[str, str], int] = {}
+    without: dict[tuple[str, str], int] = {}
     bounded, proved = dict.fromkeys(("simple", "composite"), 0), dict.fromkeys(("simple", "composite"), 0)
     for seed in SEEDS:
         bench.say(f"{name}: network {seed} of {len(SEEDS)}")
@@ -48,9 +49,10 @@ def at_size(bench: Bench, name: str) -> None:
             proved[sort] += sum(bounds[one.name].kind == EXACT for one in known)
             for how, limits in HOWS.items():
                 took.setdefault((sort, how), []).extend(size.ground.cpu(listed, limits=limits, times=1))
-                found, missed = against(size.ground, known, bounds, limits=limits)
-                gaps.setdefault((sort, how), []).extend(found)
-                refused[sort, how] = refused.get((sort, how), 0) + missed
+                compared = against(size.ground, known, bounds, limits=limits)
+                gaps.setdefault((sort, how), []).extend(compared.gaps)
+                refused[sort, how] = refused.get((sort, how), 0) + compared.refused
+                without[sort, how] = without.get((sort, how), 0) + compared.without
         del size
         gc.collect()
     for (sort, how), values in took.items():
@@ -67,6 +69,7 @@ def at_size(bench: Bench, name: str) -> None:
             bench.note(f"{title}, mean gap", 100 * mean(gaps[sort, how]), unit="%")
         bench.note(f"{title}, largest gap", 100 * max(gaps[sort, how]), unit="%")
         bench.note(f"{title}, refused though the exact model places it", refused[sort, how], unit="")
+        bench.note(f"{title}, with a bound, not placed", without[sort, how], unit="")
     for sort, count in bounded.items():
         bench.note(f"{name}: {sort} apps with a bound", count, unit="")
         bench.note(f"{name}: {sort} apps whose least cost is proved", proved[sort], unit="")

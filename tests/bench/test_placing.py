@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 import pytest
 
 from bench.measures.failing import Inhabited
 from bench.measures.naive import Naive
 from bench.measures.placing import HEURISTIC, Ground
-from bench.placement import SHORT, TOGETHER
+from bench.placement import SHORT, TOGETHER, against
 from bench.worlds.apps import apps, crowded, inhabitants, owners, simple
-from bench.worlds.bounds import NONE, batch_bound_for, bounds_for
+from bench.worlds.bounds import BELOW, EXACT, NONE, Bound, batch_bound_for, bounds_for
 from bench.worlds.fibre import SCALES, FibreWorld
+from graph.kinds.policy import PlacementPolicy
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,17 @@ def test_all_that_is_in_a_network_is_valid_and_refers_to_what_is_there(ground: G
         for field in entity.SPEC.refs:
             assert field.ref is not None
             assert all(entities[one].SPEC.name in field.ref.kinds for one in field.targets(entity))
+
+
+def test_an_app_that_is_not_placed_is_counted_by_what_its_bound_proves(ground: Ground) -> None:
+    can, *cannot = simple(ground.world, 4)
+    policy = PlacementPolicy(min_sites=len(ground.world.sites) + 1)
+    cannot = [dataclasses.replace(one, policy=policy) for one in cannot]
+    kinds = (EXACT, BELOW, NONE)
+    bounds = {one.name: Bound(kind, 1.0) for one, kind in zip(cannot, kinds, strict=True)}
+    bounds[can.name] = bounds_for(ground.world, "simple", [can])[can.name]
+    compared = against(ground, [can, *cannot], bounds, limits=HEURISTIC)
+    assert (len(compared.gaps), compared.refused, compared.without) == (1, 1, 1)
 
 
 def test_loops_over_networkx_let_the_same_sites_pass_and_find_nothing_cheaper_than_the_least(ground: Ground) -> None:
