@@ -17,6 +17,7 @@ import msgspec
 from graph.entity import HIDDEN, KINDS, MANAGED, Field, Kind, without_none
 from graph.refusal import InvalidInput
 from graph.spelling import camel, camel_path
+from graph.value_words import plain_words
 
 MAX_REFERENCE = 1_024
 """Characters of a name, a path of names or a key that are looked up and told of."""
@@ -67,10 +68,9 @@ def plain_value(declared: Any, value: Any, meta: Sequence[msgspec.Meta], path: s
         return msgspec.convert(snake, annotated)
     except msgspec.ValidationError as problem:
         text, _, inner = str(problem).partition(" - at `$")
+        where = path + camel_path(inner.rstrip("`"))
         raise InvalidInput(
-            text[:MAX_TOLD],
-            remedy="give a value of the stated type and range",
-            path=path + camel_path(inner.rstrip("`")),
+            plain_words(text, path=where)[:MAX_TOLD], remedy="give a value of the stated type and range", path=where
         ) from None
 
 

@@ -15,6 +15,7 @@ from graph.document_values import MAX_TOLD, like
 from graph.entity import ExternalId
 from graph.free_values import value_problem
 from graph.refusal import InvalidInput, LimitExceeded
+from graph.value_words import plain_words
 from graph.yaml_values import shown, values_in
 
 MAX_DOCUMENTS = 250_000
@@ -146,8 +147,9 @@ def document_from(value: Any, *, where: str) -> Document:
         )
     except msgspec.ValidationError as found:
         said, _, inner = str(found).partition(" - at `$")
+        field = f"metadata{inner.rstrip('`').replace('display_name', 'displayName')}"
         raise wrong(
-            f"metadata{inner.rstrip('`').replace('display_name', 'displayName')}: {said[:MAX_TOLD]}",
+            f"{field}: {plain_words(said, path=field)[:MAX_TOLD]}",
             "give text; quote numbers and versions",
         ) from None
 

@@ -18,6 +18,7 @@ from graph.free_values import value_problem
 from graph.identifiers import label_key_problem, label_value_problem, name_problem
 from graph.refusal import AlreadyExists, InvalidInput, LimitExceeded, NotFound
 from graph.spelling import camel, camel_path
+from graph.value_words import plain_words
 from graph.view import Reader
 
 MAX_LABELS = 64
@@ -91,7 +92,7 @@ def _check_field(spec: Kind, name: str, value: Any, *, path: str) -> None:
         text, _, inner = str(problem).partition(" - at `$")
         where = f"{path}.{camel(name)}" + camel_path(inner.rstrip("`"))
         raise InvalidInput(
-            text, remedy="give a value of the type and range that the field states", path=where
+            plain_words(text, path=where), remedy="give a value of the type and range that the field states", path=where
         ) from None
 
 

@@ -136,7 +136,7 @@ def _size(request: PageRequest, *, page_size_max: int, page_size_default: int) -
     if not 0 <= size <= page_size_max:
         raise InvalidInput(
             f"{name} is {size}, a page has 0 to {page_size_max}",
-            remedy="ask for smaller pages and follow the cursor",
+            remedy=f"ask for 0 to {page_size_max}, and follow the cursor",
             path=name,
         )
     return size

@@ -150,7 +150,7 @@ class DryRuns:
             raise NotFound("Tenant", wanted.tenant_id, path=f"{path}.tenantId")
         if wanted.move_penalty is not None and not 0 <= wanted.move_penalty <= MAX_WEIGHT:
             raise InvalidInput(
-                f"a move costs 0 to {MAX_WEIGHT:,.0f}", remedy="give a smaller number", path=f"{path}.movePenalty"
+                f"a move costs 0 to {MAX_WEIGHT:,.0f}", remedy="give a number in that range", path=f"{path}.movePenalty"
             )
         if wanted.max_moves is not None and wanted.max_moves < 0:
             raise InvalidInput("there are no moves or more", remedy="give 0 or more", path=f"{path}.maxMoves")
@@ -186,6 +186,6 @@ def _check_page(first: int, *, path: str) -> None:
     if not 1 <= first <= MAX_STEPS:
         raise InvalidInput(
             f"first is {first}, a page of a plan has 1 to {MAX_STEPS} deployments",
-            remedy="ask for smaller pages and go on after the last",
+            remedy=f"ask for 1 to {MAX_STEPS}, and go on after the last",
             path=f"{path}.first",
         )

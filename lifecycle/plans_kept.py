@@ -41,6 +41,7 @@ from lifecycle.plans_steps import Planned, PlanOutcome, Step, by_turn, filed_ste
 from lifecycle.portions import portions, weight_of_change
 from lifecycle.releases import sites_of
 from lifecycle.wishes import Adjustment, Wish
+from placement.wording import counted
 
 MAX_PLANS = 100
 """Plans that are kept of one tenant, or of those that belong to none."""
@@ -73,7 +74,8 @@ class PlanOutdated(Refusal):
     def __init__(self, reasons: Sequence[PlanReason], *, path: str = "input.id") -> None:
         first, more = reasons[0].message, len(reasons) - 1
         super().__init__(
-            f"the plan cannot be applied any more: {first}" + (f" (and {more} reasons more)" if more else ""),
+            f"the plan cannot be applied any more: {first}"
+            + (f" (and {counted(more, 'other reason')})" if more else ""),
             remedy="plan it anew",
             path=path,
         )

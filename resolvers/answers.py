@@ -24,6 +24,7 @@ from graph.kinds import ApiToken, Tenant
 from graph.refusal import Forbidden, InvalidInput, Refusal
 from graph.request import Committed, Idempotency, Request
 from resolvers.context import Context
+from resolvers.input_paths import as_written
 from schema.errors import ErrorValue
 from schema.inputs import plain_input
 from schema.results import Payload
@@ -58,6 +59,7 @@ async def answer(
     try:
         return await make()
     except Refusal as refusal:
+        refusal.path = as_written(refusal.path, given)
         audit = context.services.refusals
         if audit is not None:
             audit.refused(

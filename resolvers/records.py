@@ -90,7 +90,7 @@ def request_of(context: Context, prefix: str, arguments: dict[str, Any]) -> Reco
     if not 0 <= size <= context.page_size_max:
         raise InvalidInput(
             f"{name} is {size}, a page has 0 to {context.page_size_max}",
-            remedy="ask for smaller pages and follow the cursor",
+            remedy=f"ask for 0 to {context.page_size_max}, and follow the cursor",
             path=name,
         )
     directions = {one.direction for one in _given(arguments, "order_by") or ()}

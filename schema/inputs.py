@@ -17,6 +17,7 @@ import strawberry
 from graph.entity import HIDDEN, IMMUTABLE, MANAGED, Field, Kind
 from graph.refusal import InvalidInput
 from graph.spelling import camel
+from graph.value_words import plain_words
 from schema.vocabulary import NAMES, Member, given, input_type, is_big, optional
 
 UNSET = strawberry.UNSET
@@ -149,8 +150,9 @@ def value_from(field: Field, value: Any, *, path: str) -> Any:
         return msgspec.convert(plain, _declared(field))
     except msgspec.ValidationError as problem:
         text, _, inner = str(problem).partition(" - at `$")
+        where = path + _camel_path(inner)
         raise InvalidInput(
-            text, remedy="give a value of the type and range that the field states", path=path + _camel_path(inner)
+            plain_words(text, path=where), remedy="give a value of the type and range that the field states", path=where
         ) from None
 
 

@@ -18,6 +18,7 @@ from access.permissions import Permission, declare_root
 from graph.refusal import InvalidInput, Refusal, Unavailable
 from resolvers.answers import answer, verb
 from resolvers.context import Context
+from resolvers.input_paths import as_written
 from resolvers.mutations.deployment_inputs import key_input
 from resolvers.mutations.deployment_verbs import VERBS, python_name
 from resolvers.mutations.deployments import (
@@ -125,8 +126,9 @@ async def _answer(
                 asked.idempotency_key = f"{key}#{at}"
             return await batch.make(context, asked)
         except Refusal as refusal:
-            if refusal.path is not None and refusal.path.startswith("input"):
-                refusal.path = f"input.items[{at}]{refusal.path.removeprefix('input')}"
+            where = as_written(refusal.path, item)
+            if where is not None and where.startswith("input"):
+                refusal.path = f"input.items[{at}]{where.removeprefix('input')}"
             raise
 
     return await answer(context, batch.item, make, given=item)

@@ -22,6 +22,7 @@ from lifecycle.plans_rebalance import Rebalancing
 from lifecycle.plans_steps import COLLECTION
 from placement.decision import Decision
 from resolvers.context import Context
+from resolvers.input_paths import as_written
 from resolvers.mutations.deployments import sight, wish_of
 from resolvers.problems import RequestProblem
 from resolvers.queries.records import operation_by_id
@@ -62,10 +63,11 @@ def rebalancing_of(
     return Rebalancing(tenant_id=given.tenant_id, first=first, after=after, **optional)
 
 
-async def _problems_told(context: Context, answer: Awaitable[A]) -> A:
+async def _problems_told(context: Context, answer: Awaitable[A], *, given: Any = None) -> A:
     try:
         return await answer
     except Refusal as refusal:
+        refusal.path = as_written(refusal.path, given)
         shown = told(refusal, context.view)
         raise RequestProblem(
             shown.code,
@@ -89,7 +91,7 @@ async def _deployment(source: Any, info: Any, *, input: Any, deployment: Any, wh
         )
         return chosen.decision
 
-    return await _problems_told(context, ask())
+    return await _problems_told(context, ask(), given=input)
 
 
 async def _drain(source: Any, info: Any, *, input: Any, what_if: Any, first: int, after: Any) -> ShownMovePlan:
@@ -127,7 +129,7 @@ def _size(first: int) -> int:
     if not 1 <= first <= MAX_STEPS:
         raise InvalidInput(
             f"first is {first}, a page of a plan has 1 to {MAX_STEPS} deployments",
-            remedy="ask for smaller pages and follow the cursor",
+            remedy=f"ask for 1 to {MAX_STEPS}, and follow the cursor",
             path="first",
         )
     return first

@@ -76,7 +76,7 @@ class RefusalPage:
 async def _refusals(decision: Decision, info: Any, *, first: int, after: Any, filter: Any) -> RefusalPage:
     most = info.context.page_size_max
     if not 0 <= first <= most:
-        raise InvalidInput(f"first is {first}, a page has 0 to {most}", remedy="ask for smaller pages", path="first")
+        raise InvalidInput(f"first is {first}, a page has 0 to {most}", remedy=f"ask for 0 to {most}", path="first")
     position = id_cursor(Site.SPEC.prefix, None if after is UNSET else after)
     wanted = None if filter is UNSET else filter
     page = partial(

@@ -162,7 +162,7 @@ def site_statuses(
     if not 0 <= size <= most:
         raise InvalidInput(
             f"first is {size}, a page has 0 to {most}",
-            remedy="ask for smaller pages and follow the cursor",
+            remedy=f"ask for 0 to {most}, and follow the cursor",
             path="first",
         )
     position = id_cursor(Site.SPEC.prefix, None if after is UNSET else after)

@@ -105,7 +105,7 @@ def entity_named(api: Api, text: str, kinds: tuple[str, ...]) -> Json:
         found = api.query("query($id: ID!) { entity(id: $id) { id __typename ... on Named { name } } }", {"id": text})
         if found["entity"] is not None and found["entity"]["__typename"] in kinds:
             return dict(found["entity"])
-        raise Failure(f"there is no {' or '.join(kinds)} {text!r}", code=Exit.NOT_FOUND)
+        raise _none_of(kinds, text)
     first, slash, rest = text.partition("/")
     spelt = kind_spelt(first) if slash else None
     chosen = [spelt.name] if spelt is not None and spelt.name in kinds else []
@@ -117,9 +117,18 @@ def entity_named(api: Api, text: str, kinds: tuple[str, ...]) -> Json:
     if len(matches) == 1:
         return matches[0]
     if not matches:
-        raise Failure(f"there is no {' or '.join(kinds)} {text!r}", code=Exit.NOT_FOUND)
+        raise _none_of(kinds, text)
     options = ", ".join(f"{one['__typename'].lower()}/{text}" for one in matches)
     raise Failure(f"{text!r} may be {options}", remedy="write it so", code=Exit.USAGE)
+
+
+def _none_of(kinds: tuple[str, ...], text: str) -> Failure:
+    lists = " and ".join(f"`edgeatlas get {KINDS[one].plural.lower()}`" for one in kinds)
+    return Failure(
+        f"there is no {' or '.join(kinds)} {text!r}",
+        remedy=f"see {lists} for those that you may see",
+        code=Exit.NOT_FOUND,
+    )
 
 
 def _by_name(api: Api, kind: Kind, name: str, within: str | None, selection: str) -> Json | None:

@@ -108,11 +108,11 @@ def api_of(ctx: typer.Context) -> Api:
     return api
 
 
-def seconds_of(text: str, *, what: str = "--timeout") -> float:
+def seconds_of(text: str, *, what: str = "--timeout", remedy: str = "write 90s, 10m or 1h") -> float:
     """Seconds of `90s`, `500ms`, `10m`, `1h` or a plain number. Raises Failure."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(ms|s|m|h|)", text.strip())
     if match is None:
-        raise Failure(f"{what} {text!r} is no time", remedy="write 90s, 10m or 1h", code=Exit.USAGE)
+        raise Failure(f"{what} {text!r} is no time", remedy=remedy, code=Exit.USAGE)
     return float(match[1]) * _UNITS[match[2]]
 
 

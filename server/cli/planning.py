@@ -132,7 +132,9 @@ def plan(
         raise Failure(f"what is {kept!r}?", remedy="write APP/VERSION, or `plan show PLAN`", code=Exit.USAGE)
     wanted = [bool(wish.app or wish.app_version), bool(moves.drain), moves.rebalance]
     if sum(wanted) > 1:
-        raise Failure("an app version, --drain or --rebalance: one of them", code=Exit.USAGE)
+        raise Failure(
+            "an app version, --drain or --rebalance: one of them", remedy="leave out the others", code=Exit.USAGE
+        )
     if not moves.rebalance and (moves.deployment or moves.labelled or moves.move_penalty or moves.max_moves):
         raise Failure("that belongs to --rebalance", remedy="give --rebalance", code=Exit.USAGE)
     if keep.bound and (keep.save or moves.drain or moves.rebalance):

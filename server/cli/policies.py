@@ -128,4 +128,4 @@ def milliseconds_of(text: str) -> float:
     plain = text.strip()
     if re.fullmatch(r"\d+(\.\d+)?", plain):
         plain += "ms"
-    return round(seconds_of(plain, what="the latency") * 1000, 6)
+    return round(seconds_of(plain, what="the latency", remedy="write 8ms or 0.5s") * 1000, 6)

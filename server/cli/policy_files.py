@@ -26,6 +26,7 @@ from server.cli.lookup import entity_named, id_of
 MOST_VALUES = 100_000
 """Values of one file: an alias stands for all that it names."""
 DEEPEST = 64
+WRITTEN = "write sites, latency, minSites, … in YAML"
 _NAMES = {camel(field): kind for field, kind in NAMES.items()}
 _POSITION = re.compile(r"\s*(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,2}(?:\.\d+)?)\s*")
 
@@ -64,15 +65,19 @@ def policy_in_file(api: Api, path: Path) -> Json:
         whole = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  # it is a safe one
     except _Twice as problem:
         raise Failure(str(problem), path=str(path), remedy="give it once", code=Exit.USAGE) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as problem:
-        raise Failure(f"{path} is no policy: {problem}", code=Exit.USAGE) from None
+    except OSError as problem:
+        raise Failure(
+            f"{path} cannot be read: {problem.strerror}", remedy="name a file with a policy", code=Exit.USAGE
+        ) from None
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as problem:
+        raise Failure(f"{path} is no policy: {problem}", remedy=WRITTEN, code=Exit.USAGE) from None
     return policy_in(api, whole, path)
 
 
 def policy_in(api: Api, whole: Any, path: Path) -> Json:
     """A policy that was read from a file, as the API takes it. Raises Failure that names the file and the field."""
     if not isinstance(whole, dict):
-        raise Failure(f"{path} is no policy", remedy="write sites, latency, minSites, …", code=Exit.USAGE)
+        raise Failure(f"{path} is no policy", remedy=WRITTEN, code=Exit.USAGE)
     reading = _Reading(api, path)
     reading.check(whole)
     policy: Json = reading.with_ids(whole)

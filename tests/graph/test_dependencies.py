@@ -108,7 +108,7 @@ def test_the_short_form_means_ready_at_the_same_site_at_once() -> None:
         ),
         (
             {"a": {"dependencies": [Dependency(component=f"b{number}") for number in range(65)]}},
-            "Expected `array` of length <= 64",
+            "dependencies must be a list of at most 64 values",
             "input.dependencies",
         ),
     ],

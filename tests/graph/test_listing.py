@@ -250,6 +250,7 @@ def test_a_size_is_within_its_bounds_and_has_a_default() -> None:
         with pytest.raises(InvalidInput) as problem:
             page_of(view, "Site", request=request)
         assert problem.value.path == path
+        assert problem.value.remedy in ("ask for 0 to 500, and follow the cursor", "leave one out")
 
 
 def cursor_of(value: Any) -> str:

@@ -552,10 +552,10 @@ async def test_a_loop_that_writes_whatever_has_changed_since_is_found_out(edge) 
     [
         ({"min_replicas": 4, "max_replicas": 2}, InvalidInput, "cannot both be"),
         ({"component": "db"}, InvalidInput, "no component 'db'"),
-        ({"target": 0.0}, InvalidInput, "Expected"),
-        ({"tolerance": 2.0}, InvalidInput, "Expected"),
-        ({"max_replicas": 1_001}, InvalidInput, "Expected"),
-        ({"prometheus": PrometheusQuery(endpoint="", query="up")}, InvalidInput, "Expected"),
+        ({"target": 0.0}, InvalidInput, "must be"),
+        ({"tolerance": 2.0}, InvalidInput, "must be"),
+        ({"max_replicas": 1_001}, InvalidInput, "must be"),
+        ({"prometheus": PrometheusQuery(endpoint="", query="up")}, InvalidInput, "must be"),
         ({"prometheus": PrometheusQuery(endpoint="a", query="up", site_label="x-y")}, InvalidInput, "no label"),
     ],
 )

@@ -23,7 +23,7 @@ from graph.values import Health, HealthStatus
 from graph.view import each
 from lifecycle import plans_kept
 from lifecycle.plans import DEFAULT_LASTS_S, Wanted
-from lifecycle.plans_kept import ENDED_KEPT_MS, Applied, PlanOutdated
+from lifecycle.plans_kept import ENDED_KEPT_MS, Applied, PlanOutdated, PlanReason
 from lifecycle.plans_rebalance import Rebalancing
 from lifecycle.plans_steps import COLLECTION, PlanOutcome
 from lifecycle.plans_sweep import PlanSweep, made_at_ms
@@ -501,3 +501,11 @@ async def test_a_kept_plan_outlives_a_restart(edges: Callable[..., Any]) -> None
         begun = await applied(edge, plan)
         await edge.succeeded(begun.operations[0])
         assert isinstance(edge.view.get(next(iter(sites(edge, begun.deployments[0].id)))), Site)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(1, "gone"), (2, "gone (and 1 other reason)"), (3, "gone (and 2 other reasons)")]
+)
+def test_of_many_reasons_the_first_is_said_and_how_many_others_there_are(count: int, said: str) -> None:
+    refusal = PlanOutdated([PlanReason(code="SITE_GONE", message="gone")] * count)
+    assert refusal.message == f"the plan cannot be applied any more: {said}"

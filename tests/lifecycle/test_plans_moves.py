@@ -415,3 +415,4 @@ async def test_a_wrong_rebalance_is_named(
     with pytest.raises(kind) as refusal:
         await rebalanced(edge, **wanted)
     assert refusal.value.path == path
+    assert "smaller" not in str(getattr(refusal.value, "remedy", None))

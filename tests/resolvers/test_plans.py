@@ -493,7 +493,20 @@ async def test_a_wrong_plan_is_named(world: tuple[Application, World]) -> None:
             "NOT_FOUND",
             "input.deployment.policy.sites.siteIds[0]",
         ),
+        (
+            {
+                "deployment": wish
+                | {"replicas": [{"name": f"{MARKERS['a']}-web", "count": 1}, {"name": "no", "count": 1}]}
+            },
+            "INVALID_INPUT",
+            "input.deployment.replicas[1]",
+        ),
     ]
+    count = {"name": f"{MARKERS['a']}-web", "count": -1}
+    problem = await refusal(
+        application, DEPLOYMENT, {"input": wish | {"replicas": [count]}}, here.viewers["a", Role.DEVELOPER]
+    )
+    assert problem.extensions["argument"] == "input.replicas[0]"
     for given, code, path in wrong:
         answer = (await data(application, CREATE, {"input": given}))["createPlan"]
         assert (answer.get("code"), answer.get("path")) == (code, path), answer

@@ -380,6 +380,12 @@ def test_latencies(text: str, expected: float) -> None:
     assert milliseconds_of(text) == expected
 
 
+def test_what_is_no_latency_is_told_how_latencies_are_written() -> None:
+    with pytest.raises(Failure, match="the latency '-5ms' is no time") as wrong:
+        milliseconds_of("-5ms")
+    assert wrong.value.remedy == "write 8ms or 0.5s"
+
+
 def test_replicas() -> None:
     assert counts_of(["web=3", "a=b=1"]) == [{"name": "web", "count": 3}, {"name": "a=b", "count": 1}]
     assert counts_of(None) is None

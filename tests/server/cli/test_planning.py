@@ -77,7 +77,7 @@ def test_links_are_named_by_their_ends(cli: CommandLine) -> None:
         (["hello/1.0", "--add-nodes", "Vienna=many"], Exit.USAGE, "has no number"),
         (["hello/1.0", "--add-nodes", "Vienna=0"], Exit.REFUSED, ""),
         (["hello/1.0", "--drain", "Vienna"], Exit.USAGE, "one of them"),
-        (["--drain", "Vienna", "--rebalance"], Exit.USAGE, "one of them"),
+        (["--drain", "Vienna", "--rebalance"], Exit.USAGE, "leave out the others"),
         (["hello/1.0", "--move-penalty", "1"], Exit.USAGE, "belongs to --rebalance"),
         (["--drain", "Atlantis"], Exit.NOT_FOUND, "no Site or Node"),
         (["hello/1.0", "--save", "--expires", "1s"], Exit.REFUSED, "60 s"),

@@ -59,12 +59,16 @@ def refusal(api: Api, folder: Path, text: str) -> Failure:
         ("7: true", None, "is no word"),
         ("latencyy: 3", "latencyy", "did you mean 'latency'?"),
         ("sites: {lables: gpu}", "sites.lables", "did you mean 'labels'?"),
-        ("minSites: two", "minSites", "Expected `int`"),
-        ("weights: {price: -1}", "weights.price", ">= 0"),
+        ("minSites: two", "minSites", "minSites must be a whole number, not a text"),
+        ("weights: {price: -1}", "weights.price", "of at least 0"),
         ("spread: [{by: PLANET}]", "spread[0].by", "PLANET"),
-        ("latency: 3", "latency", "Expected `array`"),
+        ("latency: 3", "latency", "latency must be a list, not a whole number"),
         ("latency: [{withinMs: 3}]", "latency[0]", "place"),
-        ("components: [{component: web, apart: perhaps}]", "components[0].apart", "Expected `bool`"),
+        (
+            "components: [{component: web, apart: perhaps}]",
+            "components[0].apart",
+            "apart must be true or false, not a text",
+        ),
         ("a: &a [x, x]\nb: &b [*a, *a]\n", "a", "PlacementPolicy has no 'a'"),
         ("groups: &a [*a]", None, "64 levels"),
         ("maxSites: 1\nminSites: 1\nmaxSites: 2\n", None, "key 'maxSites' is given twice"),
@@ -102,6 +106,14 @@ def test_a_name_that_is_not_there_is_told_with_its_field(tmp_path: Path, text: s
     found = refusal(api_that(Here={"id": "region_1"}), tmp_path, text)
     assert (found.path, found.code) == (f"{tmp_path / 'p.yaml'}: {field}", Exit.NOT_FOUND)
     assert words in found.message
+    assert "`edgeatlas get " in str(found.remedy)
+
+
+def test_a_file_that_is_not_there_or_no_yaml_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="cannot be read: No such file or directory") as missing:
+        policy_in_file(silent(), tmp_path / "none.yaml")
+    assert missing.value.remedy == "name a file with a policy"
+    assert refusal(silent(), tmp_path, "{").remedy == "write sites, latency, minSites, … in YAML"
 
 
 def test_a_name_that_several_have_is_told_with_its_field_and_how_to_write_it(tmp_path: Path) -> None:
