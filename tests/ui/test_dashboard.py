@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from conftest import DemoServer, RunningServer
 
 LIMIT_S = 500.0
+LINES = 100
+"""Of what a server said last, shown when a chapter fails."""
 CHAPTERS = {
     "find": 14,
     "deployment": 10,
@@ -42,7 +44,10 @@ def test_the_dashboard(
         "failure": str(tmp_path / "failure.png"),
     }
     wishes = {"kill": demo_server.process.kill, "start": demo_server.process.start}
-    told = run_chapter(arguments, folder=built_pages.sources, wishes=wishes)
+    try:
+        told = run_chapter(arguments, folder=built_pages.sources, wishes=wishes)
+    finally:
+        print("the server said:\n", *demo_server.process.lines[-LINES:])
     assert told.count("ok: ") == CHAPTERS[chapter], told
 
 
