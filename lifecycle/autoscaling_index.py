@@ -109,7 +109,7 @@ class Scaled:
         found = {}
         for release_id in sorted(self._there.get((deployment_id, site_id), ())):
             release = get_as(self._view, Release, release_id)
-            if release is None or not release.wanted or release.retires_after is not None:
+            if release is None or not release.stays:
                 continue
             component = get_as(self._view, Component, release.component_id)
             if component is not None:

@@ -14,7 +14,7 @@ import msgspec
 from graph.kinds import Deployment, DeploymentPhase, Operation, OperationStatus, Release, StatusReason
 from graph.view import Reader, each, get_as
 from lifecycle.drift import CLAIMED
-from lifecycle.standings import PAUSE, in_words, stays
+from lifecycle.standings import PAUSE, in_words
 
 REASONS_MAX = 10
 _UNPLACED = (DeploymentPhase.PENDING_PLACEMENT, DeploymentPhase.PENDING_APPROVAL)
@@ -117,11 +117,11 @@ def _missing(deployment: Deployment) -> list[StatusReason]:
 
 def _applied(releases: list[Release], *, paused: bool) -> Waited:
     """Whether backends hold what is wanted of all of them, and nothing that is not."""
-    left = [one for one in releases if not stays(one) or one.applied_generation < one.generation]
+    left = [one for one in releases if not one.stays or one.applied_generation < one.generation]
     summary = f"{len(releases) - len(left)} of {len(releases)} releases are applied"
     counts: dict[str, int] = {}
     for one in left:
-        told = one.error or ("what is wanted is not with its backend yet" if stays(one) else "it is to go")
+        told = one.error or ("what is wanted is not with its backend yet" if one.stays else "it is to go")
         counts[told] = counts.get(told, 0) + 1
     often = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:REASONS_MAX]
     missing = [StatusReason(code="NOT_APPLIED", message=message, releases=count) for message, count in often]

@@ -28,7 +28,6 @@ from lifecycle.gates import is_met, is_ready
 from lifecycle.known_gone import is_known_gone
 from lifecycle.old_copies import follows_old_copies
 from lifecycle.progress import is_given_up
-from lifecycle.standings import stays
 from lifecycle.withdrawing import stay_after_all
 
 
@@ -56,7 +55,7 @@ class _Awaited(NamedTuple):
 
 def blocked(reader: Reader, releases: Iterable[Release]) -> frozenset[str]:
     """The ids of those among releases, of whichever deployments, that wait for good."""
-    waiting = [one for one in releases if _waits(one) or not stays(one)]
+    waiting = [one for one in releases if _waits(one) or not one.stays]
     found: frozenset[str] = frozenset()
     deployment_ids = {one.deployment_id for one in waiting}
     if len(deployment_ids) > 1:
@@ -72,7 +71,7 @@ def going(reader: Reader, releases: Iterable[Release]) -> Iterator[Release]:
     """Those among releases, of whichever deployments, that leave: nothing was given up that they need for that."""
     leaving: dict[str, list[Release]] = defaultdict(list)
     for one in releases:
-        if not stays(one):
+        if not one.stays:
             leaving[one.deployment_id].append(one)
     for some in leaving.values():
         in_vain = blocked(reader, some)
@@ -102,7 +101,7 @@ def blocked_of(reader: Reader, releases: Iterable[Release]) -> frozenset[str]:
                     if one.id not in found:
                         found.add(one.id)
                         left.append(one)
-    if not all(stays(one) for one in every.releases):
+    if not all(one.stays for one in every.releases):
         found |= stay_after_all(reader, every, in_vain=found)
     return frozenset(found.difference(one.id for one in given_up))
 
@@ -169,4 +168,4 @@ class _Waiting:
 
     def _waited_for_here(self, name: str, site_id: str) -> bool:
         """Whether a component has releases at a site for which others there wait."""
-        return any(stays(other) for other in self._every.at(name, site_id))
+        return any(other.stays for other in self._every.at(name, site_id))

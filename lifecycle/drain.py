@@ -38,7 +38,6 @@ from lifecycle.moving import begin_move
 from lifecycle.opening import create_operation
 from lifecycle.progress import Standing, standing_of
 from lifecycle.releases import STARTS_ANEW, releases_of
-from lifecycle.standings import stays
 
 MOVABLE = (
     DeploymentPhase.PROGRESSING,
@@ -113,7 +112,7 @@ def standing(reader: Reader, operation: Operation) -> DrainStanding:
     going = _going_at(reader, operation.subject_id or "")
     moved = [one for one in each(reader, Release, "operation_id", operation.id) if not one.left_behind]
     # What another change has taken over, or removes, runs there until that is done.
-    others = [one for one in [*here, *going] if one.operation_id != operation.id and not stays(one)]
+    others = [one for one in [*here, *going] if one.operation_id != operation.id and not one.stays]
     every = [*moved, *others]
     in_vain = blocked(reader, every)
     standings = {one.id: standing_of(one, blocked=in_vain) for one in every}
@@ -202,7 +201,7 @@ def record_drain(
     if operation is None or operation.ended:
         return {}
     found = standing(edit, operation)
-    here = Counter(one.deployment_id for one in releases_at(edit, operation.subject_id or "") if stays(one))
+    here = Counter(one.deployment_id for one in releases_at(edit, operation.subject_id or "") if one.stays)
     # Who could not be moved may have left by itself since.
     stay = {one: stuck[one] for one in sorted(stuck) if one in here}
     failed = found.failed + sum(here[one] for one in stay)

@@ -346,6 +346,5 @@ def _over(edit: Edit, deployment: Deployment, before: Displacement, *, told: boo
 def _leave_behind(edit: Edit, deployment: Deployment, out: Collection[str]) -> None:
     """What is left at a site that does not answer is removed when it does; nobody waits for that."""
     for one in releases_of(edit, deployment.id):
-        leaves = not one.wanted or one.retires_after is not None
-        if leaves and one.site_id in out and not one.left_behind:
+        if not one.stays and one.site_id in out and not one.left_behind:
             edit.replace(one, left_behind=True)

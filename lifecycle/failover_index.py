@@ -273,7 +273,7 @@ _OVER = frozenset({"TERMINATING", "TERMINATED", "PENDING_PLACEMENT"})
 
 
 def _stays(release: object) -> tuple[object, ...] | None:
-    if not isinstance(release, Release) or not release.wanted or release.retires_after is not None:
+    if not isinstance(release, Release) or not release.stays:
         return None
     return release.site_id, release.cluster_id, release.assignments, release.replicas
 

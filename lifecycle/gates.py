@@ -166,7 +166,7 @@ def _shuts(reader: Reader, gate: Gate, release: Release, component: Component) -
     if gate.needed is Needed.DEPENDENTS_STOPPED:
         runs = release.wanted and release.stopped and not is_ready(release)
         return comes_before(component, gate.component, version_id=gate.version_id) if runs else None
-    if component.name != gate.component or not release.wanted or release.retires_after is not None:
+    if component.name != gate.component or not release.stays:
         return None
     met = is_ready(release) if gate.needed is Needed.READY else is_deployed(release)
     return None if met else DependencyScope.EVERYWHERE

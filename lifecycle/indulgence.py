@@ -47,7 +47,7 @@ def blemished(
     """
     sites, clusters, nodes = set(), set(), set()
     for release in releases_of(reader, deployment_id):
-        if not release.wanted or release.retires_after is not None or release.site_id in leave_out:
+        if not release.stays or release.site_id in leave_out:
             continue
         site = get_as(reader, Site, release.site_id)
         if site is not None and (_refused(site) or (not with_nodes and _has_lost_its_nodes(reader, release))):

@@ -66,7 +66,7 @@ def lost_since(reader: Reader, site: Site) -> int:
 
 def staying(reader: Reader, deployment_id: str) -> list[Release]:
     """The releases that a deployment is to keep."""
-    return [one for one in releases_of(reader, deployment_id) if one.wanted and one.retires_after is None]
+    return [one for one in releases_of(reader, deployment_id) if one.stays]
 
 
 def losses_of(

@@ -26,7 +26,7 @@ def switch_over(edit: Edit, deployment: Deployment, releases: Sequence[Release])
     if not standing_by:
         return False
     first = min(one.generation for one in standing_by)
-    new = [one for one in releases if one.wanted and one.retires_after is None and one.generation >= first]
+    new = [one for one in releases if one.stays and one.generation >= first]
     if all(is_ready(one) for one in new):
         for one in standing_by:
             edit.replace(one, standby=False)
@@ -39,7 +39,7 @@ def steps_of(kind: OperationKind, status: OperationStatus, releases: Sequence[Re
     """The steps of an operation that works on these releases; none when it is no migration."""
     if kind is not OperationKind.MIGRATE:
         return []
-    new = [one for one in releases if one.wanted and one.retires_after is None]
+    new = [one for one in releases if one.stays]
     done = {
         StepName.CREATE: all(one.applied_generation >= one.generation for one in new),
         StepName.READY: all(is_ready(one) for one in new),

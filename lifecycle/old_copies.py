@@ -25,7 +25,7 @@ def old_copy(reader: Reader, release: Release) -> Release | None:
         return None
     mine = get_as(reader, Component, release.component_id)
     for other in each(reader, Release, "deployment_id", deployment.id):
-        if other.id == release.id or (other.wanted and other.retires_after is None):
+        if other.id == release.id or other.stays:
             continue
         component = get_as(reader, Component, other.component_id)
         same = mine is not None and component is not None and component.name == mine.name

@@ -73,7 +73,7 @@ class MovePlan:
 def places_now(reader: Reader, deployment_id: str) -> frozenset[tuple[str, str]]:
     """(component id, site id) of all that a deployment runs and is to keep."""
     found = releases_of(reader, deployment_id)
-    return frozenset((one.component_id, one.site_id) for one in found if one.wanted and one.retires_after is None)
+    return frozenset((one.component_id, one.site_id) for one in found if one.stays)
 
 
 def down_sites(reader: Reader, site_ids: Sequence[str]) -> list[str]:

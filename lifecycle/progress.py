@@ -79,7 +79,7 @@ def standing_of(release: Release, *, blocked: Set[str] = frozenset()) -> Standin
         return Standing.FAILED
     if release.phase in (ReleasePhase.WAITING_DEPENDENCY, ReleasePhase.WAITING_SITE):
         return Standing.WAITING
-    if not release.wanted or release.retires_after is not None:
+    if not release.stays:
         return Standing.WORKING
     if release.phase is ReleasePhase.READY and release.applied_generation >= release.generation:
         return Standing.DONE

@@ -54,14 +54,14 @@ def releases_of(reader: Reader, deployment_id: str) -> list[Release]:
 def sites_of(reader: Reader, deployment_id: str) -> list[str]:
     """The sites where a deployment is to stay, by id."""
     found = releases_of(reader, deployment_id)
-    return sorted({one.site_id for one in found if one.wanted and one.retires_after is None})
+    return sorted({one.site_id for one in found if one.stays})
 
 
 def sites_by_component(reader: Reader, deployment_id: str) -> dict[str, list[str]]:
     """By the name of each component the sites where it is to stay, by id."""
     found: dict[str, set[str]] = {}
     for one in releases_of(reader, deployment_id):
-        if one.wanted and one.retires_after is None:
+        if one.stays:
             found.setdefault(_name(reader, one), set()).add(one.site_id)
     return {name: sorted(sites) for name, sites in found.items()}
 
@@ -158,7 +158,7 @@ def _wants(
     for release in releases_of(edit, deployment.id):
         if release.cluster_id is not None:
             clusters[_name(edit, release), release.site_id] = release.cluster_id
-        if release.wanted and release.retires_after is None:
+        if release.stays:
             here.setdefault(release.site_id, []).append(release)
     for site in decision.placements:
         place = get_as(edit, Site, site.site_id)

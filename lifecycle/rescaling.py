@@ -318,7 +318,7 @@ def _there(reader: Reader, deployment_id: str, site_id: str) -> dict[str, Releas
     found = {}
     for release in _of_both(reader, deployment_id, site_id):
         component = get_as(reader, Component, release.component_id)
-        if component is not None and release.wanted and release.retires_after is None:
+        if component is not None and release.stays:
             found[component.name] = release
     return found
 

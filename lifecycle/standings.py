@@ -70,16 +70,6 @@ class SiteStatus(msgspec.Struct, frozen=True, kw_only=True):
     reasons: list[StatusReason]
 
 
-def stays(release: Release) -> bool:
-    """Whether a release is wanted and not about to be replaced."""
-    return release.wanted and release.retires_after is None
-
-
-def retires(release: Release) -> bool:
-    """Whether a release runs on until what replaces it is ready, and goes then."""
-    return release.wanted and release.retires_after is not None
-
-
 def status_of_release(release: Release, *, paused: bool = False) -> ReleaseStatus:
     """What is desired, applied and ready of one release; `paused`: whether its deployment is."""
     reason = _reason(release, {})
@@ -93,13 +83,13 @@ def status_of_release(release: Release, *, paused: bool = False) -> ReleaseStatu
 
 def is_seen_ready(release: Release) -> bool:
     """Whether a release is as wanted and seen to be so."""
-    return release.unseen_since is None and stays(release) and is_ready(release)
+    return release.unseen_since is None and release.stays and is_ready(release)
 
 
 def status_of(deployment: Deployment, releases: Iterable[Release], names: Mapping[str, str]) -> DeploymentStatus:
     """What is desired, applied and ready of a deployment; `names` are those of its components and sites, by id."""
     found = list(releases)
-    staying = [one for one in found if stays(one)]
+    staying = [one for one in found if one.stays]
     by_component: dict[str, list[Release]] = defaultdict(list)
     for one in staying:
         by_component[names.get(one.component_id, one.component_id)].append(one)
@@ -133,7 +123,7 @@ def sites_of(releases: Iterable[Release], *, paused: bool = False) -> list[SiteS
         by_site[one.site_id].append(one)
     found = []
     for site_id, some in sorted(by_site.items()):
-        staying = [one for one in some if stays(one)]
+        staying = [one for one in some if one.stays]
         found.append(
             SiteStatus(
                 site_id=site_id,
@@ -165,7 +155,7 @@ def in_words(status: DeploymentStatus) -> str:
 
 
 def _replicas(release: Release) -> Counted:
-    if not stays(release):
+    if not release.stays:
         return Counted()
     desired = release.running_replicas
     return Counted(
@@ -186,7 +176,7 @@ def _ready_replicas(release: Release) -> int:
 
 def _retiring_ready(releases: Iterable[Release]) -> int:
     """Ready replicas of what serves until it is replaced."""
-    return sum(_ready_replicas(one) for one in releases if retires(one))
+    return sum(_ready_replicas(one) for one in releases if one.retires)
 
 
 def _releases(staying: Sequence[Release]) -> Counted:
@@ -242,8 +232,8 @@ def _reason(release: Release, names: Mapping[str, str]) -> StatusReason | None:
     away = release.phase is ReleasePhase.WAITING_SITE
     if release.left_behind:
         return StatusReason(code="LEFT_BEHIND", message=_left(release, names), releases=1)
-    if not stays(release):
-        told = release.error or (_REPLACED_FIRST if retires(release) else "it is to go, and is still there")
+    if not release.stays:
+        told = release.error or (_REPLACED_FIRST if release.retires else "it is to go, and is still there")
         return StatusReason(code="SITE_AWAY" if away else "UNDER_WAY", message=told, releases=1)
     if release.unseen_since is not None:
         if release.phase in _TAKEN:

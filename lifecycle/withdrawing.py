@@ -20,12 +20,11 @@ from graph.view import Reader
 from lifecycle.by_site import BySite
 from lifecycle.gates import is_ready
 from lifecycle.known_gone import is_known_gone
-from lifecycle.standings import stays
 
 
 def may_go(reader: Reader, releases: Sequence[Release]) -> list[Release]:
     """Of all releases of a deployment those that were replaced, and that nothing which stays for now depends on."""
-    if not any(_retires(one) for one in releases):
+    if not any(one.retires for one in releases):
         return []  # as a rule, and this is asked in every round of every deployment
     found = _Withdrawing(reader, BySite(reader, releases))
     waits = found.retiring_beside(one for one in found.staying if not is_ready(one))
@@ -54,12 +53,12 @@ class _Withdrawing:
     def __init__(self, reader: Reader, every: BySite) -> None:
         self._reader = reader
         self._every = every
-        self.staying = [one for one in every.releases if stays(one)]
+        self.staying = [one for one in every.releases if one.stays]
 
     @property
     def retiring(self) -> Iterator[Release]:
         """Those that go once they are replaced."""
-        return (one for one in self._every.releases if _retires(one))
+        return (one for one in self._every.releases if one.retires)
 
     def retiring_beside(self, those: Iterable[Release]) -> list[Release]:
         """Those that go once they are replaced, of which some of `those` are what replaces them.
@@ -97,7 +96,7 @@ class _Withdrawing:
                     continue
                 told.add(key)
                 for one in self._every.at(name, site_id):
-                    if one.id not in kept and not stays(one) and _holds(holder, one):
+                    if one.id not in kept and not one.stays and _holds(holder, one):
                         kept[one.id] = one
                         left.append(one)
         return set(kept)
@@ -107,10 +106,6 @@ class _Withdrawing:
         for one in self._every.component(release).waits_for:
             here = one.scope is DependencyScope.SAME_SITE and any(self._every.at(one.component, release.site_id))
             yield one.component, release.site_id if here else None
-
-
-def _retires(release: Release) -> bool:
-    return release.wanted and not stays(release)
 
 
 def _holds(holder: Release, other: Release) -> bool:

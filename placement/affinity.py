@@ -202,7 +202,7 @@ def _at_or_near(ground: Ground, uses: Reader, deployment_id: str, *, scope: Affi
     at = {
         row
         for one in each(uses, Release, "deployment_id", deployment_id)
-        if (not staying or is_staying(one)) and (row := row_of.get(one.site_id)) is not None
+        if (not staying or one.stays) and (row := row_of.get(one.site_id)) is not None
     }
     here = np.zeros(len(row_of), dtype=bool)
     here[list(at)] = True
@@ -212,11 +212,6 @@ def _at_or_near(ground: Ground, uses: Reader, deployment_id: str, *, scope: Affi
         regions[region[here]] = True
         here = regions[region]
     return np.flatnonzero(here[ground.rows]).astype(np.int64)
-
-
-def is_staying(release: Release) -> bool:
-    """Whether a release is company: what is being removed, or goes once it is replaced, is none."""
-    return release.wanted and release.retires_after is None
 
 
 def affinity_words(reader: Reader, wanted: AppAffinity) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_array, csc_array
 
-from placement.arrays import Floats, Ints
+from placement.arrays import Floats, Ints, places_of
 from placement.batch_drafts import Draft, Option
 from placement.batch_jams import Entry, Jams
 from placement.batch_kinds import Kinds
@@ -219,8 +219,7 @@ class _Program:
         wanted = np.bincount(greatest // problems, weights=most, minlength=len(capacity))
         self.rows: Ints = np.flatnonzero(wanted > capacity + SLACK)
         """The room that is limited: the first rows of the matrix; then one for each problem, which takes one column."""
-        place = np.full(len(capacity), -1, dtype=np.int64)
-        place[self.rows] = np.arange(len(self.rows))
+        place = places_of(self.rows, len(capacity))
         kept = place[rows] >= 0
         each = len(self.rows) + np.concatenate((at, np.arange(problems)))
         self.matrix = csc_array(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from graph.refusal import InvalidInput
-from placement.arrays import Floats, Ints, Mask
+from placement.arrays import Floats, Ints, Mask, places_of
 from placement.placements import Layout
 from placement.problem import Problem
 from placement.words import PolicyWords
@@ -66,7 +66,7 @@ class SharedRoom:
         numbers = {key: np.array([number[site.id] for site in sites], dtype=np.int64) for key, sites in listed.items()}
         self.site_of = [numbers[id(one.sites)] for one in problems]
         """By problem: the number here of each of its sites."""
-        rows = {key: _inverse(one, len(self.site_ids)) for key, one in numbers.items()}
+        rows = {key: places_of(one, len(self.site_ids)) for key, one in numbers.items()}
         self.row_of = [rows[id(one.sites)] for one in problems]
         """By problem: (sites of the room,) the row that each is, -1 where it is none."""
         places: dict[tuple[int, ...], tuple[Ints, Ints]] = {}
@@ -185,7 +185,7 @@ class SharedRoom:
         """The holder that each of a problem's bins is, and the bin that each holder is."""
         node = problem.bins.node
         holder_of: Ints = np.where(node >= 0, node, self._nodes + site_of[problem.bins.site])
-        return holder_of, _inverse(holder_of, self.holders)
+        return holder_of, places_of(holder_of, self.holders)
 
     def _touched(self, at: int) -> Ints:
         """The bins of a problem of whose room the others took some, ascending."""
@@ -220,10 +220,3 @@ class SharedRoom:
             busy[:nodes] |= self._used[:nodes]
             words = replace(words, busy=busy)
         return words
-
-
-def _inverse(number_of: Ints, count: int) -> Ints:
-    """(count,): where each number stands, -1 where it does not."""
-    found = np.full(count, -1, dtype=np.int64)
-    found[number_of] = np.arange(len(number_of))
-    return found

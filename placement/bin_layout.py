@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from placement.arrays import Floats, Ints, Mask
+from placement.arrays import Floats, Ints, Mask, places_of
 from placement.clusters import ClusterState
 from placement.inventory import Inventory
 from placement.kept import Kept, Shelf
@@ -98,8 +98,7 @@ def layout_of(
     """The bins of the sites at these rows of the inventory. shelf: where it keeps what is taken from columns."""
     shelf = Shelf() if shelf is None else shelf
     nodes, clusters = inventory.nodes, inventory.clusters
-    local = np.full(len(inventory.sites.sites), -1, dtype=np.int64)
-    local[rows] = np.arange(len(rows))
+    local = places_of(rows, len(inventory.sites.sites))
     at_site = local[nodes.site] if len(rows) else np.full(len(nodes.ids), -1, dtype=np.int64)
     there = visible.nodes & (at_site >= 0)
     observed = np.zeros(len(rows), dtype=bool)

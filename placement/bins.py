@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from graph.view import Reader
-from placement.arrays import Floats, Ints, Mask
+from placement.arrays import Floats, Ints, Mask, places_of
 from placement.bin_layout import Column, Layout
 from placement.inventory import Inventory
 from placement.needs import ComponentNeed
@@ -251,7 +251,7 @@ class _Without:
         """Free and unplaced amounts without it."""
         nodes, width = self._inventory.nodes, len(RESOURCES)
         free = free.copy()
-        bin_of = None if layout.rows is None else _numbers(layout.rows, len(nodes.ids))
+        bin_of = None if layout.rows is None else places_of(layout.rows, len(nodes.ids))
         for holder_id, amount in self._own.holders.amounts.items():
             row = nodes.row(holder_id)
             at = row if row is None or bin_of is None else int(bin_of[row])
@@ -284,10 +284,3 @@ class _Without:
             models = [self._own.unplaced.accelerators[model][site_id] for model in self._models]
             found[site] = np.maximum(found[site] - np.array([*amount, *models]), 0)
         return found
-
-
-def _numbers(rows: Ints, count: int) -> Ints:
-    """(count,): the place of each number among some; -1: it is none of them."""
-    found = np.full(count, -1, dtype=np.int64)
-    found[rows] = np.arange(len(rows))
-    return found

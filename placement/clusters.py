@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graph.kinds import Cluster
-from placement.arrays import Ints, Mask
+from placement.arrays import Ints, Mask, places_of
 from placement.conditions import cluster_problem
 from placement.inventory import Inventory
 from placement.visibility import Visible
@@ -76,8 +76,7 @@ class ClusterState:
 def serving_of(inventory: Inventory, visible: Visible, *, rows: Ints) -> Serving:
     """Which clusters serve the sites at these rows, by their own word or by a node there."""
     clusters, nodes = inventory.clusters, inventory.nodes
-    local = np.full(len(inventory.sites.sites) + 1, -1, dtype=np.int64)
-    local[rows] = np.arange(len(rows))
+    local = places_of(rows, len(inventory.sites.sites) + 1)
     span = max(1, len(clusters.clusters))
     under = np.where(visible.nodes & (nodes.cluster >= 0), nodes.site * span + nodes.cluster, -1)
     # Most nodes are under the same cluster as the one before: what repeats is left out before it is sorted.

@@ -31,6 +31,6 @@ def current_replicas(
         component = get_as(reader, Component, release.component_id)
         row = row_of.get(release.site_id)
         mine = found.get(names.get(component.name, "")) if component is not None else None
-        if release.wanted and release.retires_after is None and row is not None and mine is not None:
+        if release.stays and row is not None and mine is not None:
             mine[row] += release.replicas
     return found if any(one.any() for one in found.values()) else {}

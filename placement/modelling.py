@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graph.kinds.policy import PlacementPolicy, Term
-from placement.arrays import Floats, Ints, Mask
+from placement.arrays import Floats, Ints, Mask, places_of
 from placement.narrowing import WIDE, clients_first, narrowed
 from placement.problem import Problem
 from placement.reaches import Reaches
@@ -27,7 +27,7 @@ from placement.sifting import Places, sifted
 from placement.solve.entries import matrix_of
 from placement.solve.model import Apart, Budget, Clients, Group, Limits, Model, Serving
 from placement.solve.model import Unit as Solved
-from placement.solve.restriction import cut, cut_group, places_of
+from placement.solve.restriction import cut, cut_group
 from placement.totals import most_sites, pooled_room, room_for
 from placement.unit_problems import Unit
 

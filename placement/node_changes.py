@@ -16,7 +16,7 @@ import numpy as np
 from graph.kinds import Node, Site
 from graph.taints import blocking_taint
 from graph.values import Resources
-from placement.arrays import Ints, Mask
+from placement.arrays import Ints, Mask, places_of
 from placement.conditions import is_not_ready
 from placement.nodes import RESOURCES, Accelerators, NodeColumns, no_nodes
 from placement.sites import SiteColumns
@@ -234,8 +234,7 @@ def _merged(
         slot_of.setdefault(one, len(slot_of))
     ids = splice.items(nodes.ids, come)
     slot = splice.column(nodes.slot, _ints(slot_of[one] for one in come))
-    row_of_slot = np.full(len(slot_of), -1, dtype=np.int64)
-    row_of_slot[slot] = np.arange(len(ids))
+    row_of_slot = places_of(slot, len(slot_of))
     site = splice.column(nodes.site, None if made is None else made.site)
     columns: dict[str, Any] = {
         name: splice.column(getattr(nodes, name), None if made is None else made.columns[name]) for name in _SMALL

@@ -13,7 +13,7 @@ from typing import overload
 
 import numpy as np
 
-from placement.arrays import Ints, Mask
+from placement.arrays import Ints, Mask, places_of
 from placement.decision import Reason, SiteRefusal
 from placement.modelling import Modelled
 from placement.placements import Layout
@@ -215,13 +215,7 @@ class Refusals(Sequence[SiteRefusal]):
     @cached_property
     def _places(self) -> list[Ints]:
         """By unit: the candidate at each row, -1 for none."""
-        places = []
-        for at in range(len(self.made.units)):
-            place = np.full(len(self.made.problem), -1, dtype=np.int64)
-            rows = self.made.rows(at)
-            place[rows] = np.arange(len(rows))
-            places.append(place)
-        return places
+        return [places_of(self.made.rows(at), len(self.made.problem)) for at in range(len(self.made.units))]
 
     def _refusals(self, which: slice) -> list[SiteRefusal]:
         """Some of them. Most sites are refused by rules, and those by the same ones are told the same."""

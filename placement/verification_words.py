@@ -13,7 +13,7 @@ from graph.kinds import Component, Deployment, Node, Release, Site
 from graph.kinds.policy import AffinityScope, ComponentPolicy, PlacementPolicy
 from graph.selectors import matches
 from graph.view import Reader, each, get_as
-from placement.affinity import Itself, affinity_words, app_of, is_named, is_staying, named
+from placement.affinity import Itself, affinity_words, app_of, is_named, named
 from placement.decision import ComponentPlacement, SitePlacement
 
 
@@ -78,7 +78,7 @@ def goes_with_problem(
             release.site_id
             for other in named(reader, wanted, itself=itself)
             for release in each(reader, Release, "deployment_id", other.id)
-            if is_staying(release)
+            if release.stays
         }
         regions = {site.region_id for one in there if (site := get_as(reader, Site, one)) is not None}
         for placement in placements:

@@ -177,6 +177,16 @@ class Release(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     ] = None
 
     @property
+    def stays(self) -> bool:
+        """Whether it is wanted and not about to be replaced."""
+        return self.wanted and self.retires_after is None
+
+    @property
+    def retires(self) -> bool:
+        """Whether it runs on until what replaces it is ready, and goes then."""
+        return self.wanted and self.retires_after is not None
+
+    @property
     def running_replicas(self) -> int:
         """Replicas that are to run now."""
         return 0 if self.stopped else self.replicas

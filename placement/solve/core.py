@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.arrays import Floats, Ints, Mask
+from placement.arrays import Floats, Ints, Mask, places_of
 from placement.solve.dominance import needed
 from placement.solve.entries import rows_at, stacked_rows
 from placement.solve.evaluation import better, evaluate
@@ -161,8 +161,7 @@ def _home(demand: csr_array, candidates: Ints, count: int) -> Ints:
 
     For that which it serves most cheaply, or where nothing costs anything, for that with the fewest in reach.
     """
-    place = np.full(count, -1, dtype=np.int64)
-    place[candidates] = np.arange(len(candidates))
+    place = places_of(candidates, count)
     column = place.take(demand.indices)
     there = np.flatnonzero(column >= 0)
     lengths = np.diff(demand.indptr)

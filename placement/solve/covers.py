@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.arrays import Ints
+from placement.arrays import Ints, places_of
 from placement.compiled import Flags, Numbers, kernel
 from placement.solve.entries import stacked_rows
 from placement.solve.model import Model
@@ -121,10 +121,8 @@ def _pattern(matrix: csr_array, rows: Ints, places: Ints) -> csr_array | None:
     kept = np.flatnonzero(places >= 0)
     if len(rows) > MAX_ROWS or len(rows) * len(kept) > MAX_CELLS:
         return None
-    number = np.full(len(places), -1, dtype=np.int64)
-    number[kept] = np.arange(len(kept))
-    row_number = np.full(matrix.shape[0], -1, dtype=np.int64)
-    row_number[rows] = np.arange(len(rows))
+    number = places_of(kept, len(places))
+    row_number = places_of(rows, matrix.shape[0])
     of_row = row_number[np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))]
     column = number[matrix.indices]
     there = (of_row >= 0) & (column >= 0)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from placement.arrays import Floats, Ints, Mask
+from placement.arrays import Floats, Ints, Mask, places_of
 from placement.solve.entries import (
     Listed,
     kept_columns,
@@ -79,8 +79,7 @@ class Growing:
         """Whether it was given all columns to begin with, in their order."""
         self._columns = np.arange(len(objective)) if given is None else np.flatnonzero(given)
         """(columns of the solver,)"""
-        self._place = np.full(len(objective), -1, dtype=np.int64)
-        self._place[self._columns] = np.arange(len(self._columns))
+        self._place = places_of(self._columns, len(objective))
         self._every = matrix
         """All rows, over all columns; kept where not all were given."""
         self._low = np.empty(0)

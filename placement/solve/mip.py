@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.arrays import Floats, Ints, Mask
+from placement.arrays import Floats, Ints, Mask, places_of
 from placement.solve.along import Web, more_with, web_of
 from placement.solve.evaluation import better, evaluate
 from placement.solve.highs import Relaxed, solved
@@ -207,8 +207,7 @@ class Search:
         clients, rows = self.model.units[0].clients if self.model.units else None, asked.rows
         if clients is None or not self.model.serving or relaxation.values is None or relaxation.reduced is None:
             return None
-        place = np.full(self.model.units[0].count, -1, dtype=np.int64)
-        place[rows.among[0]] = np.arange(len(rows.among[0]))
+        place = places_of(rows.among[0], self.model.units[0].count)
         least = ends_of(clients.cost, place)[0] if clients.tier == 0 else np.zeros(clients.count)
         near, start = [], 0
         for kept in rows.among:

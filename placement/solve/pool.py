@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from placement.arrays import Floats, Ints
+from placement.arrays import Floats, Ints, places_of
 from placement.solve.entries import parts_of, rows_at, weighed
 from placement.solve.ladders import Rows, stacked
 from placement.solve.model import Model
@@ -56,8 +56,7 @@ class Pool:
         span: list[Floats] = []
         first = 0
         for unit, kept, extras in zip(self._model.units, rows.among, rows.extras, strict=True):
-            place = np.full(unit.count, -1, dtype=np.int64)
-            place[kept] = sum(len(one) for one in node) + np.arange(len(kept))
+            place = places_of(kept, unit.count, first=sum(len(one) for one in node))
             column.append(place)
             node.append(first + kept)
             first += unit.count

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.arrays import Floats, Ints, Mask
+from placement.arrays import Floats, Ints, Mask, places_of
 from placement.solve.covers import covers
 from placement.solve.ladders import Ladders, joined
 from placement.solve.model import Domains, Group, Model, Unit
@@ -150,8 +150,7 @@ class _Assembly:
         self.constants = np.zeros(self.model.tiers)
         for unit, kept in zip(self.model.units, self.among, strict=True):
             start = self.new_columns(len(kept), integral=True)
-            place = np.full(unit.count, -1, dtype=np.int64)
-            place[kept] = start + np.arange(len(kept))
+            place = places_of(kept, unit.count, first=start)
             self.starts.append(start)
             self.places.append(place)
             for tier in range(self.model.tiers):

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from placement.altered import altered
-from placement.arrays import Ints
+from placement.arrays import Ints, places_of
 from placement.solve.entries import columns_of, rows_at
 from placement.solve.model import Budget, Choice, Clients, Group, Model, Serving, Unit, nobody
 
@@ -66,13 +66,6 @@ def cut_group(group: Group, place: Ints) -> Group:
     """The group with those of its members that are kept, by their places; what it asks for stays."""
     members = place[group.members]
     return replace(group, members=members[members >= 0])
-
-
-def places_of(kept: Ints, count: int) -> Ints:
-    """(candidates,): the number among those kept; -1: it is none of them."""
-    place = np.full(count, -1, dtype=np.int64)
-    place[kept] = np.arange(len(kept))
-    return place
 
 
 def _renumbered(domain: Ints) -> Ints:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.sparse import csr_array
 
-from placement.arrays import Floats, Ints
+from placement.arrays import Floats, Ints, places_of
 from placement.solve.cuts import OF_DEMAND, cuts
 from placement.solve.entries import Listed, matrix_of
 from placement.solve.flows import Ways
@@ -112,8 +112,7 @@ def _places(model: Model, rows: Program) -> list[Ints]:
     """By unit: (candidates,) the column; -1: it has none."""
     found, start = [], 0
     for unit, kept in zip(model.units, rows.among, strict=True):
-        place = np.full(unit.count, -1, dtype=np.int64)
-        place[kept] = start + np.arange(len(kept))
+        place = places_of(kept, unit.count, first=start)
         start += len(kept)
         found.append(place)
     return found

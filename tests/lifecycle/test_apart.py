@@ -87,7 +87,7 @@ def places(edge: Edge, deployment_id: str) -> dict[str, list[str]]:
     """By component the names of the sites where it is to stay."""
     found: dict[str, list[str]] = {}
     for one in edge.releases(deployment_id):
-        if one.wanted and one.retires_after is None:
+        if one.stays:
             component, site = edge.view.get(one.component_id), edge.view.get(one.site_id)
             found.setdefault(component.name, []).append(site.name)
     return {name: sorted(sites) for name, sites in found.items()}

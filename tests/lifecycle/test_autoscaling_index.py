@@ -23,7 +23,7 @@ def found_by_walking(view: View) -> tuple[set[tuple[str, str]], set[str], dict[t
     for policy in each(view, ScalingPolicy):
         sites = set()
         for release in each(view, Release, "deployment_id", policy.deployment_id):
-            if release.wanted and release.retires_after is None:
+            if release.stays:
                 there.setdefault((policy.deployment_id, release.site_id), set()).add(release.id)
             component = get_as(view, Component, release.component_id)
             if component is None or component.name != policy.component or not release.wanted:

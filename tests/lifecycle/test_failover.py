@@ -58,7 +58,7 @@ async def cut(edge: Edge, *site_ids: str, **configuration: Any) -> None:
 
 def homes(edge: Edge, deployment_id: str) -> set[str]:
     """Where it is to stay."""
-    return {one.site_id for one in edge.releases(deployment_id) if one.wanted and one.retires_after is None}
+    return {one.site_id for one in edge.releases(deployment_id) if one.stays}
 
 
 async def home(edge: Edge, deployment_id: str) -> str:
@@ -70,7 +70,7 @@ async def moved(edge: Edge, deployment_id: str, *away: str) -> set[str]:
     """Waits until all of it is ready elsewhere; where."""
 
     def there() -> bool:
-        staying = [one for one in edge.releases(deployment_id) if one.wanted and one.retires_after is None]
+        staying = [one for one in edge.releases(deployment_id) if one.stays]
         return bool(staying) and all(one.site_id not in away and one.phase.name == "READY" for one in staying)
 
     await edge.until(there, what="that it moved")
@@ -373,7 +373,7 @@ async def test_what_ran_through_a_lost_control_plane_runs_through_another_at_its
     await edge.configure(mine, nonsense=1)
 
     def through_the_other() -> bool:
-        staying = [one for one in edge.releases(deployment.id) if one.wanted and one.retires_after is None]
+        staying = [one for one in edge.releases(deployment.id) if one.stays]
         return all(one.cluster_id != old.cluster_id and one.phase.name == "READY" for one in staying)
 
     await edge.until(through_the_other, what="that it runs through the other one")

@@ -93,7 +93,7 @@ async def capacity(edge: Edge) -> tuple[PlacementPolicy, Lose, LossKind]:
 
 
 def homes(edge: Edge, deployment_id: str) -> set[str]:
-    return {one.site_id for one in edge.releases(deployment_id) if one.wanted and one.retires_after is None}
+    return {one.site_id for one in edge.releases(deployment_id) if one.stays}
 
 
 @pytest.mark.parametrize("reason", [far, label, coverage, capacity])

@@ -8,9 +8,13 @@ from collections.abc import Callable
 import pytest
 
 import lifecycle.leases
-from faultkit.convergence import converging
+from faultkit import broken as without
+from faultkit.convergence import HANGS_AFTER_S, converging
 from lifecycle.share import ALL
-from lifecyclekit.peers import Member, members, reached, settled
+from lifecyclekit.peers import Member, members, reached, settled, settled_again
+
+SETTLE_S = 8.0
+"""Twice a lease: where it must not happen it is not waited for any longer."""
 
 
 @pytest.fixture
@@ -72,15 +76,27 @@ async def test_without_the_broker_shares_stay_and_a_wiped_one_is_filled_again(
 ) -> None:
     async with members(nats_server.url, 3) as made:
         before = [one.share.partitions for one in made]
-        nats_server.kill()
-        await reached(lambda: all(one.share.workers is None for one in made), what="the broker's absence")
-        nats_server.wipe()
+        converged(await wiped(nats_server, made))
         assert [one.share.partitions for one in made] == before
-        nats_server.start()
-        with converging() as took:
-            await reached(lambda: settled(made), what="the same shares")
-        converged(took.seconds)
-        assert [one.share.partitions for one in made] == before
+
+
+async def test_workers_that_do_not_fill_a_wiped_broker_again_are_found_out(nats_server) -> None:
+    async with members(nats_server.url, 2) as made:
+        with without.with_a_bucket_made_once(), pytest.raises(AssertionError, match="the same shares never came"):
+            await wiped(nats_server, made, within_s=SETTLE_S)
+
+
+async def wiped(server, made: list[Member], *, within_s: float = HANGS_AFTER_S) -> float:
+    """Kills and wipes the broker; gives the seconds from its start until shares were whole by what it says then."""
+    before = [one.share.partitions for one in made]
+    server.kill()
+    await reached(lambda: all(one.share.workers is None for one in made), what="the broker's absence")
+    server.wipe()
+    assert [one.share.partitions for one in made] == before
+    server.start()
+    with converging() as took:
+        await reached(settled_again(made), what="the same shares", within_s=within_s)
+    return took.seconds
 
 
 async def test_a_worker_that_never_met_a_broker_works_on_everything(nats_server, monkeypatch) -> None:
@@ -108,15 +124,30 @@ async def test_installations_with_names_of_their_own_do_not_meet(nats_server) ->
 async def test_three_nodes_keep_the_leases_when_one_dies(nats_cluster, converged: Callable[[float], None]) -> None:
     async with members(nats_cluster.url, 2, replicas=3) as made:
         before = [one.share.partitions for one in made]
-        for node in nats_cluster.nodes:
-            node.kill()
-            await asyncio.sleep(0.5)
-            await reached(lambda: settled(made), what="both workers")
-            node.start()
-            with converging() as took:
-                await reached(lambda: settled(made), what="both workers")
-            converged(took.seconds)
+        converged(await killed_in_turn(nats_cluster.nodes, made))
         assert [one.share.partitions for one in made] == before
+
+
+async def test_workers_that_do_not_go_to_another_node_are_found_out(nats_cluster) -> None:
+    """Whichever nodes the workers are connected to, one of three kills meets them."""
+    with without.with_a_connection_made_once():
+        async with members(nats_cluster.url, 2, replicas=3) as made:
+            with pytest.raises(AssertionError, match="both workers never came"):
+                await killed_in_turn(nats_cluster.nodes, made, within_s=SETTLE_S)
+
+
+async def killed_in_turn(nodes, made: list[Member], *, within_s: float = HANGS_AFTER_S) -> float:
+    """Kills each node and starts it again; gives the longest that shares then took to be whole by what the broker says."""
+    longest_s = 0.0
+    for node in nodes:
+        node.kill()
+        await asyncio.sleep(0.5)
+        await reached(settled_again(made), what="both workers", within_s=within_s)
+        node.start()
+        with converging() as took:
+            await reached(settled_again(made), what="both workers", within_s=within_s)
+        longest_s = max(longest_s, took.seconds)
+    return longest_s
 
 
 @pytest.mark.parametrize("urls", ["http://x", "nats://", "nats://x:99999", "nats://x/a"])

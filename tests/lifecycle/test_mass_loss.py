@@ -48,7 +48,7 @@ async def at(edge: Edge, number: int, name: str, **fields: Any) -> Deployment:
 
 
 def homes(edge: Edge, deployment_id: str) -> set[str]:
-    return {one.site_id for one in edge.releases(deployment_id) if one.wanted and one.retires_after is None}
+    return {one.site_id for one in edge.releases(deployment_id) if one.stays}
 
 
 async def is_held(edge: Edge, deployment_id: str) -> None:

@@ -52,7 +52,7 @@ def name_of(edge: Edge, site_id: str) -> str:
 
 
 def replicas(edge: Edge, deployment_id: str) -> dict[str, int]:
-    staying = (one for one in edge.releases(deployment_id) if one.wanted and one.retires_after is None)
+    staying = (one for one in edge.releases(deployment_id) if one.stays)
     return {one.site_id: one.replicas for one in staying}
 
 

@@ -217,7 +217,7 @@ async def test_the_nodes_of_a_lost_control_plane_are_fenced_though_another_one_a
     await fence(edge, node_id)
 
     def through_the_other() -> bool:
-        staying = [one for one in edge.releases(deployment.id) if one.wanted and one.retires_after is None]
+        staying = [one for one in edge.releases(deployment.id) if one.stays]
         return all(one.cluster_id != old.cluster_id and one.phase is ReleasePhase.READY for one in staying)
 
     await edge.until(through_the_other, what="that it runs through the other one")

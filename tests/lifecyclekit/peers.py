@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from driverkit.effects import violations
@@ -42,12 +42,24 @@ class Tasks:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+class HeardShare(Share):
+    """A share that counts how often it followed from what the broker said."""
+
+    def __init__(self, worker: str, *, partitions: frozenset[int]) -> None:
+        super().__init__(worker, partitions=partitions)
+        self.heard = 0
+
+    def become(self, partitions: frozenset[int], *, workers: frozenset[str] | None) -> None:
+        self.heard += workers is not None
+        super().become(partitions, workers=workers)
+
+
 class Member:
     """A lease and the share that follows from it, without any work."""
 
     def __init__(self, servers: str, *, name: str = "test", replicas: int = 1) -> None:
         clock = SystemClock()
-        self.share = Share(new_ulid(), partitions=frozenset())
+        self.share = HeardShare(new_ulid(), partitions=frozenset())
         self.link = NatsLink(servers_of(servers), name="test", clock=clock)
         self.leases = Leases(self.link, self.share, name=name, replicas=replicas, clock=clock)
         self.tasks = Tasks()
@@ -123,6 +135,16 @@ def settled(made: list[Member]) -> bool:
     return held == list(range(64)) and all(member.share.workers == names for member in made)
 
 
+def settled_again(made: list[Member]) -> Callable[[], bool]:
+    """Whether that is so by what each of them hears from now on, and not by what they last heard before a fault."""
+    before = [member.share.heard for member in made]
+
+    def found() -> bool:
+        return settled(made) and all(member.share.heard > heard for member, heard in zip(made, before, strict=True))
+
+    return found
+
+
 def store_of(server) -> Store:
     """The Neo4j server's store."""
     from graph.stores.neo4j import Neo4jStore
@@ -181,9 +203,10 @@ async def broken(
             if wiped:
                 nats_servers.wipe()
             await asyncio.to_thread(nats_servers.start if wiped else node.start)
+            whole = settled_again(peers)
             with converging() as took:
                 await edge.succeeded(operation)
-                await reached(lambda: settled(peers), what="fair shares again", within_s=settle_s)
+                await reached(whole, what="fair shares again", within_s=settle_s)
             toll.converged_s = max(toll.converged_s, took.seconds)
             toll.changes += 2
         edge.check_books()
