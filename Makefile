@@ -16,6 +16,9 @@ export PIP_CACHE_DIR ?= $(CACHE)/pip
 export UV_CACHE_DIR ?= $(CACHE)/uv
 export NPM_CONFIG_CACHE ?= $(CACHE)/npm
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Python keeps what it compiled of each module, as it does when nothing is said: some container images say not to, and then
+# every process that is started, each command of a test as well, compiles all packages anew before it does anything.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tomllib
@@ -128,6 +129,20 @@ def test_without_a_python_that_is_new_enough_make_says_what_to_do(tmp_path: Path
     assert done.returncode != 0
     assert "no Python 3.11 or newer was found" in done.stderr
     assert "PYTHON=/path/to/python3" in done.stderr
+
+
+def test_what_was_compiled_is_kept_also_where_an_image_says_not_to() -> None:
+    done = subprocess.run(
+        ["make", "-s", "-f", "Makefile", "-f", "-", "shown"],
+        input='shown:\n\t@echo "$${PYTHONDONTWRITEBYTECODE-kept}"\n',
+        cwd=ROOT,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=True,
+    )
+    assert done.stdout == "kept\n"
 
 
 def test_a_benchmark_that_is_not_named_is_asked_for() -> None:
