@@ -75,10 +75,13 @@ async def demo(
 ) -> None:
     """Loads the demonstration and keeps it moving until it is cancelled; with a rate of 0 it is loaded and left alone.
 
-    Raises nothing for what is refused or for a store that is away: that is logged, and the next step tried.
+    `demo.ready` in the log says that it is loaded and that what an earlier run had left away is back: what is taken away
+    sooner may come back. Raises nothing for what is refused or for a store that is away: that is logged, and the next step
+    tried.
     """
     running = Demo(ledger=ledger, lifecycle=lifecycle, seed=seed)
     await _until(running.load, sleep)
+    log.info("demo.ready")
     if rate_hz <= 0:
         return
     while True:

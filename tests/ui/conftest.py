@@ -108,6 +108,14 @@ class DemoServer:
         """Where it is."""
         return self.process.url
 
+    def start(self) -> None:
+        """Starts it and waits until the demonstration is loaded: until then it brings back whatever a test takes away."""
+        self.process.start()
+        deadline = time.monotonic() + DEMO_LIMIT_S
+        while not any("demo.ready" in line for line in self.process.lines):
+            assert time.monotonic() < deadline, "".join(self.process.lines)
+            time.sleep(0.05)
+
     def post(self, query: str, **variables: object) -> dict[str, Any]:
         """The data of a request of its administrator."""
         answer = self.client.post(f"{self.origin}/graphql", json={"query": query, "variables": variables}).json()

@@ -43,7 +43,7 @@ def test_the_dashboard(
         "signIn": demo_server.sign_in_link(),
         "failure": str(tmp_path / "failure.png"),
     }
-    wishes = {"kill": demo_server.process.kill, "start": demo_server.process.start}
+    wishes = {"kill": demo_server.process.kill, "start": demo_server.start}
     try:
         told = run_chapter(arguments, folder=built_pages.sources, wishes=wishes)
     finally:

@@ -8,6 +8,8 @@ import { check, eventually } from "../story.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const SIDE_BY_SIDE = 2;
+/** The rules that look at colours, which are all that a theme changes. */
+const COLOURS = ["color-contrast", "link-in-text-block"];
 const KINDS = `{
   regions(first: 1) { nodes { id } } sites(first: 1, filter: { role: { eq: COMPUTE } }) { nodes { id } } nodes(first: 1) { nodes { id } }
   links(first: 1) { nodes { id } } clusters(first: 1) { nodes { id } } apps(first: 1) { nodes { id } }
@@ -48,12 +50,12 @@ export async function tell(story) {
   });
 
   await story.step("the list of every kind", async () => {
-    await clean([...lists, "/list/sites?find=nobody-has-this-name", "/list/sites?order=-NAME&columns=name,labels"]);
+    await clean([...lists, "/list/sites?find=nobody-has-this-name", "/list/sites?order=-NAME&columns=name,labels"], { within: true });
   });
 
   await story.step("the page of a thing of every kind", async () => {
     const others = [`/entity/${first.deployments}?tab=releases`, `/entity/${first.sites}?tab=events`, `/entity/${first.sites}?tab=why`, plan];
-    await clean([...Object.values(first).map((id) => `/entity/${id}`), ...others]);
+    await clean([...Object.values(first).map((id) => `/entity/${id}`), ...others], { within: true });
   });
 
   await story.step("pages that are not there, and the plain ones", async () => {
@@ -95,12 +97,13 @@ export async function tell(story) {
     await page.evaluate(() => localStorage.removeItem("edgeatlas:theme"));
   });
 
-  /** Looks at pages, a few side by side. */
-  async function clean(paths, { live = true, themes } = {}) {
+  /** Looks at pages, a few side by side; those of `within` are come to as by a link, without loading a page again. */
+  async function clean(paths, { live = true, within = false, themes } = {}) {
     const left = [...paths];
     const look = async (tab) => {
       for (let path = left.shift(); path !== undefined; path = left.shift()) {
-        if (live) await story.goTo(path, tab);
+        if (within && leavesPage(path, tab)) await follow(path, tab);
+        else if (live) await story.goTo(path, tab);
         else await tab.goto(story.origin + path);
         const words = () => tab.locator("body").innerText();
         await eventually(words, (all) => !all.includes("Loading…"), `${path} is loaded`);
@@ -110,15 +113,40 @@ export async function tell(story) {
     await Promise.all(tabs.map(look));
   }
 
-  /** `without` are parts that a library draws: GraphiQL's tabs hold buttons, Monaco's numbers of lines are faint. */
+  /** Whether it is another page than the one before the viewer, whose elements then go. */
+  function leavesPage(path, tab) {
+    return tab.url().startsWith(story.origin) && new URL(path, story.origin).pathname !== new URL(tab.url()).pathname;
+  }
+
+  /** Goes where a link would lead: what was there is gone before anything is looked at. */
+  async function follow(path, tab) {
+    const before = await tab.evaluateHandle((to) => {
+      const page = document.querySelector("main").firstElementChild;
+      history.pushState(null, "", to);
+      return page;
+    }, path);
+    await tab.waitForFunction((page) => !page.isConnected, before);
+    await before.dispose();
+    await story.live(tab);
+  }
+
+  /**
+   * All rules in the first theme, and those of colours in the others: nothing else differs between them. `without` are parts
+   * that a library draws: GraphiQL's tabs hold buttons, Monaco's numbers of lines are faint.
+   */
   async function inBothThemes(what, { tab = page, themes = ["light", "dark"], without = [] } = {}) {
     for (const theme of themes) {
       await tab.emulateMedia({ colorScheme: theme });
-      const violations = await tab.evaluate(async (exclude) => {
-        const found = await window.axe.run({ include: [["html"]], exclude: exclude.map((each) => [each]) }, { resultTypes: ["violations"] });
-        const shown = (nodes) => nodes.slice(0, 3).map(({ html }) => html.slice(0, 160));
-        return found.violations.map(({ id, help, nodes }) => `${id}: ${help}: ${shown(nodes).join(" | ")}`);
-      }, without);
+      const looked = { include: [["html"]], exclude: without.map((each) => [each]) };
+      const options = { resultTypes: ["violations"], ...(theme !== themes[0] && { runOnly: COLOURS }) };
+      const violations = await tab.evaluate(
+        async ([looked, options]) => {
+          const found = await window.axe.run(looked, options);
+          const shown = (nodes) => nodes.slice(0, 3).map(({ html }) => html.slice(0, 160));
+          return found.violations.map(({ id, help, nodes }) => `${id}: ${help}: ${shown(nodes).join(" | ")}`);
+        },
+        [looked, options],
+      );
       check(violations.length === 0, `${what} in ${theme}:\n${violations.join("\n")}`);
     }
   }
