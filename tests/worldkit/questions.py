@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,8 @@ import orjson
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FieldNode,
+    FragmentDefinitionNode,
     GraphQLEnumType,
     GraphQLField,
     GraphQLInputObjectType,
@@ -18,6 +21,9 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLUnionType,
+    NoUnusedFragmentsRule,
+    OperationDefinitionNode,
+    SelectionSetNode,
     Undefined,
     execute,
     get_named_type,
@@ -25,6 +31,7 @@ from graphql import (
     is_leaf_type,
     is_required_argument,
     parse,
+    specified_rules,
     validate,
 )
 
@@ -100,9 +107,39 @@ def prepared(operation: str, name: str, arguments: tuple[str, ...], body: str) -
     declared = ", ".join(f"${one}: {field.args[one].type}" for one in arguments)
     passed = ", ".join(f"{one}: ${one}" for one in arguments)
     head = f"{operation}({declared}) {{ {name}({passed})" if arguments else f"{operation} {{ {name}"
-    parsed = parse(f"{head} {body} }}")
-    assert validate(graphql_schema(), parsed) == [], name
+    if not body:
+        return _valid(f"{head} }}")
+    return _with(_selected(get_named_type(field.type), body), _valid(f"{head} {{ __typename }} }}"))
+
+
+@cache
+def _selected(kind: Any, body: str) -> SelectionSetNode:
+    """A selection of a type's fields: parsed and validated once, whichever fields give the type and with which arguments.
+
+    It holds no variables and no named fragments, so whether it is valid follows from the type alone.
+    """
+    parsed = parse(f"fragment Whole on {kind.name} {body}", no_location=True)
+    alone = [rule for rule in specified_rules if rule is not NoUnusedFragmentsRule]
+    assert validate(graphql_schema(), parsed, alone) == [], kind.name
+    whole = parsed.definitions[0]
+    assert isinstance(whole, FragmentDefinitionNode)
+    return whole.selection_set
+
+
+def _valid(text: str) -> DocumentNode:
+    parsed = parse(text, no_location=True)
+    assert validate(graphql_schema(), parsed) == [], text
     return parsed
+
+
+def _with(selected: SelectionSetNode, asked: DocumentNode) -> DocumentNode:
+    """A question of one root field, with this selection of what it gives."""
+    operation = asked.definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+    field = operation.selection_set.selections[0]
+    assert isinstance(field, FieldNode)
+    whole = replace(operation.selection_set, selections=(replace(field, selection_set=selected),))
+    return replace(asked, definitions=(replace(operation, selection_set=whole),))
 
 
 async def told(
