@@ -17,7 +17,8 @@ import neo4j
 import pytest
 
 from beds import parts
-from beds.neo4j.server import Neo4jServer
+from beds.neo4j.classes import archive
+from beds.neo4j.server import Neo4jServer, java, kept_classes
 from beds.node.packages import NodePackages
 from beds.proxy.proxy import Direction, FaultProxy
 
@@ -156,6 +157,27 @@ def test_a_neo4j_server_keeps_what_was_committed_over_a_kill_and_a_start(neo4j_s
     assert _ask(neo4j_server, "MATCH (n:Trial) RETURN count(n) AS n") == {"n": 1}
     neo4j_server.clear()
     assert _ask(neo4j_server, "MATCH (n) RETURN count(n) AS n") == {"n": 0}
+
+
+def test_a_neo4j_server_has_its_classes_from_the_archive(neo4j_server: Neo4jServer) -> None:
+    if (kept := archive()) is None:
+        parts.skip("the archive of Neo4j's classes", "this Java could not make it")
+    assert str(kept) in Path(f"/proc/{neo4j_server.pid}/maps").read_text()
+
+
+@pytest.mark.neo4j
+def test_an_archive_of_classes_that_does_not_fit_is_passed_over_without_a_word(tmp_path: Path) -> None:
+    try:
+        command = java()
+    except parts.PartMissing as missing:
+        parts.skip("Neo4j", missing)
+    (tmp_path / "other.jsa").write_bytes(b"of another Java" * 1_000)
+    done = subprocess.run(
+        [command, *kept_classes(tmp_path / "other.jsa"), "-version"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "version" in done.stderr
+    assert done.stdout == ""
 
 
 def test_what_a_bed_starts_ends_with_the_run_even_by_kill_9() -> None:

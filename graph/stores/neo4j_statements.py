@@ -75,6 +75,8 @@ class KindStatements(msgspec.Struct, frozen=True, kw_only=True):
     put: tuple[Lists, ...]
     """Each of one list: `update` {id, was, set}, where `set` has the changed properties, null for removed ones; then
     `add_<n>`, which `create` has as well, and `count_<n>`."""
+    any: str
+    """A pattern that every entity of the kind fits; how many do, the database knows without looking."""
     page: str
     """The rows of the next `$size` entities by id after `$after`, in one record."""
 
@@ -178,6 +180,7 @@ def _node(kind: Kind) -> KindStatements:
         take=apart(take),
         parts={**create, "update": put["update"]},
         put=apart(put),
+        any=f"(:{label})",
         page=(
             f"MATCH (n:{label}) WHERE n.id > $after WITH n ORDER BY n.id LIMIT $size"
             f" RETURN collect([{_columns(codec)}]) AS page"
@@ -209,6 +212,7 @@ def _edge(kind: Kind, ends: tuple[str, str]) -> KindStatements:
         take=apart({"delete": f"{found} DELETE n"}),
         parts=create | update,
         put=apart(update),
+        any=f"()-[:{relation}]->()",
         page=(
             f"MATCH ()-[n:{relation}]->() WHERE n.id > $after WITH n ORDER BY n.id LIMIT $size"
             f" RETURN collect([{_columns(codec)}]) AS page"

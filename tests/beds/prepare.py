@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from beds.chromium import browser
 from beds.nats import server as nats
-from beds.neo4j import server as neo4j
+from beds.neo4j import classes as neo4j
 from beds.node import packages
 from beds.parts import PartMissing
 from beds.prometheus import server as prometheus

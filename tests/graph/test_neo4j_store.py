@@ -43,6 +43,7 @@ def all_statements(*kinds: str) -> list[tuple[str, list[str]]]:
         lists += [one.create, *one.take, *one.put]
     found = [(one.text, list(one.names)) for one in lists]
     found.append((writing._LOCK, ["writer", "after", "until"]))
+    found.append((load_module._HOW_MANY, []))
     found += [(one.page, ["after", "size"]) for one in chosen]
     for shape in filed.shapes():
         found.append((filed.page_text(shape), ["collection"]))
@@ -213,6 +214,29 @@ async def test_a_cluster_url_works_with_one_server(ask: Ask, neo4j_server: Neo4j
     await write(store, [chain.commit(*created(region("routed")))])
     assert len(await live(store)) == 1
     await store.close()
+
+
+async def test_a_kind_of_which_there_is_none_is_not_asked_for(
+    store: Neo4jStore, neo4j_server: Neo4jServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = {one.page: kind for kind, one in STATEMENTS.items()}
+    asked: list[str] = []
+    once = Client.ask
+
+    async def listened(self: Client, statement: str, /, **parameters: Any) -> Any:
+        if statement in pages:
+            asked.append(pages[statement])
+        return await once(self, statement, **parameters)
+
+    monkeypatch.setattr(Client, "ask", listened)
+    assert await live(store) == {}
+    assert asked == []
+    async with Ledger(Neo4jStore(neo4j_server.store)).running() as ledger:
+        await ledger.commit(network, REQUEST)
+    asked.clear()
+    found = await live(store)
+    assert sorted(asked) == ["Cluster", "Link", "Node", "Region", "Site"]
+    assert {one.SPEC.name for one in found.values()} == set(asked)
 
 
 async def test_the_server_says_how_it_is_backed_up(store: Neo4jStore, tmp_path: Any) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from beds.neo4j.server import Neo4jServer, ready
+from beds.neo4j.classes import archive
+from beds.neo4j.server import Neo4jServer
 from beds.parts import PartMissing, free_port, skip
 
 
@@ -17,10 +18,12 @@ def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neo4jServ
     It is one for the whole run: a test that kills it starts it again, and one that needs an empty database clears it.
     """
     try:
-        ready()
+        kept = archive()
     except PartMissing as missing:
         skip("Neo4j", missing)
-    server = Neo4jServer(tmp_path_factory.mktemp("neo4j"), port=free_port(), ends_with_us=True, brief=True)
+    server = Neo4jServer(
+        tmp_path_factory.mktemp("neo4j"), port=free_port(), ends_with_us=True, brief=True, archive=kept
+    )
     server.start()
     try:
         yield server

@@ -39,7 +39,6 @@ LEAST_JAVA = 17
 USER = "neo4j"
 # What the archive's neo4j.conf gives the JVM and the store needs: direct buffers, reflection into java.nio.
 JVM = (
-    "-XX:+UseG1GC",
     "-XX:-OmitStackTraceInFastThrow",
     "-XX:+DisableExplicitGC",
     "-XX:+ExitOnOutOfMemoryError",
@@ -53,9 +52,11 @@ JVM = (
     "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
 )
 
-# For a server that lives for minutes. Without it the second compiler takes half of two cores for code that is soon gone:
-# a start took 9.6 s of CPU rather than 5.4, the first 160 commits 3.7 rather than 1.7 (Java 17). Benchmarks go without.
-BRIEF = ("-XX:TieredStopAtLevel=1",)
+LASTING = ("-XX:+UseG1GC",)
+# For a server that lives for minutes. Otherwise the second compiler takes half of two cores for code that is soon gone:
+# a start took 9.6 s of CPU rather than 5.4, the first 160 commits 3.7 rather than 1.7 (Java 17). A collector without threads
+# of its own took 24 s rather than 29 of a start, the first answers and the first commits. Benchmarks go without.
+BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 
 def java() -> str:
@@ -145,6 +146,11 @@ def listens(port: int) -> bool:
         return False
 
 
+def kept_classes(archive: Path | None) -> tuple[str, ...]:
+    """The JVM's flags that have it read its classes from an archive, where one fits, and say nothing where it does not."""
+    return () if archive is None else (f"-XX:SharedArchiveFile={archive}", "-Xshare:auto", "-Xlog:cds=off")
+
+
 class Neo4jServer:
     """One server with its folder. `kill` and `start` again keep the port, the data and the password."""
 
@@ -160,10 +166,12 @@ class Neo4jServer:
         page_cache: str = "256m",
         ends_with_us: bool = False,
         brief: bool = False,
+        archive: Path | None = None,
     ) -> None:
         """Nothing is started. `ends_with_us`: the server is killed when the process that started it ends, however.
 
-        `brief`: it will live for minutes, and is to be ready soon rather than fast in the end.
+        `brief`: it will live for minutes, and is to be ready soon rather than fast in the end. `archive`: the classes as
+        `beds.neo4j.classes` keeps them; one of another Java or of other jars is passed over.
         """
         self.home = home.absolute()
         self.port = port
@@ -171,7 +179,8 @@ class Neo4jServer:
         self.heap = heap
         self.page_cache = page_cache
         self.ends_with_us = ends_with_us
-        self.jvm = (*JVM, *BRIEF) if brief else JVM
+        self.jvm = (*JVM, *(BRIEF if brief else LASTING), *kept_classes(archive))
+        self._archive = archive
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
 
@@ -299,7 +308,10 @@ class Neo4jServer:
         # One that began with a dash would be taken for an option.
         password = os.environ.get("EDGEATLAS_NEO4J_PASSWORD") or f"n{secrets.token_urlsafe(18)}"
         done = subprocess.run(
-            [command, "-cp", f"{lib}/*", ADMIN_CLASS, "dbms", "set-initial-password", password],
+            [
+                *(command, *BRIEF, *kept_classes(self._archive), "-cp", f"{lib}/*"),
+                *(ADMIN_CLASS, "dbms", "set-initial-password", password),
+            ],
             env={**os.environ, "NEO4J_HOME": str(self.home), "NEO4J_CONF": str(self.home / "conf")},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
