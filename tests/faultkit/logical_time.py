@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import selectors
 import sqlite3
@@ -77,6 +78,12 @@ class LogicalLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now
 
+    def quiet_intervals(self, every_s: float) -> int:
+        """How many intervals it takes until anything else happens, at least one."""
+        if self._ready or not self._scheduled:
+            return 1
+        return max(math.ceil((self._scheduled[0].when() - self.now) / every_s), 1)
+
     def run_in_executor(self, executor: object, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         future = self.create_future()
         try:
@@ -84,6 +91,16 @@ class LogicalLoop(asyncio.SelectorEventLoop):
         except Exception as problem:  # noqa: BLE001 - it is whoever waits that is told
             future.set_exception(problem)
         return future
+
+
+def until_next_look_s(every_s: float) -> float:
+    """How long whoever looks every so often for what others do may leave it, seconds.
+
+    In logical time nothing happens between two timers: it is as long as it takes until the next one is over, in whole
+    intervals, and all looks before that would find what this one did. On any other loop it is the interval.
+    """
+    loop = asyncio.get_running_loop()
+    return every_s * loop.quiet_intervals(every_s) if isinstance(loop, LogicalLoop) else every_s
 
 
 class LogicalClock:

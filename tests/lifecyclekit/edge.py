@@ -17,6 +17,7 @@ from drivers.port import ClusterAccess, Driver, SamplingBackend
 from drivers.registry import DriverRegistry
 from drivers.simulated import SimulatedDriver, journal_path
 from drivers.simulated.world import World
+from faultkit.logical_time import until_next_look_s
 from graph.change import Record
 from graph.edit import Edit
 from graph.kinds import (
@@ -68,6 +69,7 @@ QUICK = LifecycleSettings(
 NODE = Resources(cpu_millicores=4_000, memory_bytes=8 << 30)
 NEED = Resources(cpu_millicores=500, memory_bytes=256 << 20)
 DEADLINE_S = 60.0
+LOOK_EVERY_S = 0.005
 """Ten times what the slowest of them takes on a busy machine: who waits for so long waits for what never comes."""
 
 
@@ -293,7 +295,7 @@ class Edge:
                     value = found()
                     if value:
                         return value
-                    await asyncio.sleep(0.005)
+                    await asyncio.sleep(until_next_look_s(LOOK_EVERY_S))
         except TimeoutError:
             told = [
                 (one.backend_name, one.phase.name, one.generation, one.applied_generation, one.wanted, one.error)
