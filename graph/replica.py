@@ -43,6 +43,7 @@ class Replica:
         self._clock_ms = clock_ms
         self._fresh = asyncio.Event()
         self._fresh.set()
+        self._away = asyncio.Event()
         self._moved_at = 0.0
         self._rung = asyncio.Event()
         self._expected = 0
@@ -65,6 +66,7 @@ class Replica:
     def mark_stale(self) -> None:
         """The store did not answer."""
         self._fresh.clear()
+        self._away.set()
         if self.view.stale_since is None:
             self.view.stale_since = self._clock_ms() / 1000
             relapsed = time.monotonic() - self._probed_at < RELAPSE_S
@@ -75,6 +77,7 @@ class Replica:
         """The store has answered."""
         self.view.stale_since = None
         self._fresh.set()
+        self._away.clear()
 
     async def until_fresh(self) -> None:
         """Returns once the store has answered, at once unless it is away."""
@@ -193,8 +196,10 @@ class Replica:
         """Asks a store that was away or full whether it takes writes again, so that workers need not find out by failing.
 
         It is asked to take as much as a commit may be, not a word: that it would take although the disk is full.
+        While it takes writes there is nothing to do here.
         """
         while True:
+            await self._away.wait()
             await asyncio.sleep(PROBE_S)
             if not self.stale:
                 continue
