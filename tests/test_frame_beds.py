@@ -149,13 +149,13 @@ def _ask(server: Neo4jServer, query: str) -> dict[str, object]:
 
 
 def test_a_neo4j_server_keeps_what_was_committed_over_a_kill_and_a_start(neo4j_server: Neo4jServer) -> None:
-    neo4j_server.clear()
+    neo4j_server.empty()
     assert _ask(neo4j_server, "CREATE (n:Trial {name: 'kept'}) RETURN n.name AS name") == {"name": "kept"}
     neo4j_server.kill()
     assert neo4j_server.pid is None
     assert neo4j_server.start() > 0
     assert _ask(neo4j_server, "MATCH (n:Trial) RETURN count(n) AS n") == {"n": 1}
-    neo4j_server.clear()
+    neo4j_server.empty()
     assert _ask(neo4j_server, "MATCH (n) RETURN count(n) AS n") == {"n": 0}
 
 

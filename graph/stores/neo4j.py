@@ -108,8 +108,13 @@ class Neo4jStore:
     # Reading
 
     async def load(self) -> Loaded:
-        """Begins to read the live graph. What is committed while its batches are read must be replayed after it."""
-        head = await self._head()
+        """Begins to read the live graph. What is committed while its batches are read must be replayed after it.
+
+        Where it stands is read under the writers' lock: a commit's `Meta` can be seen a moment before the indexes and counts
+        by which its entities are found, and the lock is had only when both are there.
+        """
+        async with self.begin() as settled:
+            head = await settled.head()
         return await Loading.begin(self._client, head)
 
     async def commits_after(self, revision: int, *, limit: int = 1_000) -> Sequence[Commit]:

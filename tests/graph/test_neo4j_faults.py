@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import neo4j
 import pytest
 
 from beds.neo4j.server import Neo4jServer
@@ -36,11 +35,7 @@ REPLY = b"bookmark"
 @pytest.fixture
 def empty(neo4j_server: Neo4jServer) -> Neo4jServer:
     """The server, with nothing in it."""
-    with (
-        neo4j.GraphDatabase.driver(neo4j_server.url, auth=(neo4j_server.user, neo4j_server.password)) as driver,
-        driver.session(database="neo4j") as session,
-    ):
-        session.run("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 5000 ROWS").consume()
+    neo4j_server.empty()
     return neo4j_server
 
 

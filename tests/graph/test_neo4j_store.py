@@ -260,6 +260,18 @@ async def test_a_lock_that_is_held_too_long_is_a_typed_error(store: Neo4jStore, 
     await impatient.close()
 
 
+async def test_a_load_begins_when_what_was_committed_before_can_be_found(
+    store: Neo4jStore, neo4j_server: Neo4jServer
+) -> None:
+    """A commit is seen bit by bit until it lets go of the lock."""
+    async with store.begin() as writing_meanwhile:
+        await writing_meanwhile.head()
+        begun = asyncio.create_task(store.load())
+        done, _ = await asyncio.wait([begun], timeout=2.0)
+        assert not done
+    assert (await begun).head.revision == 0
+
+
 @pytest.mark.parametrize("told", [True, False])
 async def test_what_others_have_committed_is_read_with_the_lock_by_who_says_where_it_stands(
     store: Neo4jStore, monkeypatch: pytest.MonkeyPatch, told: bool

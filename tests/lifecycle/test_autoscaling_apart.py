@@ -27,7 +27,7 @@ def load(requests: float) -> list[dict]:
 async def test_two_workers_scale_each_site_once_and_one_goes_on_for_both(
     neo4j_server, nats_server: NatsServers, converged: Callable[[float], None]
 ) -> None:
-    neo4j_server.clear()
+    neo4j_server.empty()
     simulated = SimulatedDriver()
     first = Peer(nats_server.url, Ledger(store_of(neo4j_server)), simulated, EAGER)
     second = Peer(nats_server.url, Ledger(store_of(neo4j_server)), simulated, EAGER)

@@ -13,7 +13,7 @@ from graph.stores.neo4j import Neo4jStore
 
 
 async def test_a_deployment_lives_and_ends_on_neo4j(edges, quick, neo4j_server, tmp_path: Path, converged) -> None:
-    neo4j_server.clear()
+    neo4j_server.empty()
     settings = dataclasses.replace(quick, takeover_s=0.3)
     folder = tmp_path / "world"
 
@@ -41,7 +41,7 @@ async def test_a_deployment_lives_and_ends_on_neo4j(edges, quick, neo4j_server, 
 
 
 async def test_what_is_lost_is_moved_on_neo4j_by_whoever_takes_over(edges, quick, neo4j_server, tmp_path: Path) -> None:
-    neo4j_server.clear()
+    neo4j_server.empty()
     settings = dataclasses.replace(quick, takeover_s=0.3)
     folder = tmp_path / "world"
     policy = PlacementPolicy(min_sites=1, max_sites=1)

@@ -110,7 +110,7 @@ async def test_without_the_check_of_the_epoch_both_call(edges) -> None:
 
 async def races_apart(edges, neo4j_server, claiming: Claiming, *, count: int) -> Races:
     """The same over two ledgers on Neo4j."""
-    neo4j_server.clear()
+    neo4j_server.empty()
     async with (
         edges(store=Neo4jStore(neo4j_server.store), running=False) as edge,
         Ledger(Neo4jStore(neo4j_server.store)).running() as other,

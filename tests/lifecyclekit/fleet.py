@@ -121,7 +121,7 @@ class Fleet:
 @contextlib.asynccontextmanager
 async def fleet_of(folder: Path, neo4j_server, nats_server) -> AsyncIterator[Fleet]:
     """An installation without workers yet; the Neo4j server is emptied."""
-    neo4j_server.clear()
+    neo4j_server.empty()
     socket = folder / "edge.sock"
     clusters = Process(folder, "simulate", "simulate", "--socket", str(socket), "--folder", str(folder / "edge"))
     await reached(socket.exists, what="the simulated backend", within_s=60)

@@ -175,7 +175,7 @@ async def broken(
 
     `settle_s`: how long shares may take to be whole again, for a control that waits for what never comes.
     """
-    neo4j_server.clear()
+    neo4j_server.empty()
     simulated = SimulatedDriver()
     settings = LifecycleSettings()
     toll = Toll(sites)

@@ -90,7 +90,7 @@ def test_the_first_walk_survives_a_kill(
 def test_the_first_walk_on_neo4j_shows_the_same_graph_in_cypher(
     start_server: Callable[..., RunningServer], neo4j_server: Any, tmp_path: Path, converged: Callable[[float], None]
 ) -> None:
-    neo4j_server.clear()
+    neo4j_server.empty()
     password = tmp_path / "password"
     password.write_text(neo4j_server.password)
     password.chmod(0o600)

@@ -85,7 +85,7 @@ class Neo4jPlace:
     shared = True
 
     def __init__(self, server: Any, proxy: Any) -> None:
-        _empty(server)
+        server.empty()
         self._server = server
         self._full = False
         self._proxy = proxy
@@ -116,16 +116,6 @@ class Neo4jPlace:
         self._proxy.close()
         if self._full:
             self.room()
-
-
-def _empty(server: Any) -> None:
-    import neo4j  # not at the top: the suite runs over SQLite without it
-
-    with (
-        neo4j.GraphDatabase.driver(server.url, auth=(server.user, server.password)) as driver,
-        driver.session(database="neo4j") as session,
-    ):
-        session.run("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 5000 ROWS").consume()
 
 
 def neo4j_is_there() -> bool:

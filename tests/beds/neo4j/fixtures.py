@@ -13,9 +13,9 @@ from beds.parts import PartMissing, free_port, skip
 
 @pytest.fixture(scope="session")
 def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neo4jServer]:
-    """A running server with a fresh home: `.url`, `.user`, `.password`, `.store`; `.kill()`, `.start()`, `.clear()`.
+    """A running server with a fresh home: `.url`, `.user`, `.password`, `.store`; `.kill()`, `.start()`, `.empty()`.
 
-    It is one for the whole run: a test that kills it starts it again, and one that needs an empty database clears it.
+    It is one for the whole run: a test that kills it starts it again, and one that needs an empty database empties it.
     """
     try:
         kept = archive()

@@ -301,7 +301,7 @@ def database_files(folder: Path) -> list[str]:
 def test_on_neo4j_both_commands_say_what_to_do_and_the_epoch_is_given_by_one(
     neo4j_server: Neo4jServer, tmp_path: Path
 ) -> None:
-    neo4j_server.clear()
+    neo4j_server.empty()
     server = RunningServer(tmp_path, ("--store", neo4j_server.store)).start()
     try:
         run = here(server)
