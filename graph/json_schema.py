@@ -2,8 +2,9 @@
 
 The assertions of drafts 4 to 2020-12 that say what a value may be. A reference is followed within the schema alone; what is
 elsewhere is not fetched, and asserts nothing here. So does what is not known: `format`, dynamic references, unevaluated
-members, patterns that look around. A schema that is odd asserts less, and never fails the reader. Each step counts, so one
-that unfolds without end is told as too much and holds nobody up. No flaw repeats a value: it may be a secret.
+members, patterns that look around. A schema that is odd asserts less, and never fails the reader: where it is given it is
+refused (`graph/json_schema_form.py`). Each step counts, so one that unfolds without end is told as too much and holds nobody
+up. No flaw repeats a value: it may be a secret.
 """
 
 from __future__ import annotations
@@ -54,15 +55,18 @@ def flaws(schema: Schema, value: Any, *, steps: Steps) -> Iterator[Flaw]:
     yield from _Checker(schema, steps).check(schema, value, "", 0)
 
 
-_TYPES: Final[dict[str, Callable[[Any], bool]]] = {
+TYPES: Final[dict[str, Callable[[Any], bool]]] = {
     "null": lambda one: one is None,
     "boolean": lambda one: isinstance(one, bool),
     "string": lambda one: isinstance(one, str | UnknownText),
-    "number": lambda one: _is_number(one),
-    "integer": lambda one: _is_number(one) and float(one).is_integer(),
+    "number": lambda one: is_number(one),
+    "integer": lambda one: is_number(one) and float(one).is_integer(),
     "array": lambda one: isinstance(one, list),
     "object": lambda one: isinstance(one, dict),
 }
+"""The types that there are, and which values are of them."""
+NOWHERE: Final = object()
+"""What a reference to nothing gives."""
 _OLD = ("draft-03", "draft-04", "draft-06", "draft-07")
 """Drafts in which what stands beside `$ref` counts for nothing."""
 
@@ -95,7 +99,7 @@ class _Checker:
             yield from self._array(schema, value, pointer, depth)
         elif isinstance(value, dict):
             yield from self._object(schema, value, pointer, depth)
-        elif _is_number(value):
+        elif is_number(value):
             yield from _number(schema, value, pointer)
 
     def _holds(self, schema: Any, value: Any, depth: int) -> bool:
@@ -103,25 +107,16 @@ class _Checker:
 
     def _referred(self, ref: str) -> Any:
         """The part of the schema that is referred to; what is not in it asserts nothing."""
-        if not ref.startswith("#"):
+        if ref != "#" and not ref.startswith("#/"):
             return True
-        found: Any = self._root
-        for part in unquote(ref[1:]).split("/")[1:] if ref != "#" else ():
-            self._steps.spend()
-            key = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and key.isdecimal() and len(key) < 7 and int(key) < len(found):
-                found = found[int(key)]
-            elif isinstance(found, dict) and key in found:
-                found = found[key]
-            else:
-                return True
-        return True if ref != "#" and not ref.startswith("#/") else found
+        found = within(self._root, ref, spend=self._steps.spend)
+        return True if found is NOWHERE else found
 
     def _plain(self, schema: Mapping[str, Any], value: Any, pointer: str) -> Iterator[Flaw]:
         wanted = schema.get("type")
         names = [wanted] if isinstance(wanted, str) else wanted if isinstance(wanted, list) else []
-        known = [one for one in names if isinstance(one, str) and one in _TYPES]
-        if known and not any(_TYPES[one](value) for one in known):
+        known = [one for one in names if isinstance(one, str) and one in TYPES]
+        if known and not any(TYPES[one](value) for one in known):
             yield Flaw(pointer, f"must be {' or '.join(_called(one) for one in known)}")
         if isinstance(value, UnknownText):
             return
@@ -196,7 +191,7 @@ class _Checker:
         properties, patterns = _mapping(schema, "properties"), _mapping(schema, "patternProperties")
         others = schema.get("additionalProperties", True)
         for key, one in value.items():
-            where = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+            where = f"{pointer}/{escaped(key)}"
             known = key in properties
             if known:
                 yield from self.check(properties[key], one, where, depth + 1)
@@ -228,20 +223,44 @@ class _Checker:
 def _number(schema: Mapping[str, Any], value: float, pointer: str) -> Iterator[Flaw]:
     most, least = schema.get("maximum"), schema.get("minimum")
     below, above = schema.get("exclusiveMaximum"), schema.get("exclusiveMinimum")
-    if _is_number(most) and (value > most or (below is True and value == most)):
+    if is_number(most) and (value > most or (below is True and value == most)):
         yield Flaw(pointer, f"is more than {most}" if below is not True else f"is not less than {most}")
-    if _is_number(least) and (value < least or (above is True and value == least)):
+    if is_number(least) and (value < least or (above is True and value == least)):
         yield Flaw(pointer, f"is less than {least}" if above is not True else f"is not more than {least}")
-    if _is_number(below) and value >= below:
+    if is_number(below) and value >= below:
         yield Flaw(pointer, f"is not less than {below}")
-    if _is_number(above) and value <= above:
+    if is_number(above) and value <= above:
         yield Flaw(pointer, f"is not more than {above}")
     step = schema.get("multipleOf")
-    if _is_number(step) and step > 0 and not float(value / step).is_integer():
+    if is_number(step) and step > 0 and not float(value / step).is_integer():
         yield Flaw(pointer, f"is no multiple of {step}")
 
 
-def _is_number(value: Any) -> TypeGuard[float]:
+def within(root: Any, ref: str, *, spend: Callable[[int], None]) -> Any:
+    """What a reference within a schema names, `#` or `#/…` as a JSON Pointer; NOWHERE when nothing is there.
+
+    `spend` is told of every step.
+    """
+    found = root
+    for part in unquote(ref[1:]).split("/")[1:] if ref != "#" else ():
+        spend(1)
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list) and key.isdecimal() and len(key) < 7 and int(key) < len(found):
+            found = found[int(key)]
+        elif isinstance(found, dict) and key in found:
+            found = found[key]
+        else:
+            return NOWHERE
+    return found
+
+
+def escaped(key: str) -> str:
+    """A member's name as a part of a JSON Pointer."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a number by JSON Schema, which true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -261,7 +280,7 @@ def _mapping(schema: Mapping[str, Any], word: str) -> dict[str, Any]:
 
 def _count(schema: Mapping[str, Any], word: str) -> float | None:
     found = schema.get(word)
-    return found if _is_number(found) else None
+    return found if is_number(found) else None
 
 
 def _canonical(value: Any) -> bytes:

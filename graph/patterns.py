@@ -25,6 +25,13 @@ Takes = Callable[[str], bool]
 class UnknownPattern(ValueError):
     """A pattern that is none, or that this engine does not know."""
 
+    size = 0
+    """How many states were made of it until that was found."""
+
+
+class BadPattern(UnknownPattern):
+    """A pattern that is none by ECMA 262 either."""
+
 
 class _State:
     """What is done at one place of a pattern: takes a character, looks where it is, or goes on at several places."""
@@ -49,12 +56,18 @@ class Pattern:
     """A compiled pattern, found anywhere in a text unless it says where."""
 
     def __init__(self, text: str) -> None:
-        """Raises UnknownPattern."""
+        """Raises UnknownPattern, and BadPattern for one that is none anywhere."""
         reader = _Reader(text)
-        part = reader.alternatives()
-        if reader.at < len(text):
-            raise UnknownPattern("there is a parenthesis too many")
+        try:
+            part = reader.alternatives()
+            if reader.at < len(text):
+                raise BadPattern("there is a parenthesis too many")
+        except UnknownPattern as unknown:
+            unknown.size = reader.states
+            raise
         self._first, self._last = part
+        self.size = reader.states
+        """How many states it has."""
 
     def found_in(self, text: str, *, spend: Callable[[int], None]) -> bool:
         """Whether it is somewhere in the text. `spend` is told of every step."""
@@ -93,7 +106,7 @@ class _Reader:
         self.text = text
         self.at = 0
         self._depth = 0
-        self._states = 0
+        self.states = 0
 
     def alternatives(self) -> _Part:
         """Everything up to the end of a group."""
@@ -182,8 +195,10 @@ class _Reader:
             return _Part(state, last)
         if one == "\\":
             return self._taking(self._escaped())
-        if one in "*+?{":
-            raise UnknownPattern("a repetition of nothing")
+        if one == "{":
+            raise UnknownPattern("a brace that is no repetition")
+        if one in "*+?":
+            raise BadPattern("a repetition of nothing")
         return self._taking(lambda char: char == one)
 
     def _group(self) -> _Part:
@@ -194,7 +209,7 @@ class _Reader:
                 raise UnknownPattern("it looks around, or names a group")
         part = self.alternatives()
         if self._take() != ")":
-            raise UnknownPattern("a parenthesis is not closed")
+            raise BadPattern("a parenthesis is not closed")
         return part
 
     def _escaped(self) -> Takes:
@@ -250,8 +265,8 @@ class _Reader:
         return _Part(first, last)
 
     def _state(self, takes: Takes | None = None, at: str = "") -> _State:
-        self._states += 1
-        if self._states > MAX_STATES:
+        self.states += 1
+        if self.states > MAX_STATES:
             raise UnknownPattern("it is too large")
         return _State(takes, at)
 
@@ -261,14 +276,14 @@ class _Reader:
     def _take(self) -> str:
         one = self._peek()
         if not one:
-            raise UnknownPattern("it ends too early")
+            raise BadPattern("it ends too early")
         self.at += 1
         return one
 
 
 def _between(first: str, last: str) -> Takes:
     if last < first:
-        raise UnknownPattern("a range that goes backwards")
+        raise BadPattern("a range that goes backwards")
     return lambda char: first <= char <= last
 
 

@@ -61,9 +61,11 @@ def allow_upload(edit: Edit, viewer: Viewer, upload: Upload, *, room: Room, path
     problem = name_problem(upload.file_name)
     if problem is not None:
         raise InvalidInput(problem, remedy="give the file's name without its folder", path=f"{path}.fileName")
-    if not 1 <= upload.size_bytes <= room.package_bytes:
+    if upload.size_bytes < 1:
+        raise InvalidInput("the file is empty", remedy="give a file with a package in it", path=f"{path}.sizeBytes")
+    if upload.size_bytes > room.package_bytes:
         raise LimitExceeded(
-            f"a package has 1 to {room.package_bytes} bytes",
+            f"a package has at most {room.package_bytes} bytes",
             remedy="make it smaller, or have an administrator raise max_package_bytes",
             path=f"{path}.sizeBytes",
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from graph.json_schema_form import REMEDY
 from graph.refusal import InvalidInput
 
 SHOWN_CHARACTERS = 120
@@ -32,6 +33,7 @@ class Flaw(enum.Enum):
     ENCRYPTED = "pack it without a password"
     UNKNOWN_COMPRESSION = "pack it with deflate, as most programs do"
     DAMAGED = "pack and upload it again"
+    NOT_SCHEMA = f"{REMEDY}, and pack and upload it again"
     NOT_YAML = "write YAML, without aliases that stand for much"
     UNKNOWN = "upload a Helm chart (.tgz), a CSAR (.zip), manifests or a Heat template (YAML, or an archive of it)"
 

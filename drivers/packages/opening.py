@@ -17,6 +17,7 @@ from drivers.packages.tars import begins_as_tar, tar_members
 from drivers.packages.values_rules import VALUES, VALUES_SCHEMA, values_rules
 from drivers.packages.yaml_texts import MAX_TEXT_BYTES, yaml_documents
 from drivers.packages.zips import EMPTY_ZIP, ZIP, zip_members
+from graph.json_schema_form import form_problem
 from graph.kinds import ArtifactType, PackageContents
 
 CHART = "Chart.yaml"
@@ -114,7 +115,11 @@ def _archive(members: Iterator[Member], media_type: str) -> Opened:
     kind, contents = found
     rules = values_rules(held.bodies) if contents.values_schema else None
     contents = msgspec.structs.replace(
-        contents, file_count=len(names), unpacked_bytes=unpacked, values_checked=rules is not None
+        contents,
+        file_count=len(names),
+        unpacked_bytes=unpacked,
+        values_checked=rules is not None,
+        unchecked_subchart_schemas=sum(map(_is_of_subchart, names)) if kind is ArtifactType.HELM_CHART else 0,
     )
     schema_text, defaults_text = rules or (None, None)
     return Opened(
@@ -129,6 +134,12 @@ def _tells(name: str, names: Collection[str]) -> bool:
         return True
     top = name.partition("/")[0]
     return name.endswith(YAML_SUFFIXES) and f"{top}/{CHART}" not in names and "templates/" not in name
+
+
+def _is_of_subchart(name: str) -> bool:
+    """Whether a file is the schema of a chart in a chart: `shop/charts/db/values.schema.json`, or deeper."""
+    *folders, last = name.split("/")
+    return last == VALUES_SCHEMA and len(folders) > 1 and len(folders) % 2 == 1 and set(folders[1::2]) == {"charts"}
 
 
 def _most(name: str) -> int:
@@ -162,9 +173,10 @@ def _check_schema(body: bytes, name: str) -> None:
     try:
         schema = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        schema = None
-    if not isinstance(schema, dict | bool):
-        raise PackageRefused(Flaw.DAMAGED, "it is no JSON Schema", member=name)
+        raise PackageRefused(Flaw.DAMAGED, "it is no JSON Schema, for it is no JSON", member=name) from None
+    problem = form_problem(schema)
+    if problem is not None:
+        raise PackageRefused(Flaw.NOT_SCHEMA, f"it is no JSON Schema: {problem}", member=name)
 
 
 def _csar(bodies: dict[str, bytes], names: Collection[str]) -> tuple[ArtifactType, PackageContents] | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from graph.entity import BASE_FIELDS, IMMUTABLE, INDEXED, MANAGED, Area, Entity, Named, Ref, TimestampMs, doc, kind
+from graph.json_schema_form import REMEDY, form_problem
 from graph.kinds.dependencies import MAX_DEPENDENCIES, Dependency, circle_through
 from graph.kinds.overrides import check_size
 from graph.kinds.packages import SCHEME, ArtifactType, digest_of, is_digest, package_of
@@ -136,7 +137,7 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
         dict[str, Any] | None,
         doc(
             "A JSON Schema (drafts 4 to 2020-12) that its values must keep to, at most 256 KiB; none: the one in its "
-            "package, if it has one. Nothing that it refers to elsewhere is fetched."
+            "package, if it has one. One that is not valid is refused. Nothing that it refers to elsewhere is fetched."
         ),
     ] = None
     secret_ids: Annotated[
@@ -204,6 +205,12 @@ class Component(Named, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
     def check_step(self, before: Entity | None, reader: Reader, *, path: str) -> None:
         """What a version that was used is made of stays so: its revisions would otherwise name something else."""
+        if self.values_schema is not None and (
+            not isinstance(before, Component) or before.values_schema != self.values_schema
+        ):
+            problem = form_problem(self.values_schema)
+            if problem is not None:
+                raise InvalidInput(f"it is no JSON Schema: {problem}", remedy=REMEDY, path=f"{path}.valuesSchema")
         if not isinstance(before, Component) or before.configuration != self.configuration:
             check_secrets(reader, self.configuration, tenant_id=self.tenant_id, path=f"{path}.configuration")
         changed = (

@@ -40,7 +40,8 @@ class FailoverPolicy(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_d
         msgspec.Meta(
             ge=0,
             le=MOST_TOLERATION_S,
-            description="How long a loss lasts until it counts; what is back by then has changed nothing. 0 to 604,800.",
+            description="How long a loss lasts until it counts; what is back by then has changed nothing. 0 to 604,800; "
+            "less than 5 counts as 5.",
         ),
     ] = 300
     max_moves: Annotated[

@@ -51,8 +51,16 @@ class PackageContents(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     description: Annotated[str | None, doc("What it says of itself.")] = None
     values_schema: Annotated[bool, doc("Whether it has a JSON Schema of its values (`values.schema.json`).")] = False
     values_checked: Annotated[
-        bool, doc("Whether the values of components are checked against that schema here, before anything runs.")
+        bool,
+        doc(
+            "Whether the values of components are checked against that schema here, before anything runs; those of a "
+            "chart's subcharts are not."
+        ),
     ] = False
+    unchecked_subchart_schemas: Annotated[
+        Count,
+        doc("Subcharts in folders of it that have a JSON Schema of their values, against which nothing is checked."),
+    ] = 0
     document_count: Annotated[Count, doc("Manifests in it, when it is a package of manifests.")] = 0
     file_count: Annotated[Count, doc("Files in it; 1 for what is no archive.")] = 1
     unpacked_bytes: Annotated[NonNegativeInt, doc("Bytes of those files.")] = 0

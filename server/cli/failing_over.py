@@ -42,7 +42,12 @@ class FailoverFlags:
     ] = None
     toleration: Annotated[
         int | None,
-        typer.Option("--toleration", help="How long a loss lasts until it counts, seconds.", metavar="SECONDS", min=0),
+        typer.Option(
+            "--toleration",
+            help="How long a loss lasts until it counts, seconds; less than 5 counts as 5.",
+            metavar="SECONDS",
+            min=0,
+        ),
     ] = None
     most_moves: Annotated[
         int | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from faultkit.scenarios import SMALL
 from graph.kinds import Cluster, Release, ReleasePhase
 from graph.values import HealthStatus
 from graph.view import each, get_as
+from lifecycle import lingering
 from lifecycle.lingering import CANCELLED_S, MOST_LEFT
 from lifecycle.settings import LifecycleSettings
 from lifecyclekit.edge import Edge
@@ -28,6 +30,8 @@ SETTINGS = LifecycleSettings()
 FOUND_S = SETTINGS.silence_s + 1.0
 ENDED_S = SETTINGS.disconnect_s + CANCELLED_S
 """The longest that anybody waits for the end of a connection."""
+NEVER_S = 3_600.0
+"""After this long even what does not end is let go, so that a test does."""
 BACK_S = SETTINGS.reconnect_cap_s + ENDED_S + 1.0
 
 
@@ -117,7 +121,9 @@ def lived(folder: Path, work: Callable[[Edge, Clinging], Awaitable[None]], *, si
                 driver.let_go.set()
                 raise
             ended_at = now()
+            late = asyncio.get_running_loop().call_later(NEVER_S, driver.let_go.set)
         took = now() - ended_at
+        late.cancel()
         driver.let_go.set()
         assert took <= ENDED_S + CANCELLED_S, f"the end of the process took {took:g} s"
 
@@ -166,6 +172,36 @@ def test_what_hangs_and_does_not_end_is_down_in_time_and_back_when_it_is_let_go(
         check_effects(edge)
 
     lived(tmp_path, work)
+
+
+@pytest.mark.parametrize("clings", [{"close"}, {"observe"}, {"connect"}, {"ensure"}], ids=lambda ends: "+".join(ends))
+def test_the_process_ends_while_what_was_told_to_end_has_not(tmp_path: Path, clings: set[str]) -> None:
+    async def work(edge: Edge, driver: Clinging) -> None:
+        driver.hangs, driver.clings = clings - {"close"}, clings
+        if clings == {"connect"}:
+            await edge.configure(latencyMs=30, observeEveryMs=60_000)
+        if clings == {"ensure"}:
+            await edge.deploy()
+        await asyncio.sleep(WATCH_S + 5.0)
+        assert cluster(edge).health.status is HealthStatus.READY or clings == {"connect"}
+
+    lived(tmp_path, work)
+
+
+def test_a_product_that_waits_for_every_end_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering, "CANCELLED_S", math.inf)
+    with pytest.raises(AssertionError, match="the end of the process took"):
+        test_the_process_ends_while_what_was_told_to_end_has_not(tmp_path / "end", {"observe"})
+    with pytest.raises(AssertionError, match=r"HealthStatus\.READY"):
+        test_what_hangs_and_does_not_end_is_down_in_time_and_back_when_it_is_let_go(
+            tmp_path / "down", {"observe"}, until_cancelled=False
+        )
+
+
+def test_a_product_that_leaves_any_number_behind_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lingering, "MOST_LEFT", 1_000)
+    with pytest.raises(AssertionError, match=rf"assert \d+ <= {MOST_LEFT}"):
+        test_ends_that_hang_again_and_again_leave_no_more_than_a_bound(tmp_path, "observe")
 
 
 @pytest.mark.parametrize("clings", ["connect", "close", "observe"])

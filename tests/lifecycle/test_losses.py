@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 import msgspec
@@ -155,6 +156,20 @@ def test_what_its_policy_says_is_kept_from_when_it_was_first_found(build: Builde
     assert found(build, known, standing=Standing(), at=70_000) == []
     hasty = build.change(known, failover=FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=10))
     assert {each.due_at - each.since for each in found(build, hasty)} == {10_000}
+
+
+def test_a_loss_is_waited_out_for_as_long_as_the_policy_says_at_the_least(build: Builder) -> None:
+    """What is less than the least is taken, and its description says what it counts as."""
+    field = next(one for one in msgspec.inspect.type_info(FailoverPolicy).fields if one.name == "toleration_seconds")
+    said = re.search(r"less than (\d+) counts as (\d+)", field.type.extra_json_schema["description"])
+    assert said is not None
+    least = int(said[1])
+    assert least == int(said[2])
+    for seconds in (0, least - 1, least, least + 1):
+        hasty = deployed(
+            build, build.site(), failover=FailoverPolicy(mode=FailoverMode.APPLY, toleration_seconds=seconds)
+        )
+        assert wait_ms(hasty, [], at=0, settings=SETTINGS) == max(seconds, least) * 1_000
 
 
 def test_what_lacks_room_alone_is_told_apart(build: Builder) -> None:

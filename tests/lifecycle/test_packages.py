@@ -261,7 +261,7 @@ async def test_a_token_that_was_not_made_here_is_none(shelf: Shelf, forge: Calla
         ({"digest": "sha256:12"}, InvalidInput, "input.digest"),
         ({"file_name": "../x"}, InvalidInput, "input.fileName"),
         ({"file_name": ""}, InvalidInput, "input.fileName"),
-        ({"size_bytes": 0}, LimitExceeded, "input.sizeBytes"),
+        ({"size_bytes": 0}, InvalidInput, "input.sizeBytes"),
         ({"size_bytes": ROOM.package_bytes + 1}, LimitExceeded, "input.sizeBytes"),
         ({"tenant_id": "tenant_01JABCDEFGHJKMNPQRSTVWXYZ0"}, NotFound, "input.tenantId"),
     ],
@@ -272,6 +272,12 @@ async def test_leave_is_refused_for_what_could_not_be_kept(
     with pytest.raises(problem) as refused:
         await shelf.ask(a_chart(), **given)
     assert refused.value.path == path
+
+
+async def test_an_empty_file_is_told_to_be_empty(shelf: Shelf) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await shelf.ask(a_chart(), size_bytes=0)
+    assert (refused.value.message, refused.value.remedy) == ("the file is empty", "give a file with a package in it")
 
 
 async def test_who_may_not_write_there_gets_no_leave(shelf: Shelf) -> None:

@@ -85,6 +85,15 @@ async def test_a_schema_that_takes_too_long_is_refused_and_keeps_nobody_waiting(
     assert told.message == "to check the values of component 'web' takes too many steps"
 
 
+async def test_a_schema_that_is_none_is_refused_where_it_is_given(edge) -> None:
+    await edge.network(sites=1)
+    with pytest.raises(InvalidInput, match="/properties/q/type is 'nosuch', and a type is one of array") as refused:
+        await edge.version(web={"values_schema": {"properties": {"q": {"type": "nosuch"}}}})
+    assert refused.value.path is not None
+    assert refused.value.path.endswith("valuesSchema")
+    assert "drafts from 4 to 2020-12" in (refused.value.remedy or "")
+
+
 async def test_values_that_are_laid_over_large_ones_again_for_each_site_count(edge, monkeypatch) -> None:
     await edge.network(sites=6)
     large = {f"k{number}": "x" for number in range(4_000)}

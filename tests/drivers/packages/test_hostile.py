@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import random
 import tarfile
@@ -253,6 +254,21 @@ def by_size() -> Iterator[Hostile]:
     yield Hostile("YAML with a tag for Python", b"a: !!python/object/apply:os.system [id]\n", Flaw.UNKNOWN)
 
 
+def by_schema() -> Iterator[Hostile]:
+    def with_schema(schema: object) -> bytes:
+        body = json.dumps(schema).encode()
+        return tgz([("shop/Chart.yaml", CHART["shop/Chart.yaml"]), ("shop/values.schema.json", body)])
+
+    name = "shop/values.schema.json"
+    long = {"properties": {"k" * 300_000: {"properties": {str(one): {"type": "x"} for one in range(20_000)}}}}
+    yield Hostile("schema of long names", with_schema(long), Flaw.NOT_SCHEMA, name)
+    hidden = {"properties": {"\u202e\n\x1b[2J": {"type": "\u202e\n\x1b[2J"}}}
+    yield Hostile("schema of names that cannot be shown", with_schema(hidden), Flaw.NOT_SCHEMA, name)
+    patterns = {"patternProperties": {f"a{{900}}{one}": {} for one in range(3_000)}}
+    yield Hostile("schema of large patterns", with_schema(patterns), Flaw.NOT_SCHEMA, name)
+    yield Hostile("schema of many", with_schema({"allOf": [{} for _ in range(200_000)]}), Flaw.NOT_SCHEMA, name)
+
+
 def by_cut() -> Iterator[Hostile]:
     whole, packed = tgz(BASE), zipped(CSAR)
     for at in range(len(whole) // 3, len(whole), max(1, len(whole) // 40)):
@@ -261,7 +277,7 @@ def by_cut() -> Iterator[Hostile]:
         yield Hostile(f"zip cut at {at}", packed[:at], Flaw.DAMAGED)
 
 
-HOSTILE = [*by_name(), *by_type(), *by_lie(), *by_size(), *by_cut()]
+HOSTILE = [*by_name(), *by_type(), *by_lie(), *by_size(), *by_schema(), *by_cut()]
 
 
 def test_there_are_many_of_them() -> None:

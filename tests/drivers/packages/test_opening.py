@@ -111,6 +111,7 @@ def test_a_heat_template_is_known_alone_and_with_what_it_uses() -> None:
         (tgz([("shop/Chart.yaml", CHART_YAML), ("other/Chart.yaml", CHART_YAML)]), Flaw.UNKNOWN),
         (tgz([("shop/Chart.yaml", CHART_YAML), ("shop/values.schema.json", b"{")]), Flaw.DAMAGED),
         (tgz([("shop/Chart.yaml", CHART_YAML), ("shop/values.schema.json", b"[" * 100_000)]), Flaw.DAMAGED),
+        (tgz([("shop/Chart.yaml", CHART_YAML), ("shop/values.schema.json", b"7")]), Flaw.NOT_SCHEMA),
         (tgz([("shop/Chart.yaml", b"a" * 300_000)]), Flaw.TOO_LARGE),
     ],
 )
@@ -119,6 +120,25 @@ def test_what_is_nothing_that_is_known_is_refused(body: bytes, flaw: Flaw) -> No
         opened(body, ratio=10_000)
     assert refused.value.flaw is flaw
     assert refused.value.remedy == flaw.value
+
+
+def test_a_chart_whose_schema_is_not_valid_is_refused_with_the_place() -> None:
+    schema = b'{"properties": {"replicas": {"type": "int", "minimum": "x"}}}'
+    with pytest.raises(PackageRefused) as refused:
+        opened(tgz({**CHART, "shop/values.schema.json": schema}.items()))
+    assert refused.value.flaw is Flaw.NOT_SCHEMA
+    assert refused.value.message == (
+        "shop/values.schema.json: it is no JSON Schema: /properties/replicas/type is 'int', and a type is one of array, "
+        "boolean, integer, null, number, object, string; /properties/replicas/minimum must be a number"
+    )
+
+
+def test_schemas_of_subcharts_are_said_not_to_be_checked() -> None:
+    subcharts = {"shop/charts/db/values.schema.json": b"{}", "shop/charts/db/charts/disk/values.schema.json": b"{}"}
+    others = {"shop/files/values.schema.json": b"{}", "shop/charts/values.schema.json": b"{}"}
+    contents = opened(tgz({**CHART, **subcharts, **others}.items())).contents
+    assert (contents.values_checked, contents.unchecked_subchart_schemas) == (True, 2)
+    assert opened(tgz(CHART.items())).contents.unchecked_subchart_schemas == 0
 
 
 def test_a_chart_of_thousands_of_small_files_is_mostly_padding_and_is_taken() -> None:
