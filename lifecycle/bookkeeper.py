@@ -26,6 +26,7 @@ from graph.kinds import (
     OperationKind,
     OperationStatus,
     Release,
+    ReleasePhase,
     Site,
 )
 from graph.ledger import Ledger
@@ -287,11 +288,13 @@ def _is_worked_on(edit: Edit, deployment: Deployment, releases: list[Release]) -
 
 
 def _names(edit: Edit, deployment: Deployment, releases: list[Release]) -> dict[str, str]:
-    """The names by id of the components of releases, and of the sites where something is left behind or that were missed."""
+    """The names by id of the components of releases, and of the sites that a status tells of: where something is left behind
+    or is not all ready, and those that were missed."""
     found: dict[str, Component | Site | None] = {
         one.component_id: get_as(edit, Component, one.component_id) for one in releases
     }
-    found |= {one.site_id: get_as(edit, Site, one.site_id) for one in releases if one.left_behind}
+    told_of = {one.site_id for one in releases if one.left_behind or one.phase is ReleasePhase.WAITING_READY}
+    found |= {one: get_as(edit, Site, one) for one in told_of}
     if deployment.missed is not None:
         found |= {one: get_as(edit, Site, one) for one in deployment.missed.site_ids}
     return {entity_id: one.name for entity_id, one in found.items() if one is not None}

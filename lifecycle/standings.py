@@ -8,7 +8,8 @@ is said as such, with the reason why there is nothing.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -37,6 +38,9 @@ _CODES = {
     ReleasePhase.WAITING_DEPENDENCY: "DEPENDENCY",
     ReleasePhase.WAITING_READY: "NOT_READY",
 }
+_NOT_ALL_READY = "its replicas are not all ready"
+_COUNTED_FIRST = re.compile(r"\d+ of \d+ replicas are ready(?:: )?")
+"""How a backend's own words begin where they count its replicas: with the numbers of one release, and of no other."""
 _TAKEN = (ReleasePhase.WAITING_READY, ReleasePhase.READY)
 """Phases of what a backend has taken: whatever is lost from sight is in neither until its place answers again."""
 _WORKERS_TURN = "waits for a worker"
@@ -116,8 +120,10 @@ def status_of(deployment: Deployment, releases: Iterable[Release], names: Mappin
     )
 
 
-def sites_of(releases: Iterable[Release], *, paused: bool = False) -> list[SiteStatus]:
-    """The same of each site, by site id; `paused`: whether the deployment is."""
+def sites_of(
+    releases: Iterable[Release], *, names: Mapping[str, str] | None = None, paused: bool = False
+) -> list[SiteStatus]:
+    """The same of each site, by site id; `names` are those of components, by id; `paused`: whether the deployment is."""
     by_site: dict[str, list[Release]] = defaultdict(list)
     for one in releases:
         by_site[one.site_id].append(one)
@@ -131,7 +137,7 @@ def sites_of(releases: Iterable[Release], *, paused: bool = False) -> list[SiteS
                 replicas=_sum(_replicas(one) for one in staying),
                 retiring_ready_replicas=_retiring_ready(some),
                 unseen_since=min((one.unseen_since for one in some if one.unseen_since is not None), default=None),
-                reasons=[_by_pause(one) for one in _reasons(some)] if paused else _reasons(some),
+                reasons=[_by_pause(one) for one in _reasons(some, names)] if paused else _reasons(some, names),
             )
         )
     return found
@@ -220,12 +226,40 @@ def _first(reasons: Sequence[StatusReason]) -> list[StatusReason]:
 
 def _reasons(releases: Iterable[Release], names: Mapping[str, str] | None = None) -> list[StatusReason]:
     """Why releases are not as wanted, each reason once with how many it holds for; `names` as of `status_of`."""
-    counts = Counter(
-        (found.code, found.message) for one in releases if (found := _reason(one, names or {})) is not None
-    )
-    counts.pop(("STOPPED", "it is stopped"), None)
-    counts.pop(("SCALED_TO_ZERO", "no replica of it is wanted"), None)
-    return [StatusReason(code=code, message=message, releases=count) for (code, message), count in counts.most_common()]
+    known = names or {}
+    alike: dict[tuple[str, str], list[tuple[Release, StatusReason]]] = defaultdict(list)
+    for one in releases:
+        found = _reason(one, known)
+        if found is not None:
+            alike[found.code, _apart_from_counts(found)].append((one, found))
+    alike.pop(("STOPPED", "it is stopped"), None)
+    alike.pop(("SCALED_TO_ZERO", "no replica of it is wanted"), None)
+    return [_of_all(some, known) for some in sorted(alike.values(), key=len, reverse=True)]
+
+
+def _apart_from_counts(reason: StatusReason) -> str:
+    """What releases have in common that are not ready: why, but not how many of the replicas of each are."""
+    if reason.code != "NOT_READY":
+        return reason.message
+    return _COUNTED_FIRST.sub("", reason.message, count=1) or _NOT_ALL_READY
+
+
+def _of_all(some: Sequence[tuple[Release, StatusReason]], names: Mapping[str, str]) -> StatusReason:
+    """One reason for all releases that have it. What counts the replicas of one of them says which one that is."""
+    _, reason = some[0]
+    if reason.code != "NOT_READY":
+        return msgspec.structs.replace(reason, releases=len(some))
+    place, said = min((_place(one, names), found.message) for one, found in some)
+    message = f"{place}: {said}" if place else said
+    if len(some) > 1:
+        message = f"some releases are not ready, such as {place or 'one'}: {said}"
+    return StatusReason(code=reason.code, message=message, releases=len(some))
+
+
+def _place(release: Release, names: Mapping[str, str]) -> str:
+    """`web at site Vienna`, as much of it as is known; empty when nothing is."""
+    component, site = names.get(release.component_id), names.get(release.site_id)
+    return " ".join(one for one in (component, None if site is None else f"at site {site}") if one is not None)
 
 
 def _reason(release: Release, names: Mapping[str, str]) -> StatusReason | None:
@@ -252,9 +286,7 @@ def _reason(release: Release, names: Mapping[str, str]) -> StatusReason | None:
         return StatusReason(code="UNDER_WAY", message=told, releases=1)
     seen = release.observed
     backends_own = seen.message if seen is not None and code == "NOT_READY" else None
-    return StatusReason(
-        code=code, message=release.error or backends_own or "its replicas are not all ready", releases=1
-    )
+    return StatusReason(code=code, message=release.error or backends_own or _NOT_ALL_READY, releases=1)
 
 
 def _left(release: Release, names: Mapping[str, str]) -> str:

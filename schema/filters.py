@@ -19,6 +19,7 @@ from graph.beginnings import NameBegins
 from graph.conditions import EVERYTHING, All, Among, AnyOf, Condition, Equals, Labelled, NameIs, Not, Test
 from graph.entity import HIDDEN, KINDS, Entity, Field, Kind, SourceKind, Timestamp, without_none
 from graph.kinds import Deployment, DisplacementState, FailoverMode, Region, Site
+from graph.kinds.statuses import STATUS_CODES
 from graph.refusal import InvalidInput, LimitExceeded
 from graph.spelling import camel
 from graph.values import Health, HealthStatus, Position
@@ -464,6 +465,10 @@ def _of_bool(read: Callable[[Any], bool]) -> Callable[[Any, str, Reader], Condit
 
 
 def _for_reason(value: str, path: str, reader: Reader) -> Condition:
+    if value not in STATUS_CODES:
+        raise InvalidInput(
+            f"there is no status reason {value!r}", remedy=f"ask for one of {', '.join(STATUS_CODES)}", path=path
+        )
     return Test(lambda entity: isinstance(entity, Deployment) and any(r.code == value for r in entity.status.reasons))
 
 

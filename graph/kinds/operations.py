@@ -215,4 +215,12 @@ class Event(Entity, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     reason: Annotated[str, doc("One word for programs: `ReleaseReady`."), IMMUTABLE]
     message: Annotated[str, doc("One sentence for people."), IMMUTABLE]
     subject_id: Annotated[str | None, doc("What it happened to."), IMMUTABLE, INDEXED] = None
+    subject_name: Annotated[
+        str | None,
+        doc(
+            "The name that what it happened to had then, also when that is gone. None where that has no name, or is of "
+            "another tenant than the event."
+        ),
+        IMMUTABLE,
+    ] = None
     author: Annotated[str, doc("Who caused it, by id; `edgeatlas`: the system."), IMMUTABLE] = "edgeatlas"

@@ -37,6 +37,27 @@ class ComponentStatus(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_
     replicas: Annotated[Counted, doc("Its replicas.")] = Counted()
 
 
+STATUS_CODES = (
+    "SITE_AWAY",
+    "UNKNOWN",
+    "QUARANTINED",
+    "DRIFTED",
+    "DEPENDENCY",
+    "NOT_READY",
+    "UNDER_WAY",
+    "LEFT_BEHIND",
+    "SITE_MISSED",
+    "PAUSED",
+    "STOPPED",
+    "SCALED_TO_ZERO",
+    "NOT_PLACED",
+    "NO_SITE",
+    "TERMINATED",
+    "PENDING_APPROVAL",
+)
+"""Every code that a reason of a deployment's status can have."""
+
+
 class StatusReason(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Why something of a deployment is not ready, or why there is nothing to be ready."""
 

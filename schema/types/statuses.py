@@ -12,7 +12,7 @@ from typing import Any
 import strawberry
 
 from access.permissions import declare_value_types
-from graph.kinds import Counted, Deployment, DeploymentStatus, Release, Site, StatusReason
+from graph.kinds import Component, Counted, Deployment, DeploymentStatus, Release, Site, StatusReason
 from graph.refusal import InvalidInput
 from graph.view import each, get_as
 from lifecycle.standings import ReleaseStatus, SiteStatus, in_words, sites_of, status_of_release
@@ -168,7 +168,10 @@ def site_statuses(
     position = id_cursor(Site.SPEC.prefix, None if after is UNSET else after)
     releases = list(each(info.context.view, Release, "deployment_id", deployment.id))
     info.context.work.spend(WORK_A_RELEASE * len(releases), path="siteStatuses")
-    found = [one for one in sites_of(releases, paused=deployment.paused) if ready is None or _is_ready(one) is ready]
+    components = {one.component_id: get_as(info.context.view, Component, one.component_id) for one in releases}
+    names = {one.id: one.name for one in components.values() if one is not None}
+    every = sites_of(releases, names=names, paused=deployment.paused)
+    found = [one for one in every if ready is None or _is_ready(one) is ready]
     return SiteStatusPage(found, first=size, after=position)
 
 

@@ -65,12 +65,15 @@ class Item(NamedTuple):
 
 def items_of(whole: Any, file: Path) -> list[Item]:
     """The items of a file. Raises Failure that names the item and the word that is wrong."""
-    if not isinstance(whole, list) or not whole:
-        raise Failure(f"{file} is no list of items", remedy="write `- deploy: APP/VERSION`", code=Exit.USAGE)
+    remedy = "write `- deploy: APP/VERSION`"
+    if not isinstance(whole, list):
+        raise Failure(f"{called(file)} is no list of items", remedy=remedy, code=Exit.USAGE)
+    if not whole:
+        raise Failure(f"{called(file)} has no items: the list is empty", remedy=remedy, code=Exit.USAGE)
     items = []
     for number, given in enumerate(whole, start=1):
         verbs = [verb for verb in WORDS if isinstance(given, dict) and verb in given]
-        where = f"{file}: item {number}"
+        where = f"{called(file)}: item {number}"
         if len(verbs) != 1:
             raise Failure(f"{where} is not one of {', '.join(WORDS)}", remedy="write one of them", code=Exit.USAGE)
         strange = sorted(str(word) for word in given if word not in WORDS[verbs[0]] and word != verbs[0])
@@ -84,12 +87,17 @@ def items_of(whole: Any, file: Path) -> list[Item]:
     return items
 
 
+def called(file: Path) -> str:
+    """What a file is called in a message."""
+    return "standard input" if str(file) == "-" else str(file)
+
+
 def input_of(api: Api, item: Item, file: Path) -> Json:
     """What an item asks the API for; a Failure says which item it is of."""
     try:
         return _INPUTS[item.verb](api, item, file)
     except Failure as failure:
-        at = f"{file}: item {item.number}"
+        at = f"{called(file)}: item {item.number}"
         sort = Ambiguous if isinstance(failure, Ambiguous) else Failure
         raise sort(failure.message, remedy=failure.remedy, path=failure.path or at, code=failure.code) from None
 
@@ -130,6 +138,11 @@ def _version_to(api: Api, version: Json, named: str) -> Json:
     if "/" in named or is_id(named):
         return version_of(api, named)
     return version_of(api, f"{version['tenant']['name']}/{version['app']['name']}/{named}")
+
+
+def deployment_named(item: Item) -> str | None:
+    """The deployment that an item is about, as it names it; None where it begins one, or is about an operation."""
+    return None if item.verb in ("deploy", "cancel", "retry") else _of(item)
 
 
 def _of(item: Item) -> str:

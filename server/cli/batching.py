@@ -2,8 +2,9 @@
 
 What the file says is checked whole and its names are looked up (batch_items.py) before anything is asked for. A file that
 is wrong is refused whole; an item that names what is not there, or what may be several things, is refused alone, as one that
-the API refuses is: it touches no other, and is told with its line. Items of one sort that follow each other are one request,
-of a hundred at most. Those whose turn did not come within the time of a request come when it is sent again under its key.
+the API refuses is: it touches no other, and is told with its line. What an item names that an earlier one of the file begins
+is looked up when its turn comes, for it is there only then. Items of one sort that follow each other are one request, of a
+hundred at most. Those whose turn did not come within the time of a request come when it is sent again under its key.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import typer
 import yaml
 
 from server.cli.api import ERROR_FIELDS, Api, Json
-from server.cli.batch_items import Item, input_of, items_of
+from server.cli.batch_items import Item, called, deployment_named, input_of, items_of
 from server.cli.failures import Ambiguous, Exit, Failure
 from server.cli.options import OutputOption, TimeoutOption, WaitOption, YesOption, api_of, call_of, confirm, seconds_of
 from server.cli.output import Output, cell, console, plain_table, print_data, styled, without_typenames
@@ -61,7 +62,8 @@ def batch(
     with to and sites; `addSites: NAME` or `removeSites: NAME` with sites; `adjustSite: NAME` with site and replicas;
     `rollback: NAME` with to; `approve: NAME` with revision; `pause`, `stop` or `resume: NAME`; `terminate: NAME` with
     delete; or `cancel: OPERATION` or `retry: OPERATION`, by its id. Those of deployments may have a tenant, and each but
-    pause, relabel and cancel a deadline. Exit code 4 when one was refused, as one is that names what is not there, or what
+    pause, relabel and cancel a deadline. They are done in the order given, so that one may name what an earlier one
+    deploys. Exit code 4 when one was refused, as one is that names what is not there, or what
     may be several things.
 
     Example: edgeatlas batch rollout.yaml --wait
@@ -70,14 +72,21 @@ def batch(
     items = items_of(_read(file), file)
     api = api_of(ctx)
     asked = [(item, _asked_or_refused(api, item, file)) for item in items]
-    sent = [(item, given) for item, given in asked if not isinstance(given, Failure)]
+    late = _later(asked)
+    sent = [(item, given) for item, given in asked if item.number in late or not isinstance(given, Failure)]
     going = [item.name for item, _ in sent if item.verb in ENDING]
     if going:
         confirm(f"Stop or remove {', '.join(going[:5])}{' and others' if len(going) > 5 else ''}?", yes=yes)
-    answers = iter(
-        [one for verb, some in groupby(sent, key=lambda one: one[0].verb) for one in _ask(api, verb, list(some))]
-    )
-    results = [_refusal(given) if isinstance(given, Failure) else next(answers) for _, given in asked]
+    answers: dict[int, Json] = {}
+    for verb, some in groupby(sent, key=lambda one: one[0].verb):
+        turn = [(item, _asked_late(api, item, file) if item.number in late else given) for item, given in some]
+        now = [(item, given) for item, given in turn if not isinstance(given, Failure)]
+        answers |= {item.number: _refusal(given) for item, given in turn if isinstance(given, Failure)}
+        answers |= {item.number: found for (item, _), found in zip(now, _ask(api, verb, now), strict=True)}
+    results = [
+        _refusal(given) if isinstance(given, Failure) and item.number not in answers else answers[item.number]
+        for item, given in asked
+    ]
     _print([(item, found) for (item, _), found in zip(asked, results, strict=True)], output)
     begun = [
         (item.verb, one["operation"]) for (item, _), one in zip(asked, results, strict=True) if one.get("operation")
@@ -102,12 +111,35 @@ def _asked_or_refused(api: Api, item: Item, file: Path) -> Json | Failure:
         raise
 
 
+def _later(asked: list[tuple[Item, Json | Failure]]) -> frozenset[int]:
+    """The numbers of the items that are about a deployment by a name that an earlier one begins."""
+    begun: set[str] = set()
+    late = []
+    for item, given in asked:
+        named = deployment_named(item)
+        if named is not None and named.rpartition("/")[2] in begun:
+            late.append(item.number)
+        elif item.verb == "deploy" and not isinstance(given, Failure):
+            begun.add(given["name"])
+    return frozenset(late)
+
+
+def _asked_late(api: Api, item: Item, file: Path) -> Json | Failure:
+    """The same for an item whose turn has come; by then others are done, so what is wrong refuses it alone."""
+    try:
+        return _asked_or_refused(api, item, file)
+    except Failure as failure:
+        if failure.code is Exit.USAGE:
+            return failure
+        raise
+
+
 def _refusal(failure: Failure) -> Json:
     """The answer to an item that was not asked for, as the API would have given it."""
-    several = isinstance(failure, Ambiguous)
+    invalid = failure.code is not Exit.NOT_FOUND or isinstance(failure, Ambiguous)
     return {
-        "__typename": "InvalidInput" if several else "NotFound",
-        "code": "INVALID_INPUT" if several else "NOT_FOUND",
+        "__typename": "InvalidInput" if invalid else "NotFound",
+        "code": "INVALID_INPUT" if invalid else "NOT_FOUND",
         "message": failure.message,
         "remedy": failure.remedy,
         "path": failure.path,
@@ -120,7 +152,7 @@ def _read(file: Path) -> Any:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
         return yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as problem:
-        raise Failure(f"{file} cannot be read: {problem}", code=Exit.USAGE) from None
+        raise Failure(f"{called(file)} cannot be read: {problem}", code=Exit.USAGE) from None
 
 
 def _ask(api: Api, verb: str, asked: list[tuple[Item, Json]]) -> list[Json]:

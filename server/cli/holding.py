@@ -9,6 +9,7 @@ import typer
 from graph.entity import KINDS
 from server.cli.awaiting import Until, check_reached, waited_for
 from server.cli.deploying import UNPLACEABLE, started
+from server.cli.failures import Exit, Failure
 from server.cli.lookup import find
 from server.cli.options import (
     DeadlineOption,
@@ -50,7 +51,15 @@ def pause(
     paused = f"deployment/{made['name']}"
     print_answer(payload, output, name=paused, words=f"{paused} {made['phase']}")
     if wait:
-        check_reached(waited_for(api, found, Until.QUIET, seconds=seconds), named, Until.QUIET, seconds=seconds)
+        try:
+            waited = waited_for(api, found, Until.QUIET, seconds=seconds)
+        except KeyboardInterrupt:
+            raise Failure(
+                f"the waiting was interrupted; {named} stays paused",
+                remedy=f"wait again: `edgeatlas wait {named} --for quiet`",
+                code=Exit.INTERRUPTED,
+            ) from None
+        check_reached(waited, named, Until.QUIET, seconds=seconds)
 
 
 def stop(

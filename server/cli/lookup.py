@@ -13,6 +13,7 @@ from server.cli.api import Api, Json
 from server.cli.failures import Ambiguous, Exit, Failure
 from server.cli.kinds import kind_spelt, query_field
 
+_NAMED = "id name __typename"
 _ID = re.compile(r"[a-z]+_[0-9A-HJKMNP-TV-Z]{26}")
 
 
@@ -96,8 +97,10 @@ def version_of(api: Api, text: str) -> Json:
     return found
 
 
-def entity_named(api: Api, text: str, kinds: tuple[str, ...]) -> Json:
+def entity_named(api: Api, text: str, kinds: tuple[str, ...], *, tenant: str | None = None) -> Json:
     """The one entity of several kinds that a text names: an id, `site/NAME`, or a name that only one has.
+
+    With a `tenant`, what always has one is looked for there alone, and what may be everybody's there first.
 
     Gives its id, name and __typename. Raises Failure.
     """
@@ -111,7 +114,13 @@ def entity_named(api: Api, text: str, kinds: tuple[str, ...]) -> Json:
     chosen = [spelt.name] if spelt is not None and spelt.name in kinds else []
     matches = []
     for kind_name in chosen or kinds:
-        match = find_or_none(api, KINDS[kind_name], rest if chosen else text, "id name __typename")
+        kind, name = KINDS[kind_name], rest if chosen else text
+        there = (
+            tenant is not None and "tenant_id" in kind.scope and not is_id(name) and not name.startswith(f"{tenant}/")
+        )
+        match = find_or_none(api, kind, f"{tenant}/{name}", _NAMED) if there else None
+        if match is None and (not there or kind.fields["tenant_id"].optional):
+            match = find_or_none(api, kind, name, _NAMED)
         if match is not None:
             matches.append(match)
     if len(matches) == 1:

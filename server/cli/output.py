@@ -289,8 +289,10 @@ def _free(free: Json | None, total: Json | None) -> str:
 
 def _glance(field: ApiField, row: Json) -> str:
     """What a table shows of a field: a number with its unit; of a deployment's status the replicas that are ready, of how
-    many."""
+    many; of a subject that is gone the name that it had, or else its id."""
     value = row.get(field.name)
+    if field.name == "subject" and value is None:
+        return cell(row.get("subjectName") or row.get("subjectId"))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _with_unit(field.name, value)
     if field.type_name != "DeploymentStatus" or not isinstance(value, dict):
@@ -329,7 +331,7 @@ def _ordered(fields: Sequence[ApiField], rows: Sequence[Json]) -> list[ApiField]
     shown = [
         one
         for one in fields
-        if one.name not in _HIDDEN and one.name != "name" and any(cell(row.get(one.name)) for row in rows)
+        if one.name not in _HIDDEN and one.name != "name" and any(_glance(one, row) for row in rows)
     ]
     return sorted(shown, key=_rank)
 

@@ -11,8 +11,8 @@ from rich.text import Text
 from graph.entity import KINDS, Kind
 from server.cli.api import IN_USE, Api, Json, TooCostly
 from server.cli.failures import Exit, Failure
-from server.cli.kinds import Types, query_field
-from server.cli.lookup import find, id_of
+from server.cli.kinds import Types, kind_spelt, query_field
+from server.cli.lookup import entity_named, find, id_of, is_id
 from server.cli.options import OutputOption, SelectorOption, TenantOption, YesOption, api_of, call_of, confirm
 from server.cli.output import (
     Output,
@@ -31,8 +31,12 @@ from server.cli.targets import KindArgument, in_tenant, kind_and_names, one_name
 from server.cli.watching import watch_kind
 
 PAGE = 200
-SUBJECTS = {"Event": "subjectId", "Operation": "subjectId", "DeploymentRevision": "deploymentId"}
-"""By what field kinds are filtered that tell of others."""
+SUBJECTS = {
+    "Event": ("subjectId", ("Deployment", "Site", "Node", "Cluster")),
+    "Operation": ("subjectId", ("Deployment", "Site", "Node")),
+    "DeploymentRevision": ("deploymentId", ("Deployment",)),
+}
+"""By what field kinds are filtered that tell of others, and of which kinds those are that have names."""
 
 NOT_DELETED = {
     "Deployment": "end it: edgeatlas terminate NAME --delete",
@@ -63,7 +67,12 @@ def get(
     limit: Annotated[int, typer.Option("--limit", help="At most so many; 0 for all.", min=0)] = 100,
     subject: Annotated[
         str | None,
-        typer.Option("--of", help="Of events, operations and revisions: only those of this id.", metavar="ID"),
+        typer.Option(
+            "--of",
+            help="Of events, operations and deploymentRevisions: only those of this deployment, site, node or cluster: "
+            "NAME, KIND/NAME or an id.",
+            metavar="NAME",
+        ),
     ] = None,
     tenant: TenantOption = None,
     watch: Annotated[bool, typer.Option("--watch", help="Go on with a live table.")] = False,
@@ -76,6 +85,8 @@ def get(
     api = api_of(ctx)
     found, given = kind_and_names(kind, names or ())
     if watch:
+        if subject:
+            raise Failure("a live table takes no --of", remedy="leave out --watch", code=Exit.USAGE)
         owner = id_of(api, KINDS["Tenant"], tenant) if tenant else None
         only = [find(api, found, in_tenant(found, one, tenant))["id"] for one in given] or None
         context = call_of(ctx).chosen()[1]
@@ -212,8 +223,19 @@ def _condition(
     if subject:
         if kind.name not in SUBJECTS:
             raise Failure(f"{kind.plural} are not of something", remedy="leave out --of", code=Exit.USAGE)
-        parts.append({SUBJECTS[kind.name]: {"eq": subject}})
+        field, kinds = SUBJECTS[kind.name]
+        parts.append({field: {"eq": _subject_id(api, subject, kinds, tenant=tenant)}})
     return {"and": parts} if len(parts) > 1 else parts[0] if parts else None
+
+
+def _subject_id(api: Api, text: str, kinds: tuple[str, ...], *, tenant: str | None) -> str:
+    """The id of what a text names, in the tenant; an id is taken as it is, for what is gone has its records still.
+
+    Raises Failure.
+    """
+    first, slash, rest = text.partition("/")
+    name = rest if slash and kind_spelt(first) is not None else text
+    return name if is_id(name) else str(entity_named(api, text, kinds, tenant=tenant)["id"])
 
 
 def _json(text: str | None) -> Json | None:

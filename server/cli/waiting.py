@@ -1,7 +1,7 @@
 """Waiting for an operation: its progress as it comes, and its end as an exit code.
 
 The subscription is resumed when the connection breaks, so a server that is restarted in between is waited out. Giving up
-waiting does not stop the operation, and says so.
+waiting, by itself or by Ctrl-C, does not stop the operation, and says so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ ENDED = {"SUCCEEDED", "PARTIAL", "FAILED", "CANCELLED", "SUPERSEDED"}
 
 
 def wait_for(context: Context, operation: Json, *, timeout_s: float) -> Json:
-    """The operation as it ended well. Raises Failure: FAILED when it ended otherwise, TIMED_OUT when it goes on."""
+    """The operation as it ended well.
+
+    Raises Failure: FAILED when it ended otherwise, TIMED_OUT or INTERRUPTED when it goes on.
+    """
     if operation["status"] in ENDED:
         return ended_well(operation)
     try:
@@ -31,9 +34,19 @@ def wait_for(context: Context, operation: Json, *, timeout_s: float) -> Json:
     except TimeoutError:
         raise Failure(
             f"operation {operation['id']} has not ended within {timeout_s:g} s; it goes on",
-            remedy=f"run `edgeatlas operation wait {operation['id']}`",
+            remedy=_again(operation),
             code=Exit.TIMED_OUT,
         ) from None
+    except KeyboardInterrupt:
+        raise Failure(
+            f"the waiting was interrupted; operation {operation['id']} goes on",
+            remedy=f"{_again(operation)}, or end it: `edgeatlas operation cancel {operation['id']}`",
+            code=Exit.INTERRUPTED,
+        ) from None
+
+
+def _again(operation: Json) -> str:
+    return f"wait again: `edgeatlas operation wait {operation['id']}`"
 
 
 def ended_well(operation: Json) -> Json:

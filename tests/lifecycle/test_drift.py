@@ -82,10 +82,11 @@ async def test_drift_is_found_among_the_events_of_the_release_its_deployment_and
             await asyncio.sleep(0.005)
     site = edge.view.get(release.site_id)
     told = f"{release.backend_name} at site {site.name} is gone from its backend though it is wanted; {end}"
-    for subject_id in (release.id, deployment.id, site.id):
+    # Kept with it is the name of what is the tenant's own, and not of a site that all share.
+    for subject_id, name in ((release.id, None), (deployment.id, deployment.name), (site.id, None)):
         found = [one for one in await edge.events(subject_id) if one.reason == "Drift"]
-        assert [(one.message, one.tenant_id, one.type.name) for one in found] == [
-            (told, deployment.tenant_id, "WARNING")
+        assert [(one.message, one.tenant_id, one.type.name, one.subject_name) for one in found] == [
+            (told, deployment.tenant_id, "WARNING", name)
         ]
     for subject_id in (other.id, other.site_id):
         assert await drifts(edge, subject_id) == []

@@ -236,6 +236,50 @@ def test_of_many_reasons_each_code_is_kept() -> None:
     assert [one.code for one in found.reasons] == ["SITE_AWAY"] * 8 + ["QUARANTINED", "PENDING_APPROVAL"]
 
 
+def not_ready(number: int, ready: int, of: int, why: str = "", **fields: Any) -> Release:
+    """One that its backend says not to be ready, in a backend's words."""
+    said = f"{ready} of {of} replicas are ready" + (f": {why}" if why else "")
+    now = seen(ready, replicas=of, message=said)
+    return release(number, phase=P.WAITING_READY, replicas=of, observed=now, **fields)
+
+
+def test_a_reason_of_several_releases_has_no_count_that_is_only_one_releases() -> None:
+    """`15 of 30 replicas are ready: 1 of 4 replicas are ready` contradicted itself."""
+    names = {**NAMES, "s0": "Vienna", "s1": "Graz", "s2": "Linz"}
+    few = [not_ready(0, 1, 4), not_ready(1, 0, 2), not_ready(2, 0, 1, component_id="d")]
+
+    [reason] = (found := status_of(deployment(), few, names)).reasons
+
+    assert (reason.code, reason.releases) == ("NOT_READY", 3)
+    told = "some releases are not ready, such as db at site Linz: 0 of 1 replicas are ready"
+    assert in_words(found) == f"1 of 7 replicas are ready: {told}"
+    [alone] = status_of(deployment(), few[:1], names).reasons
+    assert (alone.message, alone.releases) == ("web at site Vienna: 1 of 4 replicas are ready", 1)
+    assert status_of_release(few[0]).reason.message == "1 of 4 replicas are ready", "a release says it of itself"
+    assert status_of(deployment(), list(reversed(few)), names) == found, "in whatever order they are read"
+
+
+def test_what_is_not_ready_for_another_reason_is_told_apart() -> None:
+    pull = "its image cannot be pulled"
+    some = [not_ready(0, 1, 4), not_ready(1, 0, 2, pull), not_ready(2, 1, 3, pull)]
+
+    found = status_of(deployment(), some, {**NAMES, "s1": "Graz", "s2": "Linz"}).reasons
+
+    assert [(one.code, one.releases) for one in found] == [("NOT_READY", 2), ("NOT_READY", 1)]
+    told = f"some releases are not ready, such as web at site Graz: 0 of 2 replicas are ready: {pull}"
+    assert found[0].message == told
+
+
+def test_a_site_says_which_of_its_components_is_not_ready() -> None:
+    some = [not_ready(0, 1, 4), not_ready(1, 0, 2, site_id="s0", component_id="d")]
+
+    [found] = sites_of(some, names=NAMES)
+
+    assert [one.message for one in found.reasons] == [
+        "some releases are not ready, such as db: 0 of 2 replicas are ready"
+    ]
+
+
 def test_each_site_has_its_own_counts_and_reasons() -> None:
     found = sites_of([release(0), release(1, site_id="s1", **UNSEEN), release(2, site_id="s1", component_id="d")])
 

@@ -46,7 +46,9 @@ async def test_applied_is_not_ready(edge) -> None:
     deployment, operation = await edge.deploy()
     await edge.phases(deployment.id, WAITING_READY=2)
     await edge.until(lambda: status(edge, deployment.id).replicas == Counted(desired=2, applied=2))
-    assert codes(edge, deployment.id) == ["NOT_READY"]
+    [reason] = status(edge, deployment.id).reasons
+    assert (reason.code, reason.releases) == ("NOT_READY", 2)
+    assert reason.message.startswith("some releases are not ready, such as web at site s0: 0 of 1 replicas are ready")
     assert of_deployment(edge.view, deployment.id, WaitCondition.APPLIED).reached
     assert not of_deployment(edge.view, deployment.id, WaitCondition.READY).reached
     assert of_operation(edge.view, edge.view.get(operation.id), WaitCondition.APPLIED).reached

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import enum
+import inspect
 import math
 import random
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,10 +33,12 @@ from graph.kinds import (
     StatusReason,
     Tier,
 )
+from graph.kinds.statuses import STATUS_CODES
 from graph.refusal import InvalidInput, LimitExceeded, NotFound
 from graph.selectors import matches
 from graph.values import Health, Position
 from graph.view import View
+from lifecycle import missed_sites, standings
 from resolvers.schema import graphql_schema
 from schema.filters import MAX_FILTER_TERMS, MAX_VALUES
 from schemakit.asking import data, refusal
@@ -495,6 +499,38 @@ async def test_what_cannot_be_asked_is_refused_by_its_place(wanted: Any, kind: t
     assert type(problem) is kind
     assert problem.path == path
     assert problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("wanted", "path"),
+    [
+        ({"statusReason": "XX"}, "filter.statusReason"),
+        ({"not": {"statusReason": "site_away"}}, "filter.not.statusReason"),
+    ],
+)
+async def test_a_status_reason_that_there_is_not_is_refused_and_those_that_there_are_are_named(
+    wanted: Any, path: str
+) -> None:
+    text = "query($f: DeploymentFilter) { deployments(filter: $f) { nodes { id } } }"
+    problem = await refusal(places(), text, f=wanted)
+    assert isinstance(problem, InvalidInput)
+    assert problem.path == path
+    for code in STATUS_CODES:
+        assert code in (problem.remedy or "")
+        await data(places(), text, f={"statusReason": code})
+
+
+def test_every_code_that_a_status_is_given_is_one_that_can_be_asked_for() -> None:
+    """Were one left out, deployments that have it could not be found by it."""
+    written = {
+        one.group(1)
+        for module in (standings, missed_sites)
+        for one in re.finditer(r'(?:code=|: |else |if )"([A-Z]+(?:_[A-Z]+)*)"', inspect.getsource(module))
+    }
+    assert {"SITE_AWAY", "UNDER_WAY", "QUARANTINED", "SITE_MISSED", "PENDING_APPROVAL"} <= written
+    assert written == set(STATUS_CODES)
+    described = graphql_schema().type_map["StatusReason"].fields["code"].description  # type: ignore[attr-defined]
+    assert all(code in described for code in STATUS_CODES)
 
 
 @pytest.mark.parametrize("part", [{}, {"tier": {"eq": "METRO"}}, {"not": {}}])

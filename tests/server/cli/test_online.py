@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
 
+from server.cli import holding, waiting
 from server.cli.failures import Exit
 from serverkit.commands import LONGEST_S, Begun, CommandLine
 from serverkit.process import RunningServer
@@ -312,6 +317,11 @@ def test_a_wrong_plan_is_told(cli: CommandLine, arguments: list[str], code: Exit
 
 def test_a_deployment_is_paused_stopped_resumed_and_taken_back(cli: CommandLine, deployment: str) -> None:
     assert "PAUSED" in cli("pause", deployment).stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(holding, "waited_for", Mock(side_effect=KeyboardInterrupt))
+        result = cli("pause", deployment, "--wait", code=int(Exit.INTERRUPTED))
+    assert f"{deployment} stays paused" in result.stderr
+    assert f"edgeatlas wait {deployment} --for quiet" in result.stderr
     cli("resume", deployment, "--wait")
     cli("stop", deployment, "--yes", "--wait")
     assert cli.json("get", "deployment", deployment)["phase"] == "STOPPED"
@@ -368,6 +378,26 @@ def test_an_app_is_deployed_scaled_updated_drained_and_terminated(cli: CommandLi
     cli("get", "deployment", deployment, code=int(Exit.NOT_FOUND))
 
 
+@contextmanager
+def interrupted_while_it_waits() -> Iterator[None]:
+    """Whoever waits for an operation gets what Ctrl-C sends, once the server has told of it."""
+    subscribe = waiting.subscribe
+
+    async def told_once(*given: Any, **named: Any) -> AsyncIterator[Any]:
+        async with aclosing(subscribe(*given, **named)) as events:
+            async for data in events:
+                yield data
+                os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(waiting, "subscribe", told_once)
+            yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_waiting_ends_with_a_code_of_its_own_when_time_is_up_or_work_failed(cli: CommandLine, tmp_path: Path) -> None:
     slow = {
         "kind": "Cluster",
@@ -386,6 +416,10 @@ def test_waiting_ends_with_a_code_of_its_own_when_time_is_up_or_work_failed(cli:
         result = cli(*deploy, code=int(Exit.TIMED_OUT))
         assert "it goes on" in result.stderr
         (operation,) = [one["id"] for one in cli.json("operation", "list", "--running")]
+        with interrupted_while_it_waits():
+            result = cli("operation", "wait", operation, code=int(Exit.INTERRUPTED))
+        assert f"operation {operation} goes on" in result.stderr
+        assert f"edgeatlas operation wait {operation}" in result.stderr
         cli("operation", "cancel", operation, "--wait")
         cli("operation", "wait", operation, code=int(Exit.FAILED))
     finally:
@@ -458,10 +492,68 @@ def test_what_is_wrong_in_a_batch_is_told_with_its_item_and_nothing_is_asked_for
         ("- deploy: hello/1.0\n  to: x\n", "item 1 has 'to'", Exit.USAGE),
         ("- deploy: hello/1.0\n  update: x\n", "item 1 is not one of", Exit.USAGE),
         ("deploy: x\n", "is no list of items", Exit.USAGE),
+        ("[]\n", "has no items: the list is empty", Exit.USAGE),
         ("- deploy: hello/1.0\n  replicas: {web: -1}\n", "replicas are no numbers", Exit.USAGE),
     ):
         path.write_text(text)
         assert told in cli("batch", str(path), "--yes", code=int(code)).stderr
+    assert "standard input has no items" in cli("batch", "-", code=int(Exit.USAGE), given="[]").stderr
+
+
+def test_an_item_names_what_an_earlier_one_of_the_file_begins(cli: CommandLine, tmp_path: Path) -> None:
+    within = {"latency": [{"place": "Vienna", "withinMs": 8}], "maxSites": 1}
+    path = tmp_path / "batch.yaml"
+    asked: list[dict[str, object]] = [
+        {"terminate": "begun-here"},
+        {"deploy": "hello/1.0", "name": "begun-here", "policy": within},
+        {"relabel": "shop/begun-here", "labels": {"batched": "yes"}},
+        {"scale": "begun-here", "replicas": {"web": [1]}},
+        {"addSites": "begun-here", "sites": ["Nowhere"]},
+        {"terminate": "deployment/begun-here", "delete": True},
+    ]
+    path.write_text(yaml.safe_dump(asked))
+    assert "numbers by component" in cli("batch", str(path), "--yes", code=int(Exit.USAGE)).stderr
+    cli("get", "deployment", "begun-here", code=int(Exit.NOT_FOUND))
+    asked[3] = {"update": "begun-here", "driftPolicy": "NEVER"}
+    path.write_text(yaml.safe_dump(asked))
+    assert "Stop or remove deployment/begun-here" in cli("batch", str(path), code=int(Exit.USAGE)).stderr
+    result = cli("batch", str(path), "--yes", "-o", "json", code=int(Exit.REFUSED))
+    answers = json.loads(result.stdout)
+    assert [one["item"] for one in answers] == [1, 2, 3, 4, 5, 6]
+    codes = ["NOT_FOUND", None, None, "INVALID_INPUT", "NOT_FOUND", None]
+    assert [one.get("code") for one in answers] == codes, "it was not there before the second"
+    assert answers[3]["path"].endswith("item 4")
+    assert "'Nowhere'" in answers[4]["message"]
+    assert len({one["deployment"]["id"] for one in answers if "deployment" in one}) == 1
+    cli("wait", "begun-here", "--for", "gone", "--timeout", "180s")
+    gone = next(one["deployment"]["id"] for one in answers if "deployment" in one)
+    listed = cli("get", "events", "--of", gone, "-f", '{"reason": {"eq": "TerminationRequested"}}').stdout
+    assert "SUBJECT" in listed.splitlines()[0]
+    assert " begun-here " in listed.splitlines()[1], "what is gone is told by the name that it had"
+    assert gone in cli("get", "operations", "--of", gone).stdout, "or else by its id"
+
+
+def test_whose_records_are_listed_is_named_as_everywhere_else(cli: CommandLine, deployment: str) -> None:
+    found = cli.json("get", "deployment", deployment)["id"]
+    for kind in ("events", "operations", "deploymentRevisions"):
+        by_id = [one["id"] for one in cli.json("get", kind, "--of", found)]
+        assert by_id, kind
+        for named in (deployment, f"deployment/{deployment}", f"shop/{deployment}", f"deployment/{found}"):
+            assert [one["id"] for one in cli.json("get", kind, "--of", named)] == by_id, (kind, named)
+        of_shop = cli.json("get", kind, "--of", deployment, "--tenant", "shop")
+        assert [one["id"] for one in of_shop] == by_id
+        missing = cli("get", kind, "--of", "nosuchthing", code=int(Exit.NOT_FOUND)).stderr
+        assert "there is no Deployment" in missing
+        assert "'nosuchthing'" in missing
+        assert "edgeatlas get deployments" in missing
+    cli("cordon", "site/Vienna")
+    cli("uncordon", "site/Vienna")
+    site = cli.json("get", "site", "Vienna")["id"]
+    assert cli.json("get", "events", "--of", "Vienna") == cli.json("get", "events", "--of", site)
+    assert "takes no --of" in cli("get", "events", "--of", deployment, "--watch", code=int(Exit.USAGE)).stderr
+    told = cli("get", "--help").stdout
+    assert "deploymentRevisions" in told
+    assert "and revisions" not in told
 
 
 def test_an_item_that_names_what_is_not_there_is_refused_alone(

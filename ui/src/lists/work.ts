@@ -208,8 +208,8 @@ export const WORK = {
       { key: "message", select: "message", cell: (row) => text(row.message) },
       {
         key: "subject",
-        select: "subjectId subject { id displayName ... on Named { name } ... on Release { backendName } ... on Operation { kind } }",
-        cell: (row) => (isRow(row.subject) ? happenedTo(row.subject) : text(row.subjectId)),
+        select: "subjectId subjectName subject { id displayName ... on Named { name } ... on Release { backendName } ... on Operation { kind } }",
+        cell: (row) => (isRow(row.subject) ? happenedTo(row.subject) : text(row.subjectName ?? row.subjectId)),
       },
       TENANT,
     ],
