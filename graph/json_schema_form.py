@@ -33,8 +33,9 @@ _DRAFTS: Final = {
     "draft-07": 7,
     "2019-09": 8,
     "2020-12": _NEWEST,
-    "json-schema.org/schema": 9,
 }
+_NO_DRAFT = "json-schema.org/schema"
+"""What many charts declare: whichever draft was the newest then."""
 
 
 class _Place(NamedTuple):
@@ -144,7 +145,7 @@ class _Reading:
 
     def flaws(self) -> Iterator[Flaw]:
         stated = self._root.get("$schema") if isinstance(self._root, dict) else None
-        if isinstance(stated, str):
+        if isinstance(stated, str) and _NO_DRAFT not in stated:
             self._draft = next((number for words, number in _DRAFTS.items() if words in stated), None)
             if self._draft is None:
                 yield _flaw(

@@ -95,6 +95,7 @@ def test_what_is_no_schema_is_told_with_its_place(schema: Any, told: str) -> Non
         {"pattern": "(?=x)", "patternProperties": {"^\\p{L}$": {}}, "enum": []},
         {"$ref": "https://example.org/elsewhere.json", "allOf": [{"$ref": "#named"}, {"$ref": "#"}]},
         {"$defs": {"a": {"$id": "https://example.org/a", "$ref": "#/$defs/b", "$defs": {"b": {}}}}},
+        {"$schema": "http://json-schema.org/schema#", "items": [{}], "exclusiveMinimum": True},
     ],
 )
 def test_what_is_a_schema_is_one(schema: Any) -> None:
