@@ -194,3 +194,10 @@ describe("a list as a file", () => {
     expect(JSON.parse(toJson([{ name: "a" }, {}], columns))).toEqual([{ name: "a" }, { name: null }]);
   });
 });
+
+test("an event of what is gone has the name that it had, or else its id", () => {
+  const [column] = KINDS.events.columns.filter((one) => one.key === "subject");
+  const gone = { subject: null, subjectId: "deployment_1", subjectName: "shop" };
+  expect(column?.cell(gone)).toEqual(text("shop"));
+  expect(column?.cell({ ...gone, subjectName: null })).toEqual(text("deployment_1"));
+});
