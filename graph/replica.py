@@ -107,12 +107,12 @@ class Replica:
         if head.schema > SCHEMA_NUMBER:
             raise SchemaTooNew(f"the store has schema {head.schema}, this server writes {SCHEMA_NUMBER}")
         if head.epoch != view.epoch or head.revision < view.revision:
-            await self._reload()
+            await self._reload(within=transaction)
         while view.revision < head.revision:
             try:
                 commits = await transaction.commits_after(view.revision)
             except Compacted:
-                await self._reload()
+                await self._reload(within=transaction)
                 continue
             if not commits:
                 raise StoreProblem(f"the log ends at {view.revision}, the store says {head.revision}")
@@ -125,8 +125,8 @@ class Replica:
         else:
             await self._probe()
 
-    async def _load(self, view: View) -> None:
-        loaded = await self._store.load()
+    async def _load(self, view: View, *, within: Transaction | None = None) -> None:
+        loaded = await self._store.load(within=within)
         async for batch in loaded.batches():
             for entity in batch:
                 share(entity)
@@ -137,9 +137,9 @@ class Replica:
             for commit in commits:
                 view.replay(commit)
 
-    async def _reload(self) -> None:
+    async def _reload(self, *, within: Transaction | None = None) -> None:
         fresh = View()
-        await self._load(fresh)
+        await self._load(fresh, within=within)
         # What this process wrote meanwhile was answered already: its view may not fall behind that.
         while fresh.epoch == self.view.epoch and fresh.revision < self.view.revision:
             commits = await self._store.commits_after(fresh.revision)

@@ -150,8 +150,8 @@ class Store(Protocol):
         """
         ...
 
-    async def load(self) -> Loaded:
-        """Begins to read the live graph."""
+    async def load(self, *, within: Transaction | None = None) -> Loaded:
+        """Begins to read the live graph. `within` is a transaction of the caller that has read where the store stands."""
         ...
 
     def begin(self) -> AbstractAsyncContextManager[Transaction]:

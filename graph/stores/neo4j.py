@@ -16,7 +16,7 @@ from typing import Any
 
 from graph.change import Commit, Record
 from graph.identifiers import new_ulid
-from graph.store import Head, Loaded, RecordPage, StoreProblem
+from graph.store import Head, Loaded, RecordPage, StoreProblem, Transaction
 from graph.stores import neo4j_log as commit_log
 from graph.stores import neo4j_records as filed
 from graph.stores.neo4j_client import Client, Timeouts, address
@@ -107,12 +107,15 @@ class Neo4jStore:
 
     # Reading
 
-    async def load(self) -> Loaded:
+    async def load(self, *, within: Transaction | None = None) -> Loaded:
         """Begins to read the live graph. What is committed while its batches are read must be replayed after it.
 
         Where it stands is read under the writers' lock: a commit's `Meta` can be seen a moment before the indexes and counts
-        by which its entities are found, and the lock is had only when both are there.
+        by which its entities are found, and the lock is had only when both are there. The transaction `within` which it is
+        read has the lock already.
         """
+        if within is not None:
+            return await Loading.begin(self._client, await within.head())
         async with self.begin() as settled:
             head = await settled.head()
         return await Loading.begin(self._client, head)

@@ -19,7 +19,7 @@ import structlog
 
 from graph.change import Commit, Record
 from graph.identifiers import new_ulid
-from graph.store import SCHEMA_NUMBER, Head, Loaded, RecordPage, StoreProblem, StoreUnavailable
+from graph.store import SCHEMA_NUMBER, Head, Loaded, RecordPage, StoreProblem, StoreUnavailable, Transaction
 from graph.stores import sqlite_rows as rows
 from graph.stores.sqlite_backup import BackupStoppedError, back_up
 from graph.stores.sqlite_commits import Commits
@@ -80,7 +80,7 @@ class SqliteStore:
 
     # Reading
 
-    async def load(self) -> Loaded:
+    async def load(self, *, within: Transaction | None = None) -> Loaded:
         """Begins to read the live graph. What is committed while its batches are read must be replayed after it."""
         head = await self._commits.placed_head()
         return SqliteLoaded(head, await self._file.read(rows.counters), read=self._file.read)

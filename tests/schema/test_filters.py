@@ -529,7 +529,7 @@ def test_every_code_that_a_status_is_given_is_one_that_can_be_asked_for() -> Non
     }
     assert {"SITE_AWAY", "UNDER_WAY", "QUARANTINED", "SITE_MISSED", "PENDING_APPROVAL"} <= written
     assert written == set(STATUS_CODES)
-    described = graphql_schema().type_map["StatusReason"].fields["code"].description  # type: ignore[attr-defined]
+    described = graphql_schema().type_map["StatusReason"].fields["code"].description  # type: ignore[attr-defined]  # an object type
     assert all(code in described for code in STATUS_CODES)
 
 
