@@ -242,9 +242,8 @@ def within(root: Any, ref: str, *, spend: Callable[[int], None]) -> Any:
     `spend` is told of every step.
     """
     found = root
-    for part in unquote(ref[1:]).split("/")[1:] if ref != "#" else ():
+    for key in parts_of(ref):
         spend(1)
-        key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(found, list) and key.isdecimal() and len(key) < 7 and int(key) < len(found):
             found = found[int(key)]
         elif isinstance(found, dict) and key in found:
@@ -252,6 +251,11 @@ def within(root: Any, ref: str, *, spend: Callable[[int], None]) -> Any:
         else:
             return NOWHERE
     return found
+
+
+def parts_of(ref: str) -> list[str]:
+    """The names of members and numbers of items on the way to what a reference within a schema names."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in unquote(ref[1:]).split("/")[1:]]
 
 
 def escaped(key: str) -> str:

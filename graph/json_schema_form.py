@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote
 
-from graph.json_schema import NOWHERE, TYPES, Flaw, Steps, TooMuch, escaped, is_number, within
+from graph.json_schema import NOWHERE, TYPES, Flaw, Steps, TooMuch, escaped, is_number, parts_of, within
 from graph.patterns import BadPattern, Pattern, UnknownPattern
 
 MAX_STEPS = 100_000
@@ -279,8 +278,8 @@ def _flaw(at: _Place, message: str) -> Flaw:
 
 def _place_of(ref: str) -> _Place:
     place = _TOP
-    for part in unquote(ref[1:]).split("/")[1:]:
-        place = _Place(place, part.replace("~1", "/").replace("~0", "~"))
+    for part in parts_of(ref):
+        place = _Place(place, part)
     return place
 
 

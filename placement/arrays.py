@@ -15,5 +15,5 @@ Mask: TypeAlias = NDArray[np.bool_]
 def places_of(kept: Ints, count: int, *, first: int = 0) -> Ints:
     """(count,): where each of that many numbers stands among those kept, counted from `first`; -1: it is none of them."""
     place = np.full(count, -1, dtype=np.int64)
-    place[kept] = first + np.arange(len(kept))
+    place[kept] = np.arange(first, first + len(kept))
     return place

@@ -79,7 +79,10 @@ class Neo4jStore:
         await self._client.connect()
         try:
             await migrate(self._client)
-            return await self._head()
+            found = await self._client.ask(_HEAD)
+            if found is None:
+                raise StoreProblem(f"{self._at.url} holds no graph any more: restart the server to make an empty one")
+            return Head(*found)
         except BaseException:
             await self.close()
             raise
@@ -87,12 +90,6 @@ class Neo4jStore:
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.close()
-
-    async def _head(self) -> Head:
-        found = await self._client.ask(_HEAD)
-        if found is None:
-            raise StoreProblem(f"{self._at.url} holds no graph any more: restart the server to make an empty one")
-        return Head(*found)
 
     # Writing
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import uuid
+from collections.abc import Container
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,6 +45,8 @@ _NO_OPERATION = ("pause", "relabel")
 """Verbs that begin nothing."""
 ENDING = ("stop", "terminate")
 """Verbs that take something away that runs, and are asked about first."""
+ALONE_LATE = (Exit.NOT_FOUND, Exit.USAGE)
+"""What refuses an item alone whose turn has come, for by then others are done."""
 
 
 def batch(
@@ -77,16 +80,16 @@ def batch(
     going = [item.name for item, _ in sent if item.verb in ENDING]
     if going:
         confirm(f"Stop or remove {', '.join(going[:5])}{' and others' if len(going) > 5 else ''}?", yes=yes)
-    answers: dict[int, Json] = {}
+    answers = {item.number: _refusal(given) for item, given in asked if isinstance(given, Failure)}
     for verb, some in groupby(sent, key=lambda one: one[0].verb):
-        turn = [(item, _asked_late(api, item, file) if item.number in late else given) for item, given in some]
+        turn = [
+            (item, _asked_or_refused(api, item, file, alone=ALONE_LATE) if item.number in late else given)
+            for item, given in some
+        ]
         now = [(item, given) for item, given in turn if not isinstance(given, Failure)]
         answers |= {item.number: _refusal(given) for item, given in turn if isinstance(given, Failure)}
         answers |= {item.number: found for (item, _), found in zip(now, _ask(api, verb, now), strict=True)}
-    results = [
-        _refusal(given) if isinstance(given, Failure) and item.number not in answers else answers[item.number]
-        for item, given in asked
-    ]
+    results = [answers[item.number] for item, _ in asked]
     _print([(item, found) for (item, _), found in zip(asked, results, strict=True)], output)
     begun = [
         (item.verb, one["operation"]) for (item, _), one in zip(asked, results, strict=True) if one.get("operation")
@@ -99,14 +102,17 @@ def batch(
         raise failure
 
 
-def _asked_or_refused(api: Api, item: Item, file: Path) -> Json | Failure:
-    """What an item asks for, or why it cannot be: what it names is not there or not to be seen, or may be several things."""
+def _asked_or_refused(
+    api: Api, item: Item, file: Path, *, alone: Container[Exit] = (Exit.NOT_FOUND,)
+) -> Json | Failure:
+    """What an item asks for, or why it cannot be: what it names is not there or not to be seen, or may be several things.
+
+    Raises Failure for what refuses more than the item: all but `alone`.
+    """
     try:
         return input_of(api, item, file)
-    except Ambiguous as failure:
-        return failure
     except Failure as failure:
-        if failure.code is Exit.NOT_FOUND:
+        if isinstance(failure, Ambiguous) or failure.code in alone:
             return failure
         raise
 
@@ -122,16 +128,6 @@ def _later(asked: list[tuple[Item, Json | Failure]]) -> frozenset[int]:
         elif item.verb == "deploy" and not isinstance(given, Failure):
             begun.add(given["name"])
     return frozenset(late)
-
-
-def _asked_late(api: Api, item: Item, file: Path) -> Json | Failure:
-    """The same for an item whose turn has come; by then others are done, so what is wrong refuses it alone."""
-    try:
-        return _asked_or_refused(api, item, file)
-    except Failure as failure:
-        if failure.code is Exit.USAGE:
-            return failure
-        raise
 
 
 def _refusal(failure: Failure) -> Json:

@@ -69,8 +69,8 @@ QUICK = LifecycleSettings(
 NODE = Resources(cpu_millicores=4_000, memory_bytes=8 << 30)
 NEED = Resources(cpu_millicores=500, memory_bytes=256 << 20)
 DEADLINE_S = 60.0
-LOOK_EVERY_S = 0.005
 """Ten times what the slowest of them takes on a busy machine: who waits for so long waits for what never comes."""
+LOOK_EVERY_S = 0.005
 
 
 def everything(reader: Reader) -> Reader:
